@@ -1,0 +1,135 @@
+"""Laws evaluated on plans: losses and exact Jacobians, many runs at once, at O(log T) cost per observation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import DesignError
+from .history import history
+from .laws import Law
+from .laws.base import FEATURES, S
+from .runs import Plan
+from .schedules.base import FloatArray
+from .trace import IntArray, trace
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """One history sum of a law, ready for any coefficients: nodes, and the pairs of observation and node."""
+
+    eta: FloatArray  # (nodes,)
+    S: FloatArray  # (nodes,)
+    weight: FloatArray  # (nodes,)
+    clock: FloatArray  # (nodes,)
+    node: IntArray  # (pairs,)
+    first: IntArray  # (obs,) first pair of each observation
+    now: FloatArray  # (obs,) clock at the observation
+    lag: FloatArray  # (pairs,)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Observations of one or several plans, ready to be predicted for any coefficients of one law."""
+
+    law: Law
+    features: tuple[FloatArray, ...]  # in the order of FEATURES, each (obs,)
+    pasts: tuple[Past, ...]  # in the order of law.sums
+    slices: tuple[slice, ...]  # observations of each plan
+
+    def __len__(self) -> int:
+        return len(self.features[0])
+
+
+def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
+    """Prepare `law` on plans and steps (n_i,) of each. Raises `DesignError` for a step outside its plan."""
+    singles = [_single(law, plan, np.asarray(steps, np.int64)) for plan, steps in parts]
+    ends = np.cumsum([len(s) for s in singles])
+    return Batch(
+        law,
+        tuple(np.concatenate(columns) for columns in zip(*(s.features for s in singles), strict=True)),
+        tuple(_joined(pasts) for pasts in zip(*(s.pasts for s in singles), strict=True)),
+        tuple(slice(int(e) - len(s), int(e)) for e, s in zip(ends, singles, strict=True)),
+    )
+
+
+def _single(law: Law, plan: Plan, steps: IntArray) -> Batch:
+    schedule = plan.schedule
+    if len(steps) and (steps.min() < 0 or steps.max() > schedule.total):
+        outside = steps.max() if steps.max() > schedule.total else steps.min()
+        raise DesignError(f"Steps must lie between 0 and the schedule's total of {schedule.total:,}, got {outside:,}.")
+    path = trace(schedule)
+    known = {
+        "t": steps + 1.0,
+        "S": _positive(path.S(steps), path),
+        "eta0": np.full(len(steps), float(schedule(0))),
+        "peak": np.full(len(steps), schedule.peak),
+    }
+    pasts = []
+    for h in law.sums:
+        past = history(path, steps, h.clock)
+        S_node = _positive(path.S(past.step), path)
+        pasts.append(
+            Past(schedule(past.step), S_node, past.weight, past.clock, past.node, past.first, past.now, past.lag)
+        )
+    return Batch(law, tuple(known[str(f)] for f in FEATURES), tuple(pasts), (slice(0, len(steps)),))
+
+
+def _positive(S_values: FloatArray, path) -> FloatArray:
+    """S where it is 0 (first update of a warm-up, rate 0) takes its next value: negative powers of 0 have none."""
+    steps = np.arange(min(path.schedule.total, 64) + 1)
+    first = path.S(steps)
+    floor = first[first > 0][0] if (first > 0).any() else 1.0
+    return np.where(S_values > 0, S_values, floor)
+
+
+def _joined(pasts: Sequence[Past]) -> Past:
+    """Pasts of several plans as one; node and pair numbers move up."""
+    nodes = np.cumsum([0, *(len(p.eta) for p in pasts)])
+    pairs = np.cumsum([0, *(len(p.node) for p in pasts)])
+    together = {
+        name: np.concatenate([getattr(p, name) for p in pasts])
+        for name in ("eta", "S", "weight", "clock", "now", "lag")
+    }
+    node = np.concatenate([p.node + n for p, n in zip(pasts, nodes, strict=False)])
+    first = np.concatenate([p.first + n for p, n in zip(pasts, pairs, strict=False)])
+    return Past(node=node, first=first, **together)
+
+
+def predict(data: Batch, theta: FloatArray) -> FloatArray:
+    """Losses (obs,) for coefficients `theta` in the order of `law.params`."""
+    code = data.law.compiled
+    sums = []
+    for past, source, kernel in zip(data.pasts, code.sources, code.kernels, strict=True):
+        a = source.value(*theta, past.eta, past.S) * past.weight
+        sums.append(np.add.reduceat(a[past.node] * kernel.value(*theta, past.lag), past.first))
+    return np.broadcast_to(code.formula.value(*theta, *data.features, *sums), len(data)).astype(float)
+
+
+def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Losses (obs,) and their derivatives (obs, params) in natural coefficients."""
+    code = data.law.compiled
+    sums, slopes = [], []
+    for past, source, kernel in zip(data.pasts, code.sources, code.kernels, strict=True):
+        a, *a_slopes = (x * past.weight for x in source.both(*theta, past.eta, past.S))
+        k, *k_slopes = kernel.both(*theta, past.lag)
+        a_pairs = a[past.node]
+        sums.append(np.add.reduceat(a_pairs * k, past.first))
+        slope = np.zeros((len(data), len(theta)))
+        for symbol, da in zip(source.wrt, a_slopes, strict=True):
+            slope[:, code.column[symbol]] += np.add.reduceat(da[past.node] * k, past.first)
+        for symbol, dk in zip(kernel.wrt, k_slopes, strict=True):
+            slope[:, code.column[symbol]] += np.add.reduceat(a_pairs * dk, past.first)
+        slopes.append(slope)
+    value, *outer = code.formula.both(*theta, *data.features, *sums)
+    jacobian = np.zeros((len(data), len(theta)))
+    held = {h.symbol: i for i, h in enumerate(data.law.sums)}
+    for symbol, d in zip(code.formula.wrt, outer, strict=True):
+        if symbol in held:
+            jacobian += np.reshape(d, (-1, 1)) * slopes[held[symbol]]
+        else:
+            jacobian[:, code.column[symbol]] += d
+    return np.broadcast_to(value, len(data)).astype(float), jacobian
+
+
+__all__ = ["Batch", "Past", "S", "batch", "predict", "predict_with_jacobian"]

@@ -1,0 +1,200 @@
+"""What a law is: one SymPy expression. Values, exact Jacobians, LaTeX and the browser's JavaScript all come from it.
+
+A law's formula may use its parameters, the observation's features (below), and history sums
+`H(t) = Σ_{k≤t} source(θ; η_k, S_k) · kernel(θ; u)`, where u is the time from step k to step t on a clock: the learning
+rate to the power r, summed (r = 1: the cumulative learning rate; r = 0: steps).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import sympy as sp
+
+from ..schedules.base import FloatArray
+from ..trace import ETA_REF
+
+# Features of an observation at step t.
+t, S, eta0, peak = sp.symbols("t S eta0 peak", nonnegative=True)
+FEATURES = {
+    t: (r"\left(t+1\right)", "updates done, t + 1 at step t"),
+    S: (r"S_t", "cumulative learning rate S(t) = Σ η_i, update t included"),
+    eta0: (r"\eta_0", "learning rate of the first update (0 under a warm-up)"),
+    peak: (r"\eta_{\max}", "peak learning rate"),
+}
+# What a history sum sees of step k ≤ t.
+eta_k, S_k, u = sp.symbols("eta_k S_k u", nonnegative=True)
+_PAST = {eta_k: r"\eta_k", S_k: r"S_k"}
+
+Scale = Literal["linear", "log", "log1m"]
+
+
+@dataclass(frozen=True)
+class Param:
+    """A coefficient: its symbol, meaning, bounds, and the scale on which it is searched, tuned and given an interval."""
+
+    name: str
+    latex: str
+    meaning: str
+    low: float
+    high: float
+    scale: Scale = "linear"  # "log1m": the logarithm of 1 − value
+    needs: str | None = None  # name of a feature that must differ between training runs, or the value is `neutral`
+    neutral: float | None = None
+
+    @property
+    def symbol(self) -> sp.Symbol:
+        return sp.Symbol(self.name, real=True)
+
+    def to_scale(self, value):
+        """Natural value to search coordinate; rises or falls monotonically."""
+        return {"linear": lambda v: v, "log": np.log, "log1m": lambda v: np.log(1 - v)}[self.scale](value)
+
+    def from_scale(self, x):
+        """Search coordinate to natural value."""
+        return {"linear": lambda v: v, "log": np.exp, "log1m": lambda v: 1 - np.exp(v)}[self.scale](x)
+
+    def slope(self, value: float) -> float:
+        """d value / d search coordinate at `value`."""
+        return {"linear": 1.0, "log": value, "log1m": value - 1.0}[self.scale]
+
+
+@dataclass(frozen=True)
+class HistorySum:
+    """Σ_{k≤t} source·kernel on the clock with power `clock`; `symbol` stands for it in the law's formula."""
+
+    symbol: sp.Symbol
+    source: sp.Expr  # in parameters, eta_k, S_k
+    kernel: sp.Expr  # in parameters, u
+    clock: float
+    lag_latex: str  # how u is written
+
+
+@dataclass(frozen=True)
+class Law:
+    """A loss-curve law: L at every step of a plan, from coefficients. Compare and store laws by `name`."""
+
+    name: str
+    title: str
+    summary: str  # one sentence for someone choosing a law
+    reference: str
+    formula: sp.Expr
+    params: tuple[Param, ...]
+    starts: Callable[
+        [float], list[dict[str, float]]
+    ]  # lowest training loss -> starting points; linear ones may be left out
+    sums: tuple[HistorySum, ...] = ()
+    where: tuple[str, ...] = ()  # LaTeX of definitions that the formula needs
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(p.name for p in self.params)
+
+    def vector(self, theta: Mapping[str, float]) -> FloatArray:
+        """Coefficients as an array in the order of `params`."""
+        return np.array([theta[p.name] for p in self.params], dtype=float)
+
+    @cached_property
+    def linear(self) -> tuple[str, ...]:
+        """Names of the coefficients in which the law is jointly linear, found from the formula."""
+        whole, found = self._unfolded, []
+        for p in self.params:
+            trial = [*found, p.symbol]
+            if all(sp.diff(whole, a, b) == 0 for a in trial for b in (p.symbol,)) and p.scale != "log1m":
+                found.append(p.symbol)
+        return tuple(str(s) for s in found)
+
+    @property
+    def _unfolded(self) -> sp.Expr:
+        """The formula with each history sum replaced by one of its terms: enough to read off its structure in θ."""
+        return self.formula.subs({h.symbol: h.source * h.kernel for h in self.sums})
+
+    @cached_property
+    def latex(self) -> str:
+        """The formula for a reader."""
+        names = {p.symbol: p.latex for p in self.params} | {f: text for f, (text, _) in FEATURES.items()} | _PAST
+        for h in self.sums:
+            inner = sp.latex(h.source * h.kernel, symbol_names=names | {u: h.lag_latex})
+            names[h.symbol] = rf"\sum_{{k=0}}^{{t}} {inner}"
+        rank = {p.symbol: i for i, p in enumerate(self.params)}
+        terms = sorted(
+            sp.Add.make_args(self.formula), key=lambda e: min(rank.get(s, len(rank)) for s in e.free_symbols)
+        )
+        written = [sp.latex(e, symbol_names=names, order="none") for e in terms]
+        return "L(t) = " + " + ".join(written).replace("+ -", "-")
+
+    @cached_property
+    def compiled(self) -> "Compiled":
+        """NumPy functions of the formula and its exact derivatives."""
+        return Compiled(self)
+
+    @cached_property
+    def javascript(self) -> dict:
+        """The same formula for the browser; see `Compiled.javascript`."""
+        return self.compiled.javascript()
+
+
+class _Expression:
+    """A SymPy expression and its non-zero derivatives, as one NumPy function that shares common subexpressions."""
+
+    def __init__(self, expr: sp.Expr, args: list[sp.Symbol], wrt: list[sp.Symbol]) -> None:
+        self.args = args
+        gradient = {s: d for s in wrt if (d := sp.diff(expr, s)) != 0}
+        self.wrt = tuple(gradient)
+        self.plain = _fast_powers(expr)
+        modules = ["numpy"]
+        self.value = sp.lambdify(args, self.plain, modules, cse=True)
+        self.both = sp.lambdify(args, [self.plain, *map(_fast_powers, gradient.values())], modules, cse=True)
+
+
+def _fast_powers(expr: sp.Expr) -> sp.Expr:
+    """Powers with a symbolic exponent as exp(y·log x): the logarithm is then shared between value and derivatives."""
+
+    class Log(sp.log):  # keeps SymPy from folding exp(y·log x) back into a power
+        @classmethod
+        def eval(cls, arg):
+            return None
+
+    return expr.replace(
+        lambda e: e.is_Pow and e.exp.free_symbols and e.base != sp.E,
+        lambda e: sp.exp(e.exp * Log(e.base), evaluate=False),
+    ).replace(Log, lambda a: sp.log(a, evaluate=False))
+
+
+class Compiled:
+    """A law as functions of arrays. `batch` arguments are those of `evaluation.Batch`."""
+
+    def __init__(self, law: Law) -> None:
+        self.law = law
+        theta = [p.symbol for p in law.params]
+        self.sources = [_Expression(h.source, [*theta, eta_k, S_k], theta) for h in law.sums]
+        self.kernels = [_Expression(h.kernel, [*theta, u], theta) for h in law.sums]
+        held = [h.symbol for h in law.sums]
+        self.formula = _Expression(law.formula, [*theta, *FEATURES, *held], [*theta, *held])
+        self.column = {s: i for i, s in enumerate(theta)}
+
+    def javascript(self) -> dict:
+        """Bodies of JavaScript functions: `formula(theta, f, H)`, and per history sum `source` and `kernel`.
+
+        `theta`, `f` (features), `H` (sums) are arrays; a source also sees `eta_k`, `S_k`, a kernel `u`.
+        """
+        code = {p.symbol: f"theta[{i}]" for i, p in enumerate(self.law.params)}
+        features = {f: f"f[{i}]" for i, f in enumerate(FEATURES)}
+        held = {h.symbol: f"H[{i}]" for i, h in enumerate(self.law.sums)}
+        return {
+            "formula": _js(self.formula.plain, code | features | held),
+            "sums": [
+                {"source": _js(s.plain, code), "kernel": _js(k.plain, code)}
+                for s, k in zip(self.sources, self.kernels, strict=True)
+            ],
+        }
+
+
+def _js(expr: sp.Expr, names: Mapping[sp.Symbol, str]) -> str:
+    """JavaScript source of `expr`, symbols replaced by the given names."""
+    return sp.jscode(expr.xreplace({s: sp.Symbol(n) for s, n in names.items()}))
+
+
+__all__ = ["ETA_REF", "FEATURES", "HistorySum", "Law", "Param", "S", "S_k", "eta0", "eta_k", "peak", "t", "u"]

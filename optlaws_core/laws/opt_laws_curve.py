@@ -1,0 +1,45 @@
+"""The Opt-Laws curve law: convergence on the clock of the learning rate, noise that is injected and forgotten.
+
+A reconstruction from the stochastic differential equation behind Opt-Laws (Xie et al., arXiv:2409.04777); the paper's own
+curve law is not published in a form we could read. Convergence runs on the cumulative learning rate S. Each update k adds
+noise ∝ η_k², stronger while the loss is high, which is forgotten on the clock τ that runs at the current rate to the
+power 3/2. Only where the training runs have several peak rates can the peak's own penalty D be told from L_∞.
+"""
+
+import sympy as sp
+
+from .base import HistorySum, Law, Param, S, S_k, eta_k, peak, u
+
+PARAMS = (
+    Param("L_inf", r"L_\infty", "loss that no amount of training goes below", 0.0, 20.0),
+    Param("A", "A", "size of the part that training removes", 0.05, 1e4, "log"),
+    Param("q", "q", "how fast the loss falls with the summed learning rate", 0.01, 3.0, "log"),
+    Param("A0", "A_0", "strength of the noise that stays at the end of training", 1e-2, 1e9, "log"),
+    Param("A1", "A_1", "strength of the noise that fades as the loss falls", 1e-2, 1e9, "log"),
+    Param("c", "c", "how soon injected noise begins to be forgotten, per unit of clock τ", 1e-1, 1e8, "log"),
+    Param("rho", r"\rho", "how fast old noise is forgotten", 0.01, 5.0, "log"),
+    Param("D", "D", "loss added per unit of peak learning rate", -1e3, 1e3, needs="peak", neutral=0.0),
+)
+_L, _A, _q, _A0, _A1, _c, _rho, _D = (p.symbol for p in PARAMS)
+_H = sp.Symbol("H")
+
+OPT_LAWS_CURVE = Law(
+    name="opt_laws_curve",
+    title="Opt-Laws curve (reconstruction)",
+    summary="Convergence plus remembered gradient noise; the most accurate on unseen schedules in our tests.",
+    reference="Our reconstruction from the SDE of Xie et al. 2024, Opt-Laws, arXiv:2409.04777",
+    formula=_L + _A * S ** (-_q) + _H + _D * peak,
+    params=PARAMS,
+    starts=lambda low: [
+        {"q": q, "c": sp.exp(lc).evalf(), "rho": rho} for q in (0.25, 0.45, 0.8) for lc, rho in ((4.5, 1.5), (7.0, 1.2))
+    ],
+    sums=(
+        HistorySum(
+            _H, eta_k**2 * (_A0 + _A1 * S_k ** (-_q)), (1 + _c * u) ** (-_rho), 1.5, r"\left(\tau_t-\tau_k\right)"
+        ),
+    ),
+    where=(
+        r"S_t = \sum_{i=0}^{t} \eta_i",
+        r"\tau_t = \sum_{i=0}^{t} \eta_{\mathrm{ref}}\left(\eta_i/\eta_{\mathrm{ref}}\right)^{3/2},\quad \eta_{\mathrm{ref}} = 10^{-3}",
+    ),
+)

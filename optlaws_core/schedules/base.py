@@ -1,0 +1,162 @@
+"""What every schedule is: a frozen record that can be called on steps.
+
+Convention, for every schedule here and everything that uses one: steps are 0-based; `lr(t)` is the rate that
+update `t` uses; the warm-up rises linearly from 0 and reaches the peak at `t = warmup`; the end value belongs to
+`t = total`, one past the last update; the cumulative learning rate after update `t` is `S(t) = Σ_{τ≤t} lr(τ)`.
+"""
+
+import math
+from dataclasses import dataclass, field, fields, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ScheduleError
+
+FloatArray = NDArray[np.float64]
+
+
+def entry(meaning: str, unit: str = "", **kwargs):
+    """A dataclass field that carries what a form needs: `meaning` (a tooltip) and `unit`."""
+    return field(metadata={"meaning": meaning, "unit": unit}, **kwargs)
+
+
+def peak_entry():
+    return entry("highest learning rate, reached at the end of the warm-up", "LR")
+
+
+def warmup_entry():
+    return entry("updates of linear warm-up from 0", "updates", kw_only=True, default=0)
+
+
+def total_entry():
+    return entry("updates in all, warm-up included", "updates", kw_only=True)
+
+
+def final_entry():
+    return entry("learning rate at t = total, one past the last update", "LR", kw_only=True, default=0.0)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning rate for every update. Callable: `schedule(t)` takes steps of any shape and returns rates of that shape.
+
+    Before `warmup` the rate rises linearly from 0; from there on the family's `_after_warmup` decides; from `total`
+    on it stays at its end value. Raises `ScheduleError` when the fields contradict each other.
+    """
+
+    family: ClassVar[str]
+    formula: ClassVar[str]  # LaTeX of the part after the warm-up
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, _checked(self.family, f, getattr(self, f.name)))
+        if not self.peak > 0:
+            raise ScheduleError(f"{self.family}: the peak learning rate must be above 0, got {number(self.peak)}.")
+        if self.total < 1:
+            raise ScheduleError(f"{self.family}: total must be at least 1 update, got {self.total}.")
+        if not 0 <= self.warmup < self.total:
+            raise ScheduleError(
+                f"{self.family}: warmup must lie between 0 and total − 1 = {self.total - 1} updates, got {self.warmup}."
+            )
+        if getattr(self, "final", 0.0) > self.peak:
+            raise ScheduleError(
+                f"{self.family}: final must not exceed the peak {number(self.peak)}, got {number(self.final)}."
+            )
+
+    def __call__(self, t: ArrayLike) -> FloatArray:
+        t = np.clip(np.asarray(t, dtype=float), 0.0, self.total)
+        if not self.warmup:
+            return self._after_warmup(t)
+        late = self._after_warmup(np.maximum(t, self.warmup))
+        return np.where(t < self.warmup, self.peak * (t / self.warmup), late)
+
+    def _after_warmup(self, t: FloatArray) -> FloatArray:
+        """Rates at steps `warmup ≤ t ≤ total`; same shape as `t`."""
+        raise NotImplementedError
+
+    def _turns(self) -> tuple[int, ...]:
+        """Steps after the warm-up at which the formula changes (kinks and jumps)."""
+        return ()
+
+    @property
+    def breaks(self) -> tuple[int, ...]:
+        """First steps of the stretches on which the rate is one smooth formula: ascending, from 0 to `total`."""
+        inner = {int(t) for t in (self.warmup, *self._turns()) if 0 < t < self.total}
+        return (0, *sorted(inner), self.total)
+
+    @property
+    def text(self) -> str:
+        """The text form, which `parse` turns back into an equal schedule."""
+        words = ", ".join(f"{f.name}={_word(getattr(self, f.name))}" for f in fields(self) if _is_said(self, f))
+        return f"{self.family}({words})"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def rescaled(self, total: int) -> "Schedule":
+        """The same shape over another horizon: the warm-up stays, everything after it stretches in proportion.
+
+        Raises `ScheduleError` when `total` leaves no update after the warm-up.
+        """
+        if total <= self.warmup:
+            raise ScheduleError(
+                f"{self.family}: a horizon of {total} leaves nothing after {self.warmup} warm-up updates."
+            )
+        factor = (total - self.warmup) / (self.total - self.warmup)
+        return replace(self, total=total, **self._stretched(factor))
+
+    def _stretched(self, factor: float) -> dict:
+        """Fields, other than `total`, that change when the part after the warm-up is stretched by `factor`."""
+        return {}
+
+    def _stretch(self, step: int, factor: float) -> int:
+        return round(self.warmup + (step - self.warmup) * factor)
+
+
+def number(x: float) -> str:
+    """The shortest text that reads back as exactly `x`: 3e-4 rather than 0.0003."""
+    plain = repr(float(x)).removesuffix(".0")
+    digits, _, exponent = np.format_float_scientific(x, trim="-").partition("e")
+    short = f"{digits}e{int(exponent)}"
+    return min(plain, short, key=len)
+
+
+def _is_said(schedule: Schedule, f) -> bool:
+    value = getattr(schedule, f.name)
+    return f.name == "warmup" or value is not None and (f.name == "shape" or value != f.default)
+
+
+def _word(value) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_word(v) for v in value) + "]"
+    return value if isinstance(value, str) else str(value) if isinstance(value, int) else number(value)
+
+
+def _checked(family: str, f, value):
+    """`value` in the type that field `f` declares: int, float, str or a tuple of one of them; None where allowed."""
+    if value is None and f.default is None:
+        return None
+    kind = f.type if isinstance(f.type, str) else getattr(f.type, "__name__", str(f.type))
+    kind = kind.split(" |")[0]
+    if kind.startswith("tuple"):
+        if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+            raise ScheduleError(f"{family}: {f.name} must be a list such as [100, 200], got {value!r}.")
+        item = int if "int" in kind or f.name in ("steps", "boundaries") else float
+        return tuple(_scalar(family, f.name, item, v) for v in value)
+    return _scalar(family, f.name, {"int": int, "float": float, "str": str}[kind], value)
+
+
+def _scalar(family: str, name: str, kind: type, value):
+    if kind is str:
+        return str(value)
+    if isinstance(value, (str, bytes, bool)) or not np.isscalar(value):
+        raise ScheduleError(f"{family}: {name} must be a number, got {value!r}.")
+    if not math.isfinite(value):
+        raise ScheduleError(f"{family}: {name} must be a finite number, got {value}.")
+    if kind is int and value != int(value):
+        raise ScheduleError(f"{family}: {name} counts updates and must be a whole number, got {number(value)}.")
+    if kind is float and value < 0:
+        raise ScheduleError(f"{family}: {name} must not be negative, got {number(value)}.")
+    return kind(value)
