@@ -1,0 +1,139 @@
+"""What a fit is: a law's coefficients, how the search ended, and how well it did. Plain records, stored as JSON."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+
+from .errors import OptLawsError
+from .laws import law_named
+from .runs import Plan
+from .schedules.base import FloatArray
+
+
+class Status(Enum):
+    """How a fit ended; the value is the sentence that the user reads."""
+
+    converged = "Converged."
+    at_bound = (
+        "Converged with a coefficient on its bound, so the optimum may lie outside or the runs do not determine it."
+    )
+    out_of_steps = "Stopped before converging; these are the best coefficients seen."
+    weak = "Converged, but the runs hardly determine some coefficients; trust the curves more than the coefficients."
+    tuned = "Set by hand, not fitted."
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Errors of a law on one run: observed minus predicted, in the loss's unit; relative ones as fractions of the loss."""
+
+    n: int
+    mae: float
+    rmse: float
+    r2: float
+    mean_rel: float
+    worst_rel: float
+
+    @classmethod
+    def of(cls, observed: FloatArray, predicted: FloatArray) -> "Scores":
+        """Scores of predicted against observed losses, both (n,)."""
+        error, relative = observed - predicted, np.abs(observed - predicted) / observed
+        spread = float(((observed - observed.mean()) ** 2).sum())
+        r2 = 1 - float((error**2).sum()) / spread if spread > 0 else float("nan")
+        rmse = float(np.sqrt((error**2).mean()))
+        return cls(len(error), float(np.abs(error).mean()), rmse, r2, float(relative.mean()), float(relative.max()))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What the training runs cover; predictions beyond are extrapolation."""
+
+    peak: tuple[float, float]
+    total: tuple[int, int]
+
+    @classmethod
+    def of(cls, plans: Sequence[Plan]) -> "Coverage":
+        """Smallest and largest peak and horizon of `plans`."""
+        peaks, totals = [p.schedule.peak for p in plans], [p.schedule.total for p in plans]
+        return cls((min(peaks), max(peaks)), (min(totals), max(totals)))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A law with coefficients, and how far to trust them. `law` is a name, so that a fit can be stored and compared."""
+
+    law: str
+    theta: Mapping[str, float]
+    interval: Mapping[str, tuple[float, float] | None]  # 90 %; None where locked, on a bound or undetermined
+    status: Status
+    message: str
+    objective: float  # Σ Huber(log residual) over all training points
+    train: Mapping[str, Scores]
+    coverage: Coverage
+    test: Mapping[str, Scores] = field(default_factory=dict)
+    locked: tuple[str, ...] = ()
+    from_step: int | None = None  # observations before it were left out; None: before the end of each warm-up
+    seconds: float = 0.0
+
+    @property
+    def vector(self) -> FloatArray:
+        """Coefficients in the law's order."""
+        return law_named(self.law).vector(self.theta)
+
+    @property
+    def held_out_rmse(self) -> float | None:
+        """Mean over held-out runs of their RMSE, or None without any."""
+        return float(np.mean([s.rmse for s in self.test.values()])) if self.test else None
+
+    def to_dict(self) -> dict:
+        """Plain values, in the order that the command line prints; `from_dict` reads them back."""
+        d = asdict(replace(self, theta=dict(self.theta), interval=dict(self.interval)))
+        d["status"] = self.status.name
+        first = ("law", "theta", "interval", "status", "message", "objective", "train", "test", "seconds")
+        return {k: d[k] for k in first} | {k: v for k, v in d.items() if k not in first}
+
+    @classmethod
+    def from_dict(cls, d: Mapping) -> "Fit":
+        """A fit from `to_dict`'s values. Raises `OptLawsError` when they are not those of a fit."""
+        try:
+            law = law_named(d["law"])
+            theta = {n: float(d["theta"][n]) for n in law.names}
+            if not all(map(math.isfinite, theta.values())):
+                raise OptLawsError(f"A fit's coefficients must be finite numbers, got {theta}.")
+            interval = {n: (None if (v := d["interval"].get(n)) is None else (float(v[0]), float(v[1]))) for n in law.names}
+            return cls(
+                law=law.name,
+                theta=theta,
+                interval=interval,
+                status=Status[d["status"]],
+                message=str(d["message"]),
+                objective=float(d["objective"]),
+                train={str(k): Scores(**v) for k, v in d["train"].items()},
+                test={str(k): Scores(**v) for k, v in d.get("test", {}).items()},
+                coverage=Coverage(tuple(d["coverage"]["peak"]), tuple(d["coverage"]["total"])),
+                locked=tuple(d.get("locked", ())),
+                from_step=d.get("from_step"),
+                seconds=float(d.get("seconds", 0.0)),
+            )
+        except (KeyError, TypeError, AttributeError, IndexError) as fault:
+            raise OptLawsError(f"This is not a fit: {type(fault).__name__} at {fault}.") from None
+
+    def save(self, path: Path) -> None:
+        """Write the fit as JSON."""
+        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "Fit":
+        """A fit from a JSON file. Raises `OptLawsError` with the reason when there is none in it."""
+        try:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise OptLawsError(f"{path}: there is no such file.") from None
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
+            raise OptLawsError(f"{path}: a fit is a JSON file written by the fit command, got {fault}.") from None
+        except OptLawsError as fault:
+            raise OptLawsError(f"{path}: {fault}") from None

@@ -1,0 +1,1 @@
+"""Charts: plain functions from data to a plotly figure. Nothing here knows Streamlit."""

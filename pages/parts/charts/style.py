@@ -1,0 +1,53 @@
+"""What all charts share: colours by position, thinning, axes, margins.
+
+Figures use `go.Scatter` only: without a GPU, WebGL traces take seconds to redraw, SVG ones a fraction as long as they
+hold at most about 2,000 points.
+"""
+
+import numpy as np
+import plotly.graph_objects as go
+from tsdownsample import MinMaxLTTBDownsampler
+
+MOST_POINTS = 1_500  # per trace
+# Readable on white and on near-black alike.
+COLORS = (
+    "#4c6fe0", "#e0713a", "#1fa187", "#c8509f", "#a5842a", "#5fa0e6", "#d65555", "#7d80c9", "#67ab45", "#a8766a",
+)  # fmt: skip
+
+
+def color(i: int) -> str:
+    """The colour of the i-th run or candidate, everywhere in the app."""
+    return COLORS[i % len(COLORS)]
+
+
+def faded(i: int, alpha: float = 0.35) -> str:
+    """That colour, see-through."""
+    r, g, b = (int(color(i)[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({r},{g},{b},{alpha})"
+
+
+def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """At most `most` of the points, spikes kept (MinMaxLTTB)."""
+    if len(x) <= most:
+        return np.asarray(x), np.asarray(y)
+    keep = MinMaxLTTBDownsampler().downsample(np.ascontiguousarray(y, dtype=float), n_out=most)
+    return np.asarray(x)[keep], np.asarray(y)[keep]
+
+
+def safe(text: str) -> str:
+    """A name as chart text: Plotly reads a little HTML in labels, so angle brackets and ampersands are escaped."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def finish(figure: go.Figure, height: int, revision: str = "same") -> go.Figure:
+    """Shared layout. Zoom survives redraws for as long as `revision` stays."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 24, "b": 8},
+        legend={"orientation": "v", "font": {"size": 12}},
+        hovermode="closest",
+        uirevision=revision,
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

@@ -1,0 +1,16 @@
+"""The menu. Runs for every visitor before the page itself."""
+
+from pathlib import Path
+
+import streamlit as st
+
+PAGES = Path(__file__).resolve().parents[1]
+
+st.navigation(
+    [
+        st.Page(PAGES / "runs.py", title="Runs", icon=":material/show_chart:", default=True),
+        st.Page(PAGES / "fit.py", title="Fit", icon=":material/function:"),
+        st.Page(PAGES / "compare.py", title="Compare", icon=":material/leaderboard:"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,33 @@
+"""Shared by all tests: the public runs beside the checkout, where they are present, and slow twins of the fast sums."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from optlaws_core.readers import read
+
+PUBLIC = Path(__file__).resolve().parents[2] / "shared" / "data"
+SPLIT = ("cosine_24000", "constant_24000", "wsdcon_9")  # the published training runs of multi_power_law
+
+
+@pytest.fixture(scope="session")
+def public() -> Path:
+    """Folder of the public runs; tests that need it skip without."""
+    if not PUBLIC.exists():
+        pytest.skip(f"the public runs are not beside the checkout ({PUBLIC.parent.name}/{PUBLIC.name})")
+    return PUBLIC
+
+
+@pytest.fixture(scope="session", params=["25M", "100M"])
+def published(request, public):
+    """(size, training runs, held-out runs) of multi_power_law."""
+    runs = {r.name: r for r in read(public / "multi_power_law" / request.param / "manifest.csv").runs}
+    return request.param, [runs[n] for n in SPLIT], [r for n, r in runs.items() if n not in SPLIT]
+
+
+@pytest.fixture(autouse=True)
+def _no_silent_nans():
+    """Invalid floating-point operations are errors in tests."""
+    with np.errstate(invalid="raise"):
+        yield

@@ -1,0 +1,45 @@
+"""Sees to it that the browser tests have a browser: an installed Chromium or Chrome, else the system's, else Playwright's.
+
+Without any the browser tests skip with a sentence, so this always exits 0.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def installed() -> str | None:
+    """Path of a browser on this machine: the system's, or one that Playwright brought."""
+    for name in NAMES:
+        if found := shutil.which(name):
+            return found
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        own = Path(p.chromium.executable_path)
+        return str(own) if own.exists() else None
+
+
+def _try(*command: str, seconds: int = 600) -> bool:
+    print("Browser tests:", " ".join(command), flush=True)
+    try:
+        return subprocess.run(command, timeout=seconds, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def main() -> None:
+    if not installed() and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+        _try("apt-get", "update", "-qq") and _try("apt-get", "install", "-y", "-qq", "chromium", "fonts-liberation")
+    if not installed():
+        _try(sys.executable, "-m", "playwright", "install", "chromium", seconds=300)
+    print(f"Browser tests use {installed() or 'nothing: no browser could be installed, so they will skip'}.")
+
+
+if __name__ == "__main__":
+    main()

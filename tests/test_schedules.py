@@ -1,0 +1,143 @@
+"""Schedules: the convention, every family's values at its turning points, the text form, and every refusal."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optlaws_core.errors import ScheduleError
+from optlaws_core.schedules import COOLDOWNS, SCHEDULES, WSD, Constant, Cosine, InverseSqrt, Knots, Linear, Step, parse
+from tests.twins import shipped
+
+EXAMPLES = [parse(text) for text in shipped(20, 300) + shipped(0, 50)]
+
+
+def test_the_convention():
+    """0-based steps; the peak at t = warmup; the end value at t = total, one past the last update."""
+    schedule = WSD(1.0, warmup=2, total=10, decay=4)
+    np.testing.assert_allclose(schedule(np.arange(12)), [0, 0.5, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0])
+
+
+@pytest.mark.parametrize(
+    "schedule, t, rates",
+    [
+        (Constant(2.0, warmup=4, total=10), [0, 1, 4, 9], [0, 0.5, 2, 2]),
+        (Linear(1.0, total=4, final=0.2), [0, 1, 2, 4], [1, 0.8, 0.6, 0.2]),
+        (Cosine(1.0, warmup=2, total=10), [2, 4, 6, 8, 10], [1, (1 + 2**-0.5) / 2, 0.5, (1 - 2**-0.5) / 2, 0]),
+        (WSD(1.0, total=8, decay=4, final=0.01, shape="exponential"), [4, 6, 8], [1, 0.1, 0.01]),
+        (WSD(1.0, total=8, decay=4, shape="cosine"), [4, 6, 8], [1, 0.5, 0]),
+        (WSD(1.0, total=8, decay=4, shape="1-sqrt"), [4, 5, 8], [1, 0.5, 0]),
+        (InverseSqrt(1.0, warmup=4, total=100), [2, 4, 16, 64], [0.5, 1, 0.5, 0.25]),
+        (InverseSqrt(1.0, total=100, timescale=9), [0, 27, 72], [1, 0.5, 1 / 3]),
+        (Step(1.0, total=10, boundaries=(5, 8), values=(0.3, 0.1)), [4, 5, 7, 8, 9], [1, 0.3, 0.3, 0.1, 0.1]),
+        (Knots((0, 4, 4, 8), (1.0, 1.0, 0.5, 0.0)), [0, 3, 4, 6, 8], [1, 1, 0.5, 0.25, 0]),
+        (Knots((0, 8), (1.0, 0.0), warmup=2), [0, 1, 2, 8], [0, 0.375, 0.75, 0]),
+    ],
+)
+def test_values_at_turning_points(schedule, t, rates):
+    np.testing.assert_allclose(schedule(t), rates, rtol=1e-15, atol=1e-15)
+
+
+def test_matches_transformers_published_vectors():
+    """transformers tests/optimization/test_optimization.py: lr 10, 2 warm-up steps, 10 in all; cut to two decimals."""
+    t = np.arange(10)
+    np.testing.assert_allclose(Linear(10.0, warmup=2, total=10)(t), [0, 5, 10, 8.75, 7.5, 6.25, 5, 3.75, 2.5, 1.25])
+    cosine = [0, 5, 10, 9.61, 8.53, 6.91, 5, 3.08, 1.46, 0.38]
+    np.testing.assert_allclose(Cosine(10.0, warmup=2, total=10)(t), cosine, atol=0.01)
+    np.testing.assert_allclose(Constant(10.0, warmup=4, total=10)(t), [0, 2.5, 5, 7.5] + [10] * 6)
+
+
+@pytest.mark.parametrize("schedule", EXAMPLES, ids=str)
+def test_a_schedule_is_a_value(schedule):
+    assert parse(schedule.text) == schedule
+    assert pickle.loads(pickle.dumps(schedule)) == schedule
+    assert len({schedule, parse(schedule.text)}) == 1
+    rates = schedule(np.arange(schedule.total + 1))
+    assert rates.max() == pytest.approx(schedule.peak) and rates.min() >= 0
+    assert schedule(0).shape == () and schedule(np.zeros((2, 3))).shape == (2, 3)
+
+
+@pytest.mark.parametrize("schedule", EXAMPLES, ids=str)
+def test_stretched_schedules_keep_their_shape(schedule):
+    longer = schedule.rescaled(schedule.warmup + 3 * (schedule.total - schedule.warmup))
+    assert longer.warmup == schedule.warmup and longer.peak == schedule.peak
+    if schedule.family != "inverse_sqrt":  # its shape is set in steps, not in shares of the horizon
+        t = np.linspace(schedule.warmup, schedule.total, 50)[1:-1]
+        stretched = schedule.warmup + 3 * (t - schedule.warmup)
+        moved = np.abs(longer(stretched) - schedule(t)) > 1e-9 * schedule.peak
+        assert moved.sum() <= 4  # a jump may fall between two of the steps compared
+
+
+def test_every_family_has_a_doc_a_formula_and_described_fields():
+    for name, cls in SCHEDULES.items():
+        assert cls.family == name and cls.__doc__ and cls.formula
+        assert all(f.metadata["meaning"] for f in dataclasses.fields(cls))
+    assert set(COOLDOWNS) == {"linear", "exponential", "cosine", "1-sqrt"}
+
+
+@given(
+    peak=st.floats(1e-12, 1e3),
+    warmup=st.integers(0, 10**9),
+    after=st.integers(1, 10**9),
+    final=st.floats(0, 1),
+    shape=st.sampled_from(("linear", "cosine", "1-sqrt")),
+)
+def test_any_wsd_reads_back(peak, warmup, after, final, shape):
+    schedule = WSD(peak, warmup=warmup, total=warmup + after, decay=after, final=final * peak, shape=shape)
+    assert parse(str(schedule)) == schedule
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("", "reads like"),
+        ("cosine", "reads like"),
+        ("cosine(peak=1, total=10", "reads like"),
+        ("__import__('os').system('x')", "Unknown schedule '__import__'"),
+        ("cosin(peak=1, total=10)", "Known schedules: constant.*Did you mean cosine"),
+        ("cosine(peak=1, total=10, finale=0)", "no field 'finale'. Its fields: peak, warmup, total, final"),
+        ("cosine(peak=1)", "needs total"),
+        ("cosine(peak=1, peak=2, total=10)", "peak is given twice"),
+        ("cosine(1, total=10)", "fields read like"),
+        ("cosine(peak=one, total=10)", "peak must be a number.*'one'"),
+        ("cosine(peak=0, total=10)", "peak learning rate must be above 0, got 0"),
+        ("cosine(peak=-1, total=10)", "peak must not be negative, got -1"),
+        ("cosine(peak=1e999, total=10)", "peak must be a finite number"),
+        ("cosine(peak=1, total=1.5)", "whole number, got 1.5"),
+        ("cosine(peak=1, total=0)", "total must be at least 1"),
+        ("cosine(peak=1, warmup=10, total=10)", "warmup must lie between 0 and total − 1 = 9"),
+        ("cosine(peak=1, total=10, final=2)", "final must not exceed the peak 1, got 2"),
+        ("wsd(peak=1, total=10, decay=11)", "decay must lie between 1 and total − warmup = 10"),
+        ("wsd(peak=1, total=10, decay=5, shape=round)", "shape must be one of linear, exponential, cosine, 1-sqrt"),
+        ("wsd(peak=1, total=10, decay=5, shape=exponential)", "final must be above 0"),
+        ("inverse_sqrt(peak=1, total=10)", "timescale is needed"),
+        ("inverse_sqrt(peak=1, total=10, timescale=0)", "timescale must be at least 1"),
+        ("step(peak=1, total=10, boundaries=[5], values=[])", "same length"),
+        ("step(peak=1, total=10, boundaries=[5, 5], values=[.5, .4])", "must rise strictly"),
+        ("step(peak=1, total=10, boundaries=[5], values=[2])", "no value may exceed the peak"),
+        ("step(peak=1, total=10, boundaries=5, values=[.5])", "boundaries must be a list"),
+        ("knots(steps=[0, 5], values=[1])", "same length"),
+        ("knots(steps=[1, 5], values=[1, 1])", "must start at 0 and rise"),
+        ("knots(steps=[0, 5, 5, 5, 9], values=[1, 1, 1, 1, 1])", "must start at 0 and rise"),
+        ("knots(steps=[0, 5], values=[0, 0])", "peak learning rate must be above 0"),
+        ("knots(steps=3, values=[0, 0])", "steps must be a list"),
+    ],
+)
+def test_a_refusal_names_the_rule(text, found):
+    with pytest.raises(ScheduleError, match=found) as fault:
+        parse(text)
+    assert "\n" not in str(fault.value)
+
+
+def test_a_text_without_end_is_refused():
+    with pytest.raises(ScheduleError, match="1,000,000 characters"):
+        parse("knots(" + "1," * 600_000 + ")")
+
+
+def test_a_schedule_cannot_be_stretched_to_nothing():
+    for schedule in (Cosine(1.0, warmup=5, total=10), Knots((0, 10), (1.0, 0.0), warmup=5)):
+        with pytest.raises(ScheduleError, match="leaves nothing after 5 warm-up updates"):
+            schedule.rescaled(5)
