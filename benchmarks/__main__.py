@@ -1,0 +1,13 @@
+"""Run the benchmarks named on the command line, or all: each is a module with a `main()` that prints a table."""
+
+import importlib
+import sys
+
+ALL = ("accuracy", "speed", "startup", "tuner_drag", "big_csv")
+
+chosen, sys.argv[1:] = sys.argv[1:] or ALL, []
+for name in chosen:
+    if name not in ALL:
+        sys.exit(f"There is no benchmark {name!r}. Known benchmarks: {', '.join(ALL)}.")
+    print(f"\n## {name}\n", flush=True)
+    importlib.import_module(f"benchmarks.{name}").main()

@@ -1,0 +1,94 @@
+"""Time of fits and predictions, and how close the fast sums come to the exact double loop."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from optlaws_core import LAWS, Plan, fit, parse, read
+from optlaws_core.evaluation import batch, predict
+from optlaws_core.trace import trace
+from tests.twins import THETAS, TWINS, shipped
+
+from .accuracy import TRAIN
+from .table import PUBLIC, has_public, seconds, show
+
+
+def main() -> None:
+    """Print the tables."""
+    if has_public():
+        _fits()
+    _predictions()
+    _exactness()
+
+
+def _fits() -> None:
+    rows = []
+    for size in ("25M", "100M"):
+        runs = {r.name: r for r in read(PUBLIC / "multi_power_law" / size / "manifest.csv").runs}
+        train = [runs[n] for n in TRAIN]
+        for name in LAWS:
+            rows.append((size, name, f"{seconds(lambda name=name, train=train: fit(name, train)):.2f} s"))
+    show(("size", "law", "fit, all starts together (median of 5)"), rows)
+    print()
+    rows = [(_fresh(size), size) for size in ("25M", "100M")]
+    show(("first fit of a fresh process, formula compiled", "size"), rows)
+    print()
+
+
+def _fresh(size: str) -> str:
+    """Time that the first fit of a process reports for itself."""
+    path = PUBLIC / "multi_power_law" / size / "manifest.csv"
+    code = (
+        "from optlaws_core import fit, read; r = {x.name: x for x in read(%r).runs};"
+        "print(fit('opt_laws_curve', [r[n] for n in %r]).seconds)" % (str(path), TRAIN)
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return f"{float(done.stdout):.2f} s"
+
+
+def _predictions() -> None:
+    """1,000 points of ever longer schedules: set-up (nothing known of the schedule yet) and evaluation apart."""
+    law, rows = LAWS["opt_laws_curve"], []
+    theta = law.vector(THETAS["opt_laws_curve"][0])
+    law.compiled  # noqa: B018  formulas are compiled once a process
+    for total in (10**4, 10**5, 10**6, 10**7, 10**9):
+        for text in (
+            f"cosine(peak=3e-4, warmup=2000, total={total})",
+            f"wsd(peak=3e-4, warmup=2000, total={total}, decay={total // 5}, shape=1-sqrt)",
+        ):
+            plan, steps = Plan(parse(text)), np.linspace(2000, total - 1, 1000).astype(int)
+
+            def prepared(plan=plan, steps=steps):
+                trace.cache_clear()
+                return batch(law, [(plan, steps)])
+
+            setup, data = seconds(prepared), prepared()
+            evaluate = seconds(lambda data=data: predict(data, theta))
+            pairs = len(data.pasts[0].node) / len(steps)
+            rows.append((plan.schedule.family, f"{total:,}", f"{1e3 * setup:.0f} ms", f"{1e3 * evaluate:.1f} ms", f"{pairs:.0f}"))
+    show(("schedule", "updates", "set-up", "evaluation", "nodes per point"), rows)
+    print()
+
+
+def _exactness() -> None:
+    """Largest relative difference of a loss from the double loop, over every shipped schedule and coefficient set."""
+    rows = []
+    for name, law in LAWS.items():
+        for warmup, total in ((20, 300), (2160, 24_000), (1000, 150_000)):
+            worst, slow_time, fast_time = 0.0, 0.0, 0.0
+            for text in shipped(warmup, total):
+                schedule = parse(text)
+                steps = np.unique(np.geomspace(1, total, 60).astype(int))
+                eta = schedule(np.arange(total + 1))
+                for theta in THETAS[name]:
+                    began = time.perf_counter()
+                    slow = TWINS[name](eta, steps, **theta)
+                    slow_time += time.perf_counter() - began
+                    began = time.perf_counter()
+                    fast = predict(batch(law, [(Plan(schedule), steps)]), law.vector(theta))
+                    fast_time += time.perf_counter() - began
+                    worst = max(worst, float(np.abs(fast / slow - 1).max()))
+            rows.append((name, f"{total:,}", f"{worst:.1e}", f"{slow_time:.2f} s", f"{fast_time:.2f} s"))
+    show(("law", "updates", "largest relative difference", "double loop, 60 points", "fast"), rows)
