@@ -13,8 +13,9 @@ from .runs import Run
 from .schedules.base import FloatArray
 
 HUBER = 1e-3  # log residuals beyond 0.1 % count linearly (Luo et al. 2025, arXiv:2503.12811, use the same)
-POLISHED = 3  # starting points that are followed to the end
-MAX_STEPS = 300  # iterations for each
+RACED = 4  # starting points that are tried out; the one that is lowest after that is followed to the end
+HEAT = 15  # iterations of each trial
+MAX_STEPS = 300  # iterations to the end
 AT_BOUND = 1e-3  # of the searched width
 
 
@@ -79,15 +80,16 @@ class Problem:
             starts = [np.clip(x, self.low, self.high)]
         else:
             starts = self._ranked_starts()
-        best, best_cost, converged = None, np.inf, False
-        for i, x0 in enumerate(starts):
-            found = self._descend(x0, lambda inner, i=i: report((i + inner) / len(starts), best_cost))
-            if found.cost < best_cost:
-                best, best_cost, converged = found.x, found.cost, found.status > 0
-        if best is None or not np.isfinite(best_cost):
-            raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.", best)
-        report(1.0, best_cost)
-        return best, best_cost, converged
+        best, best_cost = None, np.inf
+        for i, x in enumerate(starts if len(starts) > 1 else ()):
+            trial = self._descend(x, HEAT, lambda n, i=i: report(0.5 * (i + n / HEAT) / len(starts), best_cost))
+            if trial.cost < best_cost:
+                best, best_cost = trial.x, trial.cost
+        last = self._descend(starts[0] if best is None else best, MAX_STEPS, lambda n: report(_towards_one(n), best_cost))
+        if not np.isfinite(last.cost):
+            raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.", last.x)
+        report(1.0, last.cost)
+        return last.x, float(last.cost), last.status > 0
 
     def _ranked_starts(self) -> list[FloatArray]:
         """The most promising starting points, linear coefficients solved for."""
@@ -103,7 +105,7 @@ class Problem:
         found = sorted(f for f in found if np.isfinite(f[0]))
         if not found:
             raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.")
-        return [x for _, _, x in found[:POLISHED]]
+        return [x for _, _, x in found[:RACED]]
 
     def _with_linear_part(self, given: Mapping[str, float]) -> FloatArray:
         """Coefficients (params,): the given ones, and the linear ones that fit best relative to the loss, inside their bounds."""
@@ -120,8 +122,8 @@ class Problem:
             theta[solve] = lsq_linear(A / size, b, (low * size, high * size), method="bvls").x / size
         return theta
 
-    def _descend(self, x0: FloatArray, report):
-        """Trust-region least squares from `x0`; `report` gets the share of iterations used."""
+    def _descend(self, x0: FloatArray, most: int, report):
+        """Trust-region least squares from `x0` in at most `most` iterations; `report` gets the number of those done."""
         memory: dict[bytes, tuple] = {}
         taken = 0
 
@@ -135,7 +137,7 @@ class Problem:
         def after_step(intermediate_result) -> None:
             nonlocal taken
             taken += 1
-            if report(min(taken / MAX_STEPS, 1.0)) is False:
+            if report(min(taken, most)) is False:
                 raise Cancelled
 
         inside = np.clip(x0, self.low + 1e-9 * (self.high - self.low), self.high - 1e-9 * (self.high - self.low))
@@ -150,7 +152,7 @@ class Problem:
             ftol=1e-10,
             xtol=1e-10,
             gtol=1e-12,
-            max_nfev=MAX_STEPS,
+            max_nfev=most,
             callback=after_step,
         )
 
@@ -170,6 +172,11 @@ class Problem:
         if vague:
             return Status.weak, f"{Status.weak.value} Hardly determined: {', '.join(vague)}."
         return Status.converged, Status.converged.value
+
+
+def _towards_one(iterations: int) -> float:
+    """A share of the work done when nobody knows how much there is: half of it for the trials, then ever slower."""
+    return 0.5 + 0.5 * (1 - 0.98**iterations)
 
 
 def huber(r: FloatArray) -> float:

@@ -1,0 +1,153 @@
+"""The Fit page, alone and through the menu: fit, report, kept fits, what happens to bad choices."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core import LAWS, Plan, Run, Series, Status, fit, parse, read
+from optlaws_core.fitting import tuned
+from pages.parts import defaults
+from pages.parts.charts import fit as charts
+from pages.parts.report import predictions
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 60  # seconds for a fit on a busy machine
+
+
+@pytest.fixture
+def alone():
+    """The page as the first thing that is opened."""
+    return AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60).run()
+
+
+def fitted(at):
+    """Press Fit and come back when the report stands."""
+    next(b for b in at.button if b.label == "Fit").click().run()
+    deadline = time.monotonic() + PATIENCE
+    while not at.metric and time.monotonic() < deadline:
+        time.sleep(0.1)
+        at.run()
+    assert at.metric, [e.value for e in at.error]
+    return at
+
+
+def test_the_page_alone_offers_runs_and_a_formula(alone):
+    assert not alone.exception and alone.title[0].value == "Fit"
+    assert alone.multiselect[0].value and alone.multiselect[1].value
+    assert not set(alone.multiselect[0].value) & set(alone.multiselect[1].value)
+    assert any("L_\\infty" in latex.value for latex in alone.latex)
+
+
+def test_through_the_menu():
+    at = AppTest.from_file(str(ROOT / "pages" / "parts" / "router.py"), default_timeout=60).run()
+    assert not at.exception and at.title[0].value == "Runs"
+
+
+def test_a_fit_is_reported_with_the_numbers_of_the_core(alone):
+    at = fitted(alone)
+    assert not at.exception and not at.error
+    runs = {r.name: r.on("val") for r in read(ROOT / "data" / "manifest.csv").runs}
+    train, test = at.multiselect[0].value, at.multiselect[1].value
+    same = fit("opt_laws_curve", [runs[n] for n in train], test=[runs[n] for n in test])
+    shown = {m.label: m.value for m in at.metric}
+    assert shown["Held-out RMSE"] == f"{same.held_out_rmse:.5f}"
+    assert shown["Objective"] == f"{same.objective:.4g}"
+    table = at.dataframe[0].value.set_index("coefficient")["value"]
+    assert table.to_dict() == pytest.approx(dict(same.theta))
+    errors = at.dataframe[1].value.set_index("run")
+    assert set(errors.index) == {*train, *test} and errors.loc[train[0], "role"] == "training"
+
+
+def test_another_law_is_kept_beside_the_first(alone):
+    at = fitted(alone)
+    at.selectbox(key="law").set_value("power_law").run()
+    next(b for b in at.button if b.label == "Fit").click().run()
+    deadline = time.monotonic() + PATIENCE
+    while len(at.session_state.workspace.fits) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        at.run()
+    at.run()
+    assert list(at.session_state.workspace.fits) == [LAWS["opt_laws_curve"].title, LAWS["power_law"].title]
+    kept = at.dataframe[2].value
+    assert list(kept["law"]) == [LAWS["opt_laws_curve"].title, LAWS["power_law"].title]
+
+
+def test_one_run_and_one_shape_are_warned_of(alone):
+    train = alone.multiselect[0].value
+    alone.multiselect[0].set_value(train[:1]).run()
+    assert "One training run cannot tell" in alone.warning[0].value
+    alone.multiselect[0].set_value(["constant_2400", "constant_6000"]).run()
+    assert "one schedule shape" in alone.warning[0].value
+    alone.multiselect[0].set_value([]).run()
+    assert next(b for b in alone.button if b.label == "Fit").disabled
+
+
+def test_a_fit_that_cannot_be_is_one_sentence(alone):
+    space = alone.session_state.workspace
+    steps = np.arange(0, 2000, 50)
+    name = "<b>beyond</b>"
+    run = Run(name, Plan(parse("constant(peak=1e-3, total=1000)")), {"val": Series(steps, 3 - steps * 1e-4)}, "val", "declared")
+    space.runs[name] = run
+    alone.run()
+    alone.multiselect[0].set_value([name]).run()
+    next(b for b in alone.button if b.label == "Fit").click().run()
+    deadline = time.monotonic() + PATIENCE
+    while not alone.error and time.monotonic() < deadline:
+        time.sleep(0.1)
+        alone.run()
+    assert not alone.exception and "must end with the schedule at step 1,000" in alone.error[0].value.replace("\\", "")
+    assert "<b>" not in alone.error[0].value
+
+
+def test_without_learning_rates_the_page_says_what_to_do(alone):
+    space = alone.session_state.workspace
+    steps = np.arange(10)
+    space.runs = {"x": Run("x", None, {"train": Series(steps, 3.0 - 0.1 * steps)})}
+    alone.run()
+    assert not alone.exception and "No loaded run has a learning rate yet" in alone.info[0].value
+
+
+def run(name, text, params=1e6):
+    schedule = parse(text)
+    return Run(name, Plan(schedule, params), {"train": Series([500, 900], [3.0, 2.9])}, lr_source="declared")
+
+
+def test_default_choice_has_an_abrupt_drop_and_holds_the_rest_out():
+    runs = {
+        r.name: r
+        for r in (
+            run("cosine", "cosine(peak=1e-3, total=1000)"),
+            run("flat", "constant(peak=1e-3, total=1000)"),
+            run("long", "constant(peak=1e-3, total=4000)"),
+            run("drop", "step(peak=1e-3, total=1000, boundaries=[500], values=[1e-4])"),
+            run("wsd", "wsd(peak=1e-3, total=1000, decay=200)"),
+            run("other peak", "wsd(peak=2e-3, total=1000, decay=200)"),
+            run("other size", "wsd(peak=1e-3, total=1000, decay=200)", 9e9),
+        )
+    }
+    train, test = defaults.split(runs)
+    assert set(train) == {"cosine", "flat", "drop"} and set(test) == {"long", "wsd"}
+    assert defaults.split({}) == ((), ())
+    assert defaults.split({"flat": runs["flat"]}) == (("flat",), ())
+
+
+def test_charts_show_what_they_are_given():
+    runs = [run("a <i>", "cosine(peak=1e-3, total=1000)"), run("b", "constant(peak=1e-3, total=1000)")]
+    predicted = {"a <i>": np.array([3.1, 2.8]), "b": np.array([3.0, 2.9])}
+    curves = charts.curves(runs, predicted, ["b"], log_x=True)
+    assert [len(t.x) for t in curves.data] == [2] * 4 and curves.layout.xaxis.type == "log"
+    assert curves.data[1].name == "a &lt;i&gt;" and [t.line.dash for t in curves.data[1::2]] == ["solid", "dash"]
+    np.testing.assert_allclose(charts.residuals(runs, predicted, []).data[0].y, [100 * (3 / 3.1 - 1), 100 * (2.9 / 2.8 - 1)])
+    np.testing.assert_array_equal(charts.against(runs, predicted, []).data[0].y, predicted["a <i>"])
+
+
+def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
+    runs = [r.on("val") for r in read(ROOT / "data" / "manifest.csv").runs if r.name in ("constant_2400", "drop_2400")]
+    base = fit("power_law", runs)
+    by_hand = tuned(base, base.theta | {"L_inf": base.theta["L_inf"] + 1}, runs)
+    assert by_hand.status is Status.tuned
+    difference = predictions(by_hand, runs)["drop_2400"] - predictions(base, runs)["drop_2400"]
+    np.testing.assert_allclose(difference, 1.0)
