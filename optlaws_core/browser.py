@@ -25,7 +25,7 @@ from .schedules.base import FloatArray
 
 Role = Literal["train", "held out"]
 DRAWN = 300  # observed losses drawn for each run
-EARLY = 0.25  # share of evaluation steps spread over log(step): a logarithmic axis shows the early ones most
+EARLY = 0.25  # weight of log(step) in how evaluation steps are spread: a logarithmic axis shows the early ones most
 
 
 def payload(
@@ -126,10 +126,9 @@ def _spread(steps: np.ndarray, points: int) -> np.ndarray:
     n = len(steps)
     if n <= points:
         return np.arange(n)
-    early = int(points * EARLY)
-    even = np.linspace(0, n - 1, points - early).round().astype(int)
-    geometric = np.searchsorted(steps, np.geomspace(max(steps[0], 1), steps[-1], early)).clip(0, n - 1)
-    return np.union1d(even, geometric)
+    log = np.log(np.maximum(steps, 1))
+    along = (1 - EARLY) * np.arange(n) / (n - 1) + EARLY * (log - log[0]) / (log[-1] - log[0])
+    return np.unique(np.searchsorted(along, np.linspace(0, 1, points)).clip(0, n - 1))
 
 
 def _share(at: np.ndarray, n: int) -> np.ndarray:

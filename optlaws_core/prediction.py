@@ -1,13 +1,19 @@
-"""What a fitted law says of schedules that were not run: curves, rankings, and what a better schedule saves."""
+"""What a fitted law says of schedules that were not run: curves, rankings, and what a better schedule saves.
 
-from collections.abc import Sequence
+"Saved at equal loss" needs care. Reading the best candidate's own curve at the other's final loss would be wrong: half
+way through, a schedule that decays late has not decayed, so its loss there is not what it would end at if it were
+meant to stop there. The honest question is how short a run of the best candidate's *shape* could be and still end at
+the other's final loss: `updates_for` shortens everything after the warm-up in proportion until it does. What is saved
+is the other's horizon minus that one. It is negative when the best candidate ends lower only because it is longer.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 
-from .errors import ScheduleError
+from .errors import DesignError, ScheduleError
 from .evaluation import batch
 from .evaluation import predict as evaluate
 from .fits import Coverage, Fit
@@ -17,6 +23,7 @@ from .schedules import Schedule, number
 from .schedules.base import FloatArray
 
 SLACK = 0.01  # a peak or horizon within 1 % of what was covered counts as covered
+MOST_UPDATES = 10**9  # of a schedule to predict; the longest published runs have about 10^7
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,9 @@ class Ranked:
     schedule: Schedule
     final_loss: float  # after the last update
     delta: float  # final loss above the best candidate's
-    saved_updates: int | None  # updates that the best candidate's shape needs fewer for this loss; None for the best
+    # Updates that the best candidate's shape needs fewer for this loss; negative where it needs more. None for the best
+    # itself, and where its shape cannot be shortened so far that it ends this high.
+    saved_updates: int | None
     reasons: tuple[str, ...]  # why the prediction is an extrapolation; empty when it is none
 
     @property
@@ -36,26 +45,42 @@ class Ranked:
 
 
 def predict(fit: Fit, schedule: Schedule | Plan, at: ArrayLike | None = None) -> FloatArray:
-    """Losses of `schedule` after the updates `at` (n,), by default after its last one (1,). Raises `DesignError`."""
+    """Losses of `schedule` after the updates `at` (n,), by default after its last one (1,).
+
+    Raises `DesignError` for a step outside the schedule, more than `MOST_UPDATES`, or where the law has no finite loss.
+    """
     plan = schedule if isinstance(schedule, Plan) else Plan(schedule)
     steps = np.atleast_1d(plan.schedule.total - 1 if at is None else at)
-    return evaluate(batch(law_named(fit.law), [(plan, steps)]), fit.vector)
+    if plan.schedule.total > MOST_UPDATES:
+        raise DesignError(
+            f"A prediction covers at most {MOST_UPDATES:,} updates, got {plan.schedule.total:,} "
+            f"in {_brief(plan.schedule)}."
+        )
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # judged below, for all reasons alike
+        losses = evaluate(batch(law_named(fit.law), [(plan, steps)]), fit.vector)
+    if not np.isfinite(losses).all():
+        raise DesignError(f"The law {fit.law} with these coefficients has no finite loss for {_brief(plan.schedule)}.")
+    return losses
 
 
 def rank(fit: Fit, schedules: Sequence[Schedule]) -> list[Ranked]:
-    """Candidates by predicted final loss, best first; equal ones keep their order."""
+    """Candidates by predicted final loss, best first; equal ones keep their order. Raises like `predict`."""
     finals = [float(predict(fit, s)[0]) for s in schedules]
     order = sorted(range(len(schedules)), key=finals.__getitem__)
-    ranked = []
-    for i in order:
-        best = schedules[order[0]]
-        saved = None if i == order[0] else _saved(fit, best, finals[order[0]], schedules[i], finals[i])
-        ranked.append(
-            Ranked(
-                schedules[i], finals[i], finals[i] - finals[order[0]], saved, outside(fit.coverage, schedules[i])
-            )
+    if not order:
+        return []
+    best, lowest = schedules[order[0]], finals[order[0]]
+    end = _ends(fit, best)
+    return [
+        Ranked(
+            schedule=schedules[i],
+            final_loss=finals[i],
+            delta=finals[i] - lowest,
+            saved_updates=None if i == order[0] else _saved(best, end, schedules[i], finals[i]),
+            reasons=outside(fit.coverage, schedules[i]),
         )
-    return ranked
+        for i in order
+    ]
 
 
 def outside(coverage: Coverage, schedule: Schedule) -> tuple[str, ...]:
@@ -71,22 +96,74 @@ def outside(coverage: Coverage, schedule: Schedule) -> tuple[str, ...]:
 
 
 def updates_for(fit: Fit, shape: Schedule, loss: float) -> int | None:
-    """Updates after which `shape`, stretched to that horizon, ends at `loss`; None if no shorter horizon reaches it."""
+    """The horizon, at most its own, down to which `shape` can be shortened and still end at `loss` or below.
 
-    def above(total: float) -> float:
-        return float(predict(fit, shape.rescaled(round(total)))[0]) - loss
-
-    shortest = min(shape.warmup + max(4, shape.total // 1000), shape.total)
-    try:
-        if above(shape.total) > 0 or above(shortest) < 0:
-            return None
-        return round(brentq(above, shortest, shape.total, xtol=max(0.5, shape.total * 1e-6), maxiter=60))
-    except ScheduleError:  # a step schedule whose boundaries fall together when it is shortened that much
-        return None
+    None when it ends above `loss` even at its own horizon, and when it ends below `loss` at the shortest one that the
+    shape allows (one update after the warm-up; more where boundaries or knots would fall together).
+    """
+    return _shortest(shape, _ends(fit, shape), loss)
 
 
-def _saved(fit: Fit, best: Schedule, best_loss: float, other: Schedule, loss: float) -> int | None:
-    if loss <= best_loss:
-        return other.total - best.total
-    needed = updates_for(fit, best, loss)
+Ends = Callable[[int], float | None]  # horizon -> final loss of a shape there; None where the shape cannot be so short
+
+
+def _ends(fit: Fit, shape: Schedule) -> Ends:
+    known: dict[int, float | None] = {}
+
+    def end(total: int) -> float | None:
+        if total not in known:
+            try:
+                known[total] = float(predict(fit, shape.rescaled(total))[0])
+            except ScheduleError:
+                known[total] = None
+        return known[total]
+
+    return end
+
+
+def _saved(best: Schedule, end: Ends, other: Schedule, loss: float) -> int | None:
+    needed = _shortest(best, end, loss)
     return None if needed is None else other.total - needed
+
+
+def _shortest(shape: Schedule, end: Ends, loss: float) -> int | None:
+    good = shape.total  # ends at `loss` or below
+    if (at_good := end(good)) is None or at_good > loss:
+        return None
+    bad = good  # ends above, or is impossible
+    while bad == good:
+        trial = shape.warmup + (good - shape.warmup) // 2
+        if trial <= shape.warmup or trial == good:
+            return None
+        if (at_trial := end(trial)) is not None and at_trial <= loss:
+            good = bad = trial
+        else:
+            bad = trial
+    return _between(end, loss, bad, good)
+
+
+def _between(end: Ends, loss: float, bad: int, good: int) -> int | None:
+    """The crossing between two horizons by regula falsi on integers (Illinois variant), a handful of evaluations."""
+    exact = max(1, good // 1_000_000)
+    over = None if (at := end(bad)) is None else at - loss  # above 0
+    under = end(good) - loss  # at most 0
+    last = 0
+    while good - bad > exact:
+        if over is None or under == 0:  # no slope to follow
+            trial = (bad + good) // 2
+        else:
+            trial = round(good + (bad - good) * under / (under - over))
+        trial = min(max(trial, bad + 1), good - 1)
+        off = None if (at := end(trial)) is None else at - loss
+        if off is not None and off <= 0:
+            good, under, over = trial, off, over / 2 if over is not None and last < 0 else over
+            last = -1
+        else:
+            bad, over, under = trial, off, under / 2 if last > 0 else under
+            last = 1
+    # Next to horizons that are impossible there is no crossing: the shape ends below `loss` as short as it can be.
+    return None if end(bad) is None else good
+
+
+def _brief(schedule: Schedule) -> str:
+    return schedule.text if len(schedule.text) <= 90 else schedule.text[:89] + "…"

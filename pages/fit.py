@@ -24,6 +24,7 @@ if found is None:
     report.formula(choice.law)
     st.stop()
 
+st.subheader(session.literal(space.current), anchor=False)
 report.verdict(found)
 with st.container(border=True):
     report.formula(found.law)

@@ -106,6 +106,7 @@ def test_any_wsd_reads_back(peak, warmup, after, final, shape):
         ("cosine(peak=0, total=10)", "peak learning rate must be above 0, got 0"),
         ("cosine(peak=-1, total=10)", "peak must not be negative, got -1"),
         ("cosine(peak=1e999, total=10)", "peak must be a finite number"),
+        ("cosine(peak=1, total=1" + "0" * 400 + ")", "total must be a finite number below 1e\\+15"),
         ("cosine(peak=1, total=1.5)", "whole number, got 1.5"),
         ("cosine(peak=1, total=0)", "total must be at least 1"),
         ("cosine(peak=1, warmup=10, total=10)", "warmup must lie between 0 and total − 1 = 9"),
@@ -130,6 +131,12 @@ def test_a_refusal_names_the_rule(text, found):
     with pytest.raises(ScheduleError, match=found) as fault:
         parse(text)
     assert "\n" not in str(fault.value)
+
+
+def test_the_end_of_a_warm_up_is_declared_or_seen():
+    assert Cosine(3e-4, warmup=200, total=1000).warmup_end == 200
+    assert Knots((0, 150, 1000), (0.0, 3e-4, 0.0)).warmup_end == 150
+    assert Knots((0, 150, 1000), (3e-4, 3e-4, 0.0)).warmup_end == 0
 
 
 def test_a_text_without_end_is_refused():

@@ -5,7 +5,6 @@ update `t` uses; the warm-up rises linearly from 0 and reaches the peak at `t = 
 `t = total`, one past the last update; the cumulative learning rate after update `t` is `S(t) = Σ_{τ≤t} lr(τ)`.
 """
 
-import math
 from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar
 
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ScheduleError
 
 FloatArray = NDArray[np.float64]
+LARGEST = 1e15  # steps beyond it are not exact in floating point; no field means anything there
 
 
 def entry(meaning: str, unit: str = "", **kwargs):
@@ -79,6 +79,11 @@ class Schedule:
     def _turns(self) -> tuple[int, ...]:
         """Steps after the warm-up at which the formula changes (kinks and jumps)."""
         return ()
+
+    @property
+    def warmup_end(self) -> int:
+        """First step after the warm-up, declared or, in a logged curve, seen."""
+        return self.warmup
 
     @property
     def breaks(self) -> tuple[int, ...]:
@@ -153,8 +158,8 @@ def _scalar(family: str, name: str, kind: type, value):
         return str(value)
     if isinstance(value, (str, bytes, bool)) or not np.isscalar(value):
         raise ScheduleError(f"{family}: {name} must be a number, got {value!r}.")
-    if not math.isfinite(value):
-        raise ScheduleError(f"{family}: {name} must be a finite number, got {value}.")
+    if not -LARGEST <= value <= LARGEST:  # NaN fails every comparison
+        raise ScheduleError(f"{family}: {name} must be a finite number below {LARGEST:g}, got {str(value)[:20]}.")
     if kind is int and value != int(value):
         raise ScheduleError(f"{family}: {name} counts updates and must be a whole number, got {number(value)}.")
     if kind is float and value < 0:

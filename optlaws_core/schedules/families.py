@@ -233,6 +233,13 @@ class Knots(Schedule):
     def _turns(self) -> tuple[int, ...]:
         return tuple(k for k in self.steps if k > self.warmup)
 
+    @property
+    def warmup_end(self) -> int:
+        """The declared warm-up's end; else, for a curve that starts below half the peak, where it first comes to 99 % of it."""
+        if self.warmup or self.values[0] >= 0.5 * self.peak:
+            return self.warmup
+        return next(k for k, v in zip(self.steps, self.values, strict=True) if v >= 0.99 * self.peak)
+
     def rescaled(self, total: int) -> "Knots":
         if total <= self.warmup:
             raise ScheduleError(f"knots: a horizon of {total} leaves nothing after {self.warmup} warm-up updates.")

@@ -1,0 +1,274 @@
+"""What goes into a reader and what comes out: `Source`, `Layout`, `Note`, `FileReport`, `Reading`; and the limits.
+
+Between the two, every format produces `RawRun`s of `Numbers`: columns as the log wrote them, nothing dropped yet.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LogError
+from ..runs import Run
+from ..schedules import Schedule
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Level = Literal["info", "repaired", "refused"]
+
+MOST_BYTES = 512 * 2**20  # of one file
+MOST_FILES = 500  # of one reading
+MOST_ROWS = 5_000_000  # of one file
+LARGEST_STEP = 10**12  # above it a "step" is a timestamp; no run has had 10^12 updates
+
+X_UNITS = ("step", "tokens", "samples")
+LOSS_UNITS = ("nats", "bits", "perplexity")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read. `name` is what the user sees; it is never used as a path."""
+
+    name: str
+    data: bytes | Path = field(repr=False)
+
+    def read(self) -> bytes:
+        """The content. Raises `LogError` when the file cannot be read or is larger than `MOST_BYTES`."""
+        size = self.size
+        if size > MOST_BYTES:
+            raise LogError(
+                f"{self.shown}: a file may have {MOST_BYTES // 2**20:,} MB, this one has {size / 2**20:,.0f} MB.",
+                self.name,
+            )
+        return self._opened(-1)
+
+    def head(self, most: int = 65_536) -> bytes:
+        """The first bytes, at most `most` of them. Raises `LogError` when the file cannot be read."""
+        return self._opened(most)
+
+    def _opened(self, most: int) -> bytes:
+        if not isinstance(self.data, Path):
+            return self.data if most < 0 else bytes(self.data[:most])
+        try:
+            with self.data.open("rb") as file:
+                return file.read(most)
+        except OSError as error:
+            raise LogError(f"{self.shown}: the file cannot be read ({error.strerror}).", self.name) from None
+
+    @property
+    def size(self) -> int:
+        """Bytes. Raises `LogError` when the file is not there."""
+        if not isinstance(self.data, Path):
+            return len(self.data)
+        try:
+            return self.data.stat().st_size
+        except OSError as error:
+            raise LogError(f"{self.shown}: the file cannot be read ({error.strerror}).", self.name) from None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the content, hexadecimal: the key for caches."""
+        if not isinstance(self.data, Path):
+            return hashlib.sha256(self.data).hexdigest()
+        try:
+            with self.data.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise LogError(f"{self.shown}: the file cannot be read ({error.strerror}).", self.name) from None
+
+    @property
+    def shown(self) -> str:
+        """The name as messages show it: one line, printable, the end of it where it is long."""
+        return short(self.name if len(self.name) <= 120 else "…" + self.name[-119:], 120)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Folders and base name; a path gives its real folders, an upload those of its name."""
+        if isinstance(self.data, Path):
+            return self.data.absolute().parts
+        return tuple(p for p in self.name.replace("\\", "/").split("/") if p)
+
+    @property
+    def stem(self) -> str:
+        """The base name without its last suffix."""
+        return base_name(self.name).rsplit(".", 1)[0] or base_name(self.name)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which column is what. Raises `LogError` for units that do not exist."""
+
+    x: str | None = None  # None: the row number counts the steps
+    x_unit: str = "step"
+    losses: tuple[tuple[str, str], ...] = ()  # (split, column); split is "train" or the eval set's name
+    lr: str | None = None
+    run: str | None = None  # the column that names the run, where one file holds several
+    tokens: str | None = None  # tokens seen, beside the x axis; gives the batch size
+    loss_unit: str = "nats"
+    batch: float | None = None  # what one update adds to x, when x counts tokens or samples
+
+    def __post_init__(self) -> None:
+        for name, known in (("x_unit", X_UNITS), ("loss_unit", LOSS_UNITS)):
+            if getattr(self, name) not in known:
+                raise LogError(f"Layout: {name} must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
+        if self.batch is not None and not (self.batch > 0 and math.isfinite(self.batch)):
+            raise LogError(f"Layout: batch must be above 0, got {self.batch}.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that this layout names, each once."""
+        named = (self.x, self.run, self.lr, self.tokens, *(column for _, column in self.losses))
+        return tuple(dict.fromkeys(c for c in named if c is not None))
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something the user should know. `run` is empty when it concerns the whole file."""
+
+    level: Level
+    text: str
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is declared about a run, by a manifest or by the log's own header."""
+
+    params: float | None = None
+    batch_tokens: float | None = None  # tokens per update
+    batch_size: float | None = None  # samples per update
+    schedule: Schedule | None = None
+    warmup_steps: int | None = None
+    total_steps: int | None = None
+
+    def over(self, other: "Facts") -> "Facts":
+        """These facts, and those of `other` where these are silent."""
+        return Facts(**{k: v if v is not None else getattr(other, k) for k, v in vars(self).items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A column as numbers. NaN is an empty cell, except at `nans` (the log says NaN) and `words` (the log has text)."""
+
+    values: FloatArray  # (n,)
+    nans: IntArray = field(default_factory=lambda: np.empty(0, np.int64))  # rows
+    words: IntArray = field(default_factory=lambda: np.empty(0, np.int64))  # rows
+    word: str = ""  # the first text found
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: IntArray) -> "Numbers":
+        """The same column, `rows` only (rising)."""
+        nans, words = (np.flatnonzero(np.isin(rows, bad)) for bad in (self.nans, self.words))
+        return Numbers(self.values[rows], nans, words, self.word)
+
+
+@dataclass(frozen=True, eq=False)
+class RawRun:
+    """One run as its log wrote it. Columns share their rows, unless `own_x` gives a column an x of its own."""
+
+    name: str
+    columns: Mapping[str, Numbers]
+    own_x: Mapping[str, Numbers] = field(default_factory=dict)
+    lines: IntArray | int | None = None  # line of each row, or of the first one; None where a format has no lines
+    facts: Facts = Facts()
+    notes: tuple[Note, ...] = ()
+
+    def line(self, row: int) -> int | None:
+        """The line in the file that row `row` stands on, 1-based."""
+        if self.lines is None:
+            return None
+        return int(self.lines + row if isinstance(self.lines, int) else self.lines[row])
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A file whose format is known: its columns, the layout they suggest, and its runs under any layout."""
+
+    format: str
+    columns: tuple[str, ...]
+    layout: Layout
+    runs: Callable[[Layout], list[RawRun]]
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What one file gave. With an `error` there are no runs."""
+
+    file: str
+    format: str
+    layout: Layout | None = None
+    columns: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = ()
+    notes: tuple[Note, ...] = ()
+    error: str | None = None
+    facts: Mapping[str, Facts] = field(default_factory=dict)  # run -> what is declared, also when its LR is missing
+
+    def noted(self, *notes: Note) -> "FileReport":
+        """The same report with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Everything that was read: one report a file, and the runs of all of them under unique names."""
+
+    files: tuple[FileReport, ...]
+    runs: tuple[Run, ...]
+    notes: tuple[Note, ...] = ()  # about the selection as a whole
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """One sentence for each file that gave nothing."""
+        return tuple(f.error for f in self.files if f.error)
+
+    def rows(self) -> list[dict]:
+        """One dict a run: run, format, points, first_step, last_step, lr_source, notes (list of sentences)."""
+        return [_row(report, run) for report, run in self._pairs()]
+
+    def _pairs(self) -> Iterator[tuple[FileReport, Run]]:
+        return ((report, run) for report in self.files for run in report.runs)
+
+
+def _row(report: FileReport, run: Run) -> dict:
+    return {
+        "run": run.name,
+        "format": report.format,
+        "points": len(run.loss),
+        "first_step": int(run.steps[0]),
+        "last_step": run.last_step,
+        "lr_source": run.lr_source,
+        "notes": [n.text for n in report.notes if n.run in ("", run.name)],
+    }
+
+
+def base_name(name: str) -> str:
+    """The last part of a name that may contain folders, with either slash."""
+    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def short(text: str, most: int = 40) -> str:
+    """`text` as one printable line of at most `most` characters."""
+    line = "".join(c if c.isprintable() else " " for c in text[: 4 * most])
+    line = " ".join(line.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def listed(names, most: int = 12) -> str:
+    """`a, b, c` with at most `most` names, the rest counted."""
+    names = [short(str(n)) for n in names]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) + more) or "none"
+
+
+def counted(n: int, thing: str) -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"

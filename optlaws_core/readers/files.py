@@ -1,0 +1,81 @@
+"""Paths on disk to sources: files as they are, folders by known suffixes, a manifest with the files it names."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..errors import LogError
+from .base import Note, Source, counted, listed
+from .delimited import header_of
+from .manifest import is_manifest, read_manifest
+from .sniff import kind_of
+
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
+
+
+class Sources(list[Source]):
+    """Sources, and notes about what was left out."""
+
+    def __init__(self, sources: Iterable[Source] = (), notes: Iterable[Note] = ()) -> None:
+        super().__init__(sources)
+        self.notes = tuple(notes)
+
+
+def sources_from_paths(paths: Iterable[str | Path]) -> Sources:
+    """The files to read, each once, in the order given. Raises `LogError` for a path that is not there.
+
+    A folder gives its files, and those of its folders, that have a known suffix. A manifest brings the files beside it
+    that it names.
+    """
+    found: dict[Path, Source] = {}
+    ignored: list[str] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise LogError(f"{path}: there is no such file or folder.", str(path))
+        for file in _in_folder(path, ignored) if path.is_dir() else [path, *_beside(path)]:
+            found.setdefault(file.resolve(), Source(str(file), file))
+    if not found and ignored:
+        raise LogError(f"{', '.join(map(str, paths))}: no logs here, only files of other kinds ({listed(ignored, 6)}).")
+    if not found:
+        raise LogError(f"{', '.join(map(str, paths)) or 'nothing'}: no files to read.")
+    notes = (
+        [Note("info", f"{counted(len(ignored), 'file')} of other kinds ignored: {listed(ignored, 6)}.")]
+        if ignored
+        else []
+    )
+    return Sources(found.values(), notes)
+
+
+def is_log_name(name: str) -> bool:
+    """Whether a file's name suggests a log."""
+    return name.lower().endswith(SUFFIXES) or "tfevents" in name
+
+
+def _in_folder(folder: Path, ignored: list[str]) -> list[Path]:
+    files = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(names):
+            if name.startswith("."):
+                continue
+            if is_log_name(name):
+                files.append(Path(parent) / name)
+            else:
+                ignored.append(name)
+    return files
+
+
+def _beside(path: Path) -> list[Path]:
+    """The files that a manifest names and that lie in its folder; none for a log."""
+    source = Source(str(path), path)
+    try:
+        head = source.head()
+        if kind_of(head, source.shown) != "table" or not is_manifest(header_of(head, source.shown)):
+            return []
+        names = [entry.file for entry in read_manifest(source)]
+    except LogError:
+        return []  # reading the file tells the fault
+    folder = path.parent.resolve()
+    files = [path.parent / name.replace("\\", "/") for name in dict.fromkeys(names)]
+    # A link may lead out of the folder even where the name does not.
+    return [f for f in files if f.is_file() and f.resolve().is_relative_to(folder)]

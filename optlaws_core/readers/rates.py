@@ -1,0 +1,213 @@
+"""Where the learning rate comes from: the log first, what is declared second, nothing third. It is never guessed.
+
+A declared schedule that agrees with every logged rate is used in its place: it is exact between the logged steps and
+knows the warm-up. Otherwise the logged rates become knots, straight lines between them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..runs import LrSource
+from ..schedules import Knots, Schedule, number
+from .base import Facts, FloatArray, IntArray, Note, counted
+from .clean import Points
+from .thinning import thin
+
+AGREES = 1e-3  # of the peak: a declared schedule this close to every logged rate is the schedule of the run
+THIN = 1e-4  # of the peak: straight lines between knots stay this close to the logged rates
+MOST_KNOTS = 2000
+
+
+@dataclass(frozen=True)
+class Rates:
+    """A run's schedule (None when nothing tells it), where it comes from, and what to say about it."""
+
+    schedule: Schedule | None
+    source: LrSource
+    notes: tuple[Note, ...] = ()
+
+
+def rates_of(run: str, logged: Points | None, facts: Facts, last_step: int) -> Rates:
+    """The learning rate of a run whose last logged step, of any quantity, is `last_step`."""
+    notes: list[Note] = []
+    if logged is not None and (why := _unusable(logged.values)):
+        notes.append(Note("refused", why, run))
+        logged = None
+    if logged is not None:
+        quantum = printed_quantum(logged.values)
+        schedule, more = _from_log(logged, facts, last_step, quantum)
+        return Rates(schedule, "logged", tuple(Note(n.level, n.text, run) for n in more))
+    if facts.schedule is not None:
+        if last_step > facts.schedule.total:
+            text = f"The log goes on to step {last_step:,}, past the declared total of {facts.schedule.total:,} steps."
+            notes.append(Note("info", text, run))
+        return Rates(facts.schedule, "declared", tuple(notes))
+    notes.append(Note("info", "No learning rate is logged or declared; declare a schedule before fitting.", run))
+    return Rates(None, "missing", tuple(notes))
+
+
+def warmup_end(schedule: Schedule) -> int:
+    """The step at which the warm-up is over.
+
+    For knots without a declared warm-up that start below half the peak: where they first come to 99 % of it.
+    """
+    if schedule.warmup or not isinstance(schedule, Knots):
+        return schedule.warmup
+    values = np.array(schedule.values)
+    return int(schedule.steps[int(np.argmax(values >= 0.99 * values.max()))]) if values[0] < 0.5 * values.max() else 0
+
+
+def printed_quantum(rates: FloatArray) -> float | None:
+    """The spacing of rates that were printed with too few digits (1e-4 for 0.0003, 0.0002, …), or None.
+
+    Too few means: half a spacing is more than `AGREES` of the peak, and the rates look like a curve that was rounded.
+    """
+    peak = float(rates.max())
+    for exponent in range(0, 13):
+        quantum = 10.0**-exponent
+        if len(rates) < 8 or peak >= 0.5 / AGREES * quantum:
+            return None
+        if peak >= 0.9 * quantum and _are_multiples(rates[:100], quantum) and _are_multiples(rates, quantum):
+            return quantum if _looks_rounded(np.round(rates / quantum)) else None
+    return None
+
+
+def _are_multiples(rates: FloatArray, quantum: float) -> bool:
+    units = rates / quantum
+    return bool(np.abs(units - np.round(units)).max() < 1e-6 * max(1.0, units.max()))
+
+
+def _looks_rounded(units: FloatArray) -> bool:
+    """Whether whole multiples of the spacing look like a smooth curve that was rounded, not like a staircase."""
+    lit = np.flatnonzero(units)
+    if (units[lit[0] : lit[-1]] == 0).any():
+        return True  # a rate of 0 in the middle of a run
+    stays = units[np.flatnonzero(np.diff(units, prepend=-1.0))]  # the value of each stretch of equal rates
+    between = (stays > units.min()) & (stays < units.max())
+    rows = int(((units > units.min()) & (units < units.max())).sum())
+    repeats = rows >= 1.5 * max(1, int(between.sum()))  # an exact warm-up logged at every step does not repeat
+    by_one = (np.abs(np.diff(stays)) == 1).sum() >= 2 / 3 * (len(stays) - 1)
+    return bool(len(np.unique(stays[between])) >= 2 and repeats and by_one)
+
+
+def _unusable(rates: FloatArray) -> str | None:
+    """Why logged rates cannot be a learning rate, or None."""
+    if len(rates) == 0:
+        return "The learning-rate column holds no numbers, so it was not used."
+    if rates.min() < 0:
+        low = number(float(rates.min()))
+        return f"A learning rate must not be negative, but the log has {low}, so its column was not used."
+    if rates.max() == 0:
+        return (
+            f"A learning rate must be above 0, but all {len(rates):,} logged rates are 0, so the column was not used."
+        )
+    return None
+
+
+def _from_log(logged: Points, facts: Facts, last_step: int, quantum: float | None) -> tuple[Schedule, list[Note]]:
+    notes = [] if quantum is None else [_quantised(quantum, facts)]
+    if facts.schedule is not None:
+        agrees, note = compare(facts.schedule, logged, quantum)
+        notes.append(note)
+        if agrees:
+            return facts.schedule, notes
+    schedule, more = knots_from(logged, facts, last_step)
+    return schedule, notes + more
+
+
+def _quantised(quantum: float, facts: Facts) -> Note:
+    text = f"The learning rate is printed in steps of {number(quantum)}, too coarse for its curve"
+    return Note("info", text + ("." if facts.schedule else "; declare the schedule of this run."))
+
+
+def compare(declared: Schedule, logged: Points, quantum: float | None = None) -> tuple[bool, Note]:
+    """Whether a declared schedule agrees with every logged rate, and the sentence about it.
+
+    Programs log the rate of the update just done or of the next one, so a shift of one step along the log is allowed.
+    """
+    allowed = max(AGREES * declared.peak, 0.5001 * (quantum or 0.0))
+    n = len(logged.steps)
+    for shift in (0, 1, -1):
+        off, _ = _largest_difference(declared, logged, shift)
+        if off <= allowed:
+            shifted = "" if not shift else f", the log being one step {'ahead' if shift > 0 else 'behind'}"
+            text = f"The declared schedule agrees with the logged learning rate at all {n:,} steps"
+            return True, Note("info", f"{text} (largest difference {off:.2g}{shifted}).")
+    off, worst = _largest_difference(declared, logged, 0)
+    step = logged.steps[worst]
+    text = (
+        f"The declared schedule contradicts the log: at step {step:,} it gives {float(declared(step)):.4g}, the log "
+        f"{logged.values[worst]:.4g} (the largest difference, {off:.2g}); the logged learning rate is used."
+    )
+    return False, Note("refused", text)
+
+
+def _largest_difference(declared: Schedule, logged: Points, shift: int) -> tuple[float, int]:
+    """The largest difference between the rates declared `shift` steps later and those logged, and its index."""
+    worst, at = -1.0, 0
+    for start in range(0, len(logged.steps), 65_536):  # in parts: a schedule needs several arrays as long as its steps
+        part = slice(start, start + 65_536)
+        off = np.abs(declared(logged.steps[part] + shift) - logged.values[part])
+        if off.max() > worst:
+            worst, at = float(off.max()), start + int(np.argmax(off))
+    return worst, at
+
+
+def knots_from(logged: Points, facts: Facts, last_step: int) -> tuple[Knots, list[Note]]:
+    """Logged rates as knots from step 0 to one past the last update."""
+    notes: list[Note] = []
+    peak = float(logged.values.max())
+    kept, off = thin(logged.steps, logged.values, THIN * peak, MOST_KNOTS)
+    if off > THIN * peak:
+        text = f"The logged learning rate was thinned to {len(kept):,} knots"
+        notes.append(Note("info", f"{text}, which deviate by at most {off / peak:.2g} of the peak."))
+    steps, values, warmup = _with_start(logged.steps[kept], logged.values[kept], logged, facts, notes)
+    total = _total(int(steps[-1]), facts, last_step, notes)
+    if total > steps[-1]:
+        steps, values = np.append(steps, total), np.append(values, values[-1])
+    # Once more, since the knots added at both ends may lie on a line with their neighbours.
+    kept, _ = thin(steps, values, 1e-12 * peak, len(steps))
+    return Knots(tuple(steps[kept].tolist()), tuple(values[kept].tolist()), warmup=warmup), notes
+
+
+def _with_start(
+    steps: IntArray, values: FloatArray, logged: Points, facts: Facts, notes: list[Note]
+) -> tuple[IntArray, FloatArray, int]:
+    """Knots from step 0 on, and the length of the linear warm-up that replaces their start."""
+    first, declared = int(steps[0]), facts.warmup_steps
+    if declared is not None and declared > first:
+        # The log itself shows the warm-up; at most its very start is missing.
+        if first:
+            steps, values = np.insert(steps, 0, 0), np.insert(values, 0, 0.0)
+        return steps, values, declared if _is_line(logged, declared) else 0
+    if first:
+        steps, values = np.insert(steps, 0, 0), np.insert(values, 0, values[0])
+    if declared is None and first > 1:
+        text = f"No warm-up was logged or declared before step {first:,}; the first logged rate is held back to step 0."
+        notes.append(Note("info", text))
+    if declared:
+        text = f"Before the first logged step {first:,}, the declared linear warm-up"
+        notes.append(Note("info", f"{text} of {counted(declared, 'step')} is used."))
+    return steps, values, declared or 0
+
+
+def _is_line(logged: Points, warmup: int) -> bool:
+    """Whether the rates logged before `warmup` lie on the straight line from 0."""
+    if warmup >= logged.steps[-1]:
+        return False
+    early = slice(0, int(np.searchsorted(logged.steps, warmup)))
+    top = float(np.interp(warmup, logged.steps, logged.values))
+    line = top * logged.steps[early] / warmup
+    return bool(np.abs(logged.values[early] - line).max() <= AGREES * logged.values.max())
+
+
+def _total(last_rate: int, facts: Facts, last_step: int, notes: list[Note]) -> int:
+    """One past the last update; a declared total may equal the last logged step, whose rate is then the final one."""
+    seen = max(last_rate, last_step)
+    if facts.total_steps is not None and facts.total_steps < seen:
+        notes.append(
+            Note("info", f"The log goes on to step {seen:,}, past the declared total of {facts.total_steps:,} steps.")
+        )
+    declared = facts.total_steps or 0
+    return declared if declared >= seen and declared > 0 else seen + 1

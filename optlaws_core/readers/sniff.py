@@ -1,0 +1,62 @@
+"""What a file is, by its content. Archives and binary formats are refused by their first bytes and never unpacked."""
+
+from typing import Literal
+
+from ..errors import LogError
+from .event_files import is_events
+
+Kind = Literal["events", "json", "table"]
+
+# First bytes, what they are, what to do instead.
+REFUSED = (
+    (b"PK\x03\x04", "a ZIP archive", "unpack it and give the logs inside"),
+    (b"PK\x05\x06", "an empty ZIP archive", "give the logs themselves"),
+    (b"\x1f\x8b", "a gzip archive", "unpack it and give the logs inside"),
+    (b"BZh", "a bzip2 archive", "unpack it and give the logs inside"),
+    (b"\xfd7zXZ\x00", "an xz archive", "unpack it and give the logs inside"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and give the logs inside"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive", "unpack it and give the logs inside"),
+    (b"Rar!", "a RAR archive", "unpack it and give the logs inside"),
+    (b"PAR1", "a Parquet file", "export it as CSV"),
+    (b"SQLite format 3", "a SQLite database", "export the metrics as CSV"),
+    (b"\x89HDF", "an HDF5 file", "export it as CSV"),
+    (b"\x93NUMPY", "a NumPy array", "export it as CSV"),
+    (b":W&B", "a W&B transaction log", "export the run's history as JSON or CSV"),
+    (b"%PDF", "a PDF", "give the log itself"),
+    (b"\x89PNG", "a picture", "give the log itself"),
+)
+_TEXT = bytes({7, 8, 9, 10, 12, 13, 27}) + bytes(range(0x20, 0x100))
+
+
+def kind_of(head: bytes, file: str) -> Kind:
+    """The kind of a file that starts with `head`. Raises `LogError` for what is never read."""
+    if not head.strip():
+        raise LogError(f"{file}: the file is empty.", file)
+    if is_events(head):
+        return "events"
+    for magic, what, instead in REFUSED:
+        if head.startswith(magic):
+            raise LogError(f"{file}: this is {what}; {instead}.", file)
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        raise LogError(f"{file}: this is a Python pickle, which could run code when opened; export it as CSV.", file)
+    if head[257:262] == b"ustar":
+        raise LogError(f"{file}: this is a tar archive; unpack it and give the logs inside.", file)
+    if not is_utf16(head) and (b"\x00" in head or head.translate(None, _TEXT)):
+        raise LogError(f"{file}: a log must be text or a TensorBoard event file, but this holds binary data.", file)
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return "json" if start in (b"{", b"[") else "table"
+
+
+def is_utf16(head: bytes) -> bool:
+    """Whether bytes open UTF-16 text, as some spreadsheets export it."""
+    return head.startswith((b"\xff\xfe", b"\xfe\xff"))
+
+
+def as_utf8(data: bytes, file: str) -> bytes:
+    """Text as UTF-8. Raises `LogError` when it opens as UTF-16 and is not."""
+    if not is_utf16(data):
+        return data
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeDecodeError:
+        raise LogError(f"{file}: a log must be text, but this opens as UTF-16 and is none.", file) from None

@@ -1,0 +1,417 @@
+"""Bad logs: every fault gets one sentence with the file, the place, the rule and what was found; nothing raises."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import pickle
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+
+from optlaws_core.errors import LogError
+from optlaws_core.readers import Layout, Source, base, cells, delimited, read, read_all, read_source, sources_from_paths
+from optlaws_core.readers.sniff import REFUSED
+
+GOOD = b"step,loss,lr\n0,3,1e-3\n10,2.5,1e-3\n20,2,1e-3\n"
+
+
+def fault(data: bytes | str, name: str = "x.csv", layout: Layout | None = None) -> str:
+    """The error sentence of a file that cannot be read."""
+    report = read_source(Source(name, data.encode() if isinstance(data, str) else data), layout)
+    assert report.runs == () and report.error is not None
+    assert report.error.startswith(f"{name}: ") and report.error[-1] in ".?" and "\n" not in report.error
+    return report.error
+
+
+def cleaned(data: str, name: str = "x.csv"):
+    """The run of a file that could be repaired, and the sentences about it."""
+    report = read_source(Source(name, data.encode()))
+    assert report.error is None
+    (run,) = report.runs
+    return run, [n.text for n in report.notes if n.level == "repaired"]
+
+
+def zipped() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.csv", bytes(10_000_000))
+    return out.getvalue()
+
+
+def tarred() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        info = tarfile.TarInfo("a.csv")
+        info.size = len(GOOD)
+        archive.addfile(info, io.BytesIO(GOOD))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data, sentence",
+    [
+        (zipped(), "x.csv: this is a ZIP archive; unpack it and give the logs inside."),
+        (gzip.compress(GOOD), "x.csv: this is a gzip archive; unpack it and give the logs inside."),
+        (bz2.compress(GOOD), "x.csv: this is a bzip2 archive; unpack it and give the logs inside."),
+        (lzma.compress(GOOD), "x.csv: this is an xz archive; unpack it and give the logs inside."),
+        (tarred(), "x.csv: this is a tar archive; unpack it and give the logs inside."),
+        (
+            pickle.dumps({"loss": [1]}),
+            "x.csv: this is a Python pickle, which could run code when opened; export it as CSV.",
+        ),
+        (
+            b"\x7fELF\x02\x01\x01\x00",
+            "x.csv: a log must be text or a TensorBoard event file, but this holds binary data.",
+        ),
+        (bytes(range(256)), "x.csv: a log must be text or a TensorBoard event file, but this holds binary data."),
+        (b"", "x.csv: the file is empty."),
+        (b" \r\n\n", "x.csv: the file is empty."),
+    ],
+)
+def test_what_is_no_log_is_refused_by_its_first_bytes(data, sentence):
+    assert fault(data) == sentence
+
+
+@pytest.mark.parametrize("magic, what, instead", REFUSED)
+def test_every_refused_kind_says_what_to_do(magic, what, instead):
+    assert fault(magic + b"\x00" * 20) == f"x.csv: this is {what}; {instead}."
+
+
+@pytest.mark.parametrize(
+    "data, sentence",
+    [
+        ("step,accuracy\n0,1\n1,2\n", "no column is known as a loss; columns found: step, accuracy."),
+        ("0,3.5\n1,3.4\n", "line 1 must name the columns, but it holds numbers (0, 3.5)."),
+        ("# only\n# words", "the file holds comments only, no table."),
+        ("\n\n,,\n1,2,3\n", "line 3 must name the columns, but it names none."),
+        (
+            "step,loss\n0,a\n1,b\n2,3\n",
+            "train: more than half of the cells must be numbers, but 2 of 3 hold text, first 'a' in line 2.",
+        ),
+        (
+            "step,loss\nx,3\ny,2\n2,3\n",
+            "steps: they must be numbers, but 2 of 3 are text, first 'x' in line 2.",
+        ),
+        ("step,loss\n0,3\n", "train: a curve needs at least 2 points, got only step 0."),
+        ("step,loss\n", "no finite loss in the columns loss."),
+        ("step,loss\n0,nan\n1,inf\n", "no finite loss in the columns loss."),
+        (
+            "step,loss\n0,2.5\n1,2.5\n2,2.5\n",
+            "train: losses must change, but all 3 are 2.5; is this the loss column?",
+        ),
+        ("step,loss\n-5,3\n1,2\n", "steps: they must not be negative, got -5 in line 2."),
+        (
+            "step,loss\n0,3\n0.5,2\n1,1\n",
+            "steps: they must be whole numbers, got 0.5 in line 3; is this column an epoch or a time?",
+        ),
+        (
+            "step,loss\n0,3\n1762000000000,2\n",
+            "steps: the largest may be 1,000,000,000,000, got 1.76e+12; is this column a time?",
+        ),
+        ("step,loss\n0,3\n1,2,9\n", "line 3 has 3 cells, but the header names 2 columns."),
+        (
+            "tokens,loss\n0,3\n1,2\n",
+            "the x axis 'tokens' counts tokens; declare the batch size (tokens per update) to turn it into steps.",
+        ),
+        (
+            "consumed samples,loss\n0,3\n1,2\n",
+            "the x axis 'consumed samples' counts samples; "
+            "declare the batch size (samples per update) to turn it into steps.",
+        ),
+        ("step,ppl\n0,3\n1,-2\n", "a perplexity must be above 0, got -2; choose another loss unit."),
+        (
+            '"Runtime","a - loss"\n0.1,3\n',
+            "the x axis is 'Runtime'; export the chart with steps or tokens on its x axis.",
+        ),
+        ('{"step": 0, "loss"\n', """each line must be a JSON object, but line 1 holds '{"step": 0, "loss"'."""),
+        ("[1, 2, 3]", "a JSON array must hold objects, one for each logged step."),
+        ('{"a": [1, 2], "b": [1]}', "the columns of a JSON object must have one length, got a: 2, b: 1."),
+        ("[" * 100_000, "the JSON is nested too deeply to be a log."),
+        ('{"log_history": [{"predict_loss": 1}]}', "log_history holds no row with a step and a loss."),
+        ('{"history": {"wa": {"iter": []}}}', "no section of the history has steps and values; sections: wa."),
+        ('{"step": 0, "text": "a"}\n{"step": 1}\n', "no column is known as a loss; columns found: step, text."),
+    ],
+)
+def test_a_log_without_a_curve_says_why(data, sentence):
+    assert fault(data) == f"x.csv: {sentence}"
+
+
+def test_columns_of_a_correction_must_be_there():
+    layout = Layout("step", losses=(("train", "nll"),))
+    assert fault(GOOD, layout=layout) == "x.csv: there is no column 'nll'; columns found: step, loss, lr."
+    report = read_source(Source("x.csv", GOOD), layout)
+    assert report.columns == ("step", "loss", "lr")  # for the form in which the user corrects it
+
+
+def test_a_run_without_a_curve_does_not_take_the_others_along():
+    report = read_source(Source("x.csv", b"run,step,loss\na,0,3\na,1,2\nb,0,3\n"))
+    assert [r.name for r in report.runs] == ["a"]
+    assert [n.text for n in report.notes] == [
+        "No learning rate is logged or declared; declare a schedule before fitting.",
+        "Run 'b': train: a curve needs at least 2 points, got only step 0.",
+    ]
+
+
+def test_a_split_without_a_curve_does_not_take_the_others_along():
+    report = read_source(Source("x.csv", b"step,loss,val_loss\n0,3,a\n1,2,b\n"))
+    assert list(report.runs[0].series) == ["train"]
+    assert report.notes[0].text.endswith("2 of 2 hold text, first 'a' in line 2; this split was left out.")
+
+
+@pytest.mark.parametrize(
+    "data, steps, loss, sentences",
+    [
+        (
+            "step,loss\n0,3\n1,abc\n2,2\n3,1\n",
+            [0, 2, 3],
+            [3, 2, 1],
+            ["train: 1 row with text instead of a number dropped (first 'abc' in line 3)."],
+        ),
+        (
+            "step,loss\n0,3\nstep,2.5\n2,2\n",
+            [0, 2],
+            [3, 2],
+            ["train: 1 row with text instead of a step dropped (first 'step' in line 3)."],
+        ),
+        (
+            "step,loss\n0,3\n10,nan\n20,2\n30,inf\n40,NaN\n50,1\n",
+            [0, 20, 50],
+            [3, 2, 1],
+            ["train: 3 rows with NaN or infinity dropped (first at step 10)."],
+        ),
+        (
+            "step,loss\n0,3\n,2.5\n20,2\n",
+            [0, 20],
+            [3, 2],
+            ["train: 1 row without a step dropped (first in line 3)."],
+        ),
+        (
+            "step,loss\n0,3\n10,2.9\n20,2.8\n10,2.5\n20,2.25\n30,2\n",
+            [0, 10, 20, 30],
+            [3, 2.5, 2.25, 2],
+            ["train: 2 steps stood twice (the run was resumed at step 10); the last value of each was kept."],
+        ),
+        (
+            "step,loss\n0,3\n10,2.9\n20,2.8\n30,2.7\n15,2.5\n25,2.25\n",
+            [0, 10, 15, 25],
+            [3, 2.9, 2.5, 2.25],
+            [
+                "train: 2 points from before a resume dropped (the run was resumed at step 15); "
+                "the later ones were kept."
+            ],
+        ),
+        (
+            "step,loss\n500,2\n510,1.9\n520,1.8\n0,3\n10,2.9\n",
+            [0, 10, 500, 510, 520],
+            [3, 2.9, 2, 1.9, 1.8],
+            ["train: the rows were not in the order of their steps (first at step 0) and were sorted."],
+        ),
+        (
+            "step,loss\n50,1\n40,2\n30,3\n20,4\n10,5\n0,6\n",
+            [0, 10, 20, 30, 40, 50],
+            [6, 5, 4, 3, 2, 1],
+            ["train: the rows were not in the order of their steps (first at step 40) and were sorted."],
+        ),
+        (
+            "step,loss\n0,3\n0,2.9\n10,2\n10,1\n",
+            [0, 10],
+            [2.9, 1],
+            ["train: 2 steps stood twice (first step 0); the last value of each was kept."],
+        ),
+        (
+            "step,loss\n0,6\n1,5\n2,4\n1,4.5\n2,3.5\n3,3\n2,3.25\n3,2\n4,1\n",
+            [0, 1, 2, 3, 4],
+            [6, 4.5, 3.25, 2, 1],
+            [
+                "train: 4 steps stood twice (the run was resumed at step 1, 2 times in all); "
+                "the last value of each was kept."
+            ],
+        ),
+    ],
+)
+def test_what_can_be_repaired_is_repaired_and_told(data, steps, loss, sentences):
+    run, told = cleaned(data)
+    assert (run.steps.tolist(), run.loss.tolist(), told) == (steps, loss, sentences)
+
+
+def test_a_fault_that_all_columns_share_is_told_once():
+    _, told = cleaned("step,loss,lr\n0,3,1e-3\n10,2.9,1e-3\n0,2.8,1e-3\n10,2,1e-3\n")
+    assert len(told) == 1
+
+
+def test_shuffled_rows_are_sorted():
+    steps = np.random.default_rng(0).permutation(1000)
+    run, told = cleaned("step,loss\n" + "".join(f"{s},{s / 7!r}\n" for s in steps.tolist()))
+    assert run.steps.tolist() == list(range(1000)) and run.loss.tolist() == [s / 7 for s in range(1000)]
+    assert "sorted" in told[0]
+
+
+def test_line_numbers_survive_comments_blank_lines_and_blocks(monkeypatch):
+    monkeypatch.setattr(cells, "BLOCK", 64)
+    lines = ["# head", "step,loss", *(f"{i},{1000 - i}" for i in range(100)), "", "# middle", "100,oops", "101,5"]
+    run, told = cleaned("\n".join(lines))
+    assert told == ["train: 1 row with text instead of a number dropped (first 'oops' in line 105)."]
+    assert lines[104] == "100,oops" and len(run.steps) == 101
+
+
+def test_lines_that_are_no_objects_are_counted():
+    run, told = cleaned('{"step": 0, "loss": 3}\n{"step": 1, "loss": 2}\n{"step": 2, "lo', "x.jsonl")
+    assert run.steps.tolist() == [0, 1]
+    assert told == ["""1 line without a JSON object dropped (first line 3: '{"step": 2, "lo')."""]
+    run, told = cleaned('[{"step": 0, "loss": 3}, 7, {"step": 1, "loss": 2}]', "x.json")
+    assert told == ["1 item of the array dropped, since it must hold objects."]
+
+
+def test_a_trainers_not_a_number_is_counted():
+    rows = [{"step": 0, "loss": 3.0}, {"step": 1, "loss": float("nan")}, {"step": 2, "loss": 2.0}]
+    _, told = cleaned(json.dumps({"log_history": rows}), "trainer_state.json")
+    assert told == ["train: 1 row with NaN or infinity dropped (first at step 1)."]
+
+
+# ---- limits
+
+
+def test_sizes_counts_and_rows_have_limits(monkeypatch, tmp_path):
+    monkeypatch.setattr(base, "MOST_BYTES", 2**20)
+    assert fault(b"x" * (2**20 + 1)) == "x.csv: a file may have 1 MB, this one has 1 MB."
+    with pytest.raises(LogError, match="500 files can be read at once, got 501; choose a smaller folder"):
+        read_all([Source(f"{i}.csv", GOOD) for i in range(501)])
+    monkeypatch.setattr(delimited, "MOST_ROWS", 2)
+    assert fault(GOOD) == "x.csv: a file may have 2 rows, this one has 3."
+    monkeypatch.setattr(delimited, "MOST_RUNS", 1)
+    rows = "run,loss\na,1\nb,2\n"
+    assert fault(rows) == "x.csv: a file may hold 1 run, but the column 'run' names 2."
+
+
+def test_a_gigabyte_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "huge.csv"
+    with path.open("wb") as file:
+        file.truncate(2**30)  # sparse: takes no space
+    report = read_source(Source("huge.csv", path))
+    assert report.error == "huge.csv: a file may have 512 MB, this one has 1,024 MB."
+
+
+def test_a_file_that_is_gone_is_told(tmp_path):
+    report = read_source(Source("gone.csv", tmp_path / "gone.csv"))
+    assert report.error == "gone.csv: the file cannot be read (No such file or directory)."
+    with pytest.raises(LogError, match="gone.csv: the file cannot be read"):
+        _ = Source("gone.csv", tmp_path / "gone.csv").sha256
+    with pytest.raises(LogError, match="nowhere: there is no such file or folder"):
+        sources_from_paths([tmp_path / "nowhere"])
+    with pytest.raises(LogError, match="no files to read"):
+        sources_from_paths([tmp_path])
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(LogError, match=r"no logs here, only files of other kinds \(a.png\)"):
+        sources_from_paths([tmp_path])
+
+
+# ---- names are data
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "<img src=x onerror=alert(1)>.csv", "a\nb.csv", "C:\\x\\y.csv", ""]
+)
+def test_a_name_is_never_a_path(name):
+    report = read_source(Source(name, GOOD))
+    assert report.file == name and report.error is None and len(report.runs) == 1
+    report = read_source(Source(name, b""))
+    assert report.error.endswith(": the file is empty.") and "\n" not in report.error
+
+
+# ---- manifests
+
+
+def manifest_fault(cells: str, head: str = "run,file,params,schedule,warmup_steps,total_steps") -> str:
+    reading = read_all([Source("m.csv", f"{head}\n{cells}\n".encode()), Source("a.csv", GOOD)])
+    assert len(reading.runs) == 1 and reading.files[0].format == "Manifest"  # the log itself is still read
+    (error,) = reading.errors
+    return error
+
+
+@pytest.mark.parametrize(
+    "row, sentence",
+    [
+        (",a.csv,,,,", "row 2, column run: the cell must not be empty."),
+        ("a,,,,,", "row 2, column file: the cell must not be empty."),
+        ("a,a.csv,big,,,", "row 2, column params: the cell must be a number, got 'big'."),
+        ("a,a.csv,-1,,,", "row 2, column params: the number must be above 0 and finite, got -1."),
+        ("a,a.csv,,,-3,", "row 2, column warmup_steps: the number must be 0 or more and finite, got -3."),
+        ("a,a.csv,,,1.5,", "row 2, column warmup_steps: steps are whole numbers, got 1.5."),
+        ("a,a.csv,,,,0", "row 2, column total_steps: the number must be above 0 and finite, got 0."),
+        (
+            "a,a.csv,,cosin(peak=1),,",
+            "row 2, column schedule: Unknown schedule 'cosin'. Known schedules: "
+            "constant, linear, cosine, wsd, inverse_sqrt, step, knots. Did you mean cosine?",
+        ),
+        (
+            'a,a.csv,,"constant(peak=1e-3, warmup=5, total=20)",6,20',
+            "row 2, column warmup_steps: the cell must agree with the schedule, but it says 6 and the schedule 5.",
+        ),
+        (
+            'a,a.csv,,"constant(peak=1e-3, warmup=5, total=20)",5,21',
+            "row 2, column total_steps: the cell must agree with the schedule, but it says 21 and the schedule 20.",
+        ),
+        (
+            'a,a.csv,,"constant(peak=1' + "0" * 400 + ', total=9)",,',
+            "row 2, column schedule: no number may be that large, got 'constant(peak=1" + "0" * 44 + "…'.",
+        ),
+        (
+            "a,../a.csv,,,,",
+            "row 2, column file: a log must lie in the manifest's folder, but '../a.csv' points outside it.",
+        ),
+        (
+            "a,/etc/passwd,,,,",
+            "row 2, column file: a log must lie in the manifest's folder, but '/etc/passwd' points outside it.",
+        ),
+        (
+            "a,C:\\\\x.csv,,,,",
+            "row 2, column file: a log must lie in the manifest's folder, but 'C:\\\\\\\\x.csv' points outside it.",
+        ),
+        ("ok,a.csv,,,,\nb,b.csv,x,,,", "row 3, column params: the cell must be a number, got 'x'."),
+        ("a,a.csv,,,,,9", "row 2: a row must not have more cells than the header, got 1 cell too many."),
+    ],
+)
+def test_a_faulty_manifest_names_row_and_column(row, sentence):
+    assert manifest_fault(row).replace("m.csv, ", "", 1) == sentence
+
+
+def test_an_empty_manifest_is_told():
+    assert manifest_fault("").endswith("a manifest needs at least one row, got none.")
+
+
+def test_a_base_name_must_fit_one_file():
+    sources = [Source("m.csv", b"run,file,params\nr,x.csv,1\n"), Source("p/x.csv", GOOD), Source("q/x.csv", GOOD)]
+    reading = read_all(sources)
+    assert "m.csv, row 2, column file: 'x.csv' must fit one of the files given, but it fits p/x.csv, q/x.csv." in [
+        n.text for n in reading.files[0].notes
+    ]
+
+
+def test_a_manifest_on_disk_never_leaves_its_folder(tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "secret.csv").write_bytes(GOOD)
+    (inside / "link.csv").symlink_to(tmp_path / "secret.csv")
+    (inside / "a.csv").write_bytes(GOOD)
+    (inside / "manifest.csv").write_text("run,file,params\na,a.csv,1\nb,link.csv,1\n")
+    reading = read(inside / "manifest.csv")
+    assert [r.name for r in reading.runs] == ["a"]
+    assert "1 file of the manifest not given: link.csv." in [n.text for n in reading.files[0].notes]
+    (inside / "manifest.csv").write_text("run,file,params\na,a.csv,1\nb,../secret.csv,1\n")
+    reading = read(inside / "manifest.csv")
+    assert reading.runs == () and "'../secret.csv' points outside it" in reading.errors[0]
+
+
+def test_event_files_without_scalars_are_told(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    EventFileWriter(str(tmp_path)).close()
+    (file,) = tmp_path.iterdir()
+    assert (
+        fault(file.read_bytes(), "events.out.tfevents.1") == "events.out.tfevents.1: the event file holds no scalars."
+    )
