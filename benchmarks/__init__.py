@@ -1,1 +1,1 @@
-"""Speed and accuracy, measured and printed as tables: `make bench`, or `python -m benchmarks NAME…` for some of them."""
+"""Speed and accuracy, as tables: `make bench`, or `python -m benchmarks NAME…` for some of them."""

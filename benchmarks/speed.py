@@ -41,8 +41,8 @@ def _fresh(size: str) -> str:
     """Time that the first fit of a process reports for itself."""
     path = PUBLIC / "multi_power_law" / size / "manifest.csv"
     code = (
-        "from optlaws_core import fit, read; r = {x.name: x for x in read(%r).runs};"
-        "print(fit('opt_laws_curve', [r[n] for n in %r]).seconds)" % (str(path), TRAIN)
+        f"from optlaws_core import fit, read; r = {{x.name: x for x in read({str(path)!r}).runs}};"
+        f"print(fit('opt_laws_curve', [r[n] for n in {TRAIN!r}]).seconds)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return f"{float(done.stdout):.2f} s"
@@ -67,7 +67,15 @@ def _predictions() -> None:
             setup, data = seconds(prepared), prepared()
             evaluate = seconds(lambda data=data: predict(data, theta))
             pairs = len(data.pasts[0].node) / len(steps)
-            rows.append((plan.schedule.family, f"{total:,}", f"{1e3 * setup:.0f} ms", f"{1e3 * evaluate:.1f} ms", f"{pairs:.0f}"))
+            rows.append(
+                (
+                    plan.schedule.family,
+                    f"{total:,}",
+                    f"{1e3 * setup:.0f} ms",
+                    f"{1e3 * evaluate:.1f} ms",
+                    f"{pairs:.0f}",
+                )
+            )
     show(("schedule", "updates", "set-up", "evaluation", "nodes per point"), rows)
     print()
 

@@ -135,8 +135,10 @@ def _read(args) -> None:
     if args.json:
         return _print_json(rows)
     for row in rows:
-        print(f"{row['run']}: {row['points']:,} points, steps {row['first_step']:,} to {row['last_step']:,}, "
-              f"{row['format']}, learning rate {row['lr_source']}")
+        print(
+            f"{row['run']}: {row['points']:,} points, steps {row['first_step']:,} to {row['last_step']:,}, "
+            f"{row['format']}, learning rate {row['lr_source']}"
+        )
         for note in row["notes"]:
             print(f"    {note}")
     for file in reading.files:

@@ -29,7 +29,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Scores:
-    """Errors of a law on one run: observed minus predicted, in the loss's unit; relative ones as fractions of the loss."""
+    """Errors of a law on one run, observed minus predicted, in the loss's unit; relative ones as fractions of it."""
 
     n: int
     mae: float
@@ -104,7 +104,9 @@ class Fit:
             theta = {n: float(d["theta"][n]) for n in law.names}
             if not all(map(math.isfinite, theta.values())):
                 raise OptLawsError(f"A fit's coefficients must be finite numbers, got {theta}.")
-            interval = {n: (None if (v := d["interval"].get(n)) is None else (float(v[0]), float(v[1]))) for n in law.names}
+            interval = {
+                n: (None if (v := d["interval"].get(n)) is None else (float(v[0]), float(v[1]))) for n in law.names
+            }
             return cls(
                 law=law.name,
                 theta=theta,

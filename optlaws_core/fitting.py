@@ -6,32 +6,19 @@ A fit ends in one of three ways: `Fit` with a `Status` (usable, perhaps doubtful
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from .errors import DesignError
 from .evaluation import batch, predict
 from .fits import Coverage, Fit, Scores, Status
 from .laws import Law, law_named
 from .runs import Run
-from .schedules import Knots
 from .schedules.base import FloatArray
 from .search import HUBER, Problem, Progress
 from .uncertainty import intervals
 
 
-def ramp_end(schedule) -> int:
-    """First step after the warm-up. For a logged curve: the step that first comes within 1 % of the peak, if the rate only rises until there."""
-    if schedule.warmup or not isinstance(schedule, Knots):
-        return schedule.warmup
-    top = next(i for i, v in enumerate(schedule.values) if v >= 0.99 * schedule.peak)
-    rising = all(b >= a for a, b in zip(schedule.values[:top], schedule.values[1 : top + 1], strict=True))
-    return schedule.steps[top] if rising and schedule.values[0] < 0.5 * schedule.peak else 0
-
-
 def usable(run: Run, from_step: int | None = None) -> Run:
-    """`run` without its warm-up (or without what lies before `from_step`). Raises `DesignError` when too little is left."""
+    """`run` without its warm-up, or without what lies before `from_step`. Raises `DesignError` if nothing is left."""
     if run.plan is None:
         raise DesignError(f"Run {run.name!r} has no learning rate, logged or declared; declare its schedule first.")
     if run.steps[-1] > run.plan.schedule.total:
@@ -39,14 +26,12 @@ def usable(run: Run, from_step: int | None = None) -> Run:
             f"Run {run.name!r}: losses must end with the schedule at step {run.plan.schedule.total:,}, "
             f"but the log goes on to step {int(run.steps[-1]):,}."
         )
-    kept = run.after(ramp_end(run.plan.schedule) if from_step is None else from_step)
+    kept = run.after(run.plan.schedule.warmup_end if from_step is None else from_step)
     if len(kept.loss) < 2:
         raise DesignError(f"Run {run.name!r} needs at least 2 losses after its warm-up, got {len(kept.loss)}.")
     if (kept.loss <= 0).any():
         at = int(kept.steps[kept.loss <= 0][0])
-        raise DesignError(
-            f"Run {run.name!r}: losses must be above 0 for a fit of log residuals, got one at step {at:,} that is not."
-        )
+        raise DesignError(f"Run {run.name!r}: losses must be above 0 to be fitted, the one at step {at:,} is not.")
     return kept
 
 
@@ -55,12 +40,12 @@ def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
     found = []
     if len(runs) == 1:
         found.append(
-            "One training run cannot tell the effect of the schedule from the effect of time: add runs with other schedules."
+            "One training run cannot tell the effect of the schedule from that of time: add runs with other schedules."
         )
     elif len({_shape(r) for r in runs}) == 1 and law.sums:
         found.append(
-            f"All {len(runs)} training runs have one schedule shape, so how the loss answers to a drop of the rate is not identified: "
-            "add a run with an abrupt drop (a step or a WSD cooldown)."
+            f"All {len(runs)} training runs have one schedule shape, so how the loss answers to a drop of the rate is "
+            "not identified: add a run with an abrupt drop (a step or a WSD cooldown)."
         )
     points = sum(len(r.loss) for r in runs)
     if points < 3 * len(law.params):

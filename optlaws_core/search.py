@@ -1,5 +1,6 @@
 """The search for a law's coefficients: Huber loss on log residuals, exact Jacobians, deterministic multi-start."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -82,14 +83,22 @@ class Problem:
             starts = self._ranked_starts()
         best, best_cost = None, np.inf
         for i, x in enumerate(starts if len(starts) > 1 else ()):
-            trial = self._descend(x, HEAT, lambda n, i=i: report(0.5 * (i + n / HEAT) / len(starts), best_cost))
+            told = functools.partial(self._told_trial, report, i, len(starts), best_cost)
+            trial = self._descend(x, HEAT, told)
             if trial.cost < best_cost:
                 best, best_cost = trial.x, trial.cost
-        last = self._descend(starts[0] if best is None else best, MAX_STEPS, lambda n: report(_towards_one(n), best_cost))
+        last = self._descend(
+            starts[0] if best is None else best, MAX_STEPS, lambda n: report(_towards_one(n), best_cost)
+        )
         if not np.isfinite(last.cost):
             raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.", last.x)
         report(1.0, last.cost)
         return last.x, float(last.cost), last.status > 0
+
+    @staticmethod
+    def _told_trial(report: Progress, i: int, trials: int, best_cost: float, iterations: int) -> bool | None:
+        """Progress of trial `i`: the trials together are half of the work."""
+        return report(0.5 * (i + iterations / HEAT) / trials, best_cost)
 
     def _ranked_starts(self) -> list[FloatArray]:
         """The most promising starting points, linear coefficients solved for."""
@@ -108,7 +117,7 @@ class Problem:
         return [x for _, _, x in found[:RACED]]
 
     def _with_linear_part(self, given: Mapping[str, float]) -> FloatArray:
-        """Coefficients (params,): the given ones, and the linear ones that fit best relative to the loss, inside their bounds."""
+        """Coefficients (params,): the given ones, and the linear ones that fit best relative to the loss."""
         names = self.law.names
         theta = np.array([float(given.get(n, 0.0)) for n in names])
         solve = [i for i in self.free if names[i] in self.law.linear and names[i] not in given]

@@ -83,7 +83,7 @@ def _clock(schedule: Schedule, r: float) -> Clock:
 
 
 def _smooth_cells(schedule: Schedule, power) -> tuple[IntArray, IntArray, FloatArray]:
-    """Cells and Chebyshev coefficients of `power(rate)` on each, y = 2(k − start)/length − 1: (c,), (c,), (c, DEGREE + 1)."""
+    """Cells (c,), (c,) and the Chebyshev coefficients of `power(rate)` in y = 2(k − start)/length − 1, (c, d + 1)."""
     edges = np.array((*schedule.breaks, schedule.total + 1))
     start, length = edges[:-1], np.diff(edges)
     done = []
@@ -109,7 +109,7 @@ def halves(start: IntArray, length: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def _samples(length: IntArray) -> tuple[IntArray, FloatArray]:
-    """Offsets at which to sample each cell, (c, 2·DEGREE + 2), and the matrix from samples to coefficients, (c, d + 1, d + 1)."""
+    """Offsets to sample each cell at, (c, 2d + 2), and matrices from samples to coefficients, (c, d + 1, d + 1)."""
     unique, index = np.unique(length, return_inverse=True)
     offsets, matrices = zip(*(_interpolation(int(n)) for n in unique), strict=True)
     return np.array(offsets)[index], np.array(matrices)[index]

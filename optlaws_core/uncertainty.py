@@ -6,7 +6,8 @@ from .schedules.base import FloatArray
 
 LEVEL = 0.90
 QUANTILE = 1.6448536269514722  # of the normal distribution, at (1 + LEVEL)/2
-VAGUE = 3.0  # half-width in search coordinates from which an interval says nothing (a factor of 20 for a log scale)
+VAGUE = 3.0  # half-width in the logarithm from which an interval says nothing: a factor of 20 each way
+VAGUE_SHARE = 0.1  # the same on a linear scale, as a share of the searched range
 
 
 def covariance(residual: FloatArray, jacobian: FloatArray, slices, delta: float) -> FloatArray:
@@ -33,7 +34,7 @@ def covariance(residual: FloatArray, jacobian: FloatArray, slices, delta: float)
 
 
 def intervals(problem, x: FloatArray, delta: float) -> dict[str, tuple[float, float] | None]:
-    """90 % interval of every coefficient of a `fitting.Problem` in natural units; None where it is fixed, on its bound or hardly determined."""
+    """90 % intervals of the coefficients of a `search.Problem`; None where fixed, on a bound, or hardly determined."""
     found: dict[str, tuple[float, float] | None] = dict.fromkeys(problem.law.names)
     if not len(x):
         return found
@@ -41,7 +42,8 @@ def intervals(problem, x: FloatArray, delta: float) -> dict[str, tuple[float, fl
     spread = QUANTILE * np.sqrt(np.maximum(np.diag(covariance(residual, jacobian, problem.slices, delta)), 0))
     for p, value, half, low, high in zip(problem.params, x, spread, problem.low, problem.high, strict=True):
         bounded = min(value - low, high - value) < 1e-3 * (high - low)
-        if np.isfinite(half) and not bounded and half < (VAGUE if p.scale != "linear" else np.inf):
+        widest = VAGUE_SHARE * (high - low) if p.scale == "linear" else VAGUE
+        if np.isfinite(half) and not bounded and half < widest:
             ends = p.from_scale(np.clip([value - half, value + half], low, high))
             found[p.name] = (float(min(ends)), float(max(ends)))
     return found

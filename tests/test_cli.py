@@ -75,7 +75,9 @@ def test_fit_says_what_python_says(fitted):
 
 def test_predict_and_rank(capsys, fitted):
     law = Fit.load(fitted)
-    code, out, _ = told(capsys, "predict", "--fit", str(fitted), "--schedule", CANDIDATES[0], "--at", "400", "2400", "--json")
+    code, out, _ = told(
+        capsys, "predict", "--fit", str(fitted), "--schedule", CANDIDATES[0], "--at", "400", "2400", "--json"
+    )
     told_losses = [row["loss"] for row in json.loads(out)["predictions"]]
     assert code == 0 and told_losses == predict(law, parse(CANDIDATES[0]), [400, 2400]).tolist()
     argv = ["rank", "--fit", str(fitted), "--json"]
@@ -114,7 +116,8 @@ def test_locks_and_first_step(capsys, tmp_path):
          "No such file or directory"),
         (["predict", "--fit", "/no/fit.json", "--schedule", CANDIDATES[0]], "no such file"),
         (["predict", "--fit", "{fit}", "--schedule", "cosine(peak=1"], "reads like"),
-        (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--at", "9999"], "between 0 and the schedule's total"),
+        (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--at", "9999"],
+         "between 0 and the schedule's total"),
         (["rank", "--fit", BUNDLED, "--schedule", CANDIDATES[0]], "a fit is a JSON file"),
     ],
 )  # fmt: skip
@@ -124,7 +127,9 @@ def test_bad_input_is_one_sentence(capsys, tmp_path, fitted, argv, found):
 
 
 def test_the_module_runs_from_a_shell():
-    done = subprocess.run([sys.executable, "-m", "optlaws_core", "laws"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "optlaws_core", "laws"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0 and "opt_laws_curve" in done.stdout
     done = subprocess.run([sys.executable, "-m", "optlaws_core"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "usage" in done.stderr

@@ -33,7 +33,9 @@ def test_a_law_declares_exactly_what_it_computes(law):
         assert p.from_scale(p.to_scale(middle)) == pytest.approx(middle)
         step = 1e-6
         x = p.to_scale(middle)
-        assert (p.from_scale(x + step) - p.from_scale(x - step)) / (2 * step) == pytest.approx(p.slope(middle), rel=1e-6)
+        assert (p.from_scale(x + step) - p.from_scale(x - step)) / (2 * step) == pytest.approx(
+            p.slope(middle), rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)

@@ -89,7 +89,13 @@ def test_a_fit_that_cannot_be_is_one_sentence(alone):
     space = alone.session_state.workspace
     steps = np.arange(0, 2000, 50)
     name = "<b>beyond</b>"
-    run = Run(name, Plan(parse("constant(peak=1e-3, total=1000)")), {"val": Series(steps, 3 - steps * 1e-4)}, "val", "declared")
+    run = Run(
+        name,
+        Plan(parse("constant(peak=1e-3, total=1000)")),
+        {"val": Series(steps, 3 - steps * 1e-4)},
+        "val",
+        "declared",
+    )
     space.runs[name] = run
     alone.run()
     alone.multiselect[0].set_value([name]).run()
@@ -140,7 +146,9 @@ def test_charts_show_what_they_are_given():
     curves = charts.curves(runs, predicted, ["b"], log_x=True)
     assert [len(t.x) for t in curves.data] == [2] * 4 and curves.layout.xaxis.type == "log"
     assert curves.data[1].name == "a &lt;i&gt;" and [t.line.dash for t in curves.data[1::2]] == ["solid", "dash"]
-    np.testing.assert_allclose(charts.residuals(runs, predicted, []).data[0].y, [100 * (3 / 3.1 - 1), 100 * (2.9 / 2.8 - 1)])
+    np.testing.assert_allclose(
+        charts.residuals(runs, predicted, []).data[0].y, [100 * (3 / 3.1 - 1), 100 * (2.9 / 2.8 - 1)]
+    )
     np.testing.assert_array_equal(charts.against(runs, predicted, []).data[0].y, predicted["a <i>"])
 
 

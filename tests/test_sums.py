@@ -1,4 +1,4 @@
-"""Clocks and history sums: the fast ones equal the sums they stand for, at any horizon, at a bounded number of nodes."""
+"""Clocks and history sums: the fast ones equal the sums they stand for, at any horizon, from few nodes."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,9 @@ def test_clocks_equal_their_sums(warmup, total, r):
         eta = schedule(np.arange(total + 1)).astype(np.longdouble)
         exact = np.cumsum(ETA_REF * (eta / ETA_REF) ** r if r else np.ones_like(eta))
         clock = Trace(schedule).clock(r)
-        np.testing.assert_allclose(clock(np.arange(total + 1)), exact.astype(float), rtol=1e-9, atol=1e-12 * float(exact[-1]))
+        np.testing.assert_allclose(
+            clock(np.arange(total + 1)), exact.astype(float), rtol=1e-9, atol=1e-12 * float(exact[-1])
+        )
         assert clock(-1) == 0
 
 

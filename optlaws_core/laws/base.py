@@ -33,7 +33,7 @@ Scale = Literal["linear", "log", "log1m"]
 
 @dataclass(frozen=True)
 class Param:
-    """A coefficient: its symbol, meaning, bounds, and the scale on which it is searched, tuned and given an interval."""
+    """A coefficient: symbol, meaning, bounds, and the scale on which it is searched, tuned and given an interval."""
 
     name: str
     latex: str

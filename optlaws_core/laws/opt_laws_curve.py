@@ -1,9 +1,9 @@
 """The Opt-Laws curve law: convergence on the clock of the learning rate, noise that is injected and forgotten.
 
-A reconstruction from the stochastic differential equation behind Opt-Laws (Xie et al., arXiv:2409.04777); the paper's own
-curve law is not published in a form we could read. Convergence runs on the cumulative learning rate S. Each update k adds
-noise ∝ η_k², stronger while the loss is high, which is forgotten on the clock τ that runs at the current rate to the
-power 3/2. Only where the training runs have several peak rates can the peak's own penalty D be told from L_∞.
+A reconstruction from the stochastic differential equation behind Opt-Laws (Xie et al., arXiv:2409.04777); the paper's
+own curve law is not published in a form we could read. Convergence runs on the cumulative learning rate S. Each update
+k adds noise ∝ η_k², stronger while the loss is high, which is forgotten on the clock τ that runs at the current rate to
+the power 3/2. Only where the training runs have several peak rates can the peak's own penalty D be told from L_∞.
 """
 
 import sympy as sp
@@ -26,7 +26,7 @@ _H = sp.Symbol("H")
 OPT_LAWS_CURVE = Law(
     name="opt_laws_curve",
     title="Opt-Laws curve (reconstruction)",
-    summary="Convergence plus remembered gradient noise; the most accurate on unseen schedules in our tests.",
+    summary="Convergence plus gradient noise that is forgotten; the most accurate here on the public benchmark.",
     reference="Our reconstruction from the SDE of Xie et al. 2024, Opt-Laws, arXiv:2409.04777",
     formula=_L + _A * S ** (-_q) + _H + _D * peak,
     params=PARAMS,
@@ -40,6 +40,7 @@ OPT_LAWS_CURVE = Law(
     ),
     where=(
         r"S_t = \sum_{i=0}^{t} \eta_i",
-        r"\tau_t = \sum_{i=0}^{t} \eta_{\mathrm{ref}}\left(\eta_i/\eta_{\mathrm{ref}}\right)^{3/2},\quad \eta_{\mathrm{ref}} = 10^{-3}",
+        r"\tau_t = \sum_{i=0}^{t} \eta_{\mathrm{ref}}\left(\eta_i/\eta_{\mathrm{ref}}\right)^{3/2},"
+        r"\quad \eta_{\mathrm{ref}} = 10^{-3}",
     ),
 )

@@ -40,7 +40,7 @@ def final_entry():
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning rate for every update. Callable: `schedule(t)` takes steps of any shape and returns rates of that shape.
+    """A learning rate for every update. `schedule(t)` takes steps of any shape and returns rates of that shape.
 
     Before `warmup` the rate rises linearly from 0; from there on the family's `_after_warmup` decides; from `total`
     on it stays at its end value. Raises `ScheduleError` when the fields contradict each other.

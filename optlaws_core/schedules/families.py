@@ -42,7 +42,7 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine from the peak to the final rate (Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts)."""
+    """Half a cosine from the peak to the final rate (Loshchilov and Hutter, arXiv:1608.03983, without restarts)."""
 
     family: ClassVar[str] = "cosine"
     formula: ClassVar[str] = r"\eta(t) = f + \frac{p-f}{2}\left(1 + \cos\pi\frac{t-W}{T-W}\right)"
@@ -87,7 +87,8 @@ class WSD(Schedule):
         super().__post_init__()
         if not 1 <= self.decay <= self.total - self.warmup:
             raise ScheduleError(
-                f"wsd: decay must lie between 1 and total − warmup = {self.total - self.warmup} updates, got {self.decay}."
+                f"wsd: decay must lie between 1 and total − warmup = {self.total - self.warmup} updates, "
+                f"got {self.decay}."
             )
         if self.shape not in COOLDOWNS:
             raise ScheduleError(f"wsd: shape must be one of {', '.join(COOLDOWNS)}, got {self.shape!r}.")
@@ -179,7 +180,7 @@ class Step(Schedule):
 class Knots(Schedule):
     """Any curve: straight lines between (step, rate) knots. A step that stands twice is a jump, to its second rate.
 
-    The first knot is at step 0 and the last one at `total`. With a `warmup`, the line from 0 replaces the curve before it.
+    The first knot is at step 0, the last one at `total`. With a `warmup`, the line from 0 replaces the curve before.
     """
 
     family: ClassVar[str] = "knots"
@@ -196,13 +197,14 @@ class Knots(Schedule):
                 )
         if len(self.steps) != len(self.values) or len(self.steps) < 2:
             raise ScheduleError(
-                f"knots: steps and values must be lists of the same length, at least 2, got {len(self.steps)} and {len(self.values)}."
+                "knots: steps and values must be lists of the same length, at least 2, "
+                f"got {len(self.steps)} and {len(self.values)}."
             )
         super().__post_init__()
         k = np.array(self.steps)
         if k[0] != 0 or (np.diff(k) < 0).any() or (k[2:] == k[:-2]).any() or k[-1] == k[-2] or k[1] == 0:
             raise ScheduleError(
-                "knots: steps must start at 0 and rise; a step may stand twice (a jump), but not the first or the last, "
+                "knots: steps must start at 0 and rise; a step may stand twice (a jump), but not the first or last, "
                 f"got {_brief(self.steps)}."
             )
 
@@ -235,7 +237,7 @@ class Knots(Schedule):
 
     @property
     def warmup_end(self) -> int:
-        """The declared warm-up's end; else, for a curve that starts below half the peak, where it first comes to 99 % of it."""
+        """The declared end; else, for a curve that starts below half the peak, where it first comes to 99 % of it."""
         if self.warmup or self.values[0] >= 0.5 * self.peak:
             return self.warmup
         return next(k for k, v in zip(self.steps, self.values, strict=True) if v >= 0.99 * self.peak)

@@ -40,7 +40,7 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
         rest = [n for n in names if n not in train]
         test = st.multiselect(
             "Held-out runs", rest, default=[n for n in space.choice.test or first[1] if n in rest],
-            wrap=True, help="Never shown to the fit; the errors on them tell how well the law predicts schedules it has not seen.",
+            wrap=True, help="Never shown to the fit; errors on them tell how well the law predicts schedules it has not seen.",
         )  # fmt: skip
     split, from_step = _options(space, train, left)
     return Choice(law, tuple(train), tuple(test), split, from_step), st.button(
@@ -54,7 +54,7 @@ def _options(space: Workspace, train: Sequence[str], place) -> tuple[str, int | 
     with place, st.expander("Options"):
         split = st.selectbox(
             "Losses", splits, index=splits.index(common),
-            help="Training loss, or the loss on one of the held-out texts that the logs hold. Runs without it keep their own.",
+            help="Training loss, or the loss on a held-out text that the logs hold. Runs without it keep their own.",
         )  # fmt: skip
         own = st.number_input(
             "First step that counts", min_value=0, value=None, step=100, placeholder="the end of each run's warm-up",
@@ -133,10 +133,10 @@ def verdict(found: Fit) -> None:
     fitted_rmse = float(np.mean([s.rmse for s in found.train.values()]))
     held_out = found.held_out_rmse
     boxes[0].metric("Held-out RMSE", "none held out" if held_out is None else f"{held_out:.5f}",
-                    help="Root mean square error of the loss, mean over the held-out runs. The number to trust.")  # fmt: skip
+                    help="Root mean square error of the loss, mean over held-out runs. The number to trust.")  # fmt: skip
     boxes[1].metric("Training RMSE", f"{fitted_rmse:.5f}", help="The same over the training runs.")
     boxes[2].metric("Objective", f"{found.objective:.4g}",
-                    help="Sum over training points of the Huber loss (δ = 0.001) of log predicted minus log observed.")  # fmt: skip
+                    help="Sum of the Huber loss (δ = 0.001) of log predicted minus log observed.")  # fmt: skip
     boxes[3].metric("Time", f"{found.seconds:.2f} s" if found.seconds else "–", help="All starting points together.")
 
 
@@ -146,7 +146,9 @@ def formula(name: str) -> None:
     st.latex(law.latex)
     for line in law.where:
         st.latex(line)
-    st.caption(f"Source: {law.reference}. η is the learning rate of one update; sums start at step 0, warm-up included.")
+    st.caption(
+        f"Source: {law.reference}. η is the learning rate of one update; sums start at step 0, warm-up included."
+    )
 
 
 def coefficients(found: Fit) -> None:
@@ -232,12 +234,9 @@ def runs_of(space: Workspace, found: Fit) -> tuple[list[Run], list[Run]] | None:
 def tune(space: Workspace, found: Fit, train: Sequence[Run], test: Sequence[Run]) -> None:
     """Sliders that redraw the curves while they move; refit the rest; keep a set under a name."""
     shown = [(r, "train") for r in train] + [(r, "held out") for r in test]
-    law = LAWS[found.law]
-    base = space.fits.get(law.title, found)
-    heard = tuner(
-        payload(law, shown[:TUNED_RUNS], found.theta, fitted=base.theta, interval=base.interval, locked=found.locked),
-        key="tuner",
-    )
+    if space.packed is None or space.packed[0] is not found:
+        space.packed = (found, _packed(space, found, shown[:TUNED_RUNS]))
+    heard = tuner(space.packed[1], key="tuner")
     if len(shown) > TUNED_RUNS:
         st.caption(f"The first {TUNED_RUNS} of {len(shown)} runs are drawn here; errors in the report count all.")
     if heard.keep:
@@ -247,6 +246,13 @@ def tune(space: Workspace, found: Fit, train: Sequence[Run], test: Sequence[Run]
         theta = dict(heard.refit.theta)
         begin(space, space.choice, locked={n: theta[n] for n in heard.refit.locked}, start=theta)
         st.rerun()
+
+
+def _packed(space: Workspace, found: Fit, shown: Sequence[tuple[Run, str]]) -> dict:
+    """What the tuner needs of a fit. A set tuned by hand goes back to the fit of its law."""
+    law = LAWS[found.law]
+    base = space.fits.get(law.title, found)
+    return payload(law, shown, found.theta, fitted=base.theta, interval=base.interval, locked=found.locked)
 
 
 def kept(space: Workspace) -> None:

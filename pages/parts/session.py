@@ -4,16 +4,19 @@ Every page starts with `session.page(...)`, which works whether or not another p
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import streamlit as st
 
 from optlaws_core import Fit, Run
-from optlaws_core.readers import FileReport, Layout, Reading, Source, read, read_all
+from optlaws_core.readers import FileReport, Layout, Note, Reading, Source, read, read_all
 from optlaws_core.search import Cancelled
+
+from .candidates import Candidate
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ROOT / "data" / "manifest.csv"
@@ -57,10 +60,14 @@ class Workspace:
     layouts: dict[str, Layout] = field(default_factory=dict)  # corrections by the user, by the name of the file
     fits: dict[str, Fit] = field(default_factory=dict)  # by the name they were kept under
     current: str | None = None  # name of the fit in use
-    candidates: list[str] = field(default_factory=list)  # schedules as text forms
+    candidates: list[Candidate] = field(default_factory=list)  # what the Compare page compares
     choice: Choice = field(default_factory=Choice)
     job: Job | None = None
+    packed: tuple[Fit, dict] | None = None  # the fit in the tuner, and what the tuner was given; costly to make
+    failure: str = ""  # why the last fit gave nothing
     example: bool = False  # whether the runs are the bundled ones
+    revision: int = 0  # counts readings; in the keys of widgets that start afresh with each
+    news: tuple[Note, ...] = ()  # what the last reading said as a whole
 
     @property
     def fit(self) -> Fit | None:
@@ -80,38 +87,57 @@ class Workspace:
                 continue  # a failed correction loses nothing
             for run in before.runs if before else ():
                 self.runs.pop(run.name, None)
-            self.reports[report.file] = report
-        self.runs.update({run.name: run for run in reading.runs})
+            self.reports[report.file] = report = _apart(report, self.runs)
+            self.runs.update({run.name: run for run in report.runs})
 
     def upload(self, sources: Iterable[Source]) -> Reading:
         """Read uploads, replacing the example runs by them if anything could be read."""
         sources = list(sources)
         reading = read_all(sources, self.layouts)
+        if self.sources and all(report.format == "Manifest" for report in reading.files):
+            # A manifest that comes alone speaks of the logs that came before it.
+            names = {source.name for source in sources}
+            reading = read_all([*(s for s in self.sources.values() if s.name not in names), *sources], self.layouts)
         if reading.runs and self.example:
             self.clear()
         self.take(reading)
         for source in sources:
+            self.sources.pop(source.name, None)
             if sum(s.size for s in self.sources.values()) + source.size <= KEPT_BYTES:
                 self.sources[source.name] = source
         return reading
 
     def correct(self, file: str, layout: Layout) -> Reading:
-        """Read an upload again under the columns and units that the user gives. Manifests uploaded with it still apply."""
+        """Read an upload again under the columns and units that the user gives. Manifests still apply."""
         layouts = self.layouts | {file: layout}
         reading = read_all(list(self.sources.values()), layouts)
-        if not any(r.error for r in reading.files if r.file == file):
+        files = tuple(report for report in reading.files if report.file == file)
+        if not any(report.error for report in files):
             self.layouts = layouts
+        reading = Reading(files, tuple(run for report in files for run in report.runs), reading.notes)
         self.take(reading)
         return reading
 
+    def change(self, runs: Mapping[str, Run | None]) -> None:
+        """Put other runs in the place of those called so; None forgets one. Order, and with it colours, stays."""
+        self.runs = {new.name: new for name, run in self.runs.items() if (new := runs.get(name, run)) is not None}
+        for file, report in list(self.reports.items()):
+            left = tuple(new for run in report.runs if (new := runs.get(run.name, run)) is not None)
+            if report.runs and not left:
+                for known in (self.reports, self.sources, self.layouts):
+                    known.pop(file, None)
+            else:
+                self.reports[file] = replace(report, runs=left)
+
     def remove(self, names: Iterable[str]) -> None:
-        """Forget runs."""
-        for name in names:
-            self.runs.pop(name, None)
+        """Forget runs, and files none of whose runs are left."""
+        self.change(dict.fromkeys(names))
 
     def clear(self) -> None:
-        """Forget all runs, files and fits."""
+        """Forget all runs, files and fits. Candidates stay: a link may have brought them."""
+        candidates = self.candidates
         self.__init__()
+        self.candidates = candidates
 
     def keep(self, name: str, fit: Fit) -> None:
         """Store a fit under a name and use it."""
@@ -120,6 +146,7 @@ class Workspace:
     def start(self, title: str, work: Callable[[Callable[[float, float], bool]], Fit]) -> None:
         """Run `work(progress)` in the background; its progress shows in `job`."""
         self.stop()
+        self.failure = ""
         job = Job(title, Future())
 
         def progress(share: float, best: float) -> bool:
@@ -145,6 +172,24 @@ class Workspace:
             return job.future.result()
         except Cancelled:
             return None
+
+
+def _apart(report: FileReport, taken: Mapping[str, Run]) -> FileReport:
+    """The report, its runs under names that are still free: two folders may both hold a `cosine`."""
+    names = {}
+    for run in report.runs:
+        name, n = run.name, 2
+        while name in taken:
+            name, n = f"{run.name} ({n})", n + 1
+        names[run.name] = name
+    if all(old == new for old, new in names.items()):
+        return report
+    return replace(
+        report,
+        runs=tuple(run.renamed(names[run.name]) for run in report.runs),
+        notes=tuple(replace(note, run=names.get(note.run, note.run)) for note in report.notes),
+        facts={names.get(name, name): facts for name, facts in report.facts.items()},
+    )
 
 
 @st.cache_resource(show_spinner=False)
@@ -184,9 +229,22 @@ def load_example(space: Workspace) -> None:
     """Put the bundled runs in place of whatever is loaded."""
     space.clear()
     space.take(bundled())
+    # small batches make a noisy training loss; the held-out loss shows what a schedule does
+    space.runs = {name: run.on("val") if "val" in run.series else run for name, run in space.runs.items()}
     space.example = True
 
 
 def state() -> Mapping:
     """Widget state, for the few pages that must set a widget's value."""
     return st.session_state
+
+
+def literal(text: str) -> str:
+    """`text` for a Markdown widget, shown as it is: names from logs are data, never markup.
+
+    Punctuation is escaped. A word joiner, which has no width, stands where Streamlit looks for `:red[…]`,
+    `:material/…:` and addresses without regard to escapes.
+    """
+    text = re.sub(r"([\\`*_\[\]<>$~#|&{}!])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"(?<=:)(?=[\w/+-])|(?<=www)(?=\.)|(?<=@)(?=\w)", "\u2060", text)
+    return re.sub(r"^(?=[-+=])|^(\d+)(?=[.)])", r"\1\\", text)

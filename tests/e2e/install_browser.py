@@ -1,4 +1,4 @@
-"""Sees to it that the browser tests have a browser: an installed Chromium or Chrome, else the system's, else Playwright's.
+"""Sees to it that the browser tests have a browser: an installed Chromium or Chrome, else one that can be installed.
 
 Without any the browser tests skip with a sentence, so this always exits 0.
 """

@@ -22,14 +22,24 @@ def curves(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: S
         dash = "dash" if run.name in held_out else "solid"
         figure.add_trace(
             _trace(
-                run.steps, run.loss, run.name, i, legend=False, mode="lines",
+                run.steps,
+                run.loss,
+                run.name,
+                i,
+                legend=False,
+                mode="lines",
                 line={"color": faded(i), "width": 1.2},
                 hovertemplate=f"{safe(run.name)}, observed<br>step %{{x:,}}: %{{y:.4f}}<extra></extra>",
             )  # fmt: skip
         )
         figure.add_trace(
             _trace(
-                run.steps, predicted[run.name], run.name, i, legend=True, mode="lines",
+                run.steps,
+                predicted[run.name],
+                run.name,
+                i,
+                legend=True,
+                mode="lines",
                 line={"color": color(i), "width": 2, "dash": dash},
                 hovertemplate=f"{safe(run.name)}, predicted<br>step %{{x:,}}: %{{y:.4f}}<extra></extra>",
             )  # fmt: skip
@@ -48,15 +58,24 @@ def against(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: 
         symbol = "circle-open" if run.name in held_out else "circle"
         figure.add_trace(
             _trace(
-                run.loss, predicted[run.name], run.name, i, legend=True, mode="markers",
+                run.loss,
+                predicted[run.name],
+                run.name,
+                i,
+                legend=True,
+                mode="markers",
                 marker={"color": color(i), "size": 4, "symbol": symbol},
                 hovertemplate=f"{safe(run.name)}<br>observed %{{x:.4f}}, predicted %{{y:.4f}}<extra></extra>",
             )  # fmt: skip
         )
     figure.add_trace(
         go.Scatter(
-            x=[low, high], y=[low, high], mode="lines", line={"color": "gray", "width": 1, "dash": "dot"},
-            showlegend=False, hoverinfo="skip",
+            x=[low, high],
+            y=[low, high],
+            mode="lines",
+            line={"color": "gray", "width": 1, "dash": "dot"},
+            showlegend=False,
+            hoverinfo="skip",
         )  # fmt: skip
     )
     figure.update_xaxes(title_text="observed loss")
@@ -71,8 +90,13 @@ def residuals(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out
         dash = "dash" if run.name in held_out else "solid"
         figure.add_trace(
             _trace(
-                run.steps, 100 * (run.loss / predicted[run.name] - 1), run.name, i, legend=True,
-                mode="lines", line={"color": color(i), "width": 1.2, "dash": dash},
+                run.steps,
+                100 * (run.loss / predicted[run.name] - 1),
+                run.name,
+                i,
+                legend=True,
+                mode="lines",
+                line={"color": color(i), "width": 1.2, "dash": dash},
                 hovertemplate=f"{safe(run.name)}<br>step %{{x:,}}: %{{y:+.3f}} %<extra></extra>",
             )  # fmt: skip
         )

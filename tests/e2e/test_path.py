@@ -1,0 +1,136 @@
+"""The whole path in a real browser: upload, fit, drag a slider, compare; the command line says the same."""
+
+import json
+import re
+
+import pytest
+from conftest import ROOT, ready
+
+from optlaws_core.cli import main
+
+PUBLIC = ROOT.parent / "shared" / "data" / "multi_power_law" / "100M"
+SCHEDULES = (
+    "cosine(peak=3e-4, warmup=2160, total=24000, final=3e-5)",
+    "wsd(peak=3e-4, warmup=2160, total=24000, decay=4000, final=0, shape=1-sqrt)",
+    "constant(peak=3e-4, warmup=2160, total=48000)",
+)
+
+
+@pytest.fixture(scope="module")
+def app(serve):
+    """The app on a fresh server."""
+    return serve("app.py")
+
+
+def test_a_deep_link_is_the_first_request_of_a_fresh_server(serve, page):
+    at = page(f"{serve('app.py')}/compare")
+    assert at.locator("h1").inner_text() == "Compare"
+    menu = at.locator("header").inner_text()
+    assert all(name in menu for name in ("Runs", "Fit", "Compare")) and "router" not in menu.lower()
+    assert at.locator('[data-testid="stSidebarNav"]').count() == 0
+
+
+@pytest.mark.parametrize("path, title", [("", "Runs"), ("fit", "Fit"), ("compare", "Compare")])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_page_opens_without_a_fault(app, page, path, title, dark):
+    at = page(f"{app}/{path}", dark=dark)
+    assert at.locator("h1").inner_text() == title
+    assert at.locator('[data-testid="stException"]').count() == 0
+    broken = [c for c in at.complaints if "404" not in c and "ERR_NAME_NOT_RESOLVED" not in c]
+    assert broken == []
+
+
+def go(at, name: str) -> None:
+    """Follow the menu, which keeps the session."""
+    at.locator("header").get_by_role("link", name=name).click()
+    at.wait_for_function("name => document.querySelector('h1')?.innerText === name", arg=name)
+    ready(at)
+
+
+def chips(at, label: str) -> list[str]:
+    """What a multiselect holds."""
+    box = at.locator('[data-testid="stMultiSelect"]').filter(has=at.get_by_text(label, exact=True))
+    return [t.strip() for t in box.locator('[data-testid="stMultiSelectTag"], [data-baseweb="tag"]').all_inner_texts()]
+
+
+def press_fit(at) -> None:
+    at.get_by_role("button", name="Fit", exact=True).click()
+    at.wait_for_selector('[data-testid="stMetricValue"]', timeout=60_000)
+    ready(at)
+
+
+def shown(at, label: str) -> str:
+    """The value of a metric."""
+    return (
+        at.locator('[data-testid="stMetric"]')
+        .filter(has_text=label)
+        .locator('[data-testid="stMetricValue"]')
+        .inner_text()
+    )
+
+
+def test_from_upload_to_ranking(app, page, tmp_path, capsys):
+    if not PUBLIC.exists():
+        pytest.skip("the public runs are not beside the checkout, so the path was not walked on them")
+    at = page(app, width=1280)
+    files = sorted(str(p) for p in PUBLIC.glob("*.csv"))
+    at.locator('input[type="file"]').first.set_input_files(files)
+    at.wait_for_function(
+        "() => [...document.querySelectorAll('.js-plotly-plot')].some(p => p._fullData?.some(t => t.name === 'cosine_72000'))",
+        timeout=60_000,
+    )
+    ready(at)
+
+    go(at, "Fit")
+    train, test = chips(at, "Training runs"), chips(at, "Held-out runs")
+    assert len(train) == 3 and len(test) == 6
+    press_fit(at)
+    out = tmp_path / "fit.json"
+    argv = [
+        "fit",
+        "--law",
+        "opt_laws_curve",
+        "--runs",
+        str(PUBLIC),
+        "--train",
+        *train,
+        "--test",
+        *test,
+        "--json",
+        str(out),
+    ]
+    assert main(argv) == 0
+    told = json.loads(out.read_text())
+    rmse = sum(s["rmse"] for s in told["test"].values()) / len(test)
+    assert shown(at, "Held-out RMSE") == f"{rmse:.5f}" and shown(at, "Objective") == f"{told['objective']:.4g}"
+
+    before = at.evaluate("Object.values(window.optlawsTuner)[0]?.theta ?? window.optlawsTuner.theta")
+    slider = at.locator('input[type="range"][data-param="L_inf"]')
+    slider.focus()
+    for _ in range(5):
+        slider.press("ArrowRight")
+    after = at.evaluate("Object.values(window.optlawsTuner)[0]?.theta ?? window.optlawsTuner.theta")
+    assert after != before
+
+    capsys.readouterr()
+    link = "&".join(f"schedule={s.replace(' ', '')}" for s in SCHEDULES)
+    assert link  # the candidates go in by the page's own form below
+    go(at, "Compare")
+    rank_argv = ["rank", "--fit", str(out), "--json"]
+    table = ranking(at)
+    assert main([*rank_argv, *(w for row in table for w in ("--schedule", row["schedule"]))]) == 0
+    same = json.loads(capsys.readouterr().out)
+    assert len(table) >= 3 and [r["schedule"] for r in table] == [r["schedule"] for r in same]
+    for row, other in zip(table, same, strict=True):
+        assert row["loss"] == pytest.approx(other["final_loss"], abs=5e-7)
+
+
+def ranking(at) -> list[dict]:
+    """The ranking as its CSV download gives it."""
+    with at.expect_download() as download:
+        at.get_by_role("button", name=re.compile("CSV")).last.click()
+    import csv
+
+    with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{"schedule": r["schedule"].lstrip("'"), "loss": float(r["final_loss"])} for r in rows]
