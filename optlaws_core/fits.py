@@ -75,6 +75,7 @@ class Fit:
     train: Mapping[str, Scores]
     coverage: Coverage
     test: Mapping[str, Scores] = field(default_factory=dict)
+    split: str = "train"  # which losses of the runs were fitted
     locked: tuple[str, ...] = ()
     from_step: int | None = None  # observations before it were left out; None: before the end of each warm-up
     seconds: float = 0.0
@@ -117,6 +118,7 @@ class Fit:
                 train={str(k): Scores(**v) for k, v in d["train"].items()},
                 test={str(k): Scores(**v) for k, v in d.get("test", {}).items()},
                 coverage=Coverage(tuple(d["coverage"]["peak"]), tuple(d["coverage"]["total"])),
+                split=str(d.get("split", "train")),
                 locked=tuple(d.get("locked", ())),
                 from_step=d.get("from_step"),
                 seconds=float(d.get("seconds", 0.0)),

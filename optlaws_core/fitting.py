@@ -95,6 +95,7 @@ def fit(
         train=score(law, theta, problem.runs),
         coverage=Coverage.of([r.plan for r in problem.runs]),
         test=score(law, theta, [usable(r, from_step) for r in test]),
+        split=runs[0].split,
         locked=tuple(locked or ()),
         from_step=from_step,
         seconds=time.perf_counter() - began,
@@ -115,6 +116,7 @@ def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequ
         objective=Problem(law, runs, {}).cost(vector),
         train=score(law, vector, runs),
         coverage=base.coverage,
+        split=base.split,
         test=score(law, vector, [usable(r, base.from_step) for r in test]),
         from_step=base.from_step,
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import session
+from pages.parts import inputs_files, session
 from pages.parts.inputs_files import MOST_SHOWN
 from pages.parts.session import literal
 
@@ -114,6 +114,16 @@ def test_a_newer_file_of_the_same_name_replaces_the_older_and_a_broken_one_does_
     assert space(page).runs["mine"].steps[-1] == 1000 and "replace 1 file" in page.success[0].value
     upload(page, ("mine.csv", b""))
     assert "empty" in page.error[0].value and space(page).runs["mine"].steps[-1] == 1000
+
+
+def test_a_click_right_after_an_upload_does_not_read_it_again(monkeypatch):
+    """The browser may name the files once more, when their content is gone already."""
+    from streamlit.runtime.uploaded_file_manager import DeletedFile
+
+    monkeypatch.setattr(inputs_files, "state", lambda: {"files-0": [DeletedFile("id")]})
+    empty = session.Workspace()
+    inputs_files._take(empty, "files-0", False)
+    assert empty == session.Workspace()
 
 
 def test_many_bad_files_are_summed_up(page):

@@ -63,8 +63,8 @@ def _options(space: Workspace, train: Sequence[str], place) -> tuple[str, int | 
     return split, own
 
 
-def chosen(space: Workspace, names: Sequence[str], split: str) -> list[Run]:
-    """Runs by name, judged on `split` where they have it."""
+def chosen(space: Workspace, names: Sequence[str], split: str | None) -> list[Run]:
+    """Runs by name, judged on `split` where they have it (None: on their own)."""
     runs = [space.runs[n] for n in names if n in space.runs]
     return [r.on(split) if split in r.series else r for r in runs]
 
@@ -226,8 +226,7 @@ def runs_of(space: Workspace, found: Fit) -> tuple[list[Run], list[Run]] | None:
     names = (*found.train, *found.test)
     if any(n not in space.fittable for n in names):
         return None
-    split = space.choice.split
-    both = ([usable(r, found.from_step) for r in chosen(space, part, split)] for part in (found.train, found.test))
+    both = ([usable(r, found.from_step) for r in chosen(space, part, found.split)] for part in (found.train, found.test))
     return tuple(both)
 
 

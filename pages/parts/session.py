@@ -46,7 +46,7 @@ class Choice:
     law: str = "opt_laws_curve"
     train: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
-    split: str = "train"
+    split: str | None = None  # None: each run on its own
     from_step: int | None = None
 
 

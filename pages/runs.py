@@ -1,0 +1,26 @@
+"""Runs: training logs in, what was read of them and what was refused, and the curves."""
+
+import streamlit as st
+
+from pages.parts import inputs_files, inputs_runs, session
+
+space = session.page("Runs", "Training logs in: the losses, and where each run's learning rate comes from.")
+left, right = st.columns([1, 3], gap="medium")
+
+with left:
+    if space.example:
+        st.info("These are the project's own small runs, trained for this app; upload yours to replace them.")
+    inputs_files.upload(space)
+
+if space.runs:
+    chosen = inputs_runs.choose(space)
+    with right:
+        inputs_runs.chart(chosen, inputs_runs.splits(space))
+    inputs_runs.declare(space)
+else:
+    with right:
+        st.info("No runs yet. Upload training logs, or load the example runs.")
+        inputs_runs.example(space)
+
+if space.reports:
+    inputs_files.files(space)
