@@ -20,7 +20,6 @@ from optlaws_core.readers import (
     read_all,
     read_source,
     sources_from_paths,
-    warmup_end,
 )
 from optlaws_core.readers.aliases import eval_name, guess_layout
 from optlaws_core.readers.thinning import thin
@@ -266,7 +265,7 @@ def test_a_logged_warmup_that_is_no_line_is_not_rebuilt():
     steps = np.arange(5, 100, 5)
     rates = 1e-3 * np.minimum(steps / 20, 1) ** 2
     run, _ = with_manifest(csv_of(steps, falling(19), rates.tolist()), "20", head="warmup_steps")
-    assert run.plan.schedule.warmup == 0 and warmup_end(run.plan.schedule) == 20
+    assert run.plan.schedule.warmup == 0 and run.plan.schedule.warmup_end == 20
     np.testing.assert_allclose(run.plan.schedule(steps), rates, atol=1e-3 * 1e-4)
     assert run.plan.schedule(0) == 0
 
@@ -275,7 +274,7 @@ def test_a_logged_warmup_that_is_no_line_is_not_rebuilt():
     "schedule", [Constant(peak=1e-3, warmup=7, total=9), Knots(steps=(0, 9), values=(1.0, 0.1), warmup=3)]
 )
 def test_a_declared_warmup_ends_where_it_says(schedule):
-    assert warmup_end(schedule) == schedule.warmup
+    assert schedule.warmup_end == schedule.warmup
 
 
 @pytest.mark.parametrize("digits, quantum", [(4, "1e-4"), (5, "1e-5")])
@@ -676,7 +675,7 @@ def test_the_exported_histories_hold_what_the_table_of_curves_holds(public):
         np.testing.assert_allclose(run.plan.schedule(known.step), known.lr, atol=1.001e-4 * facts.peak_lr)
         assert (run.plan.params, run.plan.batch_tokens) == (facts.params, facts.batch_tokens)
         assert run.plan.schedule.total == facts.total_steps and run.lr_source == "logged"
-        assert warmup_end(run.plan.schedule) == 300
+        assert run.plan.schedule.warmup_end == 300
         assert run.series["final-val"].loss[-1] == facts.final_val_loss
 
 

@@ -24,7 +24,6 @@ from .base import (
     Source,
 )
 from .files import SUFFIXES, Sources, sources_from_paths
-from .rates import warmup_end
 from .reading import read, read_all, read_source
 
 FORMATS = (
@@ -61,5 +60,4 @@ __all__ = [
     "read_all",
     "read_source",
     "sources_from_paths",
-    "warmup_end",
 ]

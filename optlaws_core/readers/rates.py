@@ -47,17 +47,6 @@ def rates_of(run: str, logged: Points | None, facts: Facts, last_step: int) -> R
     return Rates(None, "missing", tuple(notes))
 
 
-def warmup_end(schedule: Schedule) -> int:
-    """The step at which the warm-up is over.
-
-    For knots without a declared warm-up that start below half the peak: where they first come to 99 % of it.
-    """
-    if schedule.warmup or not isinstance(schedule, Knots):
-        return schedule.warmup
-    values = np.array(schedule.values)
-    return int(schedule.steps[int(np.argmax(values >= 0.99 * values.max()))]) if values[0] < 0.5 * values.max() else 0
-
-
 def printed_quantum(rates: FloatArray) -> float | None:
     """The spacing of rates that were printed with too few digits (1e-4 for 0.0003, 0.0002, …), or None.
 

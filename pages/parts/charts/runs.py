@@ -14,7 +14,6 @@ from plotly.subplots import make_subplots
 from tsdownsample import MinMaxLTTBDownsampler
 
 from optlaws_core import Run, Schedule, Series
-from optlaws_core.readers import warmup_end
 from optlaws_core.trace import trace
 
 from . import style
@@ -132,7 +131,7 @@ def _thin(steps: IntArray, loss: FloatArray, log_x: bool) -> tuple[IntArray, Flo
 
 def _settled(run: Run) -> tuple[float, float, float]:
     """Low and high of the losses once they have settled, and the highest of all."""
-    warmup = warmup_end(run.plan.schedule) if run.plan else 0
+    warmup = run.plan.schedule.warmup_end if run.plan else 0
     start = int(np.searchsorted(run.steps, max(warmup, SETTLED * run.steps[-1])))
     tail = run.loss[start:] if len(run.loss) - start > 1 else run.loss
     sample = tail[:: max(1, len(tail) // SAMPLE)]
