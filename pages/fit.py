@@ -14,7 +14,8 @@ choice, pressed = report.choose(space)
 report.warn(space, choice)
 if pressed:
     report.begin(space, choice)
-report.watch(space)
+if space.job:
+    report.watch(space)
 if space.failure:
     st.error(session.literal(space.failure))
 

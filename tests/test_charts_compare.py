@@ -78,6 +78,13 @@ def test_every_view_has_a_finite_frame_that_holds_the_end(part, x, log):
         assert low - 1e-9 <= (np.log10(last) if log else last) <= high + 1e-9
 
 
+def test_a_logarithmic_axis_has_round_labels():
+    axis = charts.comparison([curve()], {}, charts.View(log_x=True)).layout.xaxis
+    assert axis.ticktext == ("100", "200", "500", "1k", "2k", "5k", "10k", "20k")
+    near = charts.comparison([curve()], {}, charts.View(log_x=True, part="last tenth")).layout.xaxis
+    assert len(near.ticktext) >= 1
+
+
 def test_axes_count_tokens_and_summed_rates():
     schedule = parse("constant(peak=1e-3, total=100)")
     np.testing.assert_allclose(charts.place(schedule, np.array([0, 99]), "tokens", 512.0), [512, 51200])

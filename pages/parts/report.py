@@ -40,7 +40,8 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
         rest = [n for n in names if n not in train]
         test = st.multiselect(
             "Held-out runs", rest, default=[n for n in space.choice.test or first[1] if n in rest],
-            wrap=True, help="Never shown to the fit; errors on them tell how well the law predicts schedules it has not seen.",
+            wrap=True,
+            help="Never shown to the fit; errors on them tell how well the law predicts schedules it has not seen.",
         )  # fmt: skip
     split, from_step = _options(space, train, left)
     return Choice(law, tuple(train), tuple(test), split, from_step), st.button(
@@ -131,9 +132,9 @@ def verdict(found: Fit) -> None:
     say(literal(found.message))
     boxes = st.columns(4)
     fitted_rmse = float(np.mean([s.rmse for s in found.train.values()]))
-    held_out = found.held_out_rmse
-    boxes[0].metric("Held-out RMSE", "none held out" if held_out is None else f"{held_out:.5f}",
-                    help="Root mean square error of the loss, mean over held-out runs. The number to trust.")  # fmt: skip
+    held_out = "none held out" if found.held_out_rmse is None else f"{found.held_out_rmse:.5f}"
+    boxes[0].metric("Held-out RMSE", held_out,
+                    help="Root mean square error of the loss, mean over held-out runs: the number to trust.")  # fmt: skip
     boxes[1].metric("Training RMSE", f"{fitted_rmse:.5f}", help="The same over the training runs.")
     boxes[2].metric("Objective", f"{found.objective:.4g}",
                     help="Sum of the Huber loss (δ = 0.001) of log predicted minus log observed.")  # fmt: skip
@@ -226,8 +227,8 @@ def runs_of(space: Workspace, found: Fit) -> tuple[list[Run], list[Run]] | None:
     names = (*found.train, *found.test)
     if any(n not in space.fittable for n in names):
         return None
-    both = ([usable(r, found.from_step) for r in chosen(space, part, found.split)] for part in (found.train, found.test))
-    return tuple(both)
+    train, test = (chosen(space, part, found.split) for part in (found.train, found.test))
+    return [usable(r, found.from_step) for r in train], [usable(r, found.from_step) for r in test]
 
 
 def tune(space: Workspace, found: Fit, train: Sequence[Run], test: Sequence[Run]) -> None:

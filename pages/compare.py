@@ -1,0 +1,35 @@
+"""Candidate schedules side by side under a fitted law: curves, ranking, and what the better one saves."""
+
+import streamlit as st
+
+from pages.parts import candidate_table, comparing, report, session
+
+space = session.page("Compare", "Learning-rate schedules side by side: the loss that a fitted law predicts for each.")
+candidate_table.prepare(space, space.fit)
+if space.job:
+    report.watch(space)
+if space.failure:
+    st.error(session.literal(space.failure))
+if not space.fits:
+    if space.fittable:
+        comparing.offer(space)
+    else:
+        st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")
+    st.stop()
+
+fits = comparing.pick(space)
+st.subheader("Candidates", anchor=False)
+candidate_table.table(space)
+candidate_table.buttons(space, space.fit)
+candidate_table.share(space)
+
+found = comparing.entries(space, fits)
+if not found:
+    st.info("No candidate is in use. Switch one on in the table, or add one.")
+    st.stop()
+
+st.subheader("Predicted curves", anchor=False)
+view, observed = comparing.look(space)
+comparing.draw(space, fits, found, view, observed)
+st.subheader("Ranking", anchor=False)
+comparing.result(space, found, view.batch_tokens)

@@ -1,0 +1,124 @@
+"""The ranking in words and as tables: how far to trust it, the verdict, rows, CSV. Plain functions; no Streamlit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from optlaws_core import Fit, Ranked
+
+NOT_APART = "so the two are not told apart"
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The error of a fit, below which differences mean nothing."""
+
+    rmse: float | None  # loss
+    name: str  # "held-out RMSE" or "training RMSE"
+    runs: int
+
+    @classmethod
+    def of(cls, fit: Fit) -> "Yardstick":
+        """The held-out error, or else the training error."""
+        if fit.test:
+            return cls(fit.held_out_rmse, "held-out RMSE", len(fit.test))
+        errors = [s.rmse for s in fit.train.values()]
+        return cls(float(np.mean(errors)) if errors else None, "training RMSE", len(errors))
+
+    @property
+    def sentence(self) -> str:
+        """What the fit's error means for the comparison."""
+        if self.rmse is None:
+            return "This fit was not judged on any run, so nothing tells which differences are resolved."
+        runs = f"{self.runs} run{'s' if self.runs != 1 else ''}"
+        if self.name == "held-out RMSE":
+            return (
+                f"Held-out RMSE {self.rmse:.4f}, the mean over {runs} that the fit has not seen: "
+                "differences between candidates smaller than that are not resolved."
+            )
+        return (
+            f"Training RMSE {self.rmse:.4f} over {runs}; no run was held out, so on new schedules the error is larger: "
+            "differences between candidates smaller than that are not resolved."
+        )
+
+
+def verdict(ranked: Sequence[Ranked], names: Sequence[str], yard: Yardstick) -> str:
+    """The comparison in a sentence or three. `names` go with `ranked`."""
+    if not ranked:
+        return ""
+    best = ranked[0]
+    if len(ranked) == 1:
+        return f"{names[0]} is predicted to end at {best.final_loss:.4f}. Add a second candidate to compare it with."
+    said = [
+        f"{names[0]} ends at {best.final_loss:.4f}, {difference(ranked[1].delta)} "
+        f"({percent(ranked[1].delta / best.final_loss)}) below {names[1]}{_resolved(ranked[1].delta, yard)}."
+    ]
+    tied = [n for r, n in zip(ranked[2:], names[2:], strict=True) if yard.rmse is not None and r.delta < yard.rmse]
+    if tied:
+        said.append(f"Nor is it told apart from {_listed(tied)}.")
+    if best.extrapolates:
+        said.append("The best candidate lies outside what the training runs cover, so check it with a run first.")
+    return " ".join(said)
+
+
+def _resolved(delta: float, yard: Yardstick) -> str:
+    if yard.rmse is None:
+        return ""
+    end = "so the difference is resolved" if delta >= yard.rmse else NOT_APART
+    return f"; the fit's {yard.name} is {yard.rmse:.4f}, {end}"
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    shown = list(names[:most]) + ([f"{len(names) - most} more"] if len(names) > most else [])
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def difference(x: float) -> str:
+    """A difference of losses: four decimals, or two digits where that would show nothing."""
+    return f"{x:.4f}" if x >= 5e-4 or x == 0 else f"{x:.1e}" if x < 5e-6 else f"{x:.6f}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with two digits that count."""
+    return f"{100 * share:.2f} %" if share >= 1e-4 or share == 0 else f"{100 * share:.1g} %"
+
+
+def rows(ranked: Sequence[Ranked], names: Sequence[str], batch_tokens: float | None) -> pd.DataFrame:
+    """The ranking as a table, numbers in full precision. `names` go with `ranked`."""
+    best = ranked[0].final_loss if ranked else float("nan")
+    made = [
+        {
+            "rank": i,
+            "name": name,
+            "final_loss": r.final_loss,
+            "delta": r.delta,
+            "delta_percent": 100 * r.delta / best,
+            "saved_updates": r.saved_updates,
+            "saved_percent": None if r.saved_updates is None else 100 * r.saved_updates / r.schedule.total,
+            "saved_tokens": None if r.saved_updates is None or not batch_tokens else r.saved_updates * batch_tokens,
+            "extrapolates": "; ".join(r.reasons),
+            "schedule": r.schedule.text,
+        }
+        for i, (r, name) in enumerate(zip(ranked, names, strict=True), 1)
+    ]
+    table = pd.DataFrame(made)
+    for column in ("saved_updates", "saved_percent", "saved_tokens"):
+        if column in table:
+            table[column] = table[column].astype("Int64" if column == "saved_updates" else "Float64")
+    return table
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """The table as CSV: numbers in full, and no text that a spreadsheet would take for a formula."""
+    safe = table.copy()
+    for column in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[column]):
+            safe[column] = [inert(v) for v in safe[column]]
+    return safe.to_csv(index=False, lineterminator="\r\n")
+
+
+def inert(cell: object) -> object:
+    """A text cell that no spreadsheet evaluates: an apostrophe before what would start a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in ("=", "+", "-", "@", "|") else cell
