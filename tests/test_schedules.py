@@ -107,6 +107,7 @@ def test_any_wsd_reads_back(peak, warmup, after, final, shape):
         ("cosine(peak=-1, total=10)", "peak must not be negative, got -1"),
         ("cosine(peak=1e999, total=10)", "peak must be a finite number"),
         ("cosine(peak=1, total=1" + "0" * 400 + ")", "total must be a finite number below 1e\\+15"),
+        ("cosine(peak=1, total=1" + "0" * 9000 + ")", "total must be a finite number below 1e\\+15"),
         ("cosine(peak=1, total=1.5)", "whole number, got 1.5"),
         ("cosine(peak=1, total=0)", "total must be at least 1"),
         ("cosine(peak=1, warmup=10, total=10)", "warmup must lie between 0 and total − 1 = 9"),

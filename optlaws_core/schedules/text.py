@@ -64,7 +64,7 @@ def _value(name: str, key: str, word: str) -> float | int | str | None:
         return None
     if _NUMBER.fullmatch(word):
         plain = word.replace("_", "")
-        return int(plain) if re.fullmatch(r"[+-]?\d+", plain) else float(plain)
+        return int(plain) if re.fullmatch(r"[+-]?\d{1,18}", plain) else float(plain)
     if key == "shape":
         return word
     raise ScheduleError(f"{name}: {key} must be a number such as 3e-4 or 24000, got {_short(word)!r}.")

@@ -1,0 +1,157 @@
+"""Make the runs of a sweep: `python -m data.train --sweep data/sweep.toml [--out data/runs] [--jobs 1]`.
+
+Each run has a process of its own. Finished runs are kept whatever happens to the others; a sweep that is started
+again makes the ones that are missing.
+"""
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TextIO
+
+from optlaws_core.errors import OptLawsError
+
+from .corpus import Corpus, load_corpus
+from .pretrain import pretrain
+from .sweep import Manifest, RunSpec, read_sweep
+
+HERE = Path(__file__).parent
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns 0 when all runs are there, 1 when some failed, 2 when the sweep cannot be run."""
+    parser = argparse.ArgumentParser(prog="python -m data.train", description="Make the training runs of a sweep.")
+    parser.add_argument("--sweep", type=Path, default=HERE / "sweep.toml", help="TOML file that declares the runs")
+    parser.add_argument("--out", type=Path, default=HERE / "runs", help="folder of the logs; manifest.csv is beside it")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side, one core each")
+    args = parser.parse_args(argv)
+    try:
+        failed = run_sweep(read_sweep(args.sweep), Manifest(args.out), args.jobs, sys.stderr)
+    except OptLawsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted; start the same command again to make the missing runs.", file=sys.stderr)
+        return 130
+    for name in failed:
+        print(f"Run {name!r} ended without a log; what it said, if anything, stands above.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def run_sweep(specs: Sequence[RunSpec], manifest: Manifest, jobs: int, screen: TextIO) -> list[str]:
+    """Make the unfinished runs of `specs`, at most `jobs` at a time, in their order; return the names that failed."""
+    todo = manifest.unfinished(specs)
+    progress = Progress(len(specs), todo, screen)
+    corpus = None
+    if todo:
+        corpus = load_corpus()
+        manifest.check_corpus(corpus.sha256)
+    waiting, running, failed = list(todo), {}, []
+    while waiting or running:
+        while waiting and len(running) < max(1, jobs):
+            spec = waiting.pop(0)
+            running[_start(spec, corpus)] = spec
+        for pipe in wait(list(running)):
+            message = _receive(pipe)
+            if isinstance(message, int):
+                progress.update(running[pipe], message)
+                continue
+            spec = running.pop(pipe)
+            pipe.close()
+            if message is None:
+                failed.append(spec.name)
+                continue
+            log, result = message
+            manifest.add(spec, log, result, order=[s.name for s in specs])
+            progress.finish(spec, result)
+    return failed
+
+
+def _start(spec: RunSpec, corpus: Corpus) -> Connection:
+    """A process that makes one run; the pipe brings the updates done so far, and at last (log, result)."""
+    # spawn: a forked child would inherit the pipes of the runs beside it, and torch's threads in an unknown state.
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe()
+    context.Process(target=_work, args=(theirs, spec), daemon=True).start()
+    theirs.close()
+    # Not among the arguments: start() would wait for ever to hand megabytes to a process that died while importing.
+    with suppress(ConnectionError):  # then it is dead, and the next look into the pipe says so
+        mine.send(corpus)
+    return mine
+
+
+def _receive(pipe: Connection) -> int | tuple[str, dict[str, str]] | None:
+    """The next message of a run; None when its process is gone without a result."""
+    try:
+        return pipe.recv()
+    except (EOFError, ConnectionError):
+        return None
+
+
+def _work(pipe: Connection, spec: RunSpec) -> None:
+    try:
+        pipe.send(pretrain(spec, pipe.recv(), pipe.send))
+    except (EOFError, ConnectionError, KeyboardInterrupt):  # the sweep was killed: nobody is left to store the run
+        sys.exit(1)
+
+
+@dataclass
+class Progress:
+    """One line that says what is done, what runs, and how long the rest takes at the speed seen so far."""
+
+    total: int  # runs in the sweep
+    todo: Sequence[RunSpec]
+    screen: TextIO
+    done: dict[str, int] = field(default_factory=dict)  # updates, by run
+    finished: int = 0  # runs, in this session
+    started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        kept = self.total - len(self.todo)
+        if kept:
+            self._print(f"{kept} of {self.total} runs are there already.")
+
+    def update(self, spec: RunSpec, done: int) -> None:
+        self.done[spec.name] = done
+        if self.screen.isatty():
+            self.screen.write(f"\r\x1b[K{self.line()}")
+            self.screen.flush()
+
+    def finish(self, spec: RunSpec, result: dict[str, str]) -> None:
+        self.finished += 1
+        self.done[spec.name] = spec.schedule.total  # a diverged run stops early and costs no more
+        outcome, seconds, loss = (result[key] for key in ("outcome", "wall_seconds", "final_val_loss"))
+        self._print(f"{spec.name}: {outcome}, held-out loss {loss or 'none'}, {seconds} s · {self.line()}")
+
+    def line(self) -> str:
+        """Such as `12 of 20 runs · 41 % · 14 min left · cosine_2400 1240/2400`."""
+        share = {spec: self.done.get(spec.name, 0) / spec.schedule.total for spec in self.todo}
+        cost = sum(spec.cost for spec in self.todo)
+        made = sum(part * spec.cost for spec, part in share.items()) / cost
+        active = [f"{s.name} {self.done[s.name]}/{s.schedule.total}" for s, part in share.items() if 0 < part < 1]
+        parts = [f"{self.total - len(self.todo) + self.finished} of {self.total} runs", f"{made:.0%}"]
+        if 0 < made < 1:
+            parts.append(f"{duration((time.perf_counter() - self.started) * (1 - made) / made)} left")
+        return " · ".join(parts + active)
+
+    def _print(self, text: str) -> None:
+        start = "\r\x1b[K" if self.screen.isatty() else ""
+        print(f"{start}{text}", file=self.screen, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Such as `40 s`, `14 min` or `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
