@@ -8,7 +8,7 @@ import numpy as np
 from .errors import DesignError
 from .history import history
 from .laws import Law
-from .laws.base import FEATURES, S
+from .laws.base import FEATURES
 from .runs import Plan
 from .schedules.base import FloatArray
 from .trace import IntArray, trace
@@ -42,7 +42,9 @@ class Batch:
 
 
 def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
-    """Prepare `law` on plans and steps (n_i,) of each. Raises `DesignError` for a step outside its plan."""
+    """Prepare `law` on plans and steps (n_i,) of each. Raises `DesignError` for steps outside a plan, or for none."""
+    if not parts or not all(len(steps) for _, steps in parts):
+        raise DesignError("A law is evaluated at one step at least, got none.")
     singles = [_single(law, plan, np.asarray(steps, np.int64)) for plan, steps in parts]
     ends = np.cumsum([len(s) for s in singles])
     return Batch(
@@ -55,7 +57,7 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
 
 def _single(law: Law, plan: Plan, steps: IntArray) -> Batch:
     schedule = plan.schedule
-    if len(steps) and (steps.min() < 0 or steps.max() > schedule.total):
+    if steps.min() < 0 or steps.max() > schedule.total:
         outside = steps.max() if steps.max() > schedule.total else steps.min()
         raise DesignError(f"Steps must lie between 0 and the schedule's total of {schedule.total:,}, got {outside:,}.")
     path = trace(schedule)
@@ -76,11 +78,10 @@ def _single(law: Law, plan: Plan, steps: IntArray) -> Batch:
 
 
 def _positive(S_values: FloatArray, path) -> FloatArray:
-    """S where it is 0 (first update of a warm-up, rate 0) takes its next value: negative powers of 0 have none."""
-    steps = np.arange(min(path.schedule.total, 64) + 1)
-    first = path.S(steps)
-    floor = first[first > 0][0] if (first > 0).any() else 1.0
-    return np.where(S_values > 0, S_values, floor)
+    """S, but never below the first rate above 0: before it S is 0 or rounding, and negative powers of 0 do not exist."""
+    at = np.array(sorted({k for b in path.schedule.breaks for k in (b, b + 1)}))
+    rates = path.schedule(at)
+    return np.maximum(S_values, rates[rates > 0][0])
 
 
 def _joined(pasts: Sequence[Past]) -> Past:
@@ -132,4 +133,4 @@ def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, F
     return np.broadcast_to(value, len(data)).astype(float), jacobian
 
 
-__all__ = ["Batch", "Past", "S", "batch", "predict", "predict_with_jacobian"]
+__all__ = ["Batch", "Past", "batch", "predict", "predict_with_jacobian"]

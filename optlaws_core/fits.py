@@ -1,7 +1,6 @@
 """What a fit is: a law's coefficients, how the search ended, and how well it did. Plain records, stored as JSON."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
@@ -11,7 +10,7 @@ import numpy as np
 
 from .errors import OptLawsError
 from .laws import law_named
-from .runs import Plan
+from .runs import Run
 from .schedules.base import FloatArray
 
 
@@ -34,7 +33,7 @@ class Scores:
     n: int
     mae: float
     rmse: float
-    r2: float
+    r2: float | None  # None for a run of equal losses
     mean_rel: float
     worst_rel: float
 
@@ -43,22 +42,23 @@ class Scores:
         """Scores of predicted against observed losses, both (n,)."""
         error, relative = observed - predicted, np.abs(observed - predicted) / observed
         spread = float(((observed - observed.mean()) ** 2).sum())
-        r2 = 1 - float((error**2).sum()) / spread if spread > 0 else float("nan")
+        r2 = 1 - float((error**2).sum()) / spread if spread > 0 else None
         rmse = float(np.sqrt((error**2).mean()))
         return cls(len(error), float(np.abs(error).mean()), rmse, r2, float(relative.mean()), float(relative.max()))
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What the training runs cover; predictions beyond are extrapolation."""
+    """What the training runs cover; predictions outside are extrapolation."""
 
     peak: tuple[float, float]
     total: tuple[int, int]
 
     @classmethod
-    def of(cls, plans: Sequence[Plan]) -> "Coverage":
-        """Smallest and largest peak and horizon of `plans`."""
-        peaks, totals = [p.schedule.peak for p in plans], [p.schedule.total for p in plans]
+    def of(cls, runs: Sequence[Run]) -> "Coverage":
+        """Smallest and largest peak and horizon, as far as the runs were observed."""
+        peaks = [r.plan.schedule.peak for r in runs]
+        totals = [min(r.plan.schedule.total, round(r.steps[-1] + np.median(np.diff(r.steps)))) for r in runs]
         return cls((min(peaks), max(peaks)), (min(totals), max(totals)))
 
 
@@ -102,33 +102,28 @@ class Fit:
         """A fit from `to_dict`'s values. Raises `OptLawsError` when they are not those of a fit."""
         try:
             law = law_named(d["law"])
-            theta = {n: float(d["theta"][n]) for n in law.names}
-            if not all(map(math.isfinite, theta.values())):
-                raise OptLawsError(f"A fit's coefficients must be finite numbers, got {theta}.")
-            interval = {
-                n: (None if (v := d["interval"].get(n)) is None else (float(v[0]), float(v[1]))) for n in law.names
-            }
+            ends = {n: d["interval"].get(n) for n in law.names}
             return cls(
                 law=law.name,
-                theta=theta,
-                interval=interval,
+                theta={n: _number(d["theta"][n], f"theta.{n}") for n in law.names},
+                interval={n: None if v is None else _pair(v, f"interval.{n}") for n, v in ends.items()},
                 status=Status[d["status"]],
                 message=str(d["message"]),
-                objective=float(d["objective"]),
-                train={str(k): Scores(**v) for k, v in d["train"].items()},
-                test={str(k): Scores(**v) for k, v in d.get("test", {}).items()},
-                coverage=Coverage(tuple(d["coverage"]["peak"]), tuple(d["coverage"]["total"])),
+                objective=_number(d["objective"], "objective"),
+                train=_scores(d["train"], "train"),
+                test=_scores(d.get("test", {}), "test"),
+                coverage=Coverage(*(_pair(d["coverage"][k], f"coverage.{k}") for k in ("peak", "total"))),
                 split=str(d.get("split", "train")),
-                locked=tuple(d.get("locked", ())),
-                from_step=d.get("from_step"),
-                seconds=float(d.get("seconds", 0.0)),
+                locked=tuple(map(str, d.get("locked", ()))),
+                from_step=None if d.get("from_step") is None else int(_number(d["from_step"], "from_step")),
+                seconds=_number(d.get("seconds", 0.0), "seconds"),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not a fit: {type(fault).__name__} at {fault}.") from None
 
     def save(self, path: Path) -> None:
         """Write the fit as JSON."""
-        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Fit":
@@ -137,7 +132,33 @@ class Fit:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise OptLawsError(f"{path}: there is no such file.") from None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
-            raise OptLawsError(f"{path}: a fit is a JSON file written by the fit command, got {fault}.") from None
         except OptLawsError as fault:
             raise OptLawsError(f"{path}: {fault}") from None
+        except (OSError, ValueError, RecursionError) as fault:
+            raise OptLawsError(f"{path}: a fit is a JSON file written by the fit command, got {fault}.") from None
+
+
+def _number(value: object, name: str) -> float:
+    """A finite number out of JSON, its type unchanged. Raises `OptLawsError` with the name of what it stands for."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
+        raise OptLawsError(f"This is not a fit: {name} must be a finite number, got {str(value)[:40]!r}.")
+    return value
+
+
+def _pair(value: object, name: str) -> tuple[float, float]:
+    """Two numbers, the lower first."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise OptLawsError(f"This is not a fit: {name} must be two numbers, got {str(value)[:40]!r}.")
+    low, high = (_number(v, name) for v in value)
+    if low > high:
+        raise OptLawsError(f"This is not a fit: {name} must hold the lower number first, got {low} and {high}.")
+    return low, high
+
+
+def _scores(d: Mapping, name: str) -> dict[str, Scores]:
+    """Scores by run. Only R² may be missing."""
+    for run, row in d.items():
+        for key, value in row.items():
+            if not (key == "r2" and value is None):
+                _number(value, f"{name}.{run}.{key}")
+    return {str(run): Scores(**row) for run, row in d.items()}

@@ -5,16 +5,23 @@ A fit ends in one of three ways: `Fit` with a `Status` (usable, perhaps doubtful
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from .errors import DesignError
 from .evaluation import batch, predict
 from .fits import Coverage, Fit, Scores, Status
 from .laws import Law, law_named
-from .runs import Run
+from .runs import Run, Series
 from .schedules.base import FloatArray
 from .search import HUBER, Problem, Progress
 from .uncertainty import intervals
+
+WINDOWS = 600  # losses of one run that the search uses; denser logs say hardly more, at a cost that grows with them
+EXACT = 4000  # losses of one run for whose scores the law is evaluated one by one
 
 
 def usable(run: Run, from_step: int | None = None) -> Run:
@@ -28,7 +35,8 @@ def usable(run: Run, from_step: int | None = None) -> Run:
         )
     kept = run.after(run.plan.schedule.warmup_end if from_step is None else from_step)
     if len(kept.loss) < 2:
-        raise DesignError(f"Run {run.name!r} needs at least 2 losses after its warm-up, got {len(kept.loss)}.")
+        since = "after its warm-up" if from_step is None else f"from step {from_step:,} on"
+        raise DesignError(f"Run {run.name!r} needs at least 2 losses {since}, got {len(kept.loss)}.")
     if (kept.loss <= 0).any():
         at = int(kept.steps[kept.loss <= 0][0])
         raise DesignError(f"Run {run.name!r}: losses must be above 0 to be fitted, the one at step {at:,} is not.")
@@ -80,7 +88,12 @@ def fit(
     law = law_named(law) if isinstance(law, str) else law
     if not runs:
         raise DesignError("A fit needs at least one training run, got none.")
-    problem = Problem(law, [usable(r, from_step) for r in runs], dict(locked or {}))
+    for kind in (runs, test):
+        twice = [name for name, n in Counter(r.name for r in kind).items() if n > 1]
+        if twice:
+            raise DesignError(f"Run {twice[0]!r} is given twice; a run counts once.")
+    train = [usable(r, from_step) for r in runs]
+    problem = Problem(law, [windowed(r) for r in train], dict(locked or {}))
     x, cost, finished = problem.search(start, progress)
     theta = problem.natural(x)
     interval = intervals(problem, x, HUBER)
@@ -90,10 +103,10 @@ def fit(
         theta=dict(zip(law.names, map(float, theta), strict=True)),
         interval=interval,
         status=status,
-        message=" ".join((message, *doubts(law, problem.runs))),
+        message=" ".join((message, *_windows(train), *doubts(law, train))),
         objective=cost,
-        train=score(law, theta, problem.runs),
-        coverage=Coverage.of([r.plan for r in problem.runs]),
+        train=score(law, theta, train),
+        coverage=Coverage.of(train),
         test=score(law, theta, [usable(r, from_step) for r in test]),
         split=runs[0].split,
         locked=tuple(locked or ()),
@@ -113,7 +126,7 @@ def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequ
         interval=dict.fromkeys(theta),
         status=Status.tuned,
         message=Status.tuned.value,
-        objective=Problem(law, runs, {}).cost(vector),
+        objective=Problem(law, [windowed(r) for r in runs], {}).cost(vector),
         train=score(law, vector, runs),
         coverage=base.coverage,
         split=base.split,
@@ -126,6 +139,40 @@ def score(law: Law, theta: FloatArray, runs: Sequence[Run]) -> dict[str, Scores]
     """Scores of each run, by name."""
     if not runs:
         return {}
-    data = batch(law, [(r.plan, r.steps) for r in runs])
-    predicted = predict(data, theta)
-    return {r.name: Scores.of(r.loss, predicted[s]) for r, s in zip(runs, data.slices, strict=True)}
+    return {r.name: Scores.of(r.loss, curve(law, theta, r)) for r in runs}
+
+
+def curve(law: Law, theta: FloatArray, run: Run) -> FloatArray:
+    """Predicted losses at every observed step of a run, (n,).
+
+    Beyond `EXACT` observations the law is evaluated at that many of them, with all that follow a turn of the schedule
+    closely, and interpolated in between, where it is smooth.
+    """
+    steps = run.steps
+    if len(steps) <= EXACT:
+        return predict(batch(law, [(run.plan, steps)]), theta)
+    last = len(steps) - 1
+    picked = np.concatenate((np.linspace(0, last, EXACT // 2), np.geomspace(1, last, EXACT // 2))).astype(np.int64)
+    turns = np.searchsorted(steps, run.plan.schedule.breaks[:EXACT])
+    near = np.add.outer(turns, np.arange(-2, 32)).ravel()
+    picked = np.unique(np.concatenate((picked, near[(near >= 0) & (near < len(steps))])))
+    return np.interp(steps, steps[picked], predict(batch(law, [(run.plan, steps[picked])]), theta))
+
+
+def windowed(run: Run) -> Run:
+    """`run` with at most `WINDOWS` losses: means over windows of equally many, each at its middle step."""
+    n = len(run.loss)
+    if n <= WINDOWS:
+        return run
+    edges = np.linspace(0, n, WINDOWS + 1).astype(np.int64)
+    loss = np.add.reduceat(run.loss, edges[:-1]) / np.diff(edges)
+    return replace(run, series={run.split: Series(run.steps[(edges[:-1] + edges[1:]) // 2], loss)})
+
+
+def _windows(runs: Sequence[Run]) -> list[str]:
+    """A sentence on runs that were averaged for the search."""
+    dense = [r for r in runs if len(r.loss) > WINDOWS]
+    if not dense:
+        return []
+    which = "every run" if len(dense) == len(runs) else f"{len(dense)} of {len(runs)} runs"
+    return [f"Losses of {which} were averaged over {WINDOWS} windows for the search; the errors count every point."]

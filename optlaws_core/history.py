@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .schedules.base import FloatArray
-from .trace import ETA_REF, IntArray, Trace, halves
+from .trace import IntArray, Trace, halves
 
 NODES = 8  # with REACH, keeps the relative error of a sum below 1e-6 for kernels (1 + c·lag)^(−ρ) and exponentials
 LEAF = 16  # panels of up to this many steps are summed step by step
@@ -140,6 +140,3 @@ def rule(n: int) -> tuple[IntArray, FloatArray]:
     for i in range(1, NODES - 1):
         p[i + 1] = z * p[i] - (off_diagonal[i - 1] / n) ** 2 * p[i - 1]
     return x, np.linalg.solve(p, np.concatenate(([float(n)], np.zeros(NODES - 1))))
-
-
-__all__ = ["ETA_REF", "History", "history", "rule"]

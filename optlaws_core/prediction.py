@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import DesignError, ScheduleError
 from .evaluation import batch
@@ -50,7 +50,7 @@ def predict(fit: Fit, schedule: Schedule | Plan, at: ArrayLike | None = None) ->
     Raises `DesignError` for a step outside the schedule, more than `MOST_UPDATES`, or where the law has no finite loss.
     """
     plan = schedule if isinstance(schedule, Plan) else Plan(schedule)
-    steps = np.atleast_1d(plan.schedule.total - 1 if at is None else at)
+    steps = _whole_steps(plan.schedule, plan.schedule.total - 1 if at is None else at)
     if plan.schedule.total > MOST_UPDATES:
         raise DesignError(
             f"A prediction covers at most {MOST_UPDATES:,} updates, got {plan.schedule.total:,} "
@@ -61,6 +61,18 @@ def predict(fit: Fit, schedule: Schedule | Plan, at: ArrayLike | None = None) ->
     if not np.isfinite(losses).all():
         raise DesignError(f"The law {fit.law} with these coefficients has no finite loss for {_brief(plan.schedule)}.")
     return losses
+
+
+def _whole_steps(schedule: Schedule, at: ArrayLike) -> NDArray[np.int64]:
+    """Steps as whole numbers inside the schedule. Raises `DesignError` for any other."""
+    wanted = np.atleast_1d(np.asarray(at, dtype=float))
+    bad = ~((wanted >= 0) & (wanted <= schedule.total) & (wanted == np.rint(wanted)))
+    if not wanted.size or bad.any():
+        got = f"{wanted[bad][0]:.15g}" if bad.any() else "none"
+        raise DesignError(
+            f"Steps must be whole numbers between 0 and the schedule's total of {schedule.total:,}, got {got}."
+        )
+    return wanted.astype(np.int64)
 
 
 def rank(fit: Fit, schedules: Sequence[Schedule]) -> list[Ranked]:
@@ -90,8 +102,11 @@ def outside(coverage: Coverage, schedule: Schedule) -> tuple[str, ...]:
     if not low * (1 - SLACK) <= schedule.peak <= high * (1 + SLACK):
         seen = number(low) if low == high else f"{number(low)} to {number(high)}"
         reasons.append(f"peak {number(schedule.peak)}, the training runs had {seen}")
-    if schedule.total > coverage.total[1] * (1 + SLACK):
-        reasons.append(f"{schedule.total:,} updates, the longest training run had {coverage.total[1]:,}")
+    shortest, longest = coverage.total
+    if schedule.total > longest * (1 + SLACK):
+        reasons.append(f"{schedule.total:,} updates, the longest training run had {longest:,}")
+    if schedule.total < shortest * (1 - SLACK):
+        reasons.append(f"{schedule.total:,} updates, the shortest training run had {shortest:,}")
     return tuple(reasons)
 
 

@@ -36,6 +36,7 @@ class Problem:
             raise OptLawsError(
                 f"{law.name} has no coefficient {sorted(unknown)[0]!r}. Its coefficients: {', '.join(law.names)}."
             )
+        _check(law, locked)
         self.law, self.runs = law, list(runs)
         self.data: Batch = batch(law, [(r.plan, r.steps) for r in runs])
         self.log_loss = np.log(np.concatenate([r.loss for r in runs]))
@@ -75,10 +76,14 @@ class Problem:
         """Best free coefficients (search coordinates), their cost, and whether the search had converged there."""
         report = progress or (lambda share, best: None)
         if not self.free:
-            return np.empty(0), self.cost(self.natural(np.empty(0))), True
+            cost = self.cost(self.natural(np.empty(0)))
+            if not np.isfinite(cost):
+                raise FitError(f"{self.law.title}: these coefficients give no finite losses on these runs.")
+            return np.empty(0), cost, True
         if start is not None:
-            x = np.array([p.to_scale(np.clip(start[p.name], p.low, p.high)) for p in self.params])
-            starts = [np.clip(x, self.low, self.high)]
+            _check(self.law, start)
+            given = self.law.starts[0] | dict(start) | self.fixed
+            starts = [self._coordinates(self._with_linear_part(given))]
         else:
             starts = self._ranked_starts()
         best, best_cost = None, np.inf
@@ -102,19 +107,19 @@ class Problem:
 
     def _ranked_starts(self) -> list[FloatArray]:
         """The most promising starting points, linear coefficients solved for."""
-        lowest = float(np.exp(self.log_loss.min()))
         found = []
-        for given in self.law.starts(lowest):
-            theta = self._with_linear_part(given | self.fixed)
-            x = np.array(
-                [p.to_scale(np.clip(theta[i], p.low, p.high)) for p, i in zip(self.params, self.free, strict=True)]
-            )
-            x = np.clip(x, self.low, self.high)
+        for given in self.law.starts:
+            x = self._coordinates(self._with_linear_part(given | self.fixed))
             found.append((self.cost(self.natural(x)), len(found), x))
         found = sorted(f for f in found if np.isfinite(f[0]))
         if not found:
             raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.")
         return [x for _, _, x in found[:RACED]]
+
+    def _coordinates(self, theta: FloatArray) -> FloatArray:
+        """Search coordinates of the free coefficients in `theta` (params,), moved into the bounds."""
+        inside = [p.to_scale(np.clip(theta[i], p.low, p.high)) for p, i in zip(self.params, self.free, strict=True)]
+        return np.clip(inside, self.low, self.high)
 
     def _with_linear_part(self, given: Mapping[str, float]) -> FloatArray:
         """Coefficients (params,): the given ones, and the linear ones that fit best relative to the loss."""
@@ -122,7 +127,10 @@ class Problem:
         theta = np.array([float(given.get(n, 0.0)) for n in names])
         solve = [i for i in self.free if names[i] in self.law.linear and names[i] not in given]
         if solve:
-            offset, columns = predict_with_jacobian(self.data, theta)
+            with np.errstate(all="ignore"):
+                offset, columns = predict_with_jacobian(self.data, theta)
+            if not (np.isfinite(offset).all() and np.isfinite(columns).all()):
+                return theta  # nothing to solve; the search turns back from here or gives up
             loss = np.exp(self.log_loss)
             A, b = columns[:, solve] / loss[:, None], 1 - offset / loss
             size = np.linalg.norm(A, axis=0)
@@ -173,6 +181,8 @@ class Problem:
             for p, v, lo, hi, w in zip(self.params, x, self.low, self.high, width, strict=True)
             if v - lo < AT_BOUND * w or hi - v < AT_BOUND * w
         ]
+        if not self.free:
+            return Status.tuned, Status.tuned.value
         if not finished:
             return Status.out_of_steps, Status.out_of_steps.value
         if on_bound:
@@ -181,6 +191,14 @@ class Problem:
         if vague:
             return Status.weak, f"{Status.weak.value} Hardly determined: {', '.join(vague)}."
         return Status.converged, Status.converged.value
+
+
+def _check(law: Law, values: Mapping[str, float]) -> None:
+    """Coefficients that someone gives must be inside the law's bounds. Raises `OptLawsError`."""
+    for p in law.params:
+        value = values.get(p.name)
+        if value is not None and not p.low <= value <= p.high:  # NaN fails every comparison
+            raise OptLawsError(f"{law.name}: {p.name} must lie between {p.low:g} and {p.high:g}, got {value:g}.")
 
 
 def _towards_one(iterations: int) -> float:

@@ -16,9 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .schedules import Schedule
 from .schedules.base import FloatArray
 
-ETA_REF = (
-    1e-3  # learning rate at which every clock runs at the same pace; absolute, so that laws carry over between peaks
-)
+ETA_REF = 1e-3  # at this rate every clock runs at one pace; absolute, so that laws carry over between peaks
 DEGREE = 8
 TOLERANCE = 1e-10  # of the largest value in the cell
 IntArray = NDArray[np.int64]
@@ -84,7 +82,8 @@ def _clock(schedule: Schedule, r: float) -> Clock:
 
 def _smooth_cells(schedule: Schedule, power) -> tuple[IntArray, IntArray, FloatArray]:
     """Cells (c,), (c,) and the Chebyshev coefficients of `power(rate)` in y = 2(k − start)/length − 1, (c, d + 1)."""
-    edges = np.array((*schedule.breaks, schedule.total + 1))
+    doublings = 2 ** np.arange(schedule.total.bit_length())  # early sums are small
+    edges = np.array(sorted({*schedule.breaks, *doublings.tolist(), schedule.total + 1}))
     start, length = edges[:-1], np.diff(edges)
     done = []
     while len(start):

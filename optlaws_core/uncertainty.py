@@ -7,38 +7,55 @@ from .schedules.base import FloatArray
 LEVEL = 0.90
 QUANTILE = 1.6448536269514722  # of the normal distribution, at (1 + LEVEL)/2
 VAGUE = 3.0  # half-width in the logarithm from which an interval says nothing: a factor of 20 each way
+NULL = 1e-12  # eigenvalues of the scaled curvature below this share of the largest are rounding
 VAGUE_SHARE = 0.1  # the same on a linear scale, as a share of the searched range
 
 
 def covariance(residual: FloatArray, jacobian: FloatArray, slices, delta: float) -> FloatArray:
     """Covariance of M-estimates, H⁻¹ G H⁻¹, (free, free), in search coordinates.
 
-    H is the curvature of the Huber objective; G the long-run variance of its gradient, from Bartlett-weighted
+    H is the expected curvature of the Huber objective; G the long-run variance of its gradient, from Bartlett-weighted
     autocovariances inside each run (Newey and West 1987), since neighbouring losses of a log share their noise and the
-    law's misfit. Coefficients that the runs do not determine get a very large variance.
+    law's misfit. A coefficient that the runs do not determine, alone or against others, has an infinite variance.
     """
-    weight = (np.abs(residual) <= delta).astype(float)
     score = np.clip(residual, -delta, delta)[:, None] * jacobian
-    H = (jacobian * weight[:, None]).T @ jacobian
-    G = np.zeros_like(H)
+    H = _curvature(residual, delta) * (jacobian.T @ jacobian)
+    size = np.sqrt(np.maximum(np.diag(H), 1e-300))
+    w, V = np.linalg.eigh(H / np.outer(size, size))
+    seen = w > NULL * w.max()
+    inverse = (V[:, seen] / w[seen]) @ V[:, seen].T / np.outer(size, size)
+    found = inverse @ _long_run(score, slices) @ inverse
+    blind = (V[:, ~seen] ** 2).sum(axis=1) > 1e-6
+    found[blind, blind] = np.inf
+    return found
+
+
+def _curvature(residual: FloatArray, delta: float) -> float:
+    """Expected second derivative of the Huber loss, P(|r| ≤ δ), smoothed: a noisy log has few residuals that small."""
+    sigma = 1.4826 * np.median(np.abs(residual))  # of a normal distribution with this median
+    width = max(delta, 1.06 * sigma * len(residual) ** -0.2)  # Silverman's rule for a density
+    return max(float(np.mean(np.abs(residual) <= width)), 1 / len(residual)) * delta / width
+
+
+def _long_run(score: FloatArray, slices) -> FloatArray:
+    """Variance of the summed scores (n, free), autocorrelation inside each run included: (free, free)."""
+    total = np.zeros((score.shape[1],) * 2)
     for part in slices:
         s = score[part]
+        total += s.T @ s
         lags = min(len(s) - 1, int(np.ceil(4 * (len(s) / 100) ** (2 / 9))) + int(np.sqrt(len(s))))
-        G += s.T @ s
         for lag in range(1, lags + 1):
             cross = s[lag:].T @ s[:-lag]
-            G += (1 - lag / (lags + 1)) * (cross + cross.T)
-    size = np.sqrt(np.maximum(np.diag(H), 1e-300))
-    inverse = np.linalg.pinv(H / np.outer(size, size), rcond=1e-12, hermitian=True) / np.outer(size, size)
-    return inverse @ G @ inverse
+            total += (1 - lag / (lags + 1)) * (cross + cross.T)
+    return total
 
 
 def intervals(problem, x: FloatArray, delta: float) -> dict[str, tuple[float, float] | None]:
     """90 % intervals of the coefficients of a `search.Problem`; None where fixed, on a bound, or hardly determined."""
     found: dict[str, tuple[float, float] | None] = dict.fromkeys(problem.law.names)
-    if not len(x):
-        return found
     residual, jacobian = problem.residuals(x)
+    if not len(x) or len(residual) <= len(x):
+        return found
     spread = QUANTILE * np.sqrt(np.maximum(np.diag(covariance(residual, jacobian, problem.slices, delta)), 0))
     for p, value, half, low, high in zip(problem.params, x, spread, problem.low, problem.high, strict=True):
         bounded = min(value - low, high - value) < 1e-3 * (high - low)

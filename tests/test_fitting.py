@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from optlaws_core.errors import DesignError, FitError, OptLawsError
+from optlaws_core.evaluation import batch, predict
 from optlaws_core.fits import Coverage, Fit, Scores, Status
-from optlaws_core.fitting import doubts, fit, tuned
+from optlaws_core.fitting import curve, doubts, fit, tuned
 from optlaws_core.laws import LAWS
 from optlaws_core.runs import Plan, Run, Series
 from optlaws_core.schedules import Cosine, parse
@@ -91,6 +92,68 @@ def test_a_locked_coefficient_stays_and_the_rest_are_refitted():
     assert everything.theta == theta and everything.objective < 1e-10
 
 
+@pytest.mark.parametrize("values", [{"lam": 1.0}, {"lam": float("nan")}, {"A": -5.0}])
+def test_given_coefficients_must_be_inside_their_bounds(values):
+    runs = [twin_run("annealing", text, PLANTED["annealing"]) for text in TRAINING]
+    name = next(iter(values))
+    with pytest.raises(OptLawsError, match=f"annealing: {name} must lie between"):
+        fit("annealing", runs, locked=values)
+    with pytest.raises(OptLawsError, match=f"annealing: {name} must lie between"):
+        fit("annealing", runs, start=values)
+
+
+def test_a_start_may_be_partial():
+    runs = [twin_run("annealing", text, PLANTED["annealing"]) for text in TRAINING]
+    assert fit("annealing", runs, start={"lam": 0.99}).theta == pytest.approx(PLANTED["annealing"], rel=2e-3)
+
+
+def test_what_the_runs_do_not_determine_has_no_interval():
+    a = twin_run("annealing", TRAINING[0], PLANTED["annealing"], 1e-3)
+    two = Run("two", a.plan, {"train": Series(a.steps[[5, 50]], a.loss[[5, 50]])}, lr_source="declared")
+    found = fit("annealing", [two])
+    assert set(found.interval.values()) == {None} and found.status is not Status.converged
+
+
+def test_dense_logs_are_averaged_for_the_search_and_scored_on_every_point():
+    theta, dense = PLANTED["opt_laws_curve"] | {"D": 0.0}, []
+    for i, text in enumerate(TRAINING):
+        schedule = parse(text)
+        steps = np.arange(200, schedule.total)
+        exact = TWINS["opt_laws_curve"](schedule(np.arange(schedule.total + 1)), steps, **theta)
+        loss = exact * np.exp(1e-3 * np.random.default_rng(i).standard_normal(len(steps)))
+        dense.append(Run(text, Plan(schedule), {"train": Series(steps, loss)}, lr_source="declared"))
+    found = fit("opt_laws_curve", dense)
+    assert "averaged over 600 windows" in found.message
+    assert [s.n for s in found.train.values()] == [len(r.loss) for r in dense]
+    noise = [1e-3 * float(np.sqrt((r.loss**2).mean())) for r in dense]
+    assert [s.rmse for s in found.train.values()] == pytest.approx(noise, rel=0.05)
+
+
+def test_a_long_curve_is_interpolated_faithfully():
+    schedule = parse("step(peak=3e-4, warmup=200, total=30000, boundaries=[15000], values=[3e-5])")
+    steps = np.arange(200, 30000)
+    run = Run("x", Plan(schedule), {"train": Series(steps, np.full(len(steps), 3.0))}, lr_source="declared")
+    law = LAWS["opt_laws_curve"]
+    theta = law.vector(PLANTED["opt_laws_curve"])
+    some = np.concatenate((np.arange(14_990, 15_100), np.arange(300, 29_000, 97)))
+    exact = predict(batch(law, [(run.plan, some)]), theta)
+    np.testing.assert_allclose(curve(law, theta, run)[some - 200], exact, rtol=2e-5)
+
+
+def test_a_run_counts_once():
+    run = twin_run("power_law", TRAINING[0], PLANTED["power_law"])
+    with pytest.raises(DesignError, match="is given twice; a run counts once"):
+        fit("power_law", [run, run])
+
+
+def test_equal_losses_have_no_r2(tmp_path):
+    run = twin_run("power_law", TRAINING[0], PLANTED["power_law"])
+    flat = Run("flat", run.plan, {"train": Series(run.steps, np.full(len(run.steps), 3.0))}, lr_source="declared")
+    found = fit("power_law", [run], test=[flat])
+    found.save(tmp_path / "fit.json")
+    assert Fit.load(tmp_path / "fit.json").test["flat"].r2 is None
+
+
 def test_a_start_of_ones_own_leads_to_the_same_fit():
     theta = PLANTED["annealing"]
     runs = [twin_run("annealing", text, theta) for text in TRAINING]
@@ -160,7 +223,7 @@ def test_a_fit_reads_back_as_it_was_written(tmp_path):
         ("[1]", "This is not a fit"),
         ('{"law": "power_law"}', "This is not a fit"),
         ('{"law": "magic"}', "Unknown law 'magic'"),
-        ('{"law": "power_law", "theta": {"L_inf": NaN, "A": 1, "alpha": 1}}', "finite numbers"),
+        ("[" * 100_000, "a fit is a JSON file"),
     ],
 )
 def test_what_is_not_a_fit_is_refused(tmp_path, content, found):
@@ -169,6 +232,33 @@ def test_what_is_not_a_fit_is_refused(tmp_path, content, found):
         Fit.load(tmp_path / "fit.json")
     with pytest.raises(OptLawsError, match="there is no such file"):
         Fit.load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    "path, value, found",
+    [
+        (("theta", "A"), "1.5", "theta.A must be a finite number, got '1.5'"),
+        (("theta", "A"), True, "theta.A must be a finite number"),
+        (("theta", "A"), float("nan"), "theta.A must be a finite number, got 'nan'"),
+        (("theta", "A"), 10**400, "theta.A must be a finite number"),
+        (("interval", "A"), ["x", "y"], "interval.A must be a finite number"),
+        (("interval", "A"), [2.0, 1.0], "interval.A must hold the lower number first"),
+        (("objective",), "x", "objective must be a finite number"),
+        (("seconds",), "x", "seconds must be a finite number"),
+        (("coverage", "peak"), [3e-4], "coverage.peak must be two numbers"),
+        (("coverage", "total"), "ab", "coverage.total must be two numbers"),
+        (("status",), "fine", "This is not a fit"),
+    ],
+)
+def test_a_tampered_fit_is_refused(path, value, found):
+    whole = fit("power_law", [twin_run("power_law", TRAINING[0], PLANTED["power_law"], 1e-3)]).to_dict()
+    part = whole
+    for key in path[:-1]:
+        part[key] = dict(part[key])
+        part = part[key]
+    part[path[-1]] = value
+    with pytest.raises(OptLawsError, match=found):
+        Fit.from_dict(whole)
 
 
 def test_doubtful_designs_are_said():
@@ -201,18 +291,26 @@ def test_unusable_runs_are_refused():
         fit("power_law", [good], locked={"beta": 1.0})
 
 
-def test_no_finite_start_is_a_fit_error():
-    good = twin_run("power_law", TRAINING[0], PLANTED["power_law"])
+BROKEN = dict(L0=0.0, A=1e-4, C=1000.0, lam=0.9999)  # predicts losses below 0 after a drop of the rate
+DROP = "step(peak=3e-4, total=3000, boundaries=[1500], values=[9e-5])"
+
+
+def test_no_finite_loss_is_a_fit_error():
+    run = twin_run("power_law", DROP, PLANTED["power_law"])
+    with pytest.raises(FitError, match="these coefficients give no finite losses"):
+        fit("annealing", [run], locked=BROKEN | {"alpha": 0.5})
     with pytest.raises(FitError, match="no starting point gave finite losses"):
-        fit("power_law", [good], locked={"L_inf": -50.0, "A": 1e-3})
+        fit("annealing", [run], locked=BROKEN)
 
 
-def test_coverage_is_that_of_the_training_runs():
-    plans = [Plan(parse(t)) for t in (TRAINING[0], OTHER_PEAK)]
-    assert Coverage.of(plans) == Coverage((3e-4, 6e-4), (3000, 4000))
+def test_residuals_without_a_value_turn_the_search_back():
+    problem = Problem(LAWS["annealing"], [twin_run("power_law", DROP, PLANTED["power_law"])], BROKEN)
+    r, J = problem.residuals(np.log([0.5]))
+    assert r[-1] == 10.0 and (J[-1] == 0.0).all()
 
 
-def test_residuals_far_off_turn_the_search_back():
-    problem = Problem(LAWS["power_law"], [twin_run("power_law", TRAINING[0], PLANTED["power_law"])], {"L_inf": -100.0})
-    r, J = problem.residuals(np.log([1e-6, 1.0]))
-    assert (r == 10.0).all() and (J == 0.0).all()
+def test_coverage_is_what_was_observed():
+    runs = [twin_run("power_law", t, PLANTED["power_law"]) for t in (TRAINING[0], OTHER_PEAK)]
+    assert Coverage.of(runs) == Coverage((3e-4, 6e-4), (3000, 4000))
+    unfinished = Run("x", runs[0].plan, {"train": Series([500, 600, 700], [3.0, 2.9, 2.8])}, lr_source="declared")
+    assert Coverage.of([unfinished]).total == (800, 800)

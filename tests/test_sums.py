@@ -64,7 +64,7 @@ def test_laws_equal_their_slow_twins(name, warmup, total):
         schedule = parse(text)
         spread = np.concatenate((np.geomspace(1, total, 25), np.linspace(1, total, 25))).astype(int)
         near = np.add.outer(schedule.breaks, [-1, 0, 1, 5]).ravel()
-        steps = np.unique(np.clip(np.concatenate((spread, near)), 1, total))
+        steps = np.unique(np.clip(np.concatenate((spread, near)), 0, total))
         eta = schedule(np.arange(total + 1))
         data = batch(LAWS[name], [(Plan(schedule), steps)])
         for theta in THETAS[name]:

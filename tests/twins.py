@@ -5,13 +5,18 @@ import numpy as np
 ETA_REF = 1e-3
 
 
+def positive(S):
+    """S where it is still 0 (no rate yet) counts as its first value above 0: negative powers of 0 have none."""
+    return np.maximum(S, S[S > 0][0])
+
+
 def power_law(eta, steps, L_inf, A, alpha):
     return np.array([L_inf + A * (t + 1.0) ** -alpha for t in steps])
 
 
 def annealing(eta, steps, L0, A, alpha, C, lam):
     """m_i = λ m_{i−1} + (η_{i−1} − η_i), m_0 = 0; S2(t) = Σ_{i≤t} m_i (arXiv:2408.11029)."""
-    S1 = np.cumsum(eta)
+    S1 = positive(np.cumsum(eta))
     momentum, S2 = 0.0, np.zeros(len(eta))
     for i in range(1, len(eta)):
         momentum = lam * momentum + (eta[i - 1] - eta[i])
@@ -20,7 +25,7 @@ def annealing(eta, steps, L0, A, alpha, C, lam):
 
 
 def opt_laws_curve(eta, steps, L_inf, A, q, A0, A1, c, rho, D):
-    S, tau = np.cumsum(eta), np.cumsum(ETA_REF * (eta / ETA_REF) ** 1.5)
+    S, tau = positive(np.cumsum(eta)), np.cumsum(ETA_REF * (eta / ETA_REF) ** 1.5)
     live = np.flatnonzero(eta > 0)  # an update without rate adds no noise
     losses = []
     for t in steps:
@@ -63,5 +68,6 @@ def shipped(warmup: int, total: int) -> list[str]:
         ),
         f"inverse_sqrt({p}, {w}, timescale={max(warmup, 10)})",
         f"step(peak=3e-3, {w}, boundaries=[{total // 2}, {total * 3 // 4}], values=[3e-4, 3e-5])",
+        f"knots(steps=[0, {total // 3}, {total}], values=[0, 0, 1e-3])",
         f"knots(steps=[0, {warmup + 1}, {total // 2}, {total // 2}, {total}], values=[0, 1e-3, 5e-4, 1e-4, 0])",
     ]

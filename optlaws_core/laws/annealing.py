@@ -26,6 +26,6 @@ ANNEALING = Law(
     reference="Tissue, Wang, Wang 2024, Scaling Law with Learning Rate Annealing, arXiv:2408.11029",
     formula=_L0 + _A * S ** (-_alpha) - _C * (eta0 * (1 - _lam**t) / (1 - _lam) - _H),
     params=PARAMS,
-    starts=lambda low: [{"alpha": a, "lam": m} for a in (0.2, 0.5, 0.9) for m in (0.99, 0.998, 0.9995)],
+    starts=tuple({"alpha": a, "lam": m} for a in (0.2, 0.5, 0.9) for m in (0.99, 0.998, 0.9995)),
     sums=(HistorySum(_H, eta_k, _lam**u, 0, r"\left(t-k\right)"),),
 )

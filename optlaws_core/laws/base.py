@@ -5,7 +5,7 @@ A law's formula may use its parameters, the observation's features (below), and 
 rate to the power r, summed (r = 1: the cumulative learning rate; r = 0: steps).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -14,7 +14,6 @@ import numpy as np
 import sympy as sp
 
 from ..schedules.base import FloatArray
-from ..trace import ETA_REF
 
 # Features of an observation at step t.
 t, S, eta0, peak = sp.symbols("t S eta0 peak", nonnegative=True)
@@ -82,9 +81,7 @@ class Law:
     reference: str
     formula: sp.Expr
     params: tuple[Param, ...]
-    starts: Callable[
-        [float], list[dict[str, float]]
-    ]  # lowest training loss -> starting points; linear ones may be left out
+    starts: tuple[Mapping[str, float], ...]  # where the search begins; linear coefficients are left out and solved for
     sums: tuple[HistorySum, ...] = ()
     where: tuple[str, ...] = ()  # LaTeX of definitions that the formula needs
 
@@ -102,7 +99,7 @@ class Law:
         whole, found = self._unfolded, []
         for p in self.params:
             trial = [*found, p.symbol]
-            if all(sp.diff(whole, a, b) == 0 for a in trial for b in (p.symbol,)) and p.scale != "log1m":
+            if all(sp.diff(whole, other, p.symbol) == 0 for other in trial):
                 found.append(p.symbol)
         return tuple(str(s) for s in found)
 
@@ -164,7 +161,7 @@ def _fast_powers(expr: sp.Expr) -> sp.Expr:
 
 
 class Compiled:
-    """A law as functions of arrays. `batch` arguments are those of `evaluation.Batch`."""
+    """A law's formula, sources and kernels as functions of arrays; `evaluation` puts them together."""
 
     def __init__(self, law: Law) -> None:
         self.law = law
@@ -197,4 +194,4 @@ def _js(expr: sp.Expr, names: Mapping[sp.Symbol, str]) -> str:
     return sp.jscode(expr.xreplace({s: sp.Symbol(n) for s, n in names.items()}))
 
 
-__all__ = ["ETA_REF", "FEATURES", "HistorySum", "Law", "Param", "S", "S_k", "eta0", "eta_k", "peak", "t", "u"]
+__all__ = ["FEATURES", "HistorySum", "Law", "Param", "S", "S_k", "eta0", "eta_k", "peak", "t", "u"]

@@ -30,9 +30,7 @@ OPT_LAWS_CURVE = Law(
     reference="Our reconstruction from the SDE of Xie et al. 2024, Opt-Laws, arXiv:2409.04777",
     formula=_L + _A * S ** (-_q) + _H + _D * peak,
     params=PARAMS,
-    starts=lambda low: [
-        {"q": q, "c": sp.exp(lc).evalf(), "rho": rho} for q in (0.25, 0.45, 0.8) for lc, rho in ((4.5, 1.5), (7.0, 1.2))
-    ],
+    starts=tuple({"q": q, "c": c, "rho": rho} for q in (0.25, 0.45, 0.8) for c, rho in ((90.0, 1.5), (1100.0, 1.2))),
     sums=(
         HistorySum(
             _H, eta_k**2 * (_A0 + _A1 * S_k ** (-_q)), (1 + _c * u) ** (-_rho), 1.5, r"\left(\tau_t-\tau_k\right)"

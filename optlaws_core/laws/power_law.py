@@ -16,5 +16,5 @@ POWER_LAW = Law(
     reference="Hestness et al. 2017, arXiv:1712.00409 (power-law learning curves)",
     formula=_L + _A * t ** (-_alpha),
     params=PARAMS,
-    starts=lambda low: [{"alpha": a} for a in (0.1, 0.3, 0.6, 1.0)],
+    starts=tuple({"alpha": a} for a in (0.1, 0.3, 0.6, 1.0)),
 )

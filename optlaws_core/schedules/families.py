@@ -210,8 +210,10 @@ class Knots(Schedule):
 
     @property
     def peak(self) -> float:
-        """The highest rate of the curve after the warm-up."""
-        return max(self.values) if self.values else 0.0
+        """The highest rate: of the knots, without those that a warm-up replaces."""
+        late = [v for k, v in zip(self.steps, self.values, strict=True) if k >= self.warmup]
+        top = float(self._after_warmup(np.asarray(float(self.warmup)))) if self.warmup else 0.0
+        return max((top, *late))
 
     @property
     def total(self) -> int:

@@ -97,8 +97,14 @@ def _columns(key: str) -> dict:
     return {
         "row": numbers("Row", disabled=True, width=50, pinned=True),
         "action": st.column_config.ButtonColumn(
-            "", type="tertiary", width=45, pinned=True, help="Edit as a form, duplicate, remove.",
-            on_click=_act, args=(menu,), key=menu,
+            "",
+            type="tertiary",
+            width=45,
+            pinned=True,
+            help="Edit as a form, duplicate, remove.",
+            on_click=_act,
+            args=(menu,),
+            key=menu,
         ),
         "on": st.column_config.CheckboxColumn("Use", help="Whether it is compared.", width=70, pinned=True),
         "label": text("Label", help="A name of your own for charts and tables.", max_chars=c.LONGEST_LABEL, width=110),

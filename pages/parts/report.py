@@ -10,8 +10,7 @@ import streamlit as st
 
 from optlaws_core import LAWS, Fit, FitError, OptLawsError, Run, Status
 from optlaws_core.browser import payload
-from optlaws_core.evaluation import batch, predict
-from optlaws_core.fitting import doubts, fit, tuned, usable
+from optlaws_core.fitting import curve, doubts, fit, tuned, usable
 
 from . import defaults
 from .charts import fit as charts
@@ -121,9 +120,7 @@ def pick(space: Workspace) -> Fit | None:
 
 def predictions(found: Fit, runs: Sequence[Run]) -> dict[str, np.ndarray]:
     """Predicted losses at each run's observed steps, by run."""
-    data = batch(LAWS[found.law], [(r.plan, r.steps) for r in runs])
-    losses = predict(data, found.vector)
-    return {r.name: losses[s] for r, s in zip(runs, data.slices, strict=True)}
+    return {r.name: curve(LAWS[found.law], found.vector, r) for r in runs}
 
 
 def verdict(found: Fit) -> None:
@@ -134,7 +131,7 @@ def verdict(found: Fit) -> None:
     fitted_rmse = float(np.mean([s.rmse for s in found.train.values()]))
     held_out = "none held out" if found.held_out_rmse is None else f"{found.held_out_rmse:.5f}"
     boxes[0].metric("Held-out RMSE", held_out,
-                    help="Root mean square error of the loss, mean over held-out runs: the number to trust.")  # fmt: skip
+                    help="Root mean square error of the loss, mean over held-out runs. Trust this one.")  # fmt: skip
     boxes[1].metric("Training RMSE", f"{fitted_rmse:.5f}", help="The same over the training runs.")
     boxes[2].metric("Objective", f"{found.objective:.4g}",
                     help="Sum of the Huber loss (δ = 0.001) of log predicted minus log observed.")  # fmt: skip

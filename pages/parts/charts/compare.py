@@ -165,9 +165,7 @@ def _frame(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
     if view.log_y:
         figure.update_yaxes(tickformat=".4~g", nticks=8, row=1, col=1)
     figure.update_yaxes(range=_range(_y_extent(curves, view), view.log_y, 0.04), row=1, col=1)
-    figure.update_yaxes(
-        title_text="learning rate", type="linear", exponentformat="e", rangemode="tozero", row=2, col=1
-    )
+    figure.update_yaxes(title_text="learning rate", type="linear", exponentformat="e", rangemode="tozero", row=2, col=1)
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
