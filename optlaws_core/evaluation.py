@@ -78,7 +78,7 @@ def _single(law: Law, plan: Plan, steps: IntArray) -> Batch:
 
 
 def _positive(S_values: FloatArray, path) -> FloatArray:
-    """S, but never below the first rate above 0: before it S is 0 or rounding, and negative powers of 0 do not exist."""
+    """S, but never below the first rate above 0: before it S is 0 or rounding, and 0 has no negative powers."""
     at = np.array(sorted({k for b in path.schedule.breaks for k in (b, b + 1)}))
     rates = path.schedule(at)
     return np.maximum(S_values, rates[rates > 0][0])

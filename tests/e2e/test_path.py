@@ -8,6 +8,7 @@ from conftest import ROOT, ready
 
 from optlaws_core.cli import main
 
+DOWNLOAD = '[data-testid="stDownloadButton"] button'
 PUBLIC = ROOT.parent / "shared" / "data" / "multi_power_law" / "100M"
 
 
@@ -108,7 +109,7 @@ def test_from_upload_to_ranking(app, page, tmp_path, capsys):
     ready(at)
 
     go(at, "Compare")
-    at.get_by_role("button", name="Download as CSV").wait_for(timeout=60_000)
+    at.locator(DOWNLOAD).wait_for(timeout=60_000)
     table = ranking(at)
     assert len(table) >= 3
     capsys.readouterr()
@@ -123,7 +124,7 @@ def test_from_upload_to_ranking(app, page, tmp_path, capsys):
 def ranking(at) -> list[dict]:
     """The ranking as its CSV download gives it."""
     with at.expect_download() as download:
-        at.get_by_role("button", name="Download as CSV").click()
+        at.locator(DOWNLOAD).click()
     with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     return [{"schedule": r["schedule"].lstrip("'"), "loss": float(r["final_loss"])} for r in rows]
