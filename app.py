@@ -5,6 +5,7 @@ pages/, Streamlit would serve its automatic menu, without that script, to whoeve
 """
 
 import sys
+import threading
 from pathlib import Path
 
 import streamlit as st
@@ -13,7 +14,14 @@ HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
-import pages.parts.charts  # noqa: E402, F401  loaded once at the start, so that the first visitor does not wait for it
-import pages.parts.session  # noqa: E402, F401
 
+def warm_up() -> None:
+    """What the first visitor would wait for, done while the browser still loads: imports, and plotly's first figure."""
+    from pages.parts import inputs_files, inputs_runs, session  # noqa: F401
+    from pages.parts.charts import runs
+
+    runs.curves(dict(enumerate(session.bundled().runs)))
+
+
+threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
 app = st.App(HERE / "pages" / "parts" / "router.py")

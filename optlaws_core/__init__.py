@@ -1,10 +1,11 @@
 """Training logs in, a ranked comparison of learning-rate schedules out.
 
 >>> from optlaws_core import fit, parse, rank, read
->>> runs = {run.name: run for run in read("data/manifest.csv").runs}
->>> law = fit("opt_laws_curve", [runs[name] for name in ("constant_2500", "cosine_2500", "twostage_2500")])
->>> for row in rank(law, [parse(text) for text in open("candidates.txt")]):
-...     print(f"{row.final_loss:.4f}  {row.schedule}")
+>>> runs = {run.name: run.on("val") for run in read("data/manifest.csv").runs}
+>>> law = fit("opt_laws_curve", [runs[n] for n in ("constant_2400", "cosine10_2400", "drop_2400")])
+>>> best = rank(law, [parse("cosine(peak=6e-3, warmup=300, total=2400)"), parse("constant(peak=6e-3, total=2400)")])[0]
+>>> best.schedule.family
+'cosine'
 """
 
 from .errors import DesignError, FitError, LogError, OptLawsError, ScheduleError

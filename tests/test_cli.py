@@ -1,6 +1,7 @@
 """The command line: words, JSON keys, exit codes, one sentence on stderr."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -113,7 +114,23 @@ def test_locks_and_first_step(capsys, tmp_path):
         (["fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN, "--split", "zzz", "--json", "{tmp}/x"],
          "has no split 'zzz'"),
         (["fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN, "--json", "/no/such/folder/x"],
-         "No such file or directory"),
+         "/no/such/folder/x: there is no folder '/no/such/folder'"),
+        (["fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN, TRAIN[0], "--json", "{tmp}/x"],
+         f"--train: a run counts once, got {TRAIN[0]!r} 2 times"),
+        (["fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN, "--json", "{tmp}"], "this is a folder"),
+        (["fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN, "--json", ""], "path must not be empty"),
+        (["fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN, "--from-step", "x", "--json", "{tmp}/x"],
+         "--from-step: a step is a whole number, got 'x'"),
+        (["read", ""], "A path must name a file or a folder, got ''"),
+        (["predict", "--fit", "", "--schedule", CANDIDATES[0]], "path must not be empty"),
+        (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--at", "abc"], "a whole number, got 'abc'"),
+        (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--at", "9" * 20], "at most 1e+15, got '9999"),
+        (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--at", "9" * 9000], "a whole number, got '9999"),
+        (["predict", "--fit", "{fit}", "--schedule", "constant(peak=1e-3, total=" + "9" * 9000 + ")"], "total must be"),
+        ([], "arguments are required: COMMAND"),
+        (["predict"], "arguments are required: --fit"),
+        (["no-such\ncommand"], "invalid choice"),
+        (["laws", "two\nlines"], "unrecognized arguments: two lines"),
         (["predict", "--fit", "/no/fit.json", "--schedule", CANDIDATES[0]], "no such file"),
         (["predict", "--fit", "{fit}", "--schedule", "cosine(peak=1"], "reads like"),
         (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--at", "9999"],
@@ -132,4 +149,126 @@ def test_the_module_runs_from_a_shell():
     )
     assert done.returncode == 0 and "opt_laws_curve" in done.stdout
     done = subprocess.run([sys.executable, "-m", "optlaws_core"], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and "usage" in done.stderr
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "required: COMMAND" in done.stderr
+
+
+ODD = "odd \ud800 näme\n\x1b[31m"
+
+
+@pytest.fixture
+def odd_log(tmp_path):
+    """A W&B history whose run has half a character, a line break and an escape sequence in its name."""
+    table = {"iter": [0, 10, 20], "train_loss": [3.0, 2.5, 2.0], "train_lr": [1e-3] * 3}
+    log = tmp_path / "odd.json"
+    log.write_text(json.dumps({"name": ODD, "config": {}, "history": {"train": table}}))
+    return log
+
+
+@pytest.mark.parametrize(
+    "encoding, shown", [("ascii", b"odd n\\xe4me [31m: 3 points"), ("utf-8", "odd näme [31m: 3 points".encode())]
+)
+def test_any_encoding_can_show_any_name(odd_log, encoding, shown):
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    argv = [sys.executable, "-m", "optlaws_core", "read", str(odd_log)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, env=env, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith(shown) and done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    "words, code, err",
+    [
+        ("laws >&-", 0, 0),
+        ("nothing 2>&-", 1, 0),
+        ("nothing >&- 2>&-", 1, 0),
+        ("laws --json | head -c 1", 0, 0),
+        pytest.param(
+            "laws > /dev/full", 1, 1, marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+        ),
+    ],
+)
+def test_streams_may_be_closed_or_full(words, code, err):
+    argv = ["bash", "-c", f'set -o pipefail; "{sys.executable}" -m optlaws_core {words}']
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code and done.stderr.count("\n") == err and "invalid choice" not in done.stdout
+
+
+def test_an_ascii_terminal_can_show_a_fit(tmp_path):
+    argv = [sys.executable, "-m", "optlaws_core", "fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    argv += ["--test", "wsd_2400", "--json", str(tmp_path / "fit.json")]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, env=env, timeout=120)
+    assert done.returncode == 0 and "R\\xb2" in done.stdout
+
+
+LOG = "step,loss,lr\n" + "".join(f"{s},{3 - s / 100},1e-3\n" for s in range(0, 100, 5))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three usable runs with a val loss; a short one, one without val, one without a rate; and a file that is none."""
+    for name, peak in (("a", 1e-3), ("b", 5e-4), ("c", 2e-4)):
+        rows = "".join(f"{s},{3 - s / 100},{3.1 - s / 100},{peak if s < 60 else peak / 3}\n" for s in range(0, 100, 5))
+        (tmp_path / f"{name}.csv").write_text("step,loss,val_loss,lr\n" + rows)
+    (tmp_path / "short.csv").write_text("step,loss,val_loss,lr\n0,3,3,1e-3\n5,2.9,2.9,1e-3\n10,2.8,2.8,1e-3\n")
+    (tmp_path / "train_only.csv").write_text(LOG)
+    (tmp_path / "no_rate.csv").write_text("step,loss,val_loss\n0,3,3\n50,2.9,2.9\n90,2.8,2.8\n")
+    (tmp_path / "bad.csv").write_text("neither,nor\n1,2\n")
+    return tmp_path
+
+
+def test_unsuitable_bystanders_do_not_block_a_fit(capsys, folder):
+    out = folder / "out" / "fit.json"
+    out.parent.mkdir()
+    base = ["fit", "--law", "annealing", "--runs", str(folder), "--json", str(out)]
+    argv = [*base, "--train", "a", "b", "--split", "val", "--from-step", "30"]
+    code, _, err = told(capsys, *argv)
+    assert code == 0 and list(json.loads(out.read_text())["test"]) == ["c"]
+    lines = err.strip().splitlines()
+    reasons = ("bad.csv: no column is known as a loss", "'no_rate' has no learning rate", "'short' needs at least 2",
+               "'train_only' has no split 'val'")  # fmt: skip
+    for reason in reasons:
+        assert len([line for line in lines if reason in line]) == 1
+    assert sum(line.startswith("Not held out: ") for line in lines) == 3
+    out.unlink()
+    for named in ("--train", "--test"):  # what is named must be usable
+        names = ["--train", "a", "train_only"] if named == "--train" else ["--train", "a", "--test", "train_only"]
+        code, _, err = told(capsys, *base, *names, "--split", "val")
+        assert code == 1 and "'train_only' has no split 'val'" in err and len(err.splitlines()) == 1
+
+
+def test_what_was_not_read_is_told_on_stderr(capsys, folder):
+    code, out, err = told(capsys, "read", str(folder), "--json")
+    assert code == 0 and len(json.loads(out)) == 6
+    assert "bad.csv: no column is known as a loss" in err and len(err.splitlines()) == 1
+    manifest = folder / "manifest.csv"
+    manifest.write_text("run,file,params\nx,a.csv,1e6\ny,gone.csv,1e6\n")
+    code, out, err = told(capsys, "read", str(manifest), "--json")
+    assert code == 0 and [row["run"] for row in json.loads(out)] == ["x"]
+    assert err == f"{manifest}: files that it names are not beside it: gone.csv.\n"
+    argv = ["fit", "--law", "annealing", "--runs", str(manifest), "--train", "y", "--json", str(folder / "fit.json")]
+    code, _, err = told(capsys, *argv)
+    assert code == 1 and "There is no run 'y'. Known runs: x." in err and "gone.csv" in err and err.count("\n") == 1
+    manifest.write_text("run,file,params\ny,gone.csv,1e6\n")
+    code, _, err = told(capsys, "read", str(manifest))
+    assert code == 1 and "no runs were found" in err and "gone.csv" in err and err.count("\n") == 1
+
+
+def test_a_fit_is_not_begun_when_it_cannot_be_written(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("optlaws_core.cli.read", lambda *paths: pytest.fail("read before the file was checked"))
+    sealed = tmp_path / "sealed.json"
+    sealed.write_text("old")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != sealed)
+    for out in (str(tmp_path), str(tmp_path / "no" / "fit.json"), str(sealed), "", str(tmp_path / ("x" * 300))):
+        argv = ["fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN, "--json", out]
+        code, _, err = told(capsys, *argv)
+        assert code == 1 and err.count("\n") == 1 and (out in err if out else "--json: a path must not be empty" in err)
+    assert sealed.read_text() == "old"
+
+
+def test_no_overflow_escapes(capsys, fitted, monkeypatch):
+    def overflow(*_):
+        raise OverflowError("int too big to convert")
+
+    monkeypatch.setattr("optlaws_core.cli.predict", overflow)
+    code, _, err = told(capsys, "predict", "--fit", str(fitted), "--schedule", CANDIDATES[0])
+    assert (code, err) == (1, "A number is too large to be worked with (int too big to convert).\n")

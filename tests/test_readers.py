@@ -529,6 +529,22 @@ def test_a_manifest_names_and_declares_the_runs_of_other_files():
     assert reading.rows()[0]["points"] == 4 and "agrees with the logged" in reading.rows()[0]["notes"][0]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_manifest_is_read_in_the_encodings_of_spreadsheets(tmp_path, encoding):
+    log = csv_of(STEPS, LOSS, LR)
+    rows = "".join(
+        f"fäst 🚀 {i},a.csv,1e6\n" for i in range(3_000)
+    )  # the head that is looked at ends inside a character
+    for shift in range(4):
+        text = f"run,file,params\nmine{'e' * shift},b.csv,1e6\n{rows}"
+        manifest = Source("manifest.csv", text.encode(encoding))
+        reading = read_all([manifest, Source("b.csv", log.encode(encoding))])
+        assert [r.name for r in reading.runs] == [f"mine{'e' * shift}"] and reading.errors == ()
+    (tmp_path / "manifest.csv").write_text("run,file,params\nmine,b.csv,1e6\n", encoding=encoding)
+    (tmp_path / "b.csv").write_text(log, encoding=encoding)
+    assert [r.name for r in read(tmp_path / "manifest.csv").runs] == ["mine"]
+
+
 def test_a_manifest_finds_the_runs_inside_a_file():
     manifest = b"run,file,total_steps\na,all.csv,50\nz,all.csv,60\n"
     log = b"run,step,loss,lr\nb,0,3,1\na,0,4,1\nb,1,2,1\na,1,3,1\n"

@@ -341,6 +341,9 @@ def manifest_fault(cells: str, head: str = "run,file,params,schedule,warmup_step
         ("a,a.csv,-1,,,", "row 2, column params: the number must be above 0 and finite, got -1."),
         ("a,a.csv,,,-3,", "row 2, column warmup_steps: the number must be 0 or more and finite, got -3."),
         ("a,a.csv,,,1.5,", "row 2, column warmup_steps: steps are whole numbers, got 1.5."),
+        ("a,a.csv,,,,1e300", "row 2, column total_steps: the number must be at most 1e+15, got 1e300."),
+        ("a,a.csv,1e16,,,", "row 2, column params: the number must be at most 1e+15, got 1e16."),
+        ('"\x07\n",a.csv,1e6,,,', "row 3, column run: the cell must not be empty."),
         ("a,a.csv,,,,0", "row 2, column total_steps: the number must be above 0 and finite, got 0."),
         (
             "a,a.csv,,cosin(peak=1),,",
@@ -415,3 +418,34 @@ def test_event_files_without_scalars_are_told(tmp_path):
     assert (
         fault(file.read_bytes(), "events.out.tfevents.1") == "events.out.tfevents.1: the event file holds no scalars."
     )
+
+
+def test_run_names_are_one_printable_line_each_once():
+    rows = [{"run": name, "step": s, "loss": 3 - s} for name in ("a\nb", "a\x1bb", "a b", "\ud800") for s in (0, 1)]
+    report = read_source(Source("x.json", json.dumps(rows).encode()))
+    assert [run.name for run in report.runs] == ["a b", "a b (2)", "a b (3)", "x"]
+    manifest = Source("m.csv", b'run,file,params\n"one\n\x07two",a.csv,1e6\n')
+    assert [run.name for run in read_all([manifest, Source("a.csv", GOOD)]).runs] == ["one two"]
+
+
+def test_numbers_beyond_all_counts_declare_nothing():
+    huge = 10**400
+    state = {"max_steps": huge, "logging_steps": huge, "log_history": [{"step": s, "loss": 3.0 - s} for s in (1, 2)]}
+    table = {"iter": [0, 1], "train_loss": [3.0, 2.0]}
+    config = {"parameters": huge, "max_steps": huge, "warmup_steps": huge}
+    for value in (state, {"config": config, "history": {"train": table}}):
+        report = read_source(Source("x.json", json.dumps(value).encode()))
+        assert report.error is None
+        (facts,) = report.facts.values()
+        assert facts.total_steps is facts.params is facts.warmup_steps is None
+
+
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_is_not_the_current_folder(path):
+    with pytest.raises(LogError, match="A path must name a file or a folder"):
+        read(path)
+
+
+def test_a_file_that_a_manifest_names_in_vain_is_listed():
+    reading = read_all([Source("m.csv", b"run,file,params\nx,a.csv,1e6\ny,gone.csv,1e6\n"), Source("a.csv", GOOD)])
+    assert reading.files[0].absent == ("gone.csv",)

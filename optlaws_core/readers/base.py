@@ -211,6 +211,7 @@ class FileReport:
     notes: tuple[Note, ...] = ()
     error: str | None = None
     facts: Mapping[str, Facts] = field(default_factory=dict)  # run -> what is declared, also when its LR is missing
+    absent: tuple[str, ...] = ()  # files that a manifest names and that were not there
 
     def noted(self, *notes: Note) -> "FileReport":
         """The same report with further notes."""
@@ -257,9 +258,13 @@ def base_name(name: str) -> str:
 
 def short(text: str, most: int = 40) -> str:
     """`text` as one printable line of at most `most` characters."""
-    line = "".join(c if c.isprintable() else " " for c in text[: 4 * most])
-    line = " ".join(line.split())
+    line = one_line(text[: 4 * most])
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def one_line(text: str) -> str:
+    """`text` as one printable line: no control characters, line breaks or halves of characters, single spaces."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def listed(names, most: int = 12) -> str:

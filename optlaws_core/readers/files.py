@@ -6,9 +6,7 @@ from pathlib import Path
 
 from ..errors import LogError
 from .base import Note, Source, counted, listed
-from .delimited import header_of
-from .manifest import is_manifest, read_manifest
-from .sniff import kind_of
+from .manifest import opens_manifest, read_manifest
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
 
@@ -22,14 +20,14 @@ class Sources(list[Source]):
 
 
 def sources_from_paths(paths: Iterable[str | Path]) -> Sources:
-    """The files to read, each once, in the order given. Raises `LogError` for a path that is not there.
+    """The files to read, each once, in the order given. Raises `LogError` for a path that is empty or not there.
 
     A folder gives its files, and those of its folders, that have a known suffix. A manifest brings the files beside it
     that it names.
     """
     found: dict[Path, Source] = {}
     ignored: list[str] = []
-    for path in map(Path, paths):
+    for path in map(_path, paths):
         if not path.exists():
             raise LogError(f"{path}: there is no such file or folder.", str(path))
         for file in _in_folder(path, ignored) if path.is_dir() else [path, *_beside(path)]:
@@ -44,6 +42,13 @@ def sources_from_paths(paths: Iterable[str | Path]) -> Sources:
         else []
     )
     return Sources(found.values(), notes)
+
+
+def _path(path: str | Path) -> Path:
+    """A path; an empty text would stand for the current folder, which nobody meant."""
+    if not str(path).strip():
+        raise LogError(f"A path must name a file or a folder, got {str(path)!r}.")
+    return Path(path)
 
 
 def is_log_name(name: str) -> bool:
@@ -69,8 +74,7 @@ def _beside(path: Path) -> list[Path]:
     """The files that a manifest names and that lie in its folder; none for a log."""
     source = Source(str(path), path)
     try:
-        head = source.head()
-        if kind_of(head, source.shown) != "table" or not is_manifest(header_of(head, source.shown)):
+        if not opens_manifest(source):
             return []
         names = [entry.file for entry in read_manifest(source)]
     except LogError:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from ..errors import LogError, ScheduleError
 from ..schedules import parse
-from .base import Facts, Source, base_name, counted, short
+from ..schedules.base import LARGEST
+from .base import Facts, Source, base_name, counted, one_line, short
 from .delimited import Header, header_of
+from .sniff import as_utf8, kind_of
 
 NEEDED = ("run", "file")
 DECLARES = ("params", "batch_tokens", "batch_size", "schedule", "warmup_steps", "total_steps")
@@ -42,9 +44,15 @@ def is_manifest(header: Header) -> bool:
     return set(NEEDED) <= set(header.columns) and bool(set(DECLARES) & set(header.columns))
 
 
+def opens_manifest(source: Source) -> bool:
+    """Whether a file opens as a manifest. Raises `LogError` for what cannot be read, or is no log at all."""
+    head, file = source.head(), source.shown
+    return kind_of(head, file) == "table" and is_manifest(header_of(as_utf8(head, file, whole=False), file))
+
+
 def read_manifest(source: Source) -> tuple[Entry, ...]:
     """The rows of a manifest. Raises `LogError` for the first cell that breaks a rule; then no row of it counts."""
-    data = source.read()
+    data = as_utf8(source.read(), source.shown)
     header = header_of(data, source.shown)
     text = data[header.start :].decode("utf-8", "replace")
     table = csv.DictReader(io.StringIO(text, newline=""), header.columns, delimiter=header.delimiter)
@@ -96,6 +104,7 @@ def _entry(source: Source, row: int, cells: dict) -> Entry:
             f"a row must not have more cells than the header, got {counted(len(cells[None]), 'cell')} too many",
         )
     cell = {k: (v or "").strip() for k, v in cells.items()}
+    cell["run"] = one_line(cell["run"])
     for name in NEEDED:
         if not cell[name]:
             raise _fault(source, row, name, "the cell must not be empty")
@@ -126,6 +135,8 @@ def _number(source: Source, row: int, name: str, text: str) -> float | int:
     if not math.isfinite(value) or (value <= 0 if least is None else value < 0):
         rule = "must be above 0" if least is None else "must be 0 or more"
         raise _fault(source, row, name, f"the number {rule} and finite, got {short(text)}")
+    if value > LARGEST:
+        raise _fault(source, row, name, f"the number must be at most {LARGEST:g}, got {short(text)}")
     if name not in _COUNTS:
         return value
     if value != int(value):

@@ -9,11 +9,24 @@ from ..errors import LogError, OptLawsError
 from ..runs import Run
 from . import records
 from .assembly import assemble
-from .base import MOST_FILES, FileReport, Layout, Note, Opened, RawRun, Reading, Source, counted, listed, short
+from .base import (
+    MOST_FILES,
+    FileReport,
+    Layout,
+    Note,
+    Opened,
+    RawRun,
+    Reading,
+    Source,
+    counted,
+    listed,
+    one_line,
+    short,
+)
 from .delimited import header_of, open_delimited
 from .event_files import open_events
 from .files import sources_from_paths
-from .manifest import Entry, find, is_manifest, read_manifest
+from .manifest import Entry, find, is_manifest, opens_manifest, read_manifest
 from .sniff import as_utf8, is_utf16, kind_of
 from .trainer_state import is_trainer_state, open_trainer_state
 from .wandb_chart import is_chart, open_chart
@@ -119,7 +132,16 @@ def _check_layout(opened: Opened, layout: Layout) -> None:
 
 
 def _named(source: Source, raws: list[RawRun]) -> list[RawRun]:
-    return [raw if raw.name else replace(raw, name=short(source.stem, 200)) for raw in raws]
+    """Runs under printable names of one line, the file's where a log gives none; each name once."""
+    named: dict[str, RawRun] = {}
+    times: Counter[str] = Counter()
+    for raw in raws:
+        bare = name = one_line(raw.name) or short(source.stem, 200) or "run"
+        while name in named:
+            times[bare] += 1
+            name = f"{bare} ({times[bare] + 1})"
+        named[name] = replace(raw, name=name, notes=tuple(replace(note, run=name) for note in raw.notes))
+    return list(named.values())
 
 
 def _report(source: Source, opened: Opened, layout: Layout, raws: list[RawRun], entries: Sequence[Entry]) -> FileReport:
@@ -160,8 +182,7 @@ def _renamed(raws: list[RawRun], entries: Sequence[Entry]) -> tuple[list[RawRun]
 def _manifest(source: Source) -> tuple[Entry, ...] | LogError | None:
     """The rows of a manifest, its fault, or None when the source is a log."""
     try:
-        head = source.head()
-        if kind_of(head, source.shown) != "table" or not is_manifest(header_of(head, source.shown)):
+        if not opens_manifest(source):
             return None
     except LogError:
         return None  # reading it as a log tells the fault
@@ -192,7 +213,7 @@ def _joined(manifests: Mapping[int, tuple[Entry, ...] | LogError], logs: list[So
                 declared.setdefault(at, []).append(entry)
         if absent:
             text = f"{counted(len(absent), 'file')} of the manifest not given: {listed([e.file for e in absent])}."
-            report = report.noted(Note("info", text))
+            report = replace(report.noted(Note("info", text)), absent=tuple(e.file for e in absent))
         reports[index] = report
     return declared, reports
 

@@ -1,5 +1,6 @@
 """What a file is, by its content. Archives and binary formats are refused by their first bytes and never unpacked."""
 
+import codecs
 from typing import Literal
 
 from ..errors import LogError
@@ -52,11 +53,11 @@ def is_utf16(head: bytes) -> bool:
     return head.startswith((b"\xff\xfe", b"\xfe\xff"))
 
 
-def as_utf8(data: bytes, file: str) -> bytes:
-    """Text as UTF-8. Raises `LogError` when it opens as UTF-16 and is not."""
+def as_utf8(data: bytes, file: str, whole: bool = True) -> bytes:
+    """Text, or the head of one where not `whole`, as UTF-8. Raises `LogError` when it opens as UTF-16 and is not."""
     if not is_utf16(data):
         return data
     try:
-        return data.decode("utf-16").encode()
+        return codecs.getincrementaldecoder("utf-16")().decode(data, whole).encode()
     except UnicodeDecodeError:
         raise LogError(f"{file}: a log must be text, but this opens as UTF-16 and is none.", file) from None

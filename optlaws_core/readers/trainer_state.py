@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 from ..errors import LogError
+from ..schedules.base import LARGEST
 from .aliases import guess_layout
 from .base import Facts, Layout, Note, Opened, short
 from .records import Records
@@ -33,10 +34,10 @@ def read_trainer_state(state: dict) -> tuple[Records, Facts, tuple[Note, ...]]:
     if not kept:
         raise LogError("log_history holds no row with a step and a loss.")
     total = state.get("max_steps")
-    facts = Facts(total_steps=total if isinstance(total, int) and total > 0 else None)
+    facts = Facts(total_steps=total if isinstance(total, int) and 0 < total <= LARGEST else None)
     every = state.get("logging_steps")
     notes = ()
-    if isinstance(every, (int, float)) and every > 1:
+    if isinstance(every, (int, float)) and 1 < every <= LARGEST:
         notes = (Note("info", f"Each training loss is the mean over the last {every:g} steps (logging_steps)."),)
     return Records((None, row) for row in kept), facts, notes
 

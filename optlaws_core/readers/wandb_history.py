@@ -6,6 +6,7 @@ Each section has steps of its own. What the run's config declares (batch, warm-u
 import math
 
 from ..errors import LogError
+from ..schedules.base import LARGEST
 from .aliases import STEP, eval_name, is_lr, train_rank
 from .base import Facts, Layout, Note, Numbers, Opened, RawRun, listed, short
 from .numbers import from_cells
@@ -76,10 +77,11 @@ def _facts(config: dict, summary: dict) -> Facts:
     factors = [_positive(config.get(k)) for k in _BATCH]
     total = next((n for k in _TOTAL if (n := _positive(config.get(k)))), None)
     warmup = config.get("warmup_steps")
+    declared = isinstance(warmup, int) and not isinstance(warmup, bool) and 0 <= warmup <= LARGEST
     return Facts(
         params=params,
         batch_tokens=math.prod(factors) if all(factors) else None,
-        warmup_steps=warmup if isinstance(warmup, int) and not isinstance(warmup, bool) and warmup >= 0 else None,
+        warmup_steps=warmup if declared else None,
         total_steps=int(total) if total else None,
     )
 
@@ -95,5 +97,5 @@ def _notes(config: dict, name: object) -> tuple[Note, ...]:
 
 
 def _positive(value: object) -> float | None:
-    fine = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    fine = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= LARGEST
     return float(value) if fine else None

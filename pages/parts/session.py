@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
@@ -197,7 +198,7 @@ def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=2, thread_name_prefix="fit")
 
 
-@st.cache_resource(show_spinner=False)
+@lru_cache(maxsize=1)  # not Streamlit's cache: the server's warm-up calls this outside any session
 def _bundled(digest: str) -> Reading:
     return read(BUNDLED)
 
