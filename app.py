@@ -6,10 +6,12 @@ pages/, Streamlit would serve its automatic menu, without that script, to whoeve
 
 import sys
 import threading
+import time
 from pathlib import Path
 
 import streamlit as st
 
+LATER = 5  # seconds, by which the first page is on the screen
 HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
@@ -21,6 +23,8 @@ def warm_up() -> None:
     from pages.parts.charts import runs
 
     runs.curves(dict(enumerate(session.bundled().runs)))
+    time.sleep(LATER)
+    from pages.parts import comparing, report  # noqa: F401  SymPy and SciPy: for the other pages
 
 
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()

@@ -8,14 +8,20 @@
 'cosine'
 """
 
-from .errors import DesignError, FitError, LogError, OptLawsError, ScheduleError
-from .fits import Coverage, Fit, Scores, Status
-from .fitting import fit, tuned
-from .laws import LAWS, Law
-from .prediction import Ranked, predict, rank, updates_for
-from .readers import read
-from .runs import Plan, Run, Series
-from .schedules import SCHEDULES, Schedule, parse
+from importlib import import_module
+
+# Names are loaded when first used: SymPy and SciPy take most of a second, and reading logs needs neither.
+_HOME = {
+    "errors": ("DesignError", "FitError", "LogError", "OptLawsError", "ScheduleError"),
+    "fits": ("Coverage", "Fit", "Scores", "Status"),
+    "fitting": ("fit", "tuned"),
+    "laws": ("LAWS", "Law"),
+    "prediction": ("Ranked", "predict", "rank", "updates_for"),
+    "readers": ("read",),
+    "runs": ("Plan", "Run", "Series"),
+    "schedules": ("SCHEDULES", "Schedule", "parse"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "LAWS",
@@ -43,3 +49,13 @@ __all__ = [
     "tuned",
     "updates_for",
 ]
+
+
+def __getattr__(name: str):
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULE[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,6 +5,7 @@ OptLawsError (a ValueError: the input is at fault)
 ├── LogError        a log or a manifest that cannot be read      -> .source
 └── DesignError     runs that cannot identify a law
 FitError (a RuntimeError: the input was fine)  no usable coefficients at all -> .best
+Cancelled (an Exception: nothing is wrong)      the progress callback asked to stop
 """
 
 
@@ -38,3 +39,7 @@ class FitError(RuntimeError):
     def __init__(self, message: str, best: object = None) -> None:
         super().__init__(message)
         self.best = best
+
+
+class Cancelled(Exception):
+    """The progress callback asked to stop."""

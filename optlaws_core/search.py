@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from scipy.optimize import least_squares, lsq_linear
 
-from .errors import FitError, OptLawsError
+from .errors import Cancelled, FitError, OptLawsError
 from .evaluation import Batch, batch, predict, predict_with_jacobian
 from .fits import Status
 from .laws import Law
@@ -18,10 +18,6 @@ RACED = 4  # starting points that are tried out; the one that is lowest after th
 HEAT = 15  # iterations of each trial
 MAX_STEPS = 300  # iterations to the end
 AT_BOUND = 1e-3  # of the searched width
-
-
-class Cancelled(Exception):
-    """The progress callback asked to stop."""
 
 
 Progress = Callable[[float, float], bool | None]  # share done 0..1, best objective so far -> True to go on or None

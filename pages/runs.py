@@ -22,5 +22,5 @@ else:
         st.info("No runs yet. Upload training logs, or load the example runs.")
         inputs_runs.example(space)
 
-if space.reports:
+if space.uploaded:
     inputs_files.files(space)

@@ -49,8 +49,8 @@ def test_the_core_flows_one_way_and_never_meets_an_interface(path):
 
 
 def test_exported_names_are_the_public_names():
-    public = {n for n, v in vars(optlaws_core).items() if n[0] != "_" and not isinstance(v, type(sys))}
-    assert sorted(optlaws_core.__all__) == sorted(public)
+    assert set(optlaws_core.__all__) == set(optlaws_core._MODULE) <= set(dir(optlaws_core))
+    assert all(getattr(optlaws_core, name) is not None for name in optlaws_core.__all__)
     assert optlaws_core.__all__ == sorted(optlaws_core.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
 
 

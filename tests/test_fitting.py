@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from optlaws_core.errors import DesignError, FitError, OptLawsError
+from optlaws_core.errors import Cancelled, DesignError, FitError, OptLawsError
 from optlaws_core.evaluation import batch, predict
 from optlaws_core.fits import Coverage, Fit, Scores, Status
 from optlaws_core.fitting import curve, doubts, fit, tuned
 from optlaws_core.laws import LAWS
 from optlaws_core.runs import Plan, Run, Series
 from optlaws_core.schedules import Cosine, parse
-from optlaws_core.search import HUBER, Cancelled, Problem, huber
+from optlaws_core.search import HUBER, Problem, huber
 from tests.twins import TWINS
 
 TRAINING = (

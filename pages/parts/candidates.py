@@ -4,17 +4,23 @@ The text is the only truth. Fields are read from it and written back to it, also
 half-finished edit loses nothing: the sentence that says what is wrong stands beside it until it is right.
 """
 
+from __future__ import annotations
+
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from optlaws_core import SCHEDULES, Coverage, Plan, Schedule, ScheduleError, parse
+from optlaws_core import SCHEDULES, Plan, Schedule, ScheduleError, parse
 from optlaws_core.schedules import WSD, Constant, Cosine, Linear, Step, number
 
 from .curves import as_knots
+
+if TYPE_CHECKING:
+    from optlaws_core import Coverage
 
 MOST = 24  # candidates; more make no readable chart
 MOST_LINK = 6_000  # characters of all candidates in a link; browsers and proxies refuse addresses past about 8,000

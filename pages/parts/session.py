@@ -3,6 +3,8 @@
 Every page starts with `session.page(...)`, which works whether or not another page was opened before.
 """
 
+from __future__ import annotations
+
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,14 +12,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from optlaws_core import Fit, Run
+from optlaws_core import Run
+from optlaws_core.errors import Cancelled
 from optlaws_core.readers import FileReport, Layout, Note, Reading, Source, read, read_all
-from optlaws_core.search import Cancelled
 
 from .candidates import Candidate
+
+if TYPE_CHECKING:
+    from optlaws_core import Fit
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ROOT / "data" / "manifest.csv"
@@ -79,6 +85,12 @@ class Workspace:
     def fittable(self) -> dict[str, Run]:
         """Runs whose learning rate is known, by name."""
         return {name: run for name, run in self.runs.items() if run.plan is not None}
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether there are files to speak of besides the bundled ones."""
+        known = {report.file for report in bundled().files} if self.example else set()
+        return not set(self.reports) <= known
 
     def take(self, reading: Reading) -> None:
         """Add what was read. Runs of a file that was read before are replaced; everything else stays."""
