@@ -215,9 +215,7 @@ def test_a_bad_curve_is_refused_with_its_line(text, message):
 
 
 def ranked(*finals: float, reasons: tuple[str, ...] = ()) -> list[Ranked]:
-    return [
-        Ranked(WSD.schedule, f, f - finals[0], None if i == 0 else 100 * i, reasons) for i, f in enumerate(finals)
-    ]
+    return [Ranked(WSD.schedule, f, f - finals[0], None if i == 0 else 100 * i, reasons) for i, f in enumerate(finals)]
 
 
 def fit_with(**scores: float) -> Fit:

@@ -9,9 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Plan, Run, Series, Status, fit, parse, read
 from optlaws_core.fitting import tuned
+from optlaws_core.readers import Layout, Source
 from pages.parts import defaults
 from pages.parts.charts import fit as charts
 from pages.parts.report import predictions
+from pages.parts.session import Workspace, load_example
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 60  # seconds for a fit on a busy machine
@@ -159,3 +161,46 @@ def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
     assert by_hand.status is Status.tuned
     difference = predictions(by_hand, runs)["drop_2400"] - predictions(base, runs)["drop_2400"]
     np.testing.assert_allclose(difference, 1.0)
+
+
+def test_choices_survive_another_page(alone):
+    """What was chosen is kept in the workspace, from which the page starts again."""
+    alone.multiselect(key="train").set_value(["constant_2400", "wsd_2400"]).run()
+    alone.number_input[0].set_value(500).run()
+    kept = alone.session_state.workspace.choice
+    assert kept.train == ("constant_2400", "wsd_2400") and kept.from_step == 500
+    assert "wsd_2400" not in kept.test
+    assert any("Trained on, so not held out: wsd" in c.value.replace("\\", "") for c in alone.caption)
+
+
+def test_a_fit_outlives_a_new_name_of_its_run(alone):
+    at = fitted(alone)
+    space = at.session_state.workspace
+    old = next(iter(space.fit.train))
+    space.rename(old, "renamed")
+    at.run()
+    assert not at.exception and "renamed" in space.fit.train and old not in space.choice.train
+    assert not any("no longer loaded" in i.value for i in at.info)
+
+
+def test_a_fit_on_other_runs_gets_a_name_of_its_own(alone):
+    at = fitted(alone)
+    space = at.session_state.workspace
+    first = space.current
+    at.multiselect(key="train").set_value(["constant_2400", "wsd_2400"]).run()
+    next(b for b in at.button if b.label == "Fit").click().run()
+    deadline = time.monotonic() + PATIENCE
+    while len(space.fits) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        at.run()
+    assert list(space.fits) == [first, f"{first} (2)"]
+
+
+def test_the_first_corrected_log_replaces_the_bundled_runs():
+    space = Workspace()
+    load_example(space)
+    rows = "".join(f"{i * 10},{3 - i * 0.01},1e-3\n" for i in range(50))
+    source = Source("mine.csv", f"zeit,verlust,rate\n{rows}".encode())
+    assert space.upload([source]).files[0].error and space.example
+    space.correct("mine.csv", Layout(x="zeit", losses=(("train", "verlust"),), lr="rate"))
+    assert list(space.runs) == ["mine"] and not space.example and list(space.reports) == ["mine.csv"]

@@ -217,7 +217,7 @@ def test_columns_are_corrected_and_the_other_runs_stay(page):
     fine(button(page, "Read again").click().run())
     assert "at least one loss column" in page.error[-1].value
     field(page.multiselect, "Losses").set_value(["quality"])
-    field(page.text_input, "Their splits").set_value("train")
+    field(page.text_input, "Name of each loss (train, val, …)").set_value("train")
     field(page.selectbox, "Loss unit").set_value("bits")
     fine(button(page, "Read again").click().run())
     assert list(space(page).runs) == ["a", "odd"] == drawn(page)

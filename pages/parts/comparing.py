@@ -54,8 +54,9 @@ def pick(space: session.Workspace) -> list[str]:
             help="Predictions of other fits, dashed: where they disagree, the choice of law or coefficients decides.",
         )  # fmt: skip
     fit = space.fits[main]
-    trouble = "" if fit.status is Status.converged else f" {fit.status.value}"
-    st.caption(f"{ranking.Yardstick.of(fit).sentence}{trouble}")
+    st.caption(ranking.Yardstick.of(fit).sentence)
+    if fit.message != fit.status.value or fit.status not in (Status.converged, Status.tuned):
+        st.warning(session.literal(fit.message))
     return [main, *others]
 
 
@@ -195,7 +196,8 @@ def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[str]:
 def _shown(table: pd.DataFrame) -> list[str]:
     """Columns worth showing."""
     empty = {n for n in ("saved_tokens", "saved_updates", "saved_percent") if table[n].isna().all()}
-    return [n for n in table.columns if n not in empty and (n != "extrapolates" or table[n].any())]
+    order = sorted(table.columns, key=lambda n: n not in ("rank", "name", "extrapolates"))  # what to doubt stands first
+    return [n for n in order if n not in empty and (n != "extrapolates" or table[n].any())]
 
 
 def _columns() -> dict:

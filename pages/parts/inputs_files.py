@@ -199,7 +199,7 @@ def _layout_form(space: Workspace, report: FileReport) -> Layout | None:
         with two:
             losses = st.multiselect("Losses", columns, [column for _, column in found.losses])
             names = st.text_input(
-                "Their splits", ", ".join(split for split, _ in found.losses),
+                "Name of each loss (train, val, …)", ", ".join(split for split, _ in found.losses),
                 help="One name for each loss column, with commas between: train, or the name of an evaluation set",
             )  # fmt: skip
             loss_unit = st.selectbox(
@@ -229,11 +229,14 @@ def _column(label: str, columns: list[str], found: str | None, nothing: str, mea
 def _pairs(names: str, columns: list[str]) -> tuple[tuple[str, str], ...]:
     """(split, column), …"""
     said = [name.strip() for name in names.split(",") if name.strip()]
+    if not said:
+        said = ["train"] if len(columns) == 1 else columns
     if not columns:
         raise OptLawsError("Choose at least one loss column.")
     if len(said) != len(columns) or len(set(said)) != len(said):
         raise OptLawsError(
-            f"Every loss column needs a split name of its own, got {len(columns)} columns and {len(set(said))} names."
+            f"Every loss column needs a name of its own, got {counted(len(columns), 'column')} and "
+            f"{counted(len(set(said)), 'name')}."
         )
     return tuple(zip(said, columns, strict=True))
 

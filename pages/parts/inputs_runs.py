@@ -141,7 +141,7 @@ def _rename(space: Workspace, name: str) -> None:
     if not new or new in space.runs:
         st.error("A run needs a name." if not new else "Another run has this name.")
         return
-    space.change({name: space.runs[name].renamed(new)})
+    space.rename(name, new)
     st.rerun()
 
 

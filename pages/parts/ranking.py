@@ -66,6 +66,8 @@ def verdict(ranked: Sequence[Ranked], names: Sequence[str], yard: Yardstick) -> 
 def _resolved(delta: float, yard: Yardstick) -> str:
     if yard.rmse is None:
         return ""
+    if yard.name != "held-out RMSE":
+        return "; no run was held out, so nothing tells whether that is resolved"
     end = "so the difference is resolved" if delta >= yard.rmse else NOT_APART
     return f"; the fit's {yard.name} is {yard.rmse:.4f}, {end}"
 

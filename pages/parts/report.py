@@ -24,6 +24,9 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
     """Law, runs and options. Returns the choice and whether the button was pressed."""
     names = list(space.fittable)
     first = defaults.split(space.runs)
+    before = [
+        old if new is None else new for old, new in zip(first, (space.choice.train, space.choice.test), strict=True)
+    ]
     left, right = st.columns([1, 2], gap="medium")
     with left:
         law = st.selectbox(
@@ -33,31 +36,44 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
         st.caption(LAWS[law].summary)
     with right:
         train = st.multiselect(
-            "Training runs", names, default=[n for n in space.choice.train or first[0] if n in names],
+            "Training runs", names, default=[n for n in before[0] if n in names],
             wrap=True, key="train", help="The law's coefficients are fitted to these runs only.",
         )  # fmt: skip
-        rest = [n for n in names if n not in train]
         test = st.multiselect(
-            "Held-out runs", rest, default=[n for n in space.choice.test or first[1] if n in rest],
-            wrap=True,
+            "Held-out runs", names,
+            default=[n for n in before[1] if n in names],
+            key="test", wrap=True,
             help="Never shown to the fit; errors on them tell how well the law predicts schedules it has not seen.",
         )  # fmt: skip
-    split, from_step = _options(space, train, left)
-    return Choice(law, tuple(train), tuple(test), split, from_step), st.button(
-        "Fit", type="primary", icon=":material/play_arrow:", disabled=not train
-    )
+        _aside(names, train, test)
+    split, from_step = _options(space, left)
+    space.choice = Choice(law, tuple(train), tuple(n for n in test if n not in train), split, from_step)
+    return space.choice, st.button("Fit", type="primary", icon=":material/play_arrow:", disabled=not train)
 
 
-def _options(space: Workspace, train: Sequence[str], place) -> tuple[str, int | None]:
+def _aside(names: Sequence[str], train: Sequence[str], test: Sequence[str]) -> None:
+    """Say which runs count for nothing, or only once."""
+    both = [n for n in train if n in test]
+    if both:
+        st.caption(literal(f"Trained on, so not held out: {', '.join(both)}."))
+    unused = [n for n in names if n not in train and n not in test]
+    if unused:
+        shown = ", ".join(unused[:4]) + (f" and {len(unused) - 4} more" if len(unused) > 4 else "")
+        st.caption(literal(f"In neither list: {shown}."))
+
+
+def _options(space: Workspace, place) -> tuple[str, int | None]:
     splits = sorted({s for n in space.fittable for s in space.runs[n].series}, key=lambda s: (s != "train", s))
     common = Counter(r.split for r in space.fittable.values()).most_common(1)[0][0]
+    split = space.choice.split if space.choice.split in splits else common
     with place, st.expander("Options"):
         split = st.selectbox(
-            "Losses", splits, index=splits.index(common),
-            help="Training loss, or the loss on a held-out text that the logs hold. Runs without it keep their own.",
+            "Losses", splits, index=splits.index(split),
+            help="Training loss, or the loss on a held-out text. Runs without it keep their own.",
         )  # fmt: skip
         own = st.number_input(
-            "First step that counts", min_value=0, value=None, step=100, placeholder="the end of each run's warm-up",
+            "First step that counts", min_value=0, value=space.choice.from_step, step=100,
+            placeholder="the end of each run's warm-up",
             help="Losses before it are left out of the fit. The learning rate always counts from step 0.",
         )  # fmt: skip
     return split, own
@@ -77,7 +93,6 @@ def warn(space: Workspace, choice: Choice) -> None:
 
 def begin(space: Workspace, choice: Choice, **kwargs) -> None:
     """Start the fit in the background."""
-    space.choice = choice
     train, test = (chosen(space, names, choice.split) for names in (choice.train, choice.test))
     work = functools.partial(fit, choice.law, train, test=test, from_step=choice.from_step, **kwargs)
     space.start(LAWS[choice.law].title, lambda progress: work(progress=progress))
@@ -103,7 +118,7 @@ def watch(space: Workspace) -> None:
         space.failure = str(fault)
     else:
         if found is not None:
-            space.keep(LAWS[found.law].title, found)
+            space.keep(_name_of(space, found), found)
     st.rerun()
 
 
@@ -118,6 +133,19 @@ def pick(space: Workspace) -> Fit | None:
     return space.fit
 
 
+def _name_of(space: Workspace, found: Fit) -> str:
+    """Where to keep a fit: in the place of one of the same law, runs and locks, else under a name of its own."""
+    held = f", {' and '.join(found.locked)} locked" if found.locked else ""
+    name = LAWS[found.law].title + held
+    before = space.fits.get(name)
+    same = before is not None and _setting(before) == _setting(found)
+    return name if same else space.free_name(name)
+
+
+def _setting(f: Fit) -> tuple:
+    return f.law, tuple(f.train), tuple(f.test), f.split, f.from_step, f.locked
+
+
 def predictions(found: Fit, runs: Sequence[Run]) -> dict[str, np.ndarray]:
     """Predicted losses at each run's observed steps, by run."""
     return {r.name: curve(LAWS[found.law], found.vector, r) for r in runs}
@@ -126,7 +154,8 @@ def predictions(found: Fit, runs: Sequence[Run]) -> dict[str, np.ndarray]:
 def verdict(found: Fit) -> None:
     """How the fit ended, and the four numbers that matter."""
     say = st.success if found.status is Status.converged else st.info if found.status is Status.tuned else st.warning
-    say(literal(found.message))
+    held = f" Held: {', '.join(found.locked)}." if found.locked else ""
+    say(literal(found.message + held))
     boxes = st.columns(4)
     fitted_rmse = float(np.mean([s.rmse for s in found.train.values()]))
     held_out = "none held out" if found.held_out_rmse is None else f"{found.held_out_rmse:.5f}"
@@ -237,18 +266,24 @@ def tune(space: Workspace, found: Fit, train: Sequence[Run], test: Sequence[Run]
     if len(shown) > TUNED_RUNS:
         st.caption(f"The first {TUNED_RUNS} of {len(shown)} runs are drawn here; errors in the report count all.")
     if heard.keep:
-        space.keep(heard.keep.name, tuned(found, heard.keep.theta, train, test))
+        space.keep(space.free_name(heard.keep.name), tuned(found, heard.keep.theta, train, test))
         st.rerun()
     if heard.refit:
         theta = dict(heard.refit.theta)
-        begin(space, space.choice, locked={n: theta[n] for n in heard.refit.locked}, start=theta)
+        same = Choice(found.law, tuple(found.train), tuple(found.test), found.split, found.from_step)
+        begin(space, same, locked={n: theta[n] for n in heard.refit.locked}, start=theta)
         st.rerun()
 
 
 def _packed(space: Workspace, found: Fit, shown: Sequence[tuple[Run, str]]) -> dict:
     """What the tuner needs of a fit. A set tuned by hand goes back to the fit of its law."""
     law = LAWS[found.law]
-    base = space.fits.get(law.title, found)
+    alike = (
+        f
+        for f in reversed(space.fits.values())
+        if f.status is not Status.tuned and f.train.keys() == found.train.keys()
+    )
+    base = next((f for f in alike if f.law == found.law), found) if found.status is Status.tuned else found
     return payload(law, shown, found.theta, fitted=base.theta, interval=base.interval, locked=found.locked)
 
 

@@ -6,6 +6,7 @@ Every page starts with `session.page(...)`, which works whether or not another p
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,8 +52,8 @@ class Choice:
     """What was chosen on the Fit page, so that other pages speak of the same."""
 
     law: str = "opt_laws_curve"
-    train: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
+    train: tuple[str, ...] | None = None  # None: nothing chosen yet
+    test: tuple[str, ...] | None = None
     split: str | None = None  # None: each run on its own
     from_step: int | None = None
 
@@ -126,6 +127,10 @@ class Workspace:
         reading = read_all(list(self.sources.values()), layouts)
         files = tuple(report for report in reading.files if report.file == file)
         if not any(report.error for report in files):
+            if self.example:  # the first logs of one's own take the place of the bundled runs
+                sources, known = self.sources, {f: r for f, r in self.reports.items() if f in self.sources}
+                self.clear()
+                self.sources, self.reports = sources, known
             self.layouts = layouts
         reading = Reading(files, tuple(run for report in files for run in report.runs), reading.notes)
         self.take(reading)
@@ -141,6 +146,23 @@ class Workspace:
                     known.pop(file, None)
             else:
                 self.reports[file] = replace(report, runs=left)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a run another name, in the fits that used it too."""
+
+        def named(scores: Mapping) -> dict:
+            return {new if name == old else name: s for name, s in scores.items()}
+
+        self.change({old: self.runs[old].renamed(new)})
+        self.fits = {k: replace(f, train=named(f.train), test=named(f.test)) for k, f in self.fits.items()}
+        for kind in ("train", "test"):
+            names = getattr(self.choice, kind)
+            setattr(self.choice, kind, names and tuple(new if name == old else name for name in names))
+
+    def free_name(self, wanted: str) -> str:
+        """`wanted`, or with a number behind it when a fit has that name already."""
+        numbered = (f"{wanted} ({i})" for i in itertools.count(2))
+        return next(name for name in itertools.chain((wanted,), numbered) if name not in self.fits)
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget runs, and files none of whose runs are left."""

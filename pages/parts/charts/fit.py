@@ -78,6 +78,7 @@ def against(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: 
             hoverinfo="skip",
         )  # fmt: skip
     )
+    figure.update_layout(showlegend=False)  # the chart above has it
     figure.update_xaxes(title_text="observed loss")
     figure.update_yaxes(title_text="predicted loss")
     return finish(figure, 380)
@@ -100,6 +101,7 @@ def residuals(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out
                 hovertemplate=f"{safe(run.name)}<br>step %{{x:,}}: %{{y:+.3f}} %<extra></extra>",
             )  # fmt: skip
         )
+    figure.update_layout(showlegend=False)
     figure.add_hline(y=0, line={"color": "gray", "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="step")
     figure.update_yaxes(title_text="observed − predicted, % of the loss")
