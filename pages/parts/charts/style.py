@@ -20,6 +20,11 @@ def color(i: int) -> str:
     return COLORS[i % len(COLORS)]
 
 
+def dash(i: int) -> str:
+    """The line of the i-th run: dotted or dashed once the colours begin again."""
+    return ("solid", "dot", "dash")[i // len(COLORS) % 3]
+
+
 def faded(i: int, alpha: float = 0.35) -> str:
     """That colour, see-through."""
     r, g, b = (int(color(i)[k : k + 2], 16) for k in (1, 3, 5))
