@@ -20,6 +20,7 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+WARM_UP = 10_000  # ms until the server has loaded what other pages need, which no file is to blame for
 DRAWN = """name => [...document.querySelectorAll('.js-plotly-plot')].some(
     plot => plot._fullData && plot._fullData.some(trace => trace.name === name && trace._length > 100)
         && plot.querySelectorAll('.scatterlayer path.js-line').length > 0)"""
@@ -58,7 +59,7 @@ def measure(app: str, log: Path) -> tuple[float, float, int, int]:
     with server(app) as (process, address), browser() as page:
         page.goto(address)
         page.wait_for_selector(".js-plotly-plot .scatterlayer path.js-line", timeout=60_000)
-        page.wait_for_timeout(1000)
+        page.wait_for_timeout(WARM_UP)
         before = memory(process.pid, "VmRSS")
         reset_peak(process.pid)
         start = time.perf_counter()
