@@ -193,3 +193,15 @@ def test_public_runs_fit_their_frame(public):
     runs = dict(enumerate(read(public / "multi_power_law" / "100M" / "manifest.csv").runs))
     assert charts.frame(runs) is None
     assert len(charts.curves(runs).data) == 2 * len(runs) == 18
+
+
+def test_long_names_keep_what_tells_them_apart():
+    same = "slimpajama_llama_norm_nlayers8_{}_sched_{}_warmup300_iter{}_bs50x2_seed0"
+    names = [
+        same.format("lr0.001", "wsd", 3000),
+        same.format("lr0.002", "cos", 3000),
+        same.format("lr0.002", "cos", 7000),
+    ]
+    assert charts.legend_names(names) == ["lr0.001_wsd_iter3000", "lr0.002_cos_iter3000", "lr0.002_cos_iter7000"]
+    assert charts.legend_names(["short_a", "short_b"]) == ["short_a", "short_b"]
+    assert charts.legend_names([]) == []

@@ -4,7 +4,8 @@ Losses are smoothed and thinned over their steps, once for each setting, and the
 log is, a redraw handles 1,500 points of it.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -52,9 +53,11 @@ def curves(
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.7, 0.3])
     absent = unplaced(runs, x)
     drawn = {i: run for i, run in runs.items() if run not in absent}
-    for i, run in drawn.items():
-        _add_losses(figure, i, run, x, log_x, smoothing)
-        _add_rate(figure, i, run, x, log_x)
+    labels = legend_names([run.name for run in drawn.values()])
+    for (i, run), label in zip(drawn.items(), labels, strict=True):
+        named = {"name": style.safe(label), "meta": [style.safe(run.name)], "legendgroup": str(i)}
+        _add_losses(figure, i, run, x, log_x, smoothing, named)
+        _add_rate(figure, i, run, x, log_x, named)
     if not drawn:
         lack = f"None of these runs tells its {LACKS[x]}. Declare it below."
         _say(figure, lack if runs else "No runs to draw.", row=1)
@@ -109,6 +112,18 @@ def thinned(series: Series, window: int = 1, log_x: bool = False) -> tuple[IntAr
     return known[window, log_x]
 
 
+def legend_names(names: Sequence[str]) -> list[str]:
+    """Names short enough for a legend: where long ones share words (between _ or blanks), those words are left out."""
+    if max(map(len, names), default=0) > LEGEND_CHARACTERS and len(names) > 1:
+        words = [re.split(r"[_\s]+", name) for name in names]
+        shared = set.intersection(*map(set, words))
+        own = ["_".join(w for w in of if w not in shared) for of in words]
+        if all(own) and len(set(own)) == len(set(names)):
+            names = own
+    cut = [middle_cut(name) for name in names]
+    return cut if len(set(cut)) == len(set(names)) else list(names)
+
+
 def middle_cut(name: str, most: int = LEGEND_CHARACTERS) -> str:
     """`name` with its middle left out where it is long: runs often differ in their last characters only."""
     if len(name) <= most:
@@ -146,7 +161,7 @@ def _place(run: Run, steps: IntArray, x: str) -> NDArray:
     return trace(run.plan.schedule).S(steps) if x == "lr" else steps
 
 
-def _add_losses(figure: go.Figure, i: int, run: Run, x: str, log_x: bool, window: int) -> None:
+def _add_losses(figure: go.Figure, i: int, run: Run, x: str, log_x: bool, window: int, named: dict) -> None:
     series = run.series[run.split]
     layers = [(1, style.faded(i), 1.0), (window, style.color(i), 2.2)] if window > 1 else [(1, style.color(i), 1.5)]
     for width, color, thickness in layers:
@@ -162,14 +177,14 @@ def _add_losses(figure: go.Figure, i: int, run: Run, x: str, log_x: bool, window
                 hovertemplate=_hover(f"loss %{{y:.6~g}}{' (smoothed)' if window > 1 else ''}", x) if top else None,
                 hoverinfo=None if top else "skip",
                 showlegend=top,
-                **_named(i, run),
+                **named,  # the full name goes through `meta`: text in a template could hold `%{`
             ),
             row=1,
             col=1,
         )
 
 
-def _add_rate(figure: go.Figure, i: int, run: Run, x: str, log_x: bool) -> None:
+def _add_rate(figure: go.Figure, i: int, run: Run, x: str, log_x: bool, named: dict) -> None:
     if run.plan is None:
         return
     steps = rate_steps(run.plan.schedule, max(int(run.steps[-1]), run.last_step or 0), log_x)
@@ -182,7 +197,7 @@ def _add_rate(figure: go.Figure, i: int, run: Run, x: str, log_x: bool) -> None:
             line={"color": style.color(i), "width": 1.5, "dash": style.dash(i)},
             hovertemplate=_hover("learning rate %{y:.6~g}", x),
             showlegend=False,
-            **_named(i, run),
+            **named,
         ),
         row=2,
         col=1,
@@ -198,11 +213,6 @@ def rate_steps(schedule: Schedule, last: int, log_x: bool = False) -> IntArray:
         kinks = kinks[:: -(-3 * len(kinks) // style.MOST_POINTS)]
     steps = np.unique(np.concatenate((kinks - 1, kinks, np.rint(spread).astype(np.int64), [last])))
     return steps[(steps >= first) & (steps <= last)]
-
-
-def _named(i: int, run: Run) -> dict:
-    """What ties a run's traces together. The full name goes through `meta`: text in a template could hold `%{`."""
-    return {"name": style.safe(middle_cut(run.name)), "meta": [style.safe(run.name)], "legendgroup": str(i)}
 
 
 def _hover(value: str, x: str) -> str:
