@@ -21,6 +21,9 @@ EACH = {
     "cosine": "cosine(peak=3e-4, warmup=100, total=2000, final=3e-5)",
     "wsd": WSD.text,
     "inverse_sqrt": "inverse_sqrt(peak=3e-4, warmup=100, total=2000)",
+    "power": "power(peak=3e-4, warmup=100, total=2000, decay=200, shape=linear)",
+    "rex": "rex(peak=3e-4, warmup=100, total=2000)",
+    "cyclic": "cyclic(peak=3e-4, warmup=100, total=2000)",
     "step": "step(peak=3e-4, warmup=100, total=2000, boundaries=[1500], values=[3e-5])",
     "knots": "knots(steps=[0, 1500, 2000], values=[3e-4, 3e-4, 0], warmup=100)",
 }

@@ -9,7 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optlaws_core.errors import ScheduleError
-from optlaws_core.schedules import COOLDOWNS, SCHEDULES, WSD, Constant, Cosine, InverseSqrt, Knots, Linear, Step, parse
+from optlaws_core.schedules import (
+    COOLDOWNS,
+    SCHEDULES,
+    WSD,
+    Constant,
+    Cosine,
+    Cyclic,
+    InverseSqrt,
+    Knots,
+    Linear,
+    Power,
+    Rex,
+    Step,
+    parse,
+)
 from tests.twins import shipped
 
 EXAMPLES = [parse(text) for text in shipped(20, 300) + shipped(0, 50)]
@@ -32,6 +46,12 @@ def test_the_convention():
         (WSD(1.0, total=8, decay=4, shape="1-sqrt"), [4, 5, 8], [1, 0.5, 0]),
         (InverseSqrt(1.0, warmup=4, total=100), [2, 4, 16, 64], [0.5, 1, 0.5, 0.25]),
         (InverseSqrt(1.0, total=100, timescale=9), [0, 27, 72], [1, 0.5, 1 / 3]),
+        (Power(1.0, warmup=4, total=100, exponent=0.5), [2, 4, 16, 64], [0.5, 1, 0.5, 0.25]),
+        (Power(1.0, warmup=4, total=74, exponent=0.5, knee=16, decay=10), [9, 16, 64, 69, 74], [1, 1, 0.5, 0.25, 0]),
+        # pytorch_optimizer's REX over 5 steps, from its first on.
+        (Rex(1.0, total=5), [1, 2, 3, 4, 5], [8 / 9, 3 / 4, 4 / 7, 1 / 3, 0]),
+        (Cyclic(1.0, total=10, final=0.2), [0, 1, 2, 4, 6, 9, 10], [1, 0.6, 0.2, 1, 0.2, 0.6, 0.2]),
+        (Cyclic(1.0, warmup=2, total=12, shrink=0.5), [1, 2, 3, 4, 6, 8, 10], [0.5, 1, 0.5, 0, 0.5, 0, 0.25]),
         (Step(1.0, total=10, boundaries=(5, 8), values=(0.3, 0.1)), [4, 5, 7, 8, 9], [1, 0.3, 0.3, 0.1, 0.1]),
         (Knots((0, 4, 4, 8), (1.0, 1.0, 0.5, 0.0)), [0, 3, 4, 6, 8], [1, 1, 0.5, 0.25, 0]),
         (Knots((0, 8), (1.0, 0.0), warmup=2), [0, 1, 2, 8], [0, 0.375, 0.75, 0]),
@@ -39,6 +59,13 @@ def test_the_convention():
 )
 def test_values_at_turning_points(schedule, t, rates):
     np.testing.assert_allclose(schedule(t), rates, rtol=1e-15, atol=1e-15)
+
+
+def test_power_is_the_power_schedulers_rate():
+    """arXiv:2408.13359: min(0.02, 1024 · 4 · n^-0.51) over n tokens; here an update is a million tokens."""
+    knee = (0.02 / (1024 * 4)) ** (-1 / 0.51) / 1e6
+    rates = Power(0.02, total=10**7, knee=round(knee))([10**4, 10**5, 10**6])
+    np.testing.assert_allclose(rates, [0.02, 0.01005449, 0.00310713], rtol=1e-5)
 
 
 def test_matches_transformers_published_vectors():
@@ -64,7 +91,7 @@ def test_a_schedule_is_a_value(schedule):
 def test_stretched_schedules_keep_their_shape(schedule):
     longer = schedule.rescaled(schedule.warmup + 3 * (schedule.total - schedule.warmup))
     assert longer.warmup == schedule.warmup and longer.peak == schedule.peak
-    if schedule.family != "inverse_sqrt":  # its shape is set in steps, not in shares of the horizon
+    if schedule.family not in ("inverse_sqrt", "power"):  # their shape is set in steps, not in shares of the horizon
         t = np.linspace(schedule.warmup, schedule.total, 50)[1:-1]
         stretched = schedule.warmup + 3 * (t - schedule.warmup)
         moved = np.abs(longer(stretched) - schedule(t)) > 1e-9 * schedule.peak
@@ -117,6 +144,19 @@ def test_any_wsd_reads_back(peak, warmup, after, final, shape):
         ("wsd(peak=1, total=10, decay=5, shape=exponential)", "final must be above 0"),
         ("inverse_sqrt(peak=1, total=10)", "timescale is needed"),
         ("inverse_sqrt(peak=1, total=10, timescale=0)", "timescale must be at least 1"),
+        ("power(peak=1, total=10)", "a knee is needed"),
+        ("power(peak=1, warmup=5, total=10, knee=4)", "knee must lie between warmup = 5 .* 10, got 4"),
+        (
+            "power(peak=1, warmup=5, total=10, decay=6)",
+            "decay must lie between 0 and total − warmup = 5 updates, got 6",
+        ),
+        ("power(peak=1, warmup=1, total=10, decay=2, shape=exponential)", "final must be above 0"),
+        (
+            "power(peak=1, warmup=1, total=16, exponent=0.5, final=.5)",
+            "rate at the start of the cooldown, 0.25, got 0.5",
+        ),
+        ("cyclic(peak=1, total=10, cycles=6)", "cycles must lie between 1 and 5, .* got 6"),
+        ("cyclic(peak=1, total=10, shrink=2)", "shrink must be at most 1, got 2"),
         ("step(peak=1, total=10, boundaries=[5], values=[])", "same length"),
         ("step(peak=1, total=10, boundaries=[5, 5], values=[.5, .4])", "must rise strictly"),
         ("step(peak=1, total=10, boundaries=[5], values=[2])", "no value may exceed the peak"),

@@ -67,6 +67,10 @@ def shipped(warmup: int, total: int) -> list[str]:
             for shape, f in (("linear", 0), ("linear", 3e-5), ("exponential", 1e-6), ("cosine", 0), ("1-sqrt", 0))
         ),
         f"inverse_sqrt({p}, {w}, timescale={max(warmup, 10)})",
+        f"power({p}, {w}, knee={max(warmup, 10)}, decay={decay})",
+        f"power({p}, {w}, knee={total // 2}, exponent=1.5)",
+        f"rex({p}, {w}, final=3e-5)",
+        f"cyclic({p}, {w}, final=3e-5, shrink=0.5)",
         f"step(peak=3e-3, {w}, boundaries=[{total // 2}, {total * 3 // 4}], values=[3e-4, 3e-5])",
         f"knots(steps=[0, {total // 3}, {total}], values=[0, 0, 1e-3])",
         f"knots(steps=[0, {warmup + 1}, {total // 2}, {total // 2}, {total}], values=[0, 1e-3, 5e-4, 1e-4, 0])",

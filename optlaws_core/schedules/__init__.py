@@ -7,11 +7,11 @@
 """
 
 from .base import Schedule, number
-from .families import COOLDOWNS, WSD, Constant, Cosine, InverseSqrt, Knots, Linear, Step
+from .families import COOLDOWNS, WSD, Constant, Cosine, Cyclic, InverseSqrt, Knots, Linear, Power, Rex, Step
 from .text import parse_with
 
 SCHEDULES: dict[str, type[Schedule]] = {
-    cls.family: cls for cls in (Constant, Linear, Cosine, WSD, InverseSqrt, Step, Knots)
+    cls.family: cls for cls in (Constant, Linear, Cosine, WSD, InverseSqrt, Power, Rex, Cyclic, Step, Knots)
 }
 
 
@@ -26,9 +26,12 @@ __all__ = [
     "WSD",
     "Constant",
     "Cosine",
+    "Cyclic",
     "InverseSqrt",
     "Knots",
     "Linear",
+    "Power",
+    "Rex",
     "Schedule",
     "Step",
     "number",

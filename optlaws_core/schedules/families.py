@@ -65,6 +65,13 @@ COOLDOWNS = {
 }
 
 
+def _check_cooldown(family: str, shape: str, final: float, used: bool = True) -> None:
+    if shape not in COOLDOWNS:
+        raise ScheduleError(f"{family}: shape must be one of {', '.join(COOLDOWNS)}, got {shape!r}.")
+    if used and shape == "exponential" and not final > 0:
+        raise ScheduleError(f"{family}: an exponential cooldown never reaches 0, so final must be above 0, got 0.")
+
+
 @dataclass(frozen=True)
 class WSD(Schedule):
     """Warm-up, stable, decay: the peak rate until `decay` updates before the end, then a cooldown.
@@ -90,10 +97,7 @@ class WSD(Schedule):
                 f"wsd: decay must lie between 1 and total − warmup = {self.total - self.warmup} updates, "
                 f"got {self.decay}."
             )
-        if self.shape not in COOLDOWNS:
-            raise ScheduleError(f"wsd: shape must be one of {', '.join(COOLDOWNS)}, got {self.shape!r}.")
-        if self.shape == "exponential" and not self.final > 0:
-            raise ScheduleError("wsd: an exponential cooldown never reaches 0, so final must be above 0, got 0.")
+        _check_cooldown(self.family, self.shape, self.final)
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:
         y = np.maximum(t - (self.total - self.decay), 0) / self.decay
@@ -132,6 +136,137 @@ class InverseSqrt(Schedule):
     def _after_warmup(self, t: FloatArray) -> FloatArray:
         s = self.timescale or self.warmup
         return self.peak * np.sqrt(s / (t - self.warmup + s))
+
+
+@dataclass(frozen=True)
+class Power(Schedule):
+    """The peak rate, then a power of the step, then a cooldown (Power Scheduler, Shen et al. 2024, arXiv:2408.13359).
+
+    The paper's `min(η_max, B·a·n^b)` has the exponent −b and the knee at which the power falls below η_max.
+    """
+
+    family: ClassVar[str] = "power"
+    formula: ClassVar[str] = (
+        r"\eta(t) = \begin{cases} p\,\min\left(1, (t/k)^{-a}\right) & t < T-d \\ "
+        r"\text{shape}(\eta(T-d), f, y),\ y=\frac{t-(T-d)}{d} & t \ge T-d \end{cases}"
+    )
+    peak: float = peak_entry()
+    warmup: int = warmup_entry()
+    total: int = total_entry()
+    exponent: float = entry("a, how steeply the rate falls: with t⁻ᵃ", "", kw_only=True, default=0.51)
+    knee: int | None = entry(
+        "k, step until which the peak is held; the end of the warm-up when not given",
+        "updates",
+        kw_only=True,
+        default=None,
+    )
+    decay: int = entry("updates of the final cooldown; 0 for none", "updates", kw_only=True, default=0)
+    final: float = final_entry()
+    shape: str = entry("form of the cooldown: " + ", ".join(COOLDOWNS), kw_only=True, default="linear")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.knee is None and not self.warmup:
+            raise ScheduleError("power: without a warm-up a knee is needed, got neither.")
+        if self.knee is not None and not max(self.warmup, 1) <= self.knee <= self.total - self.decay:
+            raise ScheduleError(
+                f"power: knee must lie between warmup = {self.warmup} and the start of the cooldown, "
+                f"{self.total - self.decay}, got {self.knee}."
+            )
+        if not 0 <= self.decay <= self.total - self.warmup:
+            raise ScheduleError(
+                f"power: decay must lie between 0 and total − warmup = {self.total - self.warmup} updates, "
+                f"got {self.decay}."
+            )
+        _check_cooldown(self.family, self.shape, self.final, bool(self.decay))
+        if self.final > self._power(np.asarray(float(self.total - self.decay))):
+            raise ScheduleError(
+                "power: final must not exceed the rate at the start of the cooldown, "
+                f"{number(float(self._power(np.asarray(float(self.total - self.decay)))))}, got {number(self.final)}."
+            )
+
+    def _power(self, t: FloatArray) -> FloatArray:
+        knee = self.knee or self.warmup
+        return self.peak * (np.maximum(t, knee) / knee) ** -self.exponent
+
+    def _after_warmup(self, t: FloatArray) -> FloatArray:
+        if not self.decay:
+            return self._power(t)
+        start = self.total - self.decay
+        y = np.maximum(t - start, 0) / self.decay
+        return np.where(
+            t < start,
+            self._power(t),
+            COOLDOWNS[self.shape](float(self._power(np.asarray(float(start)))), self.final, y),
+        )
+
+    def _turns(self) -> tuple[int, ...]:
+        return (self.knee or self.warmup, self.total - self.decay)
+
+    def _stretched(self, factor: float) -> dict:
+        decay = round(self.decay * factor)
+        # The power law is set in steps, as the paper's is in tokens: it does not know the horizon.
+        latest = round(self.warmup + (self.total - self.warmup) * factor) - decay
+        return {"decay": decay, "knee": None if self.knee is None else min(self.knee, latest)}
+
+
+@dataclass(frozen=True)
+class Rex(Schedule):
+    """Reflected exponential: stays high for longer than a line, then falls fast (Chen et al., arXiv:2107.04197)."""
+
+    family: ClassVar[str] = "rex"
+    formula: ClassVar[str] = r"\eta(t) = f + (p-f)\,\frac{2z}{1+z}, \qquad z = \frac{T-t}{T-W}"
+    peak: float = peak_entry()
+    warmup: int = warmup_entry()
+    total: int = total_entry()
+    final: float = final_entry()
+
+    def _after_warmup(self, t: FloatArray) -> FloatArray:
+        z = (self.total - t) / (self.total - self.warmup)
+        return self.final + (self.peak - self.final) * 2 * z / (1 + z)
+
+
+@dataclass(frozen=True)
+class Cyclic(Schedule):
+    """Straight lines down to the final rate and up again (Smith 2017, arXiv:1506.01186, "triangular").
+
+    The warm-up is the rise of the first cycle; the last cycle ends at its bottom. With shrink = 0.5 every rise is half
+    as high as the one before ("triangular2").
+    """
+
+    family: ClassVar[str] = "cyclic"
+    formula: ClassVar[str] = (
+        r"\eta(t) = f + (p-f)\,s^{\lceil u/2 \rceil}\,\left|1 - (u \bmod 2)\right|, \qquad "
+        r"u = (2n-1)\,\frac{t-W}{T-W}"
+    )
+    peak: float = peak_entry()
+    warmup: int = warmup_entry()
+    total: int = total_entry()
+    final: float = final_entry()
+    cycles: int = entry("n, how often the rate falls to the final rate", kw_only=True, default=3)
+    shrink: float = entry("s, height of a rise relative to the one before", kw_only=True, default=1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        most = (self.total - self.warmup + 1) // 2
+        if not 1 <= self.cycles <= most:
+            raise ScheduleError(
+                f"cyclic: cycles must lie between 1 and {most}, one update for every line, got {self.cycles}."
+            )
+        if self.shrink > 1:
+            raise ScheduleError(f"cyclic: shrink must be at most 1, got {number(self.shrink)}.")
+
+    def _after_warmup(self, t: FloatArray) -> FloatArray:
+        # Lines between whole steps, so that every kink is a break.
+        k = np.array((self.warmup, *self._turns(), self.total), dtype=float)
+        heights = self.shrink ** np.arange(self.cycles)
+        v = np.zeros(2 * self.cycles)
+        v[::2] = heights
+        return self.final + (self.peak - self.final) * np.interp(t, k, v)
+
+    def _turns(self) -> tuple[int, ...]:
+        lines = 2 * self.cycles - 1
+        return tuple(self.warmup + round(i * (self.total - self.warmup) / lines) for i in range(1, lines))
 
 
 @dataclass(frozen=True)

@@ -112,9 +112,9 @@ def _columns(key: str) -> dict:
         "peak": numbers("Peak LR", help=MEANINGS["peak"], **rate),
         "warmup": numbers("Warm-up", help=f"{MEANINGS['warmup']}.", **count),
         "total": numbers("Total", help=f"{MEANINGS['total']}.", **count),
-        "decay": numbers("Decay", help=f"wsd only: {MEANINGS['decay']}.", **count),
-        "final": numbers("Final LR", help=f"cosine, linear, wsd: {MEANINGS['final']}.", **rate),
-        "shape": choose("Shape", options=list(COOLDOWNS), help=f"wsd only: {MEANINGS['shape']}.", width=95),
+        "decay": numbers("Decay", help=f"wsd, power: {MEANINGS['decay']}.", **count),
+        "final": numbers("Final LR", help=f"Not for constant, inverse_sqrt, step, knots: {MEANINGS['final']}.", **rate),
+        "shape": choose("Shape", options=list(COOLDOWNS), help=f"wsd, power: {MEANINGS['shape']}.", width=95),
         "text": text(TEXT, help="Also what the command line and links use. Editing it changes the fields.", width=420),
         "state": text("Check", disabled=True, width=80, help="Whether the row is a schedule; why not is said below."),
     }

@@ -122,7 +122,7 @@ def with_family(candidate: Candidate, family: str) -> Candidate:
     guesses = _guesses(family, pairs)
     kept = {f.name: pairs[f.name] for f in known if f.name in pairs}
     for f in known:
-        if f.name not in kept and (f.default is MISSING or f.name in guesses and family == "inverse_sqrt"):
+        if f.name not in kept and (f.default is MISSING or f.name in guesses and f.name in ("timescale", "knee")):
             kept[f.name] = guesses[f.name]
     return with_text(candidate, _call(family, kept))
 
@@ -168,6 +168,7 @@ def _guesses(family: str, pairs: Mapping[str, str]) -> dict[str, str]:
         "values": f"[{number(peak / 10)}]" if family == "step" else f"[{number(peak)}, {number(peak)}]",
         "steps": f"[0, {total}]",
         "timescale": str(warmup or max(1, total // 10)),
+        "knee": str(warmup or max(1, total // 10)),
     }
 
 
