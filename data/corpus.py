@@ -1,12 +1,15 @@
-"""The text the runs learn: the source of this Python's standard library, as bytes.
+"""The texts the runs learn, as bytes, read where this Python keeps them and never copied.
 
-The text is read where Python keeps it and never copied. Another Python version has other text, so every manifest row
-carries the SHA-256 of what its run read.
+library   source of the standard library: pre-training
+tests     source of its tests: another kind of code, for continual training
+topics    the reference manual's chapters that `help()` shows: English, small, for fine-tuning
+
+Another Python version has other text, so every manifest row carries the SHA-256 of what its run read.
 """
 
 import hashlib
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .sweep import SweepError
+from .sweep import TEXTS, SweepError
 
 Bytes = NDArray[np.uint8]
 
@@ -27,6 +30,7 @@ SKIPPED_FOLDERS = frozenset(
 # Written when Python was built, so they differ from machine to machine.
 SKIPPED_PREFIXES = ("_sysconfigdata", "config-")
 HELDOUT_ONE_IN = 16  # about one file in 16 is held out
+TOPICS_BLOCK = 8192  # bytes; the manual is one file, split by blocks of this size
 
 
 @dataclass(frozen=True)
@@ -43,25 +47,37 @@ class Corpus:
         digest.update(self.heldout.tobytes())
         return digest.hexdigest()
 
+    @cached_property
+    def byte_frequency_loss(self) -> float:
+        """Held-out loss, nats per byte, of a model that knows the training text's byte frequencies and nothing else."""
+        counts = np.bincount(self.train, minlength=256) + 1.0
+        seen = np.bincount(self.heldout, minlength=256) / len(self.heldout)
+        return float(-seen @ np.log(counts / counts.sum()))
 
-def load_corpus(root: str | Path | None = None) -> Corpus:
-    """Every `*.py` below `root` (default: the standard library) outside the skipped folders, split by file.
 
-    The split hashes the path, so a file stays on its side whatever else is added. Raises `SweepError` when a side
-    is empty.
+def load_corpus(text: str = "library", root: str | Path | None = None) -> Corpus:
+    """A text by its name, from the standard library below `root` (default: this Python's).
+
+    Files are split by a hash of their path, so a file stays on its side whatever else is added. Raises `SweepError`
+    when a side is empty.
     """
     root = Path(root or sysconfig.get_paths()["stdlib"])
-    sides: dict[bool, list[bytes]] = {False: [], True: []}
-    for path in sorted(p.relative_to(root).as_posix() for p in root.rglob("*.py")):
-        if not _is_skipped(path):
-            sides[_is_heldout(path)].append((root / path).read_bytes())
-    train, heldout = (np.frombuffer(b"".join(sides[side]), dtype=np.uint8) for side in (False, True))
+    train, heldout = (
+        np.frombuffer(b"".join(side), dtype=np.uint8)
+        for side in {"library": _library, "tests": _tests, "topics": _topics}[text](root)
+    )
     if not len(train) or not len(heldout):
         raise SweepError(
-            f"The corpus needs training and held-out text, got {len(train)} and {len(heldout)} bytes "
-            "of Python source; is the standard library installed as .py files?"
+            f"The text {text!r} needs training and held-out parts, got {len(train)} and {len(heldout)} bytes of Python "
+            "source; is the standard library installed as .py files, its tests included?"
         )
     return Corpus(train, heldout)
+
+
+def load_texts(names: Iterable[str]) -> dict[str, Corpus]:
+    """The texts of these names, each read once, in the order of `TEXTS`."""
+    wanted = set(names)
+    return {name: load_corpus(name) for name in TEXTS if name in wanted}
 
 
 def batches(text: Bytes, seed: int, batch: int, context: int) -> Iterator[Bytes]:
@@ -81,6 +97,34 @@ def heldout_windows(text: Bytes, count: int, context: int) -> Bytes:
     """`count` windows spread evenly over the text, (count, context + 1): the same for every run and seed."""
     starts = np.linspace(0, len(text) - context - 1, count).astype(int)
     return text[starts[:, None] + np.arange(context + 1)]
+
+
+def _library(root: Path) -> tuple[list[bytes], list[bytes]]:
+    return _by_file(root, (p for p in _sources(root) if not _is_skipped(p)))
+
+
+def _tests(root: Path) -> tuple[list[bytes], list[bytes]]:
+    return _by_file(root, (p for p in _sources(root) if p.startswith("test/") and "__pycache__" not in p))
+
+
+def _topics(root: Path) -> tuple[list[bytes], list[bytes]]:
+    manual = root / "pydoc_data" / "topics.py"
+    whole = manual.read_bytes() if manual.exists() else b""
+    blocks = [whole[i : i + TOPICS_BLOCK] for i in range(0, len(whole), TOPICS_BLOCK)]
+    one_in = HELDOUT_ONE_IN // 2  # a small text: one block in eight is needed for 64 kB
+    heldout = blocks[one_in - 1 :: one_in]
+    return [b for i, b in enumerate(blocks) if i % one_in != one_in - 1], heldout
+
+
+def _sources(root: Path) -> list[str]:
+    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*.py"))
+
+
+def _by_file(root: Path, paths: Iterable[str]) -> tuple[list[bytes], list[bytes]]:
+    train, heldout = [], []
+    for path in paths:
+        (heldout if _is_heldout(path) else train).append((root / path).read_bytes())
+    return train, heldout
 
 
 def _is_skipped(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""One run: AdamW on random windows of the training text, at the rate the schedule gives for each update.
+"""One run: AdamW on random windows of a text, at the rate the schedule gives for each update.
 
 Same seed, same machine, same torch: same log to the last digit on CPU, however many runs go side by side.
 """
@@ -8,61 +8,101 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from .corpus import Corpus, batches, heldout_windows
 from .model import Transformer, next_byte_loss
-from .sweep import RunSpec
+from .sweep import BETAS, CLIP, WEIGHT_DECAY, RunSpec, write_whole
 
 LOG_EVERY = 25  # updates per row of the log
-VALIDATE_EVERY = 50  # updates; a multiple of LOG_EVERY
-HELDOUT_WINDOWS = 256  # 32 768 bytes at context 128; a pass costs 15 updates of 8 windows
+HELDOUT_WINDOWS = 256  # 32 768 bytes at context 128; a pass costs 10 to 15 updates of 8 windows
 HELDOUT_BATCH = 32
-BETAS = (0.9, 0.95)
-WEIGHT_DECAY = 0.1  # on matrices; norm gains are left alone
-CLIP = 1.0  # largest gradient norm
-HEADER = "step,lr,train_loss,val_loss,grad_norm"
+SPIKE = 0.5  # nats: a window's mean so far above the lowest before it is a spike
+DIVERGED = 1.05  # times its lowest held-out loss: a run that ends above has diverged
 
 
 @dataclass
 class Log:
-    """Rows of a run, as text. A row closes a window of updates: the last update's step and rate, the window's means."""
+    """Rows of a run. A row closes a window of updates: the last update's step and rate, the window's means.
 
-    lines: list[str] = field(default_factory=lambda: [HEADER])
-    train_loss: float = math.nan  # of the last row, nats per byte
-    val_loss: float | None = None  # of the last row, nats per byte; None where it has none
+    Losses are in nats per byte; `val_loss` and `parent_val_loss` are NaN in rows that did not validate.
+    """
 
-    def add(self, step: int, lr: float, train_loss: float, val_loss: float | None, grad_norm: float) -> None:
-        self.train_loss = train_loss
-        self.val_loss = val_loss
-        self.lines.append(f"{step},{lr!r},{train_loss:.5f},{_digits(val_loss)},{grad_norm:.5f}")
+    step: list[int] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    train_loss: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    grad_norm: list[float] = field(default_factory=list)
+    parent_val_loss: list[float] = field(default_factory=list)  # on the parent's text; only where that is another
+
+    def add(self, **row: float) -> None:
+        for name, value in row.items():
+            getattr(self, name).append(round(value, 5) if isinstance(value, float) and name != "lr" else value)
 
     @property
-    def text(self) -> str:
-        return "\n".join(self.lines) + "\n"
+    def table(self) -> pa.Table:
+        """The log as a table: a loss that was not measured is null, one that left the numbers is NaN or inf."""
+        measured = {name: values for name, values in vars(self).items() if values}
+        return pa.table(
+            {
+                name: pa.array(
+                    [None if name.endswith("val_loss") and math.isnan(v) else v for v in values],
+                    pa.int64() if name == "step" else pa.float64(),
+                )
+                for name, values in measured.items()
+            }
+        )
+
+    def outcome(self, byte_frequency_loss: float) -> str:
+        """`diverged`: the loss left the finite numbers, or ended 5 % above its lowest or above byte frequencies alone.
+
+        `spiked`: a window's mean training loss rose by 0.5 nats over the lowest before it, and the run came back.
+        """
+        train = np.array(self.train_loss)
+        val = np.array([v for v in self.val_loss if not math.isnan(v)])
+        if not np.isfinite(train[-1]) or not len(val) or not np.isfinite(val[-1]):
+            return "diverged"
+        if val[-1] > DIVERGED * val.min() or val[-1] > byte_frequency_loss:
+            return "diverged"
+        return "spiked" if (train - np.minimum.accumulate(train)).max() > SPIKE else "finished"
 
 
 def pretrain(
-    spec: RunSpec, corpus: Corpus, report: Callable[[int], None] = lambda done: None
-) -> tuple[str, dict[str, str]]:
-    """Train `spec` and return its log as CSV text and what the manifest says of how it went, by column.
+    spec: RunSpec,
+    corpus: Corpus,
+    report: Callable[[int], None] = lambda done: None,
+    *,
+    start: Path | None = None,
+    parent_corpus: Corpus | None = None,
+    keep: Path | None = None,
+) -> tuple[pa.Table, dict[str, str]]:
+    """Train `spec` and return its log and what the manifest says of how it went, by column.
 
-    `report(updates done)` is called per row of the log. A run whose loss leaves the finite numbers stops at the row
-    that shows it, with the outcome `diverged`.
+    `start` has the weights to begin with, under a new optimizer; `parent_corpus` is validated on as well; `keep` gets
+    the last weights. `report(updates done)` is called per row of the log. A run whose loss leaves the finite numbers
+    stops at the row that shows it.
     """
     torch.set_num_threads(1)  # sums in one order only, and runs side by side do not fight over cores
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(spec.seed)
-    model = Transformer(spec.size).to(device)
+    model = Transformer(spec.size)
+    if start is not None:
+        model.load_state_dict(torch.load(start, weights_only=True, map_location="cpu"))
+    model.to(device)
     optimizer = adamw(model)
     stream = batches(corpus.train, spec.seed, spec.batch, spec.size.context)
-    heldout = heldout_windows(corpus.heldout, HELDOUT_WINDOWS, spec.size.context)
+    heldout = [
+        heldout_windows(c.heldout, HELDOUT_WINDOWS, spec.size.context) for c in (corpus, parent_corpus) if c is not None
+    ]
     total = spec.schedule.total
     rates = spec.schedule(np.arange(total)).tolist()  # (total,)
-    log, outcome, started = Log(), "finished", time.perf_counter()
+    log, wall, cpu = Log(), time.perf_counter(), time.process_time()
     losses, norms = [], []  # of the open window; kept as tensors so that a GPU is not waited for at every update
     for step, lr in enumerate(rates):
         for group in optimizer.param_groups:
@@ -79,18 +119,24 @@ def pretrain(
         train_loss, grad_norm = _mean(losses), _mean(norms)
         losses, norms = [], []
         finite = math.isfinite(train_loss)
-        validates = finite and (done % VALIDATE_EVERY == 0 or last)
-        log.add(step, lr, train_loss, validate(model, heldout, device) if validates else None, grad_norm)
+        validates = finite and (done % spec.validate_every == 0 or last)
+        vals = [validate(model, windows, device) if validates else math.nan for windows in heldout]
+        named = dict(zip(("val_loss", "parent_val_loss"), vals, strict=False))
+        log.add(step=step, lr=lr, train_loss=train_loss, grad_norm=grad_norm, **named)
         report(done)
         if not finite:
-            outcome = "diverged"
             break
-    return log.text, {
-        "final_train_loss": _digits(log.train_loss),
-        "final_val_loss": _digits(log.val_loss),
-        "wall_seconds": f"{time.perf_counter() - started:.1f}",
+    if keep is not None:
+        buffer = BytesIO()
+        torch.save({name: value.cpu() for name, value in model.state_dict().items()}, buffer)
+        write_whole(keep, buffer.getvalue())
+    return log.table, {
+        "outcome": log.outcome(corpus.byte_frequency_loss),
+        "final_train_loss": _digits(log.train_loss[-1]),
+        "final_val_loss": _digits(log.val_loss[-1]),
+        "wall_seconds": f"{time.perf_counter() - wall:.1f}",
+        "cpu_seconds": f"{time.process_time() - cpu:.1f}",
         "torch": torch.__version__,
-        "outcome": outcome,
         "python": platform.python_version(),
         "device": device.type,
         "corpus_sha256": corpus.sha256,
@@ -123,5 +169,5 @@ def _mean(values: list[Tensor]) -> float:
     return torch.stack(values).double().mean().item()
 
 
-def _digits(value: float | None) -> str:
-    return "" if value is None else f"{value:.5f}"
+def _digits(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.5f}"
