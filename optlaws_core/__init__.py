@@ -1,9 +1,9 @@
 """Training logs in, a ranked comparison of learning-rate schedules out.
 
 >>> from optlaws_core import fit, parse, rank, read
->>> runs = {run.name: run.on("val") for run in read("data/manifest.csv").runs}
->>> law = fit("opt_laws_curve", [runs[n] for n in ("constant_2400", "cosine10_2400", "drop_2400")])
->>> best = rank(law, [parse("cosine(peak=6e-3, warmup=300, total=2400)"), parse("constant(peak=6e-3, total=2400)")])[0]
+>>> runs = {run.name: run.on("val") for run in read("data/examples.csv").runs}
+>>> law = fit("opt_laws_curve", [runs[n] for n in ("constant_4000", "cosine10_4000", "drop30_4000")])
+>>> best = rank(law, [parse("cosine(peak=8e-3, warmup=200, total=4000)"), parse("constant(peak=8e-3, total=4000)")])[0]
 >>> best.schedule.family
 'cosine'
 """
@@ -16,6 +16,7 @@ _HOME = {
     "fits": ("Coverage", "Fit", "Scores", "Status"),
     "fitting": ("fit", "tuned"),
     "laws": ("LAWS", "Law"),
+    "noise": ("NoiseFloor", "noise_floor", "repeats"),
     "prediction": ("Ranked", "predict", "rank", "updates_for"),
     "readers": ("read",),
     "runs": ("Plan", "Run", "Series"),
@@ -32,6 +33,7 @@ __all__ = [
     "FitError",
     "Law",
     "LogError",
+    "NoiseFloor",
     "OptLawsError",
     "Plan",
     "Ranked",
@@ -42,10 +44,12 @@ __all__ = [
     "Series",
     "Status",
     "fit",
+    "noise_floor",
     "parse",
     "predict",
     "rank",
     "read",
+    "repeats",
     "tuned",
     "updates_for",
 ]

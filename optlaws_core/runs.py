@@ -4,7 +4,7 @@ A law sees plans only, so it cannot see the answer.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -70,6 +70,7 @@ class Run:
     split: str = "train"  # the split in use
     lr_source: LrSource = "missing"
     last_step: int | None = None  # last step in the log, of any split
+    about: Mapping[str, str] = field(default_factory=dict)  # what else a manifest says, by column: seed, outcome, …
 
     def __post_init__(self) -> None:
         if self.split not in self.series:
