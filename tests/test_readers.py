@@ -22,6 +22,7 @@ from optlaws_core.readers import (
     sources_from_paths,
 )
 from optlaws_core.readers.aliases import eval_name, guess_layout
+from optlaws_core.readers.base import Numbers
 from optlaws_core.readers.thinning import thin
 from optlaws_core.schedules import WSD, Constant, Cosine, Knots, Linear
 
@@ -59,6 +60,12 @@ def chart() -> bytes:
     return "\n".join([head + ',"brisk - pond-1 - train/loss__MAX","brisk - pond-1 - train/lr"', *rows]).encode()
 
 
+def parquet() -> bytes:
+    out = io.BytesIO()
+    pd.DataFrame({"step": STEPS, "loss": LOSS, "lr": LR}).to_parquet(out)
+    return out.getvalue()
+
+
 def events(folder: Path, points: dict[str, list[tuple[int, float]]], tensors: bool = False) -> bytes:
     """A real event file, written without TensorFlow."""
     from tensorboard.compat.proto.event_pb2 import Event
@@ -89,6 +96,7 @@ SAMPLES = {
     "TSV": ("a.tsv", table("\t"), "a"),
     "CSV with semicolons": ("a.csv", table(";"), "a"),
     "table with spaces": ("a.txt", table("  "), "a"),
+    "Parquet": ("a.parquet", parquet(), "a"),
     "JSON lines": ("a.jsonl", "\n".join(map(json.dumps, records())).encode(), "a"),
     "JSON records": ("a.json", json.dumps(records()).encode(), "a"),
     "JSON columns": ("a.json", json.dumps({"step": STEPS, "loss": LOSS, "lr": LR}).encode(), "a"),
@@ -599,7 +607,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 @settings(deadline=None)
 @given(
     st.dictionaries(st.integers(0, 10**9), st.tuples(finite, st.floats(0, 1)), min_size=2),
-    st.sampled_from(["CSV", "TSV", "JSON lines", "JSON columns"]),
+    st.sampled_from(["CSV", "TSV", "Parquet", "JSON lines", "JSON columns"]),
 )
 def test_what_is_written_is_read_bit_for_bit(rows, form):
     steps = sorted(rows)
@@ -608,10 +616,11 @@ def test_what_is_written_is_read_bit_for_bit(rows, form):
     text = {
         "CSV": lambda: frame.to_csv(index=False),
         "TSV": lambda: frame.to_csv(index=False, sep="\t"),
+        "Parquet": lambda: frame.to_parquet(),
         "JSON lines": lambda: "\n".join(json.dumps(r) for r in frame.to_dict("records")),
         "JSON columns": lambda: json.dumps(frame.to_dict("list")),
     }[form]()
-    report = read_source(Source("a", text.encode()))
+    report = read_source(Source("a", text if isinstance(text, bytes) else text.encode()))
     if len(set(loss)) == 1:
         assert "losses must change" in report.error
         return
@@ -633,12 +642,22 @@ def test_any_order_of_rows_gives_rising_steps_and_values_that_stand_in_the_file(
         assert pairs[-1] in set(zip(run.steps.tolist(), run.loss.tolist(), strict=True))
 
 
+@given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)))
+def test_some_rows_of_a_column_keep_their_marks(rows, nans, words):
+    rows, nans, words = (np.array(sorted(some), np.int64) for some in (rows, nans, words))
+    part = Numbers(np.arange(31.0), nans, words, "x").take(rows)
+    assert part.values.tolist() == rows.tolist()
+    assert rows[part.nans].tolist() == sorted(set(rows) & set(nans))
+    assert rows[part.words].tolist() == sorted(set(rows) & set(words))
+
+
 STARTS = [
     b"",
     b"step,loss,lr\n0,3,1e-3\n1,2,1e-3\n",
     b'{"step": 0, "loss": 3}\n',
     b'{"history": {"train": ',
     b"run,file,params\n",
+    b"PAR1",
 ]
 SCRAPS = st.text(alphabet='step,los\n\r\t;"#{}[]: 0123456789.-e', max_size=300).map(str.encode)
 

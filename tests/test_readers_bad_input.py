@@ -15,6 +15,7 @@ import pytest
 from optlaws_core.errors import LogError
 from optlaws_core.readers import Layout, Source, base, cells, delimited, read, read_all, read_source, sources_from_paths
 from optlaws_core.readers.sniff import REFUSED
+from optlaws_core.schedules import SCHEDULES
 
 GOOD = b"step,loss,lr\n0,3,1e-3\n10,2.5,1e-3\n20,2,1e-3\n"
 
@@ -65,9 +66,12 @@ def tarred() -> bytes:
         ),
         (
             b"\x7fELF\x02\x01\x01\x00",
-            "x.csv: a log must be text or a TensorBoard event file, but this holds binary data.",
+            "x.csv: a log must be text, a Parquet file or a TensorBoard event file, but this holds binary data.",
         ),
-        (bytes(range(256)), "x.csv: a log must be text or a TensorBoard event file, but this holds binary data."),
+        (
+            bytes(range(256)),
+            "x.csv: a log must be text, a Parquet file or a TensorBoard event file, but this holds binary data.",
+        ),
         (b"", "x.csv: the file is empty."),
         (b" \r\n\n", "x.csv: the file is empty."),
     ],
@@ -348,7 +352,7 @@ def manifest_fault(cells: str, head: str = "run,file,params,schedule,warmup_step
         (
             "a,a.csv,,cosin(peak=1),,",
             "row 2, column schedule: Unknown schedule 'cosin'. Known schedules: "
-            "constant, linear, cosine, wsd, inverse_sqrt, step, knots. Did you mean cosine?",
+            f"{', '.join(SCHEDULES)}. Did you mean cosine?",
         ),
         (
             'a,a.csv,,"constant(peak=1e-3, warmup=5, total=20)",6,20',

@@ -5,9 +5,10 @@
 >>> report.format, report.runs[0].name, report.runs[0].loss.tolist(), report.runs[0].lr_source
 ('CSV', 'a', [3.0, 2.0], 'logged')
 
-The way of a file: `sniff` (what is it) -> `delimited`, `wandb_chart`, `records`, `trainer_state`, `wandb_history`,
-`event_files` (columns as written, `RawRun`) -> `aliases` (which column is what, `Layout`) -> `clean` (points) ->
-`rates` (where the learning rate comes from) -> `assembly` (a `Run`) -> `reading` (a report a file; manifests joined).
+The way of a file: `sniff` (what is it) -> `delimited`, `parquet`, `wandb_chart`, `records`, `trainer_state`,
+`wandb_history`, `event_files` (columns as written, `RawRun`) -> `aliases` (which column is what, `Layout`) -> `clean`
+(points) -> `rates` (where the learning rate comes from) -> `assembly` (a `Run`) -> `reading` (a report a file, and what
+manifests add).
 """
 
 from .base import (
@@ -31,6 +32,7 @@ FORMATS = (
     "TSV",
     "CSV with semicolons",
     "table with spaces",
+    "Parquet",
     "JSON lines",
     "JSON records",
     "JSON columns",

@@ -26,7 +26,7 @@ def assemble(raw: RawRun, layout: Layout, declared: Facts) -> tuple[Run, tuple[N
     found = rates_of(raw.name, rates, facts, max(ends))
     plan = None if found.schedule is None else Plan(found.schedule, facts.params, facts.batch_tokens)
     series = {name: Series(p.steps, p.values) for name, p in losses.items()}
-    run = Run(raw.name, plan, series, split, found.source, max(ends))
+    run = Run(raw.name, plan, series, split, found.source, max(ends), facts.about or {})
     return run, (*notes, *found.notes), facts
 
 

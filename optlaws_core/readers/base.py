@@ -146,6 +146,7 @@ class Facts:
     schedule: Schedule | None = None
     warmup_steps: int | None = None
     total_steps: int | None = None
+    about: Mapping[str, str] | None = None  # a manifest's other columns: seed, outcome, …
 
     def over(self, other: "Facts") -> "Facts":
         """These facts, and those of `other` where these are silent."""
@@ -166,7 +167,7 @@ class Numbers:
 
     def take(self, rows: IntArray) -> "Numbers":
         """The same column, `rows` only (rising)."""
-        nans, words = (np.flatnonzero(np.isin(rows, bad)) for bad in (self.nans, self.words))
+        nans, words = (_positions(rows, bad) for bad in (self.nans, self.words))
         return Numbers(self.values[rows], nans, words, self.word)
 
 
@@ -249,6 +250,12 @@ def _row(report: FileReport, run: Run) -> dict:
         "lr_source": run.lr_source,
         "notes": [n.text for n in report.notes if n.run in ("", run.name)],
     }
+
+
+def _positions(rows: IntArray, some: IntArray) -> IntArray:
+    """Where in `rows` those of `some` stand, both rising: at the cost of `rows`, however many `some` are."""
+    at = np.searchsorted(some, rows)
+    return np.flatnonzero(some[np.minimum(at, len(some) - 1)] == rows) if len(some) else np.empty(0, np.int64)
 
 
 def base_name(name: str) -> str:

@@ -3,14 +3,14 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import LogError
 from .aliases import guess_layout
-from .base import MOST_ROWS, Layout, Numbers, Opened, RawRun, counted, listed
+from .base import MOST_ROWS, IntArray, Layout, Numbers, Opened, RawRun, counted, listed, short
 from .cells import Table
 
 DELIMITERS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", " ": "table with spaces"}
@@ -62,7 +62,7 @@ def header_of(data: bytes, file: str) -> Header:
         raise LogError(f"{file}: line {line} must name the columns, but it names none.", file)
     if all(re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", c) for c in columns):
         raise LogError(f"{file}: line {line} must name the columns, but it holds numbers ({listed(columns, 4)}).", file)
-    return Header(_unique(columns), delimiter, line, end + 1)
+    return Header(unique_names(columns), delimiter, line, end + 1)
 
 
 def table_of(data: bytes, header: Header, file: str) -> Table:
@@ -86,16 +86,25 @@ def read_delimited(data: bytes, layout: Layout, header: Header, file: str) -> li
     if layout.run is None:
         return [RawRun("", columns, lines=first)]
     codes, runs = table_of(data, header, file).names(header.columns.index(layout.run))
+    return one_per_run(columns, codes, runs, layout.run, first)
+
+
+def one_per_run(
+    columns: Mapping[str, Numbers], codes: IntArray, runs: Sequence[str], by: str, first: int | None = None
+) -> list[RawRun]:
+    """The rows of each run: `codes` tell whose a row is, as an index of `runs`, −1 for nobody's; `first` is its line.
+
+    Raises `LogError` for more than `MOST_RUNS` runs.
+    """
     if len(runs) > MOST_RUNS:
         raise LogError(
-            f"{file}: a file may hold {counted(MOST_RUNS, 'run')}, but the column {layout.run!r} names {len(runs):,}.",
-            file,
+            f"a file may hold {counted(MOST_RUNS, 'run')}, but the column {short(by)!r} names {len(runs):,}."
         )
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(runs) + 1))
     groups = (order[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
     return [
-        RawRun(run, {n: c.take(rows) for n, c in columns.items()}, lines=rows + first)
+        RawRun(run, {n: c.take(rows) for n, c in columns.items()}, lines=None if first is None else rows + first)
         for run, rows in zip(runs, groups, strict=True)
     ]
 
@@ -140,7 +149,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return line.split(delimiter)
 
 
-def _unique(columns: tuple[str, ...]) -> tuple[str, ...]:
+def unique_names(columns: Sequence[str]) -> tuple[str, ...]:
     """Column names, each once: a second `loss` becomes `loss (2)`, an empty one `column 3`."""
     seen: dict[str, int] = {}
     out = []

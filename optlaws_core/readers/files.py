@@ -8,7 +8,7 @@ from ..errors import LogError
 from .base import Note, Source, counted, listed
 from .manifest import opens_manifest, read_manifest
 
-SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".parquet")
 
 
 class Sources(list[Source]):

@@ -112,7 +112,8 @@ def _entry(source: Source, row: int, cells: dict) -> Entry:
     values = {
         name: _number(source, row, name, cell[name]) for name in DECLARES if name != "schedule" and cell.get(name)
     }
-    facts = Facts(**values, schedule=_schedule(source, row, cell.get("schedule", "")))
+    about = {one_line(k): one_line(v) for k, v in cell.items() if v and k not in (*NEEDED, *DECLARES)}
+    facts = Facts(**values, schedule=_schedule(source, row, cell.get("schedule", "")), about=about or None)
     _check_agreement(source, row, facts)
     return Entry(source, row, cell["run"], cell["file"], facts)
 

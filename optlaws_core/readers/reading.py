@@ -27,6 +27,7 @@ from .delimited import header_of, open_delimited
 from .event_files import open_events
 from .files import sources_from_paths
 from .manifest import Entry, find, is_manifest, opens_manifest, read_manifest
+from .parquet import open_parquet
 from .sniff import as_utf8, is_utf16, kind_of
 from .trainer_state import is_trainer_state, open_trainer_state
 from .wandb_chart import is_chart, open_chart
@@ -99,6 +100,8 @@ def _open(sources: list[Source]) -> Opened | None:
     kind = kind_of(data[:65_536], file)
     if kind == "events":
         return open_events([data, *(s.read() for s in sources[1:])], source.parts)
+    if kind == "parquet":
+        return open_parquet(data)
     data = as_utf8(data, file) if is_utf16(data) else data
     if kind == "json":
         return _open_json(data, source.parts)

@@ -5,8 +5,9 @@ from typing import Literal
 
 from ..errors import LogError
 from .event_files import is_events
+from .parquet_sizes import MAGIC as PARQUET
 
-Kind = Literal["events", "json", "table"]
+Kind = Literal["events", "parquet", "json", "table"]
 
 # First bytes, what they are, what to do instead.
 REFUSED = (
@@ -18,7 +19,7 @@ REFUSED = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and give the logs inside"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive", "unpack it and give the logs inside"),
     (b"Rar!", "a RAR archive", "unpack it and give the logs inside"),
-    (b"PAR1", "a Parquet file", "export it as CSV"),
+    (b"PARE", "an encrypted Parquet file", "write it without encryption"),
     (b"SQLite format 3", "a SQLite database", "export the metrics as CSV"),
     (b"\x89HDF", "an HDF5 file", "export it as CSV"),
     (b"\x93NUMPY", "a NumPy array", "export it as CSV"),
@@ -35,6 +36,8 @@ def kind_of(head: bytes, file: str) -> Kind:
         raise LogError(f"{file}: the file is empty.", file)
     if is_events(head):
         return "events"
+    if head.startswith(PARQUET):
+        return "parquet"
     for magic, what, instead in REFUSED:
         if head.startswith(magic):
             raise LogError(f"{file}: this is {what}; {instead}.", file)
@@ -43,7 +46,9 @@ def kind_of(head: bytes, file: str) -> Kind:
     if head[257:262] == b"ustar":
         raise LogError(f"{file}: this is a tar archive; unpack it and give the logs inside.", file)
     if not is_utf16(head) and (b"\x00" in head or head.translate(None, _TEXT)):
-        raise LogError(f"{file}: a log must be text or a TensorBoard event file, but this holds binary data.", file)
+        raise LogError(
+            f"{file}: a log must be text, a Parquet file or a TensorBoard event file, but this holds binary data.", file
+        )
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     return "json" if start in (b"{", b"[") else "table"
 

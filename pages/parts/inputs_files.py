@@ -19,7 +19,7 @@ ROW_NUMBER, NO_COLUMN = "(the row number)", "(none)"
 def upload(space: Workspace) -> None:
     """Two ways to hand over logs, and what came of the last ones."""
     files, folder = st.tabs(["Files", "Folder"], key="upload")
-    formats = "CSV, TSV, JSON lines, trainer_state.json, W&B exports, TensorBoard event files, and a manifest"
+    formats = "CSV, TSV, Parquet, JSON lines, trainer_state.json, W&B exports, TensorBoard event files, and a manifest"
     with files:
         _uploader(
             "Training logs",
