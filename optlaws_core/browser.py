@@ -18,8 +18,8 @@ from tsdownsample import MinMaxLTTBDownsampler
 
 from .errors import DesignError
 from .evaluation import Past, batch
-from .laws import FEATURES, Law, Param
-from .laws.base import S_k, eta_k
+from .laws import HistorySum, Law, Param
+from .laws.base import S_k, d_k, eta_k
 from .runs import Run
 from .schedules.base import FloatArray
 
@@ -107,7 +107,6 @@ def _run(law: Law, run: Run, role: Role, points: int) -> dict:
         raise DesignError(f"Run {run.name!r} has no learning rate, logged or declared; declare its schedule first.")
     at = _spread(run.steps, points)
     data = batch(law, [(run.plan, run.steps[at])])
-    used = law.formula.free_symbols
     drawn = _thinned(run.steps, run.loss)
     return {
         "name": run.name,
@@ -116,8 +115,8 @@ def _run(law: Law, run: Run, role: Role, points: int) -> dict:
         "loss": pack(run.loss[at]),
         "share": pack(_share(at, len(run.steps))),
         "drawn": {"steps": pack(run.steps[drawn]), "loss": pack(run.loss[drawn])},
-        "features": [pack(v) if f in used else None for f, v in zip(FEATURES, data.features, strict=True)],
-        "pasts": [_past(past, h.source.free_symbols) for past, h in zip(data.pasts, law.sums, strict=True)],
+        "features": [pack(v) for v in data.features],
+        "pasts": [_past(past, h) for past, h in zip(data.pasts, law.sums, strict=True)],
     }
 
 
@@ -145,15 +144,17 @@ def _thinned(steps: np.ndarray, loss: FloatArray) -> np.ndarray:
     return np.unique(chosen.astype(np.int64))
 
 
-def _past(past: Past, source_sees: set) -> dict:
+def _past(past: Past, h: HistorySum) -> dict:
     """A history sum's nodes, and for each observation the ranges of nodes it sums over."""
+    sees = h.source.free_symbols | (set() if h.pace is None else h.pace.free_symbols)
     starts_here = np.ones(len(past.node), bool)
     starts_here[1:] = np.diff(past.node) != 1
     starts_here[past.first] = True
     begin = np.flatnonzero(starts_here)
     return {
-        "eta": pack(past.eta) if eta_k in source_sees else None,
-        "S": pack(past.S) if S_k in source_sees else None,
+        "eta": pack(past.eta) if eta_k in sees else None,
+        "S": pack(past.S) if S_k in sees else None,
+        "drop": pack(past.drop) if d_k in sees else None,
         "weight": pack(past.weight),
         "clock": pack(past.clock),
         "now": pack(past.now),

@@ -1,17 +1,20 @@
 """Laws evaluated on plans: losses and exact Jacobians, many runs at once, at O(log T) cost per observation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .errors import DesignError
+from .features import drop, feature, positive
 from .history import history
-from .laws import Law
-from .laws.base import FEATURES
+from .laws import HistorySum, Law
+from .laws.base import d_k, pace_k
 from .runs import Plan
 from .schedules.base import FloatArray
-from .trace import IntArray, trace
+from .trace import IntArray, Trace, trace
+
+LOWEST = 1e-10  # rates below it count as this much in a pace, which may be a negative power of the rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,7 @@ class Past:
     first: IntArray  # (obs,) first pair of each observation
     now: FloatArray  # (obs,) clock at the observation
     lag: FloatArray  # (pairs,)
+    drop: FloatArray  # (nodes,) rate before the node's step less its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +37,12 @@ class Batch:
     """Observations of one or several plans, ready to be predicted for any coefficients of one law."""
 
     law: Law
-    features: tuple[FloatArray, ...]  # in the order of FEATURES, each (obs,)
+    features: tuple[FloatArray, ...]  # in the order of law.features, each (obs,)
     pasts: tuple[Past, ...]  # in the order of law.sums
     slices: tuple[slice, ...]  # observations of each plan
 
     def __len__(self) -> int:
-        return len(self.features[0])
+        return self.slices[-1].stop
 
 
 def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
@@ -61,27 +65,23 @@ def _single(law: Law, plan: Plan, steps: IntArray) -> Batch:
         outside = steps.max() if steps.max() > schedule.total else steps.min()
         raise DesignError(f"Steps must lie between 0 and the schedule's total of {schedule.total:,}, got {outside:,}.")
     path = trace(schedule)
-    known = {
-        "t": steps + 1.0,
-        "S": _positive(path.S(steps), path),
-        "eta0": np.full(len(steps), float(schedule(0))),
-        "peak": np.full(len(steps), schedule.peak),
-    }
-    pasts = []
-    for h in law.sums:
-        past = history(path, steps, h.clock)
-        S_node = _positive(path.S(past.step), path)
-        pasts.append(
-            Past(schedule(past.step), S_node, past.weight, past.clock, past.node, past.first, past.now, past.lag)
-        )
-    return Batch(law, tuple(known[str(f)] for f in FEATURES), tuple(pasts), (slice(0, len(steps)),))
+    known = tuple(feature(f, plan, path, steps) for f in law.features)
+    pasts = tuple(_past(h, path, steps) for h in law.sums)
+    return Batch(law, known, pasts, (slice(0, len(steps)),))
 
 
-def _positive(S_values: FloatArray, path) -> FloatArray:
-    """S, but never below the first rate above 0: before it S is 0 or rounding, and 0 has no negative powers."""
-    at = np.array(sorted({k for b in path.schedule.breaks for k in (b, b + 1)}))
-    rates = path.schedule(at)
-    return np.maximum(S_values, rates[rates > 0][0])
+def _past(h: HistorySum, path: Trace, steps: IntArray) -> Past:
+    schedule = path.schedule
+    past = history(path, steps, h.clock, drops=d_k in h.source.free_symbols)
+    if h.drops_only:
+        past = past.only(drop(schedule, past.step) != 0)
+    eta = schedule(past.step)
+    if h.inclusive:
+        past = replace(past, clock=past.clock - eta)
+    S_node = positive(path.S(past.step), path)
+    return Past(
+        eta, S_node, past.weight, past.clock, past.node, past.first, past.now, past.lag, drop(schedule, past.step)
+    )
 
 
 def _joined(pasts: Sequence[Past]) -> Past:
@@ -90,7 +90,7 @@ def _joined(pasts: Sequence[Past]) -> Past:
     pairs = np.cumsum([0, *(len(p.node) for p in pasts)])
     together = {
         name: np.concatenate([getattr(p, name) for p in pasts])
-        for name in ("eta", "S", "weight", "clock", "now", "lag")
+        for name in ("eta", "S", "weight", "clock", "now", "lag", "drop")
     }
     node = np.concatenate([p.node + n for p, n in zip(pasts, nodes, strict=False)])
     first = np.concatenate([p.first + n for p, n in zip(pasts, pairs, strict=False)])
@@ -101,9 +101,10 @@ def predict(data: Batch, theta: FloatArray) -> FloatArray:
     """Losses (obs,) for coefficients `theta` in the order of `law.params`."""
     code = data.law.compiled
     sums = []
-    for past, source, kernel in zip(data.pasts, code.sources, code.kernels, strict=True):
-        a = source.value(*theta, past.eta, past.S) * past.weight
-        sums.append(np.add.reduceat(a[past.node] * kernel.value(*theta, past.lag), past.first))
+    for past, source, pace, kernel in zip(data.pasts, code.sources, code.paces, code.kernels, strict=True):
+        a = source.value(*theta, past.eta, past.S, past.drop) * past.weight
+        g = 1.0 if pace is None else pace.value(*theta, np.maximum(past.eta, LOWEST))[past.node]
+        sums.append(np.add.reduceat(a[past.node] * kernel.value(*theta, past.lag, g), past.first))
     return np.broadcast_to(code.formula.value(*theta, *data.features, *sums), len(data)).astype(float)
 
 
@@ -111,16 +112,21 @@ def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, F
     """Losses (obs,) and their derivatives (obs, params) in natural coefficients."""
     code = data.law.compiled
     sums, slopes = [], []
-    for past, source, kernel in zip(data.pasts, code.sources, code.kernels, strict=True):
-        a, *a_slopes = (x * past.weight for x in source.both(*theta, past.eta, past.S))
-        k, *k_slopes = kernel.both(*theta, past.lag)
+    for past, source, pace, kernel in zip(data.pasts, code.sources, code.paces, code.kernels, strict=True):
+        a, *a_slopes = (x * past.weight for x in source.both(*theta, past.eta, past.S, past.drop))
+        g, *g_slopes = (1.0,) if pace is None else pace.both(*theta, np.maximum(past.eta, LOWEST))
+        k, *k_slopes = kernel.both(*theta, past.lag, g if pace is None else g[past.node])
         a_pairs = a[past.node]
         sums.append(np.add.reduceat(a_pairs * k, past.first))
         slope = np.zeros((len(data), len(theta)))
         for symbol, da in zip(source.wrt, a_slopes, strict=True):
             slope[:, code.column[symbol]] += np.add.reduceat(da[past.node] * k, past.first)
         for symbol, dk in zip(kernel.wrt, k_slopes, strict=True):
-            slope[:, code.column[symbol]] += np.add.reduceat(a_pairs * dk, past.first)
+            if symbol != pace_k:
+                slope[:, code.column[symbol]] += np.add.reduceat(a_pairs * dk, past.first)
+                continue
+            for outer, dg in zip(pace.wrt, g_slopes, strict=True):
+                slope[:, code.column[outer]] += np.add.reduceat(a_pairs * dk * dg[past.node], past.first)
         slopes.append(slope)
     value, *outer = code.formula.both(*theta, *data.features, *sums)
     jacobian = np.zeros((len(data), len(theta)))

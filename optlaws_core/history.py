@@ -39,13 +39,25 @@ class History:
         counts = np.diff(np.append(self.first, len(self.node)))
         return np.maximum(np.repeat(self.now, counts) - self.clock[self.node], 0.0)
 
+    def only(self, wanted: NDArray[np.bool_]) -> "History":
+        """The same past with only the nodes (nodes,) that are wanted, and one for each observation that has none."""
+        keep = wanted[self.node]
+        keep[self.first] = True
+        before = np.concatenate(([0], np.cumsum(keep)))
+        used, node = np.unique(self.node[keep], return_inverse=True)
+        first = before[self.first].astype(np.intp)
+        return History(self.step[used], self.weight[used], self.clock[used], self.now, node, first)
 
-def history(trace: Trace, steps: IntArray, r: float) -> History:
-    """The past of each observation at `steps` (n,) on the clock with power `r`. Every observation sums k = 0..t."""
+
+def history(trace: Trace, steps: IntArray, r: float, drops: bool = False) -> History:
+    """The past of each observation at `steps` (n,) on the clock with power `r`. Every observation sums k = 0..t.
+
+    `drops`: what is summed depends on η_{k−1} − η_k, which jumps at the first step of each stretch of the schedule.
+    """
     clock = trace.clock(r)
     steps = np.asarray(steps, np.int64)
     now = clock(steps)
-    start, length = trace.cells()
+    start, length = _apart(*trace.cells(), trace.schedule.breaks) if drops else trace.cells()
     seen = start[None, :] <= steps[:, None]
     obs, panel = np.nonzero(seen)
     found = []  # (obs, start, length, cut) of the accepted panels, level by level
@@ -58,6 +70,14 @@ def history(trace: Trace, steps: IntArray, r: float) -> History:
         found.append((obs[take], start[panel[take]], length[panel[take]], ~far[take]))
         obs, panel, start, length = _halved(obs[~take], panel[~take], start, length, steps)
     return _gather(trace, clock, steps, now, *(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _apart(start: IntArray, length: IntArray, breaks: tuple[int, ...]) -> tuple[IntArray, IntArray]:
+    """Cells with the first step of each stretch as a cell of its own."""
+    ends = start + length
+    edges = np.union1d(np.concatenate((start, ends[-1:])), np.array([k for b in breaks for k in (b, b + 1)]))
+    edges = edges[(edges >= start[0]) & (edges <= ends[-1])]
+    return edges[:-1], np.diff(edges)
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,11 @@ class Problem:
         self.data: Batch = batch(law, [(r.plan, r.steps) for r in runs])
         self.log_loss = np.log(np.concatenate([r.loss for r in runs]))
         self.slices = self.data.slices
-        peaks = {r.plan.schedule.peak for r in runs}
-        idle = {p.name: p.neutral for p in law.params if p.needs == "peak" and len(peaks) == 1}
+        differs = {
+            "peak": len({r.plan.schedule.peak for r in runs}) > 1,
+            "params": len({r.plan.params for r in runs}) > 1,
+        }
+        idle = {p.name: p.neutral for p in law.params if p.needs and not differs[p.needs]}
         self.fixed = idle | dict(locked)
         self.free = [i for i, p in enumerate(law.params) if p.name not in self.fixed]
         self.params = [law.params[i] for i in self.free]

@@ -33,6 +33,7 @@ st.subheader("Coefficients", anchor=False)
 report.coefficients(found)
 st.subheader("Errors", anchor=False)
 report.errors(found)
+report.noise(space, found)
 
 runs = report.runs_of(space, found)
 if runs is None:

@@ -14,22 +14,24 @@ from optlaws_core.browser import DRAWN, label, pack, payload, tuning_range
 from optlaws_core.errors import DesignError
 from optlaws_core.evaluation import Batch, Past, batch, predict
 from optlaws_core.fits import Scores
-from optlaws_core.laws import FEATURES, LAWS
+from optlaws_core.laws import LAWS
 from optlaws_core.runs import Plan, Run, Series
 from optlaws_core.schedules import parse
 from pages.parts import tuner as page
+from tests.twins import BATCH_TOKENS, PARAMS, THETAS
 
 THETA = {
     "opt_laws_curve": {"L_inf": 2.6, "A": 0.6, "q": 0.5, "A0": 1.5e5, "A1": 4e4, "c": 2000.0, "rho": 1.3, "D": 20.0},
     "annealing": {"L0": 2.6, "A": 0.6, "alpha": 0.5, "C": 1.6, "lam": 0.996},
     "power_law": {"L_inf": 2.6, "A": 60.0, "alpha": 0.6},
 }
+THETA = {name: THETA.get(name, sets[0]) for name, sets in THETAS.items()}
 EACH_LAW = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
 
 def made_run(law, n=1000, name="wsd"):
     """A run with noise: `n` losses after the warm-up."""
-    plan = Plan(parse("wsd(peak=3e-4, warmup=200, total=24000, decay=4000, final=3e-5)"))
+    plan = Plan(parse("wsd(peak=3e-4, warmup=200, total=24000, decay=4000, final=3e-5)"), PARAMS, BATCH_TOKENS)
     steps = np.unique(np.linspace(200, 23999, n).astype(int))
     loss = predict(batch(law, [(plan, steps)]), law.vector(THETA[law.name]))
     noise = np.random.default_rng(7).normal(0, 0.01, n)
@@ -53,8 +55,8 @@ def unpacked_past(past) -> Past:
     first = np.concatenate(([0], np.cumsum(length)))[ranges[:-1]]
     counts = np.diff(np.append(first, len(node)))
     lag = np.maximum(np.repeat(now, counts) - clock[node], 0)
-    eta, S = (unpacked(past[k], len(clock)) for k in ("eta", "S"))
-    return Past(eta, S, unpacked(past["weight"]), clock, node, first, now, lag)
+    eta, S, drop = (unpacked(past[k], len(clock)) for k in ("eta", "S", "drop"))
+    return Past(eta, S, unpacked(past["weight"]), clock, node, first, now, lag, drop)
 
 
 def unpacked_batch(law, run) -> Batch:
@@ -76,7 +78,7 @@ def test_the_payload_survives_json_and_gives_the_same_losses_exactly(law):
     steps = unpacked(sent["steps"]).astype(int)
     expected = predict(batch(law, [(run.plan, steps)]), law.vector(theta))
     np.testing.assert_array_equal(predict(unpacked_batch(law, sent), law.vector(theta)), expected)
-    assert (sent["name"], sent["role"], len(sent["features"])) == ("wsd", "held out", len(FEATURES))
+    assert (sent["name"], sent["role"], len(sent["features"])) == ("wsd", "held out", len(law.features))
 
 
 @EACH_LAW
@@ -86,7 +88,7 @@ def test_coefficients_carry_what_a_row_shows(law):
     sent = payload(law, [], theta, fitted=theta | {name: 2.5}, interval={name: (2.4, 2.7)}, locked=[name])["params"]
     assert [p["name"] for p in sent] == list(law.names)
     first = sent[0]
-    assert (first["value"], first["fitted"], first["interval"], first["locked"]) == (2.6, 2.5, [2.4, 2.7], True)
+    assert (first["value"], first["fitted"], first["interval"], first["locked"]) == (theta[name], 2.5, [2.4, 2.7], True)
     assert (sent[1]["interval"], sent[1]["locked"]) == (None, False)
 
 

@@ -12,11 +12,11 @@ from optlaws_core import LAWS, SCHEDULES, Fit, fit, parse, predict, rank, read
 from optlaws_core.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
-BUNDLED = str(ROOT / "data" / "manifest.csv")
-TRAIN = ["constant_2400", "cosine10_2400", "drop_2400"]
+BUNDLED = str(ROOT / "data" / "examples.csv")
+TRAIN = ["constant_4000", "cosine10_4000", "drop30_4000"]
 CANDIDATES = [
-    "cosine(peak=6e-3, warmup=300, total=2400, final=6e-4)",
-    "wsd(peak=6e-3, warmup=300, total=2400, decay=480)",
+    "cosine(peak=8e-3, warmup=200, total=4000, final=8e-4)",
+    "wsd(peak=8e-3, warmup=200, total=4000, decay=800)",
     "constant(peak=12e-3, warmup=300, total=4800)",
 ]
 
@@ -50,7 +50,7 @@ def test_lists(capsys):
 def test_read(capsys):
     code, out, _ = told(capsys, "read", BUNDLED, "--json")
     rows = json.loads(out)
-    assert code == 0 and len(rows) >= 12
+    assert code == 0 and len(rows) >= 6
     assert list(rows[0]) == ["run", "format", "points", "first_step", "last_step", "lr_source", "notes"]
     assert {row["lr_source"] for row in rows} == {"logged"}
     code, out, _ = told(capsys, "read", BUNDLED)
@@ -94,10 +94,24 @@ def test_predict_and_rank(capsys, fitted):
 
 def test_locks_and_first_step(capsys, tmp_path):
     out = tmp_path / "fit.json"
-    base = ["fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN, "--test", "wsd_2400", "--json", str(out)]
+    base = [
+        "fit",
+        "--law",
+        "annealing",
+        "--runs",
+        BUNDLED,
+        "--train",
+        *TRAIN,
+        "--test",
+        "wsd20_4000",
+        "--json",
+        str(out),
+    ]
     assert told(capsys, *base, "--lock", "lam=0.99", "alpha=0.5", "--from-step", "600")[0] == 0
     found = json.loads(out.read_text())
-    assert found["theta"]["lam"] == 0.99 and found["locked"] == ["lam", "alpha"] and list(found["test"]) == ["wsd_2400"]
+    assert (
+        found["theta"]["lam"] == 0.99 and found["locked"] == ["lam", "alpha"] and list(found["test"]) == ["wsd20_4000"]
+    )
     assert found["from_step"] == 600
 
 
@@ -195,7 +209,7 @@ def test_streams_may_be_closed_or_full(words, code, err):
 def test_an_ascii_terminal_can_show_a_fit(tmp_path):
     argv = [sys.executable, "-m", "optlaws_core", "fit", "--law", "annealing", "--runs", BUNDLED, "--train", *TRAIN]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    argv += ["--test", "wsd_2400", "--json", str(tmp_path / "fit.json")]
+    argv += ["--test", "wsd20_4000", "--json", str(tmp_path / "fit.json")]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, env=env, timeout=120)
     assert done.returncode == 0 and "R\\xb2" in done.stdout
 

@@ -13,7 +13,7 @@ from optlaws_core.laws import LAWS
 from optlaws_core.runs import Plan, Run, Series
 from optlaws_core.schedules import Cosine, parse
 from optlaws_core.search import HUBER, Problem, huber
-from tests.twins import TWINS
+from tests.twins import BATCH_TOKENS, PARAMS, TWINS
 
 TRAINING = (
     "cosine(peak=3e-4, warmup=200, total=4000, final=3e-5)",
@@ -26,6 +26,14 @@ PLANTED = {
     "power_law": dict(L_inf=2.5, A=30.0, alpha=0.5),
     "annealing": dict(L0=2.6, A=0.5, alpha=0.5, C=0.8, lam=0.995),
     "opt_laws_curve": dict(L_inf=2.6, A=0.4, q=0.5, A0=7e4, A1=1e5, c=1200.0, rho=1.25, D=50.0),
+    "multi_power": dict(L0=2.6, A=0.6, alpha=0.45, B=400.0, C=2.0, beta=0.6, gamma=0.65),
+    "functional": dict(L0=2.6, c1=0.6, s=0.45, c2=150.0, c3=200.0, c4=400.0, g=0.5),
+    "forcing_memory": dict(L_inf=2.6, A_F=0.4, q_F=0.5, A0=7e4, A1=1e5, c_K=1200.0, q_K=1.25),
+    "scaling_collapse": dict(L0=2.6, A=0.6, q=0.45, V=0.15, w=0.2),
+    "forward_momentum": dict(L0=2.6, A=0.6, alpha_S=0.45, B=0.0, alpha_N=0.3, C=0.03),
+    "convex_bound": dict(L_inf=2.5, P=0.05, M=150.0),
+    "convex_dominance": dict(L_inf=2.5, Q1=0.05, Q2=100.0),
+    "chinchilla": dict(E=2.0, A=0.0, a=0.34, B=410.0, b=0.28),
 }
 
 
@@ -35,7 +43,7 @@ def twin_run(law, text, theta, noise=0.0, seed=0):
     steps = np.arange(200, schedule.total, 40)
     loss = TWINS[law](schedule(np.arange(schedule.total + 1)), steps, **theta)
     loss = loss * np.exp(noise * np.random.default_rng(seed).standard_normal(len(loss)))
-    return Run(text, Plan(schedule), {"train": Series(steps, loss)}, lr_source="declared")
+    return Run(text, Plan(schedule, PARAMS, BATCH_TOKENS), {"train": Series(steps, loss)}, lr_source="declared")
 
 
 def test_every_law_is_planted():
@@ -121,7 +129,9 @@ def test_dense_logs_are_averaged_for_the_search_and_scored_on_every_point():
         steps = np.arange(200, schedule.total)
         exact = TWINS["opt_laws_curve"](schedule(np.arange(schedule.total + 1)), steps, **theta)
         loss = exact * np.exp(1e-3 * np.random.default_rng(i).standard_normal(len(steps)))
-        dense.append(Run(text, Plan(schedule), {"train": Series(steps, loss)}, lr_source="declared"))
+        dense.append(
+            Run(text, Plan(schedule, PARAMS, BATCH_TOKENS), {"train": Series(steps, loss)}, lr_source="declared")
+        )
     found = fit("opt_laws_curve", dense)
     assert "averaged over 600 windows" in found.message
     assert [s.n for s in found.train.values()] == [len(r.loss) for r in dense]
@@ -132,7 +142,12 @@ def test_dense_logs_are_averaged_for_the_search_and_scored_on_every_point():
 def test_a_long_curve_is_interpolated_faithfully():
     schedule = parse("step(peak=3e-4, warmup=200, total=30000, boundaries=[15000], values=[3e-5])")
     steps = np.arange(200, 30000)
-    run = Run("x", Plan(schedule), {"train": Series(steps, np.full(len(steps), 3.0))}, lr_source="declared")
+    run = Run(
+        "x",
+        Plan(schedule, PARAMS, BATCH_TOKENS),
+        {"train": Series(steps, np.full(len(steps), 3.0))},
+        lr_source="declared",
+    )
     law = LAWS["opt_laws_curve"]
     theta = law.vector(PLANTED["opt_laws_curve"])
     some = np.concatenate((np.arange(14_990, 15_100), np.arange(300, 29_000, 97)))
@@ -202,7 +217,9 @@ def test_a_tuned_fit_is_scored_like_a_fit():
 def test_warm_ups_are_left_out_by_default():
     schedule = Cosine(3e-4, warmup=200, total=1000)
     steps = np.arange(0, 1000, 10)
-    run = Run("a", Plan(schedule), {"train": Series(steps, 3 + 1 / (steps + 1.0))}, lr_source="declared")
+    run = Run(
+        "a", Plan(schedule, PARAMS, BATCH_TOKENS), {"train": Series(steps, 3 + 1 / (steps + 1.0))}, lr_source="declared"
+    )
     assert fit("power_law", [run]).train["a"].n == 80
     assert fit("power_law", [run], from_step=500).train["a"].n == 50
 

@@ -10,11 +10,13 @@ from optlaws_core.evaluation import batch, predict
 from optlaws_core.laws import LAWS, law_named
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Constant, Step, parse
-from tests.twins import THETAS, TWINS, shipped
+from tests.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
 
 
 def losses(name, schedule, steps, theta):
-    return predict(batch(LAWS[name], [(Plan(schedule), np.asarray(steps))]), LAWS[name].vector(theta))
+    return predict(
+        batch(LAWS[name], [(Plan(schedule, PARAMS, BATCH_TOKENS), np.asarray(steps))]), LAWS[name].vector(theta)
+    )
 
 
 def test_every_law_has_a_slow_twin_and_known_coefficients():
@@ -31,8 +33,8 @@ def test_a_law_declares_exactly_what_it_computes(law):
         middle = p.from_scale((p.to_scale(p.low) + p.to_scale(p.high)) / 2)
         assert p.low < middle < p.high and p.meaning
         assert p.from_scale(p.to_scale(middle)) == pytest.approx(middle)
-        step = 1e-6
         x = p.to_scale(middle)
+        step = 1e-6 * max(1.0, abs(x))
         assert (p.from_scale(x + step) - p.from_scale(x - step)) / (2 * step) == pytest.approx(
             p.slope(middle), rel=1e-6
         )
@@ -51,7 +53,7 @@ def test_linear_coefficients_are_found_from_the_formula():
 
 
 def test_an_unknown_law_is_named_with_the_known_ones():
-    with pytest.raises(OptLawsError, match="Unknown law 'magic'. Known laws: opt_laws_curve, annealing, power_law"):
+    with pytest.raises(OptLawsError, match="Unknown law 'magic'. Known laws: opt_laws_curve, .*, power_law"):
         law_named("magic")
 
 

@@ -51,7 +51,7 @@ def test_through_the_menu():
 def test_a_fit_is_reported_with_the_numbers_of_the_core(alone):
     at = fitted(alone)
     assert not at.exception and not at.error
-    runs = {r.name: r.on("val") for r in read(ROOT / "data" / "manifest.csv").runs}
+    runs = {r.name: r.on("val") for r in read(ROOT / "data" / "examples.csv").runs}
     train, test = at.multiselect[0].value, at.multiselect[1].value
     same = fit("opt_laws_curve", [runs[n] for n in train], test=[runs[n] for n in test])
     shown = {m.label: m.value for m in at.metric}
@@ -81,7 +81,7 @@ def test_one_run_and_one_shape_are_warned_of(alone):
     train = alone.multiselect[0].value
     alone.multiselect[0].set_value(train[:1]).run()
     assert "One training run cannot tell" in alone.warning[0].value
-    alone.multiselect[0].set_value(["constant_2400", "constant_6000"]).run()
+    alone.multiselect[0].set_value(["cosine10_4000", "cosine10_8000"]).run()
     assert "one schedule shape" in alone.warning[0].value
     alone.multiselect[0].set_value([]).run()
     assert next(b for b in alone.button if b.label == "Fit").disabled
@@ -155,21 +155,23 @@ def test_charts_show_what_they_are_given():
 
 
 def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
-    runs = [r.on("val") for r in read(ROOT / "data" / "manifest.csv").runs if r.name in ("constant_2400", "drop_2400")]
+    runs = [
+        r.on("val") for r in read(ROOT / "data" / "examples.csv").runs if r.name in ("constant_4000", "drop30_4000")
+    ]
     base = fit("power_law", runs)
     by_hand = tuned(base, base.theta | {"L_inf": base.theta["L_inf"] + 1}, runs)
     assert by_hand.status is Status.tuned
-    difference = predictions(by_hand, runs)["drop_2400"] - predictions(base, runs)["drop_2400"]
+    difference = predictions(by_hand, runs)["drop30_4000"] - predictions(base, runs)["drop30_4000"]
     np.testing.assert_allclose(difference, 1.0)
 
 
 def test_choices_survive_another_page(alone):
     """What was chosen is kept in the workspace, from which the page starts again."""
-    alone.multiselect(key="train").set_value(["constant_2400", "wsd_2400"]).run()
+    alone.multiselect(key="train").set_value(["constant_4000", "wsd20_4000"]).run()
     alone.number_input[0].set_value(500).run()
     kept = alone.session_state.workspace.choice
-    assert kept.train == ("constant_2400", "wsd_2400") and kept.from_step == 500
-    assert "wsd_2400" not in kept.test
+    assert kept.train == ("constant_4000", "wsd20_4000") and kept.from_step == 500
+    assert "wsd20_4000" not in kept.test
     assert any("Trained on, so not held out: wsd" in c.value.replace("\\", "") for c in alone.caption)
 
 
@@ -187,7 +189,7 @@ def test_a_fit_on_other_runs_gets_a_name_of_its_own(alone):
     at = fitted(alone)
     space = at.session_state.workspace
     first = space.current
-    at.multiselect(key="train").set_value(["constant_2400", "wsd_2400"]).run()
+    at.multiselect(key="train").set_value(["constant_4000", "wsd20_4000"]).run()
     next(b for b in at.button if b.label == "Fit").click().run()
     deadline = time.monotonic() + PATIENCE
     while len(space.fits) < 2 and time.monotonic() < deadline:

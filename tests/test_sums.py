@@ -9,7 +9,7 @@ from optlaws_core.laws import LAWS
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Cosine, parse
 from optlaws_core.trace import ETA_REF, Trace
-from tests.twins import THETAS, TWINS, shipped
+from tests.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
 
 HORIZONS = [(0, 7), (20, 300), (2160, 24_000), (1000, 150_000)]
 
@@ -66,7 +66,7 @@ def test_laws_equal_their_slow_twins(name, warmup, total):
         near = np.add.outer(schedule.breaks, [-1, 0, 1, 5]).ravel()
         steps = np.unique(np.clip(np.concatenate((spread, near)), 0, total))
         eta = schedule(np.arange(total + 1))
-        data = batch(LAWS[name], [(Plan(schedule), steps)])
+        data = batch(LAWS[name], [(Plan(schedule, PARAMS, BATCH_TOKENS), steps)])
         for theta in THETAS[name]:
             slow = TWINS[name](eta, steps, **theta)
             fast = predict(data, LAWS[name].vector(theta))
@@ -87,7 +87,7 @@ def test_jacobians_are_exact(name):
     """Against central differences with h = ε^(1/3)·|θ|, which balances truncation and rounding."""
     law = LAWS[name]
     steps = np.array([150, 700, 1500, 1999])
-    data = batch(law, [(Plan(parse(text)), steps) for text in shipped(100, 2000)[:6]])
+    data = batch(law, [(Plan(parse(text), PARAMS, BATCH_TOKENS), steps) for text in shipped(100, 2000)[:6]])
     for theta in THETAS[name]:
         x = law.vector(theta)
         value, jacobian = predict_with_jacobian(data, x)
@@ -106,7 +106,7 @@ def test_jacobians_are_exact(name):
 
 def test_runs_together_equal_runs_alone():
     law, theta = LAWS["opt_laws_curve"], THETAS["opt_laws_curve"][0]
-    parts = [(Plan(parse(text)), np.arange(100, 2000, 37)) for text in shipped(100, 2000)]
+    parts = [(Plan(parse(text), PARAMS, BATCH_TOKENS), np.arange(100, 2000, 37)) for text in shipped(100, 2000)]
     together = batch(law, parts)
     alone = [predict(batch(law, [part]), law.vector(theta)) for part in parts]
     assert all(

@@ -1,5 +1,7 @@
 """Slow twins: every law as its definition reads, summed step by step. The package's fast sums are held against them."""
 
+import math
+
 import numpy as np
 
 ETA_REF = 1e-3
@@ -35,7 +37,109 @@ def opt_laws_curve(eta, steps, L_inf, A, q, A0, A1, c, rho, D):
     return np.array(losses)
 
 
-TWINS = {"power_law": power_law, "annealing": annealing, "opt_laws_curve": opt_laws_curve}
+def multi_power(eta, steps, L0, A, alpha, B, C, beta, gamma):
+    """arXiv:2503.12811, the sum over drops running through the warm-up as in the published fits."""
+    S, rate = positive(np.cumsum(eta)), np.maximum(eta, 1e-10)
+    drops = -np.diff(eta, prepend=eta[0])
+    losses = []
+    for t in steps:
+        k = 1 + np.flatnonzero(drops[1 : t + 1])
+        gain = np.sum(drops[k] * (1 - (1 + C * rate[k] ** -gamma * (S[t] - S[k] + eta[k])) ** -beta))
+        losses.append(L0 + A * S[t] ** -alpha - B * gain)
+    return np.array(losses)
+
+
+def functional(eta, steps, L0, c1, s, c2, c3, c4, g):
+    S = positive(np.cumsum(eta))
+    drops = np.maximum(eta[:-1] - eta[1:], 0)
+    losses = []
+    for t in steps:
+        k = np.arange(1, t + 1)
+        gain = np.sum(drops[k - 1] * (c3 + c2 * S[k] ** -s) * (1 - (1 + c4 * (S[t] - S[k])) ** -g))
+        losses.append(L0 + c1 * S[t] ** -s - gain)
+    return np.array(losses)
+
+
+def forcing_memory(eta, steps, L_inf, A_F, q_F, A0, A1, c_K, q_K):
+    S = positive(np.cumsum(eta))
+    live = np.flatnonzero(eta > 0)
+    losses = []
+    for t in steps:
+        k = live[live <= t]
+        noise = np.sum(eta[k] ** 2 * (A0 + A1 * S[k] ** -q_F) * (1 + c_K * (S[t] - S[k])) ** -q_K)
+        losses.append(L_inf + A_F * S[t] ** -q_F + noise)
+    return np.array(losses)
+
+
+def cached(f):
+    """`f(eta, …)`, worked out once for each schedule: some twins take seconds, whatever the coefficients."""
+    known = {}
+
+    def once(eta, *rest):
+        key = (eta.tobytes(), *rest)
+        if key not in known:
+            known[key] = f(eta, *rest)
+        return known[key]
+
+    return once
+
+
+@cached
+def bound_noise(eta, t):
+    """The second and third term of Theorem 10 of arXiv:2310.07831 after update t, gradient norms of 1."""
+    back = np.cumsum(eta[t::-1].astype(np.longdouble))[::-1]  # Σ_{i=k..t} η_i
+    squares = np.cumsum(eta[t::-1].astype(np.longdouble) ** 2)[::-1]
+    k = np.flatnonzero(back[1:] > 0)
+    third = np.sum(eta[k] / back[k + 1] * squares[k] / back[k])
+    return float(squares[0] / (2 * max(back[0], eta[eta > 0][0])) + third / 2)
+
+
+def convex_bound(eta, steps, L_inf, P, M):
+    S = positive(np.cumsum(eta))
+    return np.array([L_inf + P / S[t] + M * bound_noise(eta, t) for t in steps])
+
+
+def convex_dominance(eta, steps, L_inf, Q1, Q2):
+    return np.array([L_inf + Q1 / ((t + 1) * eta.max()) + Q2 * eta.max() for t in steps])
+
+
+@cached
+def momentum_area(eta):
+    """arXiv:2512.13705, every update logged."""
+    m = v = area = 0.0
+    areas = []
+    for i, d in enumerate((-np.diff(eta, prepend=eta[0])).tolist()):
+        m, v = 0.9 * m + 0.1 * d, 0.999 * v + 0.001 * d * d
+        area += m / (1 - 0.9 ** (i + 1)) / (math.sqrt(1e5 * v / (1 - 0.999 ** (i + 1)) + 1e-8) + 1e-8)
+        areas.append(area)
+    return np.array(areas)
+
+
+def forward_momentum(eta, steps, L0, A, alpha_S, B, alpha_N, C):
+    """PARAMS is the model size."""
+    S, M = positive(np.cumsum(eta)), momentum_area(eta)
+    return np.array([L0 + A * S[t] ** -alpha_S + B * PARAMS**-alpha_N - C * M[t] for t in steps])
+
+
+def scaling_collapse(eta, steps, L0, A, q, V, w):
+    S = positive(np.cumsum(eta))
+    return np.array([L0 + A * S[t] ** -q - V * (1 - eta[t] / eta.max()) * S[t] ** -w for t in steps])
+
+
+def chinchilla(eta, steps, E, A, a, B, b):
+    return np.array([E + A * PARAMS**-a + B * (BATCH_TOKENS * (t + 1.0)) ** -b for t in steps])
+
+
+# What a plan of the tests says besides its schedule.
+PARAMS, BATCH_TOKENS = 1.1e8, 5e5
+
+TWINS = {
+    f.__name__: f
+    for f in (
+        opt_laws_curve, multi_power, functional, forcing_memory, annealing, scaling_collapse, forward_momentum,
+        convex_bound, convex_dominance, chinchilla, power_law,
+    )
+}  # fmt: skip
 
 # Coefficients near those of real fits, and one hard set each: long or short memory, steep or flat.
 THETAS = {
@@ -50,6 +154,33 @@ THETAS = {
         dict(L_inf=2.0, A=1.0, q=0.3, A0=3e3, A1=3e3, c=90.0, rho=1.5, D=40.0),
         dict(L_inf=2.0, A=1.0, q=0.8, A0=1e6, A1=1e4, c=3e4, rho=2.5, D=0.0),
         dict(L_inf=2.0, A=1.0, q=0.1, A0=1e3, A1=1e3, c=10.0, rho=0.3, D=0.0),
+    ),
+    "multi_power": (
+        dict(L0=2.65, A=0.6, alpha=0.45, B=438.0, C=2.13, beta=0.6, gamma=0.655),
+        dict(L0=2.0, A=0.6, alpha=0.3, B=100.0, C=1000.0, beta=0.4, gamma=0.0),
+        dict(L0=2.0, A=0.6, alpha=0.9, B=300.0, C=0.5, beta=1.5, gamma=1.0),
+    ),
+    "functional": (
+        dict(L0=2.65, c1=0.6, s=0.45, c2=200.0, c3=200.0, c4=400.0, g=0.5),
+        dict(L0=2.0, c1=0.6, s=0.2, c2=10.0, c3=500.0, c4=20000.0, g=0.3),
+    ),
+    "forcing_memory": (
+        dict(L_inf=2.68, A_F=0.39, q_F=0.49, A0=6.9e4, A1=1.28e5, c_K=1171.0, q_K=1.245),
+        dict(L_inf=2.0, A_F=1.0, q_F=0.8, A0=1e6, A1=1e4, c_K=3e4, q_K=2.5),
+    ),
+    "scaling_collapse": (
+        dict(L0=2.65, A=0.6, q=0.45, V=0.2, w=0.1),
+        dict(L0=2.0, A=1.0, q=0.9, V=0.1, w=-0.2),
+    ),
+    "forward_momentum": (
+        dict(L0=2.65, A=0.6, alpha_S=0.45, B=20.0, alpha_N=0.3, C=0.02),
+        dict(L0=2.0, A=1.0, alpha_S=0.9, B=0.0, alpha_N=0.3, C=0.1),
+    ),
+    "convex_bound": (dict(L_inf=2.5, P=0.05, M=150.0), dict(L_inf=2.0, P=0.5, M=1000.0)),
+    "convex_dominance": (dict(L_inf=2.5, Q1=0.05, Q2=100.0), dict(L_inf=2.0, Q1=0.5, Q2=0.0)),
+    "chinchilla": (
+        dict(E=1.69, A=406.4, a=0.34, B=410.7, b=0.28),
+        dict(E=1.82, A=482.0, a=0.35, B=2085.0, b=0.37),
     ),
 }
 
@@ -67,7 +198,7 @@ def shipped(warmup: int, total: int) -> list[str]:
             for shape, f in (("linear", 0), ("linear", 3e-5), ("exponential", 1e-6), ("cosine", 0), ("1-sqrt", 0))
         ),
         f"inverse_sqrt({p}, {w}, timescale={max(warmup, 10)})",
-        f"power({p}, {w}, knee={max(warmup, 10)}, decay={decay})",
+        f"power({p}, {w}, knee={max(warmup, min(10, total // 2))}, decay={decay})",
         f"power({p}, {w}, knee={total // 2}, exponent=1.5)",
         f"rex({p}, {w}, final=3e-5)",
         f"cyclic({p}, {w}, final=3e-5, shrink=0.5)",

@@ -3,10 +3,33 @@
 from ..errors import OptLawsError
 from .annealing import ANNEALING
 from .base import FEATURES, HistorySum, Law, Param
+from .chinchilla import CHINCHILLA
+from .convex_bound import CONVEX_BOUND
+from .convex_dominance import CONVEX_DOMINANCE
+from .forcing_memory import FORCING_MEMORY
+from .forward_momentum import FORWARD_MOMENTUM
+from .functional import FUNCTIONAL
+from .multi_power import MULTI_POWER
 from .opt_laws_curve import OPT_LAWS_CURVE
 from .power_law import POWER_LAW
+from .scaling_collapse import SCALING_COLLAPSE
 
-LAWS: dict[str, Law] = {law.name: law for law in (OPT_LAWS_CURVE, ANNEALING, POWER_LAW)}
+LAWS: dict[str, Law] = {
+    law.name: law
+    for law in (
+        OPT_LAWS_CURVE,
+        MULTI_POWER,
+        FUNCTIONAL,
+        FORCING_MEMORY,
+        ANNEALING,
+        SCALING_COLLAPSE,
+        FORWARD_MOMENTUM,
+        CONVEX_BOUND,
+        CONVEX_DOMINANCE,
+        CHINCHILLA,
+        POWER_LAW,
+    )
+}
 
 
 def law_named(name: str) -> Law:

@@ -1,12 +1,13 @@
 """What a law is: one SymPy expression. Values, exact Jacobians, LaTeX and the browser's JavaScript all come from it.
 
 A law's formula may use its parameters, the observation's features (below), and history sums
-`H(t) = Σ_{k≤t} source(θ; η_k, S_k) · kernel(θ; u)`, where u is the time from step k to step t on a clock: the learning
-rate to the power r, summed (r = 1: the cumulative learning rate; r = 0: steps).
+`H(t) = Σ_{k≤t} source(θ; η_k, S_k, d_k) · kernel(θ; u)`, where u is the time from step k to step t on a clock: the
+learning rate to the power r, summed (r = 1: the cumulative learning rate; r = 0: steps), times a pace that may depend
+on η_k.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -16,16 +17,25 @@ import sympy as sp
 from ..schedules.base import FloatArray
 
 # Features of an observation at step t.
-t, S, eta0, peak = sp.symbols("t S eta0 peak", nonnegative=True)
+t, S, eta, eta0, peak = sp.symbols("t S eta eta0 peak", nonnegative=True)
+params, tokens = sp.symbols("params tokens", positive=True)
+bound_noise, momentum_area = sp.symbols("bound_noise momentum_area", real=True)
 FEATURES = {
     t: (r"\left(t+1\right)", "updates done, t + 1 at step t"),
     S: (r"S_t", "cumulative learning rate S(t) = Σ η_i, update t included"),
+    eta: (r"\eta_t", "learning rate of update t"),
     eta0: (r"\eta_0", "learning rate of the first update (0 under a warm-up)"),
     peak: (r"\eta_{\max}", "peak learning rate"),
+    params: ("N", "trainable parameters of the model"),
+    tokens: ("D_t", "tokens seen, update t included"),
+    bound_noise: (r"R_t", "noise terms of the convex last-iterate bound, gradient norms of 1"),
+    momentum_area: (r"M_t", "drops of the rate, each over their running root mean square, summed"),
 }
-# What a history sum sees of step k ≤ t.
+# What a history sum sees of step k ≤ t; d_k = η_{k−1} − η_k is the drop into step k, 0 at step 0.
 eta_k, S_k, u = sp.symbols("eta_k S_k u", nonnegative=True)
-_PAST = {eta_k: r"\eta_k", S_k: r"S_k"}
+d_k = sp.Symbol("d_k", real=True)
+pace_k = sp.Symbol("pace_k", positive=True)
+_PAST = {eta_k: r"\eta_k", S_k: r"S_k", d_k: r"\left(\eta_{k-1}-\eta_k\right)"}
 
 Scale = Literal["linear", "log", "log1m"]
 
@@ -65,10 +75,17 @@ class HistorySum:
     """Σ_{k≤t} source·kernel on the clock with power `clock`; `symbol` stands for it in the law's formula."""
 
     symbol: sp.Symbol
-    source: sp.Expr  # in parameters, eta_k, S_k
+    source: sp.Expr  # in parameters, eta_k, S_k, d_k
     kernel: sp.Expr  # in parameters, u
     clock: float
     lag_latex: str  # how u is written
+    pace: sp.Expr | None = None  # in parameters, eta_k: what the time from step k to step t is multiplied with
+    inclusive: bool = False  # whether that time counts update k itself; on the clock with power 1
+
+    @property
+    def drops_only(self) -> bool:
+        """Whether steps at which the rate does not change add nothing."""
+        return bool(self.source.subs(d_k, 0) == 0)
 
 
 @dataclass(frozen=True)
@@ -84,6 +101,9 @@ class Law:
     starts: tuple[Mapping[str, float], ...]  # where the search begins; linear coefficients are left out and solved for
     sums: tuple[HistorySum, ...] = ()
     where: tuple[str, ...] = ()  # LaTeX of definitions that the formula needs
+    published: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # coefficients by what they were fitted to
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,10 +123,15 @@ class Law:
                 found.append(p.symbol)
         return tuple(str(s) for s in found)
 
+    @cached_property
+    def features(self) -> tuple[sp.Symbol, ...]:
+        """The features that the formula uses, in the order of `FEATURES`."""
+        return tuple(f for f in FEATURES if f in self.formula.free_symbols)
+
     @property
     def _unfolded(self) -> sp.Expr:
         """The formula with each history sum replaced by one of its terms: enough to read off its structure in θ."""
-        return self.formula.subs({h.symbol: h.source * h.kernel for h in self.sums})
+        return self.formula.subs({h.symbol: h.source * _paced(h, h.pace) for h in self.sums})
 
     @cached_property
     def latex(self) -> str:
@@ -166,27 +191,37 @@ class Compiled:
     def __init__(self, law: Law) -> None:
         self.law = law
         theta = [p.symbol for p in law.params]
-        self.sources = [_Expression(h.source, [*theta, eta_k, S_k], theta) for h in law.sums]
-        self.kernels = [_Expression(h.kernel, [*theta, u], theta) for h in law.sums]
+        self.sources = [_Expression(h.source, [*theta, eta_k, S_k, d_k], theta) for h in law.sums]
+        self.paces = [_Expression(h.pace, [*theta, eta_k], theta) if h.pace is not None else None for h in law.sums]
+        self.kernels = [
+            _Expression(_paced(h, pace_k), [*theta, u, pace_k], [*theta, pace_k] if h.pace is not None else theta)
+            for h in law.sums
+        ]
         held = [h.symbol for h in law.sums]
-        self.formula = _Expression(law.formula, [*theta, *FEATURES, *held], [*theta, *held])
+        self.formula = _Expression(law.formula, [*theta, *law.features, *held], [*theta, *held])
         self.column = {s: i for i, s in enumerate(theta)}
 
     def javascript(self) -> dict:
-        """Bodies of JavaScript functions: `formula(theta, f, H)`, and per history sum `source` and `kernel`.
+        """Bodies of JavaScript functions: `formula(theta, f, H)`, and per history sum `source`, `kernel` and `pace`.
 
-        `theta`, `f` (features), `H` (sums) are arrays; a source also sees `eta_k`, `S_k`, a kernel `u`.
+        `theta`, `f` (features), `H` (sums) are arrays; a source also sees `eta_k`, `S_k`, `d_k`, a pace `eta_k`, a
+        kernel `u` and `pace_k`. A pace may be null.
         """
         code = {p.symbol: f"theta[{i}]" for i, p in enumerate(self.law.params)}
-        features = {f: f"f[{i}]" for i, f in enumerate(FEATURES)}
+        features = {f: f"f[{i}]" for i, f in enumerate(self.law.features)}
         held = {h.symbol: f"H[{i}]" for i, h in enumerate(self.law.sums)}
         return {
             "formula": _js(self.formula.plain, code | features | held),
             "sums": [
-                {"source": _js(s.plain, code), "kernel": _js(k.plain, code)}
-                for s, k in zip(self.sources, self.kernels, strict=True)
+                {"source": _js(s.plain, code), "kernel": _js(k.plain, code), "pace": g and _js(g.plain, code)}
+                for s, k, g in zip(self.sources, self.kernels, self.paces, strict=True)
             ],
         }
+
+
+def _paced(h: HistorySum, pace: sp.Expr | None) -> sp.Expr:
+    """The kernel with its time multiplied by `pace`, where the sum has one."""
+    return h.kernel if h.pace is None else h.kernel.subs(u, pace * u)
 
 
 def _js(expr: sp.Expr, names: Mapping[sp.Symbol, str]) -> str:
@@ -194,4 +229,23 @@ def _js(expr: sp.Expr, names: Mapping[sp.Symbol, str]) -> str:
     return sp.jscode(expr.xreplace({s: sp.Symbol(n) for s, n in names.items()}))
 
 
-__all__ = ["FEATURES", "HistorySum", "Law", "Param", "S", "S_k", "eta0", "eta_k", "peak", "t", "u"]
+__all__ = [
+    "FEATURES",
+    "HistorySum",
+    "Law",
+    "Param",
+    "S",
+    "S_k",
+    "bound_noise",
+    "d_k",
+    "eta",
+    "eta0",
+    "eta_k",
+    "momentum_area",
+    "pace_k",
+    "params",
+    "peak",
+    "t",
+    "tokens",
+    "u",
+]

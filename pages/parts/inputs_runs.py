@@ -126,7 +126,7 @@ def _key(name: str, space: Workspace) -> str:
 
 def example(space: Workspace) -> None:
     """The way back to the bundled runs."""
-    with st.popover("Load the example runs", disabled=space.example, key=_key("example", space)):
+    with st.popover("Load the example runs", key=_key("example", space)):
         st.write("The project's own runs replace all that is loaded, fits included.")
         if st.button("Replace", key="replace"):
             load_example(space)

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from optlaws_core import LAWS, Fit, FitError, OptLawsError, Run, Status
+from optlaws_core import LAWS, Fit, FitError, OptLawsError, Run, Status, noise_floor
 from optlaws_core.browser import payload
 from optlaws_core.fitting import curve, doubts, fit, tuned, usable
+from optlaws_core.readers.base import counted
 
 from . import defaults
 from .charts import fit as charts
@@ -235,6 +236,19 @@ def errors(found: Fit) -> None:
             "worst": st.column_config.NumberColumn("worst error", format="%.3f %%", help="Largest |error| / loss."),
         },
     )  # fmt: skip
+
+
+def noise(space: Workspace, found: Fit) -> None:
+    """How far apart loaded runs of one plan end: what no law can beat."""
+    floor = noise_floor(chosen(space, list(space.fittable), found.split))
+    if floor is not None:
+        low, high = (100 * end for end in floor.interval)
+        alike = counted(sum(len(group.runs) for group in floor.repeats), "loaded run")
+        st.caption(
+            f"Noise floor: {alike} that differ by chance alone "
+            f"end {100 * floor.relative:.2f} % apart (standard deviation, 90 % interval {low:.2f} to {high:.2f} %). "
+            "No law can predict better."
+        )
 
 
 def pictures(found: Fit, runs: Sequence[Run]) -> None:

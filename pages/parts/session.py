@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from optlaws_core import Fit
 
 ROOT = Path(__file__).resolve().parents[2]
-BUNDLED = ROOT / "data" / "manifest.csv"
+BUNDLED = ROOT / "data" / "examples.csv"
 KEPT_BYTES = 256 * 2**20  # uploads kept per visitor, so that their columns can be corrected later
 
 
@@ -173,6 +173,12 @@ class Workspace:
         candidates = self.candidates
         self.__init__()
         self.candidates = candidates
+
+    def use(self, runs: Iterable[Run]) -> None:
+        """Work with these of the project's own runs in place of whatever is loaded."""
+        self.clear()
+        self.runs = {run.name: run for run in runs}
+        self.example = True
 
     def keep(self, name: str, fit: Fit) -> None:
         """Store a fit under a name and use it."""

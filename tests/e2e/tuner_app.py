@@ -15,6 +15,7 @@ from optlaws_core.laws import LAWS, Law
 from optlaws_core.runs import Plan, Run, Series
 from optlaws_core.schedules import parse
 from pages.parts.tuner import TunerEvent, tuner
+from tests.twins import BATCH_TOKENS, PARAMS, THETAS
 
 KEY = "tuner"
 WARMUP = 200
@@ -23,6 +24,7 @@ PLANTED = {
     "annealing": {"L0": 2.6, "A": 0.6, "alpha": 0.5, "C": 1.6, "lam": 0.996},
     "power_law": {"L_inf": 2.6, "A": 60.0, "alpha": 0.6},
 }
+PLANTED = {name: PLANTED.get(name, sets[0]) for name, sets in THETAS.items()}
 SCHEDULES = {
     "constant": f"constant(peak=3e-4, warmup={WARMUP}, total=8000)",
     "cosine": f"cosine(peak=3e-4, warmup={WARMUP}, total=8000, final=3e-5)",
@@ -40,7 +42,7 @@ def made_runs(law: Law) -> list[Run]:
     """The runs that the planted law predicts, every 20 steps after the warm-up."""
     found = []
     for name, text in SCHEDULES.items():
-        plan = Plan(parse(text))
+        plan = Plan(parse(text), PARAMS, BATCH_TOKENS)
         steps = np.arange(WARMUP, plan.schedule.total, 20)
         loss = predict(batch(law, [(plan, steps)]), law.vector(PLANTED[law.name]))
         found.append(Run(name, plan, {"train": Series(steps, loss)}, lr_source="declared"))

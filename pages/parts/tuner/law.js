@@ -22,7 +22,7 @@ const doubles = (packed, length) => Float64Array.from(unpack(packed) ?? { length
 /** Counts and indices, as one type for the same reason. */
 const indices = (packed) => Uint32Array.from(unpack(packed));
 
-/** @typedef {{eta, S, weight, clock, now: Float64Array, begin, length, first: Uint32Array, a: Float64Array, sum: Float64Array}} Past */
+/** @typedef {{eta, S, drop, weight, clock, now, pace: Float64Array, begin, length, first: Uint32Array, a: Float64Array, sum: Float64Array}} Past */
 
 /** One history sum of a run, ready for any coefficients. @returns {Past} */
 function unpackPast(past) {
@@ -31,6 +31,7 @@ function unpackPast(past) {
   return {
     eta: doubles(past.eta, clock.length),
     S: doubles(past.S, clock.length),
+    drop: doubles(past.drop, clock.length),
     weight: doubles(past.weight),
     clock,
     now,
@@ -38,6 +39,7 @@ function unpackPast(past) {
     length: indices(past.length),
     first: indices(past.first),
     a: new Float64Array(clock.length), // scratch: the source at each node
+    pace: new Float64Array(clock.length), // scratch: what times since each node are multiplied with
     sum: new Float64Array(now.length), // scratch: the history sum at each observation
   };
 }
@@ -61,10 +63,11 @@ function unpackRun(run) {
 
 /** Compiled law: `predict(theta, run)` writes `run.predicted`. */
 class BrowserLaw {
-  /** @param {{formula: string, sums: {source: string, kernel: string}[]}} law */
+  /** @param {{formula: string, sums: {source: string, kernel: string, pace: string|null}[]}} law */
   constructor(law) {
-    this.sums = law.sums.map(({ source, kernel }) => ({
+    this.sums = law.sums.map(({ source, kernel, pace }) => ({
       source: compileSource(source),
+      pace: pace === null ? () => {} : compilePace(pace),
       kernel: compileKernel(kernel),
     }));
     this.formula = compileFormula(law.formula, law.sums.length);
@@ -72,8 +75,9 @@ class BrowserLaw {
 
   /** @param {Float64Array} theta @param {ReturnType<typeof unpackRun>} run */
   predict(theta, run) {
-    this.sums.forEach(({ source, kernel }, i) => {
+    this.sums.forEach(({ source, kernel, pace }, i) => {
       source(theta, run.pasts[i]);
+      pace(theta, run.pasts[i]);
       kernel(theta, run.pasts[i]);
     });
     this.formula(theta, run);
@@ -90,25 +94,37 @@ function hoisted(code) {
 function compileSource(code) {
   const [before, inner] = hoisted(code);
   return new Function("theta", "past", `
-    const { eta, S, weight, a } = past;
+    const { eta, S, drop, weight, a } = past;
     ${before}
     for (let n = 0; n < a.length; n++) {
-      const eta_k = eta[n], S_k = S[n];
+      const eta_k = eta[n], S_k = S[n], d_k = drop[n];
       a[n] = (${inner}) * weight[n];
+    }`);
+}
+
+/** As in Python, a rate below 1e-10 counts as that much: a pace may be a negative power of it. */
+function compilePace(code) {
+  const [before, inner] = hoisted(code);
+  return new Function("theta", "past", `
+    const { eta, pace } = past;
+    ${before}
+    for (let n = 0; n < pace.length; n++) {
+      const eta_k = Math.max(eta[n], 1e-10);
+      pace[n] = ${inner};
     }`);
 }
 
 function compileKernel(code) {
   const [before, inner] = hoisted(code);
   return new Function("theta", "past", `
-    const { a, clock, now, begin, length, first, sum } = past;
+    const { a, pace, clock, now, begin, length, first, sum } = past;
     ${before}
     for (let o = 0; o < sum.length; o++) {
       const time = now[o];
       let total = 0;
       for (let r = first[o]; r < first[o + 1]; r++) {
         for (let n = begin[r], stop = n + length[r]; n < stop; n++) {
-          const u = Math.max(time - clock[n], 0);
+          const u = Math.max(time - clock[n], 0), pace_k = pace[n];
           total += a[n] * (${inner});
         }
       }
