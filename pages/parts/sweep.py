@@ -42,13 +42,13 @@ def runs() -> tuple[Run, ...]:
 
 def choose(everything: Sequence[Run]) -> list[Run]:
     """Filters by group, size and outcome. Returns what they leave."""
-    left, middle, right = st.columns([2, 1, 1], gap="medium")
     kinds = _values(everything, "group")
-    groups = left.pills(
+    groups = st.pills(
         "Groups", kinds, selection_mode="multi", key="sweep_groups", bind="query-params",
         help="  \n".join(f"**{name}**: {GROUPS[name]}" for name in kinds if name in GROUPS),
     )  # fmt: skip
-    sizes = middle.pills(
+    left, right = st.columns(2, gap="medium")
+    sizes = left.pills(
         "Sizes", _values(everything, "size"), selection_mode="multi", key="sweep_sizes", bind="query-params",
         help="Model sizes: 37,024, 123,200, 369,312 and 836,736 parameters.",
     )  # fmt: skip
@@ -96,6 +96,7 @@ def table(chosen: Sequence[Run]) -> list[Run]:
     shown = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
+        placeholder="",
         height=35 * min(len(rows) + 1, 11) + 3,
         on_select="rerun",
         selection_mode="multi-row",
@@ -118,12 +119,13 @@ def load(space: Workspace, wanted: Sequence[Run]) -> None:
     """Work with these runs on the other pages."""
     usable = len(wanted) <= MOST_LOADED
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
+        pressed = st.button(
             f"Work with {counted(len(wanted), 'run')}", icon=":material/input:", disabled=not usable or not wanted,
             help="They replace what is loaded on the other pages, fits included.",
-        ):  # fmt: skip
+        )  # fmt: skip
+        if pressed:  # Streamlit cannot switch the page while widgets are bound to the address
             space.use(wanted)
-            st.switch_page("pages/runs.py")
+            st.success(f"{counted(len(wanted), 'run')} loaded: see Runs and Fit in the menu.")
         if not usable:
             st.caption(f"Filter or tick rows: at most {MOST_LOADED} runs can be loaded at a time.")
 
@@ -174,6 +176,7 @@ def law_against(floor: NoiseFloor | None) -> None:
     st.dataframe(
         pd.DataFrame([_judged_row(row, perfect) for row in rows]),
         hide_index=True,
+        placeholder="",
         column_config={
             "Parameters": st.column_config.NumberColumn(format="localized"),
             "Trained on": st.column_config.TextColumn(width="medium"),

@@ -22,11 +22,11 @@ def test_a_deep_link_is_the_first_request_of_a_fresh_server(serve, page):
     at = page(f"{serve('app.py')}/compare")
     assert at.locator("h1").inner_text() == "Compare"
     menu = at.locator("header").inner_text()
-    assert all(name in menu for name in ("Runs", "Fit", "Compare")) and "router" not in menu.lower()
+    assert all(name in menu for name in ("Runs", "Fit", "Compare", "Sweep")) and "router" not in menu.lower()
     assert at.locator('[data-testid="stSidebarNav"]').count() == 0
 
 
-@pytest.mark.parametrize("path, title", [("", "Runs"), ("fit", "Fit"), ("compare", "Compare")])
+@pytest.mark.parametrize("path, title", [("", "Runs"), ("fit", "Fit"), ("compare", "Compare"), ("sweep", "Sweep")])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_opens_without_a_fault(app, page, path, title, dark):
     at = page(f"{app}/{path}", dark=dark)
@@ -47,6 +47,17 @@ def chips(at, label: str) -> list[str]:
     """What a multiselect holds."""
     box = at.locator('[data-testid="stMultiSelect"]').filter(has=at.get_by_text(label, exact=True))
     return box.locator("[data-tag]").evaluate_all("tags => tags.map(tag => tag.ariaLabel)")
+
+
+def test_runs_of_the_sweep_are_taken_to_the_other_pages(app, page):
+    """The repeats, by a link; on the Fit page their spread is told beside the errors."""
+    at = page(f"{app}/sweep?sweep_groups=schedules&sweep_groups=seeds&sweep_sizes=tiny")
+    at.get_by_role("button", name="Work with 29 runs").click()
+    at.get_by_text("29 runs loaded").wait_for()
+    go(at, "Fit")
+    assert "tiny_constant_4000_8e-3" in chips(at, "Training runs")
+    press_fit(at)
+    assert at.get_by_text("5 loaded runs that differ by chance alone").count() == 1
 
 
 def press_fit(at) -> None:
