@@ -1,7 +1,7 @@
 """Held-out errors: on the bundled runs, and on the public multi_power_law runs where they are present.
 
-Bundled: held-out text, trained on three runs of 2,400 updates, all other runs of the same peak held out. Public:
-trained on cosine_24000, constant_40000, wsdcon_9, six held out.
+Bundled: held-out text, trained on three of the example runs, the other six held out. Public: trained on cosine_24000,
+constant_24000, wsdcon_9, six held out.
 
 The functional forms that `opt_laws_curve` was chosen from were compared on those very held-out runs (the choice of
 r = 3/2 among others), so its figures here are those of a chosen form; the coefficients never saw the held-out runs.
@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from optlaws_core import LAWS, fit, read
+from optlaws_core import LAWS, DesignError, fit, read
 
 from .table import PUBLIC, has_public, show
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED_TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
-TRAIN = ("cosine_24000", "constant_40000", "wsdcon_9")
+TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
 # README of the published code, mean of six held-out runs: RMSE, MAE, worst relative error.
 PUBLISHED = {"25M": ("0.00465", "0.00376", "0.00409"), "100M": ("0.00592", "0.00435", "0.00583")}
 
@@ -46,7 +46,11 @@ def _public() -> None:
     for size, published in PUBLISHED.items():
         runs = {r.name: r for r in read(PUBLIC / "multi_power_law" / size / "manifest.csv").runs}
         for name in LAWS:
-            found = fit(name, [runs[n] for n in TRAIN], test=[r for n, r in runs.items() if n not in TRAIN])
+            try:
+                found = fit(name, [runs[n] for n in TRAIN], test=[r for n, r in runs.items() if n not in TRAIN])
+            except DesignError:  # these runs do not tell their batch size
+                rows.append((size, name, "", "", "", "needs more than these logs tell"))
+                continue
             rows.append((size, name, *_means(found), found.status.name))
         rows.append((size, "Multi-Power Law, as published", *published, ""))
     show(("public runs", "law", "RMSE", "MAE", "worst relative", "status"), rows)

@@ -1,13 +1,17 @@
 """Laws as records: what each declares, its limits, its LaTeX and its JavaScript."""
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from optlaws_core.errors import OptLawsError
 from optlaws_core.evaluation import batch, predict
+from optlaws_core.fits import Scores
 from optlaws_core.laws import LAWS, law_named
+from optlaws_core.laws.multi_power import AFTER_WARMUP, MULTI_POWER
+from optlaws_core.readers import read
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Constant, Step, parse
 from tests.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
@@ -104,3 +108,43 @@ def test_the_javascript_has_the_functions_that_the_browser_calls(law):
     assert all(f"H[{i}]" in code["formula"] for i in range(len(law.sums)))
     for part in code["sums"]:
         assert "// Not supported" not in part["source"] + part["kernel"]
+
+
+# README of the authors' repository: mean over the six held-out runs.
+PUBLISHED_METRICS = {
+    "25M": {"r2": "0.9988", "mae": "0.00376", "rmse": "0.00465", "mean_rel": "0.00110", "worst_rel": "0.00409"},
+    "100M": {"r2": "0.9983", "mae": "0.00435", "rmse": "0.00592", "mean_rel": "0.00142", "worst_rel": "0.00583"},
+}
+
+
+@pytest.mark.parametrize("size", PUBLISHED_METRICS)
+def test_the_multi_power_law_as_published(size, public):
+    """Its coefficients in its convention: the authors' warm-up comes to the peak one update early."""
+    law = LAWS["multi_power"]
+    theta, scores = law.vector(law.published[size]), []
+    for run in read(public / "multi_power_law" / size / "manifest.csv").runs:
+        if run.name not in ("cosine_24000", "constant_24000", "wsdcon_9"):
+            schedule = replace(run.plan.schedule, warmup=run.plan.schedule.warmup - 1)
+            scores.append(Scores.of(run.loss, predict(batch(law, [(Plan(schedule), run.steps)]), theta)))
+    for key, printed in PUBLISHED_METRICS[size].items():
+        found = np.mean([getattr(s, key) for s in scores])
+        assert abs(found - float(printed)) < 0.5001 * 10.0 ** -len(printed.partition(".")[2]), (key, found)
+
+
+# laws.md, 2.A2, in the convention of the authors' schedule optimiser (no warm-up terms): 25M, 100M.
+OPTIMISER_LOSSES = {
+    "wsd(peak=3e-4, warmup=2160, total=24000, decay=4000)": (3.151231, 2.795978),
+    "wsd(peak=3e-4, warmup=2160, total=24000, decay=4000, shape=1-sqrt)": (3.152235, 2.797157),
+    "cosine(peak=3e-4, warmup=2160, total=24000, final=3e-5)": (3.207204, 2.859769),
+    "linear(peak=3e-4, warmup=2160, total=24000)": (3.210835, 2.862532),
+    "constant(peak=3e-4, warmup=2160, total=24000)": (3.237534, 2.902466),
+}
+
+
+@pytest.mark.parametrize("text, printed", OPTIMISER_LOSSES.items(), ids=OPTIMISER_LOSSES)
+def test_the_multi_power_law_in_its_optimisers_convention(text, printed):
+    """To 1e-5: the last digits hang on whether the warm-up ends at its last update or one later."""
+    for size, loss in zip(("25M", "100M"), printed, strict=True):
+        theta = MULTI_POWER.vector(MULTI_POWER.published[size])
+        data = batch(AFTER_WARMUP, [(Plan(parse(text)), np.array([23999]))])
+        assert predict(data, theta)[0] == pytest.approx(loss, abs=1e-5)
