@@ -10,7 +10,8 @@ import numpy as np
 
 from .errors import OptLawsError
 from .laws import law_named
-from .runs import Run
+from .runs import Plan, Run
+from .schedules import Schedule
 from .schedules.base import FloatArray
 
 
@@ -53,13 +54,22 @@ class Coverage:
 
     peak: tuple[float, float]
     total: tuple[int, int]
+    params: tuple[float, float] | None = None  # model sizes; None where a run does not tell
+    batch_tokens: tuple[float, float] | None = None
+
+    def plan(self, schedule: Schedule) -> Plan:
+        """`schedule` with the model size and batch of the training runs, as far as they all have the same."""
+        common = (ends[0] if ends and ends[0] == ends[1] else None for ends in (self.params, self.batch_tokens))
+        return Plan(schedule, *common)
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> "Coverage":
-        """Smallest and largest peak and horizon, as far as the runs were observed."""
+        """Smallest and largest peak, horizon (as far as the runs were observed), model size and batch."""
         peaks = [r.plan.schedule.peak for r in runs]
         totals = [min(r.plan.schedule.total, round(r.steps[-1] + np.median(np.diff(r.steps)))) for r in runs]
-        return cls((min(peaks), max(peaks)), (min(totals), max(totals)))
+        sizes, batches = ([getattr(r.plan, what) for r in runs] for what in ("params", "batch_tokens"))
+        known = (None if None in values else (min(values), max(values)) for values in (sizes, batches))
+        return cls((min(peaks), max(peaks)), (min(totals), max(totals)), *known)
 
 
 @dataclass(frozen=True)
@@ -112,7 +122,7 @@ class Fit:
                 objective=_number(d["objective"], "objective"),
                 train=_scores(d["train"], "train"),
                 test=_scores(d.get("test", {}), "test"),
-                coverage=Coverage(*(_pair(d["coverage"][k], f"coverage.{k}") for k in ("peak", "total"))),
+                coverage=_coverage(d["coverage"]),
                 split=str(d.get("split", "train")),
                 locked=tuple(map(str, d.get("locked", ()))),
                 from_step=None if d.get("from_step") is None else int(_number(d["from_step"], "from_step")),
@@ -153,6 +163,13 @@ def _pair(value: object, name: str) -> tuple[float, float]:
     if low > high:
         raise OptLawsError(f"This is not a fit: {name} must hold the lower number first, got {low} and {high}.")
     return low, high
+
+
+def _coverage(d: Mapping) -> Coverage:
+    """Sizes and batches are missing from fits that were stored before they were kept."""
+    needed = (_pair(d[k], f"coverage.{k}") for k in ("peak", "total"))
+    told = (None if d.get(k) is None else _pair(d[k], f"coverage.{k}") for k in ("params", "batch_tokens"))
+    return Coverage(*needed, *told)
 
 
 def _scores(d: Mapping, name: str) -> dict[str, Scores]:

@@ -18,6 +18,7 @@ from .evaluation import batch
 from .evaluation import predict as evaluate
 from .fits import Coverage, Fit
 from .laws import law_named
+from .laws.base import params
 from .runs import Plan
 from .schedules import Schedule, number
 from .schedules.base import FloatArray
@@ -47,9 +48,14 @@ class Ranked:
 def predict(fit: Fit, schedule: Schedule | Plan, at: ArrayLike | None = None) -> FloatArray:
     """Losses of `schedule` after the updates `at` (n,), by default after its last one (1,).
 
-    Raises `DesignError` for a step outside the schedule, more than `MOST_UPDATES`, or where the law has no finite loss.
+    A bare schedule gets the model size and batch of the training runs. Raises `DesignError` for a step outside the
+    schedule, more than `MOST_UPDATES`, a model size that the law needs and nobody tells, or a loss that is not finite.
     """
-    plan = schedule if isinstance(schedule, Plan) else Plan(schedule)
+    plan = schedule if isinstance(schedule, Plan) else fit.coverage.plan(schedule)
+    if plan.params is None and _needs_size(fit):
+        raise DesignError(
+            f"The law {fit.law} was fitted to several model sizes; say which one {_brief(plan.schedule)} has."
+        )
     steps = _whole_steps(plan.schedule, plan.schedule.total - 1 if at is None else at)
     if plan.schedule.total > MOST_UPDATES:
         raise DesignError(
@@ -61,6 +67,12 @@ def predict(fit: Fit, schedule: Schedule | Plan, at: ArrayLike | None = None) ->
     if not np.isfinite(losses).all():
         raise DesignError(f"The law {fit.law} with these coefficients has no finite loss for {_brief(plan.schedule)}.")
     return losses
+
+
+def _needs_size(fit: Fit) -> bool:
+    """Whether the prediction hangs on the model size: the law knows it, and its term is in use."""
+    law = law_named(fit.law)
+    return params in law.features and any(p.needs == "params" and fit.theta[p.name] != p.neutral for p in law.params)
 
 
 def _whole_steps(schedule: Schedule, at: ArrayLike) -> NDArray[np.int64]:

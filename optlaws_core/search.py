@@ -37,9 +37,10 @@ class Problem:
         self.data: Batch = batch(law, [(r.plan, r.steps) for r in runs])
         self.log_loss = np.log(np.concatenate([r.loss for r in runs]))
         self.slices = self.data.slices
+        sizes = {r.plan.params for r in runs}
         differs = {
             "peak": len({r.plan.schedule.peak for r in runs}) > 1,
-            "params": len({r.plan.params for r in runs}) > 1,
+            "params": len(sizes) > 1 and None not in sizes,
         }
         idle = {p.name: p.neutral for p in law.params if p.needs and not differs[p.needs]}
         self.fixed = idle | dict(locked)

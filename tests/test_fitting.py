@@ -328,6 +328,6 @@ def test_residuals_without_a_value_turn_the_search_back():
 
 def test_coverage_is_what_was_observed():
     runs = [twin_run("power_law", t, PLANTED["power_law"]) for t in (TRAINING[0], OTHER_PEAK)]
-    assert Coverage.of(runs) == Coverage((3e-4, 6e-4), (3000, 4000))
+    assert Coverage.of(runs) == Coverage((3e-4, 6e-4), (3000, 4000), (PARAMS, PARAMS), (BATCH_TOKENS, BATCH_TOKENS))
     unfinished = Run("x", runs[0].plan, {"train": Series([500, 600, 700], [3.0, 2.9, 2.8])}, lr_source="declared")
     assert Coverage.of([unfinished]).total == (800, 800)

@@ -6,11 +6,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from optlaws_core import LAWS, Coverage, DesignError, Fit, Ranked, Status, parse, predict, rank, updates_for
+from optlaws_core import LAWS, Coverage, DesignError, Fit, Ranked, Status, fit, parse, predict, rank, updates_for
 from optlaws_core.evaluation import batch
 from optlaws_core.evaluation import predict as evaluate
 from optlaws_core.prediction import MOST_UPDATES, outside
-from optlaws_core.runs import Plan
+from optlaws_core.runs import Plan, Run, Series
 
 # Round numbers near those that the laws take on real runs; not a fit of anything.
 THETA = {
@@ -189,3 +189,42 @@ def test_a_ranking_is_json_once_its_schedules_are_texts():
         plain = asdict(replace(r, schedule=None)) | {"schedule": r.schedule.text}
         assert json.loads(json.dumps(plain, allow_nan=False))["saved_updates"] == r.saved_updates
         assert isinstance(r, Ranked)
+
+
+def sized(params: float | None, batch: float | None, name: str = "run") -> Run:
+    plan = Plan(parse(SHAPES[0]), params, batch)
+    steps = np.arange(100, plan.schedule.total, 20)
+    loss = 1.7 + (400 * (params or 1e6) ** -0.34) + 3000 * (512.0 * (steps + 1)) ** -0.6
+    return Run(name, plan, {"train": Series(steps, loss)}, lr_source="declared")
+
+
+def test_a_bare_schedule_has_the_size_and_batch_of_the_training_runs():
+    law = fit("chinchilla", [sized(1e6, 512.0)])
+    assert law.theta["A"] == 0 and law.coverage.params == (1e6, 1e6)
+    known = predict(law, Plan(parse(SHAPES[1]), 1e6, 512.0))
+    assert predict(law, parse(SHAPES[1])) == known
+    assert rank(law, [parse(SHAPES[1])])[0].final_loss == known[0]
+    assert Fit.from_dict(law.to_dict()).coverage == law.coverage
+
+
+def test_a_law_of_several_sizes_wants_to_know_which():
+    law = fit("chinchilla", [sized(1e6, 512.0, "a"), sized(1e7, 512.0, "b"), sized(1e8, 512.0, "c")])
+    assert law.theta["A"] != 0
+    with pytest.raises(DesignError, match="several model sizes; say which one"):
+        predict(law, parse(SHAPES[1]))
+    small, large = (predict(law, Plan(parse(SHAPES[1]), n, 512.0))[0] for n in (1e6, 1e8))
+    assert small > large
+
+
+def test_runs_that_do_not_tell_their_size_or_batch():
+    with pytest.raises(DesignError, match="needs the batch size in tokens"):
+        fit("chinchilla", [sized(1e6, None)])
+    law = fit("chinchilla", [sized(1e6, 512.0, "a"), sized(None, 512.0, "b")])
+    assert law.theta["A"] == 0 and law.coverage.params is None
+
+
+def test_a_stored_fit_may_know_neither(tmp_path):
+    stored = fit("power_law", [sized(1e6, 512.0)]).to_dict()
+    for key in ("params", "batch_tokens"):
+        del stored["coverage"][key]
+    assert Fit.from_dict(stored).coverage.params is None
