@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optlaws_core import Fit, Run, fit, predict
+from optlaws_core import Fit, Run, fit
+from optlaws_core.fitting import curve
+from optlaws_core.laws import law_named
 from optlaws_core.noise import DIVERGED
 
 _LARGE = ("large_constant_2000_4e-3", "large_cosine10_2000_4e-3", "large_wsd20_2000_4e-3")
@@ -85,6 +87,8 @@ def judge(runs: Sequence[Run], law: str = "opt_laws_curve", design: str = "one p
 
 
 def _errors(found: Fit, runs: Sequence[Run]) -> Errors:
-    ends = tuple(float(predict(found, run.plan, run.steps[-1:])[0] / run.loss[-1]) - 1 for run in runs)
-    curve = float(np.mean([found.test[run.name].mean_rel for run in runs])) if runs else None
-    return Errors(tuple(runs), ends, curve)
+    # `predict` refuses losses of 0 or less; here they count as what they are, errors.
+    law = law_named(found.law)
+    ends = tuple(float(curve(law, found.vector, run)[-1] / run.loss[-1]) - 1 for run in runs)
+    along = float(np.mean([found.test[run.name].mean_rel for run in runs])) if runs else None
+    return Errors(tuple(runs), ends, along)

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from .corpus import Corpus, batches, heldout_windows
 from .model import Transformer, next_byte_loss
-from .sweep import BETAS, CLIP, WEIGHT_DECAY, RunSpec, write_whole
+from .sweep import BETAS, CLIP, LOG_EVERY, WEIGHT_DECAY, RunSpec, write_whole
 
-LOG_EVERY = 25  # updates per row of the log
 HELDOUT_WINDOWS = 256  # 32 768 bytes at context 128; a pass costs 10 to 15 updates of 8 windows
 HELDOUT_BATCH = 32
 SPIKE = 0.5  # nats: a window's mean so far above the lowest before it is a spike

@@ -33,6 +33,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from io import BytesIO, StringIO
 from itertools import product
+from math import isfinite
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,6 +42,7 @@ import pyarrow.parquet as pq
 from optlaws_core.errors import OptLawsError, ScheduleError
 from optlaws_core.schedules import Schedule, number, parse
 
+LOG_EVERY = 25  # updates per row of a log
 TEXTS = ("library", "tests", "topics")
 COLUMNS = (
     "run file group params batch_tokens schedule warmup_steps total_steps peak_lr seed text parent outcome "
@@ -106,6 +108,8 @@ class RunSpec:
         _check_count("seed", self.seed, least=0)
         _check_count("batch", self.batch)
         _check_count("validate_every", self.validate_every)
+        if self.validate_every % LOG_EVERY:
+            raise SweepError(f"validate_every must be a multiple of {LOG_EVERY}, got {self.validate_every}.")
         if self.text not in TEXTS:
             raise SweepError(f"text must be one of {', '.join(TEXTS)}, got {self.text!r}.")
 
@@ -162,6 +166,9 @@ def read_sweep(path: str | Path) -> list[RunSpec]:
     unknown = sorted(set(declared) - {"sizes", "shapes", "defaults", "runs"})
     if unknown:
         raise SweepError(f"A sweep holds [sizes.…], [shapes], [defaults] and [[runs]], got {', '.join(unknown)}.")
+    tables = [name for name in ("sizes", "shapes", "defaults") if not isinstance(declared.get(name, {}), dict)]
+    if tables:
+        raise SweepError(f"[{tables[0]}] must be a table, got {declared[tables[0]]!r}.")
     entries = declared.get("runs", [])
     if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
         raise SweepError("A sweep needs at least one [[runs]] entry, got none.")
@@ -187,13 +194,16 @@ def _specs(who: str, entry: Mapping, sizes: Mapping[str, Size], shapes: Mapping[
     if missing or unknown:
         fault = f"{', '.join(missing)} missing" if missing else f"{', '.join(unknown)} unknown"
         raise SweepError(f"{who}: a run has exactly {', '.join(KEYS)}, got {fault}.")
+    empty = [key for key, value in entry.items() if value == []]
+    if empty:
+        raise SweepError(f"{who}: {empty[0]} must have a value or several, got an empty list.")
     lists = [value if isinstance(value, list) else [value] for value in entry.values()]
     return [_spec(who, dict(zip(entry, values, strict=True)), sizes, shapes) for values in product(*lists)]
 
 
 def _spec(who: str, run: Mapping, sizes: Mapping[str, Size], shapes: Mapping[str, str]) -> RunSpec:
     for key, known in (("size", sizes), ("shape", shapes)):
-        if run[key] not in known:
+        if not isinstance(run[key], str) or run[key] not in known:
             among = ", ".join(known) or "none declared"
             raise SweepError(f"{who}: {key} must name one of the declared {key}s ({among}), got {run[key]!r}.")
     try:
@@ -219,7 +229,7 @@ def filled(shape: str, peak: float, warmup: int, total: int) -> str:
     """
     values = {"P": peak, "W": warmup, "T": total}
     for key, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
             raise SweepError(f"peak, warmup and total must be numbers, got {value!r} for {key}.")
 
     def word(found: re.Match) -> str:
@@ -275,10 +285,12 @@ class Manifest:
 
     def unfinished(self, specs: Iterable[RunSpec]) -> list[RunSpec]:
         """The runs still to be made. Raises `SweepError` when a finished run was made from another declaration."""
-        todo = []
+        todo: list[RunSpec] = []
         for spec in specs:
             row = self.rows.get(spec.name)
-            if row is None or not self.log(spec).exists():
+            # A run that started from one that is made anew has lost its parent.
+            orphan = any(other.name == spec.parent for other in todo)
+            if row is None or orphan or not self.log(spec).exists():
                 todo.append(spec)
                 continue
             for key, wanted in spec.row.items():

@@ -60,7 +60,9 @@ def run_sweep(specs: Sequence[RunSpec], manifest: Manifest, jobs: int, screen: T
     for text, corpus in texts.items():
         manifest.check_corpus(text, corpus.sha256)
     order = [spec.name for spec in specs]
-    kept = {spec.parent for spec in todo}  # runs whose weights are wanted
+    kept = {spec.parent for spec in specs}  # runs whose weights are wanted
+    for spec in todo:  # what a run leaves is its own: never the weights of an earlier run of that name
+        manifest.weights(spec.name).unlink(missing_ok=True)
     waiting, running, failed = list(todo), {}, []
     while waiting or running:
         for spec in _ready(waiting, running.values(), failed)[: max(1, jobs) - len(running)]:
@@ -152,7 +154,7 @@ def _receive(pipe: Connection) -> int | tuple[pa.Table, dict[str, str]] | None:
     """The next message of a run; None when its process is gone without a result."""
     try:
         return pipe.recv()
-    except (EOFError, ConnectionError):
+    except (EOFError, OSError):
         return None
 
 
@@ -165,7 +167,7 @@ def _work(pipe: Connection) -> None:
                 task.spec, own, pipe.send, start=task.start, parent_corpus=next(iter(parents), None), keep=task.keep
             )
         )
-    except (EOFError, ConnectionError, KeyboardInterrupt):  # the sweep was killed: nobody is left to store the run
+    except (EOFError, OSError, KeyboardInterrupt):  # the sweep was killed: nobody is left to store the run
         sys.exit(1)
 
 
@@ -198,7 +200,7 @@ class Progress:
         self.say(f"{spec.name}: {outcome}, held-out loss {loss or 'none'}, {seconds} s · {self.line()}")
 
     def line(self) -> str:
-        """Such as `12 of 20 runs · 41 % · 14 min left · cosine_2400 1240/2400`."""
+        """Such as `12 of 20 runs · 41% · 14 min left · cosine_2400 1240/2400`."""
         share = {spec: self.done.get(spec.name, 0) / spec.schedule.total for spec in self.todo}
         cost = sum(spec.cost for spec in self.todo)
         made = sum(part * spec.cost for spec, part in share.items()) / cost

@@ -12,7 +12,7 @@ from .schedules import Schedule
 from .schedules.base import FloatArray
 from .trace import IntArray, Trace
 
-MOST_UPDATES = 20_000_000  # of a schedule whose every update is walked through
+MOST_UPDATES = 2_000_000  # of a schedule whose every update is walked through
 # Forward-momentum law: decay of the running mean and mean square of drops, and what its code scales the latter with.
 MEAN_DECAY, SQUARE_DECAY, SQUARE_SCALE, TINY = 0.9, 0.999, 1e5, 1e-8
 

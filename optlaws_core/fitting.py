@@ -15,11 +15,14 @@ from .errors import DesignError
 from .evaluation import batch, predict
 from .fits import Coverage, Fit, Scores, Status
 from .laws import Law, law_named
+from .laws.base import bound_noise, eta, momentum_area
 from .runs import Run, Series
 from .schedules.base import FloatArray
 from .search import HUBER, Problem, Progress
 from .uncertainty import intervals
 
+# Features by which a law without a history sum answers to a drop of the rate.
+ANSWERS = {eta, bound_noise, momentum_area}
 WINDOWS = 600  # losses of one run that the search uses; denser logs say hardly more, at a cost that grows with them
 EXACT = 4000  # losses of one run for whose scores the law is evaluated one by one
 
@@ -50,7 +53,7 @@ def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
         found.append(
             "One training run cannot tell the effect of the schedule from that of time: add runs with other schedules."
         )
-    elif len({_shape(r) for r in runs}) == 1 and law.sums:
+    elif len({_shape(r) for r in runs}) == 1 and (law.sums or ANSWERS & set(law.features)):
         found.append(
             f"All {len(runs)} training runs have one schedule shape, so how the loss answers to a drop of the rate is "
             "not identified: add a run with an abrupt drop (a step or a WSD cooldown)."

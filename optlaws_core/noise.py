@@ -11,8 +11,10 @@ from .runs import Run
 from .schedules.base import FloatArray
 
 LEVEL = 0.9  # of intervals
-# Columns of a manifest that make two runs of one plan different experiments.
-SETTING = ("text", "data", "dataset", "corpus", "parent", "start", "checkpoint")
+# Columns of a manifest that may differ between repeats; any other makes two runs of one plan different experiments.
+CHANCE = frozenset(
+    "seed group outcome final_train_loss final_val_loss wall_seconds cpu_seconds torch python device host".split()
+)
 DIVERGED = "diverged"  # in the manifest's column `outcome`
 
 
@@ -64,11 +66,21 @@ class NoiseFloor:
 
 
 def repeats(runs: Iterable[Run]) -> tuple[Repeats, ...]:
-    """Runs in groups of two or more that differ by chance alone. Diverged runs and runs without a plan are left out."""
+    """Runs in groups of two or more that differ by chance alone.
+
+    Left out: diverged runs, runs without a plan or a known model size, losses of 0 or less, and a second run of a seed.
+    """
     groups: dict[Hashable, list[Run]] = defaultdict(list)
+    seeds: set[Hashable] = set()
     for run in runs:
-        if run.plan is not None and len(run.loss) and run.about.get("outcome") != DIVERGED:
-            groups[_setting(run)].append(run)
+        if run.plan is None or run.plan.params is None or run.about.get("outcome") == DIVERGED:
+            continue
+        if not len(run.loss) or run.loss.min() <= 0:
+            continue
+        setting, seed = _setting(run), run.about.get("seed")
+        if seed is None or (setting, seed) not in seeds:
+            groups[setting].append(run)
+            seeds.add((setting, seed))
     return tuple(Repeats(tuple(group)) for group in groups.values() if len(group) > 1)
 
 
@@ -105,5 +117,5 @@ def _setting(run: Run) -> Hashable:
         plan.batch_tokens,
         run.split,
         int(run.steps[-1]),
-        tuple(run.about.get(key, "") for key in SETTING),
+        frozenset((key, value) for key, value in run.about.items() if key not in CHANCE),
     )

@@ -66,6 +66,11 @@ def predict(fit: Fit, schedule: Schedule | Plan, at: ArrayLike | None = None) ->
         losses = evaluate(batch(law_named(fit.law), [(plan, steps)]), fit.vector)
     if not np.isfinite(losses).all():
         raise DesignError(f"The law {fit.law} with these coefficients has no finite loss for {_brief(plan.schedule)}.")
+    if (losses <= 0).any():
+        raise DesignError(
+            f"The law {fit.law} with these coefficients gives a loss of {losses.min():.3g}, which nothing has, for "
+            f"{_brief(plan.schedule)}."
+        )
     return losses
 
 

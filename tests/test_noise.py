@@ -30,6 +30,15 @@ def test_another_text_or_start_makes_another_experiment(column):
     assert repeats([flat("a", 2.0), flat("b", 2.1, **{column: "other"})]) == ()
 
 
+def test_what_is_not_known_to_be_chance_is_not_called_so():
+    """Another setting, an unknown model size, the same seed twice, or losses that have no share."""
+    assert repeats([flat("a", 2.0, weight_decay="0"), flat("b", 2.1, weight_decay="1")]) == ()
+    unsized = Plan(COSINE.schedule)
+    assert repeats([run("a", np.full(10, 2.0), unsized), run("b", np.full(10, 2.1), unsized)]) == ()
+    assert repeats([flat("a", 2.0, seed="1"), flat("b", 2.0, seed="1")]) == ()
+    assert noise_floor([flat("a", -1.0), flat("b", 1.0)]) is None
+
+
 def test_diverged_and_unfinished_runs_repeat_nothing():
     short = Run("short", COSINE, {"val": Series(STEPS[:5], np.full(5, 2.0))}, "val", "declared", 999)
     assert repeats([flat("a", 2.0), flat("b", 5.0, outcome="diverged"), short]) == ()

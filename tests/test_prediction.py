@@ -207,6 +207,11 @@ def test_a_bare_schedule_has_the_size_and_batch_of_the_training_runs():
     assert Fit.from_dict(law.to_dict()).coverage == law.coverage
 
 
+def test_a_loss_that_nothing_has_is_refused():
+    with pytest.raises(DesignError, match="gives a loss of -"):
+        predict(replace(made(), theta=made().theta | {"D": -1e3 * 4}), parse(SHAPES[0]))
+
+
 def test_a_law_of_several_sizes_wants_to_know_which():
     law = fit("chinchilla", [sized(1e6, 512.0, "a"), sized(1e7, 512.0, "b"), sized(1e8, 512.0, "c")])
     assert law.theta["A"] != 0

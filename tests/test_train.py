@@ -349,6 +349,18 @@ def test_a_finished_parent_is_made_again_when_its_weights_are_gone(tmp_path, cap
     assert "rounds otherwise" not in capsys.readouterr().err
 
 
+def test_a_parent_that_is_made_anew_leaves_no_child_of_the_old_one(tmp_path):
+    entries = '[[runs]]\nname = "p"\ntotal = 50\npeak = {peak}\n[[runs]]\nname = "c"\nparent = "p"\ntotal = 50\n'
+    command = ["--sweep", str(declare(tmp_path, entries.format(peak=1e-2))), "--out", str(tmp_path / "runs")]
+    assert train.main(command) == 0
+    weights, child = ((tmp_path / name).read_bytes() for name in ("checkpoints/p.pt", "runs/c.parquet"))
+    declare(tmp_path, entries.format(peak=2e-2))
+    (tmp_path / "runs" / "p.parquet").unlink()
+    assert train.main(command) == 0
+    assert (tmp_path / "checkpoints" / "p.pt").read_bytes() != weights
+    assert (tmp_path / "runs" / "c.parquet").read_bytes() != child
+
+
 def test_a_run_that_dies_is_named_and_does_not_stop_the_others(tmp_path, corpus, finished, monkeypatch, capsys):
     def start(task):
         mine, theirs = Pipe()
@@ -432,6 +444,10 @@ BAD_SWEEPS = {
     "bad name": (entry('name = "a/b"'), "name is used for a file"),
     "bad field in name": (entry('name = "{mood}"'), "name may hold fields such as {size}"),
     "same name": (entry("peak = [1, 2]"), "its own name, got 'x' twice"),
+    "odd interval": (entry("validate_every = 30"), "validate_every must be a multiple of 25, got 30"),
+    "no values": (entry("seed = []"), "Entry 1: seed must have a value or several, got an empty list"),
+    "endless": (entry("total = inf"), "peak, warmup and total must be numbers, got inf for T"),
+    "sizes no table": ("sizes = 3", r"\[sizes\] must be a table, got 3"),
     "unknown parent": (entry('parent = "y"'), "Run 'x': its parent must stand before it, got 'y'"),
 }
 

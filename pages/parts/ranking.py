@@ -53,7 +53,7 @@ def verdict(ranked: Sequence[Ranked], names: Sequence[str], yard: Yardstick) -> 
         return f"{names[0]} is predicted to end at {best.final_loss:.4f}. Add a second candidate to compare it with."
     said = [
         f"{names[0]} ends at {best.final_loss:.4f}, {difference(ranked[1].delta)} "
-        f"({percent(ranked[1].delta / best.final_loss)}) below {names[1]}{_resolved(ranked[1].delta, yard)}."
+        f"({percent(ranked[1].delta / ranked[1].final_loss)}) below {names[1]}{_resolved(ranked[1].delta, yard)}."
     ]
     tied = [n for r, n in zip(ranked[2:], names[2:], strict=True) if yard.rmse is not None and r.delta < yard.rmse]
     if tied:

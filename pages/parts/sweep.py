@@ -17,7 +17,7 @@ from .session import ROOT, Workspace
 MANIFEST = ROOT / "data" / "manifest.csv"
 MOST_LOADED = 60  # runs; more make the other pages slow and their charts unreadable
 GROUPS = {
-    "schedules": "one peak and horizon, every family of schedules",
+    "schedules": "one peak and horizon, every family of schedules but knots",
     "seeds": "the same plan with other seeds",
     "horizons": "1,000 to 8,000 updates",
     "peaks": "1e-3 to 64e-3",
@@ -80,7 +80,7 @@ def table(chosen: Sequence[Run]) -> list[Run]:
     rows = [
         {
             "Run": run.name,
-            "Held-out loss": float(run.loss[-1]) if len(run.loss) else None,
+            "Held-out loss": float(run.loss[-1]) if charts.is_drawable(run) else None,
             "Ended": run.about.get("outcome", ""),
             "Schedule": run.plan.schedule.text,
             "Group": run.about.get("group", ""),
@@ -107,7 +107,9 @@ def table(chosen: Sequence[Run]) -> list[Run]:
             "Bytes an update": st.column_config.NumberColumn(format="localized"),
             "Schedule": st.column_config.TextColumn(width="large"),
             "From": st.column_config.TextColumn(help="The run whose last weights this one started from."),
-            "Held-out loss": st.column_config.NumberColumn(format="%.4f", help="The last one, in nats per byte."),
+            "Held-out loss": st.column_config.NumberColumn(
+                format="%.4f", help="The last one, in nats per byte; none where the run broke off."
+            ),
             "Minutes": st.column_config.NumberColumn(format="%.1f", help="Wall time on one core."),
         },
     )
@@ -181,16 +183,16 @@ def law_against(floor: NoiseFloor | None) -> None:
             "Parameters": st.column_config.NumberColumn(format="localized"),
             "Trained on": st.column_config.TextColumn(width="medium"),
             "Covered": st.column_config.NumberColumn(
-                "Covered runs", help="Held-out runs whose peak lies within those trained on, with the same batch size."
+                "Same peak, batch", help="Held-out runs with a peak within those trained on and the same batch size."
             ),
             "near": st.column_config.NumberColumn(
-                "error, final loss", help="Mean relative error of the last held-out loss, covered runs.", **percent
+                "error, final loss", help="Mean relative error of the last held-out loss, those runs.", **percent
             ),
             "ratio": st.column_config.NumberColumn(
                 "× a perfect law's", format="%.1f", help="That error over that of a law that is right but for the seed."
             ),
             "curve": st.column_config.NumberColumn(
-                "error, curve", help="Mean relative error at every loss after the warm-up, covered runs.", **percent
+                "error, curve", help="Mean relative error at every loss after the warm-up, those runs.", **percent
             ),
             "Others": st.column_config.NumberColumn(
                 "Other runs", help="Held-out runs with another peak or batch size: what the training runs do not cover."
@@ -203,8 +205,9 @@ def law_against(floor: NoiseFloor | None) -> None:
     errors = {f"{_params(row):,.0f} parameters": list(zip(row.all.runs, row.all.ends, strict=True)) for row in rows}
     st.plotly_chart(charts.off(errors, floor.relative if floor else 0.0), width="stretch", key="sweep_off")
     st.caption(
-        "A point is a held-out run; the grey band is one standard deviation over seeds. Laws do not know the batch "
-        "size, and far from the peaks they were trained at they are guesses: both show here."
+        "A point is a held-out run; the grey band is one standard deviation over seeds. Most laws do not know "
+        "the batch size, and far from the peaks they were trained at they are guesses: both show here. Errors beyond "
+        "25 % lie outside the frame; a double click shows them."
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import plotly.graph_objects as go
 
 from optlaws_core import NoiseFloor, Run
@@ -123,5 +122,5 @@ def band(figure: go.Figure, half: float, *, vertical: bool) -> None:
 
 
 def is_drawable(run: Run) -> bool:
-    """Whether a run has a last loss and a plan to stand for it."""
-    return run.plan is not None and len(run.loss) > 0 and bool(np.isfinite(run.loss[-1]))
+    """Whether a run came to its end: one whose loss left the numbers broke off before."""
+    return run.plan is not None and len(run.loss) > 0 and bool(run.steps[-1] == run.plan.schedule.total - 1)
