@@ -4,6 +4,7 @@ Without a browser the tests skip with a sentence. Servers listen on a free port 
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -107,6 +108,14 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
+def _flags() -> Iterator[str]:
+    """What keeps Chromium from failing in containers: they run as root, and some have a small /dev/shm."""
+    yield "--no-sandbox"
+    shared = Path("/dev/shm")
+    if not shared.exists() or shutil.disk_usage(shared).total < 2**29:
+        yield "--disable-dev-shm-usage"  # slower, so only where it is needed
+
+
 @contextmanager
 def chromium() -> Iterator:
     """A headless Chromium: the system's, or Playwright's own. Raises `LookupError` when there is none."""
@@ -116,8 +125,7 @@ def chromium() -> Iterator:
     if path is None:
         raise LookupError("no Chromium or Chrome on this machine, so nothing was tried in a browser")
     with sync_playwright() as p:
-        # containers run as root and have a small /dev/shm; both would keep Chromium from starting
-        running = p.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        running = p.chromium.launch(executable_path=path, args=list(_flags()))
         try:
             yield running
         finally:
