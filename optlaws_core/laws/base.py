@@ -101,9 +101,8 @@ class Law:
     starts: tuple[Mapping[str, float], ...]  # where the search begins; linear coefficients are left out and solved for
     sums: tuple[HistorySum, ...] = ()
     where: tuple[str, ...] = ()  # LaTeX of definitions that the formula needs
-    published: Mapping[str, Mapping[str, float]] = field(
-        default_factory=dict
-    )  # coefficients by what they were fitted to
+    # Coefficients that were published, by what they were fitted to.
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -238,14 +238,24 @@ def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=2, thread_name_prefix="fit")
 
 
-@lru_cache(maxsize=1)  # not Streamlit's cache: the server's warm-up calls this outside any session
-def _bundled(digest: str) -> Reading:
-    return read(BUNDLED)
+@lru_cache(maxsize=2)  # not Streamlit's cache: the server's warm-up calls this outside any session
+def _reading(manifest: Path, digest: str) -> Reading:
+    return read(manifest)
+
+
+def reading_of(manifest: Path) -> Reading:
+    """The runs of a manifest that ships with the project, read once for as long as it stays the same."""
+    return _reading(manifest, digest(manifest))
+
+
+def digest(path: Path) -> str:
+    """What a file's content is known by."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def bundled() -> Reading:
-    """The project's own runs."""
-    return _bundled(hashlib.sha256(BUNDLED.read_bytes()).hexdigest())
+    """The runs that a new visitor begins with."""
+    return reading_of(BUNDLED)
 
 
 def page(title: str, lead: str = "") -> Workspace:

@@ -1,18 +1,16 @@
 """The parts of the Sweep page: the bundled runs to choose from, their noise floor, and a law held against it."""
 
-import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
 
 import pandas as pd
 import streamlit as st
 
 from data.judge import DESIGNS, SPLIT, Judged, judge
-from optlaws_core import LAWS, NoiseFloor, Run, noise_floor, read
+from optlaws_core import LAWS, NoiseFloor, Run, noise_floor
 from optlaws_core.readers.base import counted
 
 from .charts import sweep as charts
-from .session import ROOT, Workspace
+from .session import ROOT, Workspace, digest, reading_of
 
 MANIFEST = ROOT / "data" / "manifest.csv"
 MOST_LOADED = 60  # runs; more make the other pages slow and their charts unreadable
@@ -30,14 +28,9 @@ GROUPS = {
 }
 
 
-@lru_cache(maxsize=1)
-def _read(digest: str) -> tuple[Run, ...]:
-    return tuple(run.on(SPLIT) if SPLIT in run.series else run for run in read(MANIFEST).runs)
-
-
 def runs() -> tuple[Run, ...]:
     """All runs of the sweep, on held-out losses."""
-    return _read(hashlib.sha256(MANIFEST.read_bytes()).hexdigest())
+    return tuple(run.on(SPLIT) if SPLIT in run.series else run for run in reading_of(MANIFEST).runs)
 
 
 def choose(everything: Sequence[Run]) -> list[Run]:
@@ -156,7 +149,7 @@ def noise(floor: NoiseFloor | None) -> None:
 
 
 @st.cache_resource(show_spinner="Fitting the law to three runs of each size", max_entries=16)
-def _judged(law: str, design: str, digest: str) -> list[Judged]:
+def _judged(law: str, design: str, content: str) -> list[Judged]:
     return judge(runs(), law, design)
 
 
@@ -172,7 +165,7 @@ def law_against(floor: NoiseFloor | None) -> None:
             help="One peak: a constant rate, a cosine and a drop at the size's usual peak. Three peaks: a constant "
             "rate there, a cosine at a lower and a WSD at a higher one.",
         )  # fmt: skip
-    rows = _judged(law, design or next(iter(DESIGNS)), hashlib.sha256(MANIFEST.read_bytes()).hexdigest())
+    rows = _judged(law, design or next(iter(DESIGNS)), digest(MANIFEST))
     perfect = floor.mean_error if floor else None
     percent = {"format": "%.2f %%"}
     st.dataframe(
