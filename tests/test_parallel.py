@@ -1,0 +1,259 @@
+"""Tasks spread over processes and over a real Dask cluster: the same results bit for bit, whatever happens to a worker.
+
+Every process started here ends by itself: a worker without its scheduler, a scheduler without work.
+"""
+
+import functools
+import os
+import pickle
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import dask
+import pytest
+from distributed import Client, LocalCluster
+from joblib.externals.loky import get_reusable_executor
+
+from optlaws_core import LAWS, errors, parallel, read
+from optlaws_core.errors import Cancelled, FitError, OptLawsError
+from optlaws_core.parallel import spread
+from tests.tasks import die, fitted, last_first, process, refuse, slowly, threads
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
+
+
+def start(what: str, options: str, folder: Path, *paths: Path) -> subprocess.Popen:
+    """One of Dask's programs, which finds modules in `paths`."""
+    command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *options.split()]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+    with open(folder / "log", "a") as log:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+
+
+def start_worker(address: str, folder: Path, *paths: Path) -> subprocess.Popen:
+    """A worker process of one thread, which ends when its scheduler does."""
+    options = f"{address} --nthreads 1 --no-nanny --no-dashboard --host 127.0.0.1 --death-timeout 20"
+    return start("worker", options, folder, *(paths or (ROOT,)))
+
+
+def stop(process: subprocess.Popen) -> None:
+    process.kill()
+    process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory):
+    """Address of a Dask scheduler in a process of its own, its folder and its workers so far."""
+    folder = tmp_path_factory.mktemp("dask")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    options = f"--host {address} --no-dashboard --idle-timeout 60"
+    scheduler, workers = start("scheduler", options, folder, ROOT), []
+    yield address, folder, workers
+    for started in (*workers, scheduler):
+        stop(started)
+
+
+@pytest.fixture
+def cluster(machines):
+    """Address of a Dask cluster with two workers, each a process, and the two."""
+    address, folder, workers = machines
+    workers[:] = [w for w in workers if w.poll() is None]
+    while len(workers) < 2:
+        workers.append(start_worker(address, folder))
+    with Client(address, timeout=20, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=20)
+    return address, workers
+
+
+@pytest.fixture
+def nobody():
+    """Address of a Dask scheduler in this process, without workers, which gives up a task that has killed one."""
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        with LocalCluster(n_workers=0, processes=False, protocol="tcp", dashboard_address=":0") as cluster:
+            yield cluster.scheduler_address
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_process_is_left():
+    yield
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    by_name = {run.name: run.on("val") for run in read(ROOT / "data" / "examples.csv").runs}
+    return [by_name[name] for name in TRAIN]
+
+
+def same(found, expected) -> bool:
+    """Equal in every field, and the coefficients in every bit."""
+    return found == expected and [f.vector.tobytes() for f in found] == [f.vector.tobytes() for f in expected]
+
+
+@pytest.fixture(scope="module")
+def serial(runs):
+    return spread(functools.partial(fitted, runs=runs), [*LAWS], processes=1)
+
+
+def test_processes_give_the_same_bits(runs, serial):
+    assert same(spread(functools.partial(fitted, runs=runs), [*LAWS], processes=2), serial)
+
+
+def test_a_cluster_gives_the_same_bits_though_a_worker_is_killed(runs, serial, cluster):
+    address, workers = cluster
+    told = []
+
+    def kill_one(share):
+        if not told:
+            stop(workers[0])
+        told.append(share)
+
+    found = spread(functools.partial(fitted, runs=runs), [*LAWS], cluster=address, progress=kill_one)
+    assert same(found, serial)
+    assert len(told) == len(serial) and told[0] < 0.1 and workers[1].poll() is None
+
+
+@pytest.mark.parametrize("where", ["here", "processes", "cluster"])
+def test_one_contract_everywhere(where, request):
+    """Order, progress, threads, errors with what they carry, and a stop midway."""
+    how = {
+        "here": {"processes": 1},
+        "processes": {"processes": 2},
+        "cluster": where == "cluster" and {"cluster": request.getfixturevalue("cluster")[0]},
+    }[where]
+    told = []
+    assert spread(last_first, range(5), progress=told.append, **how) == [0, 1, 2, 3, 4]
+    assert told == [0.2, 0.4, 0.6, 0.8, 1.0]
+    assert spread(threads, range(2), **how) == [{1}, {1}]
+    with pytest.raises(FitError, match="^no coefficients$") as failed:
+        spread(refuse, [1, 2], **how)
+    assert failed.value.best == [1.5]
+    began, told = time.monotonic(), []
+    with pytest.raises(Cancelled):
+        spread(slowly, range(1000), progress=lambda share: told.append(share) or share < 0.004, **how)
+    assert time.monotonic() - began < 20 and len(told) == 4  # all of them would take 25 s or more
+
+
+@pytest.mark.parametrize("kind", ["OptLawsError", "ScheduleError", "LogError", "DesignError", "FitError", "Cancelled"])
+def test_an_error_keeps_its_fields_between_processes(kind):
+    error = getattr(errors, kind)("what", *{"LogError": ["a.csv"], "FitError": [[1.5]]}.get(kind, []))
+    back = pickle.loads(pickle.dumps(error))
+    assert (type(back), back.args, vars(back)) == (type(error), error.args, vars(error))
+
+
+def test_nothing_heavy_is_loaded_before_it_is_needed():
+    heavy = {"joblib", "dask", "distributed", "scipy"}
+    code = f"import sys, optlaws_core.parallel; sys.exit(not {heavy}.isdisjoint(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_few_tasks_stay_in_this_process():
+    assert spread(process, []) == []
+    assert spread(process, [0]) == [os.getpid()]
+    assert os.getpid() not in spread(process, [0, 1], processes=2)
+
+
+def test_threads_take_turns_and_one_that_stops_leaves_the_others_alone():
+    """The app serves several people from one process, each in a thread."""
+    found = {}
+
+    def ask(name, progress=None):
+        try:
+            found[name] = spread(slowly, range(20), processes=2, progress=progress)
+        except Cancelled:
+            found[name] = "cancelled"
+
+    people = [threading.Thread(target=ask, args=(name,)) for name in "ab"]
+    people.append(threading.Thread(target=ask, args=("c", lambda share: False)))
+    for thread in people:
+        thread.start()
+    for thread in people:
+        thread.join(30)
+    assert found == {"a": [*range(20)], "b": [*range(20)], "c": "cancelled"}
+
+
+def test_whatever_ends_the_caller_ends_the_tasks():
+    with pytest.raises(KeyboardInterrupt):
+        spread(slowly, range(400), processes=2, progress=lambda share: (_ for _ in ()).throw(KeyboardInterrupt))
+
+
+def test_a_process_that_dies_is_told():
+    with pytest.raises(OptLawsError, match="^One of 2 processes on this machine was killed, .*: use fewer of them.$"):
+        spread(die, range(2), processes=2)
+    assert spread(slowly, range(3), processes=2) == [0, 1, 2]
+
+
+def test_no_processes_are_refused():
+    with pytest.raises(OptLawsError, match="^The number of processes must be at least 1, got 0.$"):
+        spread(slowly, range(2), processes=0)
+
+
+@pytest.mark.parametrize("address", ["", "here", "tcp://host", "http://host:8786", "tcp://host:x", "tcp://host:99999"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(OptLawsError, match="^The address of a Dask scheduler reads tcp://host:port, got "):
+        spread(slowly, range(2), cluster=address)
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_scheduler_that_does_not_answer_is_told(listens, monkeypatch):
+    """Nothing at the address, or something that accepts and then says nothing."""
+    monkeypatch.setattr(parallel, "CONNECT", 1.0)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if listens:
+            server.listen()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(OptLawsError, match=f"^No Dask scheduler answered at {address} within 1 s.$"):
+            spread(slowly, range(2), cluster=address)
+        assert time.monotonic() - began < 5
+
+
+def test_a_cluster_without_workers_is_told(nobody, monkeypatch):
+    monkeypatch.setattr(parallel, "WORKERS", 0.5)
+    with pytest.raises(OptLawsError, match=f"^The Dask cluster at {nobody} had no worker for 0.5 s; start some.$"):
+        spread(slowly, range(2), cluster=nobody)
+
+
+def test_a_worker_without_the_package_is_refused(nobody, tmp_path):
+    worker = start_worker(nobody, tmp_path, tmp_path)
+    with pytest.raises(
+        OptLawsError, match=f"^The worker .* of the Dask cluster at {nobody} cannot load .*optlaws_core"
+    ):
+        spread(slowly, range(2), cluster=nobody)
+    stop(worker)
+
+
+def test_a_worker_with_another_version_is_refused(nobody, tmp_path):
+    (tmp_path / "optlaws_core").mkdir()
+    for module in ("__init__.py", "errors.py", "parallel.py"):
+        shutil.copy(ROOT / "optlaws_core" / module, tmp_path / "optlaws_core")
+    worker = start_worker(nobody, tmp_path, tmp_path)
+    with pytest.raises(
+        OptLawsError, match=f"^The worker .* at {nobody} must have optlaws_core .* as this machine, but "
+    ):
+        spread(slowly, range(2), cluster=nobody)
+    stop(worker)
+
+
+def test_a_task_that_kills_its_worker_is_told(nobody, tmp_path):
+    worker = start_worker(nobody, tmp_path)
+    with pytest.raises(OptLawsError, match=f"^One task has killed several workers of the Dask cluster at {nobody}, "):
+        spread(die, range(2), cluster=nobody)
+    stop(worker)
+
+
+def test_a_cluster_that_is_lost_is_told(cluster, monkeypatch):
+    """No worker is left, and none comes back."""
+    monkeypatch.setattr(parallel, "WORKERS", 1.0)
+    address, workers = cluster
+    with pytest.raises(OptLawsError, match=f"^The Dask cluster at {address} was lost before all tasks were done: "):
+        spread(slowly, range(100), cluster=address, progress=lambda share: [*map(stop, workers)] and None)
