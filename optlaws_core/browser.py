@@ -45,7 +45,7 @@ def payload(
     all are steps with an observed loss. The entry "id" changes with any of these.
     Raises `DesignError` for a run without a plan or with losses beyond it.
     """
-    fitted, interval = fitted or theta, interval or {}
+    theta, fitted, interval = law.complete(theta), law.complete(fitted or theta), interval or {}
     content = {
         "law": {"name": law.name, "title": law.title, **law.javascript},
         "params": [
@@ -82,7 +82,7 @@ def tuning_range(p: Param, fitted: float, interval: tuple[float, float] | None) 
     x = p.to_scale(fitted)
     half = 0.0 if interval is None else float(np.abs(p.to_scale(np.array(interval)) - x).max())
     if p.scale == "linear":
-        reach = max(3 * half, abs(fitted) / 4) or (p.high - p.low) / 10
+        reach = max(3 * half, abs(fitted) / 4) or (p.high - p.low) / (1000 if p.weight else 10)
     else:
         reach = np.log(10) if interval is None else max(3 * half, np.log(3))
     ends = p.from_scale(np.clip([x - reach, x + reach], *sorted((p.to_scale(p.low), p.to_scale(p.high)))))

@@ -115,7 +115,8 @@ class Fit:
             ends = {n: d["interval"].get(n) for n in law.names}
             return cls(
                 law=law.name,
-                theta={n: _number(d["theta"][n], f"theta.{n}") for n in law.names},
+                # Fits that were stored before the law had a term in the model size or the peak lack its coefficients.
+                theta={n: _number(v, f"theta.{n}") for n, v in law.complete(d["theta"]).items()},
                 interval={n: None if v is None else _pair(v, f"interval.{n}") for n, v in ends.items()},
                 status=Status[d["status"]],
                 message=str(d["message"]),

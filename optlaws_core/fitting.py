@@ -59,9 +59,10 @@ def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
             "not identified: add a run with an abrupt drop (a step or a WSD cooldown)."
         )
     points = sum(len(r.loss) for r in runs)
-    if points < 3 * len(law.params):
+    coefficients = sum(not p.weight for p in law.params)  # weights under a ridge need no points of their own
+    if points < 3 * coefficients:
         found.append(
-            f"{points} points are few for {len(law.params)} coefficients: three a coefficient is a sensible minimum."
+            f"{points} points are few for {coefficients} coefficients: three a coefficient is a sensible minimum."
         )
     return found
 
@@ -89,17 +90,37 @@ def fit(
     """
     began = time.perf_counter()
     law = law_named(law) if isinstance(law, str) else law
+    once(runs, test)
+    train = [usable(r, from_step) for r in runs]
+    problem = Problem(law, [windowed(r) for r in train], dict(locked or {}))
+    x, _, finished = problem.search(start, progress)
+    found = concluded(problem, x, finished, intervals(problem, x, HUBER), train, test, from_step)
+    return replace(found, locked=tuple(locked or ()), seconds=time.perf_counter() - began)
+
+
+def once(runs: Sequence[Run], test: Sequence[Run]) -> None:
+    """Raises `DesignError` when there is no training run, or when a run is given twice for one purpose."""
     if not runs:
         raise DesignError("A fit needs at least one training run, got none.")
     for kind in (runs, test):
         twice = [name for name, n in Counter(r.name for r in kind).items() if n > 1]
         if twice:
             raise DesignError(f"Run {twice[0]!r} is given twice; a run counts once.")
-    train = [usable(r, from_step) for r in runs]
-    problem = Problem(law, [windowed(r) for r in train], dict(locked or {}))
-    x, cost, finished = problem.search(start, progress)
-    theta = problem.natural(x)
-    interval = intervals(problem, x, HUBER)
+
+
+def concluded(
+    problem: Problem,
+    x: FloatArray,
+    finished: bool,
+    interval: Mapping[str, tuple[float, float] | None],
+    train: Sequence[Run],
+    test: Sequence[Run],
+    from_step: int | None,
+) -> Fit:
+    """The `Fit` of a search that ended at `x` (free,), scored on its usable training runs and on the held-out ones."""
+    law, theta = problem.law, problem.natural(x)
+    # The ridge settles which of several neighbouring weights is used; an interval of one would say nothing.
+    interval = dict(interval) | {p.name: None for p in law.params if p.weight}
     status, message = problem.verdict(x, finished, interval)
     return Fit(
         law=law.name,
@@ -107,14 +128,12 @@ def fit(
         interval=interval,
         status=status,
         message=" ".join((message, *_windows(train), *doubts(law, train))),
-        objective=cost,
+        objective=problem.cost(theta),
         train=score(law, theta, train),
         coverage=Coverage.of(train),
         test=score(law, theta, [usable(r, from_step) for r in test]),
-        split=runs[0].split,
-        locked=tuple(locked or ()),
+        split=train[0].split,
         from_step=from_step,
-        seconds=time.perf_counter() - began,
     )
 
 
@@ -122,10 +141,11 @@ def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequ
     """`base` with coefficients set by hand, scored on the same runs."""
     law = law_named(base.law)
     runs = [usable(r, base.from_step) for r in runs]
+    theta = law.complete(theta)
     vector = law.vector(theta)
     return Fit(
         law=base.law,
-        theta=dict(theta),
+        theta=theta,
         interval=dict.fromkeys(theta),
         status=Status.tuned,
         message=Status.tuned.value,

@@ -1,5 +1,6 @@
 """Slow twins: every law as its definition reads, summed step by step. The package's fast sums are held against them."""
 
+import inspect
 import math
 
 import numpy as np
@@ -16,14 +17,14 @@ def power_law(eta, steps, L_inf, A, alpha):
     return np.array([L_inf + A * (t + 1.0) ** -alpha for t in steps])
 
 
-def annealing(eta, steps, L0, A, alpha, C, lam):
+def annealing(eta, steps, L0, A, alpha, C, lam, B=0.0, beta=0.34):
     """m_i = λ m_{i−1} + (η_{i−1} − η_i), m_0 = 0; S2(t) = Σ_{i≤t} m_i (arXiv:2408.11029)."""
     S1 = positive(np.cumsum(eta))
     momentum, S2 = 0.0, np.zeros(len(eta))
     for i in range(1, len(eta)):
         momentum = lam * momentum + (eta[i - 1] - eta[i])
         S2[i] = S2[i - 1] + momentum
-    return np.array([L0 + A * S1[t] ** -alpha - C * S2[t] for t in steps])
+    return np.array([L0 + A * S1[t] ** -alpha - C * S2[t] + B * PARAMS**-beta for t in steps])
 
 
 def opt_laws_curve(eta, steps, L_inf, A, q, A0, A1, c, rho, D):
@@ -130,6 +131,39 @@ def chinchilla(eta, steps, E, A, a, B, b):
     return np.array([E + A * PARAMS**-a + B * (BATCH_TOKENS * (t + 1.0)) ** -b for t in steps])
 
 
+CURVATURES = np.logspace(-2, 5, 22)  # the rates of the noisy quadratic
+
+
+@cached
+def modes(eta, steps):
+    """Noise of each mode, n ← exp(−2 h η) n + η², after the updates `steps`: (steps, modes)."""
+    n, kept = np.zeros(len(CURVATURES)), {}
+    wanted = set(steps)
+    for t, rate in enumerate(eta[: max(steps) + 1]):
+        n = np.exp(-2 * CURVATURES * rate) * n + rate**2
+        if t in wanted:
+            kept[t] = n
+    return np.array([kept[t] for t in steps])
+
+
+def noisy_quadratic(eta, steps, **weights):
+    L_inf, *rest = weights.values()
+    a, b = np.split(np.array(rest), 2)
+    S = positive(np.cumsum(eta))[np.asarray(steps)]
+    return L_inf + np.exp(-2 * np.outer(S, CURVATURES)) @ a + modes(eta, tuple(map(int, steps))) @ b
+
+
+WEIGHTS = ("L_inf", *(f"{part}{i}" for part in "ab" for i in range(1, 23)))
+noisy_quadratic.__signature__ = inspect.Signature(
+    [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("eta", "steps", *WEIGHTS)]
+)
+
+
+def spectrum(L_inf, a, b):
+    """Coefficients of the noisy quadratic by name."""
+    return dict(zip(WEIGHTS, map(float, (L_inf, *a, *b)), strict=True))
+
+
 # What a plan of the tests says besides its schedule.
 PARAMS, BATCH_TOKENS = 1.1e8, 5e5
 
@@ -137,7 +171,7 @@ TWINS = {
     f.__name__: f
     for f in (
         opt_laws_curve, multi_power, functional, forcing_memory, annealing, scaling_collapse, forward_momentum,
-        convex_bound, convex_dominance, chinchilla, power_law,
+        noisy_quadratic, convex_bound, convex_dominance, chinchilla, power_law,
     )
 }  # fmt: skip
 
@@ -146,7 +180,7 @@ THETAS = {
     "power_law": (dict(L_inf=2.9, A=30.0, alpha=0.5), dict(L_inf=1.0, A=5.0, alpha=0.1)),
     "annealing": (
         dict(L0=2.7, A=0.55, alpha=0.52, C=0.7, lam=0.998),
-        dict(L0=2.0, A=1.5, alpha=0.2, C=2.0, lam=0.9),
+        dict(L0=2.0, A=1.5, alpha=0.2, C=2.0, lam=0.9, B=300.0, beta=0.3),
         dict(L0=2.0, A=1.5, alpha=0.9, C=0.1, lam=0.99999),
     ),
     "opt_laws_curve": (
@@ -175,6 +209,11 @@ THETAS = {
     "forward_momentum": (
         dict(L0=2.65, A=0.6, alpha_S=0.45, B=20.0, alpha_N=0.3, C=0.02),
         dict(L0=2.0, A=1.0, alpha_S=0.9, B=0.0, alpha_N=0.3, C=0.1),
+    ),
+    "noisy_quadratic": (
+        spectrum(2.5, 0.4 * CURVATURES**-0.2, 8 * CURVATURES**0.7),  # all modes, falling like a power law
+        spectrum(2.0, np.eye(22)[3], 1e6 * np.eye(22)[0] + 1e6 * np.eye(22)[21]),  # the longest memory and the shortest
+        spectrum(2.0, 5 * np.eye(22)[21], 1e5 * np.eye(22)[12]),
     ),
     "convex_bound": (dict(L_inf=2.5, P=0.05, M=150.0), dict(L_inf=2.0, P=0.5, M=1000.0)),
     "convex_dominance": (dict(L_inf=2.5, Q1=0.05, Q2=100.0), dict(L_inf=2.0, Q1=0.5, Q2=0.0)),

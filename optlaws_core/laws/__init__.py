@@ -10,6 +10,7 @@ from .forcing_memory import FORCING_MEMORY
 from .forward_momentum import FORWARD_MOMENTUM
 from .functional import FUNCTIONAL
 from .multi_power import MULTI_POWER
+from .noisy_quadratic import NOISY_QUADRATIC
 from .opt_laws_curve import OPT_LAWS_CURVE
 from .power_law import POWER_LAW
 from .scaling_collapse import SCALING_COLLAPSE
@@ -24,6 +25,7 @@ LAWS: dict[str, Law] = {
         ANNEALING,
         SCALING_COLLAPSE,
         FORWARD_MOMENTUM,
+        NOISY_QUADRATIC,
         CONVEX_BOUND,
         CONVEX_DOMINANCE,
         CHINCHILLA,

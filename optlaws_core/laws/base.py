@@ -52,6 +52,10 @@ class Param:
     scale: Scale = "linear"  # "log1m": the logarithm of 1 − value
     needs: str | None = None  # name of a feature that must differ between training runs, or the value is `neutral`
     neutral: float | None = None
+    # What is believed before any run: centre in natural units, standard deviation in search coordinates (that of the
+    # logarithm for a log scale). A search pays for the distance; a locked coefficient does not.
+    prior: tuple[float, float] | None = None
+    weight: bool = False  # one weight of a spectrum: 0 is as good as any other value, and the law's ridge holds it down
 
     @property
     def symbol(self) -> sp.Symbol:
@@ -98,9 +102,16 @@ class Law:
     reference: str
     formula: sp.Expr
     params: tuple[Param, ...]
-    starts: tuple[Mapping[str, float], ...]  # where the search begins; linear coefficients are left out and solved for
+    # Where the search begins; linear coefficients are left out and solved for. Empty for a law with a ridge.
+    starts: tuple[Mapping[str, float], ...]
     sums: tuple[HistorySum, ...] = ()
     where: tuple[str, ...] = ()  # LaTeX of definitions that the formula needs
+    written: str = ""  # LaTeX of the formula, where the expression is too long to be read
+    # Above 0 for laws that are linear in all coefficients: mean squared relative error that a weight is charged for
+    # each square of the largest share of the loss that it makes up anywhere in the training runs.
+    ridge: float = 0.0
+    # Coefficients that model sizes fitted jointly have in common; the others are each size's own.
+    shared: tuple[str, ...] = ()
     # Coefficients that were published, by what they were fitted to.
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -109,8 +120,12 @@ class Law:
         return tuple(p.name for p in self.params)
 
     def vector(self, theta: Mapping[str, float]) -> FloatArray:
-        """Coefficients as an array in the order of `params`."""
-        return np.array([theta[p.name] for p in self.params], dtype=float)
+        """Coefficients as an array in the order of `params`. Those that may be neutral may be left out."""
+        return np.array(list(self.complete(theta).values()), dtype=float)
+
+    def complete(self, theta: Mapping[str, float]) -> dict[str, float]:
+        """Coefficients by name in the order of `params`; neutral where they may be and `theta` has none."""
+        return {p.name: theta[p.name] if p.neutral is None else theta.get(p.name, p.neutral) for p in self.params}
 
     @cached_property
     def linear(self) -> tuple[str, ...]:
@@ -118,7 +133,7 @@ class Law:
         whole, found = self._unfolded, []
         for p in self.params:
             trial = [*found, p.symbol]
-            if all(sp.diff(whole, other, p.symbol) == 0 for other in trial):
+            if not sp.diff(whole, p.symbol).free_symbols & set(trial):
                 found.append(p.symbol)
         return tuple(str(s) for s in found)
 
@@ -135,6 +150,8 @@ class Law:
     @cached_property
     def latex(self) -> str:
         """The formula for a reader."""
+        if self.written:
+            return self.written
         names = {p.symbol: p.latex for p in self.params} | {f: text for f, (text, _) in FEATURES.items()} | _PAST
         for h in self.sums:
             inner = sp.latex(h.source * h.kernel, symbol_names=names | {u: h.lag_latex})

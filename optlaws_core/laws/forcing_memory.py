@@ -27,6 +27,7 @@ FORCING_MEMORY = Law(
     reference="Wang, Liu, Chen 2026, From Spectra to Joint Schedules in LLM Pre-training, arXiv:2609.40148",
     formula=_L + _AF * S ** (-_qF) + _H,
     params=PARAMS,
+    shared=("q_K",),
     starts=tuple(
         {"q_F": q, "c_K": c, "q_K": rho} for q in (0.25, 0.45, 0.8) for c, rho in ((90.0, 1.0), (1100.0, 1.0))
     ),

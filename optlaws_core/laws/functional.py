@@ -27,6 +27,7 @@ FUNCTIONAL = Law(
     reference="Li et al. 2025, Functional Scaling Laws in Kernel Regression, arXiv:2509.19189, Appendix B.2",
     formula=_L0 + _c1 * S ** (-_s) - _H,
     params=PARAMS,
+    shared=("g",),
     starts=tuple({"s": s, "c4": c4, "g": g} for s in (0.25, 0.5, 0.9) for c4, g in ((100.0, 0.5), (1000.0, 0.5))),
     sums=(
         # c_2 (c_3' + S^-s) with c_3 = c_2 c_3': linear in both, so that a search solves for them

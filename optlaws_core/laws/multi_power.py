@@ -40,6 +40,7 @@ MULTI_POWER = Law(
     "arXiv:2503.12811",
     formula=_L0 + _A * S ** (-_alpha) - _B * _H,
     params=PARAMS,
+    shared=("gamma",),
     starts=tuple(
         {"alpha": alpha, "C": C, "beta": beta, "gamma": gamma}
         for alpha in (0.3, 0.5, 0.9)

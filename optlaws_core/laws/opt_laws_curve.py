@@ -30,6 +30,7 @@ OPT_LAWS_CURVE = Law(
     reference="Our reconstruction from the SDE of Xie et al. 2024, Opt-Laws, arXiv:2409.04777",
     formula=_L + _A * S ** (-_q) + _H + _D * peak,
     params=PARAMS,
+    shared=("rho",),
     starts=tuple({"q": q, "c": c, "rho": rho} for q in (0.25, 0.45, 0.8) for c, rho in ((90.0, 1.5), (1100.0, 1.2))),
     sums=(
         HistorySum(

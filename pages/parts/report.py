@@ -211,6 +211,8 @@ def _state(found: Fit, p, value: float, ends) -> str:
         return "set by hand"
     if p.neutral is not None and value == p.neutral:
         return "one model size only" if p.needs == "params" else "one peak only"
+    if p.weight:
+        return "weight"
     x, low, high = (p.to_scale(v) for v in (value, p.low, p.high))
     if min(abs(x - low), abs(x - high)) < 1e-3 * abs(high - low):
         return "on its bound"

@@ -21,7 +21,7 @@ KEY = "tuner"
 WARMUP = 200
 PLANTED = {
     "opt_laws_curve": {"L_inf": 2.6, "A": 0.6, "q": 0.5, "A0": 1.5e5, "A1": 4e4, "c": 2000.0, "rho": 1.3, "D": 20.0},
-    "annealing": {"L0": 2.6, "A": 0.6, "alpha": 0.5, "C": 1.6, "lam": 0.996},
+    "annealing": {"L0": 2.6, "A": 0.6, "alpha": 0.5, "C": 1.6, "lam": 0.996, "B": 300.0, "beta": 0.34},
     "power_law": {"L_inf": 2.6, "A": 60.0, "alpha": 0.6},
 }
 PLANTED = {name: PLANTED.get(name, sets[0]) for name, sets in THETAS.items()}
