@@ -13,7 +13,9 @@ from importlib import import_module
 # Names are loaded when first used: SymPy and SciPy take most of a second, and reading logs needs neither.
 _HOME = {
     "errors": ("DesignError", "FitError", "LogError", "OptLawsError", "ScheduleError"),
-    "fits": ("Coverage", "Fit", "Scores", "Status"),
+    "bands": ("Prediction", "with_bands"),
+    "bootstrap": ("refits",),
+    "fits": ("Average", "Coverage", "Fit", "Scores", "Status", "load_fit"),
     "fitting": ("fit", "tuned"),
     "joint": ("fit_sizes",),
     "laws": ("LAWS", "Law"),
@@ -21,6 +23,7 @@ _HOME = {
     "prediction": ("Ranked", "predict", "rank", "updates_for"),
     "readers": ("read",),
     "runs": ("Plan", "Run", "Series"),
+    "selection": ("Selection", "select"),
     "schedules": ("SCHEDULES", "Schedule", "parse"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -28,6 +31,7 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "LAWS",
     "SCHEDULES",
+    "Average",
     "Coverage",
     "DesignError",
     "Fit",
@@ -37,23 +41,29 @@ __all__ = [
     "NoiseFloor",
     "OptLawsError",
     "Plan",
+    "Prediction",
     "Ranked",
     "Run",
     "Schedule",
     "ScheduleError",
     "Scores",
+    "Selection",
     "Series",
     "Status",
     "fit",
     "fit_sizes",
+    "load_fit",
     "noise_floor",
     "parse",
     "predict",
     "rank",
     "read",
+    "refits",
     "repeats",
+    "select",
     "tuned",
     "updates_for",
+    "with_bands",
 ]
 
 

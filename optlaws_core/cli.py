@@ -15,7 +15,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from .errors import FitError, OptLawsError
-from .fits import Fit
+from .fits import Fit, load_fit
 from .fitting import fit, usable
 from .laws import LAWS
 from .prediction import predict, rank
@@ -307,7 +307,7 @@ def _lock(text: str) -> tuple[str, float]:
 
 
 def _predict(args) -> None:
-    schedule, law = parse(args.schedule), Fit.load(args.fit)
+    schedule, law = parse(args.schedule), load_fit(args.fit)
     steps = args.at if args.at is not None else [schedule.total - 1]
     losses = predict(law, schedule, steps)
     if args.json:
@@ -318,7 +318,7 @@ def _predict(args) -> None:
 
 
 def _rank(args) -> None:
-    rows = rank(Fit.load(args.fit), [parse(s) for s in args.schedule])
+    rows = rank(load_fit(args.fit), [parse(s) for s in args.schedule])
     if args.json:
         return _print_json(
             [

@@ -14,6 +14,7 @@ from .runs import Plan
 from .schedules.base import FloatArray
 from .trace import IntArray, Trace, trace
 
+NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
 LOWEST = 1e-10  # rates below it count as this much in a pace, which may be a negative power of the rate
 
 
@@ -104,8 +105,14 @@ def predict(data: Batch, theta: FloatArray) -> FloatArray:
     for past, source, pace, kernel in zip(data.pasts, code.sources, code.paces, code.kernels, strict=True):
         a = source.value(*theta, past.eta, past.S, past.drop) * past.weight
         g = 1.0 if pace is None else pace.value(*theta, np.maximum(past.eta, LOWEST))[past.node]
-        sums.append(np.add.reduceat(a[past.node] * kernel.value(*theta, past.lag, g), past.first))
+        sums.append(_summed(a[past.node] * kernel.value(*theta, past.lag, g), past))
     return np.broadcast_to(code.formula.value(*theta, *data.features, *sums), len(data)).astype(float)
+
+
+def _summed(terms: FloatArray, past: Past) -> FloatArray:
+    """Terms (pairs,) summed over the past of each observation, (obs,)."""
+    total = np.add.reduceat(terms, past.first)
+    return np.where(total == 0, NOTHING, total)
 
 
 def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -117,7 +124,7 @@ def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, F
         g, *g_slopes = (1.0,) if pace is None else pace.both(*theta, np.maximum(past.eta, LOWEST))
         k, *k_slopes = kernel.both(*theta, past.lag, g if pace is None else g[past.node])
         a_pairs = a[past.node]
-        sums.append(np.add.reduceat(a_pairs * k, past.first))
+        sums.append(_summed(a_pairs * k, past))
         slope = np.zeros((len(data), len(theta)))
         for symbol, da in zip(source.wrt, a_slopes, strict=True):
             slope[:, code.column[symbol]] += np.add.reduceat(da[past.node] * k, past.first)

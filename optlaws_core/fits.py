@@ -89,6 +89,11 @@ class Fit:
     locked: tuple[str, ...] = ()
     from_step: int | None = None  # observations before it were left out; None: before the end of each warm-up
     seconds: float = 0.0
+    # Covariance of the coefficients named in `free`, in search coordinates; what parameter bands are made from.
+    free: tuple[str, ...] = ()
+    covariance: tuple[tuple[float, ...], ...] = ()
+    misfit: float | None = None  # root mean square log error on the training runs, each counting the same
+    left_out: float | None = None  # the same on each training run when it was left out of the fit; None: not tried
 
     @property
     def vector(self) -> FloatArray:
@@ -99,6 +104,12 @@ class Fit:
     def held_out_rmse(self) -> float | None:
         """Mean over held-out runs of their RMSE, or None without any."""
         return float(np.mean([s.rmse for s in self.test.values()])) if self.test else None
+
+    @property
+    def expected_error(self) -> float:
+        """Relative error to expect on an unseen run, from misfit and left-out runs; infinite where neither is known."""
+        known = [e for e in (self.misfit, self.left_out) if e is not None]
+        return float(np.hypot(*known)) if len(known) == 2 else known[0] if known else np.inf
 
     def to_dict(self) -> dict:
         """Plain values, in the order that the command line prints; `from_dict` reads them back."""
@@ -128,6 +139,10 @@ class Fit:
                 locked=tuple(map(str, d.get("locked", ()))),
                 from_step=None if d.get("from_step") is None else int(_number(d["from_step"], "from_step")),
                 seconds=_number(d.get("seconds", 0.0), "seconds"),
+                free=tuple(map(str, d.get("free", ()))),
+                covariance=_square(d.get("covariance", ()), len(d.get("free", ()))),
+                misfit=_maybe(d.get("misfit"), "misfit"),
+                left_out=_maybe(d.get("left_out"), "left_out"),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not a fit: {type(fault).__name__} at {fault}.") from None
@@ -136,17 +151,78 @@ class Fit:
         """Write the fit as JSON."""
         path.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
+
+@dataclass(frozen=True)
+class Average:
+    """Fits of several laws to the same runs. Its loss is the geometric mean of theirs under `weights` of sum 1."""
+
+    fits: tuple[Fit, ...]
+    weights: tuple[float, ...]
+    train: Mapping[str, Scores]
+    test: Mapping[str, Scores]
+    misfit: float  # as a fit's, of the average itself
+    left_out: float | None
+
+    @property
+    def coverage(self) -> Coverage:
+        """What the training runs cover."""
+        return self.fits[0].coverage
+
+    @property
+    def split(self) -> str:
+        """Which losses of the runs were fitted."""
+        return self.fits[0].split
+
+    @property
+    def from_step(self) -> int | None:
+        """As of the fits."""
+        return self.fits[0].from_step
+
+    @property
+    def seconds(self) -> float:
+        """All fits together."""
+        return sum(f.seconds for f in self.fits)
+
+    held_out_rmse = Fit.held_out_rmse
+    expected_error = Fit.expected_error
+
+    def to_dict(self) -> dict:
+        """Plain values; `load_fit` reads them back."""
+        return asdict(replace(self, fits=(), train=dict(self.train), test=dict(self.test))) | {
+            "fits": [f.to_dict() for f in self.fits]
+        }
+
     @classmethod
-    def load(cls, path: Path) -> "Fit":
-        """A fit from a JSON file. Raises `OptLawsError` with the reason when there is none in it."""
+    def from_dict(cls, d: Mapping) -> "Average":
+        """An average from `to_dict`'s values. Raises `OptLawsError` when they are not those of one."""
         try:
-            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise OptLawsError(f"{path}: there is no such file.") from None
-        except OptLawsError as fault:
-            raise OptLawsError(f"{path}: {fault}") from None
-        except (OSError, ValueError, RecursionError) as fault:
-            raise OptLawsError(f"{path}: a fit is a JSON file written by the fit command, got {fault}.") from None
+            fits, weights = tuple(map(Fit.from_dict, d["fits"])), tuple(_number(w, "weights") for w in d["weights"])
+            if not fits or len(fits) != len(weights) or abs(sum(weights) - 1) > 1e-6 or min(weights) < 0:
+                raise OptLawsError("This is not an average: it needs a weight of 0 or more for every fit, of sum 1.")
+            return cls(
+                fits, weights, _scores(d["train"], "train"), _scores(d["test"], "test"),
+                _number(d["misfit"], "misfit"), _maybe(d.get("left_out"), "left_out"),
+            )  # fmt: skip
+        except (KeyError, TypeError, AttributeError, IndexError) as fault:
+            raise OptLawsError(f"This is not an average: {type(fault).__name__} at {fault}.") from None
+
+    save = Fit.save
+
+
+Model = Fit | Average  # what predicts
+
+
+def load_fit(path: Path) -> Model:
+    """A fit or an average from a JSON file. Raises `OptLawsError` with the reason when there is none in it."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return Average.from_dict(known) if isinstance(known, dict) and "weights" in known else Fit.from_dict(known)
+    except FileNotFoundError:
+        raise OptLawsError(f"{path}: there is no such file.") from None
+    except OptLawsError as fault:
+        raise OptLawsError(f"{path}: {fault}") from None
+    except (OSError, ValueError, RecursionError) as fault:
+        raise OptLawsError(f"{path}: a fit is a JSON file written by the fit command, got {fault}.") from None
 
 
 def _number(value: object, name: str) -> float:
@@ -154,6 +230,17 @@ def _number(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
         raise OptLawsError(f"This is not a fit: {name} must be a finite number, got {str(value)[:40]!r}.")
     return value
+
+
+def _maybe(value: object, name: str) -> float | None:
+    return None if value is None else _number(value, name)
+
+
+def _square(rows: Sequence[Sequence[float]], n: int) -> tuple[tuple[float, ...], ...]:
+    """A covariance of `n` coefficients, or none."""
+    if len(rows) != n or any(len(row) != n for row in rows):
+        raise OptLawsError(f"This is not a fit: covariance must have {n} rows of {n} numbers, as free has names.")
+    return tuple(tuple(_number(v, "covariance") for v in row) for row in rows)
 
 
 def _pair(value: object, name: str) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from .laws.base import bound_noise, eta, momentum_area
 from .runs import Run, Series
 from .schedules.base import FloatArray
 from .search import HUBER, Problem, Progress
-from .uncertainty import intervals
+from .uncertainty import Uncertainty, uncertainty
 
 # Features by which a law without a history sum answers to a drop of the rate.
 ANSWERS = {eta, bound_noise, momentum_area}
@@ -94,7 +94,7 @@ def fit(
     train = [usable(r, from_step) for r in runs]
     problem = Problem(law, [windowed(r) for r in train], dict(locked or {}))
     x, _, finished = problem.search(start, progress)
-    found = concluded(problem, x, finished, intervals(problem, x, HUBER), train, test, from_step)
+    found = concluded(problem, x, finished, uncertainty(problem, x, HUBER), train, test, from_step)
     return replace(found, locked=tuple(locked or ()), seconds=time.perf_counter() - began)
 
 
@@ -112,7 +112,7 @@ def concluded(
     problem: Problem,
     x: FloatArray,
     finished: bool,
-    interval: Mapping[str, tuple[float, float] | None],
+    known: Uncertainty,
     train: Sequence[Run],
     test: Sequence[Run],
     from_step: int | None,
@@ -120,7 +120,7 @@ def concluded(
     """The `Fit` of a search that ended at `x` (free,), scored on its usable training runs and on the held-out ones."""
     law, theta = problem.law, problem.natural(x)
     # The ridge settles which of several neighbouring weights is used; an interval of one would say nothing.
-    interval = dict(interval) | {p.name: None for p in law.params if p.weight}
+    interval = dict(known.interval) | {p.name: None for p in law.params if p.weight}
     status, message = problem.verdict(x, finished, interval)
     return Fit(
         law=law.name,
@@ -134,7 +134,15 @@ def concluded(
         test=score(law, theta, [usable(r, from_step) for r in test]),
         split=train[0].split,
         from_step=from_step,
+        free=tuple(p.name for p in problem.params),
+        covariance=tuple(map(tuple, known.covariance.tolist())),
+        misfit=rms([problem.residuals(x)[0][part] for part in problem.slices]),
     )
+
+
+def rms(errors: Sequence[FloatArray]) -> float:
+    """Root mean square of log errors, (n_i,) for each run; each run counts the same."""
+    return float(np.sqrt(np.mean([np.mean(e**2) for e in errors])))
 
 
 def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequence[Run] = ()) -> Fit:

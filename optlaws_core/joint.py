@@ -18,7 +18,7 @@ from .runs import Run
 from .schedules import number
 from .schedules.base import FloatArray
 from .search import HUBER, MAX_STEPS, Problem, Progress
-from .uncertainty import intervals
+from .uncertainty import Uncertainty, uncertainty
 
 
 class Joint(Problem):
@@ -26,6 +26,8 @@ class Joint(Problem):
 
     It descends and has residuals like a single one; natural coefficients and costs are those of its `parts`.
     """
+
+    convex = False
 
     def __init__(self, law: Law, parts: Sequence[Problem], sizes: Sequence[float]) -> None:
         self.parts = list(parts)
@@ -124,20 +126,23 @@ def fit_sizes(
     for i, part in enumerate(parts):
         own.append(part.search(None, lambda share, best, i=i: report((i + share) / len(parts) / 2, best)))
     x, finished = [x for x, _, _ in own], [done for _, _, done in own]
-    interval = [intervals(part, y, HUBER) for part, y in zip(parts, x, strict=True)]
+    known = [uncertainty(part, y, HUBER) for part, y in zip(parts, x, strict=True)]
     if joint.shared and len(parts) > 1:
         z, done = _descended(joint, joint.starts(x), report)
         x, finished = joint.of(z), [done] * len(parts)
-        found = intervals(joint, z, HUBER)
-        interval = [
-            dict.fromkeys(law.names)
-            | {p.name: found[joint.params[k].name] for p, k in zip(part.params, place, strict=True)}
+        found = uncertainty(joint, z, HUBER)
+        known = [
+            Uncertainty(
+                found.covariance[np.ix_(place, place)],
+                dict.fromkeys(law.names)
+                | {p.name: found.interval[joint.params[k].name] for p, k in zip(part.params, place, strict=True)},
+            )
             for part, place in zip(parts, joint.places, strict=True)
         ]
     report(1.0, sum(part.cost(part.natural(y)) for part, y in zip(parts, x, strict=True)))
     fits = {}
-    for (size, train), part, y, done, ends in zip(by_size.items(), parts, x, finished, interval, strict=True):
-        fit = concluded(part, y, done, ends, train, tests.get(size, ()), from_step)
+    for (size, train), part, y, done, told in zip(by_size.items(), parts, x, finished, known, strict=True):
+        fit = concluded(part, y, done, told, train, tests.get(size, ()), from_step)
         fits[size] = replace(fit, message=fit.message + _shared_with(joint, size, by_size), locked=tuple(locked or ()))
     seconds = time.perf_counter() - began
     return {size: replace(fit, seconds=seconds) for size, fit in fits.items()}

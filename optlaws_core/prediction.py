@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import DesignError, ScheduleError
 from .evaluation import batch
 from .evaluation import predict as evaluate
-from .fits import Coverage, Fit
+from .fits import Coverage, Fit, Model
 from .laws import law_named
 from .laws.base import params
 from .runs import Plan
@@ -45,22 +45,35 @@ class Ranked:
         return bool(self.reasons)
 
 
-def predict(fit: Fit, schedule: Schedule | Plan, at: ArrayLike | None = None) -> FloatArray:
+def predict(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = None) -> FloatArray:
     """Losses of `schedule` after the updates `at` (n,), by default after its last one (1,).
 
     A bare schedule gets the model size and batch of the training runs. Raises `DesignError` for a step outside the
     schedule, more than `MOST_UPDATES`, a model size that the law needs and nobody tells, or a loss that is not finite.
     """
-    plan = schedule if isinstance(schedule, Plan) else fit.coverage.plan(schedule)
-    if plan.params is None and _needs_size(fit):
-        raise DesignError(
-            f"The law {fit.law} was fitted to several model sizes; say which one {_brief(plan.schedule)} has."
-        )
+    plan, steps = checked(model, schedule, at)
+    if isinstance(model, Fit):
+        return _losses(model, plan, steps)
+    logs = [w * np.log(_losses(f, plan, steps)) for f, w in zip(model.fits, model.weights, strict=True) if w > 0]
+    return np.exp(sum(logs))
+
+
+def checked(model: Model, schedule: Schedule | Plan, at: ArrayLike | None) -> tuple[Plan, NDArray[np.int64]]:
+    """The plan and the steps of a prediction. Raises like `predict`."""
+    plan = schedule if isinstance(schedule, Plan) else model.coverage.plan(schedule)
     steps = _whole_steps(plan.schedule, plan.schedule.total - 1 if at is None else at)
     if plan.schedule.total > MOST_UPDATES:
         raise DesignError(
             f"A prediction covers at most {MOST_UPDATES:,} updates, got {plan.schedule.total:,} "
             f"in {_brief(plan.schedule)}."
+        )
+    return plan, steps
+
+
+def _losses(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray:
+    if plan.params is None and _needs_size(fit):
+        raise DesignError(
+            f"The law {fit.law} was fitted to several model sizes; say which one {_brief(plan.schedule)} has."
         )
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # judged below, for all reasons alike
         losses = evaluate(batch(law_named(fit.law), [(plan, steps)]), fit.vector)
@@ -92,7 +105,7 @@ def _whole_steps(schedule: Schedule, at: ArrayLike) -> NDArray[np.int64]:
     return wanted.astype(np.int64)
 
 
-def rank(fit: Fit, schedules: Sequence[Schedule]) -> list[Ranked]:
+def rank(fit: Model, schedules: Sequence[Schedule]) -> list[Ranked]:
     """Candidates by predicted final loss, best first; equal ones keep their order. Raises like `predict`."""
     finals = [float(predict(fit, s)[0]) for s in schedules]
     order = sorted(range(len(schedules)), key=finals.__getitem__)
@@ -127,7 +140,7 @@ def outside(coverage: Coverage, schedule: Schedule) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def updates_for(fit: Fit, shape: Schedule, loss: float) -> int | None:
+def updates_for(fit: Model, shape: Schedule, loss: float) -> int | None:
     """The horizon, at most its own, down to which `shape` can be shortened and still end at `loss` or below.
 
     None when it ends above `loss` even at its own horizon, and when it ends below `loss` at the shortest one that the
@@ -139,7 +152,7 @@ def updates_for(fit: Fit, shape: Schedule, loss: float) -> int | None:
 Ends = Callable[[int], float | None]  # horizon -> final loss of a shape there; None where the shape cannot be so short
 
 
-def _ends(fit: Fit, shape: Schedule) -> Ends:
+def _ends(fit: Model, shape: Schedule) -> Ends:
     known: dict[int, float | None] = {}
 
     def end(total: int) -> float | None:

@@ -88,6 +88,22 @@ class Problem:
         J[np.arange(len(self.believed)), self.believed] = self.grip
         return (x[self.believed] - self.centre) * self.grip, J
 
+    def stiffness(self, x: FloatArray) -> FloatArray:
+        """What priors and the ridge add to the curvature of the objective, (free, free), in search coordinates."""
+        _, J = self.prior(x)
+        if not self.convex:
+            return J.T @ J
+        columns = predict_with_jacobian(self.data, self.natural(x))[1][:, self.free]
+        return J.T @ J + np.diag(self._ridge(self._shares(columns)) ** 2)
+
+    def _shares(self, columns: FloatArray) -> FloatArray:
+        """The largest share of an observed loss that each column (n, free) makes up for a coefficient of 1, (free,)."""
+        return np.abs(columns / np.exp(self.log_loss)[:, None]).max(axis=0)
+
+    def _ridge(self, size: FloatArray) -> FloatArray:
+        """What a weight pays for each unit, as a residual, (free,); 0 for all other coefficients."""
+        return np.sqrt(self.law.ridge * len(self.log_loss)) * size * [p.weight for p in self.params]
+
     def search(self, start: Mapping[str, float] | None, progress: Progress | None) -> tuple[FloatArray, float, bool]:
         """Best free coefficients (search coordinates), their cost, and whether the search had converged there.
 
@@ -134,11 +150,11 @@ class Problem:
         if not (np.isfinite(offset).all() and np.isfinite(columns).all()):
             raise FitError(f"{self.law.title}: these coefficients give no finite losses on these runs.")
         observed, columns = np.exp(self.log_loss), columns[:, self.free]
-        size = np.abs(columns / observed[:, None]).max(axis=0)
+        size = self._shares(columns)
         weights = np.array([p.weight for p in self.params])
         columns[:, weights & (size * self.high < UNSEEN)] = 0.0  # the ridge then leaves them at 0
         size[(size == 0) | (size * self.high < UNSEEN)] = 1.0
-        ridge = np.diag(np.sqrt(self.law.ridge * len(observed)) * weights * size)
+        ridge = np.diag(self._ridge(size))
         pull, belief = self.prior(none)
         x, predicted, before = np.clip(none, self.low, self.high), observed, np.inf
         r = (offset + columns @ x) / observed - 1  # log(loss / observed) to first order

@@ -1,6 +1,10 @@
 """How well the runs determine the coefficients: covariance under the fit's own loss, with autocorrelated residuals."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .schedules.base import FloatArray
 
@@ -11,23 +15,24 @@ NULL = 1e-12  # eigenvalues of the scaled curvature below this share of the larg
 VAGUE_SHARE = 0.1  # the same on a linear scale, as a share of the searched range
 
 
-def covariance(residual: FloatArray, jacobian: FloatArray, slices, delta: float) -> FloatArray:
-    """Covariance of M-estimates, H⁻¹ G H⁻¹, (free, free), in search coordinates.
+def covariance(
+    residual: FloatArray, jacobian: FloatArray, slices, delta: float, stiffness: FloatArray | float = 0.0
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Covariance of M-estimates, H⁻¹ G H⁻¹, (free, free), in search coordinates, and which of them are blind, (free,).
 
-    H is the expected curvature of the Huber objective; G the long-run variance of its gradient, from Bartlett-weighted
-    autocovariances inside each run (Newey and West 1987), since neighbouring losses of a log share their noise and the
-    law's misfit. A coefficient that the runs do not determine, alone or against others, has an infinite variance.
+    H is the expected curvature of the Huber objective, with the `stiffness` that priors and ridges add; G the long-run
+    variance of its gradient, from Bartlett-weighted autocovariances inside each run (Newey and West 1987), since
+    neighbouring losses of a log share their noise and the law's misfit. Blind: the runs do not determine it, alone or
+    against others. The covariance leaves such directions out: along them the training curves do not change.
     """
     score = np.clip(residual, -delta, delta)[:, None] * jacobian
-    H = _curvature(residual, delta) * (jacobian.T @ jacobian)
+    H = _curvature(residual, delta) * (jacobian.T @ jacobian) + stiffness
     size = np.sqrt(np.maximum(np.diag(H), 1e-300))
     w, V = np.linalg.eigh(H / np.outer(size, size))
     seen = w > NULL * w.max()
     inverse = (V[:, seen] / w[seen]) @ V[:, seen].T / np.outer(size, size)
     found = inverse @ _long_run(score, slices) @ inverse
-    blind = (V[:, ~seen] ** 2).sum(axis=1) > 1e-6
-    found[blind, blind] = np.inf
-    return found
+    return found, (V[:, ~seen] ** 2).sum(axis=1) > 1e-6
 
 
 def _curvature(residual: FloatArray, delta: float) -> float:
@@ -50,17 +55,34 @@ def _long_run(score: FloatArray, slices) -> FloatArray:
     return total
 
 
-def intervals(problem, x: FloatArray, delta: float) -> dict[str, tuple[float, float] | None]:
-    """90 % intervals of the coefficients of a `search.Problem`; None where fixed, on a bound, or hardly determined."""
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """What the training runs say about the free coefficients around their best values."""
+
+    covariance: FloatArray  # (free, free), in search coordinates; zero for coefficients on a bound
+    interval: Mapping[str, tuple[float, float] | None]  # 90 %; None where fixed, on a bound, or hardly determined
+
+
+def uncertainty(problem, x: FloatArray, delta: float) -> Uncertainty:
+    """Covariance and intervals of the coefficients of a `search.Problem` that ended at `x` (free,)."""
     found: dict[str, tuple[float, float] | None] = dict.fromkeys(problem.law.names)
     residual, jacobian = problem.residuals(x)
+    none = np.zeros((len(x), len(x)))
     if not len(x) or len(residual) <= len(x):
-        return found
-    spread = QUANTILE * np.sqrt(np.maximum(np.diag(covariance(residual, jacobian, problem.slices, delta)), 0))
-    for p, value, half, low, high in zip(problem.params, x, spread, problem.low, problem.high, strict=True):
-        bounded = min(value - low, high - value) < 1e-3 * (high - low)
+        return Uncertainty(none, found)
+    near = np.where([p.weight for p in problem.params], 1e-9, 1e-3)  # a small weight is no weight on its bound
+    on_bound = np.minimum(x - problem.low, problem.high - x) < near * (problem.high - problem.low)
+    matrix, blind = covariance(residual, jacobian, problem.slices, delta, problem.stiffness(x))
+    spread = np.where(blind, np.inf, QUANTILE * np.sqrt(np.maximum(np.diag(matrix), 0)))
+    inner, free = none.copy(), np.flatnonzero(~on_bound)
+    if len(free):  # those on a bound stay there, which says something about the others
+        stiff = problem.stiffness(x)[np.ix_(free, free)]
+        inner[np.ix_(free, free)] = covariance(residual, jacobian[:, free], problem.slices, delta, stiff)[0]
+    for p, value, half, low, high, bounded in zip(
+        problem.params, x, spread, problem.low, problem.high, on_bound, strict=True
+    ):
         widest = VAGUE_SHARE * (high - low) if p.scale == "linear" else VAGUE
         if np.isfinite(half) and not bounded and half < widest:
             ends = p.from_scale(np.clip([value - half, value + half], low, high))
             found[p.name] = (float(min(ends)), float(max(ends)))
-    return found
+    return Uncertainty(inner, found)

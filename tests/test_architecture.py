@@ -14,7 +14,7 @@ CORE = ROOT / "optlaws_core"
 # Every module may import those before it, and none after it.
 ORDER = (
     "errors parallel schedules runs noise trace history readers laws features bound evaluation fits uncertainty search "
-    "fitting joint prediction browser cli"
+    "fitting joint bootstrap selection prediction bands browser cli"
 ).split()
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from optlaws_core import LAWS, SCHEDULES, Fit, fit, parse, predict, rank, read
+from optlaws_core import LAWS, SCHEDULES, fit, parse, predict, rank, read
 from optlaws_core.cli import main
+from optlaws_core.fits import load_fit
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = str(ROOT / "data" / "examples.csv")
@@ -70,12 +71,12 @@ def test_fit(fitted):
 def test_fit_says_what_python_says(fitted):
     runs = {r.name: r.on("val") for r in read(BUNDLED).runs}
     same = fit("annealing", [runs[n] for n in TRAIN], test=[r for n, r in runs.items() if n not in TRAIN])
-    told_by_file = Fit.load(fitted)
+    told_by_file = load_fit(fitted)
     assert told_by_file.theta == pytest.approx(same.theta) and told_by_file.test == same.test
 
 
 def test_predict_and_rank(capsys, fitted):
-    law = Fit.load(fitted)
+    law = load_fit(fitted)
     code, out, _ = told(
         capsys, "predict", "--fit", str(fitted), "--schedule", CANDIDATES[0], "--at", "400", "2400", "--json"
     )

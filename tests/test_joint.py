@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optlaws_core import Fit, Status, fit, fit_sizes, parse, predict
+from optlaws_core import Status, fit, fit_sizes, parse, predict
 from optlaws_core.errors import Cancelled, DesignError, OptLawsError
+from optlaws_core.fits import load_fit
 from optlaws_core.fitting import usable
 from optlaws_core.joint import Joint
 from optlaws_core.laws import LAWS
@@ -69,7 +70,7 @@ def test_each_fit_is_a_plain_one_that_says_what_is_shared(found, tmp_path):
     assert small.message.endswith("lam is shared with the runs of 1e8 parameters.")
     assert found[LARGE].message.endswith("lam is shared with the runs of 2.5e7 parameters.")
     small.save(tmp_path / "fit.json")
-    assert Fit.load(tmp_path / "fit.json") == small
+    assert load_fit(tmp_path / "fit.json") == small
     assert predict(small, parse(HELD_OUT))[0] == pytest.approx(run(SMALL, HELD_OUT, noise=0.0).loss[-1], abs=0.03)
 
 

@@ -38,6 +38,18 @@ def opt_laws_curve(eta, steps, L_inf, A, q, A0, A1, c, rho, D):
     return np.array(losses)
 
 
+def opt_laws_sublinear(eta, steps, L_inf, A, q, A0, m, c, rho, g, omega):
+    S = positive(np.cumsum(eta))
+    live = np.flatnonzero(eta > 0)
+    losses = []
+    for t in steps:
+        k = live[live <= t]
+        pace = (np.maximum(eta[k], 1e-10) / ETA_REF) ** g
+        noise = np.sum(A0 * eta[k] ** 2 * S[k] ** m * (1 + c * pace * (S[t] - S[k])) ** -rho)
+        losses.append(L_inf + A * S[t] ** -q + noise**omega)
+    return np.array(losses)
+
+
 def multi_power(eta, steps, L0, A, alpha, B, C, beta, gamma):
     """arXiv:2503.12811, the sum over drops running through the warm-up as in the published fits."""
     S, rate = positive(np.cumsum(eta)), np.maximum(eta, 1e-10)
@@ -170,8 +182,8 @@ PARAMS, BATCH_TOKENS = 1.1e8, 5e5
 TWINS = {
     f.__name__: f
     for f in (
-        opt_laws_curve, multi_power, functional, forcing_memory, annealing, scaling_collapse, forward_momentum,
-        noisy_quadratic, convex_bound, convex_dominance, chinchilla, power_law,
+        opt_laws_curve, opt_laws_sublinear, multi_power, functional, forcing_memory, annealing, scaling_collapse,
+        forward_momentum, noisy_quadratic, convex_bound, convex_dominance, chinchilla, power_law,
     )
 }  # fmt: skip
 
@@ -188,6 +200,12 @@ THETAS = {
         dict(L_inf=2.0, A=1.0, q=0.3, A0=3e3, A1=3e3, c=90.0, rho=1.5, D=40.0),
         dict(L_inf=2.0, A=1.0, q=0.8, A0=1e6, A1=1e4, c=3e4, rho=2.5, D=0.0),
         dict(L_inf=2.0, A=1.0, q=0.1, A0=1e3, A1=1e3, c=10.0, rho=0.3, D=0.0),
+    ),
+    "opt_laws_sublinear": (
+        dict(L_inf=2.72, A=0.27, q=0.6, A0=1.3e4, m=-1.09, c=135.0, rho=1.56, g=-0.7, omega=0.25),
+        dict(L_inf=2.78, A=0.42, q=0.65, A0=5e3, m=-0.5, c=30.0, rho=2.0, g=-0.94, omega=0.22),
+        dict(L_inf=2.0, A=0.6, q=0.3, A0=1e5, m=0.0, c=1000.0, rho=0.8, g=0.2, omega=0.4),
+        dict(L_inf=2.0, A=1.0, q=0.2, A0=1e4, m=0.5, c=1e4, rho=3.0, g=0.8, omega=1.0),
     ),
     "multi_power": (
         dict(L0=2.65, A=0.6, alpha=0.45, B=438.0, C=2.13, beta=0.6, gamma=0.655),

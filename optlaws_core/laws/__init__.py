@@ -12,6 +12,7 @@ from .functional import FUNCTIONAL
 from .multi_power import MULTI_POWER
 from .noisy_quadratic import NOISY_QUADRATIC
 from .opt_laws_curve import OPT_LAWS_CURVE
+from .opt_laws_sublinear import OPT_LAWS_SUBLINEAR
 from .power_law import POWER_LAW
 from .scaling_collapse import SCALING_COLLAPSE
 
@@ -19,6 +20,7 @@ LAWS: dict[str, Law] = {
     law.name: law
     for law in (
         OPT_LAWS_CURVE,
+        OPT_LAWS_SUBLINEAR,
         MULTI_POWER,
         FUNCTIONAL,
         FORCING_MEMORY,

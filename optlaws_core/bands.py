@@ -1,0 +1,73 @@
+"""How sure a prediction is: a parameter band and a prediction band, which are two things.
+
+The **parameter band** says how far the curve moves if the training runs had had other noise: the covariance of the
+coefficients, which heeds autocorrelated residuals, carried through the law's exact Jacobian. Draws through the law
+itself would say the same where the runs determine the coefficients, and explode where they do not.
+
+The **prediction band** is meant to hold a new run. On top of the above it counts what the law gets wrong: its misfit on
+the training runs, half its error on training runs that were left out of the fit (all of it would be too much, since
+those fits had a run less), and twice the spread of the averaged laws around their mean, which grows where they are
+asked about something unlike the training runs. The factors ½ and 2 were chosen on the bundled sweep, where bands of
+averages then cover 90 %; the leaderboard tells what they cover elsewhere.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .evaluation import batch, predict_with_jacobian
+from .fits import Fit, Model
+from .laws import law_named
+from .prediction import checked, predict
+from .runs import Plan
+from .schedules import Schedule
+from .schedules.base import FloatArray
+from .uncertainty import QUANTILE
+
+LEFT_OUT, SPREAD = 0.5, 2.0  # factors of the standard deviations that enter a prediction band
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Losses at steps, with 90 % bands; all (n,). Bands are symmetric in the logarithm of the loss."""
+
+    steps: NDArray[np.int64]
+    loss: FloatArray
+    parameter: FloatArray  # half-width of log loss
+    prediction: FloatArray | None  # the same; None where the model was not tried on left-out runs
+
+    def band(self, half: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper end, for one of the two half-widths."""
+        return self.loss * np.exp(-half), self.loss * np.exp(half)
+
+
+def with_bands(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = None) -> Prediction:
+    """Losses of `schedule` after the updates `at` (n,), by default its last, and their bands. Raises like `predict`."""
+    plan, steps = checked(model, schedule, at)
+    loss = predict(model, plan, steps)
+    fits, weights = ((model,), (1.0,)) if isinstance(model, Fit) else (model.fits, model.weights)
+    used = [(f, w) for f, w in zip(fits, weights, strict=True) if w > 0]
+    parameter = sum(w * _deviation(f, plan, steps) for f, w in used)
+    whole = None
+    if model.left_out is not None and model.misfit is not None:
+        spread = sum(w * (np.log(predict(f, plan, steps)) - np.log(loss)) ** 2 for f, w in used)
+        variance = parameter**2 + model.misfit**2 + (LEFT_OUT * model.left_out) ** 2 + SPREAD**2 * spread
+        whole = QUANTILE * np.sqrt(variance)
+    return Prediction(steps, loss, QUANTILE * parameter, whole)
+
+
+def _deviation(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray:
+    """Standard deviation of log loss that comes from the coefficients, (n,)."""
+    if not fit.free:
+        return np.zeros(len(steps))
+    law = law_named(fit.law)
+    index = [law.names.index(name) for name in fit.free]
+    with np.errstate(all="ignore"):
+        loss, jacobian = predict_with_jacobian(batch(law, [(plan, steps)]), fit.vector)
+    slopes = np.array([law.params[i].slope(fit.vector[i]) for i in index])
+    J = np.nan_to_num(jacobian[:, index] * slopes / loss[:, None])  # before the first rate above 0 there is no slope
+    return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, np.array(fit.covariance), J), 0.0))
+
+
+__all__ = ["Prediction", "with_bands"]

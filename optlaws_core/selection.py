@@ -1,0 +1,180 @@
+"""Which law to trust: several laws fitted to the same runs, judged on training runs that were left out, and averaged.
+
+Leave-one-run-out: each training run is predicted by the law fitted to the others, so that every law is judged on
+schedules it has not seen. Weights of the average minimise the squared log errors of the averaged prediction, on the
+runs that were left out and on the fitted ones together (stacking: Wolpert 1992; Breiman 1996), pulled towards equal
+weights, since a few runs say little about them. Nothing here looks at a held-out run.
+
+A law's fit to two runs of three says more about a poorer design than about the law's own errors: on its own,
+leave-one-run-out prefers laws with few coefficients that fit nothing well. That is why the misfit counts beside it.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import nnls
+
+from .errors import DesignError, FitError, OptLawsError
+from .fits import Average, Fit, Scores
+from .fitting import curve, fit, rms, usable, windowed
+from .laws import LAWS, law_named
+from .parallel import Report, spread
+from .runs import Run
+from .schedules.base import FloatArray
+
+POOL = ("opt_laws_sublinear", "opt_laws_curve")  # averaged unless others are asked for
+PULL = 0.1  # of the weights towards equal ones, in units of the laws' mean squared error
+WRONG = 0.5  # log errors count as at most this much
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Laws fitted to one set of training runs, the most trusted first, and their average."""
+
+    fits: tuple[Fit, ...]
+    average: Average | None  # None where fewer than two laws of the pool could be fitted
+    failed: Mapping[str, str]  # law -> why it could not be fitted
+    advice: str  # which to trust and why, for the user
+
+    def __getitem__(self, law: str) -> Fit:
+        return next(f for f in self.fits if f.law == law)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A law fitted to all training runs or to all but one, and its log errors (n,) on each training run it tells of."""
+
+    fit: Fit
+    errors: tuple[FloatArray, ...]
+
+
+def select(
+    laws: Sequence[str],
+    runs: Sequence[Run],
+    *,
+    test: Sequence[Run] = (),
+    from_step: int | None = None,
+    pool: Sequence[str] | None = None,
+    cluster: str | None = None,
+    processes: int | None = None,
+    progress: Report | None = None,
+) -> Selection:
+    """Fit every one of `laws` to `runs`, and to all of them but one in turn; score on `test`, which decides nothing.
+
+    pool: laws to average; by default those of `POOL` that are among `laws`, or all of `laws` if none is.
+    cluster, processes, progress: as for `parallel.spread`. A law that cannot be fitted is named in `failed`.
+    Raises `DesignError` for unusable runs, `FitError` when no law could be fitted.
+    """
+    names = [law_named(law).name for law in dict.fromkeys(laws)]
+    if not names:
+        raise DesignError("Name at least one law to fit, got none.")
+    train = [usable(r, from_step) for r in runs]
+    held_out = [usable(r, from_step) for r in test]
+    outs = [None, *(range(len(runs)) if len(runs) > 1 else ())]
+    tasks = [(name, out) for out in outs for name in names]
+    work = functools.partial(_fitted, runs=tuple(runs), test=tuple(test), from_step=from_step)
+    parts = dict(zip(tasks, spread(work, tasks, cluster=cluster, processes=processes, progress=progress), strict=True))
+    failed = {name: parts[name, None] for name in names if isinstance(parts[name, None], str)}
+    if len(failed) == len(names):
+        raise FitError(" ".join(failed.values()))
+    whole = {name: parts[name, None] for name in names if name not in failed}
+    left_out = {name: [parts[name, i] for i in outs[1:]] for name in whole}
+    fits = {name: _judged(part, left_out[name]) for name, part in whole.items()}
+    wanted = [name for name in (pool or [n for n in POOL if n in names] or names) if name in fits]
+    average = None
+    if len(wanted) > 1:
+        average = _averaged([fits[n] for n in wanted], [whole[n] for n in wanted], [left_out[n] for n in wanted],
+                            train, held_out)  # fmt: skip
+    ranked = tuple(sorted(fits.values(), key=lambda f: f.expected_error))
+    return Selection(ranked, average, failed, _advice(ranked, average, len(runs)))
+
+
+def _fitted(task: tuple[str, int | None], *, runs: Sequence[Run], test: Sequence[Run], from_step: int | None):
+    """One fit of `select`: a `_Part`, or why it could not be made."""
+    name, out = task
+    kept = [r for i, r in enumerate(runs) if i != out]
+    law = law_named(name)
+    try:
+        found = fit(law, kept, test=test if out is None else (), from_step=from_step)
+    except (FitError, OptLawsError) as fault:
+        return str(fault)
+    judged = runs if out is None else [runs[out]]
+    with np.errstate(all="ignore"):
+        errors = tuple(_log_errors(law, found.vector, windowed(usable(r, from_step))) for r in judged)
+    return _Part(found, errors)
+
+
+def _log_errors(law, theta: FloatArray, run: Run) -> FloatArray:
+    """log predicted − log observed, (n,), bounded: a law that explodes on a run is wrong there, not infinitely so."""
+    e = np.log(curve(law, theta, run)) - np.log(run.loss)
+    return np.clip(np.nan_to_num(e, nan=WRONG, posinf=WRONG, neginf=-WRONG), -WRONG, WRONG)
+
+
+def _left_errors(left: Sequence[_Part | str], runs: Sequence[FloatArray]) -> list[FloatArray]:
+    """Errors on each run when it was left out; the largest possible where no fit without it could be made."""
+    return [np.full_like(e, WRONG) if isinstance(p, str) else p.errors[0] for p, e in zip(left, runs, strict=True)]
+
+
+def _judged(whole: _Part, left: Sequence[_Part | str]) -> Fit:
+    known = rms(_left_errors(left, whole.errors)) if left else None
+    return replace(whole.fit, left_out=known)
+
+
+def _averaged(fits, wholes, lefts, train: Sequence[Run], test: Sequence[Run]) -> Average:
+    """The average of fits, its weights, and its own errors."""
+    inside = [part.errors for part in wholes]
+    outside = [_left_errors(left, part.errors) if left else () for left, part in zip(lefts, wholes, strict=True)]
+    weights = stacked(inside, outside)
+    mixed = [sum(w * e for w, e in zip(weights, errors, strict=True)) for errors in zip(*inside, strict=True)]
+    mixed_out = [sum(w * e for w, e in zip(weights, errors, strict=True)) for errors in zip(*outside, strict=True)]
+    scores = [{r.name: Scores.of(r.loss, _mixed(fits, weights, r)) for r in runs} for runs in (train, test)]
+    left_out = rms(mixed_out) if mixed_out else None
+    return Average(tuple(fits), tuple(map(float, weights)), *scores, misfit=rms(mixed), left_out=left_out)
+
+
+def _mixed(fits: Sequence[Fit], weights: FloatArray, run: Run) -> FloatArray:
+    """The average's losses at every observed step of a run, (n,)."""
+    return np.exp(sum(w * np.log(curve(law_named(f.law), f.vector, run)) for f, w in zip(fits, weights, strict=True)))
+
+
+def stacked(inside: Sequence[Sequence[FloatArray]], outside: Sequence[Sequence[FloatArray]]) -> FloatArray:
+    """Weights (laws,), none below 0, of sum 1, from log errors by law and run: on fitted runs, and on left-out ones."""
+    rows = [np.concatenate([e / np.sqrt(len(e)) for e in (*a, *b)]) for a, b in zip(inside, outside, strict=True)]
+    M, k = np.column_stack(rows), len(rows)
+    M /= np.sqrt(max((M**2).sum() / k, 1e-30))
+    pull, sum_to_one = np.sqrt(PULL) * np.eye(k), 1e3 * np.ones((1, k))
+    target = np.concatenate((np.zeros(len(M)), np.full(k, np.sqrt(PULL) / k), [1e3]))
+    weights, _ = nnls(np.vstack((M, pull, sum_to_one)), target)
+    return weights / weights.sum()
+
+
+def _advice(fits: Sequence[Fit], average: Average | None, n_runs: int) -> str:
+    """Which to trust and why."""
+    best = fits[0]
+    if best.left_out is None:
+        return (
+            "With one training run no law can be judged on another one: add runs. "
+            f"{LAWS[best.law].title} fits this one best, off by {100 * best.misfit:.2f} %."
+        )
+    told = (
+        f"off by {100 * best.left_out:.2f} % on training runs that were left out of its fit and by "
+        f"{100 * best.misfit:.2f} % on fitted ones"
+    )
+    # A root mean square over n runs is itself uncertain by a factor of about 1 ± 1/√(2n).
+    if average is not None and average.expected_error <= best.expected_error * (1 + 2 / np.sqrt(2 * n_runs)):
+        parts = " and ".join(
+            f"{100 * w:.0f} % {LAWS[f.law].title}" for f, w in zip(average.fits, average.weights, strict=True)
+        )
+        return (
+            f"Trust the average of {parts}: off by {100 * average.left_out:.2f} % on left-out training runs, with "
+            f"bands that widen where its laws disagree. Lowest on its own: {LAWS[best.law].title}, {told}; "
+            f"{n_runs} runs cannot tell the two apart."
+        )
+    if len(fits) == 1:
+        return f"{LAWS[best.law].title} is {told}. Fit several laws to see whether another does better."
+    return f"Trust {LAWS[best.law].title}: {told}, the least of {len(fits)} laws by more than {n_runs} runs blur."
+
+
+__all__ = ["POOL", "Selection", "select", "stacked"]
