@@ -7,17 +7,14 @@ The functional forms that `opt_laws_curve` was chosen from were compared on thos
 r = 3/2 among others), so its figures here are those of a chosen form; the coefficients never saw the held-out runs.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from optlaws_core import LAWS, DesignError, fit, read
 
+from .protocols import MPL_TRAIN, ROOT
 from .table import PUBLIC, has_public, show
 
-ROOT = Path(__file__).resolve().parents[1]
 BUNDLED_TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
-TRAIN = ("cosine_24000", "constant_24000", "wsdcon_9")
 # README of the published code, mean of six held-out runs: RMSE, MAE, worst relative error.
 PUBLISHED = {"25M": ("0.00465", "0.00376", "0.00409"), "100M": ("0.00592", "0.00435", "0.00583")}
 
@@ -47,7 +44,7 @@ def _public() -> None:
         runs = {r.name: r for r in read(PUBLIC / "multi_power_law" / size / "manifest.csv").runs}
         for name in LAWS:
             try:
-                found = fit(name, [runs[n] for n in TRAIN], test=[r for n, r in runs.items() if n not in TRAIN])
+                found = fit(name, [runs[n] for n in MPL_TRAIN], test=[r for n, r in runs.items() if n not in MPL_TRAIN])
             except DesignError:  # these runs do not tell their batch size
                 rows.append((size, name, "", "", "", "needs more than these logs tell"))
                 continue
