@@ -51,23 +51,27 @@ def with_bands(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = N
     parameter = sum(w * _deviation(f, plan, steps) for f, w in used)
     whole = None
     if model.left_out is not None and model.misfit is not None:
-        spread = sum(w * (np.log(predict(f, plan, steps)) - np.log(loss)) ** 2 for f, w in used)
-        variance = parameter**2 + model.misfit**2 + (LEFT_OUT * model.left_out) ** 2 + SPREAD**2 * spread
+        apart = 0.0 if len(used) == 1 else sum(w * np.log(predict(f, plan, steps) / loss) ** 2 for f, w in used)
+        variance = parameter**2 + model.misfit**2 + (LEFT_OUT * model.left_out) ** 2 + SPREAD**2 * apart
         whole = QUANTILE * np.sqrt(variance)
     return Prediction(steps, loss, QUANTILE * parameter, whole)
 
 
 def _deviation(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray:
     """Standard deviation of log loss that comes from the coefficients, (n,)."""
-    if not fit.free:
+    # A coefficient on its bound has no variance, so that its slope, which may overflow there, does not count.
+    covariance = np.array(fit.covariance).reshape(len(fit.free), len(fit.free))
+    varies = np.flatnonzero(np.diag(covariance) > 0)
+    if not len(varies):
         return np.zeros(len(steps))
     law = law_named(fit.law)
-    index = [law.names.index(name) for name in fit.free]
+    index = [law.names.index(fit.free[i]) for i in varies]
     with np.errstate(all="ignore"):
         loss, jacobian = predict_with_jacobian(batch(law, [(plan, steps)]), fit.vector)
-    slopes = np.array([law.params[i].slope(fit.vector[i]) for i in index])
-    J = np.nan_to_num(jacobian[:, index] * slopes / loss[:, None])  # before the first rate above 0 there is no slope
-    return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, np.array(fit.covariance), J), 0.0))
+        slopes = np.array([law.params[i].slope(fit.vector[i]) for i in index])
+        J = jacobian[:, index] * slopes / loss[:, None]
+    J = np.nan_to_num(J)  # before the first rate above 0 there is no slope
+    return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, covariance[np.ix_(varies, varies)], J), 0.0))
 
 
 __all__ = ["Prediction", "with_bands"]

@@ -2,7 +2,7 @@
 
 A circular moving-block bootstrap on log residuals within each run (Künsch 1989; Politis and Romano 1992): blocks
 keep the autocorrelation that neighbouring losses have, from shared noise and from the law's misfit. Every refit starts
-at the fit and takes exact-Jacobian steps, so that a thousand of them take seconds.
+at the fit and takes exact-Jacobian steps: to three runs of 75 losses, a thousand of them take 6 to 55 s on one core.
 """
 
 import functools
@@ -19,7 +19,7 @@ from .runs import Run
 from .schedules.base import FloatArray
 from .search import Problem
 
-REFIT_STEPS = 60  # iterations of each refit; from the fit itself most need fewer than ten
+REFIT_STEPS = 60  # iterations of each refit; stopped at 30, draws of laws with a flat optimum spread a quarter less
 CHUNK = 25  # draws of one task
 
 
@@ -36,13 +36,22 @@ def refits(
     """Coefficients (draws, params) in the law's order, from refits of `fit` to its training runs `runs`, resampled.
 
     The same `seed` gives the same draws wherever they are made. Locked coefficients stay. Raises `DesignError` when
-    `runs` are not the fit's, and like `parallel.spread`.
+    `runs` are not the fit's or `draws` is below 1, and like `parallel.spread`.
     """
-    if {r.name for r in runs} != set(fit.train):
+    if draws < 1:
+        raise DesignError(f"A bootstrap makes at least one draw, got {draws}.")
+    if sorted(r.name for r in runs) != sorted(fit.train):
         raise DesignError(
             f"A bootstrap resamples the fit's own training runs ({', '.join(fit.train)}), "
-            f"got {', '.join(r.name for r in runs)}."
+            f"got {', '.join(r.name for r in runs) or 'none'}."
         )
+    for run in runs:
+        n = len(usable(run, fit.from_step).loss)
+        if (run.split, n) != (fit.split, fit.train[run.name].n):
+            raise DesignError(
+                f"Run {run.name!r}: the fit was made to {fit.train[run.name].n:,} losses of its split {fit.split!r}, "
+                f"got {n:,} of {run.split!r}."
+            )
     chunks = [(seed, first, min(CHUNK, draws - first)) for first in range(0, draws, CHUNK)]
     work = functools.partial(_drawn, fit=fit, runs=tuple(runs))
     return np.concatenate(spread(work, chunks, cluster=cluster, processes=processes, progress=progress))

@@ -1,4 +1,4 @@
-"""The command line: `python -m optlaws_core laws|schedules|read|fit|predict|rank`.
+"""The command line: `python -m optlaws_core laws|schedules|read|fit|select|predict|rank`.
 
 Exit code 0 on success, 1 on bad input with one line on stderr. Where a command succeeds without some of its files or
 runs, stderr names each with the reason.
@@ -14,16 +14,22 @@ from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 
+import numpy as np
+
+from .bands import Prediction, with_bands
 from .errors import FitError, OptLawsError
-from .fits import Fit, load_fit
+from .fits import Average, Fit, Model, load_fit
 from .fitting import fit, usable
+from .joint import fit_sizes
 from .laws import LAWS
-from .prediction import predict, rank
+from .parallel import Report
+from .prediction import rank
 from .readers import FileReport, Reading, read
 from .readers.base import listed, one_line
 from .runs import Run
 from .schedules import SCHEDULES, number, parse
-from .schedules.base import LARGEST
+from .schedules.base import LARGEST, FloatArray
+from .selection import Selection, select
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -119,25 +125,43 @@ def _parser() -> argparse.ArgumentParser:
 
     fitting = command("fit", _fit, "fit a law to runs and score it on held-out runs")
     fitting.add_argument("--law", required=True, help=f"one of {', '.join(LAWS)}")
-    fitting.add_argument("--runs", required=True, metavar="MANIFEST_OR_FOLDER", help="where the runs are")
-    fitting.add_argument("--train", required=True, nargs="+", metavar="RUN", help="runs to fit")
-    fitting.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default every other usable run")
-    fitting.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
+    _add_runs(fitting)
     fitting.add_argument("--lock", nargs="+", default=[], metavar="NAME=VALUE", help="coefficients held at a value")
-    fitting.add_argument("--from-step", type=_step, help="first step that counts; by default the end of the warm-up")
+    fitting.add_argument("--joint", action="store_true",
+                         help="fit several model sizes together, the law's shared coefficients in common; one file "
+                              "for each size, named OUT with the size before the suffix")  # fmt: skip
     fitting.add_argument("--json", required=True, type=_path, metavar="OUT", help="file to write the fit to")
 
+    selecting = command("select", _select, "fit several laws, say which to trust, and average them")
+    _add_runs(selecting)
+    selecting.add_argument("--laws", nargs="+", metavar="LAW", default=[*LAWS], help="laws to fit; by default all")
+    selecting.add_argument("--pool", nargs="+", metavar="LAW", help="laws to average; by default the Opt-Laws ones")
+    selecting.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler to fit on, tcp://host:port")
+    selecting.add_argument("--processes", type=int, metavar="N", help="of this machine; by default one a core")
+    selecting.add_argument("--table", type=_path, metavar="OUT", help="file to write the table to, as JSON")
+    selecting.add_argument("--json", required=True, type=_path, metavar="OUT",
+                           help="file to write the average to, or the best fit where there is none")  # fmt: skip
+
     predicting = command("predict", _predict, "predict the losses of one schedule")
-    predicting.add_argument("--fit", required=True, type=_path, metavar="FIT.json", help="a file that fit wrote")
+    predicting.add_argument("--fit", required=True, type=_path, metavar="FIT.json", help="what fit or select wrote")
     predicting.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
     predicting.add_argument("--at", nargs="+", type=_step, metavar="STEP", help="steps; by default the last update")
     predicting.add_argument("--json", action="store_true", help="as JSON")
 
     ranking = command("rank", _rank, "rank schedules by predicted final loss")
-    ranking.add_argument("--fit", required=True, type=_path, metavar="FIT.json", help="a file that fit wrote")
+    ranking.add_argument("--fit", required=True, type=_path, metavar="FIT.json", help="what fit or select wrote")
     ranking.add_argument("--schedule", required=True, action="append", help="a candidate; give it several times")
     ranking.add_argument("--json", action="store_true", help="as JSON")
     return parser
+
+
+def _add_runs(command: argparse.ArgumentParser) -> None:
+    """What `fit` and `select` have in common: which runs, and which of their losses."""
+    command.add_argument("--runs", required=True, metavar="MANIFEST_OR_FOLDER", help="where the runs are")
+    command.add_argument("--train", required=True, nargs="+", metavar="RUN", help="runs to fit")
+    command.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default every other usable run")
+    command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
+    command.add_argument("--from-step", type=_step, help="first step that counts; by default the end of the warm-up")
 
 
 def _laws(args) -> None:
@@ -224,19 +248,125 @@ def _left_out(files: Iterable[FileReport]) -> list[str]:
 
 def _fit(args) -> list[str]:
     _check_names(args.train, args.test or [])
-    _check_out(args.json)
+    _check_out("--json", args.json)
     locked = dict(map(_lock, args.lock))
+    train, test, remarks = _chosen(args)
+    how = {"locked": locked, "from_step": args.from_step}
+    if args.joint:
+        found = fit_sizes(args.law, train, test=_of_sizes(train, test, args, remarks), **how)
+        outs = {size: args.json.with_stem(f"{args.json.stem}-{number(size)}") for size in found}
+    else:
+        found = {None: fit(args.law, train, test=test, **how)}
+        outs = {None: args.json}
+    for out in outs.values():
+        _check_out("--json", out)
+    for size, result in found.items():
+        _save(result, outs[size])
+        if size is not None:
+            print(f"{number(size)} parameters: {outs[size]}")
+        _print_fit(result)
+    return remarks
+
+
+def _chosen(args) -> tuple[list[Run], list[Run], list[str]]:
+    """Training runs, held-out runs, and a sentence on everything that could not be used."""
     reading = _reading(args.runs)
     remarks = _left_out(reading.files)
     train = [_named(reading, name, args.split) for name in args.train]
     if args.test is None:
-        test = _others(reading, args, remarks)
-    else:
-        test = [_named(reading, name, args.split) for name in args.test]
-    result = fit(args.law, train, test=test, locked=locked, from_step=args.from_step)
-    result.save(args.json)
-    _print_fit(result)
+        return train, _others(reading, args, remarks), remarks
+    return train, [_named(reading, name, args.split) for name in args.test], remarks
+
+
+def _of_sizes(train: list[Run], test: list[Run], args, remarks: list[str]) -> list[Run]:
+    """`test`, without the runs that nobody named and whose model size no training run has; `remarks` tells of them."""
+    if args.test is not None:
+        return test
+    sizes, kept = {r.plan.params for r in train if r.plan}, []
+    for run in test:
+        if run.plan.params in sizes:
+            kept.append(run)
+        else:
+            remarks.append(f"Not held out: Run {run.name!r} has no model size, or one that no training run has.")
+    return kept
+
+
+def _save(model: Model, out: Path) -> None:
+    try:
+        model.save(out)
+    except ValueError:  # JSON has no infinity
+        raise OptLawsError(f"{out}: the fit has scores that are not finite numbers, so it was not written.") from None
+
+
+def _select(args) -> list[str]:
+    _check_names(args.train, args.test or [])
+    _check_out("--json", args.json)
+    if args.table:
+        _check_out("--table", args.table)
+        if args.table.resolve() == args.json.resolve():
+            raise OptLawsError(f"--table {args.table}: the table needs a file of its own, not that of --json.")
+    train, test, remarks = _chosen(args)
+    found = select(
+        args.laws, train, test=test, from_step=args.from_step, pool=args.pool, cluster=args.cluster,
+        processes=args.processes, progress=_progress(),
+    )  # fmt: skip
+    model, rows = found.average or found.fits[0], _rows(found)
+    _save(model, args.json)
+    if args.table:
+        args.table.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    print(f"{'law':20} {'left out':>9} {'misfit':>9} {'held-out RMSE':>13} {'weight':>7}  status")
+    for row in rows:
+        if row["status"] == "failed":
+            continue
+        shares = "".join(f" {_percent(row[key]):>9}" for key in ("left_out", "misfit"))
+        rmse = "-" if row["held_out_rmse"] is None else f"{row['held_out_rmse']:.5f}"
+        weight = "-" if row["weight"] is None else f"{100 * row['weight']:.0f} %"
+        print(f"{row['law']:20}{shares} {rmse:>13} {weight:>7}  {row['status'] or ''}".rstrip())
+    print(found.advice)
+    for law, why in found.failed.items():
+        print(f"{law} could not be fitted: {one_line(why)}")
+    what = "The average" if found.average else f"The fit of {model.law}"
+    print(f"{what} is in {args.json}.")
     return remarks
+
+
+def _progress() -> Report | None:
+    """Tells the share done, where somebody watches."""
+    if not sys.stderr.isatty():
+        return None
+
+    def told(share: float) -> None:
+        print(f"{share:4.0%}" if share < 1 else "    ", end="\r", file=sys.stderr, flush=True)
+
+    return told
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def _rows(found: Selection) -> list[dict]:
+    """The table of a selection: laws as they are trusted, the average, laws that failed."""
+    average = found.average
+    weights = dict(zip((f.law for f in average.fits), average.weights, strict=True)) if average else {}
+    rows = [_row(f.law, f, weights.get(f.law), f.status.name, f.message) for f in found.fits]
+    if average:
+        rows.append(_row("average", average, None, None, found.advice))
+    return rows + [_row(law, None, None, "failed", why) for law, why in found.failed.items()]
+
+
+def _row(law: str, model: Model | None, weight: float | None, status: str | None, message: str) -> dict:
+    scores = model.test.values() if model else ()
+    return {
+        "law": law,
+        "left_out": model and model.left_out,
+        "misfit": model and model.misfit,
+        "held_out_rmse": model and model.held_out_rmse,
+        "held_out_mean_rel": float(np.mean([s.mean_rel for s in scores])) if scores else None,
+        "weight": weight,
+        "status": status,
+        "message": message,
+    }
 
 
 def _print_fit(result: Fit) -> None:
@@ -247,7 +377,8 @@ def _print_fit(result: Fit) -> None:
         print(f"    {name:10} {value:.6g}{between}")
     for kind, scores in (("train", result.train), ("held out", result.test)):
         for name, s in scores.items():
-            print(f"    {kind:8} {name}: RMSE {s.rmse:.5f}, R² {s.r2:.5f}, worst {100 * s.worst_rel:.2f} %")
+            r2 = "none" if s.r2 is None else f"{s.r2:.5f}"
+            print(f"    {kind:8} {name}: RMSE {s.rmse:.5f}, R² {r2}, worst {100 * s.worst_rel:.2f} %")
 
 
 def _check_names(train: list[str], test: list[str]) -> None:
@@ -261,14 +392,14 @@ def _check_names(train: list[str], test: list[str]) -> None:
         raise OptLawsError(f"A run is either trained on or held out, got {both[0]!r} as both.")
 
 
-def _check_out(out: Path) -> None:
+def _check_out(option: str, out: Path) -> None:
     """Raises `OptLawsError` for a file that cannot be written, before minutes go into what should stand in it."""
     if out.is_dir():
-        raise OptLawsError(f"--json {out}: the fit is written to a file, but this is a folder.")
+        raise OptLawsError(f"{option} {out}: what is found is written to a file, but this is a folder.")
     if not out.parent.is_dir():
-        raise OptLawsError(f"--json {out}: there is no folder {str(out.parent)!r}.")
+        raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise OptLawsError(f"--json {out}: the file cannot be written (no permission).")
+        raise OptLawsError(f"{option} {out}: the file cannot be written (no permission).")
 
 
 def _named(reading: Reading, name: str, split: str | None) -> Run:
@@ -308,17 +439,30 @@ def _lock(text: str) -> tuple[str, float]:
 
 def _predict(args) -> None:
     schedule, law = parse(args.schedule), load_fit(args.fit)
-    steps = args.at if args.at is not None else [schedule.total - 1]
-    losses = predict(law, schedule, steps)
+    found = with_bands(law, schedule, args.at)
+    parameter, prediction = _ends(found, _estimated(law, found)), _ends(found, found.prediction)
+    rows = zip(map(int, found.steps), map(float, found.loss), parameter, prediction, strict=True)
     if args.json:
-        rows = [{"step": int(t), "loss": float(y)} for t, y in zip(steps, losses, strict=True)]
-        return _print_json({"schedule": schedule.text, "predictions": rows})
-    for t, y in zip(steps, losses, strict=True):
-        print(f"{t:>12,}  {y:.6f}")
+        return _print_json(
+            {
+                "schedule": schedule.text,
+                "predictions": [
+                    {"step": t, "loss": y} | _keys("parameter", inner) | _keys("prediction", outer)
+                    for t, y, inner, outer in rows
+                ],
+            }
+        )
+    for t, y, inner, outer in rows:
+        print(f"{t:>12,}  {y:.6f}{_plus_minus(inner, outer)}")
 
 
 def _rank(args) -> None:
-    rows = rank(load_fit(args.fit), [parse(s) for s in args.schedule])
+    law = load_fit(args.fit)
+    rows = rank(law, [parse(s) for s in args.schedule])
+    bands = []
+    for r in rows:
+        found = with_bands(law, r.schedule)
+        bands.append((_ends(found, _estimated(law, found))[0], _ends(found, found.prediction)[0]))
     if args.json:
         return _print_json(
             [
@@ -330,12 +474,42 @@ def _rank(args) -> None:
                     "saved_updates": r.saved_updates,
                     "reasons": list(r.reasons),
                 }
-                for r in rows
+                | _keys("prediction", outer)
+                for r, (_, outer) in zip(rows, bands, strict=True)
             ]
         )
-    for r in rows:
+    for r, band in zip(rows, bands, strict=True):
         note = f"   extrapolates: {'; '.join(r.reasons)}" if r.reasons else ""
-        print(f"{r.final_loss:.6f}  +{number(round(r.delta, 6)):9} {r.schedule.text}{note}")
+        print(f"{r.final_loss:.6f}{_plus_minus(*band)}  +{number(round(r.delta, 6)):9} {r.schedule.text}{note}")
+
+
+Ends = tuple[float, float] | None  # of a band at one step
+
+
+def _estimated(model: Model, found: Prediction) -> FloatArray | None:
+    """Half-widths of the parameter band; None where no coefficient has a known error: locked, set by hand, old fits."""
+    fits = model.fits if isinstance(model, Average) else (model,)
+    return found.parameter if any(f.free for f in fits) else None
+
+
+def _ends(found: Prediction, half: FloatArray | None) -> list[Ends]:
+    """Lower and upper end at each step; None where there is no band, or one without end."""
+    if half is None:
+        return [None] * len(found.steps)
+    with np.errstate(over="ignore"):
+        low, high = found.band(half)
+    return [(float(a), float(b)) if np.isfinite(b) else None for a, b in zip(low, high, strict=True)]
+
+
+def _keys(name: str, ends: Ends) -> dict:
+    low, high = ends or (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def _plus_minus(inner: Ends, outer: Ends) -> str:
+    """Half the width of the prediction band, or else of the parameter band."""
+    ends = outer or inner
+    return f" ± {(ends[1] - ends[0]) / 2:.6f}" if ends else ""
 
 
 def _print_json(value) -> None:

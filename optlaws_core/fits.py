@@ -124,6 +124,7 @@ class Fit:
         try:
             law = law_named(d["law"])
             ends = {n: d["interval"].get(n) for n in law.names}
+            free = _names(d.get("free", ()), law.names)
             return cls(
                 law=law.name,
                 # Fits that were stored before the law had a term in the model size or the peak lack its coefficients.
@@ -139,10 +140,10 @@ class Fit:
                 locked=tuple(map(str, d.get("locked", ()))),
                 from_step=None if d.get("from_step") is None else int(_number(d["from_step"], "from_step")),
                 seconds=_number(d.get("seconds", 0.0), "seconds"),
-                free=tuple(map(str, d.get("free", ()))),
-                covariance=_square(d.get("covariance", ()), len(d.get("free", ()))),
-                misfit=_maybe(d.get("misfit"), "misfit"),
-                left_out=_maybe(d.get("left_out"), "left_out"),
+                free=free,
+                covariance=_square(d.get("covariance", ()), len(free)),
+                misfit=_error(d.get("misfit"), "misfit"),
+                left_out=_error(d.get("left_out"), "left_out"),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not a fit: {type(fault).__name__} at {fault}.") from None
@@ -201,7 +202,7 @@ class Average:
                 raise OptLawsError("This is not an average: it needs a weight of 0 or more for every fit, of sum 1.")
             return cls(
                 fits, weights, _scores(d["train"], "train"), _scores(d["test"], "test"),
-                _number(d["misfit"], "misfit"), _maybe(d.get("left_out"), "left_out"),
+                _error(_number(d["misfit"], "misfit"), "misfit"), _error(d.get("left_out"), "left_out"),
             )  # fmt: skip
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not an average: {type(fault).__name__} at {fault}.") from None
@@ -232,8 +233,18 @@ def _number(value: object, name: str) -> float:
     return value
 
 
-def _maybe(value: object, name: str) -> float | None:
-    return None if value is None else _number(value, name)
+def _error(value: object, name: str) -> float | None:
+    """An error of 0 or more, or None."""
+    if value is not None and _number(value, name) < 0:
+        raise OptLawsError(f"This is not a fit: {name} must be 0 or more, got {value}.")
+    return value
+
+
+def _names(given: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Coefficients that a covariance is about, each once."""
+    if len(set(given)) != len(given) or not set(given) <= set(known):
+        raise OptLawsError(f"This is not a fit: free must name coefficients of the law, each once, got {given!r:.60}.")
+    return tuple(given)
 
 
 def _square(rows: Sequence[Sequence[float]], n: int) -> tuple[tuple[float, ...], ...]:

@@ -18,15 +18,16 @@ from scipy.optimize import nnls
 
 from .errors import DesignError, FitError, OptLawsError
 from .fits import Average, Fit, Scores
-from .fitting import curve, fit, rms, usable, windowed
+from .fitting import curve, fit, once, rms, score, usable, windowed
 from .laws import LAWS, law_named
 from .parallel import Report, spread
 from .runs import Run
 from .schedules.base import FloatArray
 
 POOL = ("opt_laws_sublinear", "opt_laws_curve")  # averaged unless others are asked for
-PULL = 0.1  # of the weights towards equal ones, in units of the laws' mean squared error
+PULL = 0.1  # of the weights towards equal ones, in units of the best law's mean squared error
 WRONG = 0.5  # log errors count as at most this much
+NONE = 0.005  # a weight that a whole percentage would show as 0
 
 
 @dataclass(frozen=True)
@@ -70,25 +71,40 @@ def select(
     names = [law_named(law).name for law in dict.fromkeys(laws)]
     if not names:
         raise DesignError("Name at least one law to fit, got none.")
-    train = [usable(r, from_step) for r in runs]
+    pooled = _pooled(names, pool)
+    once(runs, test)
+    # By name: a search ends elsewhere in its last digits when its runs come in another order.
+    train = [usable(r, from_step) for r in sorted(runs, key=lambda r: r.name)]
     held_out = [usable(r, from_step) for r in test]
-    outs = [None, *(range(len(runs)) if len(runs) > 1 else ())]
+    outs = [None, *(range(len(train)) if len(train) > 1 else ())]
     tasks = [(name, out) for out in outs for name in names]
-    work = functools.partial(_fitted, runs=tuple(runs), test=tuple(test), from_step=from_step)
+    work = functools.partial(_fitted, runs=tuple(train), test=tuple(held_out), from_step=from_step)
     parts = dict(zip(tasks, spread(work, tasks, cluster=cluster, processes=processes, progress=progress), strict=True))
     failed = {name: parts[name, None] for name in names if isinstance(parts[name, None], str)}
     if len(failed) == len(names):
-        raise FitError(" ".join(failed.values()))
+        raise FitError(" ".join(dict.fromkeys(failed.values())))
     whole = {name: parts[name, None] for name in names if name not in failed}
     left_out = {name: [parts[name, i] for i in outs[1:]] for name in whole}
-    fits = {name: _judged(part, left_out[name]) for name, part in whole.items()}
-    wanted = [name for name in (pool or [n for n in POOL if n in names] or names) if name in fits]
+    given = [r.name for r in runs]
+    fits = {name: _judged(part, left_out[name], given) for name, part in whole.items()}
+    wanted = [name for name in pooled if name in fits]
     average = None
     if len(wanted) > 1:
+        train.sort(key=lambda r: given.index(r.name))
         average = _averaged([fits[n] for n in wanted], [whole[n] for n in wanted], [left_out[n] for n in wanted],
                             train, held_out)  # fmt: skip
     ranked = tuple(sorted(fits.values(), key=lambda f: f.expected_error))
     return Selection(ranked, average, failed, _advice(ranked, average, len(runs)))
+
+
+def _pooled(names: Sequence[str], pool: Sequence[str] | None) -> list[str]:
+    """Laws to average, each once. Raises `DesignError` for one that is not fitted."""
+    if pool is None:
+        return [n for n in POOL if n in names] or list(names)
+    for name in pool:
+        if law_named(name).name not in names:
+            raise DesignError(f"Laws to average must be among those that are fitted ({', '.join(names)}), got {name}.")
+    return list(dict.fromkeys(pool))
 
 
 def _fitted(task: tuple[str, int | None], *, runs: Sequence[Run], test: Sequence[Run], from_step: int | None):
@@ -97,19 +113,33 @@ def _fitted(task: tuple[str, int | None], *, runs: Sequence[Run], test: Sequence
     kept = [r for i, r in enumerate(runs) if i != out]
     law = law_named(name)
     try:
-        found = fit(law, kept, test=test if out is None else (), from_step=from_step)
+        found = fit(law, kept, from_step=from_step)
     except (FitError, OptLawsError) as fault:
         return str(fault)
+    if out is None:
+        found = _scored(found, test)
     judged = runs if out is None else [runs[out]]
-    with np.errstate(all="ignore"):
-        errors = tuple(_log_errors(law, found.vector, windowed(usable(r, from_step))) for r in judged)
+    errors = tuple(np.clip(_log_errors(found, windowed(r)), -WRONG, WRONG) for r in judged)
     return _Part(found, errors)
 
 
-def _log_errors(law, theta: FloatArray, run: Run) -> FloatArray:
-    """log predicted − log observed, (n,), bounded: a law that explodes on a run is wrong there, not infinitely so."""
-    e = np.log(curve(law, theta, run)) - np.log(run.loss)
-    return np.clip(np.nan_to_num(e, nan=WRONG, posinf=WRONG, neginf=-WRONG), -WRONG, WRONG)
+def _scored(found: Fit, test: Sequence[Run]) -> Fit:
+    """`found` with its scores on held-out runs. One that the law cannot tell of is named; it fails no law."""
+    scores: dict[str, Scores] = {}
+    message = found.message
+    for run in test:
+        try:
+            scores |= score(law_named(found.law), found.vector, [run])
+        except OptLawsError as fault:
+            message += f" Not scored on {run.name!r}: {fault}"
+    return replace(found, test=scores, message=message)
+
+
+def _log_errors(found: Fit, run: Run) -> FloatArray:
+    """log predicted − log observed, (n,): a law without a finite loss above 0 is wrong there, not infinitely so."""
+    with np.errstate(all="ignore"):
+        e = np.log(curve(law_named(found.law), found.vector, run)) - np.log(run.loss)
+    return np.nan_to_num(e, nan=WRONG, posinf=WRONG, neginf=-WRONG)
 
 
 def _left_errors(left: Sequence[_Part | str], runs: Sequence[FloatArray]) -> list[FloatArray]:
@@ -117,9 +147,10 @@ def _left_errors(left: Sequence[_Part | str], runs: Sequence[FloatArray]) -> lis
     return [np.full_like(e, WRONG) if isinstance(p, str) else p.errors[0] for p, e in zip(left, runs, strict=True)]
 
 
-def _judged(whole: _Part, left: Sequence[_Part | str]) -> Fit:
+def _judged(whole: _Part, left: Sequence[_Part | str], order: Sequence[str]) -> Fit:
+    """The fit with its error on left-out runs, and its scores in the order in which the runs were given."""
     known = rms(_left_errors(left, whole.errors)) if left else None
-    return replace(whole.fit, left_out=known)
+    return replace(whole.fit, left_out=known, train={name: whole.fit.train[name] for name in order})
 
 
 def _averaged(fits, wholes, lefts, train: Sequence[Run], test: Sequence[Run]) -> Average:
@@ -129,23 +160,27 @@ def _averaged(fits, wholes, lefts, train: Sequence[Run], test: Sequence[Run]) ->
     weights = stacked(inside, outside)
     mixed = [sum(w * e for w, e in zip(weights, errors, strict=True)) for errors in zip(*inside, strict=True)]
     mixed_out = [sum(w * e for w, e in zip(weights, errors, strict=True)) for errors in zip(*outside, strict=True)]
-    scores = [{r.name: Scores.of(r.loss, _mixed(fits, weights, r)) for r in runs} for runs in (train, test)]
+    told = [r for r in test if all(r.name in f.test for f in fits)]
+    scores = [{r.name: Scores.of(r.loss, _mixed(fits, weights, r)) for r in some} for some in (train, told)]
     left_out = rms(mixed_out) if mixed_out else None
     return Average(tuple(fits), tuple(map(float, weights)), *scores, misfit=rms(mixed), left_out=left_out)
 
 
 def _mixed(fits: Sequence[Fit], weights: FloatArray, run: Run) -> FloatArray:
     """The average's losses at every observed step of a run, (n,)."""
-    return np.exp(sum(w * np.log(curve(law_named(f.law), f.vector, run)) for f, w in zip(fits, weights, strict=True)))
+    return run.loss * np.exp(sum(w * _log_errors(f, run) for f, w in zip(fits, weights, strict=True)))
 
 
 def stacked(inside: Sequence[Sequence[FloatArray]], outside: Sequence[Sequence[FloatArray]]) -> FloatArray:
     """Weights (laws,), none below 0, of sum 1, from log errors by law and run: on fitted runs, and on left-out ones."""
     rows = [np.concatenate([e / np.sqrt(len(e)) for e in (*a, *b)]) for a, b in zip(inside, outside, strict=True)]
     M, k = np.column_stack(rows), len(rows)
-    M /= np.sqrt(max((M**2).sum() / k, 1e-30))
-    pull, sum_to_one = np.sqrt(PULL) * np.eye(k), 1e3 * np.ones((1, k))
-    target = np.concatenate((np.zeros(len(M)), np.full(k, np.sqrt(PULL) / k), [1e3]))
+    squares = (M**2).sum(axis=0)
+    # Not of the mean one: a law that is far off would tie the others to equal weights, and its own to theirs.
+    M /= np.sqrt(max(squares.min(), 1e-4 * squares.mean(), 1e-30))
+    heavy = 1e3 * max(1.0, np.linalg.norm(M))
+    pull, sum_to_one = np.sqrt(PULL) * np.eye(k), heavy * np.ones((1, k))
+    target = np.concatenate((np.zeros(len(M)), np.full(k, np.sqrt(PULL) / k), [heavy]))
     weights, _ = nnls(np.vstack((M, pull, sum_to_one)), target)
     return weights / weights.sum()
 
@@ -163,17 +198,29 @@ def _advice(fits: Sequence[Fit], average: Average | None, n_runs: int) -> str:
         f"{100 * best.misfit:.2f} % on fitted ones"
     )
     # A root mean square over n runs is itself uncertain by a factor of about 1 ± 1/√(2n).
-    if average is not None and average.expected_error <= best.expected_error * (1 + 2 / np.sqrt(2 * n_runs)):
-        parts = " and ".join(
-            f"{100 * w:.0f} % {LAWS[f.law].title}" for f, w in zip(average.fits, average.weights, strict=True)
-        )
+    blur = 1 + 2 / np.sqrt(2 * n_runs)
+    alike = best.expected_error * blur
+    shares = [] if average is None else zip(average.weights, average.fits, strict=True)
+    shares = sorted(((w, LAWS[f.law].title) for w, f in shares if w > NONE), reverse=True)
+    if len(shares) > 1 and average.expected_error <= alike:
+        parts = " and ".join(f"{100 * w:.0f} % {title}" for w, title in shares)
+        lower = average.expected_error * blur < best.expected_error
         return (
             f"Trust the average of {parts}: off by {100 * average.left_out:.2f} % on left-out training runs, with "
             f"bands that widen where its laws disagree. Lowest on its own: {LAWS[best.law].title}, {told}; "
-            f"{n_runs} runs cannot tell the two apart."
+            + (
+                f"that is above the average by more than {n_runs} runs blur."
+                if lower
+                else f"{n_runs} runs cannot tell the two apart."
+            )
         )
     if len(fits) == 1:
         return f"{LAWS[best.law].title} is {told}. Fit several laws to see whether another does better."
+    if fits[1].expected_error <= alike:
+        return (
+            f"Trust {LAWS[best.law].title}: {told}, the least of {len(fits)} laws; {n_runs} runs cannot tell it "
+            f"from {LAWS[fits[1].law].title}."
+        )
     return f"Trust {LAWS[best.law].title}: {told}, the least of {len(fits)} laws by more than {n_runs} runs blur."
 
 

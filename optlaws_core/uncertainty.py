@@ -27,7 +27,7 @@ def covariance(
     """
     score = np.clip(residual, -delta, delta)[:, None] * jacobian
     H = _curvature(residual, delta) * (jacobian.T @ jacobian) + stiffness
-    size = np.sqrt(np.maximum(np.diag(H), 1e-300))
+    size = np.sqrt(np.where(np.diag(H) > 0, np.diag(H), 1.0))  # a coefficient without effect is blind, not huge
     w, V = np.linalg.eigh(H / np.outer(size, size))
     seen = w > NULL * w.max()
     inverse = (V[:, seen] / w[seen]) @ V[:, seen].T / np.outer(size, size)

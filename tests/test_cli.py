@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from optlaws_core import LAWS, SCHEDULES, fit, parse, predict, rank, read
+from optlaws_core import LAWS, SCHEDULES, Average, fit, fit_sizes, parse, predict, rank, read, select, with_bands
 from optlaws_core.cli import main
 from optlaws_core.fits import load_fit
+from tests.test_fitting import HELD_OUT, PLANTED, TRAINING, twin_run
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = str(ROOT / "data" / "examples.csv")
@@ -91,6 +93,220 @@ def test_predict_and_rank(capsys, fitted):
     for command in ("predict", "rank"):
         code, out, _ = told(capsys, command, "--fit", str(fitted), "--schedule", CANDIDATES[0])
         assert code == 0 and out.strip()
+
+
+SELECT = ["select", "--runs", BUNDLED, "--split", "val", "--train", *TRAIN, "--processes", "1"]
+CHOSEN = ["annealing", "power_law", "convex_bound"]
+
+
+@pytest.fixture(scope="module")
+def selected(tmp_path_factory):
+    """The two files that `select` writes for the bundled runs."""
+    folder = tmp_path_factory.mktemp("select")
+    out, table = folder / "average.json", folder / "table.json"
+    assert main([*SELECT, "--laws", *CHOSEN, "--json", str(out), "--table", str(table)]) == 0
+    return out, table
+
+
+def same_selection(pool=None):
+    runs = {r.name: r.on("val") for r in read(BUNDLED).runs}
+    others = [r for n, r in runs.items() if n not in TRAIN]
+    return select(CHOSEN, [runs[n] for n in TRAIN], test=others, pool=pool, processes=1)
+
+
+def timeless(model):
+    d = model.to_dict()
+    for part in (d, *d.get("fits", ())):
+        part.pop("seconds", None)
+    return d
+
+
+def test_select_says_what_python_says(selected):
+    out, table = selected
+    same, found = same_selection(), load_fit(out)
+    assert isinstance(found, Average) and timeless(found) == timeless(same.average)
+    rows = {row["law"]: row for row in json.loads(table.read_text())}
+    assert list(rows) == [f.law for f in same.fits] + ["average"]
+    keys = ["law", "left_out", "misfit", "held_out_rmse", "held_out_mean_rel", "weight", "status", "message"]
+    assert all(list(row) == keys for row in rows.values())
+    for f, w in zip(same.average.fits, same.average.weights, strict=True):
+        row = rows[f.law]
+        assert (row["left_out"], row["misfit"], row["weight"]) == (same[f.law].left_out, same[f.law].misfit, w)
+        assert (row["held_out_rmse"], row["status"], row["message"]) == (f.held_out_rmse, f.status.name, f.message)
+        assert row["held_out_mean_rel"] == pytest.approx(sum(s.mean_rel for s in f.test.values()) / len(f.test))
+    assert rows["average"]["message"] == same.advice and rows["average"]["weight"] is None
+
+
+def test_select_tells_its_table_and_which_to_trust(capsys, tmp_path):
+    out = tmp_path / "fit.json"
+    argv = [*SELECT, "--laws", *CHOSEN, "--pool", "annealing", "--test", "wsd20_4000", "--json", str(out)]
+    code, said, err = told(capsys, *argv)
+    lines = said.splitlines()
+    assert code == 0 and err == "" and lines[0].split()[:2] == ["law", "left"]
+    same = same_selection(["annealing"])
+    assert [line.split()[0] for line in lines[1:4]] == [f.law for f in same.fits] and lines[4] == same.advice
+    assert lines[5] == f"The fit of annealing is in {out}."
+    assert f"{100 * same.fits[0].left_out:.2f} %" in lines[1] and "converged" in lines[1]
+    assert load_fit(out).law == same.fits[0].law and list(load_fit(out).test) == ["wsd20_4000"]
+
+
+def test_select_names_laws_that_failed(capsys, planted):
+    out, table = planted / "out.json", planted / "table.json"
+    argv = ["select", "--runs", str(planted / "bare.csv"), "--train", "a", "b", "c", "--processes", "1"]
+    argv += ["--laws", "power_law", "chinchilla", "--json", str(out), "--table", str(table)]
+    code, said, err = told(capsys, *argv)
+    assert code == 0 and err == "" and "chinchilla could not be fitted: This law needs the batch size" in said
+    good, bad = json.loads(table.read_text())
+    assert (good["law"], good["weight"], good["held_out_rmse"]) == ("power_law", None, None)
+    assert (bad["law"], bad["status"], bad["left_out"]) == ("chinchilla", "failed", None)
+    assert "batch size in tokens" in bad["message"] and load_fit(out).law == "power_law"
+    code, said, err = told(capsys, *argv[:7], *["--laws", "chinchilla", "--processes", "1", "--json", str(out)])
+    assert code == 1 and "needs the batch size" in err and err.count("\n") == 1
+
+
+def test_select_tells_its_progress_to_a_terminal_only(capsys, tmp_path, monkeypatch):
+    argv = [*SELECT, "--laws", "power_law", "--test", "wsd20_4000", "--json", str(tmp_path / "fit.json")]
+    assert told(capsys, *argv)[2] == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(argv) == 0
+    assert capsys.readouterr().err == " 25%\r 50%\r 75%\r    \r"
+
+
+def test_select_on_a_cluster_gives_the_same_bits(capsys, tmp_path, selected, cluster):
+    address, _ = cluster
+    out = tmp_path / "average.json"
+    argv = [*SELECT[:-2], "--laws", *CHOSEN, "--cluster", address, "--json", str(out)]
+    assert told(capsys, *argv)[0] == 0
+    assert timeless(load_fit(out)) == timeless(load_fit(selected[0]))
+
+
+def test_an_average_predicts_and_ranks_with_bands(capsys, selected):
+    out, model = str(selected[0]), load_fit(selected[0])
+    steps = [0, 400, 3999]
+    code, said, _ = told(
+        capsys, "predict", "--fit", out, "--schedule", CANDIDATES[0], "--json", "--at", *map(str, steps)
+    )
+    rows, bands = json.loads(said)["predictions"], with_bands(model, parse(CANDIDATES[0]), steps)
+    assert code == 0 and [row["loss"] for row in rows] == predict(model, parse(CANDIDATES[0]), steps).tolist()
+    keys = ["step", "loss", "parameter_low", "parameter_high", "prediction_low", "prediction_high"]
+    assert list(rows[0]) == keys
+    for kind in ("parameter", "prediction"):
+        ends = bands.band(getattr(bands, kind))
+        assert [[row[f"{kind}_{end}"] for row in rows] for end in ("low", "high")] == [e.tolist() for e in ends]
+    code, said, _ = told(
+        capsys, "rank", "--fit", out, "--json", "--schedule", CANDIDATES[0], "--schedule", CANDIDATES[2]
+    )
+    for row in json.loads(said):
+        assert list(row)[-2:] == ["prediction_low", "prediction_high"]
+        half = with_bands(model, parse(row["schedule"])).prediction[0]
+        assert row["prediction_high"] / row["final_loss"] == pytest.approx(row["final_loss"] / row["prediction_low"])
+        assert row["prediction_high"] == pytest.approx(row["final_loss"] * 2.718281828459045**half)
+    for command in ("predict", "rank"):
+        said = told(capsys, command, "--fit", out, "--schedule", CANDIDATES[0])[1]
+        assert f" ± {(rows[-1]['prediction_high'] - rows[-1]['prediction_low']) / 2:.6f}" in said
+
+
+def test_a_fit_without_left_out_runs_has_a_parameter_band_only(capsys, fitted, tmp_path):
+    ask = ["--schedule", CANDIDATES[0], "--json"]
+    (row,) = json.loads(told(capsys, "predict", "--fit", str(fitted), *ask)[1])["predictions"]
+    assert row["prediction_low"] is row["prediction_high"] is None
+    assert row["parameter_low"] < row["loss"] < row["parameter_high"]
+    (ranked,) = json.loads(told(capsys, "rank", "--fit", str(fitted), *ask)[1])
+    assert ranked["prediction_low"] is ranked["prediction_high"] is None
+    half = (row["parameter_high"] - row["parameter_low"]) / 2
+    assert f" ± {half:.6f}" in told(capsys, "rank", "--fit", str(fitted), *ask[:2])[1]
+    old = json.loads(fitted.read_text())
+    for key in ("free", "covariance", "misfit", "left_out"):
+        del old[key]
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    (bare,) = json.loads(told(capsys, "predict", "--fit", str(tmp_path / "old.json"), *ask)[1])["predictions"]
+    assert bare["loss"] == row["loss"] and bare["parameter_low"] is bare["parameter_high"] is None
+    assert "±" not in told(capsys, "predict", "--fit", str(tmp_path / "old.json"), *ask[:2])[1]
+
+
+def test_scores_without_a_value_are_not_written(capsys, tmp_path, monkeypatch):
+    def exploding(*args, **how):
+        made = fit(*args, **how)
+        return replace(made, test={n: replace(s, rmse=float("inf")) for n, s in made.test.items()})
+
+    monkeypatch.setattr("optlaws_core.cli.fit", exploding)
+    out = tmp_path / "fit.json"
+    argv = ["fit", "--law", "power_law", "--runs", BUNDLED, "--train", *TRAIN, "--test", "wsd20_4000"]
+    code, _, err = told(capsys, *argv, "--json", str(out))
+    assert (code, out.exists()) == (1, False)
+    assert err == f"{out}: the fit has scores that are not finite numbers, so it was not written.\n"
+
+
+def test_a_band_without_end_is_none(capsys, fitted, tmp_path):
+    vast = json.loads(fitted.read_text())
+    vast["covariance"] = [[1e9 * v for v in row] for row in vast["covariance"]]
+    (tmp_path / "vast.json").write_text(json.dumps(vast))
+    argv = ["predict", "--fit", str(tmp_path / "vast.json"), "--schedule", CANDIDATES[0], "--json", "--at", "0"]
+    code, said, _ = told(capsys, *argv)
+    assert code == 0 and json.loads(said)["predictions"][0]["parameter_high"] is None
+
+
+@pytest.fixture
+def planted(tmp_path):
+    """A folder of planted runs: `sizes.csv` with two model sizes, `bare.csv` without any declared size or batch."""
+    rows = []
+    for size in (2.5e7, 1e8):
+        for i, (name, text) in enumerate(zip("abcd", (*TRAINING, HELD_OUT), strict=True)):
+            run = twin_run("annealing", text, PLANTED["annealing"] | {"L0": 2.6 if size == 1e8 else 3.0}, 1e-3, i)
+            file = f"{name}{size:g}.csv"
+            losses = "".join(f"{t},{y:.6f}\n" for t, y in zip(run.steps, run.loss, strict=True))
+            (tmp_path / file).write_text("step,loss\n" + losses)
+            rows.append((name if size == 1e8 else f"small_{name}", file, f"{size:g}", f'"{text}"'))
+    (tmp_path / "sizes.csv").write_text("run,file,params,schedule\n" + "".join(",".join(r) + "\n" for r in rows))
+    bare = [(n, f, s) for n, f, _, s in rows if n in "abc"]
+    (tmp_path / "bare.csv").write_text("run,file,schedule\n" + "".join(",".join(r) + "\n" for r in bare))
+    return tmp_path
+
+
+def test_several_sizes_are_fitted_together(capsys, planted):
+    out = planted / "fit.json"
+    base = ["fit", "--joint", "--law", "annealing", "--runs", str(planted / "sizes.csv"), "--json", str(out)]
+    code, said, err = told(capsys, *base, "--train", "a", "b", "c", "small_a", "small_b")
+    assert code == 0 and err == "" and not out.exists()
+    small, large = (load_fit(planted / f"fit-{size}.json") for size in ("2.5e7", "1e8"))
+    assert f"2.5e7 parameters: {planted / 'fit-2.5e7.json'}" in said and "lam is shared with the runs of 1e8" in said
+    assert small.theta["lam"] == large.theta["lam"] and set(small.test) == {"small_c", "small_d"}
+    runs = {r.name: r for r in read(planted / "sizes.csv").runs}
+    same = fit_sizes("annealing", [runs[n] for n in ("a", "b", "c", "small_a", "small_b")])
+    assert {1e8: large.theta, 2.5e7: small.theta} == {n: f.theta for n, f in same.items()}
+    code, _, err = told(capsys, *base, "--train", "a", "b", "c", "--lock", "lam=0.99")
+    assert code == 0 and err.count("\n") == 4 and "'small_a' has no model size, or one that no training run has" in err
+
+
+@pytest.mark.parametrize(
+    "argv, found",
+    [
+        (["fit", "--joint", "--runs", "{planted}/bare.csv", "--train", "a", "--law", "annealing"],
+         "Run 'a' has no model size"),
+        (["fit", "--joint", "--runs", "{planted}/sizes.csv", "--train", "a", "--test", "small_a", "--law", "annealing"],
+         "'small_a' has 2.5e7 parameters; no training run has, but 1e8"),
+        (["fit", "--joint", "--runs", "{planted}/sizes.csv", "--train", "a", "--law", "annealing", "--lock", "x=1"],
+         "annealing has no coefficient 'x'"),
+        (["select", "--laws", "magic", "--runs", BUNDLED, "--train", *TRAIN], "Unknown law 'magic'"),
+        (["select", "--laws", "power_law", "--pool", "annealing", "--runs", BUNDLED, "--train", *TRAIN],
+         "Laws to average must be among those that are fitted (power_law), got annealing"),
+        (["select", "--runs", BUNDLED, "--train", "none"], "no run 'none'"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--test", TRAIN[0]], "either trained on or held out"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, TRAIN[0]], "--train: a run counts once"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--processes", "0"], "must be at least 1, got 0"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--processes", "x"], "--processes: invalid int value: 'x'"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--cluster", "here"], "reads tcp://host:port, got 'here'"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--split", "zzz"], "has no split 'zzz'"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--table", "{planted}"], "--table {planted}: what is found"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--table", "{planted}/out.json"], "a file of its own"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--table", "/no/such/x"], "there is no folder '/no/such'"),
+    ],
+)  # fmt: skip
+def test_bad_selections_are_one_sentence(capsys, planted, argv, found):
+    given = [a.format(planted=planted) for a in argv]
+    code, out, err = told(capsys, *given, "--json", str(planted / "out.json"))
+    assert code == 1 and out == "" and found.format(planted=planted) in err and err.count("\n") == 1
+    assert not (planted / "out.json").exists()
 
 
 def test_locks_and_first_step(capsys, tmp_path):
@@ -284,6 +500,6 @@ def test_no_overflow_escapes(capsys, fitted, monkeypatch):
     def overflow(*_):
         raise OverflowError("int too big to convert")
 
-    monkeypatch.setattr("optlaws_core.cli.predict", overflow)
+    monkeypatch.setattr("optlaws_core.cli.with_bands", overflow)
     code, _, err = told(capsys, "predict", "--fit", str(fitted), "--schedule", CANDIDATES[0])
     assert (code, err) == (1, "A number is too large to be worked with (int too big to convert).\n")

@@ -1,7 +1,6 @@
 """The leaderboard that ships is what its benchmark computes."""
 
 import csv
-from pathlib import Path
 
 import pytest
 
