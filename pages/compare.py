@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.parts import candidate_table, comparing, report, session
+from pages.parts import candidate_table, choosing, comparing, session
 
 space = session.page("Compare", "Learning-rate schedules side by side: the loss that a fitted law predicts for each.")
 candidate_table.prepare(space, space.fit)
 if space.job:
-    report.watch(space)
+    choosing.watch(space)
 if space.failure:
     st.error(session.literal(space.failure))
 if not space.fits:

@@ -1,49 +1,47 @@
-"""Choose a law and runs, fit, read the report, tune the coefficients."""
+"""Choose laws and runs, fit, see which law to trust, read the report, tune the coefficients."""
 
 import streamlit as st
 
-from pages.parts import report, session
+from pages.parts import choosing, judging, leaderboard, picturing, report, session
 
-space = session.page("Fit", "Fit a law to some of the runs and judge it on the others, which it has not seen.")
+space = session.page("Fit", "Fit laws to some of the runs and judge them on the others, which they have not seen.")
 
 if not space.fittable:
     st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")
     st.stop()
 
-choice, pressed = report.choose(space)
-report.warn(space, choice)
+choice, pressed = choosing.choose(space)
+choosing.warn(space, choice)
 if pressed:
-    report.begin(space, choice)
+    choosing.begin(space, choice)
+leaderboard.section()
 if space.job:
-    report.watch(space)
+    choosing.watch(space)
 if space.failure:
     st.error(session.literal(space.failure))
-
-found = report.pick(space)
-if found is None:
-    st.info("Press Fit. It takes about a second; the report appears here.")
-    report.formula(choice.law)
+if space.fit is None:
+    if not space.job:
+        st.info("Press Fit. It takes a few seconds; the report appears here.")
+    report.formulas(choice.laws)
     st.stop()
 
+above = st.container()
+found = choosing.pick(space)
+with above:
+    judging.table(space)
 st.subheader(session.literal(space.current), anchor=False)
 report.verdict(found)
-with st.container(border=True):
-    report.formula(found.law)
-st.subheader("Coefficients", anchor=False)
 report.coefficients(found)
 st.subheader("Errors", anchor=False)
-report.errors(found)
-report.noise(space, found)
+report.errors(space, found)
 
 runs = report.runs_of(space, found)
 if runs is None:
     st.info("Some runs of this fit are no longer loaded, so its curves cannot be drawn.")
     st.stop()
 
-st.subheader("Tune the coefficients", anchor=False)
-report.tune(space, found, *runs)
 st.subheader("Predicted and observed", anchor=False)
-report.pictures(found, [*runs[0], *runs[1]])
+picturing.show(space, found, *runs)
+report.tune(space, found, *runs)
 if len(space.fits) > 1:
-    st.subheader("Kept fits", anchor=False)
     report.kept(space)

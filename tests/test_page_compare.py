@@ -2,14 +2,16 @@
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core import LAWS, Coverage, Fit, Plan, Run, Scores, Series, Status, cli, parse, rank
-from pages.parts import candidate_table, session
+from optlaws_core import LAWS, Average, Coverage, Fit, Plan, Run, Scores, Series, Status, cli, parse, rank, with_bands
+from optlaws_core.selection import POOL
+from pages.parts import candidate_table, ranking, session
 from pages.parts.candidates import Candidate
 from pages.parts.charts import compare as charts
 
@@ -95,7 +97,8 @@ def test_without_a_fit_one_button_makes_one():
         space.job.future.result(timeout=120)
     app.run()
     assert not app.exception
-    assert list(space.fits) == ["Opt-Laws curve (reconstruction)"]
+    assert set(space.fits) == {"Average of 2 laws", *(LAWS[n].title for n in POOL)}
+    assert space.current == "Average of 2 laws"
 
 
 def test_a_fit_alone_brings_sensible_candidates():
@@ -162,8 +165,6 @@ def test_the_same_schedule_twice_is_two_rows():
 
 
 def test_the_download_is_the_table():
-    from pages.parts import ranking
-
     ranked = rank(a_fit(), [parse(t) for t in THREE])
     rows = list(csv.DictReader(StringIO(ranking.to_csv(ranking.rows(ranked, ["@a", "b", "c"], None)))))
     assert [float(r["final_loss"]) for r in rows] == [r.final_loss for r in ranked]
@@ -180,6 +181,71 @@ def test_several_fits_are_drawn_and_the_one_in_use_ranks():
     assert not app.exception
     assert space.current == "fit 0"
     assert app.dataframe[-1].value.final_loss[0] == rank(a_fit(), [parse(t) for t in THREE])[0].final_loss
+
+
+# ---------------------------------------------------------------------------------------------------- bands
+
+
+def an_average() -> Average:
+    """Two laws that differ, with a known spread of coefficients."""
+    fits = [
+        replace(a_fit(L_inf=low), free=("L_inf",), covariance=((1e-4,),), misfit=2e-3, left_out=4e-3)
+        for low in (2.6, 2.61)
+    ]
+    return Average(tuple(fits), (0.75, 0.25), fits[0].train, fits[0].test, misfit=2e-3, left_out=4e-3)
+
+
+def areas(app: AppTest) -> list[dict]:
+    return [t for t in json.loads(app.get("plotly_chart")[0].proto.spec)["data"] if t.get("fill") == "toself"]
+
+
+@pytest.mark.parametrize("model", [an_average(), an_average().fits[0]], ids=["average", "fit"])
+def test_a_model_with_bands_ranks_draws_and_says_how_sure_it_is(model):
+    app = opened(space_with(model, candidates=map(Candidate, THREE)))
+    schedules = [parse(t) for t in THREE]
+    table, expected = app.dataframe[-1].value, rank(model, schedules)
+    assert table.final_loss.tolist() == [r.final_loss for r in expected]
+    for row, r in zip(table.itertuples(), expected, strict=True):
+        end = with_bands(model, r.schedule)
+        low, high = end.band(end.prediction)
+        assert row.plus_minus == pytest.approx((high[0] - low[0]) / 2)
+    said = " ".join(texts(app))
+    assert f"ends at {expected[0].final_loss:.4f} ± {table.plus_minus[0]:.4f} (90 % prediction band)" in said
+    assert [t["legendgroup"] for t in areas(app)] == ["prediction", "parameter"]  # of the best alone
+    box = next(m for m in app.multiselect if m.label == "Bands of")
+    assert box.value == [table.name.tolist()[0]]
+    box.set_value(box.options).run()
+    assert not app.exception and len(areas(app)) == 6
+    next(m for m in app.multiselect if m.label == "Bands of").set_value([]).run()
+    assert not app.exception and not areas(app)
+
+
+def test_a_fit_without_bands_has_neither_bands_nor_a_column_for_them(shown):
+    assert not areas(shown) and not any(m.label == "Bands of" for m in shown.multiselect)
+    assert not any("prediction band" in t for t in texts(shown))
+    assert shown.dataframe[-1].value.plus_minus.isna().all()
+
+
+def test_bands_are_said_to_settle_the_order_only_where_they_lie_apart():
+    ranked, names = rank(a_fit(), [parse(t) for t in THREE]), ["a", "b", "c"]
+    fine, coarse = (ranking.Yardstick(rmse, "held-out RMSE", 3) for rmse in (1e-6, 1.0))
+    wide = ranking.verdict(ranked, names, fine, [1.0] * 3)
+    assert "so the difference is resolved. Their bands overlap, so the order is likely rather than sure." in wide
+    assert "Their bands lie apart." in ranking.verdict(ranked, names, fine, [1e-9] * 3)
+    unresolved = ranking.verdict(ranked, names, coarse, [1.0] * 3)
+    assert ranking.NOT_APART in unresolved and "likely" not in unresolved
+    assert "bands" not in ranking.verdict(ranked, names, fine)
+
+
+def test_an_average_and_a_fit_are_drawn_side_by_side():
+    app = opened(space := space_with(a_fit(), an_average(), candidates=map(Candidate, THREE)))
+    next(m for m in app.multiselect if m.label == "Also draw").set_value(["fit 0"]).run()
+    assert not app.exception
+    lines = [t for t in json.loads(app.get("plotly_chart")[0].proto.spec)["data"] if t.get("mode") == "lines"]
+    assert len([t for t in lines if t.get("fill") != "toself"]) == 3 + 3 + 3
+    space.rename("long", "renamed")
+    app.run()
+    assert not app.exception and "renamed" in space.fits["fit 1"].fits[0].train
 
 
 # ---------------------------------------------------------------------------------------------------- editing

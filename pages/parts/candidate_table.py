@@ -11,7 +11,8 @@ from dataclasses import MISSING, fields
 import pandas as pd
 import streamlit as st
 
-from optlaws_core import SCHEDULES, Fit, OptLawsError
+from optlaws_core import SCHEDULES, OptLawsError
+from optlaws_core.fits import Model
 from optlaws_core.schedules import COOLDOWNS, Schedule, number
 
 from . import candidates as c
@@ -24,7 +25,7 @@ TEXT = "Schedule as text"
 MEANINGS = {f.name: f.metadata["meaning"] for family in SCHEDULES.values() for f in fields(family)}
 
 
-def prepare(space: session.Workspace, fit: Fit | None) -> None:
+def prepare(space: session.Workspace, fit: Model | None) -> None:
     """Bring the list up to date: the link at the visitor's first look, edits, defaults while there is nothing else."""
     memory = session.state()
     _take_edits(space)
@@ -39,7 +40,7 @@ def prepare(space: session.Workspace, fit: Fit | None) -> None:
             _renew()
 
 
-def _defaults(space: session.Workspace, fit: Fit) -> list[c.Candidate]:
+def _defaults(space: session.Workspace, fit: Model) -> list[c.Candidate]:
     plans = [space.runs[n].plan for n in fit.train if n in space.fittable]
     return c.defaults(*c.base_plan(plans, fit.coverage))
 
@@ -194,7 +195,7 @@ def _act(key: str) -> None:
 # ---------------------------------------------------------------------------------------------------- adding
 
 
-def buttons(space: session.Workspace, fit: Fit) -> None:
+def buttons(space: session.Workspace, fit: Model) -> None:
     """Add by form or by curve, start over."""
     full = len(space.candidates) >= c.MOST
     with st.container(horizontal=True):
@@ -212,7 +213,7 @@ def buttons(space: session.Workspace, fit: Fit) -> None:
             (_form if panel["kind"] == "form" else _curve)(space, panel)
 
 
-def _start_over(space: session.Workspace, fit: Fit) -> None:
+def _start_over(space: session.Workspace, fit: Model) -> None:
     _take_edits(space)
     space.candidates = _defaults(space, fit)
     session.state()["compare_defaults"] = list(space.candidates)

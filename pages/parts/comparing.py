@@ -8,14 +8,20 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from optlaws_core import LAWS, Fit, OptLawsError, Ranked, Schedule, Status, predict, rank
-from optlaws_core.fits import Coverage
+from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Ranked, Schedule, Status, predict, rank, with_bands
+from optlaws_core.fits import Coverage, Model
+from optlaws_core.selection import POOL
 
 from . import candidates as c
-from . import defaults, ranking, report, session
+from . import choosing, defaults, ranking, session
 from .charts import compare as charts
 
 EXTRAPOLATES = "Outside what the training runs cover (peak learning rate, horizon): the law was never checked there."
+BANDED = 6  # candidates at most; bands of more could not be told apart
+END_BAND = (
+    "Half the width of the 90 % prediction band of the final loss. Candidates share part of the law's error, so a "
+    "difference between two of them is somewhat surer than their two bands together."
+)
 SAVED = (
     "How many updates fewer the best schedule needs to end at this row's loss: its shape, everything after the warm-up "
     "shortened in proportion, at the horizon where it ends exactly there. Negative: it would need more, and leads only "
@@ -29,12 +35,11 @@ SAVED = (
 def offer(space: session.Workspace) -> None:
     """No fit yet: one button that makes one."""
     train, test = defaults.split(space.runs)
-    law = LAWS["opt_laws_curve"]
     st.info("A comparison needs a law fitted to some runs. Fit one here, or choose law and runs on the Fit page.")
     if st.button("Fit the loaded runs", type="primary", icon=":material/play_arrow:", disabled=not train):
-        report.begin(space, session.Choice(law.name, tuple(train), tuple(test)))
+        choosing.begin(space, session.Choice(POOL, tuple(train), tuple(test)))
         st.rerun()
-    st.caption(f"{law.title}, trained on")
+    st.caption(f"{' and '.join(LAWS[name].title for name in POOL)}, and their average, trained on")
     st.text(f"{', '.join(train)}; {len(test)} runs held out.")
 
 
@@ -55,7 +60,8 @@ def pick(space: session.Workspace) -> list[str]:
         )  # fmt: skip
     fit = space.fits[main]
     st.caption(ranking.Yardstick.of(fit).sentence)
-    if fit.message != fit.status.value or fit.status not in (Status.converged, Status.tuned):
+    good = (Status.converged, Status.tuned)
+    if isinstance(fit, Fit) and (fit.message != fit.status.value or fit.status not in good):
         st.warning(session.literal(fit.message))
     return [main, *others]
 
@@ -65,27 +71,42 @@ def pick(space: session.Workspace) -> list[str]:
 
 @dataclass(frozen=True)
 class _Known:
-    """A fit that can be a key: two are equal when they predict the same."""
+    """A fit or an average that can be a key: two are equal when they predict the same, bands included."""
 
-    law: str
-    theta: tuple[tuple[str, float], ...]
+    parts: tuple[tuple, ...]  # of each law: its name, coefficients, what is free, and their covariance
+    weights: tuple[float, ...]
+    errors: tuple[float | None, float | None]  # misfit, left out
     coverage: Coverage
-    fit: Fit = field(compare=False, repr=False)
+    model: Model = field(compare=False, repr=False)
 
     @classmethod
-    def of(cls, fit: Fit) -> "_Known":
-        return cls(fit.law, tuple(fit.theta.items()), fit.coverage, fit)
+    def of(cls, model: Model) -> "_Known":
+        fits, weights = ((model,), (1.0,)) if isinstance(model, Fit) else (model.fits, model.weights)
+        parts = tuple((f.law, tuple(f.theta.items()), f.free, f.covariance) for f in fits)
+        return cls(parts, weights, (model.misfit, model.left_out), model.coverage, model)
 
 
 @lru_cache(maxsize=512)
 def _curve(known: _Known, schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
     steps = charts.steps_of(schedule)
-    return steps, predict(known.fit, schedule, steps)
+    return steps, predict(known.model, schedule, steps)
+
+
+@lru_cache(maxsize=256)
+def _banded(known: _Known, schedule: Schedule) -> Prediction:
+    return with_bands(known.model, schedule, charts.steps_of(schedule))
+
+
+@lru_cache(maxsize=512)
+def _half_width(known: _Known, schedule: Schedule) -> float | None:
+    """Half the width of the prediction band of the final loss, in the loss's unit; None without such a band."""
+    end = with_bands(known.model, schedule)
+    return None if end.prediction is None else float(end.loss[0] * np.sinh(end.prediction[0]))
 
 
 @lru_cache(maxsize=128)
 def _ranked(known: _Known, schedules: tuple[Schedule, ...]) -> tuple[Ranked, ...]:
-    return tuple(rank(known.fit, schedules))
+    return tuple(rank(known.model, schedules))
 
 
 @dataclass(frozen=True)
@@ -154,17 +175,44 @@ def _batch(space: session.Workspace) -> float | None:
 
 
 def draw(space: session.Workspace, fits: Sequence[str], found: Sequence[Entry], view: charts.View, observed: list[str]):
-    """Predicted losses above, learning rates beneath."""
-    curves = []
+    """Predicted losses above, learning rates beneath, and bands of the fit in use."""
+    curves, banded = [], _to_band(space, fits[0], found)
     for k, name in enumerate(fits):
         known = _Known.of(space.fits[name])
         said = name if len(fits) > 1 else ""
         curves += [
-            charts.Curve(e.name, e.place, e.schedule, *_curve(known, e.schedule), fit=said, dash=k) for e in found
-        ]
+            charts.Curve(
+                e.name, e.place, e.schedule, *_curve(known, e.schedule), fit=said, dash=k,
+                bands=_banded(known, e.schedule) if k == 0 and e.place in banded else None,
+            )
+            for e in found
+        ]  # fmt: skip
     runs = {name: space.runs[name] for name in observed}
     figure = charts.comparison(curves, runs, view)
     st.plotly_chart(figure, width="stretch", key="compare_chart", config={"displaylogo": False})
+    if banded:
+        whole = "The prediction band (light) is meant to hold 90 % of the losses of a new run. "
+        st.caption(
+            f"{whole if space.fits[fits[0]].left_out is not None else ''}The parameter band (darker) only says how far "
+            "the curve would move if the training runs had had other noise. Candidates share part of the law's "
+            "error, so two bands that overlap leave the order likely, not open; bands that lie apart all but settle it."
+        )
+
+
+def _to_band(space: session.Workspace, name: str, found: Sequence[Entry]) -> set[int]:
+    """Places of the candidates whose bands are drawn."""
+    known = _Known.of(space.fits[name])
+    if not any(free for _, _, free, _ in known.parts) and known.errors[1] is None:
+        return set()  # set by hand: nothing is known of its errors
+    names, ends = [e.name for e in found], [_curve(known, e.schedule)[1][-1] for e in found]
+    best = names[int(np.argmin(ends))]
+    chosen = st.multiselect(
+        "Bands of", names, default=[best], key=f"compare_bands {best} {len(names)}", max_selections=BANDED, wrap=True,
+        placeholder="no candidate", width=560,
+        help="How sure a predicted loss is. Where candidates share part of their schedule, their bands coincide, so "
+        "only the best one's is drawn at first.",
+    )  # fmt: skip
+    return {e.place for e in found if e.name in chosen}
 
 
 # ---------------------------------------------------------------------------------------------------- ranking
@@ -173,11 +221,13 @@ def draw(space: session.Workspace, fits: Sequence[str], found: Sequence[Entry], 
 def result(space: session.Workspace, found: Sequence[Entry], batch_tokens: float | None) -> None:
     """Verdict, table, download."""
     fit = space.fit
-    ranked = _ranked(_Known.of(fit), tuple(e.schedule for e in found))
+    known = _Known.of(fit)
+    ranked = _ranked(known, tuple(e.schedule for e in found))
+    halves = [_half_width(known, r.schedule) for r in ranked]
     names = _in_order(ranked, found)
     with st.container(border=True):
-        st.text(ranking.verdict(ranked, names, ranking.Yardstick.of(fit)))
-    table = ranking.rows(ranked, names, batch_tokens)
+        st.text(ranking.verdict(ranked, names, ranking.Yardstick.of(fit), halves))
+    table = ranking.rows(ranked, names, batch_tokens, halves)
     st.dataframe(
         table, hide_index=True, width="stretch", column_order=_shown(table), column_config=_columns(), placeholder="–"
     )
@@ -195,7 +245,7 @@ def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[str]:
 
 def _shown(table: pd.DataFrame) -> list[str]:
     """Columns worth showing."""
-    empty = {n for n in ("saved_tokens", "saved_updates", "saved_percent") if table[n].isna().all()}
+    empty = {n for n in ("plus_minus", "saved_tokens", "saved_updates", "saved_percent") if table[n].isna().all()}
     order = sorted(table.columns, key=lambda n: n not in ("rank", "name", "extrapolates"))  # what to doubt stands first
     return [n for n in order if n not in empty and (n != "extrapolates" or table[n].any())]
 
@@ -206,6 +256,7 @@ def _columns() -> dict:
         "rank": numbers("Rank", width=50),
         "name": text("Schedule", width=170),
         "final_loss": numbers("Predicted final loss", format="%.5f", help="After the last update.", width=130),
+        "plus_minus": numbers("± at the end", format="%.4f", help=END_BAND, width=125),
         "delta": numbers("Above the best", format="%.5f", help="Predicted final loss minus the best one.", width=110),
         "delta_percent": numbers("in %", format="%.3f %%", help="The same as a share of the best loss.", width=80),
         "saved_updates": numbers("Updates saved", format="localized", help=SAVED, width=115),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from optlaws_core import Fit, Ranked
+from optlaws_core import Ranked
+from optlaws_core.fits import Model
 
 NOT_APART = "so the two are not told apart"
 
@@ -20,7 +21,7 @@ class Yardstick:
     runs: int
 
     @classmethod
-    def of(cls, fit: Fit) -> "Yardstick":
+    def of(cls, fit: Model) -> "Yardstick":
         """The held-out error, or else the training error."""
         if fit.test:
             return cls(fit.held_out_rmse, "held-out RMSE", len(fit.test))
@@ -44,23 +45,43 @@ class Yardstick:
         )
 
 
-def verdict(ranked: Sequence[Ranked], names: Sequence[str], yard: Yardstick) -> str:
-    """The comparison in a sentence or three. `names` go with `ranked`."""
+def verdict(
+    ranked: Sequence[Ranked], names: Sequence[str], yard: Yardstick, halves: Sequence[float | None] | None = None
+) -> str:
+    """The comparison in a few sentences. `names` and `halves`, of prediction bands at the end, go with `ranked`."""
     if not ranked:
         return ""
-    best = ranked[0]
+    best, half = ranked[0], halves[0] if halves else None
     if len(ranked) == 1:
-        return f"{names[0]} is predicted to end at {best.final_loss:.4f}. Add a second candidate to compare it with."
+        end = f"{best.final_loss:.4f}{_within(half)}"
+        return f"{names[0]} is predicted to end at {end}. Add a second candidate to compare it with."
     said = [
-        f"{names[0]} ends at {best.final_loss:.4f}, {difference(ranked[1].delta)} "
+        f"{names[0]} ends at {best.final_loss:.4f}{_within(half)}, {difference(ranked[1].delta)} "
         f"({percent(ranked[1].delta / ranked[1].final_loss)}) below {names[1]}{_resolved(ranked[1].delta, yard)}."
     ]
     tied = [n for r, n in zip(ranked[2:], names[2:], strict=True) if yard.rmse is not None and r.delta < yard.rmse]
     if tied:
         said.append(f"Nor is it told apart from {_listed(tied)}.")
+    if half is not None:
+        said.append(_overlap(ranked[1].delta, half + halves[1], yard))
     if best.extrapolates:
         said.append("The best candidate lies outside what the training runs cover, so check it with a run first.")
-    return " ".join(said)
+    return " ".join(filter(None, said))
+
+
+def _within(half: float | None) -> str:
+    return "" if half is None else f" ± {half:.4f} (90 % prediction band)"
+
+
+def _overlap(delta: float, both: float, yard: Yardstick) -> str:
+    """What two bands, of these half-widths together, say of the order: apart they settle it, overlapping they do not.
+
+    Nor do they deny it: candidates share part of the law's error.
+    """
+    if delta >= both:
+        return "Their bands lie apart."
+    told_apart = yard.rmse is not None and delta >= yard.rmse
+    return "Their bands overlap, so the order is likely rather than sure." if told_apart else ""
 
 
 def _resolved(delta: float, yard: Yardstick) -> str:
@@ -87,14 +108,20 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %" if share >= 1e-4 or share == 0 else f"{100 * share:.1g} %"
 
 
-def rows(ranked: Sequence[Ranked], names: Sequence[str], batch_tokens: float | None) -> pd.DataFrame:
-    """The ranking as a table, numbers in full precision. `names` go with `ranked`."""
+def rows(
+    ranked: Sequence[Ranked],
+    names: Sequence[str],
+    batch_tokens: float | None,
+    halves: Sequence[float | None] | None = None,
+) -> pd.DataFrame:
+    """The ranking as a table, numbers in full precision. `names` and `halves`, of bands, go with `ranked`."""
     best = ranked[0].final_loss if ranked else float("nan")
     made = [
         {
             "rank": i,
             "name": name,
             "final_loss": r.final_loss,
+            "plus_minus": half,
             "delta": r.delta,
             "delta_percent": 100 * r.delta / best,
             "saved_updates": r.saved_updates,
@@ -103,10 +130,10 @@ def rows(ranked: Sequence[Ranked], names: Sequence[str], batch_tokens: float | N
             "extrapolates": "; ".join(r.reasons),
             "schedule": r.schedule.text,
         }
-        for i, (r, name) in enumerate(zip(ranked, names, strict=True), 1)
+        for i, (r, name, half) in enumerate(zip(ranked, names, halves or [None] * len(ranked), strict=True), 1)
     ]
     table = pd.DataFrame(made)
-    for column in ("saved_updates", "saved_percent", "saved_tokens"):
+    for column in ("plus_minus", "saved_updates", "saved_percent", "saved_tokens"):
         if column in table:
             table[column] = table[column].astype("Int64" if column == "saved_updates" else "Float64")
     return table

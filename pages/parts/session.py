@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,21 +25,24 @@ from optlaws_core.readers import FileReport, Layout, Note, Reading, Source, read
 from .candidates import Candidate
 
 if TYPE_CHECKING:
-    from optlaws_core import Fit
+    from optlaws_core import Fit, Prediction, Selection
+    from optlaws_core.fits import Model
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ROOT / "data" / "examples.csv"
+CLUSTER = "OPTLAWS_CLUSTER"  # environment variable or secret: address of a Dask scheduler that fits run on
+FITTING = 8  # fits at once, over all visitors; they share the cores, so that none waits for another's to end
 KEPT_BYTES = 256 * 2**20  # uploads kept per visitor, so that their columns can be corrected later
 
 
 @dataclass
 class Job:
-    """A fit that runs in the background."""
+    """Fits that run in the background."""
 
     title: str
     future: Future
-    share: float = 0.0  # of the search, 0..1
-    best: float = float("inf")  # objective so far
+    share: float = 0.0  # of the work, 0..1
+    best: float = float("inf")  # objective so far; known for a fit on its own
     cancelled: bool = False
 
     @property
@@ -51,7 +55,7 @@ class Job:
 class Choice:
     """What was chosen on the Fit page, so that other pages speak of the same."""
 
-    law: str = "opt_laws_curve"
+    laws: tuple[str, ...] = ()  # nothing chosen yet
     train: tuple[str, ...] | None = None  # None: nothing chosen yet
     test: tuple[str, ...] | None = None
     split: str | None = None  # None: each run on its own
@@ -66,19 +70,21 @@ class Workspace:
     reports: dict[str, FileReport] = field(default_factory=dict)  # by the name of the file
     sources: dict[str, Source] = field(default_factory=dict)  # uploads, while they fit into KEPT_BYTES
     layouts: dict[str, Layout] = field(default_factory=dict)  # corrections by the user, by the name of the file
-    fits: dict[str, Fit] = field(default_factory=dict)  # by the name they were kept under
+    fits: dict[str, Model] = field(default_factory=dict)  # by the name they were kept under
+    selections: dict[str, Selection] = field(default_factory=dict)  # what a fit was judged beside, by the same name
     current: str | None = None  # name of the fit in use
     candidates: list[Candidate] = field(default_factory=list)  # what the Compare page compares
     choice: Choice = field(default_factory=Choice)
     job: Job | None = None
     packed: tuple[Fit, dict] | None = None  # the fit in the tuner, and what the tuner was given; costly to make
+    banded: tuple[Model, tuple[Run, ...], dict[str, Prediction]] | None = None  # the same for bands of held-out runs
     failure: str = ""  # why the last fit gave nothing
     example: bool = False  # whether the runs are the bundled ones
     revision: int = 0  # counts readings; in the keys of widgets that start afresh with each
     news: tuple[Note, ...] = ()  # what the last reading said as a whole
 
     @property
-    def fit(self) -> Fit | None:
+    def fit(self) -> Model | None:
         """The fit in use."""
         return self.fits.get(self.current) if self.current else None
 
@@ -153,8 +159,12 @@ class Workspace:
         def named(scores: Mapping) -> dict:
             return {new if name == old else name: s for name, s in scores.items()}
 
+        def told(model: Model) -> Model:
+            inner = {"fits": tuple(map(told, model.fits))} if hasattr(model, "fits") else {}  # of an average
+            return replace(model, train=named(model.train), test=named(model.test), **inner)
+
         self.change({old: self.runs[old].renamed(new)})
-        self.fits = {k: replace(f, train=named(f.train), test=named(f.test)) for k, f in self.fits.items()}
+        self.fits = {name: told(model) for name, model in self.fits.items()}
         for kind in ("train", "test"):
             names = getattr(self.choice, kind)
             setattr(self.choice, kind, names and tuple(new if name == old else name for name in names))
@@ -170,6 +180,7 @@ class Workspace:
 
     def clear(self) -> None:
         """Forget all runs, files and fits. Candidates stay: a link may have brought them."""
+        self.stop()
         candidates = self.candidates
         self.__init__()
         self.candidates = candidates
@@ -180,11 +191,14 @@ class Workspace:
         self.runs = {run.name: run for run in runs}
         self.example = True
 
-    def keep(self, name: str, fit: Fit) -> None:
-        """Store a fit under a name and use it."""
+    def keep(self, name: str, fit: Model, selection: Selection | None = None) -> None:
+        """Store a fit under a name, with what it was judged beside, and use it."""
         self.fits[name], self.current = fit, name
+        self.selections.pop(name, None)
+        if selection is not None:
+            self.selections[name] = selection
 
-    def start(self, title: str, work: Callable[[Callable[[float, float], bool]], Fit]) -> None:
+    def start(self, title: str, work: Callable[[Callable[[float, float], bool]], Fit | Selection]) -> None:
         """Run `work(progress)` in the background; its progress shows in `job`."""
         self.stop()
         self.failure = ""
@@ -203,8 +217,8 @@ class Workspace:
             self.job.cancelled = True
             self.job = None
 
-    def finish(self) -> Fit | None:
-        """The finished job's fit, once; None while it runs or when it was cancelled. Raises what the fit raised."""
+    def finish(self) -> Fit | Selection | None:
+        """The finished job's result, once; None while it runs or when it was cancelled. Raises what the fit raised."""
         job = self.job
         if job is None or job.running:
             return None
@@ -235,7 +249,16 @@ def _apart(report: FileReport, taken: Mapping[str, Run]) -> FileReport:
 
 @st.cache_resource(show_spinner=False)
 def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="fit")
+    return ThreadPoolExecutor(max_workers=FITTING, thread_name_prefix="fit")
+
+
+def cluster() -> str | None:
+    """Address of the Dask scheduler that fits run on; None for this machine.
+
+    The operator's setting alone: code is sent to that address, and run there.
+    """
+    secret = st.secrets.get(CLUSTER, "") if st.secrets.load_if_toml_exists() else ""
+    return os.environ.get(CLUSTER, "").strip() or str(secret).strip() or None
 
 
 @lru_cache(maxsize=2)  # not Streamlit's cache: the server's warm-up calls this outside any session

@@ -6,6 +6,7 @@ import json
 import pytest
 from conftest import ROOT, ready
 
+from optlaws_core import LAWS
 from optlaws_core.cli import main
 
 DOWNLOAD = '[data-testid="stDownloadButton"] button'
@@ -43,10 +44,14 @@ def go(at, name: str) -> None:
     ready(at)
 
 
+def box(at, label: str):
+    """A multiselect."""
+    return at.locator('[data-testid="stMultiSelect"]').filter(has=at.get_by_text(label, exact=True))
+
+
 def chips(at, label: str) -> list[str]:
     """What a multiselect holds."""
-    box = at.locator('[data-testid="stMultiSelect"]').filter(has=at.get_by_text(label, exact=True))
-    return box.locator("[data-tag]").evaluate_all("tags => tags.map(tag => tag.ariaLabel)")
+    return box(at, label).locator("[data-tag]").evaluate_all("tags => tags.map(tag => tag.ariaLabel)")
 
 
 def test_runs_of_the_sweep_are_taken_to_the_other_pages(app, page):
@@ -60,9 +65,65 @@ def test_runs_of_the_sweep_are_taken_to_the_other_pages(app, page):
     assert at.get_by_text("5 loaded runs that differ by chance alone").count() == 1
 
 
+AREAS = """() => document.querySelectorAll('.js-plotly-plot')[0]?._fullData
+    .filter(t => t.fill === 'toself').map(t => t.legendgroup)"""
+
+
+def test_two_laws_are_fitted_averaged_and_drawn_with_bands(app, page):
+    """What a visitor gets who changes nothing; then all laws at once, and a fit that is cancelled."""
+    at = page(f"{app}/fit")
+    assert len(chips(at, "Laws")) == 2
+    press_fit(at)
+    assert at.get_by_text("Average of 2 laws", exact=True).count() >= 1
+    assert at.get_by_text("Trust the average of").count() == 1
+    assert at.get_by_text("The prediction band holds").count() == 1
+    assert at.evaluate(AREAS) == ["prediction", "parameter"] * 2
+    go(at, "Compare")
+    at.locator(DOWNLOAD).wait_for(timeout=60_000)
+    assert at.get_by_text("(90 % prediction band)").count() == 1
+    assert at.evaluate(AREAS)[0] == "prediction"
+    assert all(float(row["plus_minus"]) > 0 for row in ranking(at))
+
+    go(at, "Fit")
+    assert len(chips(at, "Laws")) == 2  # as before the other page was opened
+    box(at, "Laws").locator("input").click()
+    at.get_by_text("Select all", exact=True).click()
+    ready(at)
+    at.keyboard.press("Escape")
+    assert len(chips(at, "Laws")) == len(LAWS)
+    at.get_by_role("button", name="Fit", exact=True).click()
+    at.get_by_role("button", name="Cancel", exact=True).click()
+    at.get_by_role("button", name="Cancel", exact=True).wait_for(state="detached")
+    ready(at)
+    assert at.get_by_text("Average of 2 laws", exact=True).count() >= 1
+    assert at.locator('[data-testid="stException"]').count() == 0
+
+
+def test_an_address_chooses_laws_and_the_choice_stands_in_it(app, page):
+    at = page(f"{app}/fit?law=power_law")
+    assert chips(at, "Laws") == [LAWS["power_law"].title]
+    assert "law=power_law" not in at.url
+    box(at, "Laws").locator("input").fill(LAWS["chinchilla"].title)
+    at.keyboard.press("Enter")
+    at.wait_for_function("location.search.split('laws=').length === 3")
+    again = page(at.url)
+    assert chips(again, "Laws") == [LAWS[n].title for n in ("power_law", "chinchilla")]
+
+
+def test_the_leaderboard_opens(app, page):
+    at = page(f"{app}/fit")
+    if not (ROOT / "data" / "leaderboard.csv").exists():
+        assert at.get_by_text("Leaderboard").count() == 0
+        return
+    at.get_by_text("Leaderboard: these laws on other runs").click()
+    at.get_by_text("★ marks the best law").wait_for()
+    at.get_by_role("radio", name="band coverage").or_(at.get_by_role("button", name="band coverage")).first.click()
+    at.get_by_text("Share of held-out losses inside the 90 % prediction band").wait_for()
+
+
 def press_fit(at) -> None:
     at.get_by_role("button", name="Fit", exact=True).click()
-    at.wait_for_selector('[data-testid="stMetricValue"]', timeout=60_000)
+    at.wait_for_selector('[data-testid="stMetricValue"]', timeout=180_000)
     ready(at)
 
 
@@ -90,12 +151,16 @@ def test_from_upload_to_ranking(app, page, tmp_path, capsys):
     go(at, "Fit")
     train, test = chips(at, "Training runs"), chips(at, "Held-out runs")
     assert len(train) == 3 and len(test) == 6
+    box(at, "Laws").locator("input").press("Backspace")  # one law, as on the command line
+    at.keyboard.press("Escape")
+    ready(at)
+    assert chips(at, "Laws") == [LAWS["opt_laws_sublinear"].title]
     press_fit(at)
     out = tmp_path / "fit.json"
     argv = [
         "fit",
         "--law",
-        "opt_laws_curve",
+        "opt_laws_sublinear",
         "--runs",
         str(PUBLIC),
         "--train",
@@ -138,4 +203,7 @@ def ranking(at) -> list[dict]:
         at.locator(DOWNLOAD).click()
     with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{"schedule": r["schedule"].lstrip("'"), "loss": float(r["final_loss"])} for r in rows]
+    return [
+        {"schedule": r["schedule"].lstrip("'"), "loss": float(r["final_loss"]), "plus_minus": r["plus_minus"]}
+        for r in rows
+    ]

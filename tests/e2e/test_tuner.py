@@ -38,8 +38,9 @@ class Tuner:
 
     def wait_heard(self, condition: str) -> dict:
         """Wait until JavaScript's `condition` holds for what Python heard, called `h`."""
-        self.page.wait_for_function(f"(h => {condition})(JSON.parse(document.querySelector('#heard').textContent))")
-        return self.heard
+        # While the page is redrawn, the element may be missing, or stand there twice.
+        heard = "JSON.parse(document.querySelector('#heard')?.textContent ?? null)"
+        return self.page.wait_for_function(f"(h => h && ({condition}) && h)({heard})").json_value()
 
     def slider(self, name: str):
         return self.page.locator(f'input[type="range"][data-param="{name}"]')

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from optlaws_core import Run, Schedule
+from optlaws_core import Prediction, Run, Schedule
 from optlaws_core.trace import trace
 
 from . import style
@@ -36,6 +36,7 @@ class Curve:
     losses: FloatArray  # (n,) predicted
     fit: str = ""  # name of the fit, where several are drawn
     dash: int = 0  # 0 for the fit in use; the learning rate is drawn for that one only
+    bands: Prediction | None = None  # at the same steps, where they are to be drawn
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def comparison(curves: Sequence[Curve], observed: Mapping[str, Run], view: View,
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.03, row_heights=[0.7, 0.3])
     for name, run in observed.items():
         _add_observed(figure, name, run, view)
+    _add_bands(figure, curves, view)
     for curve in curves:
         _add_loss(figure, curve, view)
     for curve in curves:
@@ -101,6 +103,13 @@ def _add_loss(figure: go.Figure, curve: Curve, view: View) -> None:
         ),
         row=1, col=1,
     )  # fmt: skip
+
+
+def _add_bands(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
+    banded = [c for c in curves if c.bands is not None]
+    at = (place(c.schedule, c.steps, view.x, view.batch_tokens) for c in banded)
+    for area in style.bands((x, c.bands, c.color) for x, c in zip(at, banded, strict=True)):
+        figure.add_trace(area, row=1, col=1)
 
 
 def _add_rate(figure: go.Figure, curve: Curve, view: View) -> None:
@@ -204,7 +213,10 @@ def _y_extent(curves: Sequence[Curve], view: View) -> tuple[float, float] | None
     for c in curves:
         first = int(c.steps[0])
         cut = start or first + int(SETTLED * (c.schedule.total - first))
-        seen.append(c.losses[c.steps >= min(cut, int(c.steps[-1]))])
+        late = c.steps >= min(cut, int(c.steps[-1]))
+        seen.append(c.losses[late])
+        if c.bands is not None and c.bands.prediction is not None:
+            seen += [end[late][-1:] for end in c.bands.band(c.bands.prediction)]  # at the end, where it is read
     return (min(float(p.min()) for p in seen), max(float(p.max()) for p in seen)) if seen else None
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from optlaws_core import Run
+from optlaws_core import Prediction, Run
 
+from .style import bands as areas
 from .style import color, faded, finish, safe, thin
 
 
@@ -15,9 +16,17 @@ def _trace(x, y, name: str, i: int, *, legend: bool, **kwargs) -> go.Scatter:
     return go.Scatter(x=x, y=y, name=safe(name), legendgroup=str(i), showlegend=legend, **kwargs)
 
 
-def curves(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str], log_x: bool) -> go.Figure:
+def curves(
+    runs: Sequence[Run],
+    predicted: Mapping[str, np.ndarray],
+    held_out: Sequence[str],
+    log_x: bool,
+    bands: Mapping[str, Prediction] | None = None,
+) -> go.Figure:
     """Observed losses, faint, and predicted ones, bold; held-out runs dashed. `predicted` holds (n,) losses by run."""
-    figure = go.Figure()
+    figure, bands = go.Figure(), bands or {}
+    known = [(bands[run.name], i) for i, run in enumerate(runs) if run.name in bands]
+    figure.add_traces(list(areas((band.steps, band, i) for band, i in known)))
     for i, run in enumerate(runs):
         dash = "dash" if run.name in held_out else "solid"
         figure.add_trace(
@@ -46,7 +55,7 @@ def curves(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: S
         )
     figure.update_xaxes(title_text="step", type="log" if log_x else "linear")
     figure.update_yaxes(title_text="loss")
-    return finish(figure, 420)
+    return finish(figure, 520)
 
 
 def against(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:

@@ -4,10 +4,19 @@ Figures use `go.Scatter` only: without a GPU, WebGL traces take seconds to redra
 hold at most about 2,000 points.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
+if TYPE_CHECKING:
+    from optlaws_core import Prediction
+
+BANDS = {"prediction": ("prediction band, 90 %", 0.17), "parameter": ("parameter band, 90 %", 0.32)}  # name, opacity
 MOST_POINTS = 1_500  # per trace
 # Readable on white and on near-black alike.
 COLORS = (
@@ -37,6 +46,32 @@ def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndar
         return np.asarray(x), np.asarray(y)
     keep = MinMaxLTTBDownsampler().downsample(np.ascontiguousarray(y, dtype=float), n_out=most)
     return np.asarray(x)[keep], np.asarray(y)[keep]
+
+
+def bands(drawn: Iterable[tuple[np.ndarray, Prediction, int]]) -> Iterator[go.Scatter]:
+    """Bands of curves, each its x (n,), its prediction and its colour: the prediction band, over it the parameter band.
+
+    Each kind is one group of the legend, in grey, which shows and hides it for all curves.
+    """
+    kinds = set()
+    for x, known, i in drawn:
+        for kind, (_, opacity) in BANDS.items():
+            half = getattr(known, kind)
+            if half is None or not half.any():
+                continue
+            kinds.add(kind)
+            low, high = known.band(half)
+            yield go.Scatter(
+                x=np.concatenate((x, x[::-1])), y=np.concatenate((high, low[::-1])), mode="lines", line={"width": 0},
+                fill="toself", fillcolor=faded(i, opacity), hoverinfo="skip", legendgroup=kind, showlegend=False,
+                name=BANDS[kind][0],
+            )  # fmt: skip
+    for kind, (title, opacity) in BANDS.items():
+        if kind in kinds:
+            yield go.Scatter(
+                x=[None], y=[None], mode="markers", name=title, legendgroup=kind, showlegend=True, hoverinfo="skip",
+                legendrank=2000, marker={"symbol": "square", "size": 14, "color": f"rgba(128,134,148,{2 * opacity})"},
+            )  # fmt: skip
 
 
 def safe(text: str) -> str:
