@@ -1,5 +1,9 @@
 """Which runs laws are fitted to and which are held out, for every data set at hand. One protocol, named beforehand.
 
+Held-out runs are other runs, not other data: cooldowns branch off a constant run that is trained on, runs of one seed
+begin alike, and the sweep and lr_scheduling hold repeats of trained plans. Losses that a training run has as well, at
+the same step and bit by bit, are not scored, except in the RMSE, which follows the published protocols.
+
 - multi_power_law (Luo et al. 2025, public): the repository's own split, at 25M and 100M parameters.
 - lr_scheduling (Schaipp et al. 2025, public): 124M parameters, losses on held-out text from step 2,000 on. Trained on
   six runs: at each of two peak rates a constant one up to step 25,000, a cosine and a WSD with 20 % cooldown of 25,000
@@ -14,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from data.judge import ONE_PEAK, SPLIT, held_out
@@ -39,6 +44,14 @@ class Protocol:
     test: tuple[Run, ...]
     from_step: int | None = None
     noise_floor: float | None = None  # mean relative error of a prediction that is right but for the seed
+
+    def fresh(self, run: Run) -> np.ndarray:
+        """Which losses (n,) of a held-out run no training run has.
+
+        Runs with one seed share their beginning, bit by bit, until their schedules part; cooldowns branch off.
+        """
+        known = {(int(t), float(y)) for r in self.train for t, y in zip(r.steps, r.loss, strict=True)}
+        return np.array([(int(t), float(y)) not in known for t, y in zip(run.steps, run.loss, strict=True)])
 
 
 def protocols(more: bool = False) -> Iterator[Protocol]:

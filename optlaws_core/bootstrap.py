@@ -52,6 +52,10 @@ def refits(
                 f"Run {run.name!r}: the fit was made to {fit.train[run.name].n:,} losses of its split {fit.split!r}, "
                 f"got {n:,} of {run.split!r}."
             )
+    if fit.shared:
+        raise DesignError(
+            f"A bootstrap refits one model size, but this fit shares {', '.join(fit.shared)} with others; fit it alone."
+        )
     chunks = [(seed, first, min(CHUNK, draws - first)) for first in range(0, draws, CHUNK)]
     work = functools.partial(_drawn, fit=fit, runs=tuple(runs))
     return np.concatenate(spread(work, chunks, cluster=cluster, processes=processes, progress=progress))

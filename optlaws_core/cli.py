@@ -1,7 +1,7 @@
 """The command line: `python -m optlaws_core laws|schedules|read|fit|select|predict|rank`.
 
-Exit code 0 on success, 1 on bad input with one line on stderr. Where a command succeeds without some of its files or
-runs, stderr names each with the reason.
+Exit code 0 on success, 1 on bad input with one line on stderr, 130 when stopped with Ctrl-C. Where a command succeeds
+without some of its files or runs, or with a fit that is in doubt, stderr names each with the reason.
 """
 
 import argparse
@@ -18,18 +18,21 @@ import numpy as np
 
 from .bands import Prediction, with_bands
 from .errors import FitError, OptLawsError
-from .fits import Average, Fit, Model, load_fit
+from .fits import Average, Fit, Model, Status, load_fit
 from .fitting import fit, usable
 from .joint import fit_sizes
 from .laws import LAWS
 from .parallel import Report
-from .prediction import rank
+from .prediction import rank, sized
 from .readers import FileReport, Reading, read
 from .readers.base import listed, one_line
 from .runs import Run
 from .schedules import SCHEDULES, number, parse
 from .schedules.base import LARGEST, FloatArray
 from .selection import Selection, select
+
+STOPPED = 130  # what a shell expects of a command that Ctrl-C ended: 128 and the signal's number
+IN_DOUBT = (Status.at_bound, Status.out_of_steps, Status.weak)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(remarks)
     except (OptLawsError, FitError) as fault:
         return _failed(fault)
+    except KeyboardInterrupt:
+        _tell(["Stopped."])
+        return STOPPED
     except OverflowError as fault:
         return _failed(f"A number is too large to be worked with ({fault}).")
     except BrokenPipeError:  # `… | head` closed the pipe: not an error
@@ -101,6 +107,13 @@ def _step(text: str) -> int:
     return step
 
 
+def _amount(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (value := float(text)) < np.inf:
+            return value
+    raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {_brief(text)}")
+
+
 def _brief(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:39] + "…")
 
@@ -136,20 +149,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(selecting)
     selecting.add_argument("--laws", nargs="+", metavar="LAW", default=[*LAWS], help="laws to fit; by default all")
     selecting.add_argument("--pool", nargs="+", metavar="LAW", help="laws to average; by default the Opt-Laws ones")
-    selecting.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler to fit on, tcp://host:port")
-    selecting.add_argument("--processes", type=int, metavar="N", help="of this machine; by default one a core")
+    where = selecting.add_mutually_exclusive_group()
+    where.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler to fit on, tcp://host:port")
+    where.add_argument("--processes", type=int, metavar="N", help="of this machine; by default one a core")
     selecting.add_argument("--table", type=_path, metavar="OUT", help="file to write the table to, as JSON")
     selecting.add_argument("--json", required=True, type=_path, metavar="OUT",
-                           help="file to write the average to, or the best fit where there is none")  # fmt: skip
+                           help="file to write the model to that the advice says to trust")  # fmt: skip
 
     predicting = command("predict", _predict, "predict the losses of one schedule")
-    predicting.add_argument("--fit", required=True, type=_path, metavar="FIT.json", help="what fit or select wrote")
+    _add_model(predicting)
     predicting.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
     predicting.add_argument("--at", nargs="+", type=_step, metavar="STEP", help="steps; by default the last update")
     predicting.add_argument("--json", action="store_true", help="as JSON")
 
     ranking = command("rank", _rank, "rank schedules by predicted final loss")
-    ranking.add_argument("--fit", required=True, type=_path, metavar="FIT.json", help="what fit or select wrote")
+    _add_model(ranking)
     ranking.add_argument("--schedule", required=True, action="append", help="a candidate; give it several times")
     ranking.add_argument("--json", action="store_true", help="as JSON")
     return parser
@@ -162,6 +176,16 @@ def _add_runs(command: argparse.ArgumentParser) -> None:
     command.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default every other usable run")
     command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
     command.add_argument("--from-step", type=_step, help="first step that counts; by default the end of the warm-up")
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    """What `predict` and `rank` have in common: the fit, and what its candidates are trained with."""
+    command.add_argument("--fit", required=True, type=_path, metavar="FIT.json", help="what fit or select wrote")
+    command.add_argument("--params", type=_amount, metavar="N",
+                         help="model size of the candidates, by default that of the training runs; an error that asks "
+                              "which one a candidate has, since they had several, asks for this")  # fmt: skip
+    command.add_argument("--batch-tokens", type=_amount, metavar="B",
+                         help="tokens in one update of the candidates, by default as in the training runs")  # fmt: skip
 
 
 def _laws(args) -> None:
@@ -310,7 +334,7 @@ def _select(args) -> list[str]:
         args.laws, train, test=test, from_step=args.from_step, pool=args.pool, cluster=args.cluster,
         processes=args.processes, progress=_progress(),
     )  # fmt: skip
-    model, rows = found.average or found.fits[0], _rows(found)
+    model, rows = found.trusted, _rows(found)
     _save(model, args.json)
     if args.table:
         args.table.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -325,7 +349,7 @@ def _select(args) -> list[str]:
     print(found.advice)
     for law, why in found.failed.items():
         print(f"{law} could not be fitted: {one_line(why)}")
-    what = "The average" if found.average else f"The fit of {model.law}"
+    what = LAWS[model.law].title if isinstance(model, Fit) else "The average"
     print(f"{what} is in {args.json}.")
     return remarks
 
@@ -437,13 +461,13 @@ def _lock(text: str) -> tuple[str, float]:
         raise OptLawsError(f"--lock takes NAME=VALUE with a number, got {text!r}.") from None
 
 
-def _predict(args) -> None:
-    schedule, law = parse(args.schedule), load_fit(args.fit)
+def _predict(args) -> list[str]:
+    schedule, law = parse(args.schedule), _model(args)
     found = with_bands(law, schedule, args.at)
     parameter, prediction = _ends(found, _estimated(law, found)), _ends(found, found.prediction)
     rows = zip(map(int, found.steps), map(float, found.loss), parameter, prediction, strict=True)
     if args.json:
-        return _print_json(
+        _print_json(
             {
                 "schedule": schedule.text,
                 "predictions": [
@@ -452,19 +476,20 @@ def _predict(args) -> None:
                 ],
             }
         )
-    for t, y, inner, outer in rows:
-        print(f"{t:>12,}  {y:.6f}{_plus_minus(inner, outer)}")
+    for t, y, inner, outer in () if args.json else rows:
+        print(f"{t:>12,}  {y:.6f}{_between(inner, outer)}")
+    return _doubts(law)
 
 
-def _rank(args) -> None:
-    law = load_fit(args.fit)
+def _rank(args) -> list[str]:
+    law = _model(args)
     rows = rank(law, [parse(s) for s in args.schedule])
     bands = []
     for r in rows:
         found = with_bands(law, r.schedule)
         bands.append((_ends(found, _estimated(law, found))[0], _ends(found, found.prediction)[0]))
     if args.json:
-        return _print_json(
+        _print_json(
             [
                 {
                     "schedule": r.schedule.text,
@@ -478,9 +503,20 @@ def _rank(args) -> None:
                 for r, (_, outer) in zip(rows, bands, strict=True)
             ]
         )
-    for r, band in zip(rows, bands, strict=True):
+    for r, band in () if args.json else zip(rows, bands, strict=True):
         note = f"   extrapolates: {'; '.join(r.reasons)}" if r.reasons else ""
-        print(f"{r.final_loss:.6f}{_plus_minus(*band)}  +{number(round(r.delta, 6)):9} {r.schedule.text}{note}")
+        print(f"{r.final_loss:.6f}{_between(*band)}   +{number(round(r.delta, 6)):9} {r.schedule.text}{note}")
+    return _doubts(law)
+
+
+def _model(args) -> Model:
+    return sized(load_fit(args.fit), args.params, args.batch_tokens)
+
+
+def _doubts(model: Model) -> list[str]:
+    """How the searches behind a prediction ended, as far as that speaks against it; of an average those that count."""
+    shares = zip(model.fits, model.weights, strict=True) if isinstance(model, Average) else [(model, 1.0)]
+    return [f"{LAWS[f.law].title}: {f.status.value}" for f, w in shares if w > 0 and f.status in IN_DOUBT]
 
 
 Ends = tuple[float, float] | None  # of a band at one step
@@ -506,10 +542,10 @@ def _keys(name: str, ends: Ends) -> dict:
     return {f"{name}_low": low, f"{name}_high": high}
 
 
-def _plus_minus(inner: Ends, outer: Ends) -> str:
-    """Half the width of the prediction band, or else of the parameter band."""
-    ends = outer or inner
-    return f" ± {(ends[1] - ends[0]) / 2:.6f}" if ends else ""
+def _between(inner: Ends, outer: Ends) -> str:
+    """The prediction band, or else the parameter band, from end to end: it is symmetric in the logarithm only."""
+    name, ends = ("prediction", outer) if outer else ("parameter", inner)
+    return f"   90 % {name} band {ends[0]:.6f} to {ends[1]:.6f}" if ends else ""
 
 
 def _print_json(value) -> None:

@@ -91,7 +91,8 @@ class Fit:
     seconds: float = 0.0
     # Covariance of the coefficients named in `free`, in search coordinates; what parameter bands are made from.
     free: tuple[str, ...] = ()
-    covariance: tuple[tuple[float, ...], ...] = ()
+    covariance: tuple[tuple[float, ...], ...] = ()  # none where there were no more points than coefficients
+    shared: tuple[str, ...] = ()  # coefficients in common with fits of other model sizes
     misfit: float | None = None  # root mean square log error on the training runs, each counting the same
     left_out: float | None = None  # the same on each training run when it was left out of the fit; None: not tried
 
@@ -141,6 +142,7 @@ class Fit:
                 from_step=None if d.get("from_step") is None else int(_number(d["from_step"], "from_step")),
                 seconds=_number(d.get("seconds", 0.0), "seconds"),
                 free=free,
+                shared=tuple(map(str, d.get("shared", ()))),
                 covariance=_square(d.get("covariance", ()), len(free)),
                 misfit=_error(d.get("misfit"), "misfit"),
                 left_out=_error(d.get("left_out"), "left_out"),
@@ -249,7 +251,7 @@ def _names(given: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
 
 def _square(rows: Sequence[Sequence[float]], n: int) -> tuple[tuple[float, ...], ...]:
     """A covariance of `n` coefficients, or none."""
-    if len(rows) != n or any(len(row) != n for row in rows):
+    if rows and len(rows) != n or any(len(row) != n for row in rows):
         raise OptLawsError(f"This is not a fit: covariance must have {n} rows of {n} numbers, as free has names.")
     return tuple(tuple(_number(v, "covariance") for v in row) for row in rows)
 

@@ -19,10 +19,12 @@ from .laws.base import bound_noise, eta, momentum_area
 from .runs import Run, Series
 from .schedules.base import FloatArray
 from .search import HUBER, Problem, Progress
+from .trace import trace
 from .uncertainty import Uncertainty, uncertainty
 
 # Features by which a law without a history sum answers to a drop of the rate.
 ANSWERS = {eta, bound_noise, momentum_area}
+REACH = 100.0  # summed learning rate that the slowest part of a fixed spectrum, of rate 0.01, can follow
 WINDOWS = 600  # losses of one run that the search uses; denser logs say hardly more, at a cost that grows with them
 EXACT = 4000  # losses of one run for whose scores the law is evaluated one by one
 
@@ -58,6 +60,13 @@ def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
             f"All {len(runs)} training runs have one schedule shape, so how the loss answers to a drop of the rate is "
             "not identified: add a run with an abrupt drop (a step or a WSD cooldown)."
         )
+    if law.ridge:
+        longest = max(float(trace(r.plan.schedule).S(r.plan.schedule.total - 1)) for r in runs)
+        if longest > REACH:
+            found.append(
+                f"{law.title} has parts down to a rate of 0.01 and suits summed learning rates up to about {REACH:g}; "
+                f"these runs reach {longest:.3g}."
+            )
     points = sum(len(r.loss) for r in runs)
     coefficients = sum(not p.weight for p in law.params)  # weights under a ridge need no points of their own
     if points < 3 * coefficients:
@@ -135,7 +144,7 @@ def concluded(
         split=train[0].split,
         from_step=from_step,
         free=tuple(p.name for p in problem.params),
-        covariance=tuple(map(tuple, known.covariance.tolist())),
+        covariance=() if known.covariance is None else tuple(map(tuple, known.covariance.tolist())),
         misfit=rms([problem.residuals(x)[0][part] for part in problem.slices]),
     )
 

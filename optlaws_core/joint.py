@@ -133,17 +133,19 @@ def fit_sizes(
         found = uncertainty(joint, z, HUBER)
         known = [
             Uncertainty(
-                found.covariance[np.ix_(place, place)],
+                None if found.covariance is None else found.covariance[np.ix_(place, place)],
                 dict.fromkeys(law.names)
                 | {p.name: found.interval[joint.params[k].name] for p, k in zip(part.params, place, strict=True)},
             )
             for part, place in zip(parts, joint.places, strict=True)
         ]
     report(1.0, sum(part.cost(part.natural(y)) for part, y in zip(parts, x, strict=True)))
-    fits = {}
+    fits, shared = {}, tuple(p.name for p in joint.shared) if len(parts) > 1 else ()
     for (size, train), part, y, done, told in zip(by_size.items(), parts, x, finished, known, strict=True):
         fit = concluded(part, y, done, told, train, tests.get(size, ()), from_step)
-        fits[size] = replace(fit, message=fit.message + _shared_with(joint, size, by_size), locked=tuple(locked or ()))
+        fits[size] = replace(
+            fit, message=fit.message + _shared_with(joint, size, by_size), shared=shared, locked=tuple(locked or ())
+        )
     seconds = time.perf_counter() - began
     return {size: replace(fit, seconds=seconds) for size, fit in fits.items()}
 
@@ -173,10 +175,12 @@ def _descended(joint: Joint, starts: Sequence[FloatArray], report: Progress) -> 
 
 
 def _shared_with(joint: Joint, size: float, sizes: Mapping[float, object]) -> str:
-    """A sentence on what a size has in common with the others; empty where it has nothing."""
+    """A sentence on what a size has in common with the others; empty where there is no other."""
     others = [number(n) for n in sizes if n != size]
-    if not joint.shared or not others:
+    if not others:
         return ""
+    if not joint.shared:
+        return f" This law shares no coefficient between sizes, so that of {', '.join(others)} parameters had no part."
     names = ", ".join(p.name for p in joint.shared)
     have = "is" if len(joint.shared) == 1 else "are"
     return f" {names} {have} shared with the runs of {', '.join(others)} parameters."

@@ -8,7 +8,7 @@ is the other's horizon minus that one. It is negative when the best candidate en
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,6 +56,21 @@ def predict(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = None
         return _losses(model, plan, steps)
     logs = [w * np.log(_losses(f, plan, steps)) for f, w in zip(model.fits, model.weights, strict=True) if w > 0]
     return np.exp(sum(logs))
+
+
+def sized(model: Model, params: float | None = None, batch_tokens: float | None = None) -> Model:
+    """`model`, told the model size and batch (tokens per update) of bare schedules; None: the training runs' own.
+
+    Raises `DesignError` for a value that is not above 0.
+    """
+    told = {"params": params, "batch_tokens": batch_tokens}
+    for name, value in told.items():
+        if value is not None and not 0 < value < np.inf:
+            raise DesignError(f"{name} must be a finite number above 0, got {value:g}.")
+    ends = {name: (value, value) for name, value in told.items() if value is not None}
+    if isinstance(model, Fit):
+        return replace(model, coverage=replace(model.coverage, **ends))
+    return replace(model, fits=tuple(sized(f, params, batch_tokens) for f in model.fits))
 
 
 def checked(model: Model, schedule: Schedule | Plan, at: ArrayLike | None) -> tuple[Plan, NDArray[np.int64]]:

@@ -274,7 +274,7 @@ class Problem:
         on_bound = [
             p.name
             for p, v, lo, hi, w in zip(self.params, x, self.low, self.high, width, strict=True)
-            if not p.weight and (v - lo < AT_BOUND * w or hi - v < AT_BOUND * w)
+            if hi - v < AT_BOUND * w or (not p.weight and v - lo < AT_BOUND * w)  # a weight of 0 is an ordinary one
         ]
         if not self.free:
             return Status.tuned, Status.tuned.value

@@ -1,24 +1,26 @@
 """Which law to trust: several laws fitted to the same runs, judged on training runs that were left out, and averaged.
 
 Leave-one-run-out: each training run is predicted by the law fitted to the others, so that every law is judged on
-schedules it has not seen. Weights of the average minimise the squared log errors of the averaged prediction, on the
-runs that were left out and on the fitted ones together (stacking: Wolpert 1992; Breiman 1996), pulled towards equal
-weights, since a few runs say little about them. Nothing here looks at a held-out run.
+schedules it has not seen; runs of one schedule are left out together. Weights of the average minimise the squared log
+errors of the averaged prediction, on the runs that were left out and on the fitted ones together (stacking: Wolpert
+1992; Breiman 1996), pulled towards equal weights, since a few runs say little about them. Nothing here looks at a
+held-out run.
 
 A law's fit to two runs of three says more about a poorer design than about the law's own errors: on its own,
 leave-one-run-out prefers laws with few coefficients that fit nothing well. That is why the misfit counts beside it.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import nnls
 
 from .errors import DesignError, FitError, OptLawsError
-from .fits import Average, Fit, Scores
-from .fitting import curve, fit, once, rms, score, usable, windowed
+from .fits import Average, Fit, Model, Scores, Status
+from .fitting import curve, doubts, fit, once, rms, score, usable, windowed
 from .laws import LAWS, law_named
 from .parallel import Report, spread
 from .runs import Run
@@ -26,7 +28,7 @@ from .schedules.base import FloatArray
 
 POOL = ("opt_laws_sublinear", "opt_laws_curve")  # averaged unless others are asked for
 PULL = 0.1  # of the weights towards equal ones, in units of the best law's mean squared error
-WRONG = 0.5  # log errors count as at most this much
+WRONG = 0.5  # log error of a law that tells of no loss; in the weights no error counts for more
 NONE = 0.005  # a weight that a whole percentage would show as 0
 
 
@@ -37,6 +39,7 @@ class Selection:
     fits: tuple[Fit, ...]
     average: Average | None  # None where fewer than two laws of the pool could be fitted
     failed: Mapping[str, str]  # law -> why it could not be fitted
+    trusted: Model  # the average or the fit that the advice is for
     advice: str  # which to trust and why, for the user
 
     def __getitem__(self, law: str) -> Fit:
@@ -51,6 +54,9 @@ class _Part:
     errors: tuple[FloatArray, ...]
 
 
+Left = Mapping[tuple[int, ...], _Part | str]  # places of the runs that were left out -> the fit without them
+
+
 def select(
     laws: Sequence[str],
     runs: Sequence[Run],
@@ -62,13 +68,13 @@ def select(
     processes: int | None = None,
     progress: Report | None = None,
 ) -> Selection:
-    """Fit every one of `laws` to `runs`, and to all of them but one in turn; score on `test`, which decides nothing.
+    """Fit every one of `laws` to `runs`, and to all but one schedule's in turn; score on `test`, which decides nothing.
 
     pool: laws to average; by default those of `POOL` that are among `laws`, or all of `laws` if none is.
     cluster, processes, progress: as for `parallel.spread`. A law that cannot be fitted is named in `failed`.
     Raises `DesignError` for unusable runs, `FitError` when no law could be fitted.
     """
-    names = [law_named(law).name for law in dict.fromkeys(laws)]
+    names, runs, test = [law_named(law).name for law in dict.fromkeys(laws)], list(runs), list(test)
     if not names:
         raise DesignError("Name at least one law to fit, got none.")
     pooled = _pooled(names, pool)
@@ -76,7 +82,8 @@ def select(
     # By name: a search ends elsewhere in its last digits when its runs come in another order.
     train = [usable(r, from_step) for r in sorted(runs, key=lambda r: r.name)]
     held_out = [usable(r, from_step) for r in test]
-    outs = [None, *(range(len(train)) if len(train) > 1 else ())]
+    groups = _groups(train)
+    outs = [None, *(groups if len(groups) > 1 else ())]
     tasks = [(name, out) for out in outs for name in names]
     work = functools.partial(_fitted, runs=tuple(train), test=tuple(held_out), from_step=from_step)
     parts = dict(zip(tasks, spread(work, tasks, cluster=cluster, processes=processes, progress=progress), strict=True))
@@ -84,7 +91,7 @@ def select(
     if len(failed) == len(names):
         raise FitError(" ".join(dict.fromkeys(failed.values())))
     whole = {name: parts[name, None] for name in names if name not in failed}
-    left_out = {name: [parts[name, i] for i in outs[1:]] for name in whole}
+    left_out = {name: {out: parts[name, out] for out in outs[1:]} for name in whole}
     given = [r.name for r in runs]
     fits = {name: _judged(part, left_out[name], given) for name, part in whole.items()}
     wanted = [name for name in pooled if name in fits]
@@ -94,7 +101,15 @@ def select(
         average = _averaged([fits[n] for n in wanted], [whole[n] for n in wanted], [left_out[n] for n in wanted],
                             train, held_out)  # fmt: skip
     ranked = tuple(sorted(fits.values(), key=lambda f: f.expected_error))
-    return Selection(ranked, average, failed, _advice(ranked, average, len(runs)))
+    return Selection(ranked, average, failed, *_advice(ranked, average, train, len(groups)))
+
+
+def _groups(runs: Sequence[Run]) -> list[tuple[int, ...]]:
+    """Places of the runs of each plan: repeats of one schedule say nothing about another."""
+    found: dict[Hashable, list[int]] = defaultdict(list)
+    for i, run in enumerate(runs):
+        found[run.plan].append(i)
+    return list(map(tuple, found.values()))
 
 
 def _pooled(names: Sequence[str], pool: Sequence[str] | None) -> list[str]:
@@ -104,13 +119,18 @@ def _pooled(names: Sequence[str], pool: Sequence[str] | None) -> list[str]:
     for name in pool:
         if law_named(name).name not in names:
             raise DesignError(f"Laws to average must be among those that are fitted ({', '.join(names)}), got {name}.")
-    return list(dict.fromkeys(pool))
+    wanted = list(dict.fromkeys(pool))
+    if len(wanted) == 1:
+        raise DesignError(f"An average needs two laws at least, got {wanted[0]} alone.")
+    return wanted
 
 
-def _fitted(task: tuple[str, int | None], *, runs: Sequence[Run], test: Sequence[Run], from_step: int | None):
+def _fitted(
+    task: tuple[str, tuple[int, ...] | None], *, runs: Sequence[Run], test: Sequence[Run], from_step: int | None
+):
     """One fit of `select`: a `_Part`, or why it could not be made."""
     name, out = task
-    kept = [r for i, r in enumerate(runs) if i != out]
+    kept = [r for i, r in enumerate(runs) if i not in (out or ())]
     law = law_named(name)
     try:
         found = fit(law, kept, from_step=from_step)
@@ -118,9 +138,8 @@ def _fitted(task: tuple[str, int | None], *, runs: Sequence[Run], test: Sequence
         return str(fault)
     if out is None:
         found = _scored(found, test)
-    judged = runs if out is None else [runs[out]]
-    errors = tuple(np.clip(_log_errors(found, windowed(r)), -WRONG, WRONG) for r in judged)
-    return _Part(found, errors)
+    judged = runs if out is None else [runs[i] for i in out]
+    return _Part(found, tuple(_log_errors(found, windowed(r)) for r in judged))
 
 
 def _scored(found: Fit, test: Sequence[Run]) -> Fit:
@@ -142,12 +161,16 @@ def _log_errors(found: Fit, run: Run) -> FloatArray:
     return np.nan_to_num(e, nan=WRONG, posinf=WRONG, neginf=-WRONG)
 
 
-def _left_errors(left: Sequence[_Part | str], runs: Sequence[FloatArray]) -> list[FloatArray]:
-    """Errors on each run when it was left out; the largest possible where no fit without it could be made."""
-    return [np.full_like(e, WRONG) if isinstance(p, str) else p.errors[0] for p, e in zip(left, runs, strict=True)]
+def _left_errors(left: Left, runs: Sequence[FloatArray]) -> list[FloatArray]:
+    """Errors on each run when it was left out; `WRONG` throughout where no fit without it could be made."""
+    found = [np.full_like(e, WRONG) for e in runs]
+    for out, part in left.items():
+        for place, i in enumerate(out if isinstance(part, _Part) else ()):
+            found[i] = part.errors[place]
+    return found
 
 
-def _judged(whole: _Part, left: Sequence[_Part | str], order: Sequence[str]) -> Fit:
+def _judged(whole: _Part, left: Left, order: Sequence[str]) -> Fit:
     """The fit with its error on left-out runs, and its scores in the order in which the runs were given."""
     known = rms(_left_errors(left, whole.errors)) if left else None
     return replace(whole.fit, left_out=known, train={name: whole.fit.train[name] for name in order})
@@ -173,7 +196,10 @@ def _mixed(fits: Sequence[Fit], weights: FloatArray, run: Run) -> FloatArray:
 
 def stacked(inside: Sequence[Sequence[FloatArray]], outside: Sequence[Sequence[FloatArray]]) -> FloatArray:
     """Weights (laws,), none below 0, of sum 1, from log errors by law and run: on fitted runs, and on left-out ones."""
-    rows = [np.concatenate([e / np.sqrt(len(e)) for e in (*a, *b)]) for a, b in zip(inside, outside, strict=True)]
+    rows = [
+        np.concatenate([np.clip(e, -WRONG, WRONG) / np.sqrt(len(e)) for e in (*a, *b)])
+        for a, b in zip(inside, outside, strict=True)
+    ]
     M, k = np.column_stack(rows), len(rows)
     squares = (M**2).sum(axis=0)
     # Not of the mean one: a law that is far off would tie the others to equal weights, and its own to theirs.
@@ -185,43 +211,50 @@ def stacked(inside: Sequence[Sequence[FloatArray]], outside: Sequence[Sequence[F
     return weights / weights.sum()
 
 
-def _advice(fits: Sequence[Fit], average: Average | None, n_runs: int) -> str:
-    """Which to trust and why."""
+def _advice(fits: Sequence[Fit], average: Average | None, train: Sequence[Run], n: int) -> tuple[Model, str]:
+    """Which model to trust, and why. `n`: how many different schedules the training runs have."""
     best = fits[0]
     if best.left_out is None:
-        return (
-            "With one training run no law can be judged on another one: add runs. "
-            f"{LAWS[best.law].title} fits this one best, off by {100 * best.misfit:.2f} %."
-        )
+        what = "training run" if len(train) == 1 else "schedule among the training runs"
+        said = f"With one {what} no law can be judged on another one: add runs. {LAWS[best.law].title} fits best, off "
+        return best, said + f"by {100 * best.misfit:.2f} %." + _reservations(best, train)
+    title = LAWS[best.law].title
     told = (
         f"off by {100 * best.left_out:.2f} % on training runs that were left out of its fit and by "
         f"{100 * best.misfit:.2f} % on fitted ones"
     )
     # A root mean square over n runs is itself uncertain by a factor of about 1 ± 1/√(2n).
-    blur = 1 + 2 / np.sqrt(2 * n_runs)
+    blur = 1 + 2 / np.sqrt(2 * n)
     alike = best.expected_error * blur
     shares = [] if average is None else zip(average.weights, average.fits, strict=True)
     shares = sorted(((w, LAWS[f.law].title) for w, f in shares if w > NONE), reverse=True)
     if len(shares) > 1 and average.expected_error <= alike:
-        parts = " and ".join(f"{100 * w:.0f} % {title}" for w, title in shares)
+        parts = " and ".join(f"{100 * w:.0f} % {name}" for w, name in shares)
         lower = average.expected_error * blur < best.expected_error
-        return (
+        than = f"above the average by more than {n} schedules blur" if lower else "no different, as far as they tell"
+        said = (
             f"Trust the average of {parts}: off by {100 * average.left_out:.2f} % on left-out training runs, with "
-            f"bands that widen where its laws disagree. Lowest on its own: {LAWS[best.law].title}, {told}; "
-            + (
-                f"that is above the average by more than {n_runs} runs blur."
-                if lower
-                else f"{n_runs} runs cannot tell the two apart."
-            )
+            f"bands that widen where its laws disagree. The best single law is {title}, {told}: {than}."
         )
+        return average, said + _reservations(average, train)
     if len(fits) == 1:
-        return f"{LAWS[best.law].title} is {told}. Fit several laws to see whether another does better."
-    if fits[1].expected_error <= alike:
-        return (
-            f"Trust {LAWS[best.law].title}: {told}, the least of {len(fits)} laws; {n_runs} runs cannot tell it "
-            f"from {LAWS[fits[1].law].title}."
-        )
-    return f"Trust {LAWS[best.law].title}: {told}, the least of {len(fits)} laws by more than {n_runs} runs blur."
+        said = f"{title} is {told}. Fit several laws to see whether another does better."
+    elif fits[1].expected_error <= alike:
+        said = f"Trust {title}: {told}, the least of {len(fits)} laws; {LAWS[fits[1].law].title} is hardly worse."
+    else:
+        said = f"Trust {title}: {told}, the least of {len(fits)} laws by more than {n} schedules blur."
+    return best, said + _reservations(best, train)
+
+
+def _reservations(model: Model, train: Sequence[Run]) -> str:
+    """What speaks against the model all the same: unfinished searches, runs that identify little."""
+    fits = (
+        [model] if isinstance(model, Fit) else [f for f, w in zip(model.fits, model.weights, strict=True) if w > NONE]
+    )
+    unfinished = [LAWS[f.law].title for f in fits if f.status is Status.out_of_steps]
+    said = [f"The search stopped before it had converged: {', '.join(unfinished)}."] if unfinished else []
+    said += dict.fromkeys(d for f in fits for d in doubts(law_named(f.law), train))
+    return "".join(f" {sentence}" for sentence in said)
 
 
 __all__ = ["POOL", "Selection", "select", "stacked"]

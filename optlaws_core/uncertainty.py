@@ -59,7 +59,7 @@ def _long_run(score: FloatArray, slices) -> FloatArray:
 class Uncertainty:
     """What the training runs say about the free coefficients around their best values."""
 
-    covariance: FloatArray  # (free, free), in search coordinates; zero for coefficients on a bound
+    covariance: FloatArray | None  # (free, free), in search coordinates, zero on bounds; None: fewer points than free
     interval: Mapping[str, tuple[float, float] | None]  # 90 %; None where fixed, on a bound, or hardly determined
 
 
@@ -68,10 +68,12 @@ def uncertainty(problem, x: FloatArray, delta: float) -> Uncertainty:
     found: dict[str, tuple[float, float] | None] = dict.fromkeys(problem.law.names)
     residual, jacobian = problem.residuals(x)
     none = np.zeros((len(x), len(x)))
-    if not len(x) or len(residual) <= len(x):
+    if not len(x):
         return Uncertainty(none, found)
     near = np.where([p.weight for p in problem.params], 1e-9, 1e-3)  # a small weight is no weight on its bound
     on_bound = np.minimum(x - problem.low, problem.high - x) < near * (problem.high - problem.low)
+    if len(residual) <= len(x) - on_bound.sum():
+        return Uncertainty(None, found)
     matrix, blind = covariance(residual, jacobian, problem.slices, delta, problem.stiffness(x))
     spread = np.where(blind, np.inf, QUANTILE * np.sqrt(np.maximum(np.diag(matrix), 0)))
     inner, free = none.copy(), np.flatnonzero(~on_bound)

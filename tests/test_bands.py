@@ -9,6 +9,7 @@ from optlaws_core import LAWS, Average, Fit, fit, parse, predict, refits, tuned,
 from optlaws_core.bands import LEFT_OUT, SPREAD
 from optlaws_core.errors import DesignError, OptLawsError
 from optlaws_core.fits import load_fit
+from optlaws_core.runs import Series
 from optlaws_core.search import HUBER
 from optlaws_core.selection import select
 from optlaws_core.uncertainty import QUANTILE, covariance
@@ -101,7 +102,14 @@ def test_without_left_out_runs_there_is_no_prediction_band(fitted, runs):
     assert fitted.left_out is None and with_bands(fitted, UNSEEN).prediction is None
     by_hand = tuned(fitted, fitted.theta, runs)
     told = with_bands(by_hand, UNSEEN)
-    assert told.prediction is None and told.parameter == [0.0] and by_hand.expected_error == np.inf
+    assert told.prediction is None and told.parameter is None and by_hand.expected_error == np.inf
+
+
+def test_fewer_points_than_coefficients_give_no_band(runs):
+    """What is not known is not certain."""
+    few = [replace(r, series={"train": Series(r.steps[:3], r.loss[:3])}) for r in runs[:1]]
+    told = with_bands(fit(LAW, few), UNSEEN)
+    assert told.parameter is None and told.prediction is None
 
 
 def test_laws_that_disagree_widen_the_band_of_their_average(fitted):

@@ -11,7 +11,8 @@ import pytest
 
 from optlaws_core import LAWS, SCHEDULES, Average, fit, fit_sizes, parse, predict, rank, read, select, with_bands
 from optlaws_core.cli import main
-from optlaws_core.fits import load_fit
+from optlaws_core.fits import Status, load_fit
+from optlaws_core.prediction import sized
 from tests.test_fitting import HELD_OUT, PLANTED, TRAINING, twin_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,7 +125,7 @@ def timeless(model):
 def test_select_says_what_python_says(selected):
     out, table = selected
     same, found = same_selection(), load_fit(out)
-    assert isinstance(found, Average) and timeless(found) == timeless(same.average)
+    assert isinstance(found, Average) and timeless(found) == timeless(same.trusted)
     rows = {row["law"]: row for row in json.loads(table.read_text())}
     assert list(rows) == [f.law for f in same.fits] + ["average"]
     keys = ["law", "left_out", "misfit", "held_out_rmse", "held_out_mean_rel", "weight", "status", "message"]
@@ -139,15 +140,21 @@ def test_select_says_what_python_says(selected):
 
 def test_select_tells_its_table_and_which_to_trust(capsys, tmp_path):
     out = tmp_path / "fit.json"
-    argv = [*SELECT, "--laws", *CHOSEN, "--pool", "annealing", "--test", "wsd20_4000", "--json", str(out)]
+    argv = [*SELECT, "--laws", *CHOSEN, "--test", "wsd20_4000", "--json", str(out)]
     code, said, err = told(capsys, *argv)
     lines = said.splitlines()
     assert code == 0 and err == "" and lines[0].split()[:2] == ["law", "left"]
-    same = same_selection(["annealing"])
-    assert [line.split()[0] for line in lines[1:4]] == [f.law for f in same.fits] and lines[4] == same.advice
-    assert lines[5] == f"The fit of annealing is in {out}."
+    same = same_selection()
+    assert [line.split()[0] for line in lines[1:5]] == [*(f.law for f in same.fits), "average"]
+    assert lines[5:] == [same.advice, f"The average is in {out}."]
     assert f"{100 * same.fits[0].left_out:.2f} %" in lines[1] and "converged" in lines[1]
-    assert load_fit(out).law == same.fits[0].law and list(load_fit(out).test) == ["wsd20_4000"]
+    assert isinstance(load_fit(out), Average) and list(load_fit(out).test) == ["wsd20_4000"]
+    pool = ["power_law", "convex_bound"]  # their average is worse than the law that is not in it
+    code, said, err = told(capsys, *argv, "--pool", *pool)
+    same = same_selection(pool)
+    assert code == 0 and err == "" and same.average and same.trusted is same["annealing"]
+    assert said.splitlines()[-2:] == [same.advice, f"Annealing law is in {out}."]
+    assert load_fit(out).law == "annealing"
 
 
 def test_select_names_laws_that_failed(capsys, planted):
@@ -203,7 +210,8 @@ def test_an_average_predicts_and_ranks_with_bands(capsys, selected):
         assert row["prediction_high"] == pytest.approx(row["final_loss"] * 2.718281828459045**half)
     for command in ("predict", "rank"):
         said = told(capsys, command, "--fit", out, "--schedule", CANDIDATES[0])[1]
-        assert f" ± {(rows[-1]['prediction_high'] - rows[-1]['prediction_low']) / 2:.6f}" in said
+        low, high = (rows[-1][f"prediction_{end}"] for end in ("low", "high"))
+        assert f"{rows[-1]['loss']:.6f}   90 % prediction band {low:.6f} to {high:.6f}" in said
 
 
 def test_a_fit_without_left_out_runs_has_a_parameter_band_only(capsys, fitted, tmp_path):
@@ -213,15 +221,74 @@ def test_a_fit_without_left_out_runs_has_a_parameter_band_only(capsys, fitted, t
     assert row["parameter_low"] < row["loss"] < row["parameter_high"]
     (ranked,) = json.loads(told(capsys, "rank", "--fit", str(fitted), *ask)[1])
     assert ranked["prediction_low"] is ranked["prediction_high"] is None
-    half = (row["parameter_high"] - row["parameter_low"]) / 2
-    assert f" ± {half:.6f}" in told(capsys, "rank", "--fit", str(fitted), *ask[:2])[1]
+    band = f"{row['loss']:.6f}   90 % parameter band {row['parameter_low']:.6f} to {row['parameter_high']:.6f}"
+    for command in ("predict", "rank"):
+        assert band in told(capsys, command, "--fit", str(fitted), *ask[:2])[1]
     old = json.loads(fitted.read_text())
     for key in ("free", "covariance", "misfit", "left_out"):
         del old[key]
     (tmp_path / "old.json").write_text(json.dumps(old))
     (bare,) = json.loads(told(capsys, "predict", "--fit", str(tmp_path / "old.json"), *ask)[1])["predictions"]
     assert bare["loss"] == row["loss"] and bare["parameter_low"] is bare["parameter_high"] is None
-    assert "±" not in told(capsys, "predict", "--fit", str(tmp_path / "old.json"), *ask[:2])[1]
+    for command in ("predict", "rank"):
+        assert "band" not in told(capsys, command, "--fit", str(tmp_path / "old.json"), *ask[:2])[1]
+
+
+def test_a_band_that_is_not_known_is_none(capsys, fitted, monkeypatch):
+    monkeypatch.setattr(
+        "optlaws_core.cli.with_bands", lambda *a: replace(with_bands(*a), parameter=None, prediction=None)
+    )
+    ask = ["predict", "--fit", str(fitted), "--schedule", CANDIDATES[0]]
+    (row,) = json.loads(told(capsys, *ask, "--json")[1])["predictions"]
+    assert [row[f"{kind}_{end}"] for kind in ("parameter", "prediction") for end in ("low", "high")] == [None] * 4
+    assert told(capsys, *ask)[1] == f"{3999:>12,}  {row['loss']:.6f}\n"
+
+
+@pytest.mark.parametrize("command", ["predict", "rank"])
+def test_a_fit_in_doubt_is_told_once(capsys, fitted, selected, tmp_path, command):
+    doubtful = tmp_path / "doubtful.json"
+    ask = [command, "--fit", str(doubtful), "--schedule", CANDIDATES[0]]
+    if command == "rank":
+        ask += ["--schedule", CANDIDATES[1]]
+    found = json.loads(fitted.read_text())
+    for status in Status:
+        doubtful.write_text(json.dumps(found | {"status": status.name}))
+        said = "" if status in (Status.converged, Status.tuned) else f"Annealing law: {status.value}\n"
+        for extra in ([], ["--json"]):
+            code, out, err = told(capsys, *ask, *extra)
+            assert (code, err) == (0, said) and out
+    average = json.loads(selected[0].read_text())
+    for part, weight, status in zip(average["fits"], (0.7, 0.3, 0.0), ("converged", "weak", "at_bound"), strict=True):
+        part["status"] = status
+        average["weights"][average["fits"].index(part)] = weight
+    doubtful.write_text(json.dumps(average))
+    code, _, err = told(capsys, *ask)
+    assert (code, err) == (0, f"Power law in steps: {Status.weak.value}\n")
+
+
+SIZES = [f"{size}_{name}_4000_8e-3" for size in ("tiny", "small") for name in ("constant", "cosine10")]
+
+
+@pytest.mark.parametrize("law", ["annealing", "chinchilla"])
+def test_a_fit_to_several_sizes_is_told_which_one(capsys, tmp_path, law):
+    out = tmp_path / "fit.json"
+    argv = ["fit", "--law", law, "--runs", str(ROOT / "data" / "manifest.csv"), "--split", "val", "--train", *SIZES]
+    assert told(capsys, *argv, "--test", "tiny_wsd20_4000_8e-3", "--json", str(out))[0] == 0
+    ask = ["--fit", str(out), "--schedule", CANDIDATES[0], "--json"]
+    for command in ("predict", "rank"):
+        code, said, err = told(capsys, command, *ask)
+        assert (code, said) == (1, "") and "fitted to several model sizes; say which one" in err
+        assert err.count("\n") == 1
+    finals = []
+    for size in (37024, 123200):
+        model = sized(load_fit(out), params=size, batch_tokens=2048)
+        how = ["--params", str(size), "--batch-tokens", "2048"]
+        (row,) = json.loads(told(capsys, "predict", *ask, *how)[1])["predictions"]
+        assert row["loss"] == predict(model, parse(CANDIDATES[0]))[0]
+        (ranked,) = json.loads(told(capsys, "rank", *ask, *how)[1])
+        assert ranked["final_loss"] == row["loss"]
+        finals.append(row["loss"])
+    assert finals[0] > finals[1]
 
 
 def test_scores_without_a_value_are_not_written(capsys, tmp_path, monkeypatch):
@@ -290,6 +357,10 @@ def test_several_sizes_are_fitted_together(capsys, planted):
         (["select", "--laws", "magic", "--runs", BUNDLED, "--train", *TRAIN], "Unknown law 'magic'"),
         (["select", "--laws", "power_law", "--pool", "annealing", "--runs", BUNDLED, "--train", *TRAIN],
          "Laws to average must be among those that are fitted (power_law), got annealing"),
+        (["select", "--pool", "annealing", "--runs", BUNDLED, "--train", *TRAIN],
+         "An average needs two laws at least, got annealing alone"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--cluster", "tcp://a:1", "--processes", "2"],
+         "--processes: not allowed with argument --cluster"),
         (["select", "--runs", BUNDLED, "--train", "none"], "no run 'none'"),
         (["select", "--runs", BUNDLED, "--train", *TRAIN, "--test", TRAIN[0]], "either trained on or held out"),
         (["select", "--runs", BUNDLED, "--train", *TRAIN, TRAIN[0]], "--train: a run counts once"),
@@ -357,6 +428,13 @@ def test_locks_and_first_step(capsys, tmp_path):
         (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--at", "abc"], "a whole number, got 'abc'"),
         (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--at", "9" * 20], "at most 1e+15, got '9999"),
         (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--at", "9" * 9000], "a whole number, got '9999"),
+        (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--params", "0"],
+         "--params: a number above 0 is needed, got '0'"),
+        (["rank", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--params", "inf"], "above 0 is needed, got 'inf'"),
+        (["rank", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--batch-tokens", "-1"],
+         "--batch-tokens: a number above 0 is needed, got '-1'"),
+        (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--batch-tokens", "many"],
+         "a number above 0 is needed, got 'many'"),
         (["predict", "--fit", "{fit}", "--schedule", "constant(peak=1e-3, total=" + "9" * 9000 + ")"], "total must be"),
         ([], "arguments are required: COMMAND"),
         (["predict"], "arguments are required: --fit"),
@@ -381,6 +459,23 @@ def test_the_module_runs_from_a_shell():
     assert done.returncode == 0 and "opt_laws_curve" in done.stdout
     done = subprocess.run([sys.executable, "-m", "optlaws_core"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "required: COMMAND" in done.stderr
+
+
+def test_ctrl_c_stops_in_one_line(capsys, monkeypatch):
+    def stopped(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("optlaws_core.cli._laws", stopped)
+    assert told(capsys, "laws") == (130, "", "Stopped.\n")
+    script = (
+        "import runpy, signal, sys\n"
+        "import optlaws_core.cli as cli\n"
+        "cli._laws = lambda args: signal.default_int_handler(signal.SIGINT, None)\n"
+        "sys.argv = ['optlaws_core', 'laws']\n"
+        "runpy.run_module('optlaws_core', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Stopped.\n")
 
 
 ODD = "odd \ud800 näme\n\x1b[31m"

@@ -84,7 +84,8 @@ def test_where_nothing_is_shared_sizes_are_fitted_alone(runs):
     for law in ("power_law", replace(LAWS["annealing"], shared=())):
         for size, one in fit_sizes(law, runs).items():
             alone = fit(law, [r for r in runs if r.plan.params == size])
-            assert one == replace(alone, seconds=one.seconds)
+            assert one.message.startswith(alone.message + " This law shares no coefficient between sizes")
+            assert one == replace(alone, seconds=one.seconds, message=one.message)
 
 
 def test_one_size_and_a_locked_shared_coefficient_leave_nothing_to_share(runs):

@@ -98,7 +98,7 @@ def test_without_a_fit_one_button_makes_one():
     app.run()
     assert not app.exception
     assert set(space.fits) == {"Average of 2 laws", *(LAWS[n].title for n in POOL)}
-    assert space.current == "Average of 2 laws"
+    assert space.current in space.fits  # the one to trust: here all runs have one schedule, so no law was judged
 
 
 def test_a_fit_alone_brings_sensible_candidates():

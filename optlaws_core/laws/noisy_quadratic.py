@@ -3,8 +3,8 @@
 A quadratic loss under SGD falls in each direction of curvature h by (1 − η h)² an update, and gains noise ∝ η² there.
 Here the factor is exp(−2 η h): the same while η h is small, without a zero where η h is 1, and on the clock S, so that
 sums over updates cost no more than in other laws. The rates are an absolute grid and only the weights are fitted, none
-of them negative: the fit is convex and needs no starting points. Neighbouring rates can stand in for each other, so
-weights mean little one by one; the curve that they make together is what the runs determine.
+of them negative: the fit is linear in its weights and needs no starting points. Neighbouring rates can stand in for
+each other, so weights mean little one by one; the curve that they make together is what the runs determine.
 
 Grid and ridge were chosen on training runs alone (multi_power_law 25M and 100M, and the bundled runs). Twice as many
 rates with twice the ridge change the objective by less than 1 %; a decade less at either end raises the error on
@@ -37,7 +37,7 @@ def _spectrum(weights: tuple[Param, ...], clock: sp.Symbol) -> sp.Expr:
 NOISY_QUADRATIC = Law(
     name="noisy_quadratic",
     title="Noisy quadratic, free spectrum",
-    summary="A spectrum of rates with weights of 0 or more; a convex fit without starting points, for several runs.",
+    summary="A spectrum of rates with weights of 0 or more; a fit without starting points, for several runs.",
     reference="Noisy quadratic model (Zhang et al. 2019, Which Algorithmic Choices Matter at Which Batch Sizes?), its "
     "spectrum fitted by non-negative least squares",
     formula=_L.symbol + _spectrum(_FALLING, S) + _H,

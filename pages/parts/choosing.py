@@ -168,7 +168,7 @@ def watch(space: Workspace) -> None:
 
 
 def keep(space: Workspace, found: Fit | Selection) -> None:
-    """Put what was fitted among the kept fits, and use the average, or else the law to trust most."""
+    """Put what was fitted among the kept fits, and use what is to be trusted."""
     if isinstance(found, Fit):
         space.keep(_name_of(space, found), found)
         return
@@ -176,7 +176,7 @@ def keep(space: Workspace, found: Fit | Selection) -> None:
     names = [_name_of(space, model) for model in models]
     for name, model in zip(names, models, strict=True):
         space.keep(name, model, found)
-    space.current = names[0]
+    space.current = names[models.index(found.trusted)]
 
 
 def pick(space: Workspace) -> Model | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Run, Status, with_bands
+from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Run, with_bands
 from optlaws_core.fits import Model
 from optlaws_core.fitting import curve
 from optlaws_core.readers.base import counted
@@ -57,17 +57,17 @@ def _first(runs: Sequence[Run], known: Mapping[str, Prediction]) -> list[str]:
 
 def bands(space: Workspace, found: Model, runs: Sequence[Run]) -> dict[str, Prediction]:
     """Predictions with bands at up to `BAND_POINTS` of each run's observed steps, by run; made once for a fit."""
-    if isinstance(found, Fit) and found.status is Status.tuned:
-        return {}  # nothing is known of coefficients that were set by hand
     kept = tuple(space.runs[r.name] for r in runs)
     if space.banded is not None and space.banded[0] is found and list(map(id, space.banded[1])) == list(map(id, kept)):
         return space.banded[2]
     made = {}
     for run in runs:
         try:
-            made[run.name] = with_bands(found, run.plan, run.steps[_spread(run)])
+            told = with_bands(found, run.plan, run.steps[_spread(run)])
         except OptLawsError:  # no finite loss there: the picture shows it, a band would not
             continue
+        if told.parameter is not None:
+            made[run.name] = told
     space.banded = (found, kept, made)
     return made
 
