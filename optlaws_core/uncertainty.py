@@ -12,6 +12,7 @@ LEVEL = 0.90
 QUANTILE = 1.6448536269514722  # of the normal distribution, at (1 + LEVEL)/2
 VAGUE = 3.0  # half-width in the logarithm from which an interval says nothing: a factor of 20 each way
 NULL = 1e-12  # eigenvalues of the scaled curvature below this share of the largest are rounding
+FLAT = 1e-100  # curvatures up to this are none: their inverse would overflow
 VAGUE_SHARE = 0.1  # the same on a linear scale, as a share of the searched range
 
 
@@ -27,7 +28,7 @@ def covariance(
     """
     score = np.clip(residual, -delta, delta)[:, None] * jacobian
     H = _curvature(residual, delta) * (jacobian.T @ jacobian) + stiffness
-    size = np.sqrt(np.where(np.diag(H) > 0, np.diag(H), 1.0))  # a coefficient without effect is blind, not huge
+    size = np.sqrt(np.where(np.diag(H) > FLAT, np.diag(H), 1.0))  # a coefficient without effect is blind, not huge
     w, V = np.linalg.eigh(H / np.outer(size, size))
     seen = w > NULL * w.max()
     inverse = (V[:, seen] / w[seen]) @ V[:, seen].T / np.outer(size, size)

@@ -38,6 +38,9 @@ MEASURES = {
     "coverage": Measure(
         "band coverage", "Share of held-out losses inside the 90 % prediction band: best near 90 %.", 100, "%.0f %%", 90
     ),
+    "final_coverage": Measure(
+        "coverage at the end", "The same of the last losses alone, where errors are largest.", 100, "%.0f %%", 90
+    ),
     "width": Measure(
         "band width", "Width of the prediction band over the width that would hold exactly 90 %: best near 1.", 1,
         "%.2f", 1,
