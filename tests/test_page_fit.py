@@ -380,7 +380,8 @@ def test_the_leaderboard_is_hidden_without_its_file(alone, monkeypatch, tmp_path
 def test_the_leaderboard_has_laws_down_and_data_sets_across(monkeypatch, tmp_path):
     rows = [
         {"data_set": d, "law": law, "held_out_runs": 3, "final_error": e, "curve_error": e, "rmse": e, "coverage": c,
-         "final_coverage": c, "width": 1, "left_out": e, "misfit": e, "noise_floor": 0.001 if d == "one" else "", "status": ""}
+         "final_coverage": c, "width": 1,
+         "left_out": e, "misfit": e, "noise_floor": 0.001 if d == "one" else "", "status": ""}
         for d, law, e, c in [("one", "average", 0.01, 0.5), ("one", "power_law", 0.02, 0.91),
                              ("two", "average", 0.04, 0.5), ("two", "power_law", "", 0.89)]
     ]  # fmt: skip
