@@ -1,0 +1,163 @@
+"""How likely a run is to diverge, learned from runs that did and runs that did not: Opt-Laws (reconstruction).
+
+Noise that grows with the loss makes it grow instead of fall once the rate exceeds a multiple of the curvature, and
+noise throws a run out of its valley at a rate of about η e^{−κ/η}. A logistic regression weighs what stands for both:
+the peak rate, how steeply the warm-up leads there, the exposure to escape E_κ, the most noise that is ever left and the
+noise that is left at the end, and the model size. That Opt-Laws detects divergence with an F1 of 0.92 is a claim of the
+paper (Xie et al. 2024, arXiv:2409.04777); the features and the regression are ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from .errors import DesignError, OptLawsError
+from .functionals import functionals
+from .runs import Plan
+from .schedules.base import FloatArray
+
+FEATURES = ("log p", "log N", "log p/a", "log E_kappa", "log max V_mu", "log V_mu")
+MU = (0.03, 0.3, 3.0)  # 1/rate
+HEIGHTS = (0.3, 1.0, 3.0)  # κ over the median peak of the training runs
+RIDGES = (0.003, 0.03, 0.3)  # L2 penalty of the z-scored weights, for each run
+FOLDS = 5
+FEWEST = 5  # runs that diverged, and runs that did not
+
+
+@dataclass(frozen=True)
+class Risk:
+    """A fitted probability of divergence, and the threshold above which a plan counts as risky."""
+
+    weights: tuple[float, ...]  # of the z-scored FEATURES
+    offset: float
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    mu: float
+    kappa: float
+    ridge: float
+    threshold: float
+    runs: int
+    diverged: int
+
+    def to_dict(self) -> dict:
+        """Plain values; `from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, d: dict) -> "Risk":
+        """A risk from `to_dict`'s values. Raises `OptLawsError` when they are not those of one."""
+        try:
+            vectors = {k: tuple(map(float, d[k])) for k in ("weights", "mean", "scale")}
+            if {len(v) for v in vectors.values()} != {len(FEATURES)}:
+                raise KeyError(f"weights, mean and scale, which have {len(FEATURES)} numbers each")
+            numbers = {k: float(d[k]) for k in ("offset", "mu", "kappa", "ridge", "threshold")}
+            return cls(**vectors, **numbers, runs=int(d["runs"]), diverged=int(d["diverged"]))
+        except (KeyError, TypeError, ValueError) as fault:
+            raise OptLawsError(f"This is not a divergence risk: {type(fault).__name__} at {fault}.") from None
+
+
+def probability(risk: Risk, plans: Sequence[Plan]) -> FloatArray:
+    """Probability that each plan diverges, (plans,). Raises `DesignError` for a plan without a model size."""
+    z = (_features(plans, risk.mu, risk.kappa) - risk.mean) / risk.scale
+    return _logistic(z @ np.array(risk.weights) + risk.offset)
+
+
+def learn_risk(plans: Sequence[Plan], diverged: Sequence[bool]) -> Risk:
+    """The risk that best tells the `diverged` plans from the others.
+
+    μ, κ and the ridge have the lowest log loss on left-out fifths of the plans, equal plans together; the threshold has
+    the highest F1 there. Raises `DesignError` with fewer than five plans of either kind or one without a model size.
+    """
+    bad = np.asarray(diverged, bool)
+    if len(plans) != len(bad):
+        raise DesignError(f"Plans and outcomes must be of one length, got {len(plans)} and {len(bad)}.")
+    if min(bad.sum(), (~bad).sum()) < FEWEST:
+        raise DesignError(
+            f"A divergence risk needs at least {FEWEST} runs that diverged and {FEWEST} that did not, "
+            f"got {bad.sum()} and {(~bad).sum()}."
+        )
+    median = float(np.median([p.schedule.peak for p in plans]))
+    part, best = _fifths(plans, bad), None
+    for mu in MU:
+        for kappa in np.array(HEIGHTS) * median:
+            x = _features(plans, mu, float(kappa))
+            for ridge in RIDGES:
+                p = np.empty(len(bad))
+                for i in range(FOLDS):
+                    inside = part != i
+                    if (~inside).any():
+                        w, b, mean, scale = _regress(x[inside], bad[inside], ridge)
+                        p[~inside] = _logistic((x[~inside] - mean) / scale @ w + b)
+                loss = -np.mean(np.log(np.clip(np.where(bad, p, 1 - p), 1e-12, 1)))
+                if best is None or loss < best[0]:
+                    best = (loss, mu, float(kappa), ridge, p, x)
+    _, mu, kappa, ridge, p, x = best
+    w, b, mean, scale = _regress(x, bad, ridge)
+    vectors = (tuple(v.tolist()) for v in (w, mean, scale))
+    weights, means, scales = vectors
+    return Risk(weights, float(b), means, scales, mu, kappa, ridge, _threshold(p, bad), len(bad), int(bad.sum()))
+
+
+def f1(predicted: Sequence[bool], actual: Sequence[bool]) -> float:
+    """Harmonic mean of precision and recall: 2·hits over twice the hits and all misses and false alarms; 1 for none."""
+    predicted, actual = np.asarray(predicted, bool), np.asarray(actual, bool)
+    hits, wrong = (predicted & actual).sum(), (predicted ^ actual).sum()
+    return float(2 * hits / (2 * hits + wrong)) if hits + wrong else 1.0
+
+
+def _features(plans: Sequence[Plan], mu: float, kappa: float) -> FloatArray:
+    """(plans, 6)."""
+    for plan in plans:
+        if plan.params is None:
+            raise DesignError(f"{plan.schedule.text}: a divergence risk needs the model size.")
+    schedules = [p.schedule for p in plans]
+    f = functionals(*schedules)
+    peak = np.log([s.peak for s in schedules])
+    ramp = peak - np.log([max(s.warmup_end, 1) for s in schedules])
+    # Exposures and noise far below any that matters are alike.
+    escape, highest, last = (np.log(np.maximum(v, 1e-30)) for v in (f.E_kappa(kappa), f.highest_noise(mu), f.V_mu(mu)))
+    return np.stack((peak, np.log([p.params for p in plans]), ramp, escape, highest, last), axis=1)
+
+
+def _regress(x: FloatArray, bad: np.ndarray, ridge: float) -> tuple[FloatArray, float, FloatArray, FloatArray]:
+    """Weights of the z-scored features, offset, means and scales: logistic regression with an L2 penalty."""
+    mean, scale = x.mean(axis=0), x.std(axis=0)
+    scale[scale < 1e-9] = 1.0
+    z, sign = (x - mean) / scale, np.where(bad, 1.0, -1.0)
+
+    def loss(theta: FloatArray) -> tuple[float, FloatArray]:
+        margin = sign * (z @ theta[:-1] + theta[-1])
+        pull = -sign * _logistic(-margin) / len(sign)
+        gradient = np.append(z.T @ pull + ridge * theta[:-1], pull.sum())
+        return float(np.logaddexp(0, -margin).mean() + 0.5 * ridge * theta[:-1] @ theta[:-1]), gradient
+
+    theta = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    return theta[:-1], float(theta[-1]), mean, scale
+
+
+def _logistic(v: FloatArray) -> FloatArray:
+    return 1 / (1 + np.exp(-np.clip(v, -500, 500)))
+
+
+def _fifths(plans: Sequence[Plan], bad: np.ndarray) -> np.ndarray:
+    """Which fifth each plan is in, (plans,): equal plans together, both outcomes spread evenly."""
+    keys = list(dict.fromkeys(sorted(plans, key=lambda p: (p.schedule.peak, p.params, p.schedule.text))))
+    worst = {p: any(b for q, b in zip(plans, bad, strict=True) if q == p) for p in keys}
+    place = {}
+    for outcome in (False, True):
+        place |= {p: i % FOLDS for i, p in enumerate(k for k in keys if worst[k] == outcome)}
+    return np.array([place[p] for p in plans])
+
+
+def _threshold(p: FloatArray, bad: np.ndarray) -> float:
+    """The middle of the gap between probabilities that has the highest F1; the one nearest to ½ of several."""
+    values = np.unique(np.concatenate((p, [0.0, 1.0])))
+    cuts = (values[1:] + values[:-1]) / 2
+    scores = np.array([f1(p > c, bad) for c in cuts])
+    best = cuts[scores >= scores.max() - 1e-12]
+    return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+__all__ = ["FEATURES", "Risk", "f1", "learn_risk", "probability"]
