@@ -229,8 +229,11 @@ class Problem:
         """Residuals of the runs, then those of the priors, and their Jacobian."""
         return tuple(np.concatenate(parts) for parts in zip(self.residuals(x), self.prior(x), strict=True))
 
-    def descend(self, x0: FloatArray, most: int, report):
-        """Trust-region least squares from `x0` in at most `most` iterations; `report` gets the number of those done."""
+    def descend(self, x0: FloatArray, most: int, report, method: str = "trf"):
+        """Trust-region least squares from `x0` in at most `most` iterations; `report` gets the number of those done.
+
+        `method`: as for SciPy's `least_squares`.
+        """
         memory: dict[bytes, tuple] = {}
         taken = 0
 
@@ -253,6 +256,7 @@ class Problem:
             inside,
             jac=lambda x: both(x)[1],
             bounds=(self.low, self.high),
+            method=method,
             loss="huber",
             f_scale=HUBER,
             x_scale="jac",
