@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from optlaws_core.final_loss import FINAL_LAWS, STRENGTH, cross_validated, fold, read_table
+from optlaws_core.final_loss import FINAL_LAWS, STRENGTH, cross_validated
 from optlaws_core.functionals import functionals
+from optlaws_core.run_table import fold, read_table
 from optlaws_core.schedules import WSD
 
 from .table import PUBLIC, has_public, show

@@ -1,10 +1,11 @@
 """What a fit is: a law's coefficients, how the search ended, and how well it did. Plain records, stored as JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from .laws import law_named
 from .runs import Plan, Run
 from .schedules import Schedule
 from .schedules.base import FloatArray
+
+T = TypeVar("T")
 
 
 class Status(Enum):
@@ -217,15 +220,23 @@ Model = Fit | Average  # what predicts
 
 def load_fit(path: Path) -> Model:
     """A fit or an average from a JSON file. Raises `OptLawsError` with the reason when there is none in it."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+
+    def made(known: object) -> Model:
         return Average.from_dict(known) if isinstance(known, dict) and "weights" in known else Fit.from_dict(known)
+
+    return stored(path, made, "a fit is a JSON file written by the fit command")
+
+
+def stored(path: Path, made: Callable[[Mapping], T], rule: str) -> T:
+    """What `made` makes of a JSON file. Raises `OptLawsError` that names the file, and `rule` where it is no JSON."""
+    try:
+        return made(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise OptLawsError(f"{path}: there is no such file.") from None
     except OptLawsError as fault:
         raise OptLawsError(f"{path}: {fault}") from None
     except (OSError, ValueError, RecursionError) as fault:
-        raise OptLawsError(f"{path}: a fit is a JSON file written by the fit command, got {fault}.") from None
+        raise OptLawsError(f"{path}: {rule}, got {str(fault)[:80]}.") from None
 
 
 def _number(value: object, name: str) -> float:

@@ -12,18 +12,16 @@ from optlaws_core import final_loss as fl
 from optlaws_core.errors import DesignError, FitError, LogError, OptLawsError
 from optlaws_core.final_loss import (
     FINAL_LAWS,
-    TableRun,
     beyond,
     cross_validated,
     final_law,
     fit_final,
-    fold,
     load_final,
     predict_final,
-    read_table,
     shares,
 )
 from optlaws_core.fits import Status
+from optlaws_core.run_table import TableRun, fold, read_table
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Constant, parse
 
