@@ -8,28 +8,29 @@ import argparse
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields
-from pathlib import Path
 
 import numpy as np
 
-from .bands import Prediction, with_bands
-from .errors import FitError, OptLawsError
-from .fits import Average, Fit, Model, Status, load_fit
-from .fitting import fit, usable
-from .joint import fit_sizes
-from .laws import LAWS
-from .parallel import Report
-from .prediction import rank, sized
-from .readers import FileReport, Reading, read
-from .readers.base import listed, one_line
-from .runs import Run
-from .schedules import SCHEDULES, number, parse
-from .schedules.base import LARGEST, FloatArray
-from .selection import Selection, select
+from ..bands import Prediction, with_bands
+from ..errors import FitError, OptLawsError
+from ..final_loss import FINAL_LAWS
+from ..fits import Average, Fit, Model, Status, load_fit
+from ..fitting import fit, usable
+from ..joint import fit_sizes
+from ..laws import LAWS
+from ..parallel import Report
+from ..prediction import rank, sized
+from ..readers import FileReport, Reading, read
+from ..readers.base import listed, one_line
+from ..runs import Run
+from ..schedules import SCHEDULES, number, parse
+from ..schedules.base import FloatArray
+from ..selection import Selection, select
+from . import tables
+from .shared import Parser, amount, check_names, check_out, path, print_json, save, step
 
 STOPPED = 130  # what a shell expects of a command that Ctrl-C ended: 128 and the signal's number
 IN_DOUBT = (Status.at_bound, Status.out_of_steps, Status.weak)
@@ -86,40 +87,8 @@ def _tell(remarks: Iterable[str]) -> None:
         print(one_line(remark), file=sys.stderr)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise OptLawsError(f"{self.prog}: {message}")
-
-
-def _path(text: str) -> Path:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("a path must not be empty")
-    return Path(text)
-
-
-def _step(text: str) -> int:
-    try:
-        step = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"a step is a whole number, got {_brief(text)}") from None
-    if abs(step) > LARGEST:
-        raise argparse.ArgumentTypeError(f"a step may be at most {LARGEST:g}, got {_brief(text)}")
-    return step
-
-
-def _amount(text: str) -> float:
-    with suppress(ValueError):
-        if 0 < (value := float(text)) < np.inf:
-            return value
-    raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {_brief(text)}")
-
-
-def _brief(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:39] + "…")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m optlaws_core", description=__doc__.splitlines()[0])
+    parser = Parser(prog="python -m optlaws_core", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run, help: str) -> argparse.ArgumentParser:
@@ -137,13 +106,15 @@ def _parser() -> argparse.ArgumentParser:
     reading.add_argument("--json", action="store_true", help="as JSON")
 
     fitting = command("fit", _fit, "fit a law to runs and score it on held-out runs")
-    fitting.add_argument("--law", required=True, help=f"one of {', '.join(LAWS)}")
-    _add_runs(fitting)
+    fitting.add_argument("--law", required=True,
+                         help=f"of curves: {', '.join(LAWS)}; of final losses: {', '.join(FINAL_LAWS)}")  # fmt: skip
+    _add_runs(fitting, tables=True)
+    tables.add_fit(fitting)
     fitting.add_argument("--lock", nargs="+", default=[], metavar="NAME=VALUE", help="coefficients held at a value")
     fitting.add_argument("--joint", action="store_true",
                          help="fit several model sizes together, the law's shared coefficients in common; one file "
                               "for each size, named OUT with the size before the suffix")  # fmt: skip
-    fitting.add_argument("--json", required=True, type=_path, metavar="OUT", help="file to write the fit to")
+    fitting.add_argument("--json", required=True, type=path, metavar="OUT", help="file to write the fit to")
 
     selecting = command("select", _select, "fit several laws, say which to trust, and average them")
     _add_runs(selecting)
@@ -152,39 +123,40 @@ def _parser() -> argparse.ArgumentParser:
     where = selecting.add_mutually_exclusive_group()
     where.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler to fit on, tcp://host:port")
     where.add_argument("--processes", type=int, metavar="N", help="of this machine; by default one a core")
-    selecting.add_argument("--table", type=_path, metavar="OUT", help="file to write the table to, as JSON")
-    selecting.add_argument("--json", required=True, type=_path, metavar="OUT",
+    selecting.add_argument("--table", type=path, metavar="OUT", help="file to write the table to, as JSON")
+    selecting.add_argument("--json", required=True, type=path, metavar="OUT",
                            help="file to write the model to that the advice says to trust")  # fmt: skip
 
     predicting = command("predict", _predict, "predict the losses of one schedule")
     _add_model(predicting)
     predicting.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
-    predicting.add_argument("--at", nargs="+", type=_step, metavar="STEP", help="steps; by default the last update")
+    predicting.add_argument("--at", nargs="+", type=step, metavar="STEP", help="steps; by default the last update")
     predicting.add_argument("--json", action="store_true", help="as JSON")
 
     ranking = command("rank", _rank, "rank schedules by predicted final loss")
     _add_model(ranking)
-    ranking.add_argument("--schedule", required=True, action="append", help="a candidate; give it several times")
+    ranking.add_argument("--schedule", action="append", help="a candidate; give it several times")
+    tables.add_rank(ranking)
     ranking.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 
-def _add_runs(command: argparse.ArgumentParser) -> None:
+def _add_runs(command: argparse.ArgumentParser, tables: bool = False) -> None:
     """What `fit` and `select` have in common: which runs, and which of their losses."""
-    command.add_argument("--runs", required=True, metavar="MANIFEST_OR_FOLDER", help="where the runs are")
-    command.add_argument("--train", required=True, nargs="+", metavar="RUN", help="runs to fit")
+    command.add_argument("--runs", required=not tables, metavar="MANIFEST_OR_FOLDER", help="where the runs are")
+    command.add_argument("--train", required=not tables, nargs="+", metavar="RUN", help="runs to fit")
     command.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default every other usable run")
     command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
-    command.add_argument("--from-step", type=_step, help="first step that counts; by default the end of the warm-up")
+    command.add_argument("--from-step", type=step, help="first step that counts; by default the end of the warm-up")
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
     """What `predict` and `rank` have in common: the fit, and what its candidates are trained with."""
-    command.add_argument("--fit", required=True, type=_path, metavar="FIT.json", help="what fit or select wrote")
-    command.add_argument("--params", type=_amount, metavar="N",
+    command.add_argument("--fit", required=True, type=path, metavar="FIT.json", help="what fit or select wrote")
+    command.add_argument("--params", type=amount, metavar="N",
                          help="model size of the candidates, by default that of the training runs; an error that asks "
                               "which one a candidate has, since they had several, asks for this")  # fmt: skip
-    command.add_argument("--batch-tokens", type=_amount, metavar="B",
+    command.add_argument("--batch-tokens", type=amount, metavar="B",
                          help="tokens in one update of the candidates, by default as in the training runs")  # fmt: skip
 
 
@@ -201,10 +173,10 @@ def _laws(args) -> None:
                 for p in law.params
             ],
         }
-        for law in LAWS.values()
+        for law in (*LAWS.values(), *FINAL_LAWS.values())
     ]
     if args.json:
-        return _print_json(rows)
+        return print_json(rows)
     for row in rows:
         print(f"{row['law']:16} {row['title']}. {row['summary']}\n{'':16} {row['reference']}")
 
@@ -229,7 +201,7 @@ def _schedules(args) -> None:
         for name, cls in SCHEDULES.items()
     ]
     if args.json:
-        return _print_json(rows)
+        return print_json(rows)
     for row in rows:
         given = ", ".join(f["name"] if f["required"] else f"{f['name']}={f['default']}" for f in row["fields"])
         print(f"{row['schedule']}({given})\n    {row['summary']}")
@@ -239,7 +211,7 @@ def _read(args) -> list[str]:
     reading = _reading(*args.paths)
     rows = reading.rows()
     if args.json:
-        _print_json(rows)
+        print_json(rows)
     for row in () if args.json else rows:
         print(
             f"{row['run']}: {row['points']:,} points, steps {row['first_step']:,} to {row['last_step']:,}, "
@@ -271,8 +243,17 @@ def _left_out(files: Iterable[FileReport]) -> list[str]:
 
 
 def _fit(args) -> list[str]:
-    _check_names(args.train, args.test or [])
-    _check_out("--json", args.json)
+    if (args.runs is None) == (args.table is None):
+        raise OptLawsError("fit takes either --runs, logs of whole curves, or --table, final losses.")
+    if args.law in FINAL_LAWS:
+        remarks: list[str] = []
+        return tables.fit(args, _logs(args, remarks), remarks)
+    if args.table or args.columns or args.cv is not None:
+        raise OptLawsError(f"--table, --columns and --cv are for {', '.join(FINAL_LAWS)}, got the law {args.law!r}.")
+    if not args.train:
+        raise OptLawsError("--train is needed: the runs to fit.")
+    check_names(args.train, args.test or [])
+    check_out("--json", args.json)
     locked = dict(map(_lock, args.lock))
     train, test, remarks = _chosen(args)
     how = {"locked": locked, "from_step": args.from_step}
@@ -283,13 +264,22 @@ def _fit(args) -> list[str]:
         found = {None: fit(args.law, train, test=test, **how)}
         outs = {None: args.json}
     for out in outs.values():
-        _check_out("--json", out)
+        check_out("--json", out)
     for size, result in found.items():
-        _save(result, outs[size])
+        save(result, outs[size])
         if size is not None:
             print(f"{number(size)} parameters: {outs[size]}")
         _print_fit(result)
     return remarks
+
+
+def _logs(args, remarks: list[str]) -> list[Run]:
+    """Runs of --runs, on the losses that were asked for; none where a table takes their place."""
+    if args.runs is None:
+        return []
+    reading = _reading(args.runs)
+    remarks += _left_out(reading.files)
+    return [_on(run, args.split if args.split in run.series else None) for run in reading.runs]
 
 
 def _chosen(args) -> tuple[list[Run], list[Run], list[str]]:
@@ -315,18 +305,11 @@ def _of_sizes(train: list[Run], test: list[Run], args, remarks: list[str]) -> li
     return kept
 
 
-def _save(model: Model, out: Path) -> None:
-    try:
-        model.save(out)
-    except ValueError:  # JSON has no infinity
-        raise OptLawsError(f"{out}: the fit has scores that are not finite numbers, so it was not written.") from None
-
-
 def _select(args) -> list[str]:
-    _check_names(args.train, args.test or [])
-    _check_out("--json", args.json)
+    check_names(args.train, args.test or [])
+    check_out("--json", args.json)
     if args.table:
-        _check_out("--table", args.table)
+        check_out("--table", args.table)
         if args.table.resolve() == args.json.resolve():
             raise OptLawsError(f"--table {args.table}: the table needs a file of its own, not that of --json.")
     train, test, remarks = _chosen(args)
@@ -335,7 +318,7 @@ def _select(args) -> list[str]:
         processes=args.processes, progress=_progress(),
     )  # fmt: skip
     model, rows = found.trusted, _rows(found)
-    _save(model, args.json)
+    save(model, args.json)
     if args.table:
         args.table.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print(f"{'law':20} {'left out':>9} {'misfit':>9} {'held-out RMSE':>13} {'weight':>7}  status")
@@ -405,27 +388,6 @@ def _print_fit(result: Fit) -> None:
             print(f"    {kind:8} {name}: RMSE {s.rmse:.5f}, R² {r2}, worst {100 * s.worst_rel:.2f} %")
 
 
-def _check_names(train: list[str], test: list[str]) -> None:
-    """Raises `OptLawsError` for a run that is named twice."""
-    for option, names in (("--train", train), ("--test", test)):
-        name, times = Counter(names).most_common(1)[0] if names else ("", 1)
-        if times > 1:
-            raise OptLawsError(f"{option}: a run counts once, got {name!r} {times} times.")
-    both = sorted(set(train) & set(test))
-    if both:
-        raise OptLawsError(f"A run is either trained on or held out, got {both[0]!r} as both.")
-
-
-def _check_out(option: str, out: Path) -> None:
-    """Raises `OptLawsError` for a file that cannot be written, before minutes go into what should stand in it."""
-    if out.is_dir():
-        raise OptLawsError(f"{option} {out}: what is found is written to a file, but this is a folder.")
-    if not out.parent.is_dir():
-        raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
-    if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise OptLawsError(f"{option} {out}: the file cannot be written (no permission).")
-
-
 def _named(reading: Reading, name: str, split: str | None) -> Run:
     runs = {r.name: r for r in reading.runs}
     if name not in runs:
@@ -462,12 +424,14 @@ def _lock(text: str) -> tuple[str, float]:
 
 
 def _predict(args) -> list[str]:
+    if tables.is_final(args.fit):
+        return tables.predict(args)
     schedule, law = parse(args.schedule), _model(args)
     found = with_bands(law, schedule, args.at)
     parameter, prediction = _ends(found, _estimated(law, found)), _ends(found, found.prediction)
     rows = zip(map(int, found.steps), map(float, found.loss), parameter, prediction, strict=True)
     if args.json:
-        _print_json(
+        print_json(
             {
                 "schedule": schedule.text,
                 "predictions": [
@@ -482,6 +446,10 @@ def _predict(args) -> list[str]:
 
 
 def _rank(args) -> list[str]:
+    if tables.is_final(args.fit):
+        return tables.rank(args)
+    if not args.schedule or any(getattr(args, name) for name in (*tables.GRID, "parent", "text")):
+        raise OptLawsError("A fit of a curve law ranks candidates that are named: --schedule for each of them.")
     law = _model(args)
     rows = rank(law, [parse(s) for s in args.schedule])
     bands = []
@@ -489,7 +457,7 @@ def _rank(args) -> list[str]:
         found = with_bands(law, r.schedule)
         bands.append((_ends(found, _estimated(law, found))[0], _ends(found, found.prediction)[0]))
     if args.json:
-        _print_json(
+        print_json(
             [
                 {
                     "schedule": r.schedule.text,
@@ -546,7 +514,3 @@ def _between(inner: Ends, outer: Ends) -> str:
     """The prediction band, or else the parameter band, from end to end: it is symmetric in the logarithm only."""
     name, ends = ("prediction", outer) if outer else ("parameter", inner)
     return f"   90 % {name} band {ends[0]:.6f} to {ends[1]:.6f}" if ends else ""
-
-
-def _print_json(value) -> None:
-    print(json.dumps(value, indent=1, allow_nan=False))

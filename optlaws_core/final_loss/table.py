@@ -1,0 +1,251 @@
+"""Runs of which only the end is known: one row of a table each, checked for their units, and cut into parts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import DesignError, LogError, OptLawsError, ScheduleError
+from ..noise import DIVERGED
+from ..runs import Plan, Run
+from ..schedules import parse
+from ..schedules.chain import Chain
+
+COLUMNS = ("run", "params", "batch_tokens", "tokens", "schedule", "final_loss")
+OPTIONAL = ("outcome", "parent", "text")  # how a run ended; the run that it started from, and what it learned there
+# What others call these columns. Letters' case does not matter, and names of one's own can be mapped.
+ALIASES = {
+    "run": ("name", "run_name", "run_id"),
+    "params": ("n_params", "parameters", "model_size"),
+    "batch_tokens": ("tokens_per_update", "tokens_per_step", "batch_size_tokens"),
+    "tokens": ("total_tokens", "train_tokens"),
+    "schedule": ("lr_schedule",),
+    "final_loss": ("final_val_loss", "val_loss", "loss"),
+    "text": ("data", "dataset"),
+}
+HIGHEST_PEAK, FEWEST_PARAMS, FEWEST_TOKENS = 1.0, 1_000, 1_000  # beyond these the unit is more likely to be wrong
+FAR = 1.5  # final loss over the median of its size, from which a run counts as diverged where no column tells
+FOLDS = 10
+
+
+@dataclass(frozen=True)
+class TableRun:
+    """A run of which only the end is known."""
+
+    name: str
+    plan: Plan  # of a run that starts from another one's end, with both schedules in a `Chain`
+    final_loss: float  # nats per token or the table's unit; NaN for a run that gave none
+    diverged: bool = False
+    parent: str | None = None  # the run that it starts from
+    text: str = ""  # what a child learns, where that is not what its parent learned
+
+    @property
+    def family(self) -> str:
+        """The schedule's family, with the shape of its cooldown where it has one: constant, cosine, wsd-1-sqrt, …"""
+        return family(self.plan)
+
+
+def family(plan: Plan) -> str:
+    """The kind of the plan's schedule, of the last part if it has several, with the shape of its cooldown."""
+    schedule = plan.schedule.second if isinstance(plan.schedule, Chain) else plan.schedule
+    shape = getattr(schedule, "shape", None)
+    return f"{schedule.family}-{shape}" if shape else schedule.family
+
+
+def columns_of(names: Iterable[str]) -> dict[str, str]:
+    """Which of a table's columns are taken for ours, ours first: those of our names, else those of usual others."""
+    known = {str(name).strip().lower(): name for name in names}
+    wanted = {ours: (ours, *ALIASES.get(ours, ())) for ours in (*COLUMNS, *OPTIONAL)}
+    return {ours: known[n] for ours, some in wanted.items() if (n := next((a for a in some if a in known), None))}
+
+
+def read_table(
+    table: Path | str | pd.DataFrame, sure: bool = False, columns: Mapping[str, str] | None = None
+) -> list[TableRun]:
+    """Runs of a CSV file or a frame with the columns run, params, batch_tokens, tokens, schedule, final_loss.
+
+    One of batch_tokens and tokens may be missing; the schedule's updates give the other. Optional columns: `outcome`
+    (a run of which it says "diverged" did), `parent` (name of the run whose last weights a run starts from; its
+    `schedule` is then its own part alone) and `text` (what it learns, where that is another text than its parent's).
+    Without `outcome`, runs diverged that ended with nan, inf or more than 1.5 times the median of their size.
+    A run without a final loss is kept, with NaN. `columns`: the table's names by ours, where they differ.
+    `sure`: units were looked at, so unlikely values are taken as they are.
+    Raises `LogError` that names the column or the run, the rule and what was found.
+    """
+    what = "The table" if isinstance(table, pd.DataFrame) else str(table)
+    frame = table if isinstance(table, pd.DataFrame) else _frame(table, what)
+    named = columns_of(frame.columns) | _mapped(columns or {}, frame, what)
+    missing = [c for c in COLUMNS if c not in named]
+    if len(set(missing) & {"batch_tokens", "tokens"}) == 1:
+        missing = [c for c in missing if c not in ("batch_tokens", "tokens")]
+    if missing:
+        raise LogError(f"{what} must have the column {missing[0]!r}, got {', '.join(map(str, frame.columns))}.", what)
+    if not len(frame):
+        raise LogError(f"{what} must have at least 1 run, got none.", what)
+    frame = frame[list(named.values())].set_axis(list(named), axis=1)
+    runs = [_row(row, sure) for row in frame.to_dict("records")]
+    names = [r.name for r in runs]
+    if twice := next((n for n in names if names.count(n) > 1), None):
+        raise LogError(f"{what}: runs must have different names, got {twice!r} more than once.", what)
+    return _with_parents(_judged(runs) if "outcome" not in named else runs)
+
+
+def table_runs(runs: Iterable[Run]) -> list[TableRun]:
+    """Loaded runs with their last losses. Left out: those whose schedule, model size or batch is not known.
+
+    A log that breaks off before its schedule ends gives no final loss; it diverged if its manifest says so.
+    """
+    found = []
+    for run in runs:
+        if run.plan is None or run.plan.params is None or run.plan.batch_tokens is None or not len(run.loss):
+            continue
+        diverged = run.about.get("outcome") == DIVERGED
+        gap = np.median(np.diff(run.steps)) if len(run.steps) > 1 else 1
+        ended = run.steps[-1] >= run.plan.schedule.total - 1 - gap
+        loss = float(run.loss[-1]) if ended and run.loss[-1] > 0 else np.nan
+        parent = run.about.get("parent") or None
+        found.append(TableRun(run.name, run.plan, loss, diverged, parent, run.about.get("text", "")))
+    names = {r.name for r in found}
+    return _with_parents([r for r in found if r.parent is None or r.parent in names])
+
+
+def _frame(path: Path | str, what: str) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)  # an empty cell is no loss, "nan" one that diverged
+    except FileNotFoundError:
+        raise LogError(f"{what}: there is no such file.", what) from None
+    except (OSError, ValueError) as fault:
+        raise LogError(f"{what} must be a CSV table, got {str(fault)[:80]!r}.", what) from None
+
+
+def _mapped(columns: Mapping[str, str], frame: pd.DataFrame, what: str) -> dict[str, str]:
+    for ours, theirs in columns.items():
+        if ours not in (*COLUMNS, *OPTIONAL):
+            raise LogError(f"{what}: a column is one of {', '.join((*COLUMNS, *OPTIONAL))}, got {ours!r}.", what)
+        if theirs not in frame:
+            raise LogError(f"{what} has no column {theirs!r}; it has {', '.join(map(str, frame.columns))}.", what)
+    return dict(columns)
+
+
+def _row(row: Mapping, sure: bool) -> TableRun:
+    name = _text(row["run"])
+    try:
+        schedule = parse(_text(row["schedule"]))
+    except ScheduleError as fault:
+        raise LogError(f"Run {name!r}: {fault}", name) from None
+    params = _positive(name, "params", row["params"])
+    tokens = None if "tokens" not in row else _positive(name, "tokens", row["tokens"])
+    batch = (
+        tokens / schedule.total if "batch_tokens" not in row else _positive(name, "batch_tokens", row["batch_tokens"])
+    )
+    if tokens is None:
+        tokens = batch * schedule.total
+    if not sure:
+        for what, unlikely, rule, found in (
+            ("a peak learning rate", schedule.peak > HIGHEST_PEAK, f"above {HIGHEST_PEAK:g}", schedule.peak),
+            ("params", params < FEWEST_PARAMS, f"below {FEWEST_PARAMS:,} (of millions or billions?)", params),
+            ("tokens", tokens < FEWEST_TOKENS, f"below {FEWEST_TOKENS:,} (of millions or billions?)", tokens),
+        ):
+            if unlikely:
+                raise LogError(f"Run {name!r}: is the unit right? {what} {rule} is unlikely, got {found:g}.", name)
+    if abs(tokens / (batch * schedule.total) - 1) > 0.05:
+        raise LogError(
+            f"Run {name!r}: tokens must be batch_tokens × updates = {batch * schedule.total:g}, got {tokens:g}.", name
+        )
+    cell = row["final_loss"]
+    loss = pd.to_numeric(cell, errors="coerce")
+    if _text(cell) and np.isnan(loss) and _text(cell).lower() != "nan":
+        raise LogError(f"Run {name!r}: final_loss must be a number, got {_text(cell)[:40]!r}.", name)
+    if loss <= 0:
+        raise LogError(f"Run {name!r}: final_loss must be above 0, got {loss:g}.", name)
+    gone = _text(row.get("outcome")).lower() == DIVERGED
+    if "outcome" not in row:
+        gone = np.isinf(loss) or (isinstance(cell, str) and cell.strip().lower() == "nan")
+    parent = _text(row.get("parent")) or None
+    final = float(loss) if np.isfinite(loss) else np.nan
+    return TableRun(name, Plan(schedule, params, batch), final, gone, parent, _text(row.get("text")))
+
+
+def _text(cell: object) -> str:
+    return "" if cell is None or isinstance(cell, float) and np.isnan(cell) else str(cell).strip()
+
+
+def _positive(name: str, what: str, value: object) -> float:
+    number = pd.to_numeric(value, errors="coerce")
+    if not 0 < number < np.inf:
+        raise LogError(f"Run {name!r}: {what} must be a number above 0, got {str(value)[:40]!r}.", name)
+    return float(number)
+
+
+def _judged(runs: Sequence[TableRun]) -> list[TableRun]:
+    """Runs that ended far above others of their size count as diverged."""
+    ends: dict[tuple, list[float]] = {}
+    for r in runs:
+        if np.isfinite(r.final_loss):
+            ends.setdefault((r.plan.params, r.text), []).append(r.final_loss)
+    usual = {key: float(np.median(values)) for key, values in ends.items()}
+    return [
+        replace(r, diverged=True)
+        if np.isfinite(r.final_loss) and r.final_loss > FAR * usual[r.plan.params, r.text]
+        else r
+        for r in runs
+    ]
+
+
+def _with_parents(runs: Sequence[TableRun]) -> list[TableRun]:
+    """Runs that start from another one's end, with that one's schedule before their own.
+
+    A text is named only where it is another than that of the first run behind it.
+    """
+    by_name = {r.name: r for r in runs}
+    done: dict[str, tuple[TableRun, str]] = {}  # with the text of the first run
+
+    def whole(run: TableRun, below: tuple[str, ...]) -> tuple[TableRun, str]:
+        if run.name in done:
+            return done[run.name]
+        if run.parent is None:
+            done[run.name] = replace(run, text=""), run.text
+            return done[run.name]
+        if run.parent not in by_name:
+            raise LogError(f"Run {run.name!r}: its parent must be a run of the table, got {run.parent!r}.", run.name)
+        if run.parent in below:
+            raise LogError(f"Run {run.name!r}: parents must lead back to a first run, got a circle.", run.name)
+        before, first = whole(by_name[run.parent], (*below, run.name))
+        plan = replace(run.plan, schedule=Chain(before.plan.schedule, run.plan.schedule))
+        done[run.name] = replace(run, plan=plan, text="" if run.text == first else run.text), first
+        return done[run.name]
+
+    return [whole(r, (r.name,))[0] for r in runs]
+
+
+def chosen(runs: Sequence[TableRun], names: Sequence[str]) -> list[TableRun]:
+    """The runs of these names, in their order. Raises `DesignError` for a name that the table lacks."""
+    by_name = {r.name: r for r in runs}
+    if unknown := next((n for n in names if n not in by_name), None):
+        raise DesignError(f"The table has no run {unknown!r}; it has {len(runs)}, {', '.join(list(by_name)[:5])}, …")
+    return [by_name[n] for n in names]
+
+
+def fold(runs: Sequence[TableRun], by: str, k: int = FOLDS, seed: int = 0) -> list[NDArray[np.intp]]:
+    """Parts of the runs' indices: `by` "random" into k parts, or one for each value of what it names.
+
+    "family" of the schedule, "params" (model size), or "configuration": size, tokens of an update and horizon, which
+    are what a user has decided before choosing a schedule.
+    """
+    if by == "random":
+        order = np.random.default_rng(seed).permutation(len(runs))
+        return [np.sort(order[i::k]) for i in range(min(k, len(runs)))]
+    keys = {
+        "family": [r.family for r in runs],
+        "params": [r.plan.params for r in runs],
+        "configuration": [(r.plan.params, r.plan.batch_tokens, r.plan.schedule.total) for r in runs],
+    }
+    if by not in keys:
+        raise OptLawsError(f"Runs are left out by random, {' or '.join(keys)}, got {by!r}.")
+    return [np.flatnonzero([v == key for v in keys[by]]) for key in dict.fromkeys(keys[by])]
+
+
+__all__ = ["TableRun", "chosen", "columns_of", "family", "fold", "read_table", "table_runs"]
