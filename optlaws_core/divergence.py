@@ -3,14 +3,16 @@
 Noise that grows with the loss makes it grow instead of fall once the rate exceeds a multiple of the curvature, and
 noise throws a run out of its valley at a rate of about η e^{−κ/η}. A logistic regression weighs what stands for both:
 the peak rate, how steeply the warm-up leads there, the exposure to escape E_κ, the most noise that is ever left and the
-noise that is left at the end, and the model size. That Opt-Laws detects divergence with an F1 of 0.92 is a claim of the
-paper (Xie et al. 2024, arXiv:2409.04777); the features and the regression are ours.
+noise that is left at the end, and the model size. More of any of them makes no run safer, so no weight is negative: a
+search cannot gain from a sign that a few runs got wrong. That Opt-Laws detects divergence with an F1 of 0.92 is a claim
+of the paper (Xie et al. 2024, arXiv:2409.04777); the features and the regression are ours.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from .errors import DesignError, OptLawsError
@@ -30,7 +32,7 @@ FEWEST = 5  # runs that diverged, and runs that did not
 class Risk:
     """A fitted probability of divergence, and the threshold above which a plan counts as risky."""
 
-    weights: tuple[float, ...]  # of the z-scored FEATURES
+    weights: tuple[float, ...]  # of the z-scored FEATURES, none of them negative
     offset: float
     mean: tuple[float, ...]
     scale: tuple[float, ...]
@@ -67,8 +69,9 @@ def probability(risk: Risk, plans: Sequence[Plan]) -> FloatArray:
 def learn_risk(plans: Sequence[Plan], diverged: Sequence[bool]) -> Risk:
     """The risk that best tells the `diverged` plans from the others.
 
-    μ, κ and the ridge have the lowest log loss on left-out fifths of the plans, equal plans together; the threshold has
-    the highest F1 there. Raises `DesignError` with fewer than five plans of either kind or one without a model size.
+    μ, κ and the ridge have the lowest log loss on left-out fifths of the plans, equal plans together. The threshold is
+    the one nearest to ½ whose F1 there is the highest or within one false alarm of it; the highest alone follows noise.
+    Raises `DesignError` with fewer than five plans of either kind or one without a model size.
     """
     bad = np.asarray(diverged, bool)
     if len(plans) != len(bad):
@@ -100,6 +103,40 @@ def learn_risk(plans: Sequence[Plan], diverged: Sequence[bool]) -> Risk:
     return Risk(weights, float(b), means, scales, mu, kappa, ridge, _threshold(p, bad), len(bad), int(bad.sum()))
 
 
+def cross_validated(
+    plans: Sequence[Plan], diverged: Sequence[bool], parts: Sequence[NDArray[np.int64]]
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Probabilities (plans,) from risks that never saw the plan, and whether they are above the threshold (plans,).
+
+    The plans of each part are judged by a risk learned from all others. Raises `DesignError` unless every plan is in
+    one part and no other, and where the others tell too little for `learn_risk`.
+    """
+    bad = np.asarray(diverged, bool)
+    if sorted(int(i) for part in parts for i in part) != list(range(len(plans))):
+        raise DesignError(f"Each of the {len(plans)} plans must be in one part and no other.")
+    found, flagged = np.empty(len(plans)), np.empty(len(plans), bool)
+    for part in parts:
+        if len(part):
+            others = np.setdiff1d(np.arange(len(plans)), part)
+            risk = learn_risk([plans[i] for i in others], bad[others])
+            found[part] = probability(risk, [plans[i] for i in part])
+            flagged[part] = found[part] > risk.threshold
+    return found, flagged
+
+
+def parts_by_configuration(plans: Sequence[Plan], k: int = 10, seed: int = 0) -> list[NDArray[np.int64]]:
+    """Indices of the plans of each of `k` parts, put there at random: equal plans together, none empty.
+
+    Parts differ by one configuration at most. Raises `DesignError` for fewer than 2 parts, or fewer plans than parts.
+    """
+    number = {plan: i for i, plan in enumerate(dict.fromkeys(plans))}
+    if not 2 <= k <= len(number):
+        raise DesignError(f"There must be 2 to {len(number)} parts, one for each different plan at most, got {k}.")
+    part = np.random.default_rng(seed).permutation(len(number)) % k
+    place = part[[number[plan] for plan in plans]]
+    return [np.flatnonzero(place == i) for i in range(k)]
+
+
 def f1(predicted: Sequence[bool], actual: Sequence[bool]) -> float:
     """Harmonic mean of precision and recall: 2·hits over twice the hits and all misses and false alarms; 1 for none."""
     predicted, actual = np.asarray(predicted, bool), np.asarray(actual, bool)
@@ -122,7 +159,7 @@ def _features(plans: Sequence[Plan], mu: float, kappa: float) -> FloatArray:
 
 
 def _regress(x: FloatArray, bad: np.ndarray, ridge: float) -> tuple[FloatArray, float, FloatArray, FloatArray]:
-    """Weights of the z-scored features, offset, means and scales: logistic regression with an L2 penalty."""
+    """Weights of the z-scored features, offset, means and scales: logistic regression, L2 penalty, weights ≥ 0."""
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale < 1e-9] = 1.0
     z, sign = (x - mean) / scale, np.where(bad, 1.0, -1.0)
@@ -133,7 +170,8 @@ def _regress(x: FloatArray, bad: np.ndarray, ridge: float) -> tuple[FloatArray, 
         gradient = np.append(z.T @ pull + ridge * theta[:-1], pull.sum())
         return float(np.logaddexp(0, -margin).mean() + 0.5 * ridge * theta[:-1] @ theta[:-1]), gradient
 
-    theta = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    bounds = [(0, None)] * x.shape[1] + [(None, None)]
+    theta = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
     return theta[:-1], float(theta[-1]), mean, scale
 
 
@@ -152,12 +190,14 @@ def _fifths(plans: Sequence[Plan], bad: np.ndarray) -> np.ndarray:
 
 
 def _threshold(p: FloatArray, bad: np.ndarray) -> float:
-    """The middle of the gap between probabilities that has the highest F1; the one nearest to ½ of several."""
+    """½, or the middle of the gap nearest to it, where F1 is the highest or what one more false alarm makes of that."""
     values = np.unique(np.concatenate((p, [0.0, 1.0])))
-    cuts = (values[1:] + values[:-1]) / 2
+    cuts = np.append((values[1:] + values[:-1]) / 2, 0.5)
     scores = np.array([f1(p > c, bad) for c in cuts])
-    best = cuts[scores >= scores.max() - 1e-12]
-    return float(best[np.argmin(np.abs(best - 0.5))])
+    flagged = p > cuts[scores.argmax()]
+    hits, wrong = (flagged & bad).sum(), (flagged ^ bad).sum()
+    good = cuts[scores >= 2 * hits / (2 * hits + wrong + 1) - 1e-12]
+    return float(good[np.argmin(np.abs(good - 0.5))])
 
 
-__all__ = ["FEATURES", "Risk", "f1", "learn_risk", "probability"]
+__all__ = ["FEATURES", "Risk", "cross_validated", "f1", "learn_risk", "parts_by_configuration", "probability"]

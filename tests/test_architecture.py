@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "optlaws_core"
 # Every module may import those before it, and none after it.
 ORDER = (
-    "errors parallel schedules runs noise trace history functionals sde divergence readers laws features bound evaluation "
-    "fits final_loss uncertainty search fitting joint bootstrap selection prediction bands browser cli"
+    "errors amounts parallel schedules runs noise trace history functionals sde divergence readers laws features bound "
+    "evaluation fits final_loss uncertainty search fitting joint bootstrap selection prediction bands browser cli"
 ).split()
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
 

@@ -7,8 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
+from .. import amounts
 from ..errors import OptLawsError
 from ..final_loss import FinalFit
 from ..fits import Model
@@ -41,10 +40,9 @@ def step(text: str) -> int:
 
 
 def amount(text: str) -> float:
-    """A number above 0."""
-    with suppress(ValueError):
-        if 0 < (value := float(text)) < np.inf:
-            return value
+    """A number above 0, with or without a suffix: 3e-4, 7B."""
+    with suppress(OptLawsError):
+        return amounts.amount(text)
     raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {brief(text)}")
 
 

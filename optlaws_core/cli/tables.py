@@ -26,8 +26,7 @@ from ..final_loss import (
     table_runs,
     with_folds,
 )
-from ..final_loss.fit import MOST_RISK
-from ..final_loss.ranking import FinalRanked, FinalRanking
+from ..final_loss.ranking import MOST_RISK, FinalRanked, FinalRanking
 from ..fits import Status
 from ..runs import Plan, Run
 from ..schedules import number, parse
@@ -95,9 +94,9 @@ def fit(args, logs: "Sequence[Run] | None", remarks: list[str]) -> list[str]:
         result = with_folds(result, train, args.cv)
     save(result, args.json)
     _print_fit(result)
-    gone = sum(r.diverged for r in runs)
+    gone = sum(not r.stable for r in runs)
     if gone:
-        remarks.append(f"{gone} of {len(runs)} runs diverged: they count for the risk of divergence alone.")
+        remarks.append(f"{gone} of {len(runs)} runs diverged or spiked: they tell of the risk of divergence alone.")
     silent = sum(np.isnan(r.final_loss) and not r.diverged for r in runs)
     if silent:
         remarks.append(f"{silent} of {len(runs)} runs have no final loss and were left out.")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from ..divergence import FEWEST, Risk, learn_risk, probability
+from ..divergence import FEWEST, Risk, learn_risk
 from ..errors import DesignError, FitError, OptLawsError
 from ..fits import Coverage, Status, stored
 from ..runs import Plan
@@ -27,7 +27,7 @@ STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # of the priors, from which the evidence choo
 NOISES = np.geomspace(3e-4, 0.05, 40)  # standard deviations of log residuals among which the evidence looks
 TRIAL, MOST = 12, 200  # evaluations of each starting point, and to the end
 QUANTILE = 1.645  # of a 90 % band
-MOST_RISK = 0.2  # of divergence; runs above are left out of a fit, candidates above set apart
+LOSING = 1.25  # final loss over the lowest of the configuration, above which a run is no contender
 NEAR_BOUND = 1e-3  # of the searched width
 MU = np.geomspace(0.3, 3e3, 13)  # 1/rate, curvatures that the log-linear law tries
 HEIGHTS = np.geomspace(0.01, 3.0, 7)  # κ over the median peak
@@ -251,7 +251,7 @@ def fit_final(
 ) -> FinalFit:
     """Coefficients of `law` from the final losses of `runs`.
 
-    Left out: runs without a final loss, diverged ones, and those that start from another run's end.
+    Left out: runs without a final loss, those that diverged or spiked, and those that start from another run's end.
     Huber loss of log residuals with δ = 0.003, exact Jacobians, four starts; the outcome depends on nothing else.
     `strength`: of the priors; None for the one among `STRENGTHS` with the highest evidence. The log-linear law has no
     priors; its ridge is chosen on left-out single runs. `bands`: also fit without each tenth, as bands need.
@@ -268,8 +268,17 @@ def fit_final(
 
 
 def fittable(runs: Sequence[TableRun]) -> list[TableRun]:
-    """Runs from a random start that ended with a loss and did not diverge."""
-    return [r for r in runs if np.isfinite(r.final_loss) and not r.diverged and r.parent is None]
+    """Runs from a random start that ended with a loss and neither diverged nor spiked."""
+    return [r for r in runs if np.isfinite(r.final_loss) and r.stable and r.parent is None]
+
+
+def contenders(runs: Sequence[TableRun]) -> list[TableRun]:
+    """Those of the `fittable` runs that end at most a quarter above the best run of their configuration."""
+    used = fittable(runs)
+    lowest: dict[tuple, float] = {}
+    for r in used:
+        lowest[r.configuration] = min(lowest.get(r.configuration, np.inf), r.final_loss)
+    return [r for r in used if r.final_loss <= LOSING * lowest[r.configuration]]
 
 
 def fit_table(
@@ -281,20 +290,18 @@ def fit_table(
 ) -> FinalFit:
     """A fit to `runs` with all that its table tells: the risk of divergence, children of runs, errors on `test`.
 
-    Everything is learned from `runs` alone. Where enough of them diverged, runs that were likely to are left out of the
-    fit even if they came through: beyond the edge of stability a run's end is luck, and candidates from there are set
-    apart anyway. Risk and transfers are left out where too few runs tell. Raises like `fit_final`.
+    Everything is learned from `runs` alone. Runs that end more than a quarter above the best of their configuration
+    (size, batch and horizon) are no candidates for anything, and the law need not be bent to them. Risk and transfers
+    are left out where too few runs tell. Raises like `fit_final`.
     """
     began = time.perf_counter()
     scratch = [r for r in runs if r.parent is None and (r.diverged or np.isfinite(r.final_loss))]
-    bad, used, risk = [r.diverged for r in scratch], fittable(runs), None
-    if min(sum(bad), len(bad) - sum(bad)) >= FEWEST:
-        risk = learn_risk([r.plan for r in scratch], bad)
-        stable = probability(risk, [r.plan for r in used]) <= MOST_RISK
-        used = [r for r, kept in zip(used, stable, strict=True) if kept]
-    fit = replace(fit_final(used, law, strength, bands), risk=risk)
+    bad = [not r.stable for r in scratch]
+    enough = min(sum(bad), len(bad) - sum(bad)) >= FEWEST
+    risk = learn_risk([r.plan for r in scratch], bad) if enough else None
+    fit = replace(fit_final(contenders(runs), law, strength, bands), risk=risk)
     fit = replace(fit, transfers=_transfers(fit, runs))
-    judged = [r for r in test if np.isfinite(r.final_loss) and not r.diverged and r.text in ("", *fit.transfers)]
+    judged = [r for r in test if np.isfinite(r.final_loss) and r.stable and r.text in ("", *fit.transfers)]
     ends = End.of(judged, predict_runs(fit, judged))
     return replace(fit, test=ends, seconds=time.perf_counter() - began)
 
@@ -302,7 +309,7 @@ def fit_table(
 def _transfers(fit: FinalFit, runs: Sequence[TableRun]) -> dict[str, Transfer]:
     children: dict[str, list[TableRun]] = {}
     for r in runs:
-        if r.text and r.parent is not None and np.isfinite(r.final_loss) and not r.diverged:
+        if r.text and r.parent is not None and np.isfinite(r.final_loss) and r.stable:
             children.setdefault(r.text, []).append(r)
     return {
         text: learn_transfer([r.plan for r in some], predict_final(fit, [r.plan for r in some])[0],
@@ -548,6 +555,6 @@ def with_folds(
 
 
 __all__ = [
-    "End", "FinalFit", "Spread", "beyond", "cross_validated", "fit_final", "fit_table", "fittable", "load_final",
-    "predict_final", "predict_runs", "shares", "spread", "with_folds",
+    "End", "FinalFit", "Spread", "beyond", "contenders", "cross_validated", "fit_final", "fit_table", "fittable",
+    "load_final", "predict_final", "predict_runs", "shares", "spread", "with_folds",
 ]  # fmt: skip

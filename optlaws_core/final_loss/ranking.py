@@ -3,8 +3,9 @@
 Chances come from draws of what is not known. Coefficients are drawn from their covariance. What the law itself is off
 by is drawn alike for candidates that are alike: left-out runs of one configuration show that such errors hardly differ
 between two runs of one shape and one peak, differ by their full size between peaks that are a factor of four apart, and
-in between for shapes of different families (CALM and KINSHIP; benchmarks/final_loss.py prints how often chances are
-kept). The seed of a run is no part of it: the question is which schedule is better, not which run will be luckier.
+in between for shapes of different families (KINSHIP and CALM). With warm-ups and horizons, of which few tables tell,
+they are taken to change more slowly. The benchmark prints how often the best candidate was where chances said. The seed
+of a run is no part of it: the question is which schedule is better, not which run will be luckier.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +20,16 @@ from ..runs import Plan
 from ..schedules import WSD, Constant, Cosine, InverseSqrt, Linear, Power, Rex, Schedule, Step
 from ..schedules.base import FloatArray
 from ..schedules.chain import Chain
-from .fit import MOST_RISK, FinalFit, beyond, spread
+from .fit import FinalFit, beyond, spread
 from .table import family
 
 MOST = 5_000  # candidates
 DRAWS = 2_000
-CALM = 2.0  # doublings of the peak after which errors of the law have little to do with each other
+CALM = (2.0, 8.0, 8.0)  # doublings of the peak, warm-up and horizon after which they have little to do with each other
 KINSHIP = 0.7  # how much of them different shapes share
+ROUNDING = 1e-9  # keeps a Cholesky factor from failing for places that are nearly one
 HORIZONS = np.geomspace(0.1, 1.0, 24)  # of the best candidate's own, at which its shape is read to say what it saves
+MOST_RISK = 0.2  # of divergence; candidates above are set apart
 FLOOR = 0.1  # final rate over the peak where a shape has one
 
 Maker = Callable[[float, int, int], Schedule]  # from peak, warm-up and horizon
@@ -182,16 +185,16 @@ def _draws(known, plans: Sequence[Plan], seed: int) -> FloatArray:
     drawn = known.log_loss + random.standard_normal((DRAWS, free)) @ known.directions.T
     if not np.isfinite(known.misfit) or known.misfit == 0:
         return drawn
-    peaks = [p.schedule.second.peak if isinstance(p.schedule, Chain) else p.schedule.peak for p in plans]
-    # candidates of one shape and one peak share what the law is off by, so it is drawn once for each such pair
-    pairs, which = np.unique(
-        np.stack((np.unique([family(p) for p in plans], return_inverse=True)[1], np.log2(peaks)), axis=1), axis=0,
-        return_inverse=True,
-    )  # fmt: skip
-    kind, peak = pairs.T
-    alike = np.where(kind[:, None] == kind, 1.0, KINSHIP) * np.exp(-np.abs(peak[:, None] - peak) / CALM)
-    w, V = np.linalg.eigh(alike)
-    off = random.standard_normal((DRAWS, len(pairs))) @ (V * np.sqrt(np.maximum(w, 0.0))).T
+    # candidates that are the same in all of this share what the law is off by, so it is drawn once for each such place
+    kinds = np.unique([family(p) for p in plans], return_inverse=True)[1]
+    own = [p.schedule.second if isinstance(p.schedule, Chain) else p.schedule for p in plans]
+    at = np.log2([(s.peak, s.warmup + 1.0, s.total) for s in own])
+    places, which = np.unique(np.column_stack((kinds, at)), axis=0, return_inverse=True)
+    alike = np.where(places[:, :1] == places[:, 0], 1.0, KINSHIP)
+    for x, calm in zip(places.T[1:], CALM, strict=True):
+        alike *= np.exp(-np.abs(x[:, None] - x) / calm)
+    alike[np.diag_indices_from(alike)] += ROUNDING
+    off = random.standard_normal((DRAWS, len(places))) @ np.linalg.cholesky(alike).T
     return drawn + known.misfit * off[:, which.ravel()]
 
 
@@ -228,7 +231,7 @@ def _saved(
     have = np.array([_own(p) for p in plans])
     at = known.log_loss[best]
     columns = (needed(known.log_loss), needed(np.maximum(at + low, at)), needed(at + high))
-    rows = np.stack([have - c for c in columns], axis=1)
+    rows = np.rint(np.stack([have - c for c in columns], axis=1)) + 0.0  # whole tokens, and no −0
     return [tuple(row.tolist()) if np.isfinite(row[0]) else (None,) * 3 for row in rows]
 
 

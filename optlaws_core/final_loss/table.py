@@ -29,6 +29,7 @@ ALIASES = {
 HIGHEST_PEAK, FEWEST_PARAMS, FEWEST_TOKENS = 1.0, 1_000, 1_000  # beyond these the unit is more likely to be wrong
 FAR = 1.5  # final loss over the median of its size, from which a run counts as diverged where no column tells
 FOLDS = 10
+SPIKED = "spiked"  # in the column `outcome`, beside `DIVERGED`
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,24 @@ class TableRun:
     plan: Plan  # of a run that starts from another one's end, with both schedules in a `Chain`
     final_loss: float  # nats per token or the table's unit; NaN for a run that gave none
     diverged: bool = False
+    spiked: bool = False  # it came back from a spike, which speaks for the risk of divergence and against its end
     parent: str | None = None  # the run that it starts from
     text: str = ""  # what a child learns, where that is not what its parent learned
+
+    @property
+    def stable(self) -> bool:
+        """Whether it neither diverged nor spiked."""
+        return not (self.diverged or self.spiked)
 
     @property
     def family(self) -> str:
         """The schedule's family, with the shape of its cooldown where it has one: constant, cosine, wsd-1-sqrt, …"""
         return family(self.plan)
+
+    @property
+    def configuration(self) -> tuple[float | None, float | None, int]:
+        """What is decided before a schedule is chosen: model size, tokens of an update, horizon."""
+        return self.plan.params, self.plan.batch_tokens, self.plan.schedule.total
 
 
 def family(plan: Plan) -> str:
@@ -68,8 +80,9 @@ def read_table(
     """Runs of a CSV file or a frame with the columns run, params, batch_tokens, tokens, schedule, final_loss.
 
     One of batch_tokens and tokens may be missing; the schedule's updates give the other. Optional columns: `outcome`
-    (a run of which it says "diverged" did), `parent` (name of the run whose last weights a run starts from; its
-    `schedule` is then its own part alone) and `text` (what it learns, where that is another text than its parent's).
+    ("diverged", "spiked" for a run that came back from a spike, or anything else), `parent` (name of the run whose last
+    weights a run starts from; its `schedule` is then its own part alone) and `text` (what it learns, where that is
+    another text than its parent's).
     Without `outcome`, runs diverged that ended with nan, inf or more than 1.5 times the median of their size.
     A run without a final loss is kept, with NaN. `columns`: the table's names by ours, where they differ.
     `sure`: units were looked at, so unlikely values are taken as they are.
@@ -102,12 +115,13 @@ def table_runs(runs: Iterable[Run]) -> list[TableRun]:
     for run in runs:
         if run.plan is None or run.plan.params is None or run.plan.batch_tokens is None or not len(run.loss):
             continue
-        diverged = run.about.get("outcome") == DIVERGED
+        outcome = run.about.get("outcome")
         gap = np.median(np.diff(run.steps)) if len(run.steps) > 1 else 1
         ended = run.steps[-1] >= run.plan.schedule.total - 1 - gap
         loss = float(run.loss[-1]) if ended and run.loss[-1] > 0 else np.nan
         parent = run.about.get("parent") or None
-        found.append(TableRun(run.name, run.plan, loss, diverged, parent, run.about.get("text", "")))
+        text = run.about.get("text", "")
+        found.append(TableRun(run.name, run.plan, loss, outcome == DIVERGED, outcome == SPIKED, parent, text))
     names = {r.name for r in found}
     return _with_parents([r for r in found if r.parent is None or r.parent in names])
 
@@ -161,12 +175,14 @@ def _row(row: Mapping, sure: bool) -> TableRun:
         raise LogError(f"Run {name!r}: final_loss must be a number, got {_text(cell)[:40]!r}.", name)
     if loss <= 0:
         raise LogError(f"Run {name!r}: final_loss must be above 0, got {loss:g}.", name)
-    gone = _text(row.get("outcome")).lower() == DIVERGED
+    outcome = _text(row.get("outcome")).lower()
+    gone = outcome == DIVERGED
     if "outcome" not in row:
         gone = np.isinf(loss) or (isinstance(cell, str) and cell.strip().lower() == "nan")
     parent = _text(row.get("parent")) or None
     final = float(loss) if np.isfinite(loss) else np.nan
-    return TableRun(name, Plan(schedule, params, batch), final, gone, parent, _text(row.get("text")))
+    plan = Plan(schedule, params, batch)
+    return TableRun(name, plan, final, gone, outcome == SPIKED, parent, _text(row.get("text")))
 
 
 def _text(cell: object) -> str:
@@ -241,7 +257,7 @@ def fold(runs: Sequence[TableRun], by: str, k: int = FOLDS, seed: int = 0) -> li
     keys = {
         "family": [r.family for r in runs],
         "params": [r.plan.params for r in runs],
-        "configuration": [(r.plan.params, r.plan.batch_tokens, r.plan.schedule.total) for r in runs],
+        "configuration": [r.configuration for r in runs],
     }
     if by not in keys:
         raise OptLawsError(f"Runs are left out by random, {' or '.join(keys)}, got {by!r}.")

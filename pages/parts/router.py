@@ -11,6 +11,7 @@ st.navigation(
         st.Page(PAGES / "runs.py", title="Runs", icon=":material/show_chart:", default=True),
         st.Page(PAGES / "fit.py", title="Fit", icon=":material/function:"),
         st.Page(PAGES / "compare.py", title="Compare", icon=":material/leaderboard:"),
+        st.Page(PAGES / "preselect.py", title="Pre-select", icon=":material/filter_list:"),
         st.Page(PAGES / "sweep.py", title="Sweep", icon=":material/scatter_plot:"),
     ],
     position="top",

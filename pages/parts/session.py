@@ -52,6 +52,15 @@ class Job:
 
 
 @dataclass
+class TableFile:
+    """An uploaded table of final losses."""
+
+    name: str
+    content: bytes
+    sure: bool = False  # whether the visitor said that unlikely units are right
+
+
+@dataclass
 class Choice:
     """What was chosen on the Fit page, so that other pages speak of the same."""
 
@@ -82,6 +91,7 @@ class Workspace:
     example: bool = False  # whether the runs are the bundled ones
     revision: int = 0  # counts readings; in the keys of widgets that start afresh with each
     news: tuple[Note, ...] = ()  # what the last reading said as a whole
+    table: TableFile | None = None  # final losses
 
     @property
     def fit(self) -> Model | None:
@@ -179,11 +189,11 @@ class Workspace:
         self.change(dict.fromkeys(names))
 
     def clear(self) -> None:
-        """Forget all runs, files and fits. Candidates stay: a link may have brought them."""
+        """Forget all runs, files and fits. Candidates stay: a link may have brought them. So does a table."""
         self.stop()
-        candidates = self.candidates
+        candidates, table = self.candidates, self.table
         self.__init__()
-        self.candidates = candidates
+        self.candidates, self.table = candidates, table
 
     def use(self, runs: Iterable[Run]) -> None:
         """Work with these of the project's own runs in place of whatever is loaded."""

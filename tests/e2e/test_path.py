@@ -23,11 +23,16 @@ def test_a_deep_link_is_the_first_request_of_a_fresh_server(serve, page):
     at = page(f"{serve('app.py')}/compare")
     assert at.locator("h1").inner_text() == "Compare"
     menu = at.locator("header").inner_text()
-    assert all(name in menu for name in ("Runs", "Fit", "Compare", "Sweep")) and "router" not in menu.lower()
+    assert (
+        all(name in menu for name in ("Runs", "Fit", "Compare", "Pre-select", "Sweep")) and "router" not in menu.lower()
+    )
     assert at.locator('[data-testid="stSidebarNav"]').count() == 0
 
 
-@pytest.mark.parametrize("path, title", [("", "Runs"), ("fit", "Fit"), ("compare", "Compare"), ("sweep", "Sweep")])
+@pytest.mark.parametrize(
+    "path, title",
+    [("", "Runs"), ("fit", "Fit"), ("compare", "Compare"), ("preselect", "Pre-select"), ("sweep", "Sweep")],
+)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_opens_without_a_fault(app, page, path, title, dark):
     at = page(f"{app}/{path}", dark=dark)

@@ -1,0 +1,33 @@
+"""From a table of final losses to ranked candidates: hundreds of schedules for a target size and length."""
+
+import streamlit as st
+
+from pages.parts import final_fit, preselecting, session
+
+space = session.page(
+    "Pre-select",
+    "Which of hundreds of schedules to train, from the final losses of smaller runs: Opt-Laws (reconstruction).",
+)
+runs = final_fit.source(space)
+if not runs:
+    st.stop()
+
+fit = final_fit.fitted(runs)
+if fit is None:
+    st.stop()
+final_fit.report(fit, runs)
+
+st.subheader("Candidates", anchor=False)
+st.caption("Every combination of shapes, peaks, warm-ups and lengths for the model that you want to train.")
+asked = preselecting.target(fit, runs)
+found = preselecting.ranked(fit, asked)
+if found is None:
+    st.stop()
+preselecting.verdict(found)
+preselecting.answers(found)
+preselecting.over_peaks(found)
+rows = preselecting.table(found)
+preselecting.hand_over(space, found, rows)
+
+st.subheader("Where the loss comes from", anchor=False)
+preselecting.where_from(fit, found, rows)
