@@ -114,7 +114,7 @@ def _both(errors: FloatArray, kept: np.ndarray, perfect: float) -> tuple[str, ..
     return f"{100 * near:.2f} %", f"{near / perfect:.1f}", f"{100 * np.abs(errors).mean():.2f} %"
 
 
-Group = tuple[list[Plan], FloatArray, FloatArray]  # plans, observed and predicted losses, (plans,) each
+Group = tuple[list[Plan], FloatArray, FloatArray, FloatArray]  # plans; observed, predicted losses, repeats, (plans,)
 
 
 def groups(runs: Sequence[TableRun], predicted: FloatArray, key: Callable[[TableRun], object]) -> list[Group]:
@@ -123,7 +123,7 @@ def groups(runs: Sequence[TableRun], predicted: FloatArray, key: Callable[[Table
     for r, p in zip(runs, predicted, strict=True):
         found.setdefault(key(r), {}).setdefault(r.plan, []).append((r.final_loss, p))
     return [
-        (list(plans), *np.array([np.mean(v, axis=0) for v in plans.values()]).T)
+        (list(plans), *np.array([(*np.mean(v, axis=0), len(v)) for v in plans.values()]).T)
         for plans in found.values()
         if len(plans) >= FEWEST
     ]
@@ -131,7 +131,7 @@ def groups(runs: Sequence[TableRun], predicted: FloatArray, key: Callable[[Table
 
 def regret(group: Group, picks: int) -> float:
     """By how much the best of the lowest predicted ends above the best of all, relative."""
-    _, observed, predicted = group
+    _, observed, predicted, _ = group
     return float(observed[np.argsort(predicted, kind="stable")[:picks]].min() / observed.min() - 1)
 
 
@@ -169,14 +169,17 @@ def _families(runs: Sequence[TableRun], noise: float) -> None:
     for family in sorted({r.plan.schedule.family for r in runs}):
         fit = fit_table([r for r in runs if r.plan.schedule.family != family], LAW, bands=False)
         losses = predict_final(fit, [r.plan for r in runs])[0]
-        for plans, observed, predicted in groups(runs, losses, lambda r: (r.configuration, r.plan.schedule.peak)):
+        for plans, observed, predicted, repeats in groups(
+            runs, losses, lambda r: (r.configuration, r.plan.schedule.peak)
+        ):
             kinds = np.array([p.schedule.family for p in plans])
             if family not in kinds or len(set(kinds)) < FEWEST_FAMILIES:
                 continue
             guess, true = kinds[predicted.argmin()], kinds[observed.argmin()]
-            lost = observed[kinds == guess].min() / observed.min() - 1
-            # the difference of two runs with this noise, at 90 %; repeats, where there are any, would make it less
-            close = lost <= 1.645 * np.sqrt(2) * noise
+            ours, best = np.flatnonzero(kinds == guess)[observed[kinds == guess].argmin()], observed.argmin()
+            lost = observed[ours] / observed[best] - 1
+            # 90 % of differences between plans that end alike are smaller, after so many repeats
+            close = lost <= 1.645 * noise * np.sqrt(1 / repeats[ours] + 1 / repeats[best])
             named, within = named + (guess == true), within + close
             where = f"{plans[0].params:,.0f} parameters, {plans[0].schedule.total:,} updates"
             rows.append((family, where, guess, true, f"{100 * lost:.2f} %", "yes" if close else "no"))
@@ -193,7 +196,7 @@ def _chances(runs: Sequence[TableRun]) -> None:
         some = groups([runs[i] for i in part], np.zeros(len(part)), lambda r: r.configuration)
         if not some:
             continue
-        plans, observed, _ = some[0]
+        plans, observed, *_ = some[0]
         ranking = rank_final(fit_table([r for i, r in enumerate(runs) if i not in inside], LAW), plans)
         best = plans[int(observed.argmin())]
         stated += [row.best for row in ranking.rows]

@@ -21,17 +21,15 @@ it has a thousand updates or a billion, and functionals with any coefficients ar
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import OptLawsError
-from .history import history
 from .schedules import Schedule
 from .schedules.base import FloatArray
-from .trace import ETA_REF, IntArray, Trace, halves
+from .trace import ETA_REF, IntArray, halves
 
 NODES = 10  # of a panel; with the limits below, sums are exact to a relative 1e-9
 REACH = 1.5  # largest size of a panel over its distance from the end, both in summed rate
@@ -43,7 +41,8 @@ NEGLIGIBLE = 1e-12  # share of the summed rate below which a panel need not be c
 STEADY = 8.0  # largest ratio of rates within a panel, for sources that contain powers of the rate
 TOLERANCE = 1e-11  # of the largest rate in a panel: how well a polynomial through its nodes must meet its ends
 KEPT = 8192  # schedules whose nodes are kept
-SEEN = 64  # updates after which `highest_noise` looks
+SEEN = 64  # updates after which `highest_noise` looks at least
+FADES = 6.0  # largest 2μ·summed rate of a panel, on which the nodes resolve what is forgotten to a relative 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +62,7 @@ class Nodes:
 
 _PAST: dict[Schedule, Nodes] = {}
 _EXPOSURE: dict[Schedule, Nodes] = {}
+_HIGHEST: dict[tuple[Schedule, float], float] = {}
 
 
 class Functionals:
@@ -133,9 +133,17 @@ class Functionals:
         """max_t V_μ(t), (schedules,): the most noise that was ever left, seen after 64 updates and at every turn.
 
         A run diverges when its noise is high once, however low it would have been at the end. V_μ(t) is V_μ of the
-        schedule cut off after update t, here exact to a relative 1e-6. Raises `OptLawsError` for a μ below 0.
+        schedule cut off after update t, here exact to a relative 1e-8. Raises `OptLawsError` for a μ below 0.
         """
-        return np.array([_highest(s, float(_coefficients("mu", mu))) for s in self.schedules])
+        mu = float(_coefficients("mu", mu))
+        new = [s for s in dict.fromkeys(self.schedules) if (s, mu) not in _HIGHEST]
+        if len(_HIGHEST) + len(new) > KEPT:
+            _HIGHEST.clear()
+            new = list(dict.fromkeys(self.schedules))
+        for i in range(0, len(new), 250):  # so that panels in the making stay small
+            some = new[i : i + 250]
+            _HIGHEST.update(zip(((s, mu) for s in some), _highest(some, mu).tolist(), strict=True))
+        return np.array([_HIGHEST[s, mu] for s in self.schedules])
 
     def _sums(self, source, *coefficients: FloatArray, nodes: Nodes | None = None) -> FloatArray:
         """Sums of source(nodes, *coefficients), one set of coefficients at a time, so that memory stays small."""
@@ -343,14 +351,34 @@ def _summation(h: FloatArray) -> FloatArray:
     return out
 
 
-@lru_cache(maxsize=16384)
-def _highest(schedule: Schedule, mu: float) -> float:
-    trace, last = Trace(schedule), schedule.total - 1
+def _highest(schedules: Sequence[Schedule], mu: float) -> FloatArray:
+    """max_t V_μ(t), (schedules,), panel by panel: what was left is forgotten a little, and new noise comes in."""
+    cuts = [_sights(s) for s in schedules]
+    owner = np.repeat(np.arange(len(schedules)), [len(c) - 1 for c in cuts])
+    start, length = (np.concatenate([f(c) for c in cuts]) for f in (lambda c: c[:-1], np.diff))
+    panels = _panels(schedules, owner, start, length)
+    while not (good := (panels.length <= NODES) | (panels.smooth & (2 * mu * panels.size <= FADES))).all():
+        coarse = panels.only(~good)
+        cut = halves(coarse.start, coarse.length)
+        panels = panels.only(good).merged(_panels(schedules, np.tile(coarse.owner, 2), *cut))
+    gain = (panels.weight * panels.eta**2 * np.exp(-2 * mu * panels.past)).sum(axis=1)
+    kept = np.exp(-2 * mu * panels.size)
+    first = np.searchsorted(panels.owner, np.arange(len(schedules) + 1))
+    left, most = np.zeros(len(schedules)), np.zeros(len(schedules))
+    for i in range(np.diff(first).max()):
+        here = np.flatnonzero(first[:-1] + i < first[1:])
+        at = first[here] + i
+        left[here] = left[here] * kept[at] + gain[at]
+        most[here] = np.maximum(most[here], left[here])
+    return most
+
+
+def _sights(schedule: Schedule) -> IntArray:
+    """Ends, exclusive, of the stretches after which noise is looked at, from 0."""
+    last = schedule.total - 1
     spread = np.concatenate((np.geomspace(1, last + 1, SEEN // 2) - 1, np.linspace(0, last, SEEN // 2)))
-    steps = np.unique(np.clip(np.concatenate((spread, schedule.breaks)).astype(np.int64), 0, last))
-    past = history(trace, steps, 1.0)
-    values = (past.weight * schedule(past.step) ** 2)[past.node] * np.exp(-2 * mu * past.lag)
-    return float(np.add.reduceat(values, past.first).max())
+    steps = np.concatenate((spread, schedule.breaks)).astype(np.int64)
+    return np.unique(np.concatenate(([0], np.clip(steps, 0, last) + 1, schedule.breaks)))
 
 
 __all__ = ["Functionals", "Nodes", "functionals"]

@@ -11,6 +11,7 @@ import pytest
 
 from optlaws_core import LAWS, SCHEDULES, Average, fit, fit_sizes, parse, predict, rank, read, select, with_bands
 from optlaws_core.cli import main
+from optlaws_core.final_loss import FINAL_LAWS
 from optlaws_core.fits import Status, load_fit
 from optlaws_core.prediction import sized
 from tests.test_fitting import HELD_OUT, PLANTED, TRAINING, twin_run
@@ -44,6 +45,8 @@ def fitted(tmp_path_factory):
 def test_lists(capsys):
     code, out, _ = told(capsys, "laws", "--json")
     assert code == 0 and [row["law"] for row in json.loads(out)] == list(LAWS)
+    code, out, _ = told(capsys, "laws", "--of", "final", "--json")
+    assert code == 0 and [row["law"] for row in json.loads(out)] == list(FINAL_LAWS)
     code, out, _ = told(capsys, "schedules", "--json")
     assert code == 0 and [row["schedule"] for row in json.loads(out)] == list(SCHEDULES)
     for command, names in (("laws", LAWS), ("schedules", SCHEDULES)):

@@ -107,7 +107,7 @@ def test_an_uploaded_table_is_used_and_kept():
     # peaks up to 32 ask back first
     assert "is the unit right?" in app.warning[0].value and not app.dataframe
     next(b for b in app.button if b.label == "The units are right").click().run()
-    assert not app.exception and not app.error and shown(app)["Divergence learned from"] == "30 of 186"
+    assert not app.exception and not app.error and shown(app)["Divergence learned from"] == "30 of 225"
     app.text_input(key="final_peaks").set_value("4e-3 8e-3").run()
     assert not app.warning and len(app.dataframe[-1].value) == 2 * len(SHAPES)  # it does not ask again
 
@@ -115,7 +115,7 @@ def test_an_uploaded_table_is_used_and_kept():
 def test_columns_with_other_names_are_chosen():
     app = opened(final_source="A table")
     app.get("file_uploader")[0].upload("mine.csv", table(params="big_n"), "text/csv").run()
-    assert "must have the column 'params'" in app.error[0].value.replace("\\", "")
+    assert "Say which column holds params" in app.error[0].value.replace("\\", "")
     next(box for box in app.selectbox if box.label == "params").set_value("big_n").run()
     assert not app.error and "is the unit right?" in app.warning[0].value
 
@@ -123,8 +123,8 @@ def test_columns_with_other_names_are_chosen():
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"\xff\xfe\x00garbage", "must be a CSV table|must have the column"),
-        (b"run,params\na,1e8\n", "must have the column 'batch_tokens'"),
+        (b"\xff\xfe\x00garbage", "must be a CSV table|Say which column"),
+        (b"run,params\na,1e8\n", "Say which column holds batch_tokens, tokens, schedule, final_loss"),
         (table({"params": "-1"}), "params must be a number above 0"),
         (table({"schedule": "sine(peak=1)"}), "Unknown schedule 'sine'"),
     ],

@@ -97,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     laws = command("laws", _laws, "list the laws that can be fitted")
+    laws.add_argument("--of", choices=("curves", "final"), default="curves", help="laws of whole loss curves, or of "
+                      "final losses")  # fmt: skip
     laws.add_argument("--json", action="store_true", help="as JSON")
     schedules = command("schedules", _schedules, "list the schedule families and their fields")
     schedules.add_argument("--json", action="store_true", help="as JSON")
@@ -173,7 +175,7 @@ def _laws(args) -> None:
                 for p in law.params
             ],
         }
-        for law in (*LAWS.values(), *FINAL_LAWS.values())
+        for law in (LAWS if args.of == "curves" else FINAL_LAWS).values()
     ]
     if args.json:
         return print_json(rows)
@@ -247,7 +249,7 @@ def _fit(args) -> list[str]:
         raise OptLawsError("fit takes either --runs, logs of whole curves, or --table, final losses.")
     if args.law in FINAL_LAWS:
         remarks: list[str] = []
-        return tables.fit(args, _logs(args, remarks), remarks)
+        return tables.fit(args, lambda: _logs(args, remarks), remarks)
     if args.table or args.columns or args.cv is not None:
         raise OptLawsError(f"--table, --columns and --cv are for {', '.join(FINAL_LAWS)}, got the law {args.law!r}.")
     if not args.train:
@@ -275,11 +277,18 @@ def _fit(args) -> list[str]:
 
 def _logs(args, remarks: list[str]) -> list[Run]:
     """Runs of --runs, on the losses that were asked for; none where a table takes their place."""
-    if args.runs is None:
-        return []
     reading = _reading(args.runs)
     remarks += _left_out(reading.files)
-    return [_on(run, args.split if args.split in run.series else None) for run in reading.runs]
+    found, faults = [], []
+    for run in reading.runs:
+        try:
+            found.append(_on(run, args.split))
+        except OptLawsError as fault:
+            faults.append(f"Left out: {fault}")
+    if not found:
+        raise OptLawsError(faults[0])
+    remarks += faults
+    return found
 
 
 def _chosen(args) -> tuple[list[Run], list[Run], list[str]]:

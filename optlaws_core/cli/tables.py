@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from ..fits import Status
 from ..runs import Plan, Run
 from ..schedules import number, parse
 from ..schedules.chain import Chain
-from .shared import amount, check_names, check_out, print_json, save
+from .shared import amount, check_names, check_out, path, print_json, save
 
 GRID = ("tokens", "peaks", "shapes", "warmups")
 SHOWN = 20  # candidates that are printed, where nobody asks for another number
@@ -40,7 +40,7 @@ SHOWN = 20  # candidates that are printed, where nobody asks for another number
 def add_fit(command: argparse.ArgumentParser) -> None:
     """Options of `fit` that only final-loss laws know."""
     more = command.add_argument_group("final-loss laws", f"for {', '.join(FINAL_LAWS)}")
-    more.add_argument("--table", metavar="TABLE.csv",
+    more.add_argument("--table", type=path, metavar="TABLE.csv",
                       help="one row a run: run, params, batch_tokens, tokens, schedule, final_loss; also read: "
                            "outcome, parent, text; instead of it, --runs takes the last losses of logs")  # fmt: skip
     more.add_argument("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="other names for these columns")
@@ -69,21 +69,21 @@ def add_rank(command: argparse.ArgumentParser) -> None:
     more.add_argument("--top", type=int, default=SHOWN, metavar="N", help=f"candidates to print; {SHOWN}")
 
 
-def is_final(path: Path) -> bool:
+def is_final(file: Path) -> bool:
     """Whether a file holds a final-loss fit; one that cannot be read is left to whoever reads it next."""
-    with suppress(OSError, ValueError, RecursionError):
-        return json.loads(path.read_text(encoding="utf-8")).get("law") in FINAL_LAWS
+    with suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
+        return json.loads(file.read_text(encoding="utf-8"))["law"] in FINAL_LAWS
     return False
 
 
-def fit(args, logs: "Sequence[Run] | None", remarks: list[str]) -> list[str]:
+def fit(args, logs: Callable[[], Sequence[Run]], remarks: list[str]) -> list[str]:
     """Fit a final-loss law to `args.table`, or to the last losses of `logs`."""
     check_out("--json", args.json)
     check_names(args.train or [], args.test or [])
     if args.lock or args.joint or args.from_step is not None:
         option = "--lock" if args.lock else "--joint" if args.joint else "--from-step"
         raise OptLawsError(f"{option} is for laws of whole curves; {args.law} has no use for it.")
-    runs = read_table(args.table, args.sure, dict(map(_pair, args.columns))) if args.table else table_runs(logs or [])
+    runs = read_table(args.table, args.sure, dict(map(_pair, args.columns))) if args.table else table_runs(logs())
     if not runs:
         raise OptLawsError(f"{args.runs}: no run has a schedule, a model size and a batch, which {args.law} needs.")
     train, test = _parts(runs, args.train, args.test)

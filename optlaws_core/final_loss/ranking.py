@@ -90,7 +90,7 @@ class FinalRanking:
         """Probability that the best candidate has each value of `of`: a peak, a warm-up, a family."""
         found: dict[object, float] = {}
         for row in self.rows:
-            if not row.apart:
+            if row.best or not row.apart:  # where all are apart, one of them is the best
                 found[of(row.plan)] = found.get(of(row.plan), 0.0) + row.best
         return found
 
@@ -232,7 +232,10 @@ def _saved(
     at = known.log_loss[best]
     columns = (needed(known.log_loss), needed(np.maximum(at + low, at)), needed(at + high))
     rows = np.rint(np.stack([have - c for c in columns], axis=1)) + 0.0  # whole tokens, and no −0
-    return [tuple(row.tolist()) if np.isfinite(row[0]) else (None,) * 3 for row in rows]
+    return [
+        tuple(v if np.isfinite(v) else None for v in row) if np.isfinite(row[0]) else (None,) * 3
+        for row in rows.tolist()
+    ]
 
 
 def _horizon(plan: Plan, share: float) -> int:

@@ -122,8 +122,12 @@ def table_runs(runs: Iterable[Run]) -> list[TableRun]:
         parent = run.about.get("parent") or None
         text = run.about.get("text", "")
         found.append(TableRun(run.name, run.plan, loss, outcome == DIVERGED, outcome == SPIKED, parent, text))
-    names = {r.name for r in found}
-    return _with_parents([r for r in found if r.parent is None or r.parent in names])
+    while True:  # whoever goes on from a run that was left out is left out, too
+        known = {None, *(r.name for r in found)}
+        if all(r.parent in known for r in found):
+            break
+        found = [r for r in found if r.parent in known]
+    return _with_parents(found)
 
 
 def _frame(path: Path | str, what: str) -> pd.DataFrame:
@@ -217,21 +221,22 @@ def _with_parents(runs: Sequence[TableRun]) -> list[TableRun]:
     A text is named only where it is another than that of the first run behind it.
     """
     by_name = {r.name: r for r in runs}
-    done: dict[str, tuple[TableRun, str]] = {}  # with the text of the first run
+    done: dict[str, tuple[TableRun, str, str]] = {}  # with its text and that of the first run
 
-    def whole(run: TableRun, below: tuple[str, ...]) -> tuple[TableRun, str]:
+    def whole(run: TableRun, below: tuple[str, ...]) -> tuple[TableRun, str, str]:
         if run.name in done:
             return done[run.name]
         if run.parent is None:
-            done[run.name] = replace(run, text=""), run.text
+            done[run.name] = replace(run, text=""), run.text, run.text
             return done[run.name]
         if run.parent not in by_name:
             raise LogError(f"Run {run.name!r}: its parent must be a run of the table, got {run.parent!r}.", run.name)
         if run.parent in below:
             raise LogError(f"Run {run.name!r}: parents must lead back to a first run, got a circle.", run.name)
-        before, first = whole(by_name[run.parent], (*below, run.name))
+        before, learned, first = whole(by_name[run.parent], (*below, run.name))
         plan = replace(run.plan, schedule=Chain(before.plan.schedule, run.plan.schedule))
-        done[run.name] = replace(run, plan=plan, text="" if run.text == first else run.text), first
+        text = run.text or learned
+        done[run.name] = replace(run, plan=plan, text="" if text == first else text), text, first
         return done[run.name]
 
     return [whole(r, (r.name,))[0] for r in runs]

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -122,10 +122,7 @@ def _frame(name: str, content: bytes) -> pd.DataFrame:
 def _columns(frame: pd.DataFrame) -> dict[str, str]:
     """Which column is which: recognised names, and a choice for the others."""
     known = columns_of(frame.columns)
-    lacking = [n for n in COLUMNS if n not in known]
-    if {"batch_tokens", "tokens"} & set(known):
-        lacking = [n for n in lacking if n not in ("batch_tokens", "tokens")]
-    with st.expander("Columns", expanded=bool(lacking), icon=":material/view_column:"):
+    with st.expander("Columns", expanded=bool(_lacking(known)), icon=":material/view_column:"):
         names, chosen = ["–", *map(str, frame.columns)], {}
         for start in range(0, len(MEANINGS), 3):
             for place, ours in zip(st.columns(3), list(MEANINGS)[start : start + 3], strict=False):
@@ -133,7 +130,17 @@ def _columns(frame: pd.DataFrame) -> dict[str, str]:
                     ours, names, index=names.index(known[ours]) if ours in known else 0, help=MEANINGS[ours],
                     key=f"column {ours} {hash(tuple(frame.columns))}",
                 )  # fmt: skip
-    return {ours: theirs for ours, theirs in chosen.items() if theirs != "–"}
+    found = {ours: theirs for ours, theirs in chosen.items() if theirs != "–"}
+    if missing := _lacking(found):
+        raise LogError(f"Say which column holds {', '.join(missing)}: the table calls it something else, or lacks it.")
+    return found
+
+
+def _lacking(known: Collection[str]) -> list[str]:
+    """Needed columns that are not known; of the two token counts one is enough."""
+    lacking = [n for n in COLUMNS if n not in known]
+    one = {"batch_tokens", "tokens"} & set(known)
+    return [n for n in lacking if not (one and n in ("batch_tokens", "tokens"))]
 
 
 def _read(table: TableFile, frame: pd.DataFrame, mapped: dict[str, str]) -> list[TableRun]:
