@@ -91,7 +91,11 @@ def test_a_schedule_is_a_value(schedule):
 def test_stretched_schedules_keep_their_shape(schedule):
     longer = schedule.rescaled(schedule.warmup + 3 * (schedule.total - schedule.warmup))
     assert longer.warmup == schedule.warmup and longer.peak == schedule.peak
-    if schedule.family not in ("inverse_sqrt", "power"):  # their shape is set in steps, not in shares of the horizon
+    if schedule.family not in (
+        "inverse_sqrt",
+        "power",
+        "power_scheduler",
+    ):  # set in steps, not in shares of the horizon
         t = np.linspace(schedule.warmup, schedule.total, 50)[1:-1]
         stretched = schedule.warmup + 3 * (t - schedule.warmup)
         moved = np.abs(longer(stretched) - schedule(t)) > 1e-9 * schedule.peak
@@ -102,7 +106,8 @@ def test_every_family_has_a_doc_a_formula_and_described_fields():
     for name, cls in SCHEDULES.items():
         assert cls.family == name and cls.__doc__ and cls.formula
         assert all(f.metadata["meaning"] for f in dataclasses.fields(cls))
-    assert set(COOLDOWNS) == {"linear", "exponential", "cosine", "1-sqrt"}
+    assert set(COOLDOWNS) == {"linear", "exponential", "cosine", "1-sqrt", "mirror-cosine", "square"}
+    assert set(SCHEDULES) == {parse(text).family for text in shipped(20, 300)}
 
 
 @given(

@@ -6,13 +6,22 @@
 [0.0, 0.00015, 0.0003, 0.000165]
 """
 
-from .base import Schedule, number
-from .families import COOLDOWNS, WSD, Constant, Cosine, Cyclic, InverseSqrt, Knots, Linear, Power, Rex, Step
+from .base import WARMUPS, Schedule, number
+from .cooldowns import COOLDOWNS
+from .cycles import SGDR, Cyclic, OneCycle
+from .families import UBA, Constant, Cosine, Exponential, InverseSqrt, Linear, Polynomial, PowerDecay, Rex
+from .pieces import Knots, Step
+from .refinement import refined
+from .stages import WSD, WSDS, Power, PowerScheduler
 from .text import parse_with
 
 SCHEDULES: dict[str, type[Schedule]] = {
-    cls.family: cls for cls in (Constant, Linear, Cosine, WSD, InverseSqrt, Power, Rex, Cyclic, Step, Knots)
-}
+    cls.family: cls
+    for cls in (
+        Constant, Linear, Cosine, WSD, WSDS, InverseSqrt, Power, PowerScheduler, Polynomial, PowerDecay, Exponential,
+        Rex, UBA, Cyclic, SGDR, OneCycle, Step, Knots,
+    )
+}  # fmt: skip
 
 
 def parse(text: str) -> Schedule:
@@ -23,17 +32,27 @@ def parse(text: str) -> Schedule:
 __all__ = [
     "COOLDOWNS",
     "SCHEDULES",
+    "SGDR",
+    "UBA",
+    "WARMUPS",
     "WSD",
+    "WSDS",
     "Constant",
     "Cosine",
     "Cyclic",
+    "Exponential",
     "InverseSqrt",
     "Knots",
     "Linear",
+    "OneCycle",
+    "Polynomial",
     "Power",
+    "PowerDecay",
+    "PowerScheduler",
     "Rex",
     "Schedule",
     "Step",
     "number",
     "parse",
+    "refined",
 ]

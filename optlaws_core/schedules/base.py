@@ -1,10 +1,12 @@
 """What every schedule is: a frozen record that can be called on steps.
 
 Convention, for every schedule here and everything that uses one: steps are 0-based; `lr(t)` is the rate that
-update `t` uses; the warm-up rises linearly from 0 and reaches the peak at `t = warmup`; the end value belongs to
-`t = total`, one past the last update; the cumulative learning rate after update `t` is `S(t) = Σ_{τ≤t} lr(τ)`.
+update `t` uses; the warm-up rises from 0, linearly unless said otherwise, and reaches the peak at `t = warmup`; the end
+value belongs to `t = total`, one past the last update; the cumulative learning rate after update `t` is
+`S(t) = Σ_{τ≤t} lr(τ)`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar
 
@@ -16,10 +18,18 @@ from ..errors import ScheduleError
 FloatArray = NDArray[np.float64]
 LARGEST = 1e15  # steps beyond it are not exact in floating point; no field means anything there
 
+# u runs from 0 at step 0 to 1 at the end of the warm-up; each maps it to a share of the peak, from 0 to 1.
+WARMUPS = {
+    "linear": lambda u: u,
+    "cosine": lambda u: np.sin(0.5 * np.pi * u) ** 2,  # (1 − cos πu)/2
+    "1-sqrt": lambda u: u / (1 + np.sqrt(1 - u)),  # 1 − √(1−u)
+    "exponential": lambda u: np.expm1(np.log(100) * u) / 99,  # (100ᵘ − 1)/99: a hundredfold rise, moved to start at 0
+}
 
-def entry(meaning: str, unit: str = "", **kwargs):
-    """A dataclass field that carries what a form needs: `meaning` (a tooltip) and `unit`."""
-    return field(metadata={"meaning": meaning, "unit": unit}, **kwargs)
+
+def entry(meaning: str, unit: str = "", choices: Iterable[str] = (), **kwargs):
+    """A dataclass field that carries what a form needs: `meaning` (a tooltip), `unit` and, of a word, its `choices`."""
+    return field(metadata={"meaning": meaning, "unit": unit, "choices": tuple(choices)}, **kwargs)
 
 
 def peak_entry():
@@ -27,7 +37,11 @@ def peak_entry():
 
 
 def warmup_entry():
-    return entry("updates of linear warm-up from 0", "updates", kw_only=True, default=0)
+    return entry("updates of warm-up from 0", "updates", kw_only=True, default=0)
+
+
+def warmup_shape_entry(default: str = "linear"):
+    return entry("form of the warm-up: " + ", ".join(WARMUPS), kw_only=True, default=default, choices=WARMUPS)
 
 
 def total_entry():
@@ -42,8 +56,8 @@ def final_entry():
 class Schedule:
     """A learning rate for every update. `schedule(t)` takes steps of any shape and returns rates of that shape.
 
-    Before `warmup` the rate rises linearly from 0; from there on the family's `_after_warmup` decides; from `total`
-    on it stays at its end value. Raises `ScheduleError` when the fields contradict each other.
+    Before `warmup` the rate rises from 0 as `warmup_shape` says; from there on the family's `_after_warmup` decides;
+    from `total` on it stays at its end value. Raises `ScheduleError` when the fields contradict each other.
     """
 
     family: ClassVar[str]
@@ -52,6 +66,9 @@ class Schedule:
     def __post_init__(self) -> None:
         for f in fields(self):
             object.__setattr__(self, f.name, _checked(self.family, f, getattr(self, f.name)))
+        for name, value in self._left_out().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         if not self.peak > 0:
             raise ScheduleError(f"{self.family}: the peak learning rate must be above 0, got {number(self.peak)}.")
         if self.total < 1:
@@ -59,6 +76,10 @@ class Schedule:
         if not 0 <= self.warmup < self.total:
             raise ScheduleError(
                 f"{self.family}: warmup must lie between 0 and total − 1 = {self.total - 1} updates, got {self.warmup}."
+            )
+        if self.warmup_shape not in WARMUPS:
+            raise ScheduleError(
+                f"{self.family}: warmup_shape must be one of {', '.join(WARMUPS)}, got {self.warmup_shape!r}."
             )
         if getattr(self, "final", 0.0) > self.peak:
             raise ScheduleError(
@@ -70,7 +91,15 @@ class Schedule:
         if not self.warmup:
             return self._after_warmup(t)
         late = self._after_warmup(np.maximum(t, self.warmup))
-        return np.where(t < self.warmup, self.peak * (t / self.warmup), late)
+        return np.where(t < self.warmup, self._in_warmup(np.minimum(t, self.warmup)), late)
+
+    def _left_out(self) -> dict:
+        """Values that follow from the other fields, for fields that may be left out. The others are not yet checked."""
+        return {}
+
+    def _in_warmup(self, t: FloatArray) -> FloatArray:
+        """Rates at steps `0 ≤ t ≤ warmup`, where there is a warm-up; same shape as `t`."""
+        return self.peak * WARMUPS[self.warmup_shape](t / self.warmup)
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:
         """Rates at steps `warmup ≤ t ≤ total`; same shape as `t`."""
@@ -120,8 +149,10 @@ class Schedule:
         return round(self.warmup + (step - self.warmup) * factor)
 
 
-def number(x: float) -> str:
-    """The shortest text that reads back as exactly `x`: 3e-4 rather than 0.0003."""
+def number(x: float | str) -> str:
+    """The shortest text that reads back as exactly `x`: 3e-4 rather than 0.0003. A word stays a word."""
+    if isinstance(x, str):
+        return x
     plain = repr(float(x)).removesuffix(".0")
     digits, _, exponent = np.format_float_scientific(x, trim="-").partition("e")
     short = f"{digits}e{int(exponent)}"
@@ -136,7 +167,7 @@ def _is_said(schedule: Schedule, f) -> bool:
 def _word(value) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_word(v) for v in value) + "]"
-    return value if isinstance(value, str) else str(value) if isinstance(value, int) else number(value)
+    return str(value) if isinstance(value, int) else number(value)
 
 
 def _checked(family: str, f, value):

@@ -65,7 +65,7 @@ def _value(name: str, key: str, word: str) -> float | int | str | None:
     if _NUMBER.fullmatch(word):
         plain = word.replace("_", "")
         return int(plain) if re.fullmatch(r"[+-]?\d{1,18}", plain) else float(plain)
-    if key == "shape":
+    if key.endswith("shape"):
         return word
     raise ScheduleError(f"{name}: {key} must be a number such as 3e-4 or 24000, got {_short(word)!r}.")
 

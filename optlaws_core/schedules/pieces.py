@@ -1,0 +1,146 @@
+"""Schedules given by their pieces: constant ones, and straight lines between knots."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import ScheduleError
+from .base import (
+    WARMUPS,
+    FloatArray,
+    Schedule,
+    entry,
+    number,
+    peak_entry,
+    total_entry,
+    warmup_entry,
+    warmup_shape_entry,
+)
+
+
+@dataclass(frozen=True)
+class Step(Schedule):
+    """Constant pieces: the peak, then `values[i]` from step `boundaries[i]` on."""
+
+    family: ClassVar[str] = "step"
+    formula: ClassVar[str] = r"\eta(t) = v_i \quad \text{for } b_i \le t < b_{i+1}, \qquad v_0 = p"
+    peak: float = peak_entry()
+    warmup: int = warmup_entry()
+    total: int = total_entry()
+    boundaries: tuple[int, ...] = entry("steps at which the rate changes", "updates", kw_only=True)
+    values: tuple[float, ...] = entry("rates from those steps on", "LR", kw_only=True)
+    warmup_shape: str = warmup_shape_entry()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.boundaries or len(self.boundaries) != len(self.values):
+            raise ScheduleError(
+                f"step: boundaries and values must be lists of the same length, at least 1, "
+                f"got {len(self.boundaries)} and {len(self.values)}."
+            )
+        steps = (self.warmup, *self.boundaries, self.total)
+        if any(b <= a for a, b in pairwise(steps)):
+            raise ScheduleError(
+                f"step: boundaries must rise strictly between warmup = {self.warmup} and total = {self.total}, "
+                f"got {list(self.boundaries)}."
+            )
+        if max(self.values) > self.peak:
+            raise ScheduleError(
+                f"step: no value may exceed the peak {number(self.peak)}, got {number(max(self.values))}; "
+                "use knots for a rate that rises again."
+            )
+
+    def _after_warmup(self, t: FloatArray) -> FloatArray:
+        rates = np.array((self.peak, *self.values))
+        return rates[np.searchsorted(self.boundaries, t, side="right")]
+
+    def _turns(self) -> tuple[int, ...]:
+        return self.boundaries
+
+    def _stretched(self, factor: float) -> dict:
+        return {"boundaries": tuple(self._stretch(b, factor) for b in self.boundaries)}
+
+
+@dataclass(frozen=True)
+class Knots(Schedule):
+    """Any curve: straight lines between (step, rate) knots. A step that stands twice is a jump, to its second rate.
+
+    The first knot is at step 0, the last one at `total`. With a `warmup`, the rise from 0 replaces the curve before.
+    """
+
+    family: ClassVar[str] = "knots"
+    formula: ClassVar[str] = r"\eta(t) = v_i + (v_{i+1} - v_i)\,\frac{t - k_i}{k_{i+1} - k_i}"
+    steps: tuple[int, ...] = entry("steps of the knots, from 0 to the total", "updates")
+    values: tuple[float, ...] = entry("rates at those steps", "LR")
+    warmup: int = warmup_entry()
+    warmup_shape: str = warmup_shape_entry()
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "values"):
+            if not hasattr(getattr(self, name), "__len__") or isinstance(getattr(self, name), str):
+                raise ScheduleError(
+                    f"knots: {name} must be a list such as [0, 100, 2000], got {getattr(self, name)!r}."
+                )
+        if len(self.steps) != len(self.values) or len(self.steps) < 2:
+            raise ScheduleError(
+                "knots: steps and values must be lists of the same length, at least 2, "
+                f"got {len(self.steps)} and {len(self.values)}."
+            )
+        super().__post_init__()
+        k = np.array(self.steps)
+        if k[0] != 0 or (np.diff(k) < 0).any() or (k[2:] == k[:-2]).any() or k[-1] == k[-2] or k[1] == 0:
+            raise ScheduleError(
+                "knots: steps must start at 0 and rise; a step may stand twice (a jump), but not the first or last, "
+                f"got {_brief(self.steps)}."
+            )
+
+    @property
+    def peak(self) -> float:
+        """The highest rate: of the knots, without those that a warm-up replaces."""
+        late = [v for k, v in zip(self.steps, self.values, strict=True) if k >= self.warmup]
+        top = float(self._after_warmup(np.asarray(float(self.warmup)))) if self.warmup else 0.0
+        return max((top, *late))
+
+    @property
+    def total(self) -> int:
+        """The last knot's step."""
+        return self.steps[-1]
+
+    def __call__(self, t):
+        t = np.clip(np.asarray(t, dtype=float), 0.0, self.total)
+        rate = self._after_warmup(t)
+        if not self.warmup:
+            return rate
+        top = self._after_warmup(np.asarray(float(self.warmup)))
+        early = top * WARMUPS[self.warmup_shape](np.minimum(t, self.warmup) / self.warmup)
+        return np.where(t < self.warmup, early, rate)
+
+    def _after_warmup(self, t: FloatArray) -> FloatArray:
+        k, v = np.array(self.steps, dtype=float), np.array(self.values)
+        right = np.clip(np.searchsorted(k, t, side="right"), 1, len(k) - 1)
+        left = right - 1
+        return v[left] + (v[right] - v[left]) * ((t - k[left]) / (k[right] - k[left]))
+
+    def _turns(self) -> tuple[int, ...]:
+        return tuple(k for k in self.steps if k > self.warmup)
+
+    @property
+    def warmup_end(self) -> int:
+        """The declared end; else, for a curve that starts below half the peak, where it first comes to 99 % of it."""
+        if self.warmup or self.values[0] >= 0.5 * self.peak:
+            return self.warmup
+        return next(k for k, v in zip(self.steps, self.values, strict=True) if v >= 0.99 * self.peak)
+
+    def rescaled(self, total: int) -> "Knots":
+        if total <= self.warmup:
+            raise ScheduleError(f"knots: a horizon of {total} leaves nothing after {self.warmup} warm-up updates.")
+        factor = (total - self.warmup) / (self.total - self.warmup)
+        steps = tuple(k if k <= self.warmup else self._stretch(k, factor) for k in self.steps)
+        return replace(self, steps=steps)
+
+
+def _brief(steps: tuple[int, ...]) -> str:
+    shown = ", ".join(str(s) for s in steps[:8])
+    return f"[{shown}{', …' if len(steps) > 8 else ''}]"
