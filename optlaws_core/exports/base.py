@@ -1,0 +1,118 @@
+"""What every export is, how far it may be off, and how its text is kept safe."""
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..schedules.base import FloatArray, Schedule, number
+
+EXACT = 1e-9  # of the peak: what rounding in a trainer's arithmetic may add up to
+MANY = 100_000  # updates up to which every single one is compared
+CHECKED = 12  # rows of the table that code and configurations carry
+INT32 = 2**31  # JAX counts in 32 bits
+
+Rates = Callable[[FloatArray], FloatArray]  # of updates, (n,), to rates, (n,)
+
+
+@dataclass(frozen=True)
+class Export:
+    """A schedule in the words of a trainer.
+
+    `deviation` is the largest difference between the rate that the trainer uses in an update and the schedule's, over
+    the peak: of all updates up to 100,000, beyond that at the breaks and in a dense sample. `exact` says that it is
+    within 1e-9. `notes` are sentences for whoever uses the text, the first of an inexact export about its deviation.
+    """
+
+    target: str
+    text: str
+    suffix: str
+    exact: bool
+    deviation: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A trainer: its name in prose, what its own options can express, where they are documented."""
+
+    title: str
+    native: str
+    source: str
+    write: Callable[..., Export]
+
+
+def compared(schedule: Schedule) -> FloatArray:
+    """Updates in which an export is compared with the schedule; (n,), ascending."""
+    last = schedule.total - 1
+    if schedule.total <= MANY:
+        return np.arange(schedule.total, dtype=float)
+    near = [b + d for b in schedule.breaks for d in (-1, 0, 1)]
+    steps = np.concatenate([np.arange(2000), np.linspace(0, last, MANY // 2).round(), near, [last]])
+    return np.unique(np.clip(steps, 0, last))
+
+
+def deviation(schedule: Schedule, rates: Rates, steps: FloatArray | None = None) -> float:
+    """Largest |difference| of `rates` from the schedule over its peak, in `steps` or else in all that are compared."""
+    steps = compared(schedule) if steps is None else steps
+    return float(np.max(np.abs(rates(steps) - schedule(steps)))) / schedule.peak
+
+
+def checked(schedule: Schedule) -> list[int]:
+    """About a dozen updates, breaks among them, whose rates tell whether an export was put to use as it should."""
+    last = schedule.total - 1
+    breaks = np.array([b for b in schedule.breaks if b <= last])
+    some = breaks[np.unique(np.linspace(0, len(breaks) - 1, CHECKED // 2).round().astype(int))]
+    even = np.linspace(0, last, CHECKED - len(some) + 1).round()
+    return sorted({int(t) for t in (*some, *even, last)})
+
+
+def word(value: float | int) -> str:
+    """A number as Python, TOML, YAML and JSON read it; whole ones that 32 bits do not hold as floating point."""
+    if isinstance(value, int):
+        return str(value) if abs(value) < INT32 else repr(float(value))
+    text = number(value)
+    mantissa, e, exponent = text.partition("e")
+    sign = "+" if e and not exponent.startswith("-") else ""
+    return (
+        f"{mantissa if '.' in mantissa else mantissa + '.0'}{e}{sign}{exponent}"  # YAML takes 3e-4 and 1.0e9 as words
+    )
+
+
+def plain(text: str, most: int = 400) -> str:
+    """`text` as one line of printable ASCII: nothing in it ends a comment."""
+    text = "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in text)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def comment(*texts: str) -> str:
+    """Each text as lines of `#` comments."""
+    lines = [line for text in texts for line in textwrap.wrap(plain(text), 106, break_on_hyphens=False)]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def heading(schedule: Schedule, title: str, notes: tuple[str, ...]) -> str:
+    """The comments that an export begins with."""
+    return comment(f"{title}: {schedule.text}", "Updates count from 0; lr is what update t uses.", *notes)
+
+
+def check_comment(schedule: Schedule, rates: Rates | None = None) -> str:
+    """The check table as comments; with `rates`, what the trainer makes of it, too."""
+    steps = checked(schedule)
+    wanted = schedule(steps)
+    if rates is None:
+        rows = [f"#   {t:>12} {word(float(y))}\n" for t, y in zip(steps, wanted, strict=True)]
+        return "# Check:\n#           step lr\n" + "".join(rows)
+    found = rates(np.array(steps, dtype=float))
+    rows = [f"#   {t:>12} {x:<14.8g} {y:.8g}\n" for t, y, x in zip(steps, wanted, found, strict=True)]
+    return "# Check:\n#           step lr             of the schedule\n" + "".join(rows)
+
+
+def off(title: str, found: float) -> str:
+    """The sentence on a deviation."""
+    return f"{title} cannot express this schedule: the nearest form found is off by up to {percent(found)} of the peak."
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.1f} %"

@@ -1,0 +1,55 @@
+"""Targets that are tables of steps and rates."""
+
+import json
+
+import numpy as np
+
+from ..errors import ScheduleError
+from ..schedules.base import FloatArray, Schedule
+from .base import EXACT, Export, deviation, percent
+
+ROWS = 200
+
+
+def rows(schedule: Schedule, steps: int | None = None) -> list[int]:
+    """Steps of a table: every break with the update before it, and evenly spaced ones up to `steps` rows or 200.
+
+    Raises `ScheduleError` when not even one row is asked for.
+    """
+    most = ROWS if steps is None else steps
+    if most < 1:
+        raise ScheduleError(f"A table needs at least 1 row, got {most}.")
+    kept = {t for b in schedule.breaks for t in (b - 1, b) if t >= 0}
+    # As many even ones as fit beside the breaks; some of them coincide.
+    even = np.linspace(0, schedule.total, min(max(most - len(kept), 0), schedule.total + 1)).round()
+    return sorted(kept | {int(t) for t in even})
+
+
+def csv(schedule: Schedule, steps: int | None = None) -> Export:
+    """Columns step and lr."""
+    at, rates, far, notes = _table(schedule, steps)
+    text = "step,lr\n" + "".join(f"{t},{y!r}\n" for t, y in zip(at, rates, strict=True))
+    return Export("csv", text, ".csv", far <= EXACT, far, notes)
+
+
+def json_table(schedule: Schedule, steps: int | None = None) -> Export:
+    """The schedule's text and its points."""
+    at, rates, far, notes = _table(schedule, steps)
+    points = ",\n".join(f'  {{"step": {t}, "lr": {y!r}}}' for t, y in zip(at, rates, strict=True))
+    head = {"schedule": schedule.text, "breaks": list(schedule.breaks), "deviation": far, "notes": list(notes)}
+    words = "".join(f' "{key}": {json.dumps(value)},\n' for key, value in head.items())
+    return Export("json", f'{{\n{words} "points": [\n{points}\n ]\n}}\n', ".json", far <= EXACT, far, notes)
+
+
+def _table(schedule: Schedule, steps: int | None) -> tuple[list[int], list[float], float, tuple[str, ...]]:
+    at = rows(schedule, steps)
+    rates: FloatArray = schedule(at)
+    far = deviation(schedule, lambda t: np.interp(t, at, rates))
+    notes = ("The last row belongs to the step after the last update.",)
+    if far > EXACT:
+        notes = (
+            f"The rows are exact; straight lines between them are off by up to {percent(far)} of the peak: more rows "
+            "(--steps) bring them closer.",
+            *notes,
+        )
+    return at, rates.tolist(), far, notes
