@@ -1,0 +1,143 @@
+"""The Plan page: laws side by side, a budget, another batch, and a sweep of one's own; and its charts."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core.hyper import HYPER_LAWS, fit_sweep, read_sweep, recommend, scaling
+from pages.parts import planning
+from pages.parts.charts import planning as charts
+
+PAGE = Path(__file__).resolve().parents[1] / "pages" / "plan.py"
+
+
+def opened(**query: str) -> AppTest:
+    app = AppTest.from_file(str(PAGE), default_timeout=120)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+def plain(text: str) -> str:
+    return text.replace("\\", "")
+
+
+def uploaded(app: AppTest, content: bytes) -> AppTest:
+    app.get("file_uploader")[0].upload("mine.csv", content, "text/csv").run()
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+def test_laws_stand_side_by_side():
+    app = opened(plan_params="7B", plan_tokens="1.4T tokens")
+    frame = app.dataframe[0].value
+    assert list(frame["Law"]) == [law.title for law in HYPER_LAWS.values()]
+    assert frame["Peak learning rate"][0] == pytest.approx(9.16557e-4, rel=1e-5) and frame["Batch"][0] == "5M"
+    assert frame["Beyond its range"][0] == "N 6.5 times above the fitted range, D 14 times above the fitted range"
+    assert frame["Source"].str.contains("arXiv").all() and frame["How sure"].str.len().min() > 5
+    assert "extrapolated" in app.warning[0].value
+    assert len(app.get("plotly_chart")) == 1 and not app.error
+
+
+def test_the_page_asks_what_it_cannot_read():
+    app = opened(plan_params="big")
+    assert plain(app.error[0].value) == "The model size reads like 7B or 3e-4 and is above 0, got 'big'."
+    assert len(app.dataframe) == 2 and not app.get("plotly_chart")  # the rest of the page goes on
+    app.text_input(key="plan_params").set_value("1e9").run()
+    assert not app.error and "Fitted where you are: Step Law" in plain(app.caption[1].value)
+    app.text_input(key="plan_compute").set_value("-1").run()
+    assert "The compute reads like" in plain(app.error[0].value)
+    app.text_input(key="plan_compute").set_value("1e24").run()
+    app.text_input(key="plan_batch_to").set_value("?").run()
+    assert "The other batch reads like" in plain(app.error[0].value)
+
+
+def test_a_budget_and_another_batch():
+    app = opened(plan_compute="1e24", plan_batch_noise="2M")
+    split, rules = app.dataframe[1].value, app.dataframe[2].value
+    assert split["Loss"].idxmin() == list(scaling.ALLOCATIONS).index("besiroglu")
+    assert rules["Learning rate"][0] == pytest.approx(2e-3) and rules["Learning rate"].notna().all()
+    assert any("2.00 times the fewest possible updates" in c.value for c in app.caption)
+    app.text_input(key="plan_batch_to").set_value("20M").run()
+    assert any("the step is too large" in c.value for c in app.caption)
+
+
+@pytest.mark.parametrize("kind", ["Over N", "One law over both"])
+def test_the_other_charts(kind):
+    app = opened()
+    app.segmented_control(key="plan_chart").set_value("params" if kind == "Over N" else "both").run()
+    assert not app.exception and not app.error and len(app.get("plotly_chart")) == 1
+
+
+def test_a_sweep_gives_laws_and_heat_maps():
+    app = uploaded(opened(plan_params="1B", plan_tokens="20B"), planning.example().encode())
+    assert not app.error and len(app.get("plotly_chart")) == 2
+    frame = app.dataframe[-1].value
+    assert len(frame) == 6 and (frame["Use"] == "in the law").all()
+    boxes = {box.label: box.value for box in app.metric}
+    assert float(boxes["Learning rate for your N and D"]) == pytest.approx(2 * 1e9**-0.72 * 2e10**0.31, rel=0.12)
+    assert any("N is 2.5 times above the fitted cells" in c.value for c in app.caption)
+    app.selectbox(key="plan_cell").set_value(3).run()
+    assert not app.exception and len(app.get("plotly_chart")) == 2
+
+
+def test_columns_with_other_names_are_chosen():
+    content = planning.example().replace("batch", "per_update", 1).encode()
+    app = uploaded(opened(), content)
+    assert "Say which column holds batch" in plain(app.error[0].value)
+    next(box for box in app.selectbox if box.label == "batch").set_value("per_update").run()
+    assert not app.error and len(app.get("plotly_chart")) == 2
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"\xff\xfe\x00x", "mine.csv must be a CSV table"),
+        (b"", "mine.csv must be a CSV table"),
+        (b"N,D,lr,batch,loss\n1e8,1e9,0,1e5,3\n", "row 1: lr must be a number above 0, got '0'"),
+        (b"N,D,lr,batch,loss\n1e8,1e9,1e-3,1e5,3\n", "needs runs at 3 or more learning rates, got 1"),
+        (b"a,b\n1,2\n", "Say which column holds params, tokens, lr, batch, loss"),
+    ],
+)
+def test_sweeps_that_cannot_be_used_say_why(content, message):
+    app = uploaded(opened(), content)
+    assert re.search(message, plain(app.error[0].value)), app.error[0].value
+
+
+def test_lines_are_solid_where_a_law_was_fitted():
+    figure = charts.over(1e9, 2e10, "tokens", None, None)
+    step = [t for t in figure.data if t.name == "Step Law" and t.xaxis == "x"]
+    solid = next(t for t in step if t.line.dash == "solid")
+    inside = np.isfinite(np.array(solid.y, float))
+    assert 4e9 <= np.array(solid.x)[inside].min() and np.array(solid.x)[inside].max() <= 1e11 * 1.001
+    assert [t.line.dash for t in step] == ["solid", "dot"] and [t.showlegend for t in step] == [True, False]
+    assert {t.name for t in figure.data if t.xaxis == "x2"} == {law.title for law in HYPER_LAWS.values() if law.batch}
+    kaplan = next(t for t in charts.over(1e10, 2e10, "params", None, None).data if t.name == "Kaplan et al.")
+    assert np.isnan(np.array(kaplan.y, float)).any()  # no rate above 12B
+
+
+@pytest.mark.parametrize("law", HYPER_LAWS.values(), ids=lambda law: law.name)
+def test_maps_over_both(law):
+    figure = charts.maps(law, 1e9, 2e10, None, None)
+    drawn = [t for t in figure.data if t.type == "heatmap"]
+    assert len(drawn) == bool(law.lr) + bool(law.batch)
+    middle = charts.MAP_POINTS // 2
+    row = next(r for r in recommend(1e9, 2e10) if r.law is law)
+    assert drawn[0].customdata[middle][middle] == pytest.approx(row.lr or row.batch)
+
+
+def test_a_cell_shows_its_runs(tmp_path):
+    (tmp_path / "s.csv").write_text(planning.example())
+    cells = read_sweep(tmp_path / "s.csv")
+    fit = fit_sweep(cells)
+    figure = charts.surface(cells[0], fit.optima[0], [("<b>law</b>", 1e-3, 1e5)])
+    heat = figure.data[0]
+    assert np.isfinite(heat.customdata).sum() == len(cells[0].loss) and np.nanmin(heat.customdata) == 0
+    assert np.nanmax(heat.z) <= charts.HIGHEST
+    assert figure.data[1].x[0] == pytest.approx(np.log10(fit.optima[0].lr))
+    assert figure.data[2].name == "&lt;b&gt;law&lt;/b&gt;"
