@@ -14,7 +14,8 @@ CORE = ROOT / "optlaws_core"
 # Every module may import those before it, and none after it.
 ORDER = (
     "errors amounts parallel schedules runs noise trace history functionals sde divergence readers laws features bound "
-    "evaluation fits final_loss uncertainty search fitting joint bootstrap selection prediction bands browser cli"
+    "evaluation fits final_loss hyper uncertainty search fitting joint bootstrap selection prediction optimize "
+    "bands browser exports cli"
 ).split()
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
 

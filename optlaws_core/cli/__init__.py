@@ -1,4 +1,4 @@
-"""The command line: `python -m optlaws_core laws|schedules|read|fit|select|predict|rank`.
+"""The command line: `python -m optlaws_core laws|schedules|read|fit|select|predict|rank|optimize|export`.
 
 Exit code 0 on success, 1 on bad input with one line on stderr, 130 when stopped with Ctrl-C. Where a command succeeds
 without some of its files or runs, or with a fit that is in doubt, stderr names each with the reason.
@@ -16,6 +16,7 @@ import numpy as np
 
 from ..bands import Prediction, with_bands
 from ..errors import FitError, OptLawsError
+from ..exports import TABLES, TARGETS, export
 from ..final_loss import FINAL_LAWS
 from ..fits import Average, Fit, Model, Status, load_fit
 from ..fitting import fit, usable
@@ -29,7 +30,7 @@ from ..runs import Run
 from ..schedules import SCHEDULES, number, parse
 from ..schedules.base import FloatArray
 from ..selection import Selection, select
-from . import tables
+from . import best, tables
 from .shared import Parser, amount, check_names, check_out, path, print_json, save, step
 
 STOPPED = 130  # what a shell expects of a command that Ctrl-C ended: 128 and the signal's number
@@ -140,6 +141,16 @@ def _parser() -> argparse.ArgumentParser:
     ranking.add_argument("--schedule", action="append", help="a candidate; give it several times")
     tables.add_rank(ranking)
     ranking.add_argument("--json", action="store_true", help="as JSON")
+
+    optimizing = command("optimize", lambda args: best.run(args, load_fit), "find the best schedule under a fit")
+    _add_model(optimizing)
+    best.add(optimizing)
+
+    exporting = command("export", _export, "write a schedule in the words of a trainer")
+    exporting.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
+    exporting.add_argument("--to", required=True, metavar="TARGET", help=", ".join(TARGETS))
+    exporting.add_argument("--steps", type=step, metavar="N", help=f"rows of a table ({', '.join(TABLES)})")
+    exporting.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
     return parser
 
 
@@ -250,8 +261,10 @@ def _fit(args) -> list[str]:
     if args.law in FINAL_LAWS:
         remarks: list[str] = []
         return tables.fit(args, lambda: _logs(args, remarks), remarks)
-    if args.table or args.columns or args.cv is not None:
-        raise OptLawsError(f"--table, --columns and --cv are for {', '.join(FINAL_LAWS)}, got the law {args.law!r}.")
+    if args.table or args.columns or args.sure or args.cv is not None:
+        raise OptLawsError(
+            f"--table, --columns, --sure and --cv are for {', '.join(FINAL_LAWS)}, got the law {args.law!r}."
+        )
     if not args.train:
         raise OptLawsError("--train is needed: the runs to fit.")
     check_names(args.train, args.test or [])
@@ -484,6 +497,17 @@ def _rank(args) -> list[str]:
         note = f"   extrapolates: {'; '.join(r.reasons)}" if r.reasons else ""
         print(f"{r.final_loss:.6f}{_between(*band)}   +{number(round(r.delta, 6)):9} {r.schedule.text}{note}")
     return _doubts(law)
+
+
+def _export(args) -> tuple[str, ...]:
+    if args.out:
+        check_out("--out", args.out)
+    found = export(parse(args.schedule), args.to, args.steps)
+    if args.out:
+        args.out.write_text(found.text, encoding="utf-8")
+    else:
+        print(found.text, end="")
+    return () if found.exact else found.notes
 
 
 def _model(args) -> Model:

@@ -213,6 +213,13 @@ def buttons(space: session.Workspace, fit: Model) -> None:
             (_form if panel["kind"] == "form" else _curve)(space, panel)
 
 
+def add(space: session.Workspace, new: list[c.Candidate]) -> None:
+    """Put further candidates behind those there are, as far as there is room."""
+    _take_edits(space)
+    space.candidates = [*space.candidates, *new][: c.MOST]
+    _renew()
+
+
 def _start_over(space: session.Workspace, fit: Model) -> None:
     _take_edits(space)
     space.candidates = _defaults(space, fit)
