@@ -5,7 +5,8 @@ import re
 from .errors import OptLawsError
 
 SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
-_AMOUNT = re.compile(r"((?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([kmbgt]?)\s*(?:tokens?|params?|parameters)?", re.I)
+_NUMBER = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+"  # a comma only between groups of three digits
+_AMOUNT = re.compile(rf"((?:{_NUMBER})(?:e[+-]?\d+)?)\s*([kmbgt]?)\s*(?:tokens?|params?|parameters)?", re.I)
 
 
 def amount(text: str, name: str = "An amount") -> float:

@@ -179,9 +179,15 @@ FITS = [
     (["--runs", EXAMPLES, "--split", "zzz"], "has no split 'zzz'"),
     (["--table", "{table}", "--sure", "--json", "{dir}"], "this is a folder"),
     (["--law", "opt_laws_x", "--runs", EXAMPLES, "--train", "constant_4000"], "Unknown law 'opt_laws_x'"),
-    (["--law", "annealing", "--table", "{table}", "--train", "run 0"], "--table, --columns and --cv are for opt_laws"),
+    (
+        ["--law", "annealing", "--table", "{table}", "--train", "run 0"],
+        "--table, --columns, --sure and --cv are for opt_laws",
+    ),
     (["--law", "annealing", "--runs", EXAMPLES, "--cv", "3", "--train", "constant_4000"], "--cv are for opt_laws"),
-    (["--law", "annealing", "--runs", EXAMPLES, "--columns", "a=b", "--train", "constant_4000"], "--columns and --cv"),
+    (
+        ["--law", "annealing", "--runs", EXAMPLES, "--columns", "a=b", "--train", "constant_4000"],
+        "--columns, --sure and --cv",
+    ),
     (["--law", "annealing", "--runs", EXAMPLES], "--train is needed: the runs to fit"),
 ]
 
@@ -212,7 +218,7 @@ def test_a_prediction_says_where_the_loss_comes_from(capsys, fitted):
     loss, half = (v[0] for v in fl.predict_final(model, [plan]))
     (row,) = found["predictions"]
     assert list(found) == ["schedule", "predictions", "shares"] and found["schedule"] == parse(COSINE).text
-    assert list(row) == ["step", "loss", "prediction_low", "prediction_high"] and row["step"] == 19_999
+    assert list(row) == ["step", "loss", "reasons", "prediction_low", "prediction_high"] and row["step"] == 19_999
     assert row["loss"] == loss and found["shares"] == fl.shares(model, plan)
     assert (row["prediction_low"], row["prediction_high"]) == pytest.approx((loss * np.exp(-half), loss * np.exp(half)))
     code, out, _ = told(capsys, *ask)

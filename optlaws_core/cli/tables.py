@@ -15,6 +15,7 @@ from ..final_loss import (
     TERMS,
     FinalFit,
     TableRun,
+    beyond,
     candidates,
     chosen,
     fit_table,
@@ -26,6 +27,7 @@ from ..final_loss import (
     table_runs,
     with_folds,
 )
+from ..final_loss.fit import check_folds, contenders
 from ..final_loss.ranking import MOST_RISK, FinalRanked, FinalRanking
 from ..fits import Status
 from ..runs import Plan, Run
@@ -80,23 +82,34 @@ def fit(args, logs: Callable[[], Sequence[Run]], remarks: list[str]) -> list[str
     """Fit a final-loss law to `args.table`, or to the last losses of `logs`."""
     check_out("--json", args.json)
     check_names(args.train or [], args.test or [])
+    unused = [o for o, given in (("--split", args.split), ("--runs", args.runs)) if given and args.table]
+    unused += [o for o, given in (("--columns", args.columns), ("--sure", args.sure)) if given and not args.table]
+    if unused:
+        raise OptLawsError(f"{unused[0]} says nothing of {'a table' if args.table else 'logs'}; leave it out.")
     if args.lock or args.joint or args.from_step is not None:
         option = "--lock" if args.lock else "--joint" if args.joint else "--from-step"
         raise OptLawsError(f"{option} is for laws of whole curves; {args.law} has no use for it.")
     runs = read_table(args.table, args.sure, dict(map(_pair, args.columns))) if args.table else table_runs(logs())
     if not runs:
         raise OptLawsError(f"{args.runs}: no run has a schedule, a model size and a batch, which {args.law} needs.")
-    train, test = _parts(runs, args.train, args.test)
-    result = fit_table(train, args.law, test)
+    if args.cv is not None and args.test:
+        raise OptLawsError("Either runs are held out (--test) or --cv does it, not both.")
+    train, test = _parts(runs, args.train, [] if args.cv is not None else args.test)
     if args.cv is not None:
-        if test:
-            raise OptLawsError("Either runs are held out (--test, or --train without them) or --cv does it, not both.")
-        result = with_folds(result, train, args.cv)
+        check_folds(contenders(train), args.cv)
+    result = fit_table(train, args.law, test)
     save(result, args.json)
+    if args.cv is not None:
+        result = with_folds(result, train, args.cv)
+        save(result, args.json)
     _print_fit(result)
     gone = sum(not r.stable for r in runs)
     if gone:
         remarks.append(f"{gone} of {len(runs)} runs diverged or spiked: they tell of the risk of divergence alone.")
+    ended = sum(r.parent is None and r.stable and np.isfinite(r.final_loss) for r in train)
+    if far := ended - len(result.train):
+        remarks.append(f"{far} of {len(runs)} runs ended more than a quarter above the best of their size, batch and "
+                       "horizon, and were left out of the fit.")  # fmt: skip
     silent = sum(np.isnan(r.final_loss) and not r.diverged for r in runs)
     if silent:
         remarks.append(f"{silent} of {len(runs)} runs have no final loss and were left out.")
@@ -151,20 +164,24 @@ def predict(args) -> list[str]:
     loss, half = (float(v[0]) for v in predict_final(fit, [plan]))
     parts = shares(fit, plan) if fit.theta.keys() & {"E"} else {}
     low, high = loss * np.exp(-half), loss * np.exp(half)
+    outside = beyond(fit, plan)
+    doubts = [*_doubts(fit), *([f"This extrapolates: {'; '.join(outside)}."] if outside else [])]
     if args.json:
         at = plan.schedule.total - 1
-        row = {"step": at, "loss": loss} | _band(low, high)
+        row = {"step": at, "loss": loss, "reasons": outside} | _band(low, high)
         print_json({"schedule": plan.schedule.text, "predictions": [row], "shares": parts})
-        return _doubts(fit)
+        return doubts
     print(f"{plan.schedule.total - 1:>12,}  {loss:.6f}{_between(low, high)}")
     for name, part in parts.items():
         print(f"{part:22.6f}  {TERMS[name]}")
-    return _doubts(fit)
+    return doubts
 
 
 def rank(args) -> list[str]:
     """Candidates by predicted final loss, the two to train first among them."""
     fit = load_final(args.fit)
+    if args.risk > 1:
+        raise OptLawsError(f"--risk is a probability, got {args.risk:g}.")
     if args.top < 1:
         raise OptLawsError(f"--top must be at least 1, got {args.top}.")
     if args.schedule and any(getattr(args, name) for name in GRID):

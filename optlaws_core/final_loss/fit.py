@@ -222,9 +222,11 @@ class _Search:
     def evidence(self, x: FloatArray, strength: float) -> float:
         """How likely all runs are under priors of this strength, coefficients integrated out, up to a constant.
 
-        The logarithm of the marginal likelihood (MacKay 1992), by Laplace's method around the best coordinates `x`, at
+        The logarithm of a marginal likelihood (MacKay 1992), by Laplace's method around the best coordinates `x`, at
         the standard deviation of the log residuals that makes it largest. It rewards a fit and punishes coefficients
-        that only the runs' accidents would determine, without leaving any run out.
+        that only the runs' accidents would determine, without leaving any run out. Residuals beyond δ count linearly,
+        yet the normaliser is that of a normal distribution: with the one of Huber's density the choice falls on weaker
+        priors (docs/final-loss-notes.md).
         """
         n = len(self.y)
         residual, J = self.rows(x, np.arange(n), strength)
@@ -295,11 +297,11 @@ def fit_table(
     are left out where too few runs tell. Raises like `fit_final`.
     """
     began = time.perf_counter()
+    fit = fit_final(contenders(runs), law, strength, bands)
     scratch = [r for r in runs if r.parent is None and (r.diverged or np.isfinite(r.final_loss))]
     bad = [not r.stable for r in scratch]
     enough = min(sum(bad), len(bad) - sum(bad)) >= FEWEST
-    risk = learn_risk([r.plan for r in scratch], bad) if enough else None
-    fit = replace(fit_final(contenders(runs), law, strength, bands), risk=risk)
+    fit = replace(fit, risk=learn_risk([r.plan for r in scratch], bad) if enough else None)
     fit = replace(fit, transfers=_transfers(fit, runs))
     judged = [r for r in test if np.isfinite(r.final_loss) and r.stable and r.text in ("", *fit.transfers)]
     ends = End.of(judged, predict_runs(fit, judged))
@@ -354,9 +356,10 @@ def _fit_form(law, runs, seen, y, references, strength, bands) -> FinalFit:
     else:
         x, finished = search.best(every, strength)
     residual, J = search.rows(x, every, strength)
-    weight = _weight(residual[:n])
-    spread = float((weight * residual[:n] ** 2).sum() / max(n - len(x), 1))
-    covariance = spread * np.linalg.pinv(_curvature(residual, J, n))
+    # of M-estimates: residuals beyond δ have no curvature, and pull no harder than δ
+    near = max(float(np.mean(np.abs(residual[:n]) <= HUBER)), 1 / n)
+    spread = float((np.clip(residual[:n], -HUBER, HUBER) ** 2).sum() / max(n - len(x), 1)) / near
+    covariance = spread * np.linalg.pinv(near * J[:n].T @ J[:n] + J[n:].T @ J[n:])
     names = tuple(p.name for p in law.free)
     edge = NEAR_BOUND * (search.high - search.low)
     bounded = (x <= search.low + edge) | (x >= search.high - edge)
@@ -542,19 +545,27 @@ def cross_validated(
     return errors, halves
 
 
+def check_folds(runs: Sequence[TableRun], k: int) -> None:
+    """Raises `DesignError` unless the runs can be cut into `k` folds."""
+    if not 2 <= k <= len(runs):
+        raise DesignError(f"A cross-validation needs 2 to {len(runs)} folds, as many as runs, got {k}.")
+
+
 def with_folds(
     fit: FinalFit, runs: Sequence[TableRun], k: int, progress: Callable[[float], object] | None = None
 ) -> FinalFit:
     """`fit` with the errors of its runs as `test`, each from a fit without its fold of `k`. Raises like `fit_final`."""
     usual = [r for r in runs if r.name in fit.train]
-    if not 2 <= k <= len(usual):
-        raise DesignError(f"A cross-validation needs 2 to {len(usual)} folds, as many as runs, got {k}.")
-    errors, _ = cross_validated(usual, fit.law, fold(usual, "random", k), progress=progress)
+    check_folds(usual, k)
+    try:
+        errors, _ = cross_validated(usual, fit.law, fold(usual, "random", k), progress=progress)
+    except DesignError as fault:
+        raise DesignError(f"Without one of the {k} folds too few runs are left: {fault}") from None
     observed = np.array([r.final_loss for r in usual])
     return replace(fit, test=End.of(usual, observed * (1 + errors)), folds=k)
 
 
 __all__ = [
-    "End", "FinalFit", "Spread", "beyond", "contenders", "cross_validated", "fit_final", "fit_table", "fittable",
-    "load_final", "predict_final", "predict_runs", "shares", "spread", "with_folds",
+    "End", "FinalFit", "Spread", "beyond", "check_folds", "contenders", "cross_validated", "fit_final", "fit_table",
+    "fittable", "load_final", "predict_final", "predict_runs", "shares", "spread", "with_folds",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ of a run is no part of it: the question is which schedule is better, not which r
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,10 @@ from .table import family
 
 MOST = 5_000  # candidates
 DRAWS = 2_000
-CALM = (2.0, 8.0, 8.0)  # doublings of the peak, warm-up and horizon after which they have little to do with each other
+# Doublings of the peak, the warm-up, the horizon, the share of the cooldown and the final rate over the peak, after
+# which errors have little to do with each other; the last two begin at `NONE`.
+CALM = (2.0, 8.0, 8.0, 3.0, 8.0)
+NONE = 0.02
 KINSHIP = 0.7  # how much of them different shapes share
 ROUNDING = 1e-9  # keeps a Cholesky factor from failing for places that are nearly one
 HORIZONS = np.geomspace(0.1, 1.0, 24)  # of the best candidate's own, at which its shape is read to say what it saves
@@ -117,7 +120,7 @@ def candidates(
         raise DesignError(f"A ranking takes 1 to {MOST:,} candidates, got {count:,}.")
     if (shortest := min(tokens)) < 2 * batch_tokens:
         raise DesignError(f"tokens must be enough for two updates of {batch_tokens:g}, got {shortest:g}.")
-    found = []
+    found, fault = [], None
     for length in tokens:
         total = round(length / batch_tokens)
         for share in warmups:
@@ -126,12 +129,13 @@ def candidates(
                 for shape in shapes:
                     try:
                         schedule = SHAPES[shape](peak, warmup, total)
-                    except ScheduleError:
+                    except ScheduleError as contradiction:
+                        fault = contradiction
                         continue
                     whole = Chain(parent, schedule) if parent else schedule
                     found.append(Plan(whole, params, batch_tokens))
     if not found:
-        raise DesignError(f"No candidate is possible: a warm-up of {min(warmups):g} leaves nothing of {total} updates.")
+        raise DesignError(f"No candidate is possible: {fault}")
     return list(dict.fromkeys(found))
 
 
@@ -147,7 +151,8 @@ def rank_final(
     if not 1 <= len(plans) <= MOST:
         raise DesignError(f"A ranking takes 1 to {MOST:,} candidates, got {len(plans):,}.")
     known = spread(fit, plans, text)
-    risk = None if fit.risk is None else probability(fit.risk, plans)
+    # what a checkpoint came through is behind it; only what follows can diverge
+    risk = None if fit.risk is None else probability(fit.risk, [replace(p, schedule=_last(p)) for p in plans])
     apart = np.zeros(len(plans), bool) if risk is None else risk > most_risk
     order = np.lexsort((known.log_loss, apart))
     running = order[~apart[order]]
@@ -187,8 +192,9 @@ def _draws(known, plans: Sequence[Plan], seed: int) -> FloatArray:
         return drawn
     # candidates that are the same in all of this share what the law is off by, so it is drawn once for each such place
     kinds = np.unique([family(p) for p in plans], return_inverse=True)[1]
-    own = [p.schedule.second if isinstance(p.schedule, Chain) else p.schedule for p in plans]
-    at = np.log2([(s.peak, s.warmup + 1.0, s.total) for s in own])
+    own = [_last(p) for p in plans]
+    shapes = [(getattr(s, "decay", 0) / s.total + NONE, getattr(s, "final", 0.0) / s.peak + NONE) for s in own]
+    at = np.log2([(s.peak, s.warmup + 1.0, s.total, *shape) for s, shape in zip(own, shapes, strict=True)])
     places, which = np.unique(np.column_stack((kinds, at)), axis=0, return_inverse=True)
     alike = np.where(places[:, :1] == places[:, 0], 1.0, KINSHIP)
     for x, calm in zip(places.T[1:], CALM, strict=True):
@@ -236,6 +242,11 @@ def _saved(
         tuple(v if np.isfinite(v) else None for v in row) if np.isfinite(row[0]) else (None,) * 3
         for row in rows.tolist()
     ]
+
+
+def _last(plan: Plan) -> Schedule:
+    """What can still be chosen: the schedule, or its last part."""
+    return plan.schedule.second if isinstance(plan.schedule, Chain) else plan.schedule
 
 
 def _horizon(plan: Plan, share: float) -> int:

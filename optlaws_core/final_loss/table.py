@@ -90,6 +90,9 @@ def read_table(
     """
     what = "The table" if isinstance(table, pd.DataFrame) else str(table)
     frame = table if isinstance(table, pd.DataFrame) else _frame(table, what)
+    names = [str(c).strip().lower() for c in frame.columns]
+    if twice := next((c for c in names if names.count(c) > 1), None):
+        raise LogError(f"{what} must have each column once, got {twice!r} more than once.", what)
     named = columns_of(frame.columns) | _mapped(columns or {}, frame, what)
     missing = [c for c in COLUMNS if c not in named]
     if len(set(missing) & {"batch_tokens", "tokens"}) == 1:
@@ -132,11 +135,13 @@ def table_runs(runs: Iterable[Run]) -> list[TableRun]:
 
 def _frame(path: Path | str, what: str) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)  # an empty cell is no loss, "nan" one that diverged
+        # an empty cell is no loss, "nan" one that diverged; index_col: rows longer than the header are no index
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
     except FileNotFoundError:
         raise LogError(f"{what}: there is no such file.", what) from None
     except (OSError, ValueError) as fault:
         raise LogError(f"{what} must be a CSV table, got {str(fault)[:80]!r}.", what) from None
+    return frame
 
 
 def _mapped(columns: Mapping[str, str], frame: pd.DataFrame, what: str) -> dict[str, str]:

@@ -101,7 +101,7 @@ def _table(space: Workspace) -> list[TableRun]:
     if file is None:
         st.caption(literal(f"Table in use: {name}"))
     frame = _frame(name, content)
-    mapped = _columns(frame)
+    mapped = _columns(space.table, frame)
     return _read(space.table, frame, mapped)
 
 
@@ -114,14 +114,14 @@ def _example() -> str:
 
 def _frame(name: str, content: bytes) -> pd.DataFrame:
     try:
-        return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+        return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, index_col=False)
     except (ValueError, OSError) as fault:
         raise LogError(f"{name} must be a CSV table, got {str(fault)[:80]!r}.", name) from None
 
 
-def _columns(frame: pd.DataFrame) -> dict[str, str]:
+def _columns(table: TableFile, frame: pd.DataFrame) -> dict[str, str]:
     """Which column is which: recognised names, and a choice for the others."""
-    known = columns_of(frame.columns)
+    known = columns_of(frame.columns) | table.columns
     with st.expander("Columns", expanded=bool(_lacking(known)), icon=":material/view_column:"):
         names, chosen = ["–", *map(str, frame.columns)], {}
         for start in range(0, len(MEANINGS), 3):
@@ -131,6 +131,7 @@ def _columns(frame: pd.DataFrame) -> dict[str, str]:
                     key=f"column {ours} {hash(tuple(frame.columns))}",
                 )  # fmt: skip
     found = {ours: theirs for ours, theirs in chosen.items() if theirs != "–"}
+    table.columns = found
     if missing := _lacking(found):
         raise LogError(f"Say which column holds {', '.join(missing)}: the table calls it something else, or lacks it.")
     return found
@@ -193,11 +194,16 @@ def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_told(fit, runs))
         tried = st.toggle(
-            "Cross-validate", key=f"folds {fit.law} {key[:8]}",
+            "Cross-validate", key="final_folds", bind="query-params",
             help="Fit ten times more, each without a tenth of the runs, and judge each run by the fit that has not "
             "seen it. Everything is chosen anew each time, the strength of the priors included.",
         )  # fmt: skip
-    judged = _folds(fit.law, key, list(runs)) if tried else fit
+    judged = fit
+    if tried:
+        try:
+            judged = _folds(fit.law, key, list(runs))
+        except (OptLawsError, FitError) as fault:
+            st.warning(literal(str(fault)), icon=":material/warning:")
     _metrics(judged)
     if fit.message != "Converged.":
         st.warning(literal(fit.message), icon=":material/warning:")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from optlaws_core.final_loss import (
 from optlaws_core.final_loss.forms import LOG_LINEAR
 from optlaws_core.final_loss.ranking import MOST, MOST_RISK, FinalRanked
 from optlaws_core.readers.base import counted
+from optlaws_core.schedules import number
 
 from . import candidates as c
 from .charts import preselect as charts
@@ -83,7 +85,8 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
             help="Percentages are the share of the length that the cooldown takes, or the final rate of the peak.",
         )  # fmt: skip
         most_risk = third[1].slider(
-            "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, key="final_risk", disabled=fit.risk is None,
+            "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, key="final_risk", bind="query-params",
+            disabled=fit.risk is None,
             help="Candidates above it are set apart. "
             + ("Learned from the runs that diverged." if fit.risk else "Not known: too few of the runs diverged."),
         )  # fmt: skip
@@ -115,18 +118,21 @@ def _usual(fit: FinalFit, runs: Sequence[TableRun]) -> dict[str, str]:
         "params": written(fit.coverage.params[1]),
         "batch_tokens": written(batch),
         "tokens": written(max(p.tokens for p in plans if p.batch_tokens == batch)),
-        "peaks": " ".join(f"{p:.2g}" for p in peaks),
+        "peaks": " ".join(f"{p:.2g}" if low < p < high else number(p) for p in peaks),
         "warmups": f"{100 * float(np.median([p.schedule.warmup_end / p.schedule.total for p in fitted])):.2g}%",
     }
 
 
 def _warmups(text: str) -> tuple[float, ...]:
     found = []
-    for word in text.replace(";", " ").replace("%", "% ").split():
-        value = 0.0 if word.strip("0.%") == "" else amount(word.rstrip("%"), "A warm-up")
-        found.append(value / 100 if word.endswith("%") else value)
-    if bad := next((v for v, w in zip(found, text.split(), strict=False) if w.endswith("%") and v >= 1), None):
-        raise OptLawsError(f"A warm-up takes less than 100 % of the length, got {100 * bad:g} %.")
+    for word in re.sub(r"\s+%", "%", text).replace(";", " ").split():
+        number, percent = word.removesuffix("%"), word.endswith("%")
+        value = 0.0 if re.fullmatch(r"0+(\.0*)?|\.0+", number) else amount(number, "A warm-up")
+        if percent and value >= 100:
+            raise OptLawsError(f"A warm-up takes less than 100 % of the length, got {value:g} %.")
+        if not percent and 0 < value < 1:
+            raise OptLawsError(f"A warm-up in updates is at least 1, got {value:g}; a share is written as {value:.0%}.")
+        found.append(value / 100 if percent else value)
     if not found:
         raise OptLawsError("A warm-up reads like 2% or 300; 0 for none.")
     return tuple(dict.fromkeys(found))
@@ -144,7 +150,7 @@ def _checkpoint(fit: FinalFit) -> tuple[str, str]:
         )  # fmt: skip
         texts = ["the same text", *fit.transfers]
         text = right.selectbox(
-            "Going on with", texts, key="final_text", disabled=len(texts) < 2,
+            "Going on with", texts, key="final_text", bind="query-params", disabled=len(texts) < 2,
             help="Another text needs runs in the table that went on to it (columns parent and text): how losses carry "
             "over is learned from them, and three or four are enough to begin with.",
         )  # fmt: skip
@@ -176,7 +182,7 @@ def verdict(found: FinalRanking) -> None:
     """Which two to train, and what is left to lose."""
     best = found.rows[0]
     if best.apart:
-        st.error("Every candidate is likely to diverge: lower peaks or a longer warm-up are needed.")
+        st.error("Every candidate is likely to diverge: lower peaks are needed, or runs that show how far one can go.")
     lines = [f"1. **{literal(charts.long_name(found.pair[0]))}**"]
     if len(found.pair) > 1:
         lines.append(f"2. **{literal(charts.long_name(found.pair[1]))}**")
@@ -230,7 +236,7 @@ def table(found: FinalRanking) -> list[FinalRanked]:
     """All candidates as rows. Returns the ticked ones."""
     shown = st.dataframe(
         frame(found), hide_index=True, placeholder="–", height=420, on_select="rerun", selection_mode="multi-row",
-        key=f"final_rows_{len(found.rows)}",
+        key=f"final_rows_{digest(found)}",
         column_config={
             "Candidate": st.column_config.TextColumn(width="large", pinned=True),
             "Final loss": st.column_config.NumberColumn(format="%.4f"),
@@ -249,6 +255,11 @@ def table(found: FinalRanking) -> list[FinalRanked]:
         },
     )  # fmt: skip
     return [found.rows[i] for i in shown.selection.rows if i < len(found.rows)]
+
+
+def digest(found: FinalRanking) -> str:
+    """What a set of candidates is known by, so that ticks stay with them."""
+    return hashlib.sha256(repr([row.plan for row in found.rows]).encode()).hexdigest()[:16]
 
 
 def frame(found: FinalRanking) -> pd.DataFrame:

@@ -58,6 +58,7 @@ class TableFile:
     name: str
     content: bytes
     sure: bool = False  # whether the visitor said that unlikely units are right
+    columns: dict[str, str] = field(default_factory=dict)  # its names by ours, as they were chosen
 
 
 @dataclass

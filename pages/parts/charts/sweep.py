@@ -60,14 +60,16 @@ def place(run: Run, x: str) -> float | str:
 def spread(floor: NoiseFloor) -> go.Figure:
     """Final losses of repeated runs around the mean of their plan, in percent, with one standard deviation."""
     figure = go.Figure()
-    names = [label(group.runs[0]) for group in floor.repeats]
-    for i, (group, name) in enumerate(zip(floor.repeats, names, strict=True)):
+    groups = sorted(floor.repeats, key=lambda g: (g.runs[0].plan.params, g.runs[0].plan.schedule.text), reverse=True)
+    names = [label(group.runs[0]) for group in groups]
+    sizes = sorted({group.runs[0].plan.params for group in groups})
+    for group, name in zip(groups, names, strict=True):
         figure.add_trace(
             go.Scatter(
                 x=100 * (group.final / group.final.mean() - 1),
                 y=[name] * len(group.runs),
                 mode="markers",
-                marker={"color": color(i), "size": 9},
+                marker={"color": color(sizes.index(group.runs[0].plan.params)), "size": 8, "opacity": 0.8},
                 error_x=None,
                 customdata=[safe(run.name) for run in group.runs],
                 hovertemplate="%{customdata}<br>%{x:+.3f} % of the mean<extra></extra>",
@@ -77,13 +79,16 @@ def spread(floor: NoiseFloor) -> go.Figure:
     band(figure, 100 * floor.relative, vertical=True)
     figure.update_xaxes(title_text="last held-out loss, % above or below the mean of its plan", zeroline=False)
     figure.update_yaxes(type="category", range=[-0.6, len(names) - 0.4])
-    return finish(figure, 90 + 60 * len(names))
+    return finish(figure, 90 + 26 * len(names))
 
 
 def label(run: Run) -> str:
     """A plan in a few words, as an axis label."""
     schedule = run.plan.schedule
-    return f"{run.plan.params:,.0f} parameters,<br>{schedule.family}, {schedule.total:,} updates"
+    final = f" to {number(schedule.final)}" if getattr(schedule, "final", 0) else ""
+    decay = f" {100 * schedule.decay / schedule.total:.0f} %" if getattr(schedule, "decay", 0) else ""
+    where = f"peak {number(schedule.peak)}, {schedule.total:,} updates"
+    return f"{run.plan.params / 1e3:,.0f}k, {schedule.family}{decay}{final}, {where}"
 
 
 def off(errors: Mapping[str, Sequence[tuple[Run, float]]], noise: float) -> go.Figure:
