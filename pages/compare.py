@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import candidate_table, choosing, comparing, optimizing, session
+from pages.parts import candidate_table, choosing, comparing, exporting, optimizing, session
 
 space = session.page("Compare", "Learning-rate schedules side by side: the loss that a fitted law predicts for each.")
 candidate_table.prepare(space, space.fit)
@@ -34,3 +34,4 @@ comparing.draw(space, fits, found, view, observed)
 st.subheader("Ranking", anchor=False)
 comparing.result(space, found, view.batch_tokens)
 optimizing.section(space, found)
+exporting.section(found)

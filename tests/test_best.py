@@ -1,4 +1,4 @@
-"""The best schedule from the command line and on the Compare page."""
+"""The best schedule from the command line and on the Compare page, and candidates in a trainer's words there."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import fit, load_fit, parse, predict, read
 from optlaws_core.cli import main
+from optlaws_core.exports import TARGETS, export
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
@@ -83,3 +84,17 @@ def test_the_compare_page_adds_the_best_schedule():
     app.text_input(key="best_warmup").set_value("1.5").run()
     next(b for b in app.button if b.label == "Find").click().run()
     assert "must be a whole number of at least 0" in app.error[0].value.replace("\\", "")
+
+
+def test_the_compare_page_writes_a_candidate_for_a_trainer():
+    app = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=240).run()
+    workspace = app.session_state.workspace
+    workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
+    app.run()
+    schedule = workspace.candidates[0].schedule
+    for target in TARGETS:
+        app.selectbox(key="export_target").set_value(target).run()
+        assert not app.exception and not app.error
+        made = export(schedule, target)
+        assert app.code[-1].value.strip() == made.text.strip()
+        assert any("off by up to" in w.value for w in app.warning) == (not made.exact)
