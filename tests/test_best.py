@@ -92,6 +92,8 @@ def test_the_compare_page_writes_a_candidate_for_a_trainer():
     workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
     app.run()
     schedule = workspace.candidates[0].schedule
+    app.session_state["export_box"] = True
+    app.run()
     for target in TARGETS:
         app.selectbox(key="export_target").set_value(target).run()
         assert not app.exception and not app.error

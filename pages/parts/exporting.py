@@ -15,7 +15,10 @@ MOST_SHOWN = 20_000  # characters; the download has all of them
 
 def section(found: Sequence[Entry]) -> None:
     """Choose a candidate and a trainer; its text, how far it is off, a download."""
-    with st.expander("Export to a trainer", icon=":material/output:"):
+    box = st.expander("Export to a trainer", icon=":material/output:", on_change="rerun", key="export_box")
+    if not box.open:
+        return
+    with box:
         left, right = st.columns(2)
         names = [e.name for e in found]
         name = left.selectbox("Candidate", names, key=f"export_candidate {len(names)} {names[0]}")

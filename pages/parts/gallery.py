@@ -1,0 +1,219 @@
+"""The Schedules page: families as thumbnails, one of them with formula, fields, picture, text form and export."""
+
+import math
+import re
+from dataclasses import MISSING, Field, fields
+from functools import lru_cache
+
+import streamlit as st
+
+from optlaws_core import SCHEDULES, Schedule
+from optlaws_core.errors import OptLawsError
+from optlaws_core.exports import TARGETS, Export, export
+from optlaws_core.schedules import number
+from optlaws_core.trace import trace
+
+from .candidates import MOST, Candidate, from_fields
+from .charts import gallery as charts
+from .session import Workspace, literal, state
+
+FAMILY, LAST_VALID = "schedule_family", "schedule_last_valid"
+MOST_SHOWN = 20_000  # characters of an export; the download has all of them
+MOST_CYCLES = 1_000  # every cycle is a stretch of its own in every sum
+LAST = 0.1  # share of the updates whose share of the summed rate is told
+SHOWN = {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".toml": "toml"}
+SYMBOLS = {
+    "peak": "p", "warmup": "W", "total": "T", "final": "f", "decay": "d", "ends": "e_i", "boundaries": "b_i",
+    "steps": "k_i", "values": "v_i",
+}  # fmt: skip
+USUAL = {"peak": 1e-3, "warmup": 500, "total": 10_000, "final": 1e-4, "decay": 2_000}
+# Where a family's picture would otherwise not show what it does.
+OWN = {
+    "one_cycle": {"warmup": 3_000},
+    "power": {"decay": 1_000},
+    "power_scheduler": {"peak": 0.02, "total": 50_000, "decay": 5_000},
+    "step": {"boundaries": (6_000, 8_500), "values": (3e-4, 1e-4)},
+    "knots": {"steps": (0, 500, 6_000, 6_000, 10_000), "values": (0.0, 1e-3, 7e-4, 3e-4, 0.0), "warmup": 0},
+}
+Value = float | int | str | tuple | None
+
+
+def default(family: str, f: Field) -> Value:
+    """What a field holds at first; None for one that is left out."""
+    own = OWN.get(family, {})
+    if f.name in own:
+        return own[f.name]
+    if f.default is None or f.name not in USUAL:
+        return None if f.default is MISSING else f.default
+    return USUAL[f.name]
+
+
+@lru_cache(maxsize=1)
+def examples() -> dict[str, Schedule]:
+    """Every family as it is at first, by its name."""
+    return {name: cls(**{f.name: default(name, f) for f in fields(cls)}) for name, cls in SCHEDULES.items()}
+
+
+def choose() -> str:
+    """Thumbnails of all families, and the choice of one."""
+    marked = st.container()
+    family = st.pills(
+        "Family", list(SCHEDULES), default="cosine", required=True, key=FAMILY, bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    marked.plotly_chart(
+        charts.thumbnails(examples(), family), width="stretch", key="schedule_gallery",
+        config={"displayModeBar": False, "staticPlot": True},
+    )  # fmt: skip
+    return family
+
+
+def about(family: str) -> None:
+    """One sentence with its source, the formula and its letters, and whatever else there is to say."""
+    cls = SCHEDULES[family]
+    first, rest = said(cls)
+    st.subheader(family, anchor=False)
+    st.markdown(first)
+    st.latex(cls.formula)
+    st.caption("  \n".join(filter(None, (letters(cls), rest))))
+
+
+def said(cls: type[Schedule]) -> tuple[str, str]:
+    """The first line of a family's docstring, and the rest of it, papers linked."""
+    lines = cls.__doc__.strip().splitlines()
+    linked = [
+        re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", " ".join(part.split()))
+        for part in (lines[0], " ".join(lines[1:]))
+    ]
+    return linked[0], linked[1]
+
+
+def letters(cls: type[Schedule]) -> str:
+    """What the letters of the formula are called below, where the field itself does not say."""
+    known = [f.name for f in fields(cls) if f.name in SYMBOLS]
+    used = [n for n in known if re.search(rf"(?<![\\A-Za-z]){SYMBOLS[n]}(?![A-Za-z])", cls.formula)]
+    return ", ".join(f"${SYMBOLS[n]}$ {n}" for n in used) + ", $t$ step, counted from 0."
+
+
+def fields_of(family: str) -> Candidate:
+    """An input for every field; what they say together, which may break a rule."""
+    values = {}
+    places = st.columns(2)
+    for i, f in enumerate(fields(SCHEDULES[family])):
+        with places[i % 2]:
+            values[f.name] = _field(family, f)
+    return Candidate(from_fields(family, values))
+
+
+def _field(family: str, f: Field) -> Value:
+    value, unit = default(family, f), f.metadata["unit"]
+    ask = {
+        "label": f"{f.name.capitalize().replace('_', ' ')}{f', {unit}' if unit else ''}",
+        "help": f"{f.metadata['meaning'].capitalize()}.",
+        "key": f"schedule_{family}_{f.name}",
+        "persist_state": "session",
+    }
+    kind = f.type.__name__ if isinstance(f.type, type) else str(f.type)  # "int", "int | None", "tuple[int, ...]"
+    if f.metadata["choices"]:
+        names = list(f.metadata["choices"])
+        return st.selectbox(options=names, index=names.index(value), **ask)
+    if "tuple" in kind:
+        shown = ", ".join(number(v) for v in value or ())
+        typed = st.text_input(value=shown, placeholder="not given" if f.default is None else "100, 200", **ask)
+        return f"[{typed.strip(' []')}]" if typed.strip(" []") else None
+    if kind.startswith("int"):
+        return st.number_input(
+            value=value, placeholder="not given", min_value=0, step=100 if unit == "updates" else 1, format="%d",
+            max_value=MOST_CYCLES if f.name == "cycles" else None, **ask,
+        )  # fmt: skip
+    typed = st.number_input(
+        value=value, placeholder="not given", min_value=0.0, step=_step(value), format="%.6g", **ask
+    )
+    return None if typed is None else float(f"{typed:.12g}")  # a press of + or − leaves 0.0011000000000000001
+
+
+def _step(value: float | None) -> float:
+    """What a press of + or − changes: a tenth of the number's size."""
+    return 10.0 ** (math.floor(math.log10(value or 1e-4)) - 1)
+
+
+def valid(family: str, candidate: Candidate) -> Schedule:
+    """The schedule that the fields describe; with a sentence, while they break a rule, the last one that they did."""
+    kept = state().setdefault(LAST_VALID, {})
+    if candidate.schedule:
+        kept[family] = candidate.schedule
+    else:
+        st.error(literal(candidate.problem), icon=":material/error:")
+        st.caption("Picture, text and export are still those of the last schedule that kept the rules.")
+    return kept.get(family, examples()[family])
+
+
+def picture(schedule: Schedule) -> None:
+    """The rate over the steps, and what it amounts to."""
+    st.plotly_chart(
+        charts.rate(schedule), width="stretch", key=f"schedule_picture_{schedule.family}",
+        config={"displaylogo": False},
+    )  # fmt: skip
+    for place, (label, value, meaning) in zip(st.columns(4), facts(schedule), strict=True):
+        place.metric(label, value, help=meaning)
+
+
+def facts(schedule: Schedule) -> list[tuple[str, str, str]]:
+    """What a schedule amounts to: name, value, meaning."""
+    last = schedule.total - 1
+    S = trace(schedule).S
+    whole = float(S(last))
+    late = whole - float(S(math.ceil((1 - LAST) * schedule.total) - 1))
+    return [
+        ("Peak", f"{schedule.peak:.4g}", "The highest learning rate."),
+        ("Last update", f"{float(schedule(last)):.3g}", f"The learning rate of update {last:,}, the last one."),
+        ("Summed rate", f"{whole:.4g}", "The sum of the learning rates of all updates: how far training gets."),
+        (
+            "In the last tenth", f"{100 * late / whole:.2g} %" if whole else "–",
+            "Share of the summed rate that falls into the last tenth of the updates; 10 % for a constant rate.",
+        ),
+    ]  # fmt: skip
+
+
+def text(space: Workspace, schedule: Schedule) -> None:
+    """The text form, to copy and to compare."""
+    st.code(schedule.text, language=None, wrap_lines=True)
+    full = len(space.candidates) >= MOST
+    if st.button("Add to Compare", icon=":material/add:", disabled=full, key="schedule_add"):
+        space.candidates = [*space.candidates, Candidate(schedule.text)]
+        st.success(f"Added. Schedules on the Compare page: {len(space.candidates)}.", icon=":material/check:")
+    elif full:
+        st.caption(f"The Compare page holds {MOST} schedules, the most it can.")
+
+
+def exported(schedule: Schedule) -> None:
+    """The schedule in the words of a trainer, and how far that is off."""
+    left, right = st.columns([2, 5], gap="large")
+    with left:
+        target = st.selectbox(
+            "Trainer", list(TARGETS), format_func=lambda t: TARGETS[t].title, key="schedule_target",
+            bind="query-params",
+        )  # fmt: skip
+        known = TARGETS[target]
+        st.caption(f"Expresses {literal(known.native)}. [How it is read]({known.source})")
+    with right:
+        try:
+            made = _made(schedule, target)
+        except OptLawsError as fault:
+            st.error(literal(str(fault)))
+            return
+        notes = "  \n".join(map(literal, made.notes))
+        if not made.exact:
+            st.warning(notes, icon=":material/difference:")  # the first of them says how far it is off
+        elif made.notes:
+            st.caption(notes)
+        st.code(made.text[:MOST_SHOWN], language=SHOWN.get(made.suffix), height=320)
+    left.download_button(
+        "Download", made.text, f"{schedule.family}_{target}{made.suffix}", "text/plain", icon=":material/download:",
+        on_click="ignore", key="schedule_download",
+    )  # fmt: skip
+
+
+@st.cache_data(show_spinner="Writing the schedule", max_entries=64)
+def _made(schedule: Schedule, target: str) -> Export:
+    return export(schedule, target)

@@ -1,0 +1,20 @@
+"""Every family of schedules: its formula, its source, its fields, and a picture that follows them."""
+
+import streamlit as st
+
+from pages.parts import gallery, session
+
+space = session.page(
+    "Schedules", "Every family: formula, source, fields, and a picture that follows them. Choose one and change it."
+)
+family = gallery.choose()
+gallery.about(family)
+left, right = st.columns([2, 5], gap="large")
+with left:
+    candidate = gallery.fields_of(family)
+with right:
+    shown = gallery.valid(family, candidate)
+    gallery.picture(shown)
+    gallery.text(space, shown)
+st.subheader("Export to a trainer", anchor=False)
+gallery.exported(shown)
