@@ -3,7 +3,10 @@
 import importlib
 import sys
 
-ALL = ("accuracy", "final_loss", "hyper", "leaderboard", "noise_floor", "speed", "startup", "tuner_drag", "big_csv")
+ALL = (
+    "accuracy", "final_loss", "hyper", "leaderboard", "noise_floor", "live", "optimize", "speed", "startup",
+    "tuner_drag", "big_csv",
+)  # fmt: skip
 
 chosen, sys.argv[1:] = sys.argv[1:] or ALL, []
 for name in chosen:

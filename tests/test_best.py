@@ -69,6 +69,7 @@ def test_the_compare_page_adds_the_best_schedule():
     app = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=240).run()
     workspace = app.session_state.workspace
     workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
+    app.session_state["best_box"] = True
     app.run()
     before = len(workspace.candidates)
     next(b for b in app.button if b.label == "Find").click().run()

@@ -86,7 +86,7 @@ def _table(space: Workspace) -> list[TableRun]:
             + "; ".join(f"**{n}**: {MEANINGS[n]}" for n in OPTIONAL) + ".",
         )  # fmt: skip
         st.download_button(
-            "Example", data=_example, file_name="table.csv", mime="text/csv", icon=":material/download:",
+            "Example", data=_example(), file_name="table.csv", mime="text/csv", icon=":material/download:",
             help="The bundled sweep as such a table, to see what one looks like.",
         )  # fmt: skip
     if file is not None and (space.table is None or space.table.content != file.getvalue()):

@@ -18,7 +18,10 @@ FOUND = "compare_best"  # what the last search said
 
 def section(space: Workspace, found: list[Entry]) -> None:
     """A form for the limits, and what came of the last search. Its curves become candidates."""
-    with st.expander("Find the best schedule", icon=":material/auto_awesome:"):
+    box = st.expander("Find the best schedule", icon=":material/auto_awesome:", on_change="rerun", key="best_box")
+    if not box.open:
+        return
+    with box:
         st.caption(
             "The curve with the lowest predicted final loss under the fit in use, by exact gradients. It is as good as "
             "the law: what it gains beyond the prediction band is not sure."

@@ -289,8 +289,8 @@ def hand_over(space: Workspace, found: FinalRanking, ticked: Sequence[FinalRanke
     own = [row for row in wanted if not hasattr(row.plan.schedule, "second")]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            "Table as CSV", data=lambda: to_csv(frame(found)), file_name="candidates.csv", mime="text/csv",
-            icon=":material/download:",
+            "Table as CSV", data=to_csv(frame(found)), file_name="candidates.csv", mime="text/csv",
+            icon=":material/download:", on_click="ignore",
         )  # fmt: skip
         pressed = st.button(
             f"Compare {counted(min(len(own), c.MOST), 'curve')}", icon=":material/leaderboard:", disabled=not own,

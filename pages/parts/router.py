@@ -11,6 +11,7 @@ st.navigation(
         st.Page(PAGES / "runs.py", title="Runs", icon=":material/show_chart:", default=True),
         st.Page(PAGES / "fit.py", title="Fit", icon=":material/function:"),
         st.Page(PAGES / "compare.py", title="Compare", icon=":material/leaderboard:"),
+        st.Page(PAGES / "live.py", title="Live", icon=":material/monitoring:"),
         st.Page(PAGES / "preselect.py", title="Pre-select", icon=":material/filter_list:"),
         st.Page(PAGES / "plan.py", title="Plan", icon=":material/tune:"),
         st.Page(PAGES / "schedules.py", title="Schedules", icon=":material/gallery_thumbnail:"),
