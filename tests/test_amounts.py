@@ -17,7 +17,7 @@ def test_amounts_are_read(text, value):
     assert amount(text) == pytest.approx(value, rel=1e-15)
 
 
-@pytest.mark.parametrize("text", ["", "0", "-3", "7Q", "many", "1e40", "nan", "inf", "1..2"])
+@pytest.mark.parametrize("text", ["", "0", "-3", "7Q", "many", "1e40", "nan", "inf", "1..2", "0,001", "1,5M", "1,2345"])
 def test_what_is_no_amount(text):
     with pytest.raises(OptLawsError, match="The model size reads like 7B or 3e-4 and is above 0, got"):
         amount(text, "The model size")

@@ -296,3 +296,9 @@ def test_tables_that_are_none(tmp_path):
         from_file(tmp_path, ",".join(ROW) + "\n")
     with pytest.raises(LogError, match="runs must have different names, got 'a' more than once"):
         table(ROW, ROW)
+
+
+def test_a_column_stands_once_whatever_the_case_of_its_letters():
+    frame = pd.DataFrame([ROW])
+    with pytest.raises(LogError, match="must have each column once, got 'final_loss' more than once"):
+        read_table(pd.concat((frame, frame[["final_loss"]].rename(columns={"final_loss": "Final_Loss "})), axis=1))

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from optlaws_core import OptLawsError
 from optlaws_core.final_loss import SHAPES, candidates, fit_table, rank_final, read_table, shares
+from optlaws_core.schedules import Constant
 from pages.parts import final_fit, preselecting
 from pages.parts.charts import preselect as charts
 
@@ -175,3 +177,25 @@ def test_the_table_holds_the_ranking_in_full(fit, ranking):
     assert frame["Schedule"][0] == ranking.rows[0].plan.schedule.text
     parts = shares(fit, ranking.rows[0].plan)
     assert sum(parts.values()) == pytest.approx(ranking.rows[0].loss)
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [("2 %", (0.02,)), ("2%;300", (0.02, 300.0)), ("0", (0.0,)), ("0% 0.5%", (0.0, 0.005)), ("1k", (1000.0,))],
+)
+def test_warmups_are_shares_or_updates(text, found):
+    assert preselecting._warmups(text) == pytest.approx(found)
+
+
+@pytest.mark.parametrize("text", ["%", "100%", "1%;150%", "0.5", "many", ""])
+def test_warmups_that_cannot_be(text):
+    with pytest.raises(OptLawsError, match="[Aa] warm-up"):
+        preselecting._warmups(text)
+
+
+def test_only_what_follows_a_checkpoint_can_diverge(fit):
+    """A history at the edge of stability does not count against a low rate after it."""
+    edge = Constant(0.256, warmup=200, total=1000)
+    plans = candidates(123_200, 1024, [1e6], [1e-5, 0.5], ("linear",), (0.05,), parent=edge)
+    by_peak = {row.plan.schedule.second.peak: row for row in rank_final(fit, plans).rows}
+    assert by_peak[1e-5].risk < 0.05 < by_peak[0.5].risk and not by_peak[1e-5].apart and by_peak[0.5].apart

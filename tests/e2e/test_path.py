@@ -35,8 +35,10 @@ def test_a_deep_link_is_the_first_request_of_a_fresh_server(serve, page):
         ("", "Runs"),
         ("fit", "Fit"),
         ("compare", "Compare"),
+        ("live", "Live"),
         ("preselect", "Pre-select"),
         ("plan", "Plan"),
+        ("schedules", "Schedules"),
         ("sweep", "Sweep"),
     ],
 )
