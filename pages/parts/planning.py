@@ -75,7 +75,7 @@ def recommendations(asked: Asked) -> tuple[Recommended, ...]:
     """Every law's learning rate and batch, with source, range and a flag outside it."""
     found = recommend(asked.params, asked.tokens, asked.batch, asked.loss)
     st.dataframe(
-        frame(found), hide_index=True, width="stretch",
+        frame(found), hide_index=True, width="stretch", placeholder="–",
         column_config={
             "Law": st.column_config.TextColumn(pinned=True),
             "Peak learning rate": st.column_config.NumberColumn(format="%.2e"),
@@ -198,7 +198,7 @@ def allocation() -> None:
             }
         )  # fmt: skip
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width="stretch",
+        pd.DataFrame(rows), hide_index=True, width="stretch", placeholder="–",
         column_config={
             "Tokens a parameter": st.column_config.NumberColumn(format="%.1f"),
             "Loss": st.column_config.NumberColumn(format="%.4f", help="Of the refitted Chinchilla law, for all rows: "
@@ -243,7 +243,7 @@ def another_batch() -> None:
             }
         )  # fmt: skip
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width="stretch",
+        pd.DataFrame(rows), hide_index=True, width="stretch", placeholder="–",
         column_config={
             "Learning rate": st.column_config.NumberColumn(format="%.2e"),
             "How sure": st.column_config.TextColumn(help=SURE),
@@ -399,7 +399,7 @@ def optima(fit: SweepFit) -> None:
             }
         )  # fmt: skip
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width="stretch",
+        pd.DataFrame(rows), hide_index=True, width="stretch", placeholder="–",
         column_config={
             "Best learning rate": st.column_config.NumberColumn(format="%.2e"),
             "90 %": st.column_config.TextColumn(help="From refits to runs drawn with replacement."),
