@@ -19,12 +19,16 @@ if str(HERE) not in sys.path:
 
 def warm_up() -> None:
     """What the first visitor would wait for, done while the browser still loads: imports, and plotly's first figure."""
+    from pages.parts import libraries
+
+    libraries.load(libraries.CHARTS)
     from pages.parts import inputs_files, inputs_runs, session  # noqa: F401
     from pages.parts.charts import runs
 
     runs.curves(dict(enumerate(session.bundled().runs)))
     time.sleep(LATER)
-    from pages.parts import comparing, report  # noqa: F401  SymPy and SciPy: for the other pages
+    libraries.load(libraries.LAWS)
+    from pages.parts import comparing, report  # noqa: F401
 
 
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()

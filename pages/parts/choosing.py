@@ -12,7 +12,7 @@ from optlaws_core.fits import Model
 from optlaws_core.fitting import doubts, fit
 from optlaws_core.selection import POOL
 
-from . import defaults, session
+from . import defaults, libraries, session
 from .session import Choice, Workspace, literal
 
 TITLES = {law.title: name for name, law in LAWS.items()}
@@ -126,6 +126,8 @@ def begin(space: Workspace, choice: Choice) -> None:
     # One thread rather than this machine's pool of processes: the pool is one for all visitors, so that a second one
     # would wait at 0 %, and starting it takes as long (1 to 3 s) as all fits of two laws to three runs. Many fits to
     # many runs are what a cluster is for.
+    if session.cluster():
+        libraries.load(libraries.CLUSTER)
     work = functools.partial(
         select, laws, train, test=test, from_step=choice.from_step, cluster=session.cluster(), processes=1
     )

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.parts import libraries
+
 PAGES = Path(__file__).resolve().parents[1]
 
-st.navigation(
+FIRST = st.Page(PAGES / "runs.py", title="Runs", icon=":material/show_chart:", default=True)
+page = st.navigation(
     [
-        st.Page(PAGES / "runs.py", title="Runs", icon=":material/show_chart:", default=True),
+        FIRST,
         st.Page(PAGES / "fit.py", title="Fit", icon=":material/function:"),
         st.Page(PAGES / "compare.py", title="Compare", icon=":material/leaderboard:"),
         st.Page(PAGES / "live.py", title="Live", icon=":material/monitoring:"),
@@ -18,4 +21,10 @@ st.navigation(
         st.Page(PAGES / "sweep.py", title="Sweep", icon=":material/scatter_plot:"),
     ],
     position="top",
-).run()
+)
+libraries.load(libraries.CHARTS)
+from pages.parts import session  # noqa: E402  it imports those itself
+
+if page != FIRST or session.begun():  # a visitor's first chart does not wait for what it does not need
+    libraries.load(libraries.LAWS)
+page.run()

@@ -301,6 +301,11 @@ def page(title: str, lead: str = "") -> Workspace:
     return workspace()
 
 
+def begun() -> bool:
+    """Whether this visitor has seen a page before."""
+    return "workspace" in st.session_state
+
+
 def workspace() -> Workspace:
     """The visitor's workspace."""
     if "workspace" not in st.session_state:

@@ -1,0 +1,35 @@
+"""Slow libraries, imported by one thread at a time.
+
+Visitors and the warm-up are threads, and Python's import locks are per module: a thread that asks for `scipy.signal`
+does not wait for another that is still within `import scipy` (CPython 3.11 checks only that the parent is listed). Both
+fail, and NumPy's and SciPy's extensions cannot be loaded a second time: the server would be broken until a restart.
+So `router.py` and `app.py` load them here first; the modules' own imports then find them complete.
+"""
+
+from importlib import import_module
+from threading import Lock
+
+# What the first page needs, and what all others and every later run of it may need. Anything that the app or the core
+# imports from these packages, at the top of a module or within a function, is listed (tests/test_libraries.py).
+CHARTS = (
+    "numpy", "numpy.typing", "pandas", "pandas.io.formats.style", "plotly.graph_objects", "plotly.subplots",
+    "tsdownsample", "pyarrow", "pyarrow.parquet",
+)  # fmt: skip
+LAWS = (
+    "numpy.polynomial", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.signal", "scipy.interpolate",
+    "scipy.spatial", "scipy.stats", "scipy.ndimage", "sympy", "threadpoolctl", "joblib", "joblib.parallel",
+    "joblib.externals.loky.process_executor", "tensorboard.compat.proto.event_pb2",
+)  # fmt: skip
+CLUSTER = ("distributed", "distributed.client", "distributed.comm")  # with a Dask scheduler alone
+
+_lock = Lock()
+_loaded: set[str] = set()
+
+
+def load(names: tuple[str, ...]) -> None:
+    """Import modules, unless they are; other threads wait for one module at a time."""
+    for name in names:
+        if name not in _loaded:
+            with _lock:
+                import_module(name)
+                _loaded.add(name)
