@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from optlaws_core.errors import DesignError, LogError
-from optlaws_core.hyper import SweepCell, excess, fit_sweep, read_sweep
-from optlaws_core.hyper.fit import optimum
+from optlaws_core.hyper import SweepCell, excess, fit_sweep, optimum, read_sweep, unlikely
+from optlaws_core.hyper.fit import _bowl
 
 PUBLIC = Path(__file__).resolve().parents[2] / "shared" / "data" / "step_law" / "dense_lr_bs_loss.csv"
 PAIRS = ((1e8, 2e9), (1e8, 8e9), (2e8, 4e9), (2e8, 1.6e10), (4e8, 8e9), (4e8, 3.2e10))
@@ -48,7 +48,9 @@ def test_planted_optima_come_back(fit):
 
 
 def test_planted_laws_come_back_and_carry_over(fit):
-    for what, term, planted_exponent in (("lr", "params", -0.72), ("lr", "tokens", 0.31), ("batch", "tokens", 0.57)):
+    for what, term, planted_exponent in (
+        ("lr", "params", -0.72), ("lr", "tokens", 0.31), ("batch", "params", 0.0), ("batch", "tokens", 0.57),
+    ):  # fmt: skip
         value, half = fit.exponent(what, term)
         assert abs(value - planted_exponent) < max(half, 0.05) and half < 0.3
     far = fit.predict(1.6e9, 6.4e10)
@@ -110,17 +112,81 @@ def test_losses_without_a_minimum_are_told():
         "its best learning rate lies outside the sweep",
         "its best batch lies outside the sweep",
     )
-    with pytest.raises(DesignError, match="needs runs at 3 or more batch sizes, got 1"):
-        optimum(SweepCell(1e8, 1e9, grid[:, 0], np.full(len(grid), 1e5), slope.loss))
-    with pytest.raises(DesignError, match="needs 9 or more runs that ended with a loss, got 5"):
-        optimum(SweepCell(1e8, 1e9, grid[:19:4, 0] * [1, 2, 3, 4, 5], grid[:19:4, 1], slope.loss[:19:4]))
+    line = SweepCell(1e8, 1e9, grid[:, 0], np.full(len(grid), 1e5), slope.loss)
+    assert optimum(line).trouble == "it needs runs at 3 or more batch sizes, got 1"
+    few = SweepCell(1e8, 1e9, grid[:19:4, 0] * [1, 2, 3, 4, 5], grid[:19:4, 1], slope.loss[:19:4])
+    assert optimum(few).trouble == "it needs 9 or more runs that ended with a loss, got 5"
+    assert optimum(few).lr == pytest.approx(few.lr[few.best]) and optimum(few).used == 5
+
+
+def test_a_cell_with_few_runs_spoils_no_law(fit):
+    table = planted()
+    lone = table[:3].assign(N=8e8, D=1.6e10)
+    other = fit_sweep(read_sweep(pd.concat((table, lone))))
+    assert [o.trouble for o in other.optima if o.trouble] == ["it needs runs at 3 or more learning rates, got 1"]
+    for what in ("lr", "batch"):
+        assert other.coefficients[what] == pytest.approx(fit.coefficients[what], rel=1e-6)
+    with pytest.raises(DesignError, match="3 or more pairs of model size and length, got 1."):
+        fit_sweep(read_sweep(table[table["D"] == 2e9]))
+
+
+def test_a_sweep_that_cannot_tell_N_from_the_rest_leaves_the_batch_to_D():
+    """The batch's exponent of N is held near 0 the harder, the less is let through."""
+    cells = read_sweep(planted(noise=1e-3))
+    free, held = (abs(fit_sweep(cells, held=h).exponent("batch", "params")[0]) for h in (10.0, 1e-3))
+    assert held < 1e-3 < free
+
+
+@pytest.mark.parametrize("k", [0.7, -0.4, 1e-9])
+def test_the_bowl_is_a_parabola_near_its_bottom_and_knows_its_slopes(k):
+    x, h = np.linspace(-3, 3, 13), 1e-5
+    f, slope, bend = _bowl(x, k)
+    assert _bowl(np.array([1e-3]), k)[0] == pytest.approx(1e-6, rel=1e-3)
+    assert slope == pytest.approx((_bowl(x + h, k)[0] - _bowl(x - h, k)[0]) / (2 * h), abs=1e-5)
+    if abs(k) > 1e-4:
+        assert bend == pytest.approx((_bowl(x, k + h)[0] - _bowl(x, k - h)[0]) / (2 * h), abs=1e-5)
+    assert (f >= 0).all()
+
+
+def test_units_of_size_and_length_leave_exponents_and_optima_as_they_are(fit):
+    table = planted()
+    other = fit_sweep(read_sweep(table.assign(N=table["N"] * 10, bs=table["bs"] / 2048), unit=2048))
+    assert other.exponent("lr", "params") == pytest.approx(fit.exponent("lr", "params"), rel=1e-3)
+    one, two = fit.predict(8e8, 3e10), other.predict(8e9, 3e10)
+    assert (two.lr, two.batch) == pytest.approx((one.lr, one.batch), rel=1e-3)
 
 
 def test_columns_units_and_order():
     table = planted().rename(columns={"lr": "Peak_LR", "loss": "final"})
-    cells = read_sweep(table, {"loss": "final"}, unit=2048)
+    cells = read_sweep(table, {"loss": "final"}, unit=2048, sure=True)
     assert [c.compute for c in cells] == sorted(c.compute for c in cells) and len(cells) == len(PAIRS)
     assert cells[0].batch.min() == pytest.approx(3e4 * 2048)
+
+
+def test_lengths_that_differ_by_a_part_of_a_batch_are_one_cell():
+    table = planted()
+    rough = table.assign(D=table["bs"] * np.floor(table["D"] / table["bs"] * 1.0005))
+    cells = read_sweep(rough)
+    assert len(cells) == len(PAIRS) and cells[0].tokens == pytest.approx(2e9, rel=2e-3)
+    assert len(read_sweep(table.assign(D=np.where(table["lr"] > 2e-3, 1.02, 1) * table["D"]))) == 2 * len(PAIRS)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"lr": 30.0}, "row 1: is the unit right? a learning rate above 1 is unlikely, got 30."),
+        ({"bs": 512.0}, "a batch below 1,000 tokens is unlikely (of sequences?), got 512."),
+        ({"bs": 1e8}, "a batch that leaves fewer than 100 updates is unlikely, got 1e+08."),
+        ({"D": 10.0}, "D below 1,000 is unlikely (of millions or billions?), got 10."),
+        ({"N": 0.1}, "N below 1,000 is unlikely (of millions or billions?), got 0.1."),
+    ],
+)
+def test_unlikely_units_ask_back(change, message):
+    table = planted().assign(**change)
+    with pytest.raises(LogError, match=re.escape(message)):
+        read_sweep(table)
+    assert read_sweep(table, sure=True)
+    assert not unlikely(1e9, 2e10, 5e5, 1e-3)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +194,8 @@ def test_columns_units_and_order():
     [
         ({"lr": "rate?"}, "The sweep must have the column 'lr', got N, D, rate?, bs, loss."),
         ({"loss": "y"}, "The sweep must have the column 'loss'"),
+        ({"bs": "lr"}, "The sweep must have the column 'batch'"),
+        ({"D": "N"}, "The sweep must have the column 'tokens'"),
     ],
 )
 def test_a_missing_column_is_named(change, message):
@@ -138,8 +206,15 @@ def test_a_missing_column_is_named(change, message):
 def test_bad_cells_are_named(tmp_path):
     with pytest.raises(LogError, match=re.escape("The sweep, row 2: bs must be a number above 0, got 'many'.")):
         read_sweep(planted().astype(object).assign(bs=["1", "many"] + ["1"] * (len(planted()) - 2)))
-    with pytest.raises(LogError, match="row 1: loss must be a number above 0, got '-1.0'"):
+    with pytest.raises(LogError, match="row 1: loss must be a number above 0, or empty.*got '-1.0'"):
         read_sweep(planted().assign(loss=-1.0))
+    with pytest.raises(LogError, match="row 1: loss must be .*got 'fine'"):
+        read_sweep(planted().astype(object).assign(loss="fine"))
+    with pytest.raises(LogError, match="each column once and for one thing, got 'N' twice"):
+        read_sweep(planted(), {"tokens": "N"})
+    words = ["", "nan", "NaN", "inf"]
+    gone = planted().astype(object).assign(loss=words + list(planted()["loss"][4:]))
+    assert sum(np.isfinite(c.loss).sum() for c in read_sweep(gone)) == len(gone) - 4
     with pytest.raises(LogError, match="at least 1 run, got none"):
         read_sweep(planted()[:0])
     with pytest.raises(LogError, match="at least 1 run that ended with a loss"):
@@ -155,7 +230,7 @@ def test_bad_cells_are_named(tmp_path):
 
 @pytest.mark.skipif(not PUBLIC.exists(), reason="The public Step Law runs are not beside the checkout.")
 def test_the_public_sweep_carries_over_to_larger_cells():
-    """Fitted on the half with the least compute. The aim of 0.1 % on the largest cells is missed; these are reached."""
+    """Fitted on the half with the least compute: the aim is 0.1 %, which one cell in three misses by itself."""
     cells = read_sweep(PUBLIC, {"loss": "smooth loss"}, 2048)
     assert len(cells) == 17 and sum(len(c.loss) for c in cells) == 1911
     train, test = cells[:8], cells[8:]
@@ -163,6 +238,6 @@ def test_the_public_sweep_carries_over_to_larger_cells():
     assert not [o for o in fit.optima if o.trouble]
     points = [fit.predict(c.params, c.tokens) for c in test]
     off = np.array([100 * excess(c, p.lr, p.batch) for c, p in zip(test, points, strict=True)])
-    assert off.mean() < 0.16 and off.max() < 0.24
+    assert off.mean() < 0.1 and off.max() < 0.15
     inside = [p.lr_low < c.lr[c.best] < p.lr_high for c, p in zip(test, points, strict=True)]
     assert np.mean(inside) > 0.7

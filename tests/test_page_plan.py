@@ -1,14 +1,16 @@
 """The Plan page: laws side by side, a budget, another batch, and a sweep of one's own; and its charts."""
 
+import io
 import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core.hyper import HYPER_LAWS, fit_sweep, read_sweep, recommend, scaling
-from pages.parts import planning
+from optlaws_core.hyper import HYPER_LAWS, SweepCell, fit_sweep, optimum, read_sweep, recommend, scaling
+from pages.parts import planning_sweep
 from pages.parts.charts import planning as charts
 
 PAGE = Path(__file__).resolve().parents[1] / "pages" / "plan.py"
@@ -39,6 +41,8 @@ def test_laws_stand_side_by_side():
     assert list(frame["Law"]) == [law.title for law in HYPER_LAWS.values()]
     assert frame["Peak learning rate"][0] == pytest.approx(9.16557e-4, rel=1e-5) and frame["Batch"][0] == "5M"
     assert frame["Beyond its range"][0] == "N 6.5 times above the fitted range, D 14 times above the fitted range"
+    bjorck = frame.set_index("Law").loc["Björck et al."]
+    assert bjorck["Beyond its range"] == "N 2.6 times above the fitted range"
     assert frame["Source"].str.contains("arXiv").all() and frame["How sure"].str.len().min() > 5
     assert "extrapolated" in app.warning[0].value
     assert len(app.get("plotly_chart")) == 1 and not app.error
@@ -47,14 +51,29 @@ def test_laws_stand_side_by_side():
 def test_the_page_asks_what_it_cannot_read():
     app = opened(plan_params="big")
     assert plain(app.error[0].value) == "The model size reads like 7B or 3e-4 and is above 0, got 'big'."
-    assert len(app.dataframe) == 2 and not app.get("plotly_chart")  # the rest of the page goes on
+    assert len(app.dataframe) == 3 and not app.get("plotly_chart")  # the rest of the page goes on
+    for name, value, message in (
+        ("params", "0.1", "Is the unit right? N below 1,000 is unlikely (of millions or billions?), got 0.1."),
+        ("tokens", "10", "Is the unit right? D below 1,000 is unlikely (of millions or billions?), got 10."),
+        ("batch", "512", "Is the unit right? A batch below 1,000 tokens is unlikely (of sequences?), got 512."),
+    ):
+        app.text_input(key="plan_params").set_value("")
+        app.text_input(key=f"plan_{name}").set_value(value).run()
+        assert plain(app.warning[0].value) == message and not app.error and not app.get("plotly_chart")
+        app.text_input(key=f"plan_{name}").set_value("").run()
     app.text_input(key="plan_params").set_value("1e9").run()
     assert not app.error and "Fitted where you are: Step Law" in plain(app.caption[1].value)
     app.text_input(key="plan_compute").set_value("-1").run()
     assert "The compute reads like" in plain(app.error[0].value)
     app.text_input(key="plan_compute").set_value("1e24").run()
+    app.text_input(key="plan_unique").set_value("few").run()
+    assert "The number of unique tokens reads" in plain(app.error[0].value)
+    app.text_input(key="plan_unique").set_value("").run()
     app.text_input(key="plan_batch_to").set_value("?").run()
     assert "The other batch reads like" in plain(app.error[0].value)
+    app.text_input(key="plan_batch_to").set_value("").run()
+    app.text_input(key="plan_batch_lr").set_value("30").run()
+    assert "A learning rate above 1 is unlikely, got 30." in plain(app.warning[0].value) and not app.error
 
 
 def test_a_budget_and_another_batch():
@@ -63,8 +82,22 @@ def test_a_budget_and_another_batch():
     assert split["Loss"].idxmin() == list(scaling.ALLOCATIONS).index("besiroglu")
     assert rules["Learning rate"][0] == pytest.approx(2e-3) and rules["Learning rate"].notna().all()
     assert any("2.00 times the fewest possible updates" in c.value for c in app.caption)
+    assert "In fresh tokens" not in split
+    app.text_input(key="plan_unique").set_value("1T").run()
+    worth = app.dataframe[1].value
+    repeated = worth["Tokens"].str.endswith("T").to_numpy()
+    assert repeated.any() and (worth["In fresh tokens"] != worth["Tokens"])[repeated].all()
     app.text_input(key="plan_batch_to").set_value("20M").run()
     assert any("the step is too large" in c.value for c in app.caption)
+
+
+def test_sparse_models():
+    app = opened(plan_sparse="0.75", plan_fine="8")
+    frame = app.dataframe[3].value.set_index("Law")
+    law = scaling.SPARSITY["t5"]
+    assert frame.loc["Weight sparsity, T5 on C4", "Says"] == f"as good as a dense model of {law.worth(0.75):.3g}B"
+    assert f"{scaling.granular_loss(1e9, 2e10, 8):.4f}" in frame.loc["Fine-grained experts", "Says"]
+    assert frame["Source"].str.contains("arXiv").all()
 
 
 @pytest.mark.parametrize("kind", ["Over N", "One law over both"])
@@ -75,7 +108,7 @@ def test_the_other_charts(kind):
 
 
 def test_a_sweep_gives_laws_and_heat_maps():
-    app = uploaded(opened(plan_params="1B", plan_tokens="20B"), planning.example().encode())
+    app = uploaded(opened(plan_params="1B", plan_tokens="20B"), planning_sweep.example().encode())
     assert not app.error and len(app.get("plotly_chart")) == 2
     frame = app.dataframe[-1].value
     assert len(frame) == 6 and (frame["Use"] == "in the law").all()
@@ -87,11 +120,42 @@ def test_a_sweep_gives_laws_and_heat_maps():
 
 
 def test_columns_with_other_names_are_chosen():
-    content = planning.example().replace("batch", "per_update", 1).encode()
+    content = planning_sweep.example().replace("batch", "per_update", 1).encode()
     app = uploaded(opened(), content)
     assert "Say which column holds batch" in plain(app.error[0].value)
     next(box for box in app.selectbox if box.label == "batch").set_value("per_update").run()
     assert not app.error and len(app.get("plotly_chart")) == 2
+
+
+def test_a_sweep_outlives_a_change_of_page():
+    sequences = pd.read_csv(io.StringIO(planning_sweep.example())).assign(bs=lambda t: t.pop("batch") / 2048)
+    app = uploaded(opened(), sequences.to_csv(index=False).encode())
+    assert "a batch below 1,000 tokens is unlikely (of sequences?)" in plain(app.warning[0].value)
+    app.text_input(key="plan_unit").set_value("2048").run()
+    assert not app.warning and len(app.get("plotly_chart")) == 2
+    again = AppTest.from_file(str(PAGE), default_timeout=120)
+    again.session_state["workspace"] = app.session_state["workspace"]
+    again.run()
+    assert not again.exception and again.text_input(key="plan_unit").value == "2048"
+    assert any("Sweep in use: mine.csv" in plain(c.value) for c in again.caption)
+    assert again.dataframe[-1].value.equals(app.dataframe[-1].value)
+
+
+def test_unlikely_units_ask_back():
+    app = uploaded(opened(), planning_sweep.example().replace("100000000,", "100,").encode())
+    assert "is the unit right? N below 1,000 is unlikely" in plain(app.warning[0].value)
+    assert len(app.get("plotly_chart")) == 1
+    app.button(key="plan_sure").click().run()
+    assert not app.warning and not app.error and len(app.get("plotly_chart")) == 2
+
+
+def test_one_grid_has_an_optimum_but_no_law():
+    head, *lines = planning_sweep.example().splitlines()
+    one = [line for line in lines if line.startswith("100000000,2000000000")]
+    app = uploaded(opened(), "\n".join([head, *one]).encode())
+    assert not app.error and len(app.get("plotly_chart")) == 2
+    assert "the optima of 3 or more pairs of model size and length, got 1" in plain(app.info[0].value)
+    assert list(app.dataframe[-1].value["Use"]) == ["in the law"] and not app.metric[-1].label.startswith("Learning")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +164,7 @@ def test_columns_with_other_names_are_chosen():
         (b"\xff\xfe\x00x", "mine.csv must be a CSV table"),
         (b"", "mine.csv must be a CSV table"),
         (b"N,D,lr,batch,loss\n1e8,1e9,0,1e5,3\n", "row 1: lr must be a number above 0, got '0'"),
-        (b"N,D,lr,batch,loss\n1e8,1e9,1e-3,1e5,3\n", "needs runs at 3 or more learning rates, got 1"),
+        (b"N,D,lr,batch,loss\n1e8,1e9,1e-3,1e5,nan\n", "at least 1 run that ended with a loss, got none"),
         (b"a,b\n1,2\n", "Say which column holds params, tokens, lr, batch, loss"),
     ],
 )
@@ -132,7 +196,7 @@ def test_maps_over_both(law):
 
 
 def test_a_cell_shows_its_runs(tmp_path):
-    (tmp_path / "s.csv").write_text(planning.example())
+    (tmp_path / "s.csv").write_text(planning_sweep.example())
     cells = read_sweep(tmp_path / "s.csv")
     fit = fit_sweep(cells)
     figure = charts.surface(cells[0], fit.optima[0], [("<b>law</b>", 1e-3, 1e5)])
@@ -141,3 +205,14 @@ def test_a_cell_shows_its_runs(tmp_path):
     assert np.nanmax(heat.z) <= charts.HIGHEST
     assert figure.data[1].x[0] == pytest.approx(np.log10(fit.optima[0].lr))
     assert figure.data[2].name == "&lt;b&gt;law&lt;/b&gt;"
+
+
+def test_a_random_search_shows_its_runs_as_dots():
+    rng = np.random.default_rng(0)
+    lr, batch = np.exp(rng.normal([-6, 12], 1, (60, 2))).T
+    loss = np.exp(1 + 0.02 * (np.log(lr) + 6) ** 2 + 0.01 * (np.log(batch) - 12) ** 2)
+    loss[3] = np.nan
+    cell = SweepCell(1e8, 1e9, lr, batch, loss)
+    dots = charts.surface(cell, optimum(cell)).data[0]
+    assert dots.type == "scatter" and len(dots.x) == 59 and np.min(dots.customdata) == 0
+    assert np.max(dots.marker.color) <= charts.HIGHEST

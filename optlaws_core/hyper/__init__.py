@@ -2,12 +2,17 @@
 
 laws.py     laws for the peak learning rate and the batch, each with its source and fitted range
 scaling.py  rules for another batch, the split of a compute budget, quantisation-aware training, sparsity
-fit.py      the optimum of each (N, D) of a sweep, and power laws through the optima
+cells.py    the runs of a sweep, by model size and length
+surface.py  the loss surface of each cell and its minimum
+fit.py      power laws through the minima
 """
 
-from .fit import SweepCell, SweepFit, excess, fit_sweep, read_sweep
+from .cells import SweepCell, excess, read_sweep, unlikely
+from .fit import SweepFit, fit_sweep, laws_through
 from .laws import HYPER_LAWS, HyperLaw, recommend, spread
+from .surface import Optimum, optimum
 
 __all__ = [
-    "HYPER_LAWS", "HyperLaw", "SweepCell", "SweepFit", "excess", "fit_sweep", "read_sweep", "recommend", "spread",
+    "HYPER_LAWS", "HyperLaw", "Optimum", "SweepCell", "SweepFit", "excess", "fit_sweep", "laws_through", "optimum",
+    "read_sweep", "recommend", "spread", "unlikely",
 ]  # fmt: skip

@@ -43,9 +43,6 @@ BESIROGLU = LossLaw(
     "Chinchilla, refitted", "Besiroglu et al. 2024, arXiv 2404.10102", SECOND_HAND, 1.8172, 482.01, 0.3478, 2085.43,
     0.3658,
 )  # fmt: skip
-MUENNIGHOFF = LossLaw(
-    "Data-constrained", "Muennighoff et al. 2023, arXiv 2305.16264", SECOND_HAND, 1.87, 521.0, 0.353, 1488.0, 0.353
-)
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,10 @@ ALLOCATIONS = {
 
 
 def effective_tokens(unique: float, tokens: float) -> float:
-    """What `tokens` of training are worth in fresh ones, when only `unique` are (Muennighoff et al. 2023)."""
+    """What `tokens` of training are worth in fresh ones, when only `unique` are.
+
+    Muennighoff et al. 2023, arXiv 2305.16264; second-hand.
+    """
     repeats = max(tokens / unique - 1, 0.0)
     half = 15.387756
     return min(tokens, unique) * (1 + half * -np.expm1(-repeats / half))
@@ -218,17 +218,22 @@ class WeightSparsity:
         return ratio ** (1 / self.b_n)
 
 
+WEIGHT_SPARSITY = "Frantar et al. 2023, arXiv 2309.08520"
 SPARSITY = {
     "t5": WeightSparsity("T5 on C4", 16.8, 0.722, 45.0, 0.245, 6.90e8, 0.203, 0.651),
     "vit": WeightSparsity("ViT on JFT", 294.0, 0.821, 468.0, 0.392, 2.37e8, 0.890, 4.517),
 }
 
 
-def moe_loss(params: float, tokens: float, sparsity: float) -> float:
-    """Loss of a mixture of experts of `params` in all, a share `sparsity` of them idle at a token.
+# Mixtures of experts, by what they vary: how sure the constants are, and their source.
+MIXTURES = {
+    "share": (SECOND_HAND, "Abnar et al. 2025, arXiv 2501.12370"),
+    "granularity": (SECOND_HAND, "Krajewski et al. 2024, arXiv 2402.07871"),
+}
 
-    Abnar et al. 2025, arXiv 2501.12370; second-hand.
-    """
+
+def moe_loss(params: float, tokens: float, sparsity: float) -> float:
+    """Loss of a mixture of experts of `params` in all, a share `sparsity` of them idle at a token (Abnar et al.)."""
     if not 0 <= sparsity < 1:
         raise OptLawsError(f"A sparsity is at least 0 and below 1, got {sparsity:g}.")
     active = 1 - sparsity
@@ -245,5 +250,5 @@ def moe_sparsity(params: float) -> float:
 
 
 def granular_loss(params: float, tokens: float, granularity: float = 1.0) -> float:
-    """Loss of a mixture of fine-grained experts (Krajewski et al., arXiv 2402.07871; second-hand)."""
+    """Loss of a mixture of fine-grained experts (Krajewski et al.)."""
     return 0.47 + (2.1 / granularity**0.58 + 18.1) / params**0.115 + 30.8 / tokens**0.147

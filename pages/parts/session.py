@@ -53,12 +53,13 @@ class Job:
 
 @dataclass
 class TableFile:
-    """An uploaded table of final losses."""
+    """An uploaded table of runs."""
 
     name: str
     content: bytes
     sure: bool = False  # whether the visitor said that unlikely units are right
     columns: dict[str, str] = field(default_factory=dict)  # its names by ours, as they were chosen
+    unit: str = ""  # tokens in one unit of its batch column, as typed; empty for 1
 
 
 @dataclass
@@ -93,6 +94,7 @@ class Workspace:
     revision: int = 0  # counts readings; in the keys of widgets that start afresh with each
     news: tuple[Note, ...] = ()  # what the last reading said as a whole
     table: TableFile | None = None  # final losses
+    sweep: TableFile | None = None  # final losses over learning rate and batch
 
     @property
     def fit(self) -> Model | None:
@@ -190,11 +192,9 @@ class Workspace:
         self.change(dict.fromkeys(names))
 
     def clear(self) -> None:
-        """Forget all runs, files and fits. Candidates stay: a link may have brought them. So does a table."""
+        """Forget all runs, files and fits. Candidates stay: a link may have brought them. So do tables."""
         self.stop()
-        candidates, table = self.candidates, self.table
-        self.__init__()
-        self.candidates, self.table = candidates, table
+        self.__init__(candidates=self.candidates, table=self.table, sweep=self.sweep)
 
     def use(self, runs: Iterable[Run]) -> None:
         """Work with these of the project's own runs in place of whatever is loaded."""

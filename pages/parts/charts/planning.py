@@ -7,8 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from optlaws_core.amounts import written
-from optlaws_core.hyper import HYPER_LAWS, HyperLaw, SweepCell, recommend
-from optlaws_core.hyper.fit import Optimum
+from optlaws_core.hyper import HYPER_LAWS, HyperLaw, Optimum, SweepCell, recommend
 
 from .style import color, finish, safe
 
@@ -16,6 +15,9 @@ AXES = {"tokens": "tokens in all, D", "params": "parameters, N"}
 WIDE, POINTS = 30, 61  # times below and above what was asked
 MAP_POINTS = 25
 HIGHEST = 3.0  # percent above the best run: the heat map's colours end there
+FILLED = 1 / 3  # of a grid's fields: where fewer have a run, runs are drawn as dots
+COLORS, COLORBAR = "Viridis_r", {"title": {"text": "% above<br>the best"}, "thickness": 12}
+ABOVE = "%{text}<br>%{customdata:.2f} % above the best run<extra></extra>"
 TITLES = ("peak learning rate", "batch, tokens")
 
 
@@ -27,7 +29,7 @@ def over(params: float, tokens: float, along: str, batch: float | None, loss: fl
     rows = [recommend(**(asked | {along: x}), batch=batch, loss=loss) for x in xs]
     for i, (name, law) in enumerate(HYPER_LAWS.items()):
         mine = [row[i] for row in rows]
-        inside = np.array([not r.outside and bool(law.params or law.tokens or law.compute) for r in mine])
+        inside = np.array([not r.outside and bool(law.known) for r in mine])
         shown = False
         for column, what in ((1, "lr"), (2, "batch")):
             values = np.array([getattr(r, what) or np.nan for r in mine], float)
@@ -48,7 +50,7 @@ def over(params: float, tokens: float, along: str, batch: float | None, loss: fl
     for column in (1, 2):
         figure.add_vline(x=asked[along], line={"color": "gray", "width": 1, "dash": "dash"}, row=1, col=column)
     figure.update_xaxes(title_text=AXES[along], type="log", exponentformat="e")
-    figure.update_yaxes(type="log", exponentformat="e")
+    figure.update_yaxes(type="log", exponentformat="e", dtick="D2")  # 1, 2 and 5 of each decade
     return _wide(finish(figure, 430, f"{along} {params} {tokens}"))
 
 
@@ -76,12 +78,12 @@ def maps(law: HyperLaw, params: float, tokens: float, batch: float | None, loss:
             ), 1, column,
         )  # fmt: skip
         inside = [(n, d) for n in ns for d in ds if not law.outside(n, d)]
-        if inside and (law.params or law.tokens or law.compute):
+        if inside and law.known:
             figure.add_trace(
                 go.Scatter(
                     x=np.log10([n for n, _ in inside]), y=np.log10([d for _, d in inside]), mode="markers",
-                    marker={"size": 3, "color": "white", "opacity": 0.75}, hoverinfo="skip", showlegend=column == 1,
-                    name="inside the fitted range",
+                    marker={"size": 4, "color": "white", "line": {"color": "gray", "width": 1}},
+                    hoverinfo="skip", showlegend=column == 1, name="inside the fitted range",
                 ), 1, column,
             )  # fmt: skip
         figure.add_trace(
@@ -100,21 +102,10 @@ def maps(law: HyperLaw, params: float, tokens: float, batch: float | None, loss:
 def surface(cell: SweepCell, best: Optimum, others: Sequence[tuple[str, float, float]] = ()) -> go.Figure:
     """Measured losses over learning rate and batch, in percent above the best run, and the minimum of their surface."""
     lrs, batches = np.unique(cell.lr), np.unique(cell.batch)
-    lowest = float(cell.loss[cell.best])
-    z = np.full((len(batches), len(lrs)), np.nan)
-    for lr, batch, loss in zip(cell.lr, cell.batch, cell.loss, strict=True):
-        i, j = np.searchsorted(batches, batch), np.searchsorted(lrs, lr)
-        if np.isfinite(loss):
-            z[i, j] = np.nanmin([z[i, j], 100 * (loss / lowest - 1)])
-    figure = go.Figure(
-        go.Heatmap(
-            x=np.log10(lrs), y=np.log10(batches), z=np.minimum(z, HIGHEST), customdata=z, colorscale="Viridis_r",
-            zmin=0, zmax=HIGHEST,
-            text=[[f"lr {lr:.2e}, batch {written(b, 3)}" for lr in lrs] for b in batches],
-            hovertemplate="%{text}<br>%{customdata:.2f} % above the best run<extra></extra>",
-            colorbar={"title": {"text": "% above<br>the best"}, "thickness": 12},
-        )
-    )  # fmt: skip
+    above = 100 * (cell.loss / cell.loss[cell.best] - 1)
+    alive = np.isfinite(above)
+    gridded = alive.sum() > FILLED * len(lrs) * len(batches)
+    figure = go.Figure(_grid(cell, above, lrs, batches) if gridded else _dots(cell, above, alive))
     if not best.trouble:
         low, high = best.low / np.log(10), best.high / np.log(10)
         x, y = best.center / np.log(10)
@@ -147,6 +138,31 @@ def surface(cell: SweepCell, best: Optimum, others: Sequence[tuple[str, float, f
         ticks = values[:: max(1, len(values) // 6)]
         update(title_text=title, tickvals=np.log10(ticks), ticktext=[text(v) for v in ticks])
     return _wide(finish(figure, 440, f"{cell.params} {cell.tokens}"))
+
+
+def _grid(cell: SweepCell, above: np.ndarray, lrs: np.ndarray, batches: np.ndarray) -> go.Heatmap:
+    """The runs of a grid as its fields; the best of those that share one."""
+    z = np.full((len(batches), len(lrs)), np.nan)
+    place = np.searchsorted(batches, cell.batch), np.searchsorted(lrs, cell.lr)
+    np.fmin.at(z, place, np.where(np.isfinite(above), above, np.nan))
+    return go.Heatmap(
+        x=np.log10(lrs), y=np.log10(batches), z=np.minimum(z, HIGHEST), customdata=z, colorscale=COLORS, zmin=0,
+        zmax=HIGHEST, text=[[_run(lr, b) for lr in lrs] for b in batches], hovertemplate=ABOVE, colorbar=COLORBAR,
+    )  # fmt: skip
+
+
+def _dots(cell: SweepCell, above: np.ndarray, alive: np.ndarray) -> go.Scatter:
+    """The runs of a random search, which fill no grid."""
+    return go.Scatter(
+        x=np.log10(cell.lr[alive]), y=np.log10(cell.batch[alive]), mode="markers", name="runs", customdata=above[alive],
+        text=[_run(lr, b) for lr, b in zip(cell.lr[alive], cell.batch[alive], strict=True)], hovertemplate=ABOVE,
+        marker={"color": np.minimum(above[alive], HIGHEST), "cmin": 0, "cmax": HIGHEST, "colorscale": COLORS, "size": 9,
+                "colorbar": COLORBAR},
+    )  # fmt: skip
+
+
+def _run(lr: float, batch: float) -> str:
+    return f"lr {lr:.2e}, batch {written(batch, 3)}"
 
 
 def _touching(kept: np.ndarray) -> np.ndarray:
