@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import gallery, session
+from pages.parts import exporting, gallery, refining, session
 
 space = session.page(
     "Schedules", "Every family: formula, source, fields, and a picture that follows them. Choose one and change it."
@@ -17,4 +17,6 @@ with right:
     gallery.picture(shown)
     gallery.text(space, shown)
 st.subheader("Export to a trainer", anchor=False)
-gallery.exported(shown)
+exporting.panel(shown, "schedule", bind="query-params")
+st.subheader("Refine from gradient norms", anchor=False)
+refining.section(space)

@@ -1,6 +1,7 @@
 """Candidates: text and fields stay one, nothing is lost, links round-trip, pasted curves become knots."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ EACH = {
 } | {
     family: parse(f"{family}(peak=3e-4, warmup=100, total=2000)").text
     for family in (
-        "wsd_s", "power_scheduler", "polynomial", "power_decay", "exponential", "uba", "sgdr", "one_cycle",
+        "wsd_s", "extended", "power_scheduler", "polynomial", "power_decay", "exponential", "uba", "sgdr", "one_cycle",
     )
 }  # fmt: skip
 
@@ -247,6 +248,17 @@ def test_the_verdict_weighs_the_difference_with_the_error_of_the_fit():
     assert "outside what the training runs cover" in ranking.verdict(ranked(2.9, 3.0, reasons=("x",)), ["a", "b"], yard)
     assert ranking.verdict(ranked(2.9), ["a"], yard).startswith("a is predicted to end at 2.9000.")
     assert ranking.verdict([], [], yard) == ""
+
+
+def test_the_verdict_weighs_only_candidates_that_are_not_set_apart():
+    yard = ranking.Yardstick.of(fit_with(train=0.001, test=0.0025))
+    rows = [*ranked(2.95, 2.9623), *(replace(r, risk=0.9, apart=True) for r in ranked(2.5))]
+    assert ranking.verdict(rows, ["a", "b", "c"], yard, [0.01, 0.01, 0.01]) == (
+        f"{ranking.verdict(rows[:2], ['a', 'b'], yard, [0.01, 0.01])} Set apart as likely to diverge: c."
+    )
+    assert ranking.verdict(rows[2:], ["c"], yard) == "c is likely to diverge. Try a lower peak."
+    table = ranking.rows(rows, ["a", "b", "c"], None)
+    assert table.risk.isna().tolist() == [True, True, False] and table.name.tolist() == ["a", "b", "c"]
 
 
 def test_the_yardstick_is_the_held_out_error_where_there_is_one():

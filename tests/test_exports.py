@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
 
 from optlaws_core import SCHEDULES, parse
 from optlaws_core.cli import main
@@ -20,10 +21,10 @@ from optlaws_core.exports.base import plain, word
 from optlaws_core.exports.formula import FORMULAS
 from optlaws_core.schedules.base import Schedule, entry
 from optlaws_core.schedules.chain import Chain
-from tests.twins import shipped
+from tests.families import schedules, texts
 
 TOTAL = 240
-TEXTS = [text for warmup in (0, 1, 12) for text in shipped(warmup, TOTAL)]
+TEXTS = [text for warmup in (0, 1, 12) for text in texts(warmup, TOTAL)]
 COSINE = "cosine(peak=3e-4, warmup=100, total=2000)"
 
 
@@ -92,7 +93,7 @@ def test_optax_trains_at_the_schedule(wide):
             for _ in range(TOTAL):
                 rate, state = update(state)
                 rates.append(float(rate))
-            near = EXACT if wide else 3e-6
+            near = EXACT if wide else 1e-6
             wanted = schedule(np.arange(TOTAL))
             np.testing.assert_allclose(rates, wanted, rtol=0, atol=near * schedule.peak, err_msg=text)
     finally:
@@ -111,6 +112,21 @@ def test_optax_code_is_the_schedule_with_numpy_in_the_place_of_jax(text):
         rates = space["learning_rate"](np.arange(-3, TOTAL + 3))
         np.testing.assert_allclose(rates, schedule(np.arange(-3, TOTAL + 3)), rtol=0, atol=EXACT * schedule.peak)
         assert float(space["learning_rate"](7)) == pytest.approx(float(schedule(7)))
+
+
+@given(schedules(TOTAL))
+@settings(max_examples=150, deadline=None)
+def test_any_schedule_as_code_and_as_a_table(schedule):
+    wanted, t = schedule(np.arange(TOTAL)), np.arange(TOTAL)
+    for target, name in (("pytorch", "lr_at"), ("nanogpt", "get_lr")):
+        space = executed(export(schedule, target).text)
+        np.testing.assert_allclose([space[name](k) for k in t], wanted, rtol=0, atol=EXACT * schedule.peak)
+    body = export(schedule, "optax").text.replace("import jax.numpy as jnp", "import numpy as jnp")
+    np.testing.assert_allclose(executed(body)["learning_rate"](t), wanted, rtol=0, atol=EXACT * schedule.peak)
+    found = export(schedule, "csv", steps=20)
+    steps, rates = np.array([line.split(",") for line in found.text.splitlines()[1:]], float).T
+    off = np.abs(np.interp(t, steps, rates) - wanted).max() / schedule.peak
+    assert off == pytest.approx(found.deviation, abs=1e-12)
 
 
 @pytest.mark.parametrize("text", TEXTS)

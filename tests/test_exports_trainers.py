@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hypothesis import given, settings
 
 from optlaws_core import parse
 from optlaws_core.exports import EXACT, export
-from tests.twins import shipped
+from optlaws_core.exports.base import percent
+from tests.families import schedules, texts
 
 TOTAL = 240
-TEXTS = [text for warmup in (0, 1, 2, 12) for text in shipped(warmup, TOTAL)]
+TEXTS = [text for warmup in (0, 1, 2, 12) for text in texts(warmup, TOTAL)]
 NEAR = 1e-9  # of the peak; of rates that a scheduler computes one from the other, too
 
 
@@ -66,7 +68,9 @@ def transformers_twin(o: dict, t: int) -> float:
         return p
     low = k.get("min_lr_ratio", 0.0)
     if t < w:
-        return p * (low + (1 - low) * t / w)
+        u = t / w
+        rise = {"linear": u, "cosine": (1 - math.cos(math.pi * u)) / 2, "1-sqrt": 1 - math.sqrt(1 - u)}
+        return p * (low + (1 - low) * rise[k.get("warmup_type", "linear")])
     x = (t - w) / (total - w)
     if kind == "constant_with_warmup":
         return p
@@ -77,6 +81,8 @@ def transformers_twin(o: dict, t: int) -> float:
     if kind in ("cosine", "cosine_with_min_lr"):
         low = k.get("min_lr", 0.0)
         return low + (p - low) * (1 + math.cos(math.pi * x)) / 2
+    if kind == "cosine_with_restarts":
+        return p * (1 + math.cos(math.pi * (k["num_cycles"] * x % 1))) / 2
     if kind == "inverse_sqrt":
         return p / math.sqrt((t - w + k["timescale"]) / k["timescale"])
     assert kind == "warmup_stable_decay"
@@ -332,8 +338,22 @@ def test_a_trainer_makes_of_it_what_the_export_says(target, own, record_property
     assert natively >= 3
 
 
+@pytest.mark.parametrize("target", CONFIGURED)
+@given(schedule=schedules(TOTAL))
+@settings(max_examples=30, deadline=None)
+def test_the_stated_deviation_of_any_schedule_is_the_true_one(target, schedule):
+    found = export(schedule, target)
+    rates = rates_of(target, found, schedule.peak, own=False)
+    if rates is not None:
+        off = float(np.max(np.abs(np.array(rates) - schedule(np.arange(TOTAL))))) / schedule.peak
+        assert off == pytest.approx(found.deviation, abs=NEAR), found.text
+        assert found.exact == (found.deviation <= EXACT)
+        assert found.exact or f"off by up to {percent(found.deviation)} of the peak" in found.notes[0]
+
+
 EXPRESSED = {
-    "transformers": ["constant", "linear", "cosine", "cosine f", "wsd", "wsd 1-sqrt", "inverse_sqrt"],
+    "transformers": ["constant", "linear", "linear f", "cosine", "cosine f", "polynomial", "power_decay", "wsd",
+                     "wsd 1-sqrt", "wsd bent", "inverse_sqrt", "restarts"],
     "megatron": ["constant", "linear", "linear f", "cosine", "cosine f", "wsd", "wsd f", "wsd 1-sqrt", "inverse_sqrt",
                  "wsd half"],
     "deepspeed": ["constant", "linear", "linear f"],
@@ -345,6 +365,8 @@ NAMED = {
     "cosine": f"cosine({W})", "cosine f": f"cosine({W}, final=1e-4)", "wsd": f"wsd({W}, decay=80)",
     "wsd f": f"wsd({W}, decay=80, final=1e-4)", "wsd 1-sqrt": f"wsd({W}, decay=80, shape=1-sqrt)",
     "wsd half": f"wsd({W}, decay=80, shape=exponential, final=5e-4)", "inverse_sqrt": f"inverse_sqrt({W})",
+    "polynomial": f"polynomial({W}, final=1e-4, exponent=0.7)", "power_decay": f"power_decay({W}, beta=1.2)",
+    "restarts": f"sgdr({W}, period=95)", "wsd bent": f"wsd({W}, decay=80, shape=cosine, warmup_shape=1-sqrt)",
     "step": f"step({W}, boundaries=[200, 300], values=[1e-4, 0])", "cyclic": f"cyclic({W})",
     "jump": "knots(steps=[0, 100, 200, 200, 400], values=[0, 1e-3, 8e-4, 2e-4, 1e-4])",
 }  # fmt: skip

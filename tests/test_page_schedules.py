@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import SCHEDULES, parse
 from optlaws_core.exports import TARGETS, export
-from pages.parts import gallery
+from optlaws_core.schedules import refined
+from pages.parts import exporting, gallery
 from pages.parts.candidates import MOST, Candidate
 from pages.parts.charts import gallery as charts
 
@@ -152,7 +153,7 @@ def test_exports_are_shown_and_warn_where_they_are_not_exact(target):
     app.selectbox(key="schedule_target").set_value(target)
     ran(app)
     made = export(gallery.examples()["rex"], target)
-    assert app.code[1].value == made.text[: gallery.MOST_SHOWN].strip()
+    assert app.code[1].value == made.text[: exporting.MOST_SHOWN].strip()
     assert len(app.warning) == (not made.exact) and not app.error
     if not made.exact:
         assert all(word in plain(app.warning[0].value) for word in (" % of the peak", made.notes[-1][:20]))
@@ -196,3 +197,42 @@ def test_thumbnails_show_all_families_and_mark_one():
     assert [t.name for t in figure.data if t.line.color == charts.color(0)] == ["rex"]
     assert all(len(t.x) <= charts.SMALL and max(t.y) <= 1 + 1e-12 for t in figure.data)
     assert figure.layout.annotations[list(SCHEDULES).index("rex")].text == "<b>rex</b>"
+
+
+# ------------------------------------------------------------------------------------------- from gradient norms
+
+
+def norms_csv(norms: dict[int, object]) -> bytes:
+    return ("step,loss,grad_norm\n" + "".join(f"{t},3.0,{g}\n" for t, g in norms.items())).encode()
+
+
+def test_norms_of_a_run_become_a_schedule_and_every_repair_is_told():
+    app = opened()
+    assert any("Upload the log" in box.value for box in app.info)
+    norms = {t: 1 + 1000 / (t + 100) for t in range(10, 2001, 10)} | {500: 0, 700: "NaN"}
+    app.file_uploader(key="refine_file").set_value(("run.csv", norms_csv(norms), "text/csv"))
+    app.number_input(key="refine_peak").set_value(2e-3)
+    ran(app)
+    told = [plain(w.value) for w in app.warning]
+    assert len(told) == 2 and "2 of 200 are not: the first is 0, at step 500" in told[0] and "filled" in told[1]
+    assert len(app.get("plotly_chart")) == 3 and not app.error
+    app.button(key="refine_add").click()
+    kept = ran(app).session_state.workspace.candidates[-1]
+    good = {t: g for t, g in norms.items() if t not in (500, 700)}
+    whole = refined(list(good), list(good.values()), 2e-3).schedule
+    assert kept.label == "refined run.csv" and kept.schedule.total == 2000
+    np.testing.assert_allclose(kept.schedule(range(2001)), whole(range(2001)), rtol=0, atol=2e-3 * 2e-3)
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"step,loss\n0,3\n1,3\n", "no column is known as a gradient norm; columns found: step, loss"),
+        (norms_csv({0: 0, 1: 0, 2: 1}), "2 of 3 are not: the first is 0, at step 0; at least 2 must be left"),
+        (b"PK\x03\x04", "this is a ZIP archive"),
+    ],
+)
+def test_norms_that_cannot_be_used_are_one_sentence(content, told):
+    app = opened()
+    app.file_uploader(key="refine_file").set_value(("run.csv", content, "text/csv"))
+    assert len(ran(app).error) == 1 and told in plain(app.error[0].value)

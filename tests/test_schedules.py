@@ -24,9 +24,9 @@ from optlaws_core.schedules import (
     Step,
     parse,
 )
-from tests.twins import shipped
+from tests.families import texts
 
-EXAMPLES = [parse(text) for text in shipped(20, 300) + shipped(0, 50)]
+EXAMPLES = [parse(text) for text in texts(20, 300) + texts(0, 50)]
 
 
 def test_the_convention():
@@ -107,7 +107,7 @@ def test_every_family_has_a_doc_a_formula_and_described_fields():
         assert cls.family == name and cls.__doc__ and cls.formula
         assert all(f.metadata["meaning"] for f in dataclasses.fields(cls))
     assert set(COOLDOWNS) == {"linear", "exponential", "cosine", "1-sqrt", "mirror-cosine", "square"}
-    assert set(SCHEDULES) == {parse(text).family for text in shipped(20, 300)}
+    assert set(SCHEDULES) == {parse(text).family for text in texts(20, 300)}
 
 
 @given(

@@ -23,9 +23,9 @@ from optlaws_core.schedules import (
     refined,
 )
 from optlaws_core.trace import Trace
-from tests.twins import shipped
+from tests.families import texts
 
-EXAMPLES = [parse(text) for text in shipped(20, 300)]
+EXAMPLES = [parse(text) for text in texts(20, 300)]
 
 
 def test_a_linear_warm_up_is_not_written_down():
@@ -73,6 +73,9 @@ def test_fields_that_were_left_out_follow_from_the_others():
     assert Exponential(1.0, total=100).final == 0.01
     assert SGDR(1.0, warmup=10, total=100).period == 30 and SGDR(1.0, total=100, growth=2).period == 15
     assert WSDS(1.0, warmup=20, total=100).ends == (40, 60) and WSDS(1.0, total=1).ends == ()
+    assert parse("extended(peak=1, total=200)").text == (
+        "extended(peak=1, warmup=0, total=200, first=100, factor=0.531555, shape=linear)"
+    )
     assert parse("one_cycle(peak=1, total=100)").text == "one_cycle(peak=1, warmup=30, total=100, shape=cosine)"
     assert parse("sgdr(peak=1, total=90, period=None)") == SGDR(1.0, total=90, period=30)
 
@@ -88,7 +91,7 @@ def test_the_power_schedulers_knee_is_a_break():
 def test_many_updates_cost_no_more():
     """Breaks, and cells of the clock, at a thousand times the updates."""
     few, many = (
-        [parse(text) for text in shipped(1000, total) if not text.startswith("cyclic")] for total in (10**5, 10**8)
+        [parse(text) for text in texts(1000, total) if not text.startswith("cyclic")] for total in (10**5, 10**8)
     )
     for short, long in zip(few, many, strict=True):
         assert len(long.breaks) <= len(short.breaks) + 4
@@ -129,6 +132,18 @@ def test_many_updates_cost_no_more():
         ("exponential(peak=1, total=10, final=0)", "final must be above 0, got 0"),
         ("exponential(peak=1, total=10, final=2)", "final must not exceed the peak 1, got 2"),
         ("uba(peak=1, total=10, phi=0)", "phi must be above 0, got 0"),
+        ("cyclic(peak=1, total=10, gamma=0)", "gamma must be above 0, got 0"),
+        ("cyclic(peak=1, total=10, gamma=1.1)", "gamma must be at most 1, got 1.1"),
+        ("cyclic(peak=1, total=5000, cycles=1001)", "cycles must lie between 1 and 1000, got 1001"),
+        ("extended(peak=1, total=10, first=12)", "first must be at most total = 10 .* got 12"),
+        ("extended(peak=1, total=1)", "leave an update at the peak .* got 0"),
+        ("extended(peak=1, warmup=8, total=20, first=9)", "the warm-up of 8 and its own cooldown, got 9"),
+        ("extended(peak=1, total=10, share=0)", "share must lie between 1e-3 and 0.999, got 0"),
+        ("extended(peak=1, total=10, factor=0)", "factor must be above 0 and at most 1, got 0"),
+        ("extended(peak=1, total=10, factor=2)", "factor must be above 0 and at most 1, got 2"),
+        ("extended(peak=1, total=10, shape=exponential)", "an exponential cooldown never reaches 0"),
+        ("extended(peak=1, total=10, shape=round)", "extended: shape must be one of"),
+        ("extended(peak=1, total=0)", "total must be at least 1"),
         ("sgdr(peak=1, total=10, period=0)", "period must be at least 1, got 0"),
         ("sgdr(peak=1, total=10, growth=0)", "growth must be at least 1, got 0"),
         (
@@ -156,8 +171,9 @@ def test_a_refusal_names_the_rule(text, found):
 def test_a_refined_schedule_is_knots_with_that_peak():
     steps = np.arange(10, 2010, 10)
     norms = 1 + 9 * np.exp(-steps / 100)
-    schedule = refined(steps, norms, 3e-3)
-    assert isinstance(schedule, Knots) and schedule.total == 2000 and schedule(2000) == 0
+    found = refined(steps, norms, 3e-3)
+    schedule = found.schedule
+    assert found.notes == () and isinstance(schedule, Knots) and schedule.total == 2000 and schedule(2000) == 0
     assert schedule.peak == pytest.approx(3e-3, rel=1e-15) and parse(schedule.text) == schedule
     rates = schedule(steps)
     assert schedule(0) == rates[0] < 0.9 * rates.max()  # high norms at first ask for a warm-up
@@ -168,35 +184,30 @@ def test_a_refined_schedule_is_knots_with_that_peak():
 def test_equal_norms_at_any_distance_are_a_line():
     for every in (1, 10):
         steps = np.arange(0, 5001 * every, every)  # more norms than there are knots
-        schedule = refined(steps, np.full(len(steps), 0.3), 1.0)
+        schedule = refined(steps, np.full(len(steps), 0.3), 1.0).schedule
         assert len(schedule.steps) <= 2001
         np.testing.assert_allclose(schedule(steps), 1 - steps / steps[-1], atol=1e-12)
 
 
 def test_norms_of_any_size():
     for size in (1e-300, 1e300):
-        assert refined(range(4), [2 * size, size, size, 2 * size], 1.0, smoothing=0)(1) == 1
+        assert refined(range(4), [2 * size, size, size, 2 * size], 1.0, smoothing=0).schedule(1) == 1
 
 
 @pytest.mark.parametrize(
     "steps, norms, more, found",
     [
-        (range(4), [1, 0, 1, 1], {}, "norms must be above 0 and finite, got 0 at step 1\\."),
-        (range(0, 5000, 1000), [1, 1, 0, 0, 0], {}, "got 0 at step 2,000 and at 2 more"),
-        (range(4), [1, np.nan, 1, 1], {}, "got nan at step 1"),
-        (range(4), [1, 1, 1, np.inf], {}, "got inf at step 3"),
-        (range(4), [1, -1, 1, 1], {}, "got -1 at step 1"),
+        (range(4), [1, 0, 0, 0], {}, "finite, but 3 of 4 are not: the first is 0, at step 1; at least 2 must be left"),
         (
-            [0, 10, 20, 50, 60, 70, 100],
-            [1] * 7,
+            [500, 501, 502],
+            [1] * 3,
             {},
-            "without gaps, here about every 10 updates, got none between steps 20 and 50 and 1 more gaps",
+            "at every update, but none between steps 0 and 500; 499 would have to be made up, and only 3 were logged",
         ),
-        ([500, 501, 502], [1] * 3, {}, "got none between steps 0 and 500"),
         (range(4), [1] * 3, {}, "same length, at least 2, got 4 and 3"),
         ([0], [1], {}, "same length, at least 2, got 1 and 1"),
-        ([0, 2, 1], [1] * 3, {}, "rise strictly"),
-        ([0, 1.5, 2], [1] * 3, {}, "whole numbers"),
+        ([0, 2, 1], [1] * 3, {}, "rise strictly, got 1 after 2"),
+        ([0, 1.5, 2], [1] * 3, {}, "whole numbers from 0 on, got 1.5"),
         (range(4), [1] * 4, dict(norm="l3"), "norm must be one of l2, l1, got 'l3'"),
         (range(4), [1] * 4, dict(smoothing=1), "smoothing must be a share .* got 1"),
         (range(4), [1] * 4, dict(peak=0), "peak learning rate must be a number above 0, got 0"),
@@ -206,6 +217,52 @@ def test_norms_that_cannot_be_used_are_named(steps, norms, more, found):
     with pytest.raises(ScheduleError, match=found) as fault:
         refined(steps, norms, **{"peak": 1e-3, **more})
     assert "\n" not in str(fault.value)
+
+
+RISING = np.exp(np.arange(101) / 100)  # straight lines between its logarithms are itself
+
+
+@pytest.mark.parametrize(
+    "bad, told",
+    [
+        ({40: 0.0}, "but 1 of 101 is not: the first is 0, at step 400. Such norms were left out."),
+        ({40: np.nan, 41: np.inf, 60: -1.0}, "but 3 of 101 are not: the first is nan, at step 400."),
+    ],
+)
+def test_norms_that_are_none_are_left_out_and_told(bad, told):
+    norms = RISING.copy()
+    norms[list(bad)] = list(bad.values())
+    found = refined(np.arange(0, 1001, 10), norms, 1e-3)
+    whole = refined(np.arange(0, 1001, 10), RISING, 1e-3)
+    assert told in found.notes[0] and "none between steps 390 and 4" in found.notes[1] and not whole.notes
+    np.testing.assert_allclose(found.schedule(range(1001)), whole.schedule(range(1001)), rtol=0, atol=1e-12)
+
+
+def test_gaps_are_filled_and_told():
+    kept = np.r_[0:20, 25:60, 61, 63:101]
+    found = refined(10 * kept, RISING[kept], 1e-3)
+    assert found.notes == (
+        "Gradient norms stand about every 10 updates, but none between steps 190 and 250 and in 2 more gaps. "
+        "They were filled by lines between the logarithms of the norms around them.",
+    )
+    whole = refined(np.arange(0, 1001, 10), RISING, 1e-3).schedule
+    np.testing.assert_allclose(found.schedule(range(1001)), whole(range(1001)), rtol=0, atol=1e-12)
+
+
+def test_a_log_that_begins_late_or_ends_early_is_told():
+    late = refined(np.arange(300, 1001, 10), RISING[30:], 1e-3)
+    assert "none between steps 0 and 300" in late.notes[0] and "before the first norm by that norm" in late.notes[0]
+    assert late.schedule.steps[0] == 0 and late.schedule.total == 1000
+    norms = RISING.copy()
+    norms[90:] = 0
+    early = refined(np.arange(0, 1001, 10), norms, 1e-3)
+    assert "The schedule ends at step 890, the last with a norm." in early.notes[0] and early.schedule.total == 890
+
+
+def test_too_few_norms_to_smooth_are_told():
+    found = refined(range(10), [1, 9, 1, 9, 1, 9, 1, 9, 1, 9], 1e-3)
+    assert found.notes == ("10 norms are too few to be smoothed over 10 % of them: they were taken as they stand.",)
+    assert refined(range(10), [1.0] * 10, 1e-3, smoothing=0).notes == ()
 
 
 def test_a_drop_is_felt_in_every_sum():

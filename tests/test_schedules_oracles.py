@@ -18,6 +18,7 @@ from optlaws_core.schedules import (
     Cosine,
     Cyclic,
     Exponential,
+    Extended,
     InverseSqrt,
     Knots,
     Linear,
@@ -101,6 +102,17 @@ def agree(schedule, rates: np.ndarray, within: float = 1e-12) -> None:
 )  # fmt: skip
 def test_pytorch(schedule, count, name, kwargs):
     agree(schedule, by_torch(name, count, **kwargs))
+
+
+@pytest.mark.parametrize("base", [0.0, 1e-4])
+def test_pytorch_falls_by_a_factor_in_every_update(base):
+    """CyclicLR's exp_range counts its factor from step 0: max_lr is the height of a cycle before any of it."""
+    gamma, rise = 0.97, 10
+    height = (P - base) / gamma**rise
+    kwargs = dict(base_lr=base, max_lr=base + height, step_size_up=rise, mode="exp_range", gamma=gamma)
+    rates = by_torch("CyclicLR", 61, cycle_momentum=False, **kwargs)
+    schedule = Cyclic(P, warmup=rise, total=60, final=base, gamma=gamma)
+    np.testing.assert_allclose(schedule(np.arange(rise, 61)), rates[rise:], rtol=0, atol=1e-12 * P)
 
 
 def test_pytorch_in_sequence_is_a_trapezoid_with_a_floor():
@@ -287,6 +299,36 @@ def test_the_power_decay_is_a_polynomial():
     agree(PowerDecay(P, total=50, beta=1.7, final=1e-4), 1e-4 + (P - 1e-4) * (1 - x) ** (2 * 1.7 - 1))
 
 
+def bound_factor(eta: np.ndarray) -> float:
+    """γ* of a shape from Theorem 10 of arXiv:2310.07831, D = G = 1, summed update by update."""
+    S, Q = (np.cumsum(eta[::-1] ** power)[::-1] for power in (1, 2))
+    return (Q[0] + S[0] * np.sum(eta[:-1] / S[1:] * Q[:-1] / S[:-1])) ** -0.5
+
+
+@pytest.mark.parametrize("shape", ["linear", "1-sqrt", "cosine", "square"])
+@pytest.mark.parametrize("stretch", [1.25, 2, 4])
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.6])
+def test_an_extension_keeps_the_best_peak(shape, stretch, share):
+    """arXiv:2501.18965: the factor is such that the longer run asks for the peak that the shorter one had."""
+    first = 20_000
+    longer = Extended(1.0, total=int(stretch * first), first=first, share=share, shape=shape)
+    shorter = WSD(1.0, total=first, decay=round(share * first), shape=shape)
+    asked = [bound_factor(s(np.arange(s.total))) for s in (shorter, longer)]
+    assert asked[1] == pytest.approx(asked[0], rel=2e-3)  # sums against integrals
+    same = Extended(1.0, total=longer.total, first=first, share=share, shape=shape, factor=1.0)
+    assert bound_factor(same(np.arange(same.total))) < 0.97 * asked[0]
+
+
+def test_an_extension_shares_its_start_with_the_run_that_it_extends():
+    run = WSD(P, warmup=100, total=1100, decay=200, shape="1-sqrt")
+    schedule = Extended(P, warmup=100, total=2100, first=1100, shape="1-sqrt")
+    agree(schedule, run(np.arange(900)))
+    late = WSD(schedule.factor * P, total=1200, decay=400, shape="1-sqrt")
+    np.testing.assert_allclose(schedule(np.arange(900, 2101)), late(np.arange(1201)), rtol=0, atol=1e-12 * P)
+    assert schedule.breaks == (0, 100, 900, 1700, 2100)
+    assert Extended(P, total=1000, first=1000).factor == 1
+
+
 def test_stages_of_wsd_s_are_schedules_of_their_own():
     """Each stage is a WSD with a decay of a tenth; the first has the warm-up, the others go on at the peak."""
     schedule = WSDS(P, warmup=10, total=410, ends=(110, 210), share=0.1, final=1e-4, shape="1-sqrt")
@@ -321,12 +363,12 @@ def test_warm_up_shapes():
 
 def test_vectors_of_refinement():
     """Equal norms give a line to 0; G = [2, 1, 1, 2] gives weights [¼, 1, 1, ¼] and w·tail = [.5625, 1.25, .25, 0]."""
-    agree(refined(range(5), [3.0] * 5, P, smoothing=0), P * np.array([0.8, 0.6, 0.4, 0.2, 0]) / 0.8)
-    agree(refined(range(5), [3.0] * 5, P, smoothing=0), Linear(P, total=4)(np.arange(5)))
-    agree(refined(range(4), [2, 1, 1, 2], P, smoothing=0), P * np.array([0.225, 0.5, 0.1, 0]) / 0.5)
+    agree(refined(range(5), [3.0] * 5, P, smoothing=0).schedule, P * np.array([0.8, 0.6, 0.4, 0.2, 0]) / 0.8)
+    agree(refined(range(5), [3.0] * 5, P, smoothing=0).schedule, Linear(P, total=4)(np.arange(5)))
+    agree(refined(range(4), [2, 1, 1, 2], P, smoothing=0).schedule, P * np.array([0.225, 0.5, 0.1, 0]) / 0.5)
     weights = np.array([0.5, 1, 1, 0.5])
     by_l1 = weights * [2.5, 1.5, 0.5, 0]
-    agree(refined(range(4), [2, 1, 1, 2], P, smoothing=0, norm="l1"), P * by_l1 / by_l1.max())
+    agree(refined(range(4), [2, 1, 1, 2], P, smoothing=0, norm="l1").schedule, P * by_l1 / by_l1.max())
 
 
 @pytest.mark.parametrize("norm, power", [("l2", -2), ("l1", -1)])
@@ -340,4 +382,4 @@ def test_refinement_step_by_step(norm, power):
     smooth = [float(np.median(seen[i : i + width])) for i in range(n)]
     w = [x**power for x in smooth]
     rates = np.array([w[t] * sum(w[t + 1 :]) for t in range(n)])
-    agree(refined(range(n), g, P, norm=norm), P * rates / rates.max())
+    agree(refined(range(n), g, P, norm=norm).schedule, P * rates / rates.max())

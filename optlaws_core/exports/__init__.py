@@ -16,8 +16,9 @@ TARGETS: dict[str, Target] = {
     "pytorch": Target("PyTorch", "any schedule, as the factor of a LambdaLR",
                       "https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html",
                       code.pytorch),
-    "transformers": Target("transformers", "constant, linear, cosine, inverse_sqrt, and wsd without a warm-up or to "
-                           "0; any other schedule as a LambdaLR",
+    "transformers": Target("transformers", "constant, linear, cosine, polynomial, power_decay, inverse_sqrt, sgdr "
+                           "with whole cycles of one length, and wsd without a warm-up or to 0; any other schedule as "
+                           "a LambdaLR",
                            "https://huggingface.co/docs/transformers/main_classes/optimizer_schedules",
                            configs.transformers),
     "optax": Target("optax", "any schedule, as a function of the count",

@@ -43,7 +43,7 @@ def optax(schedule: Schedule) -> Export:
     found = formula(schedule)
     body = constants_text(found) + "\n\n" + array_text(found, "learning_rate", "count")
     notes = (
-        "Use as optax.adamw(learning_rate). JAX computes in 32 bits, so to about 1e-7 of the peak and exactly in steps "
+        "Use as optax.adamw(learning_rate). JAX computes in 32 bits, so to about 3e-7 of the peak and exactly in steps "
         "up to 16,777,216 only, unless jax_enable_x64 is set.",
     )
     rates = array_rates(body, "learning_rate")

@@ -10,7 +10,7 @@ from ..schedules.base import Schedule
 from . import trainers
 from .base import EXACT, Export, Rates, check_comment, checked, deviation, heading, off, percent, plain, word
 from .code import scalar
-from .lines import segments
+from .lines import followed, segments
 from .search import Form, Options, lengths, levels, nearest, warmups
 
 STAGES = 100  # of an OLMo-core schedule, for a stretch that is neither a line nor half a cosine
@@ -20,8 +20,9 @@ TINY = 1e-12  # a factor in the place of 0, for schedulers that take none
 
 def transformers(schedule: Schedule) -> Export:
     """TrainingArguments where a built-in type is exact, else a scheduler for Trainer(optimizers=…)."""
-    options = _built_in(schedule)
-    if options is None or (far := deviation(schedule, lambda t: trainers.transformers(options, t))) > EXACT:
+    kind, kwargs = _built_in(schedule) or ("", {})
+    options = {"type": kind, "peak": schedule.peak, "warmup": schedule.warmup, "total": schedule.total, **kwargs}
+    if not kind or (far := deviation(schedule, lambda t: trainers.transformers(options, t))) > EXACT:
         tail = '''
 
 def scheduler_for(optimizer, last_epoch=-1):
@@ -32,15 +33,9 @@ def scheduler_for(optimizer, last_epoch=-1):
 '''
         notes = ("No lr_scheduler_type of transformers is this schedule, so it comes as a scheduler for the Trainer.",)
         return scalar(schedule, "transformers", "transformers", "lr_at", "step", tail, notes)
-    kwargs = _of(options, timescale="timescale", decay_type="decay_type", decay="num_decay_steps")
-    if options["type"] == "warmup_stable_decay":
-        kwargs["min_lr_ratio"] = options["final"] / options["peak"]
-    elif "final" in options and options["final"]:
-        kwargs |= {"min_lr": options["final"]} if "cosine" in options["type"] else {"lr_end": options["final"]}
-        kwargs |= {} if "cosine" in options["type"] else {"power": 1.0}
     given = {
         "learning_rate": schedule.peak,
-        "lr_scheduler_type": options["type"],
+        "lr_scheduler_type": kind,
         "lr_scheduler_kwargs": kwargs,
         "warmup_steps": schedule.warmup,
         "max_steps": schedule.total,
@@ -50,19 +45,26 @@ def scheduler_for(optimizer, last_epoch=-1):
     return Export("transformers", text + check_comment(schedule), ".py", True, far)
 
 
-def _built_in(s: Schedule) -> Options | None:
-    """The type of transformers that is meant to be this schedule."""
-    o = {"peak": s.peak, "warmup": s.warmup, "total": s.total}
+def _built_in(s: Schedule) -> tuple[str, Options] | None:
+    """The type of transformers that is meant to be this schedule, and its keywords."""
+    final = getattr(s, "final", 0.0)
     if s.family == "constant":
-        return o | {"type": "constant_with_warmup" if s.warmup else "constant"}
-    if s.family == "linear" and s.final < s.peak:
-        return o | {"type": "polynomial" if s.final else "linear", "final": s.final}
+        return "constant_with_warmup" if s.warmup else "constant", {}
+    if s.family == "linear" and not final:
+        return "linear", {}
+    if s.family in ("linear", "polynomial", "power_decay") and final < s.peak:
+        power = {"linear": lambda: 1.0, "polynomial": lambda: s.exponent, "power_decay": lambda: 2 * s.beta - 1}
+        return "polynomial", {"lr_end": final, "power": power[s.family]()}
     if s.family == "cosine":
-        return o | {"type": "cosine_with_min_lr" if s.final else "cosine", "final": s.final}
+        return ("cosine_with_min_lr", {"min_lr": final}) if final else ("cosine", {})
+    if s.family == "sgdr" and s.growth == 1 and not final:
+        return "cosine_with_restarts", {"num_cycles": max(round((s.total - s.warmup) / s.period), 1)}
     if s.family == "inverse_sqrt":
-        return o | {"type": "inverse_sqrt", "timescale": s.timescale or s.warmup}
-    if s.family == "wsd" and s.shape in ("linear", "cosine", "1-sqrt"):
-        return o | {"type": "warmup_stable_decay", "final": s.final, "decay": s.decay, "decay_type": s.shape}
+        return "inverse_sqrt", {"timescale": s.timescale or s.warmup}
+    if s.family == "wsd" and {s.shape, s.warmup_shape} <= {"linear", "cosine", "1-sqrt"}:
+        rise = {} if s.warmup_shape == "linear" else {"warmup_type": s.warmup_shape}
+        fall = {"num_decay_steps": s.decay, "decay_type": s.shape, "min_lr_ratio": final / s.peak}
+        return "warmup_stable_decay", rise | fall
     return None
 
 
@@ -231,14 +233,12 @@ def olmo_core(schedule: Schedule) -> Export:
     found = segments(schedule, STAGES, NEARLY)
 
     def rates(t):
-        where = np.searchsorted([s.start for s in found], t, side="right") - 1
-        return np.concatenate([found[i](t[where == i]) for i in range(len(found))])
+        return followed(found, t)
 
     far = deviation(schedule, rates)
     p = schedule.peak
     notes = () if far <= EXACT else (
-        f"OLMo-core has lines and cosines only: {len(found)} stages follow this schedule to within {percent(far)} "
-        "of the peak.",
+        f"OLMo-core has lines and cosines only: {len(found)} of them are off by up to {percent(far)} of the peak.",
     )  # fmt: skip
     notes = (*notes, f"The optimizer's lr must be {word(p)}, and units steps.")
     # OLMo-core counts an update before it takes it: the first one is at 1, so a stage of one step stands for 0.
@@ -269,10 +269,6 @@ def _ended(
 ) -> Export:
     rates: Rates | None = None if far <= EXACT else lambda t: form(o, t)
     return Export(target, text + check_comment(schedule, rates), suffix, far <= EXACT, far, notes)
-
-
-def _of(options: Options, **names: str) -> Options:
-    return {there: options[here] for here, there in names.items() if here in options}
 
 
 def _python(value) -> str:

@@ -6,7 +6,7 @@ The same formulas are written in two ways: for numbers, with `math`, and for arr
 import re
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi
 
 import numpy as np
@@ -94,6 +94,16 @@ def _wsd_s(s) -> Parts:
     return constants, [Piece("WARMUP", _cooldown(s.shape), (FIND, "y = min(max(t - STARTS[i], 0) / LENGTHS[i], 1)"))]
 
 
+def _extended(s) -> Parts:
+    drop, start = s._turns()
+    constants = {"FINAL": 0.0, "FACTOR": s.factor, "TOP": "FACTOR * PEAK", "DROP": drop, "START": start}
+    return constants, [
+        Piece("WARMUP", "PEAK"),
+        Piece("DROP", "TOP"),
+        Piece("START", _cooldown(s.shape, "TOP"), (DOWN,)),
+    ]
+
+
 def _inverse_sqrt(s) -> Parts:
     rate = "PEAK * sqrt(TIMESCALE / (t - WARMUP + TIMESCALE))"
     return {"TIMESCALE": s.timescale or s.warmup}, [Piece("WARMUP", rate)]
@@ -116,9 +126,12 @@ def _cyclic(s) -> Parts:
         "CYCLES": s.cycles,
         "SHRINK": s.shrink,
         "STEPS": "[WARMUP + round(i * (TOTAL - WARMUP) / (2 * CYCLES - 1)) for i in range(2 * CYCLES)]",
-        "VALUES": "[FINAL + (PEAK - FINAL) * (0 if i % 2 else SHRINK ** (i // 2)) for i in range(2 * CYCLES)]",
+        "VALUES": "[(PEAK - FINAL) * (0 if i % 2 else SHRINK ** (i // 2)) for i in range(2 * CYCLES)]",
     }
-    return constants, [LINES]
+    if s.gamma == 1:
+        return constants, [replace(LINES, rate=f"FINAL + {LINES.rate}")]
+    rate = f"FINAL + ({LINES.rate}) * GAMMA ** (t - WARMUP)"
+    return constants | {"GAMMA": s.gamma}, [replace(LINES, rate=rate)]
 
 
 def _sgdr(s) -> Parts:
@@ -167,6 +180,7 @@ FORMULAS: dict[str, Callable[[Schedule], Parts]] = {
     ),
     "wsd": _wsd,
     "wsd_s": _wsd_s,
+    "extended": _extended,
     "inverse_sqrt": _inverse_sqrt,
     "power": _power,
     "power_scheduler": _power,

@@ -23,10 +23,18 @@ class Segment:
     shape: str = "linear"
 
     def __call__(self, t: FloatArray) -> FloatArray:
-        x = (t - self.start) / (self.end - self.start)
-        if self.shape == "cosine":
-            return self.last + (self.first - self.last) * (1 + np.cos(np.pi * x)) / 2
-        return self.first + (self.last - self.first) * x
+        return followed([self], t)
+
+
+def followed(found: list[Segment], t: FloatArray) -> FloatArray:
+    """The rates of updates `t` on segments that follow each other; same shape as `t`."""
+    start, end, first, last = (
+        np.array([getattr(s, name) for s in found]) for name in ("start", "end", "first", "last")
+    )
+    bent = np.array([s.shape == "cosine" for s in found])
+    i = np.searchsorted(start, t, side="right") - 1
+    x = (t - start[i]) / (end[i] - start[i])
+    return last[i] + (first[i] - last[i]) * np.where(bent[i], 0.5 * (1 + np.cos(np.pi * x)), 1 - x)
 
 
 def knotted(schedule: Schedule, most: int, within: float) -> tuple[tuple[int, ...], tuple[float, ...]]:

@@ -29,18 +29,24 @@ def _risen(t: FloatArray, warmup: int) -> FloatArray:
 def transformers(o: Options, t: FloatArray) -> FloatArray:
     """`lr_scheduler_type` and its keywords: 0 at t = 0, the peak at t = warmup, the end value at t = total."""
     p, kind, w, total = o["peak"], o["type"], o["warmup"], o["total"]
-    x = (t - w) / max(total - w, 1)
-    rise, low = _risen(t, w), 0.0
+    x, rise, low = (t - w) / max(total - w, 1), _risen(t, w), 0.0
     if kind in ("constant", "constant_with_warmup"):
         late = np.ones_like(t)
     elif kind == "inverse_sqrt":
         late = np.sqrt(o["timescale"] / (np.maximum(t, w) - w + o["timescale"]))
+    elif kind == "cosine_with_restarts":
+        late = _shape("cosine", (o["num_cycles"] * x) % 1.0)
+    elif kind == "polynomial":
+        low = o["lr_end"] / p
+        late = low + (1 - low) * np.clip(1 - x, 0, 1) ** o["power"]
     elif kind == "warmup_stable_decay":
-        low = o["final"] / p
-        late = low + (1 - low) * _shape(o["decay_type"], (t - (total - o["decay"])) / o["decay"])
-        rise = low + (1 - low) * rise  # this one does not start at 0
+        low = o["min_lr_ratio"]
+        decay = o["num_decay_steps"]
+        late = low + (1 - low) * _shape(o["decay_type"], (t - (total - decay)) / decay)
+        # This one does not start at 0; its rises are its falls backwards.
+        rise = low + (1 - low) * _shape(o.get("warmup_type", "linear"), 1 - rise)
     else:
-        low = o["final"] / p
+        low = o.get("min_lr", 0.0) / p
         late = low + (1 - low) * _shape("cosine" if "cosine" in kind else "linear", x)
     return p * np.where(t < w, rise, late)
 

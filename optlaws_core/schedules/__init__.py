@@ -9,17 +9,18 @@
 from .base import WARMUPS, Schedule, number
 from .cooldowns import COOLDOWNS
 from .cycles import SGDR, Cyclic, OneCycle
+from .extension import Extended
 from .families import UBA, Constant, Cosine, Exponential, InverseSqrt, Linear, Polynomial, PowerDecay, Rex
 from .pieces import Knots, Step
-from .refinement import refined
+from .refinement import Refined, refined
 from .stages import WSD, WSDS, Power, PowerScheduler
 from .text import parse_with
 
 SCHEDULES: dict[str, type[Schedule]] = {
     cls.family: cls
     for cls in (
-        Constant, Linear, Cosine, WSD, WSDS, InverseSqrt, Power, PowerScheduler, Polynomial, PowerDecay, Exponential,
-        Rex, UBA, Cyclic, SGDR, OneCycle, Step, Knots,
+        Constant, Linear, Cosine, WSD, WSDS, Extended, InverseSqrt, Power, PowerScheduler, Polynomial, PowerDecay,
+        Exponential, Rex, UBA, Cyclic, SGDR, OneCycle, Step, Knots,
     )
 }  # fmt: skip
 
@@ -41,6 +42,7 @@ __all__ = [
     "Cosine",
     "Cyclic",
     "Exponential",
+    "Extended",
     "InverseSqrt",
     "Knots",
     "Linear",
@@ -49,6 +51,7 @@ __all__ = [
     "Power",
     "PowerDecay",
     "PowerScheduler",
+    "Refined",
     "Rex",
     "Schedule",
     "Step",

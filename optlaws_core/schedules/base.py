@@ -7,8 +7,9 @@ value belongs to `t = total`, one past the last update; the cumulative learning 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar
+from dataclasses import Field, dataclass, field, fields, replace
+from types import UnionType
+from typing import ClassVar, get_args, get_origin
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,20 +33,12 @@ def entry(meaning: str, unit: str = "", choices: Iterable[str] = (), **kwargs):
     return field(metadata={"meaning": meaning, "unit": unit, "choices": tuple(choices)}, **kwargs)
 
 
-def peak_entry():
-    return entry("highest learning rate, reached at the end of the warm-up", "LR")
-
-
-def warmup_entry():
-    return entry("updates of warm-up from 0", "updates", kw_only=True, default=0)
+def warmup_entry(default: int | None = 0, meaning: str = "updates of warm-up from 0"):
+    return entry(meaning, "updates", kw_only=True, default=default)
 
 
 def warmup_shape_entry(default: str = "linear"):
     return entry("form of the warm-up: " + ", ".join(WARMUPS), kw_only=True, default=default, choices=WARMUPS)
-
-
-def total_entry():
-    return entry("updates in all, warm-up included", "updates", kw_only=True)
 
 
 def final_entry():
@@ -101,6 +94,10 @@ class Schedule:
         """Rates at steps `0 ≤ t ≤ warmup`, where there is a warm-up; same shape as `t`."""
         return self.peak * WARMUPS[self.warmup_shape](t / self.warmup)
 
+    def _left(self, t: FloatArray) -> FloatArray:
+        """z: the share of the part after the warm-up that is still to come, from 1 to 0; same shape as `t`."""
+        return (self.total - t) / (self.total - self.warmup)
+
     def _after_warmup(self, t: FloatArray) -> FloatArray:
         """Rates at steps `warmup ≤ t ≤ total`; same shape as `t`."""
         raise NotImplementedError
@@ -123,7 +120,7 @@ class Schedule:
     @property
     def text(self) -> str:
         """The text form, which `parse` turns back into an equal schedule."""
-        words = ", ".join(f"{f.name}={_word(getattr(self, f.name))}" for f in fields(self) if _is_said(self, f))
+        words = ", ".join(f"{f.name}={_word(getattr(self, f.name))}" for f in written(self) if _is_said(self, f))
         return f"{self.family}({words})"
 
     def __str__(self) -> str:
@@ -148,6 +145,43 @@ class Schedule:
     def _stretch(self, step: int, factor: float) -> int:
         return round(self.warmup + (step - self.warmup) * factor)
 
+    def _check_least(self, least: float, *names: str) -> None:
+        """Raises `ScheduleError` for a field of `names` that is below `least`, or not above it where it is 0."""
+        for name in names:
+            value = getattr(self, name)
+            if value < least or not value > 0:
+                rule = f"at least {number(least)}" if least else "above 0"
+                raise ScheduleError(f"{self.family}: {name} must be {rule}, got {number(value)}.")
+
+
+@dataclass(frozen=True)
+class Peaked(Schedule):
+    """A schedule that is told its peak, its warm-up and its horizon: every family but knots adds its own fields."""
+
+    peak: float = entry("highest learning rate, reached at the end of the warm-up", "LR")
+    warmup: int = warmup_entry()
+    total: int = entry("updates in all, warm-up included", "updates", kw_only=True)
+    warmup_shape: str = warmup_shape_entry()
+
+
+@dataclass(frozen=True)
+class Falling(Peaked):
+    """One formula from the peak to a final rate: a family says how high the rate still is between the two."""
+
+    final: float = final_entry()
+
+    def _after_warmup(self, t: FloatArray) -> FloatArray:
+        return self.final + (self.peak - self.final) * self._height(self._left(t))
+
+    def _height(self, z: FloatArray) -> FloatArray:
+        """From 1 at z = 1, the end of the warm-up, to 0 at z = 0, the end; same shape as `z`."""
+        raise NotImplementedError
+
+
+def written(schedule: Schedule | type[Schedule]) -> list[Field]:
+    """The fields in the order of the text form: the shape of the warm-up, which is rarely given, comes last."""
+    return sorted(fields(schedule), key=lambda f: f.name == "warmup_shape")
+
 
 def number(x: float | str) -> str:
     """The shortest text that reads back as exactly `x`: 3e-4 rather than 0.0003. A word stays a word."""
@@ -170,18 +204,16 @@ def _word(value) -> str:
     return str(value) if isinstance(value, int) else number(value)
 
 
-def _checked(family: str, f, value):
+def _checked(family: str, f: Field, value):
     """`value` in the type that field `f` declares: int, float, str or a tuple of one of them; None where allowed."""
     if value is None and f.default is None:
         return None
-    kind = f.type if isinstance(f.type, str) else getattr(f.type, "__name__", str(f.type))
-    kind = kind.split(" |")[0]
-    if kind.startswith("tuple"):
-        if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
-            raise ScheduleError(f"{family}: {f.name} must be a list such as [100, 200], got {value!r}.")
-        item = int if "int" in kind or f.name in ("steps", "boundaries") else float
-        return tuple(_scalar(family, f.name, item, v) for v in value)
-    return _scalar(family, f.name, {"int": int, "float": float, "str": str}[kind], value)
+    kind = get_args(f.type)[0] if isinstance(f.type, UnionType) else f.type  # of `int | None`: int
+    if get_origin(kind) is not tuple:
+        return _scalar(family, f.name, kind, value)
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise ScheduleError(f"{family}: {f.name} must be a list such as [100, 200], got {value!r}.")
+    return tuple(_scalar(family, f.name, get_args(kind)[0], v) for v in value)
 
 
 def _scalar(family: str, name: str, kind: type, value):

@@ -6,69 +6,59 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ScheduleError
-from .base import (
-    WARMUPS,
-    FloatArray,
-    Schedule,
-    entry,
-    final_entry,
-    number,
-    peak_entry,
-    total_entry,
-    warmup_entry,
-    warmup_shape_entry,
-)
+from .base import WARMUPS, Falling, FloatArray, Peaked, entry, final_entry, number, warmup_entry, warmup_shape_entry
 from .cooldowns import COOLDOWNS, check_cooldown, shape_entry
 
 MOST_CYCLES = 1000  # each is a stretch of its own in every sum
 
 
 @dataclass(frozen=True)
-class Cyclic(Schedule):
+class Cyclic(Falling):
     """Straight lines down to the final rate and up again (Smith 2017, arXiv:1506.01186, "triangular").
 
     The warm-up is the rise of the first cycle; the last cycle ends at its bottom. With shrink = 0.5 every rise is half
-    as high as the one before ("triangular2").
+    as high as the one before ("triangular2"); with gamma below 1 the height falls by that factor in every update
+    ("exp_range", which PyTorch counts from step 0, so that its max_lr is the peak over gamma^warmup).
     """
 
     family: ClassVar[str] = "cyclic"
     formula: ClassVar[str] = (
-        r"\eta(t) = f + (p-f)\,s^{\lceil u/2 \rceil}\,\left|1 - (u \bmod 2)\right|, \qquad "
+        r"\eta(t) = f + (p-f)\,s^{\lceil u/2 \rceil}\,\gamma^{t-W}\,\left|1 - (u \bmod 2)\right|, \qquad "
         r"u = (2n-1)\,\frac{t-W}{T-W}"
     )
-    peak: float = peak_entry()
-    warmup: int = warmup_entry()
-    total: int = total_entry()
-    final: float = final_entry()
     cycles: int = entry("n, how often the rate falls to the final rate", kw_only=True, default=3)
     shrink: float = entry("s, height of a rise relative to the one before", kw_only=True, default=1.0)
-    warmup_shape: str = warmup_shape_entry()
+    gamma: float = entry("γ, height after an update relative to before it; above 0", kw_only=True, default=1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         most = (self.total - self.warmup + 1) // 2
-        if not 1 <= self.cycles <= most:
-            raise ScheduleError(
-                f"cyclic: cycles must lie between 1 and {most}, one update for every line, got {self.cycles}."
-            )
-        if self.shrink > 1:
-            raise ScheduleError(f"cyclic: shrink must be at most 1, got {number(self.shrink)}.")
+        if not 1 <= self.cycles <= min(most, MOST_CYCLES):
+            why = f"{most}, one update for every line" if most < MOST_CYCLES else str(MOST_CYCLES)
+            raise ScheduleError(f"cyclic: cycles must lie between 1 and {why}, got {self.cycles}.")
+        for name in ("shrink", "gamma"):
+            if getattr(self, name) > 1:
+                raise ScheduleError(f"cyclic: {name} must be at most 1, got {number(getattr(self, name))}.")
+        self._check_least(0, "gamma")
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:
         # Lines between whole steps, so that every kink is a break.
         k = np.array((self.warmup, *self._turns(), self.total), dtype=float)
-        heights = self.shrink ** np.arange(self.cycles)
         v = np.zeros(2 * self.cycles)
-        v[::2] = heights
-        return self.final + (self.peak - self.final) * np.interp(t, k, v)
+        v[::2] = self.shrink ** np.arange(self.cycles)
+        height = np.interp(t, k, v) * self.gamma ** (t - self.warmup)
+        return self.final + (self.peak - self.final) * height
 
     def _turns(self) -> tuple[int, ...]:
         lines = 2 * self.cycles - 1
         return tuple(self.warmup + round(i * (self.total - self.warmup) / lines) for i in range(1, lines))
 
+    def _stretched(self, factor: float) -> dict:
+        return {"gamma": self.gamma ** (1 / factor)}
+
 
 @dataclass(frozen=True)
-class SGDR(Schedule):
+class SGDR(Peaked):
     """Cosines with warm restarts: each falls to the final rate, then the rate is back at the peak (arXiv:1608.03983).
 
     The last cycle may be cut off. transformers' cosine_with_restarts has cycles of one length that fill the horizon.
@@ -79,9 +69,6 @@ class SGDR(Schedule):
         r"\eta(t) = f + \frac{p-f}{2}\left(1 + \cos\pi\frac{t-c_i}{T_0 m^i}\right), \qquad "
         r"c_i = W + T_0\,(1 + m + \dots + m^{i-1})"
     )
-    peak: float = peak_entry()
-    warmup: int = warmup_entry()
-    total: int = total_entry()
     period: int | None = entry(
         "T₀, updates of the first cycle; such that three cycles fill the horizon when not given",
         "updates",
@@ -90,7 +77,6 @@ class SGDR(Schedule):
     )
     growth: int = entry("m or T_mult, length of a cycle relative to the one before", kw_only=True, default=1)
     final: float = final_entry()
-    warmup_shape: str = warmup_shape_entry()
 
     def _left_out(self) -> dict:
         m = max(self.growth, 1)
@@ -98,9 +84,7 @@ class SGDR(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("period", "growth"):
-            if getattr(self, name) < 1:
-                raise ScheduleError(f"sgdr: {name} must be at least 1, got {getattr(self, name)}.")
+        self._check_least(1, "period", "growth")
         if len(self._starts()) > MOST_CYCLES:
             raise ScheduleError(
                 f"sgdr: there may be at most {MOST_CYCLES} cycles, so period must be at least "
@@ -129,7 +113,7 @@ class SGDR(Schedule):
 
 
 @dataclass(frozen=True)
-class OneCycle(Schedule):
+class OneCycle(Peaked):
     """Up from a share of the peak, down to next to nothing (Smith and Topin, arXiv:1708.07120; as in PyTorch).
 
     PyTorch's `total_steps` is total + 1 here, and its peak is at step pct_start · total_steps − 1.
@@ -140,11 +124,7 @@ class OneCycle(Schedule):
         r"\eta(t) = \begin{cases} \frac{p}{D} + \left(p - \frac{p}{D}\right)\text{rise}\left(\frac{t}{W}\right) & t < W"
         r" \\ \text{shape}\left(p, \frac{p}{D F}, \frac{t-W}{T-W}\right) & t \ge W \end{cases}"
     )
-    peak: float = peak_entry()
-    warmup: int | None = entry(
-        "updates of the rise to the peak; 30 % of the total when not given", "updates", kw_only=True, default=None
-    )
-    total: int = total_entry()
+    warmup: int | None = warmup_entry(None, "updates of the rise to the peak; 30 % of the total when not given")
     div: float = entry("D, the peak over the rate at step 0", kw_only=True, default=25.0)
     final_div: float = entry("F, the rate at step 0 over the one at t = total", kw_only=True, default=1e4)
     shape: str = shape_entry("cosine")
@@ -155,9 +135,7 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("div", "final_div"):
-            if getattr(self, name) < 1:
-                raise ScheduleError(f"one_cycle: {name} must be at least 1, got {number(getattr(self, name))}.")
+        self._check_least(1, "div", "final_div")
         check_cooldown(self.family, self.shape, self.peak)
 
     def _in_warmup(self, t: FloatArray) -> FloatArray:
@@ -165,5 +143,4 @@ class OneCycle(Schedule):
         return start + (self.peak - start) * WARMUPS[self.warmup_shape](t / self.warmup)
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:
-        x = (t - self.warmup) / (self.total - self.warmup)
-        return COOLDOWNS[self.shape](self.peak, self.peak / self.div / self.final_div, x)
+        return COOLDOWNS[self.shape](self.peak, self.peak / self.div / self.final_div, 1 - self._left(t))

@@ -1,37 +1,24 @@
 """Schedules given by their pieces: constant ones, and straight lines between knots."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
 from ..errors import ScheduleError
-from .base import (
-    WARMUPS,
-    FloatArray,
-    Schedule,
-    entry,
-    number,
-    peak_entry,
-    total_entry,
-    warmup_entry,
-    warmup_shape_entry,
-)
+from .base import WARMUPS, FloatArray, Peaked, Schedule, entry, number, warmup_entry, warmup_shape_entry
 
 
 @dataclass(frozen=True)
-class Step(Schedule):
+class Step(Peaked):
     """Constant pieces: the peak, then `values[i]` from step `boundaries[i]` on."""
 
     family: ClassVar[str] = "step"
     formula: ClassVar[str] = r"\eta(t) = v_i \quad \text{for } b_i \le t < b_{i+1}, \qquad v_0 = p"
-    peak: float = peak_entry()
-    warmup: int = warmup_entry()
-    total: int = total_entry()
     boundaries: tuple[int, ...] = entry("steps at which the rate changes", "updates", kw_only=True)
     values: tuple[float, ...] = entry("rates from those steps on", "LR", kw_only=True)
-    warmup_shape: str = warmup_shape_entry()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,7 +83,7 @@ class Knots(Schedule):
                 f"got {_brief(self.steps)}."
             )
 
-    @property
+    @cached_property
     def peak(self) -> float:
         """The highest rate: of the knots, without those that a warm-up replaces."""
         late = [v for k, v in zip(self.steps, self.values, strict=True) if k >= self.warmup]
@@ -108,20 +95,19 @@ class Knots(Schedule):
         """The last knot's step."""
         return self.steps[-1]
 
-    def __call__(self, t):
-        t = np.clip(np.asarray(t, dtype=float), 0.0, self.total)
-        rate = self._after_warmup(t)
-        if not self.warmup:
-            return rate
-        top = self._after_warmup(np.asarray(float(self.warmup)))
-        early = top * WARMUPS[self.warmup_shape](np.minimum(t, self.warmup) / self.warmup)
-        return np.where(t < self.warmup, early, rate)
+    def _in_warmup(self, t: FloatArray) -> FloatArray:
+        top = self._after_warmup(np.asarray(float(self.warmup)))  # need not be the peak
+        return top * WARMUPS[self.warmup_shape](t / self.warmup)
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:
-        k, v = np.array(self.steps, dtype=float), np.array(self.values)
+        k, v = self._table
         right = np.clip(np.searchsorted(k, t, side="right"), 1, len(k) - 1)
         left = right - 1
         return v[left] + (v[right] - v[left]) * ((t - k[left]) / (k[right] - k[left]))
+
+    @cached_property
+    def _table(self) -> tuple[FloatArray, FloatArray]:
+        return np.array(self.steps, dtype=float), np.array(self.values)
 
     def _turns(self) -> tuple[int, ...]:
         return tuple(k for k in self.steps if k > self.warmup)

@@ -6,6 +6,7 @@ line to 0; norms that fall at first ask for a warm-up, norms that rise at the en
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,15 +17,26 @@ from .pieces import Knots
 POWERS = {"l2": -2.0, "l1": -1.0}  # the norm that was logged, and what makes a weight of it
 MOST_KNOTS = 2000
 GAP = 1.5  # usual distances between two logged steps; more is a gap
+MOST_FILLED = 1.0  # norms that gaps may need for each one that was logged
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The refined schedule, and a sentence on everything in the norms that was not taken as it stood."""
+
+    schedule: Knots
+    notes: tuple[str, ...] = ()
 
 
 def refined(
     steps: Sequence[int], norms: Sequence[float], peak: float, *, norm: str = "l2", smoothing: float = 0.1
-) -> Knots:
+) -> Refined:
     """The refined schedule with the given `peak`, from gradient `norms` logged at `steps`; it ends with 0 at the last.
 
     `norm`: "l2" norms are for SGD, "l1" norms for Adam and its kin. `smoothing`: width of the median filter over the
-    norms as a share of them; 0 for none. Raises `ScheduleError` for norms that are 0 or no numbers, and for gaps.
+    norms as a share of them; 0 for none. Norms that are 0, negative or no numbers are left out, and gaps are filled
+    by a straight line between the logarithms of the norms around them; the notes say so. Raises `ScheduleError` for
+    steps that do not rise and where more norms would be made up than were logged.
     """
     if norm not in POWERS:
         raise ScheduleError(f"refined: norm must be one of {', '.join(POWERS)}, got {norm!r}.")
@@ -33,7 +45,10 @@ def refined(
     if not 0 < peak <= LARGEST:
         raise ScheduleError(f"refined: the peak learning rate must be a number above 0, got {peak:g}.")
     k, g = _checked(steps, norms)
-    smooth = _smoothed(g, smoothing)
+    usual = float(np.median(np.diff(k)))
+    k, g, left_out = _usable(k, g)
+    k, g, filled = _filled(k, g, usual)
+    smooth, unsmoothed = _smoothed(g, smoothing)
     weight = (smooth / smooth.min()) ** POWERS[norm]
     behind = weight * np.diff(k, prepend=k[0])  # each logged norm stands for the updates since the one before
     to_come = np.append(np.cumsum(behind[:0:-1])[::-1], 0.0)
@@ -43,44 +58,77 @@ def refined(
     k, rate = k[kept], rate[kept]
     if k[0] > 0:
         k, rate = np.append(0, k), np.append(rate[0], rate)
-    return Knots(tuple(k.tolist()), tuple(rate.tolist()))
+    return Refined(Knots(tuple(k.tolist()), tuple(rate.tolist())), (*left_out, *filled, *unsmoothed))
 
 
-def _checked(steps: Sequence[int], norms: Sequence[float]):
-    """Steps and norms as arrays that can be used. Raises `ScheduleError`."""
+def _checked(steps: Sequence[int], norms: Sequence[float]) -> tuple[FloatArray, FloatArray]:
+    """Steps and norms as arrays of one length, steps rising. Raises `ScheduleError`."""
     k, g = np.asarray(steps, dtype=float), np.asarray(norms, dtype=float)
     if k.ndim != 1 or k.shape != g.shape or len(k) < 2:
         raise ScheduleError(
             f"refined: steps and norms must be lists of the same length, at least 2, got {k.size} and {g.size}."
         )
-    if not ((k >= 0) & (k <= LARGEST) & (k == np.floor(k))).all() or (np.diff(k) <= 0).any():
-        raise ScheduleError("refined: steps must be whole numbers from 0 on that rise strictly, but these do not.")
-    wrong = np.flatnonzero(~((g > 0) & (g < np.inf)))  # NaN fails every comparison
+    wrong = np.flatnonzero(~((k >= 0) & (k <= LARGEST) & (k == np.floor(k))))  # NaN fails every comparison
     if len(wrong):
-        more = f" and at {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
-        raise ScheduleError(
-            "refined: gradient norms must be above 0 and finite, "
-            f"got {g[wrong[0]]:g} at step {int(k[wrong[0]]):,}{more}."
-        )
-    usual = float(np.median(np.diff(k)))
-    apart = np.diff(k, prepend=0.0)
-    wide = np.flatnonzero(apart > GAP * usual)
-    if len(wide):
-        last = int(k[wide[0]])
-        more = f" and {len(wide) - 1:,} more gaps" if len(wide) > 1 else ""
-        raise ScheduleError(
-            f"refined: gradient norms must come without gaps, here about every {number(usual)} updates, "
-            f"got none between steps {last - int(apart[wide[0]]):,} and {last:,}{more}."
-        )
-    return k.astype(np.int64), g
+        raise ScheduleError(f"refined: steps must be whole numbers from 0 on, got {number(k[wrong[0]])}.")
+    back = np.flatnonzero(np.diff(k) <= 0)
+    if len(back):
+        raise ScheduleError(f"refined: steps must rise strictly, got {k[back[0] + 1]:,.0f} after {k[back[0]]:,.0f}.")
+    return k, g
 
 
-def _smoothed(g: FloatArray, share: float) -> FloatArray:
+def _usable(k: FloatArray, g: FloatArray) -> tuple[FloatArray, FloatArray, list[str]]:
+    """The norms above 0 and finite, with their steps, and a note on the others. Raises `ScheduleError`."""
+    bad = ~((g > 0) & (g < np.inf))  # NaN fails every comparison
+    if not bad.any():
+        return k, g, []
+    first, verb = int(bad.argmax()), "is" if bad.sum() == 1 else "are"
+    told = (
+        f"gradient norms must be above 0 and finite, but {bad.sum():,} of {len(g):,} {verb} not: the first is "
+        f"{g[first]:g}, at step {k[first]:,.0f}"
+    )
+    if len(g) - bad.sum() < 2:
+        raise ScheduleError(f"refined: {told}; at least 2 must be left.")
+    note = f"{told[0].upper()}{told[1:]}. Such norms were left out."
+    if bad[-1]:
+        note += f" The schedule ends at step {k[~bad][-1]:,.0f}, the last with a norm."
+    return k[~bad], g[~bad], [note]
+
+
+def _filled(k: FloatArray, g: FloatArray, usual: float) -> tuple[FloatArray, FloatArray, list[str]]:
+    """Norms at every `usual` distance, and a note on the gaps that were filled. Raises `ScheduleError`."""
+    before = np.append(min(0.0, k[0]), k[:-1])
+    wide = np.flatnonzero(k - before > GAP * usual)
+    if not len(wide):
+        return k, g, []
+    others = f" and in {len(wide) - 1:,} more gap{'s' if len(wide) > 2 else ''}" if len(wide) > 1 else ""
+    every = f"about every {number(usual)} updates" if usual > 1 else "at every update"
+    told = f"gradient norms stand {every}, but none between steps {before[wide[0]]:,.0f} and {k[wide[0]]:,.0f}{others}"
+    missing = np.maximum(np.rint((k - before)[wide] / usual) - 1, 1)
+    if missing.sum() > MOST_FILLED * len(k):
+        raise ScheduleError(
+            f"refined: {told}; {missing.sum():,.0f} would have to be made up, and only {len(k):,} were logged."
+        )
+    made = [np.linspace(before[i], k[i], int(n) + 2)[1:-1].round() for i, n in zip(wide, missing, strict=True)]
+    steps = np.union1d(k, np.concatenate(made))
+    how = "They were filled by lines between the logarithms of the norms around them"
+    held = ", and before the first norm by that norm" if wide[0] == 0 else ""
+    norms = np.exp(np.interp(steps, k, np.log(g)))
+    norms[np.searchsorted(steps, k)] = g
+    return steps, norms, [f"{told[0].upper()}{told[1:]}. {how}{held}."]
+
+
+def _smoothed(g: FloatArray, share: float) -> tuple[FloatArray, list[str]]:
     """The running median over a share of the norms; behind the last one they are reflected, as the authors do."""
     from scipy.ndimage import median_filter  # slow to import, and only used here
 
     width = 2 * (int(share * len(g)) // 2) + 1
-    return median_filter(np.pad(g, (0, 2 * width), mode="reflect"), size=width, mode="nearest")[: len(g)]
+    if share and width == 1:
+        note = (
+            f"{len(g)} norms are too few to be smoothed over {100 * share:g} % of them: they were taken as they stand."
+        )
+        return g, [note]
+    return median_filter(np.pad(g, (0, 2 * width), mode="reflect"), size=width, mode="nearest")[: len(g)], []
 
 
 def _thinned(n: int, top: int):

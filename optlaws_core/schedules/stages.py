@@ -8,24 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ScheduleError
-from .base import (
-    FloatArray,
-    Schedule,
-    entry,
-    final_entry,
-    number,
-    peak_entry,
-    total_entry,
-    warmup_entry,
-    warmup_shape_entry,
-)
+from .base import FloatArray, Peaked, entry, final_entry, number
 from .cooldowns import COOLDOWNS, check_cooldown, shape_entry
 
 TINY = 1e-12  # the least share that is above 0
 
 
 @dataclass(frozen=True)
-class WSD(Schedule):
+class WSD(Peaked):
     """Warm-up, stable, decay: the peak rate until `decay` updates before the end, then a cooldown.
 
     The trapezoid, with a floor where final is above 0. Shapes as in Hägele et al. 2024 (arXiv:2405.18392), MiniCPM
@@ -36,9 +26,6 @@ class WSD(Schedule):
     formula: ClassVar[str] = (
         r"\eta(t) = \begin{cases} p & t < T-d \\ \text{shape}(ap, f, y),\ y=\frac{t-(T-d)}{d} & t \ge T-d \end{cases}"
     )
-    peak: float = peak_entry()
-    warmup: int = warmup_entry()
-    total: int = total_entry()
     decay: int = entry("updates of the final cooldown", "updates", kw_only=True)
     final: float = final_entry()
     shape: str = shape_entry()
@@ -48,7 +35,6 @@ class WSD(Schedule):
         kw_only=True,
         default=1.0,
     )
-    warmup_shape: str = warmup_shape_entry()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,7 +67,7 @@ class WSD(Schedule):
 
 
 @dataclass(frozen=True)
-class WSDS(Schedule):
+class WSDS(Peaked):
     """WSD with a decay at the end of each stage, then back to the peak (WSD-S, Wen et al. 2024, arXiv:2410.05192)."""
 
     family: ClassVar[str] = "wsd_s"
@@ -89,9 +75,6 @@ class WSDS(Schedule):
         r"\eta(t) = \begin{cases} p & t < e_i - d_i \\ \text{shape}(p, f, y),\ y=\frac{t-(e_i-d_i)}{d_i} & "
         r"e_i - d_i \le t < e_i \end{cases}, \qquad d_i = s\,(e_i - e_{i-1}),\ e_0 = W,\ e_n = T"
     )
-    peak: float = peak_entry()
-    warmup: int = warmup_entry()
-    total: int = total_entry()
     ends: tuple[int, ...] | None = entry(
         "steps before the total at which a decay has ended and the rate is back at the peak; a quarter and a half of "
         "the way when not given",
@@ -102,7 +85,6 @@ class WSDS(Schedule):
     share: float = entry("s, share of each stage that is its decay", kw_only=True, default=0.1)
     final: float = final_entry()
     shape: str = shape_entry()
-    warmup_shape: str = warmup_shape_entry()
 
     def _left_out(self) -> dict:
         after = self.total - self.warmup
@@ -138,7 +120,7 @@ class WSDS(Schedule):
         return {"ends": tuple(self._stretch(e, factor) for e in self.ends)}
 
 
-class _PowerLaw(Schedule):
+class _PowerLaw(Peaked):
     """The peak until a knee, from there on a power of the step, at the end a cooldown."""
 
     def _knee(self) -> float:
@@ -189,9 +171,6 @@ class Power(_PowerLaw):
         r"\eta(t) = \begin{cases} p\,\min\left(1, (t/k)^{-a}\right) & t < T-d \\ "
         r"\text{shape}(\eta(T-d), f, y),\ y=\frac{t-(T-d)}{d} & t \ge T-d \end{cases}"
     )
-    peak: float = peak_entry()
-    warmup: int = warmup_entry()
-    total: int = total_entry()
     exponent: float = entry("a, how steeply the rate falls: with t⁻ᵃ", "", kw_only=True, default=0.51)
     knee: int | None = entry(
         "k, step until which the peak is held; the end of the warm-up when not given",
@@ -202,7 +181,6 @@ class Power(_PowerLaw):
     decay: int = entry("updates of the final cooldown; 0 for none", "updates", kw_only=True, default=0)
     final: float = final_entry()
     shape: str = shape_entry()
-    warmup_shape: str = warmup_shape_entry()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -238,9 +216,6 @@ class PowerScheduler(_PowerLaw):
         r"\eta(t) = \begin{cases} \min\left(p,\ B\,a\,(B L t)^{-b}\right) & t < T-d \\ "
         r"\text{shape}(\eta(T-d), f, y),\ y=\frac{t-(T-d)}{d} & t \ge T-d \end{cases}"
     )
-    peak: float = peak_entry()
-    warmup: int = warmup_entry()
-    total: int = total_entry()
     scale: float = entry("a, rate for each sequence of the batch after one token", "LR", kw_only=True, default=4.0)
     exponent: float = entry("b, how steeply the rate falls: with (tokens seen)⁻ᵇ", kw_only=True, default=0.51)
     batch: int = entry("B, sequences in an update", "sequences", kw_only=True, default=1024)
@@ -248,13 +223,10 @@ class PowerScheduler(_PowerLaw):
     decay: int = entry("updates of the final cooldown; 0 for none", "updates", kw_only=True, default=0)
     final: float = final_entry()
     shape: str = shape_entry()
-    warmup_shape: str = warmup_shape_entry()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("scale", "exponent", "batch", "sequence"):
-            if not getattr(self, name) > 0:
-                raise ScheduleError(f"power_scheduler: {name} must be above 0, got {number(getattr(self, name))}.")
+        self._check_least(0, "scale", "exponent", "batch", "sequence")
         if self._knee() < self.warmup:
             first = self.batch * self.scale * (self.warmup * float(self.batch) * self.sequence) ** -self.exponent
             raise ScheduleError(

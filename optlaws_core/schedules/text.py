@@ -5,10 +5,10 @@ One form for the command line, links, saved comparisons and the app. `parse(s.te
 
 import difflib
 import re
-from dataclasses import MISSING, fields
+from dataclasses import MISSING
 
 from ..errors import ScheduleError
-from .base import Schedule
+from .base import Schedule, written
 
 _CALL = re.compile(r"\s*([A-Za-z_][\w-]*)\s*\((.*)\)\s*", re.DOTALL)
 _PAIR = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(\[[^\]]*\]|[^,\[\]]+?)\s*(?:,|$)", re.DOTALL)
@@ -29,7 +29,7 @@ def parse_with(families: dict[str, type[Schedule]], text: str) -> Schedule:
         hint = f" Did you mean {close[0]}?" if close else ""
         raise ScheduleError(f"Unknown schedule {_short(name)!r}. Known schedules: {', '.join(families)}.{hint}")
     family = families[name]
-    known = {f.name: f for f in fields(family)}
+    known = {f.name: f for f in written(family)}
     given = _pairs(name, body)
     for key in given:
         if key not in known:

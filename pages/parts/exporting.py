@@ -1,4 +1,4 @@
-"""A candidate in the words of a trainer, on the Compare page."""
+"""A schedule in the words of a trainer: on the Compare page a candidate, on the Schedules page the one at hand."""
 
 from collections.abc import Sequence
 
@@ -11,46 +11,49 @@ from .comparing import Entry
 from .session import literal
 
 MOST_SHOWN = 20_000  # characters; the download has all of them
+SHOWN = {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".toml": "toml"}
 
 
 def section(found: Sequence[Entry]) -> None:
-    """Choose a candidate and a trainer; its text, how far it is off, a download."""
+    """Choose a candidate and a trainer."""
     box = st.expander("Export to a trainer", icon=":material/output:", on_change="rerun", key="export_box")
     if not box.open:
         return
     with box:
-        left, right = st.columns(2)
         names = [e.name for e in found]
-        name = left.selectbox("Candidate", names, key=f"export_candidate {len(names)} {names[0]}")
-        target = right.selectbox(
-            "Trainer", list(TARGETS), format_func=lambda t: TARGETS[t].title, key="export_target",
-            help="  \n".join(f"**{t.title}** says itself: {t.native}." for t in TARGETS.values()),
-        )  # fmt: skip
-        schedule = next(e.schedule for e in found if e.name == name)
+        name = st.selectbox("Candidate", names, key=f"export_candidate {len(names)} {names[0]}")
+        panel(next(e.schedule for e in found if e.name == name), "export")
+
+
+def panel(schedule: Schedule, key: str, bind: str | None = None) -> None:
+    """Choose a trainer: its text, how far that is off, a download. `key` begins the keys of the widgets."""
+    left, right = st.columns([2, 5], gap="large")
+    with left:
+        target = st.selectbox(
+            "Trainer", list(TARGETS), format_func=lambda t: TARGETS[t].title, key=f"{key}_target", bind=bind
+        )
+        known = TARGETS[target]
+        st.caption(f"Expresses {literal(known.native)}. [How it is read]({known.source})")
+    with right:
         try:
             made = _made(schedule, target)
         except OptLawsError as fault:
-            st.error(literal(str(fault)))
+            st.error(literal(str(fault)), icon=":material/error:")
             return
+        notes = "  \n".join(map(literal, made.notes))
         if not made.exact:
-            st.warning(
-                f"{TARGETS[target].title} cannot say this exactly: its rates are off by up to "
-                f"{100 * made.deviation:.2g} % of the peak.", icon=":material/difference:",
-            )  # fmt: skip
-        for note in made.notes:
-            st.caption(literal(note))
-        st.download_button(
-            "Download", made.text, f"schedule_{target}{made.suffix}", "text/plain", icon=":material/download:",
-            on_click="ignore", key="export_download",
-        )  # fmt: skip
-        st.code(made.text[:MOST_SHOWN], language=_language(made), height=360)
-        st.caption(f"[How {TARGETS[target].title} reads it]({TARGETS[target].source})")
+            st.warning(notes, icon=":material/difference:")  # the first of them says how far it is off
+        elif made.notes:
+            st.caption(notes)
+        st.code(made.text[:MOST_SHOWN], language=SHOWN.get(made.suffix), height=320)
+        if len(made.text) > MOST_SHOWN:
+            st.caption(f"The first {MOST_SHOWN:,} of {len(made.text):,} characters; the download has all of them.")
+    left.download_button(
+        "Download", made.text, f"{schedule.family}_{target}{made.suffix}", "text/plain", icon=":material/download:",
+        on_click="ignore", key=f"{key}_download",
+    )  # fmt: skip
 
 
 @st.cache_data(show_spinner="Writing the schedule", max_entries=64)
 def _made(schedule: Schedule, target: str) -> Export:
     return export(schedule, target)
-
-
-def _language(made: Export) -> str | None:
-    return {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".toml": "toml"}.get(made.suffix)

@@ -1,4 +1,4 @@
-"""The Schedules page: families as thumbnails, one of them with formula, fields, picture, text form and export."""
+"""The Schedules page: families as thumbnails, one of them with formula, fields, picture and text form."""
 
 import math
 import re
@@ -8,9 +8,8 @@ from functools import lru_cache
 import streamlit as st
 
 from optlaws_core import SCHEDULES, Schedule
-from optlaws_core.errors import OptLawsError
-from optlaws_core.exports import TARGETS, Export, export
 from optlaws_core.schedules import number
+from optlaws_core.schedules.base import written
 from optlaws_core.trace import trace
 
 from .candidates import MOST, Candidate, from_fields
@@ -18,13 +17,10 @@ from .charts import gallery as charts
 from .session import Workspace, literal, state
 
 FAMILY, LAST_VALID = "schedule_family", "schedule_last_valid"
-MOST_SHOWN = 20_000  # characters of an export; the download has all of them
-MOST_CYCLES = 1_000  # every cycle is a stretch of its own in every sum
 LAST = 0.1  # share of the updates whose share of the summed rate is told
-SHOWN = {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".toml": "toml"}
 SYMBOLS = {
     "peak": "p", "warmup": "W", "total": "T", "final": "f", "decay": "d", "ends": "e_i", "boundaries": "b_i",
-    "steps": "k_i", "values": "v_i",
+    "steps": "k_i", "values": "v_i", "first": "T_1",
 }  # fmt: skip
 USUAL = {"peak": 1e-3, "warmup": 500, "total": 10_000, "final": 1e-4, "decay": 2_000}
 # Where a family's picture would otherwise not show what it does.
@@ -99,7 +95,7 @@ def fields_of(family: str) -> Candidate:
     """An input for every field; what they say together, which may break a rule."""
     values = {}
     places = st.columns(2)
-    for i, f in enumerate(fields(SCHEDULES[family])):
+    for i, f in enumerate(written(SCHEDULES[family])):
         with places[i % 2]:
             values[f.name] = _field(family, f)
     return Candidate(from_fields(family, values))
@@ -124,7 +120,7 @@ def _field(family: str, f: Field) -> Value:
     if kind.startswith("int"):
         return st.number_input(
             value=value, placeholder="not given", min_value=0, step=100 if unit == "updates" else 1, format="%d",
-            max_value=MOST_CYCLES if f.name == "cycles" else None, **ask,
+            **ask,
         )  # fmt: skip
     typed = st.number_input(
         value=value, placeholder="not given", min_value=0.0, step=_step(value), format="%.6g", **ask
@@ -184,36 +180,3 @@ def text(space: Workspace, schedule: Schedule) -> None:
         st.success(f"Added. Schedules on the Compare page: {len(space.candidates)}.", icon=":material/check:")
     elif full:
         st.caption(f"The Compare page holds {MOST} schedules, the most it can.")
-
-
-def exported(schedule: Schedule) -> None:
-    """The schedule in the words of a trainer, and how far that is off."""
-    left, right = st.columns([2, 5], gap="large")
-    with left:
-        target = st.selectbox(
-            "Trainer", list(TARGETS), format_func=lambda t: TARGETS[t].title, key="schedule_target",
-            bind="query-params",
-        )  # fmt: skip
-        known = TARGETS[target]
-        st.caption(f"Expresses {literal(known.native)}. [How it is read]({known.source})")
-    with right:
-        try:
-            made = _made(schedule, target)
-        except OptLawsError as fault:
-            st.error(literal(str(fault)))
-            return
-        notes = "  \n".join(map(literal, made.notes))
-        if not made.exact:
-            st.warning(notes, icon=":material/difference:")  # the first of them says how far it is off
-        elif made.notes:
-            st.caption(notes)
-        st.code(made.text[:MOST_SHOWN], language=SHOWN.get(made.suffix), height=320)
-    left.download_button(
-        "Download", made.text, f"{schedule.family}_{target}{made.suffix}", "text/plain", icon=":material/download:",
-        on_click="ignore", key="schedule_download",
-    )  # fmt: skip
-
-
-@st.cache_data(show_spinner="Writing the schedule", max_entries=64)
-def _made(schedule: Schedule, target: str) -> Export:
-    return export(schedule, target)

@@ -11,9 +11,9 @@ from optlaws_core import Schedule
 
 from .style import MOST_POINTS, color, finish
 
-COLUMNS = 9  # of thumbnails
+COLUMNS = 10  # of thumbnails
 SMALL, TALL = 90, 380  # steps of a thumbnail, height of the picture
-MOST_BREAKS = 300  # drawn; a curve of more has no kinks worth the name
+DOTS = 60  # breaks that are marked; a curve of more has no kinks worth the name, and dots would hide it
 NEAR, FEW = 8, 20  # points close behind each break, where there are so few breaks
 GREY = "rgba(128,134,148,0.75)"
 
@@ -28,7 +28,7 @@ def steps_of(schedule: Schedule, most: int = MOST_POINTS) -> NDArray[np.int64]:
     return np.unique(np.clip(np.rint(np.concatenate((always, even))), 0, last).astype(np.int64))
 
 
-def breaks(schedule: Schedule, most: int = MOST_BREAKS) -> NDArray[np.int64]:
+def breaks(schedule: Schedule, most: int) -> NDArray[np.int64]:
     """Updates (n,) at which the formula changes; n ≤ `most`, evenly chosen among more."""
     inner = np.array([b for b in schedule.breaks if 0 < b < schedule.total], np.int64)
     return inner if len(inner) <= most else inner[np.linspace(0, len(inner) - 1, most).astype(int)]
@@ -36,7 +36,7 @@ def breaks(schedule: Schedule, most: int = MOST_BREAKS) -> NDArray[np.int64]:
 
 def rate(schedule: Schedule) -> go.Figure:
     """The learning rate of every update; breaks as dots, a jump's at its new rate."""
-    figure, steps, kinks = go.Figure(), steps_of(schedule), breaks(schedule)
+    figure, steps, kinks = go.Figure(), steps_of(schedule), breaks(schedule, DOTS + 1)
     figure.add_trace(
         go.Scatter(
             x=steps, y=schedule(steps), mode="lines" if len(steps) > 1 else "markers", name="learning rate",
@@ -44,7 +44,7 @@ def rate(schedule: Schedule) -> go.Figure:
             fill="tozeroy", fillcolor="rgba(76,111,224,0.10)", hovertemplate="step %{x:,}<br>%{y:.5~g}<extra></extra>",
         )
     )  # fmt: skip
-    if len(kinks):
+    if 0 < len(kinks) <= DOTS:
         figure.add_trace(
             go.Scatter(
                 x=kinks, y=schedule(kinks), mode="markers", name="the formula changes", showlegend=True,

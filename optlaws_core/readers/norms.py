@@ -1,0 +1,46 @@
+"""Gradient norms out of a log, for `schedules.refined`."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import LogError, OptLawsError
+from .base import FloatArray, Opened, Source, listed
+from .reading import _open, _sentence
+
+_NORM = re.compile(r"grad(ient)?s?[-_/ .]*(global[-_/ .]*)?norm|norm[-_/ .]*(of[-_/ .]*)?grad", re.IGNORECASE)
+
+
+def gradient_norms(source: Source) -> tuple[FloatArray, FloatArray]:
+    """Steps and the norms logged at them, (n,) each, of the one run in a log of any format that the readers know.
+
+    Rows without a norm are no part of it; a norm that the log calls NaN or writes as text is NaN. Raises `LogError`
+    for a log that cannot be read, has no column of gradient norms, or several runs.
+    """
+    try:
+        opened = _open([source])
+        if opened is None:
+            raise LogError("this is a manifest; give the log itself.")
+        return _norms(opened)
+    except OptLawsError as error:
+        raise LogError(_sentence(source, error), source.name) from None
+
+
+def _norms(opened: Opened) -> tuple[FloatArray, FloatArray]:
+    named = sorted(
+        (c for c in opened.columns if _NORM.search(c)), key=len
+    )  # the shortest is the one of the whole model
+    if not named:
+        raise LogError(f"no column is known as a gradient norm; columns found: {listed(opened.columns, 30)}.")
+    layout = opened.layout
+    if layout.x_unit != "step":
+        raise LogError(f"gradient norms must be logged by step, this log counts {layout.x_unit}.")
+    runs = opened.runs(replace(layout, losses=(("norm", named[0]),), lr=None, tokens=None))
+    if len(runs) != 1:
+        raise LogError(f"gradient norms are taken from one run, this log has {len(runs):,}.")
+    norms, x = runs[0].columns[named[0]], runs[0].own_x.get(named[0]) or runs[0].columns.get(layout.x)
+    logged = ~np.isnan(norms.values)
+    logged[norms.nans] = logged[norms.words] = True
+    steps = np.arange(len(norms), dtype=float) if x is None else x.values
+    return steps[logged], norms.values[logged]
