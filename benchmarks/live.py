@@ -1,17 +1,26 @@
-"""Runs of the bundled sweep replayed as if they were in progress: how good the forecast and the alarm would have been.
+"""Runs of the bundled sweep replayed as if they were in progress: forecasts, alarms, and the chance of divergence.
 
 Laws are fitted, and averaged as `select` advises, to three finished runs of a size, as in `noise_floor`; replayed are
 the size's other runs whose peak and batch those cover, cut at a quarter, a half and three quarters of their horizon.
 The form of the anchor was chosen on the three runs themselves, each replayed under a law from its two partners.
+
+The chance that a run ends diverged is learned from the first runs of the manifest, as they are seen after each tenth of
+their horizon, and judged on plans, and on sizes, that were left out; runs that came later had no part in anything.
 """
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
 
 from data.judge import DESIGNS, SPLIT, held_out
 from optlaws_core import Run, Series, read, select
-from optlaws_core.live import ALARM, FEWEST, LOOKS, RISE, cut, diverging, forecast
+from optlaws_core.divergence import cross_validated, learn_risk, parts_by_configuration, probability
+from optlaws_core.live import ALARM, FEWEST, LOOKS, RISE, cut, diverging, evidence, forecast, risen
+from optlaws_core.live.alarm import SUREST
+from optlaws_core.noise import DIVERGED
 from optlaws_core.selection import POOL
 
 from .table import show
@@ -21,14 +30,20 @@ SHARES = (0.25, 0.5, 0.75)
 SIZES = ("tiny", "small", "medium")
 NOISES = (0.01, 0.03, 0.1)
 DRAWS, LENGTH = 100, 160  # white-noise runs, and losses of each
+LEARNED = 255  # rows of the manifest that the chance of divergence was learned from
+LOOKED = np.arange(1, 10) / 10  # of the horizon: when each run is looked at
+BINS = (0.0, 0.05, 0.2, 0.5, 0.8, 1.0)  # of told probabilities
 
 
 def main() -> None:
-    """Print errors and coverage of forecasts, then false alarms and delays of the divergence score."""
+    """Print errors and coverage of forecasts, then false alarms and delays, then how good the probabilities are."""
     runs = read(ROOT / "data" / "manifest.csv").runs
+    first, later = ([r.on("train") for r in part if not r.about["parent"]] for part in (runs[:LEARNED], runs[LEARNED:]))
     _forecasts(runs)
     print()
-    _alarms([r.on("train") for r in runs if not r.about.get("parent") and r.plan is not None])
+    _alarms({"first": first, "later": later})
+    print()
+    _probabilities(first, later)
 
 
 def own_power_law(run: Run, step: int) -> float:
@@ -86,25 +101,23 @@ def _row(model, size: str, runs, share: float) -> tuple:
 
 
 def first_alarm(run: Run) -> int | None:
-    """The step at which the score first comes to `ALARM`, when it is asked after every loss; None for never."""
+    """The step at which the loss first counts as risen, when that is asked after every loss; None for never."""
     steps = run.steps[LOOKS - 1 :]
-    return next((int(s) for s in steps if diverging(cut(run, int(s))) >= ALARM), None)
+    return next((int(s) for s in steps if risen(cut(run, int(s))) >= ALARM), None)
 
 
-def _alarms(runs) -> None:
+def _alarms(groups: dict[str, list[Run]]) -> None:
     rows = []
-    for outcome in ("finished", "spiked", "diverged"):
-        some = [r for r in runs if r.about["outcome"] == outcome]
-        at = [(first_alarm(r), r) for r in some]
-        rung = [(s, r) for s, r in at if s is not None]
+    for group, outcome in product(groups, ("finished", "spiked", "diverged")):
+        some = [r for r in groups[group] if r.about["outcome"] == outcome]
+        rung = [(s, r) for r in some if (s := first_alarm(r)) is not None]
         share = [s / r.plan.schedule.total for s, r in rung]
         plain = [bool((r.loss > (1 + RISE) * np.minimum.accumulate(r.loss)).any()) for r in some]
         middle = f"{100 * np.median(share):.0f} %, {100 * max(share):.0f} %" if share else ""
-        ends = sum(diverging(r) >= ALARM for r in some)
-        which = ", ".join(r.name for _, r in rung) if outcome == "finished" else ""
-        rows.append((outcome, len(some), len(rung), ends, middle, sum(plain), which))
-    show(("outcome", "runs", "alarm at any time", "alarm at the end", "first at, of the horizon: median, latest",
-          f"a loss {RISE:.0%} above the lowest", "which"), rows)  # fmt: skip
+        ends = sum(risen(r) >= ALARM for r in some)
+        rows.append((group, outcome, len(some), len(rung), ends, middle, sum(plain)))
+    show(("runs", "outcome", "how many", "alarm at any time", "alarm at the end",
+          "first at, of the horizon: median, latest", f"a loss {RISE:.0%} above the lowest"), rows)  # fmt: skip
     print(
         f"\nAlarms on stationary white noise, asked after each of {LENGTH} losses, {DRAWS} draws (rise {RISE:.0%}):\n"
     )
@@ -120,3 +133,88 @@ def _alarms(runs) -> None:
 
 def _bare(loss) -> Run:
     return Run("noise", None, {"train": Series(np.arange(len(loss)), loss)})
+
+
+def _probabilities(first: list[Run], later: list[Run]) -> None:
+    """Brier scores, and told against true shares, of the probability that a run ends diverged."""
+    plans, bad = [r.plan for r in first], _diverged(first)
+    parts, sizes = parts_by_configuration(plans), np.array([r.about["size"] for r in first])
+    run, share, x = _looks(first)
+    y, risk = bad[run], logit(np.clip(cross_validated(plans, bad, parts)[0], SUREST, 1 - SUREST))[run]
+    one, both = x[:, None], np.column_stack((x, risk))
+    judged = {
+        "sizes left out": (_left_out(one, y, run, [np.flatnonzero(sizes == s) for s in set(sizes)]), y, run, share),
+        "plans left out": (_left_out(one, y, run, parts), y, run, share),
+        "plans left out, with their risk": (_left_out(both, y, run, parts), y, run, share),
+        "plans left out, their risk alone": (_left_out(risk[:, None], y, run, parts), y, run, share),
+    }
+    for name, features in (("alone", one), ("with the risk of the plan", both)):
+        told = ", ".join(f"{v:.2f}" for v in _logistic(features, y))
+        print(f"Coefficients {name}, from {len(first)} runs, {bad.sum()} of which diverged: {told}")
+    print()
+    if later:
+        run, share, _ = _looks(later)
+        before, y = probability(learn_risk(plans, bad), [r.plan for r in later]), _diverged(later)[run]
+        seen = [cut(later[i], int(s * later[i].plan.schedule.total)) for i, s in zip(run, share, strict=True)]
+        both = [diverging(r, before[i]) for i, r in zip(run, seen, strict=True)]
+        judged["later runs"] = np.array([diverging(r) for r in seen]), y, run, share
+        judged["later runs, with their risk"] = np.array(both), y, run, share
+        judged["later runs, their risk alone"] = before[run], y, run, share
+    rows = []
+    for name, (p, true, _, at) in judged.items():
+        early = at <= LOOKED[1]
+        scores = (((p[part] - true[part]) ** 2).mean() for part in (slice(None), early, ~early))
+        always = true.mean() * (1 - true.mean())
+        rows.append((name, len(p), f"{true.mean():.1%}", *(f"{v:.4f}" for v in (*scores, always))))
+    show(("judged on", "looks", "of runs that diverged", "Brier score", f"up to {LOOKED[1]:.0%} of the horizon",
+          "beyond", "of always saying the share"), rows)  # fmt: skip
+    print()
+    show(("judged on", "told", "looks", "of runs", "mean told", "share that diverged"),
+         [row for name, (p, y, run, _) in judged.items() if "alone" not in name
+          for row in _reliability(name, p, y, run)])  # fmt: skip
+
+
+def _diverged(runs: list[Run]) -> np.ndarray:
+    return np.array([r.about["outcome"] == DIVERGED for r in runs])
+
+
+def _looks(runs: list[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Index of the run, share of its horizon and evidence of every look, (looks,) each.
+
+    A log that has ended, or has too few losses, says nothing.
+    """
+    found = []
+    for i, run in enumerate(runs):
+        for share in LOOKED:
+            now = int(share * run.plan.schedule.total)
+            if run.steps[0] <= now <= run.steps[-1] and (x := evidence(cut(run, now))) is not None:
+                found.append((i, share, x))
+    run, share, x = np.array(found).T
+    return run.astype(int), share, x
+
+
+def _logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Offset and weights (1 + features,) of maximum likelihood: x (looks, features), y (looks,) true or false."""
+    sign, x = np.where(y, 1, -1), np.column_stack((np.ones(len(x)), x))
+    return minimize(lambda theta: np.logaddexp(0, -sign * (x @ theta)).mean(), np.zeros(x.shape[1])).x
+
+
+def _left_out(x: np.ndarray, y: np.ndarray, run: np.ndarray, parts) -> np.ndarray:
+    """Probabilities (looks,) from all looks at runs of the other parts."""
+    p = np.empty(len(y))
+    for part in parts:
+        inside = np.isin(run, part)
+        offset, *weights = _logistic(x[~inside], y[~inside])
+        p[inside] = expit(offset + x[inside] @ weights)
+    return p
+
+
+def _reliability(name: str, p: np.ndarray, y: np.ndarray, run: np.ndarray) -> list[tuple]:
+    rows, place = [], np.digitize(p, BINS[1:-1])
+    for i in np.unique(place):
+        inside = place == i
+        told = f"{BINS[i]:.0%} to {BINS[i + 1]:.0%}"
+        rows.append(
+            (name, told, inside.sum(), len(set(run[inside])), f"{p[inside].mean():.1%}", f"{y[inside].mean():.1%}")
+        )
+    return rows

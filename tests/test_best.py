@@ -1,6 +1,8 @@
 """The best schedule from the command line and on the Compare page, and candidates in a trainer's words there."""
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import fit, load_fit, parse, predict, read
 from optlaws_core.cli import main
+from optlaws_core.errors import Cancelled
 from optlaws_core.exports import TARGETS, export
+from pages.parts import optimizing
+from pages.parts.optimizing import FOUND, SEARCH
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
@@ -34,20 +39,44 @@ def test_the_command_finds_what_python_finds(stored, capsys):
     row = json.loads(out)
     law = load_fit(stored)
     assert code == 0 and row["finished"]
-    assert row["final_loss"] == predict(law, parse(row["schedule"]))[0] <= row["smooth"]["final_loss"]
-    assert row["simple"]["final_loss"] == predict(law, parse(row["simple"]["schedule"]))[0]
-    assert row["final_loss"] < row["simple"]["final_loss"] and 0.5 < row["simple"]["share"] < 1
+    assert row["final_loss"] == predict(law, parse(row["schedule"]))[0]
+    for name in ("simple", "wsd"):
+        assert row[name]["final_loss"] == predict(law, parse(row[name]["schedule"]))[0] > row["final_loss"]
+    flat = predict(law, parse("constant(peak=8e-3, warmup=200, total=4000)"))[0]
+    assert row["constant"] == flat
+    assert row["share"] == (flat - row["wsd"]["final_loss"]) / (flat - row["final_loss"]) > 0.5
+    code, out, err = told(capsys, *argv)
+    assert code == 0 and [float(line[:8]) for line in out.splitlines()] == pytest.approx(
+        [row["final_loss"], row["simple"]["final_loss"]], abs=1e-6
+    )
+    assert f"{100 * row['share']:.1f} % of what the curve gains over a constant rate" in err.splitlines()[0]
     code, out, err = told(capsys, *argv, "--floor", "8e-4", "--slope", "1e-5")
     text = out.splitlines()[0].partition("  ")[2]
     assert code == 0 and parse(text)(3999) >= 8e-4 * (1 - 1e-5)
 
 
-def test_a_length_in_tokens_needs_a_batch(stored, capsys):
-    argv = ("optimize", "--fit", str(stored), "--peak", "8e-3")
+def test_the_best_of_a_family_has_its_text_form(stored, capsys):
+    argv = ("optimize", "--fit", str(stored), "--peak", "8e-3", "--total", "4000", "--warmup", "200", "--family")
+    code, out, err = told(capsys, *argv, "wsd", "--json")
+    row = json.loads(out)
+    schedule = parse(row["schedule"])
+    assert (code, err) == (0, "") and (schedule.family, schedule.total, schedule.warmup) == ("wsd", 4000, 200)
+    assert row["final_loss"] == predict(load_fit(stored), schedule)[0] < row["constant"] and row["simple"] is None
+    code, out, err = told(capsys, *argv, "cyclic")
+    assert (code, out) == (1, "") and "A family to search in is one of linear, cosine" in err and "'cyclic'" in err
+
+
+def test_a_length_in_tokens_or_compute_follows_from_batch_and_size(stored, capsys):
+    argv = ("optimize", "--fit", str(stored), "--peak", "8e-3", "--family", "linear")
     code, out, _ = told(capsys, *argv, "--tokens", "1.024M", "--json")  # the example runs had one batch, 1,024
     assert code == 0 and parse(json.loads(out)["schedule"]).total == 1000
     code, out, _ = told(capsys, *argv, "--tokens", "1.024M", "--batch-tokens", "2048", "--json")
     assert code == 0 and parse(json.loads(out)["schedule"]).total == 500
+    sizes = ("--params", "1M", "--batch-tokens", "1000")
+    code, out, _ = told(capsys, *argv, "--flops", "6e12", *sizes, "--json")  # 6 · 1e6 · 1000 an update
+    assert code == 0 and parse(json.loads(out)["schedule"]).total == 1000
+    code, out, err = told(capsys, *argv, "--tokens", "100")
+    assert (code, out) == (1, "") and "must pay for one update of 1024 tokens, got 100 tokens" in err
 
 
 @pytest.mark.parametrize(
@@ -55,9 +84,10 @@ def test_a_length_in_tokens_needs_a_batch(stored, capsys):
     [
         (("--total", "100", "--warmup", "100"), "warm-up must end before the run of 100 updates, got 100"),
         (("--total", "100", "--floor", "1"), "floor must lie between 0 and the peak"),
-        (("--total", "100", "--knots", "1"), "takes 3 to 400 knots, got 1"),
+        (("--total", "100", "--knots", "1"), "takes 3 to 200 knots, got 1"),
         (("--total", "100", "--tokens", "5"), "not allowed with"),
-        ((), "one of the arguments --total --tokens is required"),
+        (("--flops", "1e12", "--tokens", "5"), "not allowed with"),
+        ((), "one of the arguments --total --tokens --flops is required"),
     ],
 )
 def test_limits_that_cannot_be_are_one_sentence(extra, message, stored, capsys):
@@ -65,26 +95,87 @@ def test_limits_that_cannot_be_are_one_sentence(extra, message, stored, capsys):
     assert (code, out) == (1, "") and message in err and err.count("\n") == 1
 
 
-def test_the_compare_page_adds_the_best_schedule():
+@pytest.fixture
+def compare():
+    """The Compare page with a law in use and the search open."""
     app = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=240).run()
     workspace = app.session_state.workspace
     workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
     app.session_state["best_box"] = True
-    app.run()
-    before = len(workspace.candidates)
+    return app.run()
+
+
+def searched(app) -> list[str]:
+    """Press Find, wait for the search and return what the page says of it."""
     next(b for b in app.button if b.label == "Find").click().run()
-    assert not app.exception and not app.error
-    best = next(c for c in workspace.candidates if c.label == "best under the law")
-    assert len(workspace.candidates) > before and best.schedule.family == "knots"
+    if SEARCH in app.session_state:
+        app.session_state[SEARCH][0].job.future.result(timeout=120)
+        app.run()
+    assert not app.exception and SEARCH not in app.session_state
+    return [text for _, text in app.session_state[FOUND]]
+
+
+def test_the_compare_page_adds_the_best_schedule(compare):
+    workspace = compare.session_state.workspace
+    before = len(workspace.candidates)
+    said = searched(compare)
+    best = next(c for c in workspace.candidates if c.label == "best curve")
+    assert len(workspace.candidates) > before and best.schedule.family == "knots" and not compare.error
     losses = [predict(workspace.fit, c.schedule)[0] for c in workspace.candidates]
     assert min(losses) == predict(workspace.fit, best.schedule)[0]
-    assert any("the best simple shape" in text.value for text in app.text)
-    app.text_input(key="best_warmup").set_value("9000").run()
-    next(b for b in app.button if b.label == "Find").click().run()
-    assert "warm-up must end before the run" in app.error[0].value
-    app.text_input(key="best_warmup").set_value("1.5").run()
-    next(b for b in app.button if b.label == "Find").click().run()
-    assert "must be a whole number of at least 0" in app.error[0].value.replace("\\", "")
+    assert f"Under law, the best curve ends at {min(losses):.4f}" in said[0] and "the best simple family" in said[0]
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"warmup": "9000"}, "warm-up must end before the run"),
+        ({"warmup": "1.5"}, "The warm-up must be whole, got '1.5'"),
+        ({"floor": "1"}, "floor must lie between 0 and the peak"),
+        ({"knots": "two"}, "The number of knots reads like 7B or 3e-4"),
+    ],
+)
+def test_limits_that_cannot_be_are_named_before_the_search(fields, message, compare):
+    for name, text in fields.items():
+        compare.text_input(key=f"best_{name}").set_value(text)
+    before = list(compare.session_state.workspace.candidates)
+    (said,) = searched(compare)
+    assert message in said and len(compare.error) == 1
+    assert compare.session_state.workspace.candidates == before
+
+
+def test_the_best_of_a_family_within_a_budget(compare):
+    compare.selectbox(key="best_form").set_value("wsd")
+    compare.selectbox(key="best_unit").set_value("FLOPs").run()
+    compare.text_input(key="best_FLOPs").set_value("6e12")
+    compare.text_input(key="best_params").set_value("1M")
+    compare.text_input(key="best_batch").set_value("1000")
+    searched(compare)
+    best = next(c for c in compare.session_state.workspace.candidates if c.label == "best wsd").schedule
+    assert (best.family, best.total) == ("wsd", 1000)
+    compare.selectbox(key="best_unit").set_value("Tokens").run()
+    compare.text_input(key="best_batch").set_value("")
+    (said,) = searched(compare)
+    assert "The budget reads like 7B or 3e-4 and is above 0, got ''" in said
+
+
+def test_a_search_can_be_cancelled(compare, monkeypatch):
+    going = threading.Event()
+
+    def endless(*_, progress):
+        while progress(0.5, 3.0):
+            going.set()
+            time.sleep(0.01)
+        raise Cancelled
+
+    monkeypatch.setattr(optimizing, "find", endless)
+    before = list(compare.session_state.workspace.candidates)
+    next(b for b in compare.button if b.label == "Find").click().run()
+    job = compare.session_state[SEARCH][0].job
+    assert going.wait(20) and next(b for b in compare.button if b.label == "Find").disabled
+    next(b for b in compare.button if b.label == "Cancel").click().run()
+    assert isinstance(job.future.exception(20), Cancelled) and SEARCH not in compare.session_state
+    assert compare.session_state.workspace.candidates == before and not compare.exception
 
 
 def test_the_compare_page_writes_a_candidate_for_a_trainer():

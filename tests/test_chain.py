@@ -127,6 +127,26 @@ def test_another_horizon_keeps_what_was_trained():
             CHAIN.rescaled(total)
 
 
+def test_a_cut_chain_leaves_the_first_part_on_its_way():
+    cut = Chain(FIRST, SECOND, 600)
+    steps = np.arange(cut.total)
+    np.testing.assert_array_equal(cut(steps), np.concatenate((FIRST(np.arange(600)), SECOND(np.arange(300)))))
+    assert (cut.total, cut.breaks) == (900, (0, 50, 600, 620, 900))
+    assert cut.text == f"{FIRST.text} up to step 599, then {SECOND.text}"
+    assert cut.rescaled(660) == Chain(FIRST, SECOND.rescaled(60), 600)
+    assert Chain(FIRST, SECOND, 1000) == CHAIN != cut and Chain(FIRST, SECOND, 800).breaks == (0, 50, 800, 820, 1100)
+    assert Chain(cut, SECOND, 100)(np.arange(100)).tolist() == FIRST(np.arange(100)).tolist()
+
+
+@pytest.mark.parametrize("at", [51, 333, 800, 801, 999])
+def test_functionals_of_a_cut_chain_equal_slow_sums(at):
+    cut = Chain(FIRST, SECOND, at)
+    eta, _, lag = rates(cut)
+    f = functionals(cut)
+    np.testing.assert_allclose(f.I1, [eta.sum()], rtol=1e-12)
+    np.testing.assert_allclose(f.V_mu(MU)[0], [np.sum(eta**2 * np.exp(-2 * mu * lag)) for mu in MU], rtol=1e-8)
+
+
 def test_equal_parts_make_equal_chains():
     same = Chain(parse(FIRST.text), parse(SECOND.text))
     assert same == CHAIN and hash(same) == hash(CHAIN) and len({same, CHAIN, Chain(SECOND, FIRST)}) == 2
@@ -146,6 +166,12 @@ def test_equal_parts_make_equal_chains():
 def test_chains_that_cannot_be(first, second, message):
     with pytest.raises(ScheduleError, match=message):
         Chain(first, second)
+
+
+@pytest.mark.parametrize("at", [-1, 50, 1001])
+def test_a_chain_cannot_be_cut_in_its_warmup_or_behind_its_end(at):
+    with pytest.raises(ScheduleError, match=f"at step 51 to 1,000, got {at:,}."):
+        Chain(FIRST, SECOND, at)
 
 
 def test_a_chain_cannot_be_changed():

@@ -1,5 +1,6 @@
 """The Live page: without runs, without a fit, a replay, an alarm, and the operator's folder."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import Series
-from optlaws_core.live import cut, decays, diverging, outcomes
+from optlaws_core.divergence import learn_risk, probability
+from optlaws_core.live import cut, decays, diverging, outcomes, risen
 from pages.parts import session, watching
 from tests.test_page_compare import a_fit, a_run
 
@@ -34,6 +36,11 @@ def texts(app: AppTest) -> list[str]:
     return [x.value for kind in (app.info, app.caption, app.error) for x in kind]
 
 
+def last_seen(app: AppTest) -> int:
+    """The step at which the chart marks the present."""
+    return json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["shapes"][0]["x0"]
+
+
 @pytest.fixture(autouse=True)
 def _no_folder(monkeypatch):
     monkeypatch.delenv(watching.FOLDER, raising=False)
@@ -42,7 +49,9 @@ def _no_folder(monkeypatch):
 def test_without_runs_or_a_fit_it_says_where_to_go():
     assert any("no log to follow yet" in t for t in texts(opened(space_with())))
     app = opened(space_with(a_run(), fit=False))
-    assert any("Fit one on the Fit page" in t for t in texts(app)) and app.metric[0].value == "0%"
+    assert any("Fit one on the Fit page" in t for t in texts(app)) and app.metric[0].value == "1%"
+    app.slider[0].set_value(500).run()
+    assert last_seen(app) == 500
     bare = replace(a_run(), plan=None, lr_source="missing")
     assert any("has no learning rate yet" in t for t in texts(opened(space_with(bare))))
 
@@ -78,7 +87,10 @@ def test_a_run_that_blows_up_raises_an_alarm():
     y = np.where(run.steps > 600, 1.5, 1.0) * run.loss
     run = replace(run, series={"train": Series(run.steps, y)})
     app = opened(space_with(run))
-    assert diverging(run) > 0.99 and any("this run is diverging" in e.value for e in app.error)
+    assert risen(cut(run, app.slider[0].value)) > 0.99 and any(
+        "has risen by more than 5%" in e.value for e in app.error
+    )
+    assert app.metric[0].value == f"{diverging(cut(run, app.slider[0].value)):.0%}" != "1%"
 
 
 def test_only_the_operators_folder_can_be_watched(tmp_path, monkeypatch):
@@ -87,12 +99,82 @@ def test_only_the_operators_folder_can_be_watched(tmp_path, monkeypatch):
     app = opened(space_with(a_run()))
     app.toggle[0].set_value(True).run()
     told = texts(app)
-    assert not app.exception and any("not there or holds no logs yet" in t for t in told)
+    assert not app.exception and any("logs are not there, or hold nothing yet" in t for t in told)
     assert not [t for t in told if str(tmp_path) in t]
     (tmp_path / "grows.csv").write_text(
         "step,loss,lr\n" + "".join(f"{i},{3 - i / 100},1e-3\n" for i in range(50)) + "50,2"
     )
     app.run()
     assert not app.exception and app.selectbox[0].options == ["grows"]
+    assert (
+        app.number_input[0].value == 100 and not app.slider
+    )  # twice as long as the log so far, which is seen as it is
     app.number_input[0].set_value(200).run()
     assert not app.exception and "no decay" in app.dataframe[0].value["way"].tolist()
+
+
+def test_what_was_chosen_stays_while_a_log_grows_goes_and_comes_back(tmp_path, monkeypatch):
+    def written(name, last):
+        lines = "".join(f"{i},{3 - i / 1000},1e-3\n" for i in range(last))
+        (tmp_path / name).write_text(f"step,loss,lr\n{lines}")
+
+    def chosen():
+        return [x.value for x in (app.selectbox[0], *app.number_input, app.selectbox[2])]
+
+    monkeypatch.setenv(watching.FOLDER, str(tmp_path))
+    written("a.csv", 50)
+    written("b.csv", 100)
+    app = opened(space_with(a_run()))
+    app.toggle[0].set_value(True).run()
+    app.selectbox[0].set_value("b").run()
+    app.number_input[0].set_value(300).run()
+    app.number_input[1].set_value(40).run()
+    app.selectbox[2].set_value("decay at the end, over 40").run()
+    before = chosen()
+    assert before == ["b", 300, 40, 20, "decay at the end, over 40"]
+    written("b.csv", 150)
+    app.run()
+    assert chosen() == before and last_seen(app) == 149
+    (tmp_path / "b.csv").rename(tmp_path / "b.old")
+    app.run()
+    assert not app.exception and any("The log of 'b' is not there now" in t for t in texts(app))
+    (tmp_path / "b.old").rename(tmp_path / "b.csv")
+    app.run()
+    assert chosen() == before
+    (tmp_path / "b.csv").write_text("step,loss,lr\n")  # rotated
+    app.run()
+    assert not app.exception and any("1 log without a row so far: b.csv" in t for t in texts(app))
+    written("b.csv", 400)  # longer than was thought
+    app.run()
+    assert not app.exception and app.number_input[0].value == 800 and app.selectbox[0].value == "b"
+
+
+def test_a_loss_that_is_no_number_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv(watching.FOLDER, str(tmp_path))
+    (tmp_path / "a.csv").write_text(
+        "step,loss,lr\n" + "".join(f"{i},{2.5 - i / 9},1e-3\n" for i in range(9)) + "9,nan,1e-3\n"
+    )
+    app = opened(space_with())
+    app.toggle[0].set_value(True).run()
+    assert not app.exception and any("1 row with NaN or infinity dropped" in t for t in texts(app))
+
+
+def test_the_risk_of_the_plan_counts_where_loaded_runs_tell_it():
+    run = replace(a_run(), plan=replace(a_run().plan, params=1e5))
+    others = {}
+    for i in range(12):
+        plan = replace(run.plan, schedule=replace(run.plan.schedule, peak=1e-4 * 2**i))
+        outcome = "diverged" if i > 5 else "finished"
+        others[f"run {i}"] = replace(run, name=f"run {i}", plan=plan, about={"outcome": outcome})
+    space = space_with(run)
+    assert not opened(space).toggle
+    space.runs |= others
+    app = opened(space)
+    assert app.metric[0].value == "1%"
+    assert app.toggle[0].label == "Count in what 12 loaded runs, of which 6 diverged, say of its plan"
+    app.toggle[0].set_value(True).run()
+    (said,) = [t for t in texts(app) if "The plan alone carries a risk of" in t]
+    risk = learn_risk([r.plan for r in others.values()], [i > 5 for i in range(12)])
+    expected = probability(risk, [run.plan])[0]
+    assert f"{expected:.0%}" in said
+    assert app.metric[0].value == f"{diverging(cut(run, app.slider[0].value), expected):.0%}"

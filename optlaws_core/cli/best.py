@@ -1,12 +1,20 @@
-"""The command `optimize`: the best schedule under a fitted law, beside the best simple shape."""
+"""The command `optimize`: the best schedule under a fitted law, beside the best simple family."""
 
 import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from ..bands import with_bands
-from ..errors import OptLawsError
-from ..optimize import Limits, best_schedule, best_simple
+from ..fits import Model
+from ..optimize import FAMILIES, KNOTS, Found, Limits, find, updates_within
+from ..optimize.progress import Progress
 from ..prediction import sized
 from .shared import amount, print_json, step
+
+PATIENCE = 2.0  # s after which a search tells how far it is
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -14,53 +22,72 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--peak", required=True, type=amount, metavar="LR", help="highest rate")
     length = command.add_mutually_exclusive_group(required=True)
     length.add_argument("--total", type=step, metavar="T", help="updates in all")
-    length.add_argument("--tokens", type=amount, metavar="D", help="tokens in all; needs the tokens of an update")
+    length.add_argument("--tokens", type=amount, metavar="D", help="tokens in all, such as 300B; the updates that they "
+                        "pay for follow from --batch-tokens, by default as in the training runs")  # fmt: skip
+    length.add_argument("--flops", type=amount, metavar="C", help="training compute in all, such as 1e21: 6·N·D, with "
+                        "--params and --batch-tokens, by default as in the training runs")  # fmt: skip
+    command.add_argument("--family", metavar="FAMILY",
+                         help=f"the best of a family instead of a free curve: {', '.join(FAMILIES)}")  # fmt: skip
     command.add_argument("--warmup", type=step, default=0, metavar="W", help="updates of linear warm-up")
     command.add_argument("--floor", type=float, default=0.0, metavar="LR", help="lowest rate after the warm-up")
-    command.add_argument("--slope", type=amount, metavar="S", help="largest change of the rate between two updates")
-    command.add_argument("--knots", type=int, default=40, metavar="K", help="knots of the curve; 40")
-    command.add_argument("--may-rise", action="store_true", help="let the rate rise after the warm-up, too")
+    command.add_argument("--slope", type=amount, metavar="S",
+                         help="largest change of the rate between two updates after the warm-up")  # fmt: skip
+    command.add_argument("--knots", type=int, default=KNOTS, metavar="K", help=f"knots of a free curve; {KNOTS}")
+    command.add_argument("--may-rise", action="store_true", help="let a free curve rise after the warm-up, too")
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
-def run(args, load) -> list[str]:
+def run(args, load: Callable[[Path], Model]) -> list[str]:
     """Find it; `load` reads the fit."""
     model = sized(load(args.fit), args.params, args.batch_tokens)
-    total = args.total if args.tokens is None else _updates(args.tokens, model.coverage.batch_tokens, args.batch_tokens)
+    total = args.total
+    if total is None:
+        total = updates_within(model.coverage, tokens=args.tokens, flops=args.flops)
     limits = Limits(args.peak, total, args.warmup, args.floor, args.slope, args.knots, not args.may_rise)
-    best = best_schedule(model, limits)
-    simple = best_simple(model, limits, best)
-    known = with_bands(model, best.schedule)
-    half = None
-    if known.prediction is not None:
-        low, high = known.band(known.prediction)
-        half = float(high[-1] - low[-1]) / 2
+    with _watched() as progress:
+        finding = find(model, limits, args.family, progress=progress)
+    half = _half_width(model, finding.best)
     if args.json:
         print_json({
-            "schedule": best.schedule.text, "final_loss": best.loss,
-            "smooth": {"schedule": best.smooth.text, "final_loss": best.smooth_loss},
-            "simple": {"name": simple.name, "schedule": simple.schedule.text, "final_loss": simple.loss,
-                       "share": simple.share},
-            "band": half, "finished": best.finished,
+            **_row(finding.best), "smooth": _row(finding.smooth), "simple": _row(finding.simple),
+            "wsd": _row(finding.wsd), "constant": finding.constant, "share": finding.share, "band": half,
+            "finished": finding.best.finished,
         })  # fmt: skip
     else:
-        print(f"{best.loss:.6f}  {best.schedule.text}")
-        if best.smooth != best.schedule:
-            print(f"{best.smooth_loss:.6f}  {best.smooth.text}")
-        print(f"{simple.loss:.6f}  {simple.schedule.text}")
-    said = [] if best.finished else ["The search stopped before it had converged."]
-    if half is not None and simple.loss - best.loss < half:
-        said.append(
-            f"The best curve gains {simple.loss - best.loss:.2g} over {simple.name}, less than the prediction band's "
-            f"half-width of {half:.2g}."
-        )
-    if best.smooth != best.schedule:
-        said.append("The first schedule has a jump: under this law it gains, but look for a run with one first.")
-    return said
+        for found in filter(None, (finding.best, finding.smooth, finding.simple)):
+            print(f"{found.loss:.6f}  {found.schedule.text}")
+    return [*filter(None, [finding.summary]), *finding.doubts(half)]
 
 
-def _updates(tokens: float, trained: tuple[float, float] | None, given: float | None) -> int:
-    batch = given or (trained[0] if trained and trained[0] == trained[1] else None)
-    if batch is None:
-        raise OptLawsError("--tokens needs --batch-tokens: the training runs had no one number of tokens in an update.")
-    return round(tokens / batch)
+def _row(found: Found | None) -> dict | None:
+    return None if found is None else {"schedule": found.schedule.text, "final_loss": found.loss}
+
+
+def _half_width(model: Model, found: Found) -> float | None:
+    """Half the width of the prediction band at the end, where there is one."""
+    known = with_bands(model, found.schedule)
+    if known.prediction is None:
+        return None
+    low, high = known.band(known.prediction)
+    return float(high[-1] - low[-1]) / 2
+
+
+@contextmanager
+def _watched() -> Iterator[Progress | None]:
+    """Tells how far a long search is, where somebody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    began, line = time.monotonic(), ""
+
+    def told(share: float, loss: float) -> bool:
+        nonlocal line
+        if time.monotonic() - began > PATIENCE:
+            line = f"{share:4.0%}, lowest final loss {loss:.6f}"
+            print(line, end="\r", file=sys.stderr, flush=True)
+        return True
+
+    try:
+        yield told
+    finally:
+        print(" " * len(line), end="\r", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
-"""Training that goes on from a checkpoint: one schedule after another."""
+"""One schedule after another: training that goes on from a checkpoint, or a run whose plan is changed on its way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,29 +11,39 @@ from .base import LARGEST, FloatArray, Schedule
 
 @dataclass(frozen=True)
 class Chain(Schedule):
-    """`first` to its end, then `second` from its own step 0, warm-up included: continual training and fine-tuning.
+    """`first` up to update `at`, from there on `second` from its own step 0, warm-up included.
 
-    A whole, so that sums over the past reach back behind the checkpoint. Not among `SCHEDULES`: it has no text form
-    that `parse` reads, and a horizon of its own only in its second part.
+    To its end (the default) for continual training and fine-tuning; to an earlier step for a run that turns there,
+    whose past stays what it was. A whole, so that sums over the past reach back behind the joint. Not among
+    `SCHEDULES`: it has no text form that `parse` reads, and a horizon of its own only in its second part.
     """
 
     family = "chain"
-    formula = r"\eta^{(1)}(t) \text{ for } t < T_1, \quad \eta^{(2)}(t - T_1) \text{ from there on}"
+    formula = r"\eta^{(1)}(t) \text{ for } t < t_1, \quad \eta^{(2)}(t - t_1) \text{ from there on}"
 
     first: Schedule
     second: Schedule
+    at: int | None = None  # t₁, after the warm-up of the first part; None for its end
 
     def __post_init__(self) -> None:
         for part in (self.first, self.second):
             if not isinstance(part, Schedule):
                 raise ScheduleError(f"chain: both parts must be schedules, got {part!r:.60}.")
+        if self.at is None:
+            object.__setattr__(self, "at", self.first.total)
+        earliest, end = min(self.first.warmup_end + 1, self.first.total), self.first.total
+        if not earliest <= self.at <= end:
+            raise ScheduleError(
+                "chain: the second part must begin after the first one's warm-up and at its end at the latest, so at "
+                f"step {earliest:,} to {end:,}, got {self.at:,}."
+            )
         if self.total > LARGEST:
             raise ScheduleError(f"chain: both parts together may have {LARGEST:g} updates, got {self.total:g}.")
 
     def __call__(self, t: ArrayLike) -> FloatArray:
         t = np.clip(np.asarray(t, dtype=float), 0.0, self.total)
-        before = self.first(np.minimum(t, self.first.total))
-        return np.where(t < self.first.total, before, self.second(np.maximum(t - self.first.total, 0.0)))
+        before = self.first(np.minimum(t, self.at))
+        return np.where(t < self.at, before, self.second(np.maximum(t - self.at, 0.0)))
 
     @property
     def peak(self) -> float:
@@ -43,7 +53,7 @@ class Chain(Schedule):
     @property
     def total(self) -> int:
         """Updates of both parts."""
-        return self.first.total + self.second.total
+        return self.at + self.second.total
 
     @property
     def warmup(self) -> int:
@@ -57,17 +67,18 @@ class Chain(Schedule):
 
     @property
     def breaks(self) -> tuple[int, ...]:
-        """Breaks of both parts."""
-        return (*self.first.breaks, *(self.first.total + b for b in self.second.breaks[1:]))
+        """Breaks of both parts, the joint among them."""
+        return (*(b for b in self.first.breaks if b < self.at), *(self.at + b for b in self.second.breaks))
 
     @property
     def text(self) -> str:
         """Both parts, for the eye."""
-        return f"{self.first.text} then {self.second.text}"
+        until = "" if self.at == self.first.total else f" up to step {self.at - 1:,},"
+        return f"{self.first.text}{until} then {self.second.text}"
 
     def rescaled(self, total: int) -> "Chain":
         """The second part over another horizon: what was trained stays. Raises `ScheduleError` as its part does."""
-        return Chain(self.first, self.second.rescaled(total - self.first.total))
+        return replace(self, second=self.second.rescaled(total - self.at))
 
 
 __all__ = ["Chain"]

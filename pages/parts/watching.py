@@ -1,20 +1,38 @@
 """The Live page: which run, as of which step, how it goes on, and whether it diverges."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from optlaws_core import OptLawsError, Run, predict
+from optlaws_core.divergence import FEWEST, Risk, learn_risk
+from optlaws_core.divergence import told as risks_of
 from optlaws_core.fits import Model
-from optlaws_core.live import ALARM, RISE, Forecast, cut, decays, diverging, forecast, outcomes, reread
+from optlaws_core.live import (
+    ALARM,
+    LOOKS,
+    RISE,
+    Forecast,
+    cut,
+    decays,
+    diverging,
+    forecast,
+    outcomes,
+    reread,
+    risen,
+    version,
+)
+from optlaws_core.noise import DIVERGED
+from optlaws_core.readers import Reading
 
+from . import session
 from .charts import live as charts
 from .session import Workspace, literal
 
-FOLDER = "OPTLAWS_LIVE"  # environment variable: the one folder of the server whose logs may be watched
+FOLDER = "OPTLAWS_LIVE"  # environment variable: the one log, or folder of logs, of the server that may be watched
 EVERY = 10  # seconds
 REPLAYED = 0.6  # of a finished run, which is replayed from there
 
@@ -24,6 +42,7 @@ def watched() -> bool:
     return bool(os.environ.get(FOLDER, "").strip()) and st.toggle(
         f"Re-read the server's logs every {EVERY} s", key="live_watch",
         help="Logs in the folder that whoever runs this server has named. Unfinished last lines wait.",
+        persist_state="session",
     )  # fmt: skip
 
 
@@ -34,16 +53,20 @@ def show(space: Workspace) -> None:
 
 
 def _board(space: Workspace, watch: bool) -> None:
-    runs = _folder() if watch else space.runs
-    if not runs:
-        st.info("There is no log to follow yet. Load one on the Runs page.")
+    reading = _now() if watch else None
+    whole = _pick(reading.runs if reading else () if watch else space.runs.values(), watch)
+    if reading:
+        _said(reading, whole)
+    if whole is None:
         return
-    whole = _pick(runs, watch)
+    seen = whole
     try:
-        seen = _as_of(whole)
-        _alarm(seen)
+        if not watch:  # a log under watch is seen as it is now
+            seen = _as_of(whole)
+        _alarm(space, seen)
         if seen.plan is None:
-            st.info("This run has no learning rate yet. Declare its schedule on the Runs page to forecast the rest.")
+            where = "in a manifest beside its log" if watch else "on the Runs page"
+            st.info(f"This run has no learning rate yet. Declare its schedule {where} to forecast the rest.")
         elif space.fit is None:
             st.info("A forecast needs a law fitted to finished runs. Fit one on the Fit page; until then, the losses.")
         else:
@@ -51,27 +74,53 @@ def _board(space: Workspace, watch: bool) -> None:
             return
     except OptLawsError as fault:
         st.info(literal(str(fault)))
-    st.plotly_chart(charts.progress(whole, whole, None, ""), width="stretch", key="live_chart")
+    st.plotly_chart(charts.progress(seen, whole, None, ""), width="stretch", key="live_chart")
 
 
-def _folder() -> Mapping[str, Run]:
+def _now() -> Reading | None:
+    """The operator's logs as they are now; None where there are none."""
+    path = Path(os.environ[FOLDER])
     try:
-        reading = reread(Path(os.environ[FOLDER]))
+        return _reread(path, version(path))
     except OptLawsError:
-        st.info("The server's folder of logs is not there or holds no logs yet.")  # without its path
-        return {}
-    for error in reading.errors:
-        st.caption(literal(error))
-    return {run.name: run for run in reading.runs}
+        return None
 
 
-def _pick(runs: Mapping[str, Run], watch: bool) -> Run:
+@st.cache_resource(show_spinner=False, max_entries=1)  # all visitors see the same logs; unchanged ones are kept
+def _reread(path: Path, seen: tuple) -> Reading:  # `seen` is what Streamlit knows the logs by
+    return reread(path)
+
+
+def _said(reading: Reading, run: Run | None) -> None:
+    """What was left out or waits, what could not be read, and what was repaired in the run."""
+    notes = list(reading.notes)
+    if run is not None:
+        notes += [n for f in reading.files for n in f.notes if n.run == run.name and n.level != "info"]
+    for text in (*(n.text for n in notes), *reading.errors):
+        st.caption(literal(text))
+
+
+def _pick(runs: Collection[Run], watch: bool) -> Run | None:
+    """The run to follow. One that was chosen stays so while its log is gone: it may be about to be written anew."""
+    by_name = {run.name: run for run in runs}
+    key = f"live_run {watch}"
+    chosen = session.state().get(key)
+    names = [*by_name, *({chosen} - {None, *by_name})] if watch else list(by_name)
+    if not names:
+        st.info(
+            "The server's logs are not there, or hold nothing yet." if watch  # without their path
+            else "There is no log to follow yet. Load one on the Runs page."
+        )  # fmt: skip
+        return None
     left, right = st.columns([3, 1])
-    name = left.selectbox("Run", list(runs), key=f"live_run {watch}")
-    run = runs[name]
+    name = left.selectbox("Run", names, key=key, persist_state="session")
+    if name not in by_name:
+        st.info(literal(f"The log of {name!r} is not there now, or cannot be read; it is waited for."))
+        return None
+    run = by_name[name]
     splits = [k for k, s in run.series.items() if len(s)]
     split = right.selectbox("Losses", splits, index=splits.index(run.split) if run.split in splits else 0,
-                            key=f"live_split {name}")  # fmt: skip
+                            key=f"live_split {name}", persist_state="session")  # fmt: skip
     return run.on(split)
 
 
@@ -80,43 +129,80 @@ def _as_of(run: Run) -> Run:
     first, last = int(run.steps[0]), int(run.steps[-1])
     if first == last:
         return run
-    # Another width of log is another slider, so that one at the end follows a log that grows.
     ended = run.plan is not None and last >= run.plan.schedule.total - 1
-    begin = int(first + REPLAYED * (last - first)) if ended else last
     step = st.slider(
-        "As of step", first, last, begin, key=f"live_step {run.name} {run.split} {last}",
+        "As of step", first, last, int(first + REPLAYED * (last - first)) if ended else last,
+        key=f"live_step {run.name} {run.split}", persist_state="session",
         help="Move it back to replay the run: what came later stays faint, and scores the forecast.",
     )  # fmt: skip
     return cut(run, step)
 
 
-def _alarm(seen: Run) -> None:
-    score = diverging(seen)
+def _alarm(space: Workspace, seen: Run) -> None:
+    risk = _risk(space, seen)
+    chance, sure = diverging(seen, risk), risen(seen)
     left, right = st.columns([1, 4], vertical_alignment="center")
-    left.metric("Diverging", f"{score:.0%}", help=(
-        f"One minus the p-value of a test whether the latest losses lie more than {RISE:.0%} above what they have "
-        "been, at no lower a rate, beyond the noise of the run."
+    left.metric("Probability of divergence", "–" if chance is None else f"{chance:.0%}", help=(
+        "That the run ends diverged, as seen so far: from how surely its loss has risen and how much of the rate is "
+        "still to come. Learned from 225 small runs of the bundled sweep, one in nine of which diverged; other "
+        "trainings have another share."
     ))  # fmt: skip
-    if score >= ALARM:
-        right.error(f"The loss has risen by more than {RISE:.0%}, beyond its noise: this run is diverging.")
+    if sure >= ALARM:
+        right.error(f"The loss has risen by more than {RISE:.0%}, beyond its noise.")
+    elif len(seen.loss) < LOOKS:
+        right.caption(f"Nothing is said before {LOOKS} losses; there are {len(seen.loss)}.")
     else:
-        right.caption(f"An alarm is given from {ALARM:.0%} on.")
+        right.caption(f"No rise by more than {RISE:.0%} that is surely beyond the noise.")
+    if risk is not None:
+        right.caption(f"The plan alone carries a risk of {risk:.0%}, by the loaded runs that diverged or did not.")
+
+
+def _risk(space: Workspace, seen: Run) -> float | None:
+    """The risk of the run's plan by other loaded runs whose outcome is known; None where they do not tell.
+
+    Asked first: it takes seconds to learn.
+    """
+    if seen.plan is None or seen.plan.params is None:
+        return None
+    known = [
+        r
+        for r in space.fittable.values()
+        if r.about.get("outcome") and not r.about.get("parent") and r.plan.params and r.plan != seen.plan
+    ]
+    bad = sum(r.about["outcome"] == DIVERGED for r in known)
+    if min(bad, len(known) - bad) < FEWEST or not st.toggle(
+        f"Count in what {len(known)} loaded runs, of which {bad} diverged, say of its plan", key="live_risk"
+    ):
+        return None
+    key = tuple((r.plan.schedule.text, r.plan.params, r.about["outcome"]) for r in known)
+    return risks_of(_learned(key, known), [seen.plan])[0]
+
+
+@st.cache_resource(show_spinner="Learning from the loaded runs", max_entries=16)
+def _learned(key: tuple, _runs: list[Run]) -> Risk:
+    return learn_risk([r.plan for r in _runs], [r.about["outcome"] == DIVERGED for r in _runs])
 
 
 def _ahead(model: Model, seen: Run, whole: Run) -> None:
     now, planned = int(seen.steps[-1]), seen.plan.schedule.total
+    memory, horizon = session.state(), f"live_total {seen.name}"
+    if seen.lr_source == "logged" and planned <= now + 1:  # the log tells the rates so far, not how long it will be
+        planned = 2 * (now + 1)
+        if memory.get(horizon, planned) < now + 2:
+            memory[horizon] = planned
     total, length, wait = (
-        column.number_input(label, min_value=low, value=max(low, value), step=1, key=f"live_{label} {seen.name}")
-        for column, label, low, value in zip(
+        column.number_input(label, min_value=low, value=max(low, value), step=1, key=key, persist_state="session")
+        for column, label, low, value, key in zip(
             st.columns(3), ("Updates in all", "Updates of a decay", "A later start, in updates"), (1, 1, 0),
-            (planned, max(planned // 10, 1), max(planned // 10, 1)), strict=True,
+            (planned, max(planned // 10, 1), max(planned // 10, 1)),
+            (horizon, f"live_length {seen.name}", f"live_wait {seen.name}"), strict=True,
         )
     )  # fmt: skip
     ways = decays(seen, now, int(total), [int(length)], [0, int(wait)])
     ranked = outcomes(model, seen, ways)
     names = [name for name, _ in ways]
     usual = names.index("as planned") if "as planned" in names else names.index("no decay")
-    way = st.selectbox("Draw", names, index=usual, key=f"live_way {seen.name} {now} {len(names)}")
+    way = st.selectbox("Draw", names, index=usual, key=f"live_way {seen.name}", persist_state="session")
     told = forecast(model, seen, dict(ways)[way])
     st.plotly_chart(charts.progress(seen, whole, told, way), width="stretch", key="live_chart")
     if way == "as planned":

@@ -8,14 +8,18 @@ from optlaws_core.live import Forecast
 
 from . import style
 
-SETTLED = 0.05  # share of the losses that may lie above the frame: the first ones fall too fast
+SETTLED, LATEST = (
+    0.05,
+    0.1,
+)  # shares of the losses: that may lie above the frame, as the first ones do; and that may not
 
 
 def progress(seen: Run, whole: Run, told: Forecast | None, way: str, height: int = 480) -> go.Figure:
     """Losses so far, the forecast along `way`, and faintly the losses of `whole` that came later."""
     figure, seen_y = go.Figure(), np.asarray(seen.loss)
     later = whole.steps > seen.steps[-1]
-    spread = [float(seen_y.min()), float(np.quantile(seen_y, 1 - SETTLED))]
+    latest = seen_y[-max(1, round(LATEST * len(seen_y))) :]
+    spread = [float(seen_y.min()), float(np.quantile(seen_y, 1 - SETTLED)), float(latest.max())]
     if told is not None and told.low is not None:
         figure.add_trace(
             go.Scatter(

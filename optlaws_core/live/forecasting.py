@@ -1,4 +1,4 @@
-"""A run in progress: where its loss is going, what a decay from here would give, and whether it is diverging.
+"""Where the loss of a run in progress is going, and what a decay from here would give.
 
 **Anchored forecast.** A law fitted to finished runs is off by something on a new one, and what it is off by changes
 slowly. The forecast multiplies the law's prediction by exp(a·(now/t)^½): `a` is the median of log(observed/predicted)
@@ -7,43 +7,31 @@ chosen on replayed training runs of the bundled sweep, each forecast from its tw
 as good (no pull was 1 % better; it is there for logs of few losses); no held-out run was looked at. The band follows
 from the same picture: errors of correlation ρ = (now/t)^½ leave √(1−ρ²) of the model's own band, next to which stand
 the noise of single losses and that of `a`.
-
-**Divergence.** The mean of the latest losses is tested against that of every earlier stretch: is it more than 5 % above
-one? The noise is that of the run's own second differences, all lengths and places are tested together (Bonferroni), and
-earlier stretches count only where their rate, after the warm-up, was hardly below today's: a loss rises with its rate.
-5 % is what the manifest of the bundled sweep calls diverged. The p-value is that of one look at Gaussian noise; who
-looks after every loss is alarmed more often where single losses are noisy (`python -m benchmarks live` counts that).
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 
-from .bands import with_bands
-from .errors import DesignError, LogError, ScheduleError
-from .fits import Model
-from .fitting import usable, windowed
-from .prediction import predict
-from .readers import Reading, Source, Sources, read_all, sources_from_paths
-from .runs import Run, Series
-from .schedules import Schedule, number
-from .schedules.base import FloatArray
-from .uncertainty import QUANTILE
+from ..bands import with_bands
+from ..errors import DesignError
+from ..fits import Model
+from ..fitting import usable
+from ..prediction import predict
+from ..runs import Run, Series
+from ..schedules import WSD, Constant, Schedule, number
+from ..schedules.base import FloatArray
+from ..schedules.chain import Chain
+from ..uncertainty import QUANTILE
+from .noise import single
 
 WINDOW, FEWEST = 0.1, 3  # share of the losses so far that the forecast is anchored to, and how many at least
+NOISY = 20  # latest losses at least that tell the noise of one
 PULL = 1.0  # losses the law got right that stand beside those of the window
 MEMORY = 0.5  # power of now/t with which the law's error of today says something of that at t
 POINTS = 200  # of a forecast
-RISE = 0.05  # share by which the loss may lie above its lowest before that is called diverging
-ALARM = 0.99  # score from which on a run counts as diverging
-LOOKS = 6  # losses before which nothing is said
-ALIKE = 0.9  # share of the latest losses' mean rate that an earlier stretch had at least, to be compared with
-LINES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")  # files that grow by lines
 TOLERANCE = 1e-6  # of the peak: rates of the past that count as the same
 
 
@@ -68,89 +56,6 @@ class Outcome:
     loss: float
     low: float | None
     high: float | None
-
-
-@dataclass(frozen=True)
-class Continued(Schedule):
-    """`first` before update `at`; from there on straight lines between (step, rate) knots, the last at the new total.
-
-    The past stays what it was, of whatever family. Not among `SCHEDULES`: it has no text form that `parse` reads.
-    """
-
-    family = "continued"
-    formula = r"\eta^{(1)}(t) \text{ for } t < t_0, \quad \text{straight lines from there on}"
-
-    first: Schedule
-    at: int
-    steps: tuple[int, ...]
-    values: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if self.steps[0] != self.at or (np.diff(self.steps) <= 0).any() or len(self.steps) != len(self.values):
-            raise ScheduleError(f"continued: knots must rise strictly from step {self.at:,}, got {list(self.steps)}.")
-
-    def __call__(self, t: ArrayLike) -> FloatArray:
-        t = np.clip(np.asarray(t, dtype=float), 0.0, self.total)
-        return np.where(t < self.at, self.first(t), np.interp(t, self.steps, self.values))
-
-    @property
-    def peak(self) -> float:
-        """The highest rate, that of the first part or of the knots."""
-        return max(self.first.peak, *self.values)
-
-    @property
-    def total(self) -> int:
-        """The last knot's step."""
-        return self.steps[-1]
-
-    @property
-    def warmup(self) -> int:
-        """That of the first part."""
-        return self.first.warmup
-
-    @property
-    def warmup_end(self) -> int:
-        """That of the first part."""
-        return self.first.warmup_end
-
-    @property
-    def breaks(self) -> tuple[int, ...]:
-        """Those of the first part up to the turn, and the knots."""
-        return (*(b for b in self.first.breaks if b < self.at), *self.steps)
-
-    @property
-    def text(self) -> str:
-        """For the eye."""
-        knots = ", ".join(f"{number(v)} at {k:,}" for k, v in zip(self.steps, self.values, strict=True))
-        return f"{self.first.text} up to step {self.at - 1:,}, then {knots}"
-
-    def rescaled(self, total: int) -> "Continued":
-        """The part from the turn on over another horizon. Raises `ScheduleError` where its knots would meet."""
-        factor = (total - self.at) / (self.total - self.at)
-        return replace(self, steps=tuple(self.at + round((k - self.at) * factor) for k in self.steps))
-
-
-def reread(folder: Path) -> Reading:
-    """The logs in a folder as they are now. A last line of text without its end is still being written, so it waits.
-
-    Names are relative to the folder. Raises `LogError` for a folder that is not there or holds no logs.
-    """
-    folder, now = Path(folder), []
-    found = sources_from_paths([folder])
-    for source in found:
-        name = os.path.relpath(source.name, folder)
-        try:
-            data = source.read()
-        except LogError:  # gone or too large: told by the reader
-            now.append(Source(name, source.data))
-        else:
-            now.append(Source(name, _whole(data) if name.lower().endswith(LINES) else data))
-    return read_all(Sources(now, found.notes))
-
-
-def _whole(data: bytes) -> bytes:
-    """The lines that have an end; all of a text without one."""
-    return data[: data.rfind(b"\n") + 1] or data
 
 
 def cut(run: Run, step: int) -> Run:
@@ -228,15 +133,12 @@ def decays(
         raise DesignError(f"Run {run.name!r} has a learning rate of 0 at step {now:,}, so there is nothing to decay.")
     found = {}
     for length in dict.fromkeys(lengths):
-        for wait in dict.fromkeys((*starts, total - turn - length)):
-            start, end = turn + wait, turn + wait + length
-            if wait < 0 or end > total:
-                continue
-            when = "now" if wait == 0 else f"in {wait:,} updates"
-            when = f"at the end, {when}" if end == total else when
-            knots = ((turn, rate), (end, 0.0)) if wait == 0 else ((turn, rate), (start, rate), (end, 0.0))
-            found[f"decay {when}, over {length:,}"] = Continued(first, turn, *zip(*knots, strict=True))
-    found["no decay"] = Continued(first, turn, (turn, total), (rate, rate))
+        latest = total - turn - length
+        for wait in (w for w in dict.fromkeys((*starts, latest)) if 0 <= w <= latest):
+            when = "now" if wait == 0 else "at the end" if wait == latest else f"in {wait:,} updates"
+            decay = WSD(rate, total=wait + length, decay=length, shape="linear")
+            found[f"decay {when}, over {length:,}"] = Chain(first, decay, turn)
+    found["no decay"] = Chain(first, Constant(rate, total=total - turn), turn)
     if first.total > turn:
         found["as planned"] = first
     return list(found.items())
@@ -252,51 +154,12 @@ def outcomes(model: Model, run: Run, ways: Sequence[tuple[str, Schedule]]) -> li
     return sorted(found, key=lambda o: o.loss)
 
 
-def diverging(run: Run) -> float:
-    """How surely the latest losses lie more than 5 % above what they have been, 0 to 1; from `ALARM` on, an alarm.
-
-    1 − p of the test that the module describes; 0 before `LOOKS` losses. Raises `DesignError` for a loss of 0 or less.
-    """
-    if (run.loss <= 0).any():
-        raise DesignError(f"Run {run.name!r}: losses must be above 0, got {float(run.loss.min()):g}.")
-    run = windowed(run)
-    y, n = np.log(run.loss), len(run.loss)
-    if n < LOOKS:
-        return 0.0
-    noise = max(float(np.median(np.abs(np.diff(y, 2)))) / 0.6745 / np.sqrt(6), 1e-9)
-    area, total = (np.concatenate(([0.0], np.cumsum(v))) for v in (_rates(run), y))
-    tests, best = 0, -np.inf
-    for late in _lengths(n // 2):
-        level, today = ((v[n] - v[n - late]) / late for v in (total, area))
-        for early in _lengths(n - late):
-            means, rates = ((v[early : n - late + 1] - v[: n - late - early + 1]) / early for v in (total, area))
-            fair = rates >= ALIKE * today
-            tests += int(fair.sum())
-            if fair.any():
-                gap = level - means[fair].min() - np.log1p(RISE)
-                best = max(best, gap / (noise * np.sqrt(1 / late + 1 / early)))
-    return float(1 - min(1.0, tests * ndtr(-best))) if tests else 0.0
-
-
-def _lengths(most: int) -> list[int]:
-    """2, 4, 8, … up to `most`."""
-    return [2**k for k in range(1, max(most, 1).bit_length()) if 2**k <= most]
-
-
-def _rates(run: Run) -> FloatArray:
-    """Rates at the losses (n,), as high as can be in the warm-up: whatever the loss was there may be compared with."""
-    if run.plan is None:
-        return np.full(len(run.loss), 1.0)
-    schedule = run.plan.schedule
-    return np.where(run.steps < schedule.warmup_end, schedule.peak, schedule(run.steps))
-
-
 def _anchor(model: Model, run: Run) -> tuple[float, float, int]:
     """Log offset of the latest losses from the law, the noise of one of them, and how many there are."""
     n = min(len(run.loss), max(FEWEST, round(WINDOW * len(run.loss))))
     off = np.log(run.loss[-n:]) - np.log(predict(model, run.plan, run.steps[-n:]))
-    seen = np.log(run.loss[-max(n, 20) :])
-    noise = float(np.median(np.abs(np.diff(seen, 2)))) / 0.6745 / np.sqrt(6) if len(seen) > 3 else float(off.std())
+    seen = np.log(run.loss[-max(n, NOISY) :])
+    noise = single(seen) if len(seen) > FEWEST else float(off.std())
     return float(np.median(off)) * n / (n + PULL), noise, n
 
 
@@ -323,4 +186,4 @@ def _same_past(run: Run, schedule: Schedule, now: int) -> None:
         )
 
 
-__all__ = ["ALARM", "Continued", "Forecast", "Outcome", "cut", "decays", "diverging", "forecast", "outcomes", "reread"]
+__all__ = ["Forecast", "Outcome", "cut", "decays", "forecast", "outcomes"]

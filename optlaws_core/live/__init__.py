@@ -1,0 +1,15 @@
+"""A run in progress: `growing` logs are read, `forecasting` says where the loss is going, `alarm` whether it diverges.
+
+>>> from optlaws_core.live import cut, forecast
+>>> told = forecast(law, cut(run, 2000))  # law: fitted to finished runs; run: with a plan
+>>> told.loss[-1], told.low[-1], told.high[-1]  # at the end, with its 90 % band
+"""
+
+from .alarm import ALARM, LOOKS, RISE, diverging, evidence, risen
+from .forecasting import FEWEST, MEMORY, PULL, Forecast, Outcome, cut, decays, forecast, outcomes
+from .growing import reread, version
+
+__all__ = [
+    "ALARM", "FEWEST", "LOOKS", "MEMORY", "PULL", "RISE", "Forecast", "Outcome", "cut", "decays", "diverging",
+    "evidence", "forecast", "outcomes", "reread", "risen", "version",
+]  # fmt: skip

@@ -1,0 +1,195 @@
+"""The schedule with the lowest final loss under a fitted law, under constraints on its peak, floor, slope and shape.
+
+limits.py     what a schedule must keep to, and the updates that a budget pays for
+objective.py  the final loss as a function of the rate of every update, with exact derivatives
+curves.py     the best free-form curve
+families.py   the best schedule of a family
+progress.py   how far a search is
+
+The loss that is reported is the law's own on the finished schedule.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..errors import DesignError
+from ..fits import Model
+from ..laws.base import Law
+from ..parallel import spread
+from ..runs import Plan
+from ..schedules import Schedule
+from ..schedules.base import FloatArray
+from . import curves, families
+from .families import FAMILIES, SIMPLE
+from .limits import KNOTS, Limits, updates_within
+from .objective import Objective, flat
+from .progress import Progress, Told
+
+TOLD_APART = 1e-6  # relative gain below which a jump is not worth having
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to."""
+
+    schedule: Schedule
+    loss: float  # the law's final loss on it
+    finished: bool = True  # False: stopped before it had converged
+
+
+@dataclass(frozen=True)
+class Best(Found):
+    """The best free-form curve.
+
+    Where a jump is better under the law, that is the law's claim: look for a run with one before trusting it.
+    """
+
+    smooth: Found | None = None  # the best one without a jump; None where the best one has none
+    evaluations: int = 0  # of the law
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The best schedule, and beside a free-form curve what simple families have already."""
+
+    best: Found
+    constant: float  # final loss of the peak to the end
+    simple: Found | None = None  # the best of the simple families; None where a family was asked for
+    wsd: Found | None = None  # WSD with the best decay; None also where none keeps to the limits
+
+    @property
+    def smooth(self) -> Found | None:
+        """The best curve without a jump, where the best one has a jump."""
+        return getattr(self.best, "smooth", None)
+
+    @property
+    def gain(self) -> float | None:
+        """How far the curve ends below the best simple family."""
+        return None if self.simple is None else self.simple.loss - self.best.loss
+
+    @property
+    def share(self) -> float | None:
+        """How much of what the curve gains over a constant rate WSD with the best decay has already."""
+        whole = self.constant - self.best.loss
+        return None if self.wsd is None or whole <= 0 else (self.constant - self.wsd.loss) / whole
+
+    @property
+    def summary(self) -> str:
+        """What the curve gains, in sentences; empty where a family was asked for."""
+        if self.simple is None:
+            return ""
+        name = self.simple.schedule.family
+        if self.gain <= 0:
+            return f"No curve was found that ends below {name}, the best simple family, at {self.simple.loss:.6f}."
+        said = f"The best curve ends {self.gain:.2g} below {name}, the best simple family."
+        if self.share is None:
+            return said
+        decay = self.wsd.schedule
+        return (
+            f"{said} WSD with the best decay ({decay.decay:,} updates, {decay.shape}) has {100 * self.share:.1f} % of "
+            "what the curve gains over a constant rate."
+        )
+
+    def doubts(self, half: float | None) -> list[str]:
+        """Why not to believe it, in sentences; `half`: half-width of the prediction band at the end, where known."""
+        said = []
+        if self.gain is not None and half is not None and 0 < self.gain < half:
+            said.append(
+                f"The gain of {self.gain:.2g} over {self.simple.schedule.family} is smaller than the prediction band's "
+                f"half-width of {half:.2g}: {self.simple.schedule.family} is the safer choice."
+            )
+        if self.smooth is not None:
+            said.append(
+                f"The best curve has a jump, which this law rewards by {self.smooth.loss - self.best.loss:.2g}: look "
+                "for a run with one before trusting that."
+            )
+        if not all(found.finished for found in (self.best, self.simple, self.smooth) if found is not None):
+            said.append("A search stopped before it had converged.")
+        return said
+
+
+def find(
+    model: Model,
+    limits: Limits,
+    family: str | None = None,
+    plan: Plan | None = None,
+    progress: Progress | None = None,
+) -> Finding:
+    """The best curve under `model` beside the best simple families, or the best schedule of a `family` in `FAMILIES`.
+
+    `plan`: its model size and batch are those of the schedule, by default the training runs'. `progress` is told the
+    share done and the lowest loss so far; False stops. Raises `DesignError` for another family, for limits that the
+    family does not keep to, and for curves under laws that walk through every update (forward momentum, convex bound);
+    `Cancelled`; and as `predict` does.
+    """
+    return _on_one_thread(lambda: _find(Objective.of(model, limits, plan), family, progress))
+
+
+def _find(objective: Objective, family: str | None, progress: Progress | None) -> Finding:
+    limits = objective.limits
+    constant = Found(flat(limits), objective.judge(flat(limits)))
+    if family is not None:
+        return Finding(_family(objective, family, Told(progress, 1)), constant.loss)
+    objective.check_curves()
+    told, simple = Told(progress, curves.PARTS + len(SIMPLE)), {}
+    for name in SIMPLE:
+        try:
+            simple[name] = _family(objective, name, told)
+        except DesignError:  # none keeps to a slope or a floor that a curve keeps to
+            continue
+    lowest = min([constant, *simple.values()], key=lambda found: found.loss)
+    best = _curve(objective, told, [lowest.schedule])
+    return Finding(best, constant.loss, lowest, simple.get("wsd"))
+
+
+def best_schedule(
+    model: Model, limits: Limits, plan: Plan | None = None, progress: Progress | None = None
+) -> Best:  # fmt: skip
+    """The best free-form curve alone. Arguments and errors as of `find`."""
+    return _on_one_thread(lambda: _curve(Objective.of(model, limits, plan), Told(progress, curves.PARTS)))
+
+
+def best_under(law: Law, theta: FloatArray, limits: Limits, family: str | None = None) -> Found:
+    """The best curve, or schedule of a family, under a law with coefficients `theta` (params,): published ones, say."""
+    objective = Objective.under(law, theta, limits)
+    told = Told(None, curves.PARTS)
+    return _on_one_thread(lambda: _family(objective, family, told) if family else _curve(objective, told))
+
+
+def _on_one_thread(work: Callable[[], T]) -> T:
+    """Threads of linear algebra wait for each other longer than they compute: the solver's matrices are small."""
+    return spread(lambda _: work(), [None])[0]
+
+
+def _curve(objective: Objective, told: Told, known: Sequence[Schedule] = ()) -> Best:
+    objective.check_curves()
+    smooth, jump = (
+        c and Found(s := c.schedule(objective.limits), objective.judge(s), c.finished)
+        for c in curves.search(objective, told, known)
+    )
+    best, other = smooth, None
+    if jump is not None and jump.loss < smooth.loss * (1 - TOLD_APART):
+        best, other = jump, smooth
+    return Best(best.schedule, best.loss, best.finished, other, told.evaluations)
+
+
+def _family(objective: Objective, family: str, told: Told) -> Found:
+    schedule, finished = families.search(objective, family, told)
+    return Found(schedule, objective.judge(schedule), finished)
+
+
+__all__ = [
+    "FAMILIES",
+    "KNOTS",
+    "SIMPLE",
+    "Best",
+    "Finding",
+    "Found",
+    "Limits",
+    "best_schedule",
+    "best_under",
+    "find",
+    "updates_within",
+]
