@@ -12,6 +12,7 @@ from importlib import import_module
 
 # Names are loaded when first used: SymPy and SciPy take most of a second, and reading logs needs neither.
 _HOME = {
+    "autolrs": ("propose_rate", "simulate_stages", "stages_of"),
     "errors": ("DesignError", "FitError", "LogError", "OptLawsError", "ScheduleError"),
     "bands": ("Prediction", "with_bands"),
     "bootstrap": ("refits",),
@@ -74,6 +75,7 @@ __all__ = [
     "parse",
     "predict",
     "predict_final",
+    "propose_rate",
     "rank",
     "rank_final",
     "read",
@@ -81,6 +83,8 @@ __all__ = [
     "refits",
     "repeats",
     "select",
+    "simulate_stages",
+    "stages_of",
     "tuned",
     "updates_for",
     "with_bands",

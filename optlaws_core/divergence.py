@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 
 from .errors import DesignError, OptLawsError
 from .functionals import functionals
+from .parallel import one_thread
 from .runs import Plan
 from .schedules.base import FloatArray
 
@@ -26,6 +27,8 @@ HEIGHTS = (0.3, 1.0, 3.0)  # κ over the median peak of the training runs
 RIDGES = (0.003, 0.03, 0.3)  # L2 penalty of the z-scored weights, for each run
 FOLDS = 5
 FEWEST = 5  # runs that diverged, and runs that did not
+MOST_RISK = 0.2  # above which a ranking sets a candidate apart
+NEAR = 4.0  # times the largest or smallest model that a risk was learned from, up to which it tells anything
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Risk:
     threshold: float
     runs: int
     diverged: int
+    params: tuple[float, float]  # smallest and largest model size of the runs
 
     def to_dict(self) -> dict:
         """Plain values; `from_dict` reads them back."""
@@ -55,7 +59,8 @@ class Risk:
             if {len(v) for v in vectors.values()} != {len(FEATURES)}:
                 raise KeyError(f"weights, mean and scale, which have {len(FEATURES)} numbers each")
             numbers = {k: float(d[k]) for k in ("offset", "mu", "kappa", "ridge", "threshold")}
-            return cls(**vectors, **numbers, runs=int(d["runs"]), diverged=int(d["diverged"]))
+            low, high = map(float, d["params"])
+            return cls(**vectors, **numbers, runs=int(d["runs"]), diverged=int(d["diverged"]), params=(low, high))
         except (KeyError, TypeError, ValueError) as fault:
             raise OptLawsError(f"This is not a divergence risk: {type(fault).__name__} at {fault}.") from None
 
@@ -66,6 +71,18 @@ def probability(risk: Risk, plans: Sequence[Plan]) -> FloatArray:
     return _logistic(z @ np.array(risk.weights) + risk.offset)
 
 
+def told(risk: Risk, plans: Sequence[Plan]) -> list[float | None]:
+    """`probability` of each plan; None where the runs do not tell it: a model of unknown size, or far from their sizes.
+
+    Far is a factor of four. The edge of stability moves with the size, and the regression carries it no further.
+    """
+    low, high = risk.params[0] / NEAR, risk.params[1] * NEAR
+    near = [p.params is not None and low <= p.params <= high for p in plans]
+    known = iter(probability(risk, [p for p, n in zip(plans, near, strict=True) if n]).tolist() if any(near) else ())
+    return [next(known) if n else None for n in near]
+
+
+@one_thread()
 def learn_risk(plans: Sequence[Plan], diverged: Sequence[bool]) -> Risk:
     """The risk that best tells the `diverged` plans from the others.
 
@@ -100,7 +117,11 @@ def learn_risk(plans: Sequence[Plan], diverged: Sequence[bool]) -> Risk:
     w, b, mean, scale = _regress(x, bad, ridge)
     vectors = (tuple(v.tolist()) for v in (w, mean, scale))
     weights, means, scales = vectors
-    return Risk(weights, float(b), means, scales, mu, kappa, ridge, _threshold(p, bad), len(bad), int(bad.sum()))
+    sizes = [plan.params for plan in plans]
+    return Risk(
+        weights, float(b), means, scales, mu, kappa, ridge, _threshold(p, bad), len(bad), int(bad.sum()),
+        (float(min(sizes)), float(max(sizes))),
+    )  # fmt: skip
 
 
 def cross_validated(
@@ -200,4 +221,4 @@ def _threshold(p: FloatArray, bad: np.ndarray) -> float:
     return float(good[np.argmin(np.abs(good - 0.5))])
 
 
-__all__ = ["FEATURES", "Risk", "cross_validated", "f1", "learn_risk", "parts_by_configuration", "probability"]
+__all__ = ["FEATURES", "Risk", "cross_validated", "f1", "learn_risk", "parts_by_configuration", "probability", "told"]

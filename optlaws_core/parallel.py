@@ -59,13 +59,13 @@ def spread(
 
 
 def _one(i: int, task: T, work: Callable[[T], R]) -> tuple[int, R]:
-    with _one_thread():
+    with one_thread():
         return i, work(task)
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Linear algebra on one thread: with more, sums are split differently on each machine.
+def one_thread() -> Iterator[None]:
+    """Linear algebra on one thread: with more, sums are split differently on each machine, and small ones wait for all.
 
     The limit holds for the whole process. Tasks may overlap in the threads of one Dask worker or of the app, so the
     first one sets it and the last one lifts it.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .divergence import MOST_RISK, Risk, told
 from .errors import DesignError, ScheduleError
 from .evaluation import batch
 from .evaluation import predict as evaluate
@@ -33,11 +34,13 @@ class Ranked:
 
     schedule: Schedule
     final_loss: float  # after the last update
-    delta: float  # final loss above the best candidate's
+    delta: float  # final loss above the best candidate's; may be negative for one that is set apart
     # Updates that the best candidate's shape needs fewer for this loss; negative where it needs more. None for the best
     # itself, and where its shape cannot be shortened so far that it ends this high.
     saved_updates: int | None
     reasons: tuple[str, ...]  # why the prediction is an extrapolation; empty when it is none
+    risk: float | None = None  # probability of divergence; None where nothing tells
+    apart: bool = False  # whether the risk is above what was chosen: it ranks behind all others
 
     @property
     def extrapolates(self) -> bool:
@@ -120,10 +123,17 @@ def _whole_steps(schedule: Schedule, at: ArrayLike) -> NDArray[np.int64]:
     return wanted.astype(np.int64)
 
 
-def rank(fit: Model, schedules: Sequence[Schedule]) -> list[Ranked]:
-    """Candidates by predicted final loss, best first; equal ones keep their order. Raises like `predict`."""
+def rank(
+    fit: Model, schedules: Sequence[Schedule], risk: Risk | None = None, most_risk: float = MOST_RISK
+) -> list[Ranked]:
+    """Candidates by predicted final loss, best first; equal ones keep their order. Raises like `predict`.
+
+    `risk`: of divergence, learned from labelled runs; candidates above `most_risk` rank behind all others.
+    """
     finals = [float(predict(fit, s)[0]) for s in schedules]
-    order = sorted(range(len(schedules)), key=finals.__getitem__)
+    risks = [None] * len(schedules) if risk is None else told(risk, [fit.coverage.plan(s) for s in schedules])
+    apart = [r is not None and r > most_risk for r in risks]
+    order = sorted(range(len(schedules)), key=lambda i: (apart[i], finals[i]))
     if not order:
         return []
     best, lowest = schedules[order[0]], finals[order[0]]
@@ -135,6 +145,8 @@ def rank(fit: Model, schedules: Sequence[Schedule]) -> list[Ranked]:
             delta=finals[i] - lowest,
             saved_updates=None if i == order[0] else _saved(best, end, schedules[i], finals[i]),
             reasons=outside(fit.coverage, schedules[i]),
+            risk=risks[i],
+            apart=apart[i],
         )
         for i in order
     ]

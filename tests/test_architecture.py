@@ -15,7 +15,7 @@ CORE = ROOT / "optlaws_core"
 ORDER = (
     "errors amounts parallel schedules runs noise trace history functionals sde divergence readers laws features bound "
     "evaluation fits final_loss hyper uncertainty search fitting joint bootstrap selection prediction optimize "
-    "bands live browser exports cli"
+    "autolrs bands live browser exports snapshot store cli"
 ).split()
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
 

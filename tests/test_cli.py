@@ -239,7 +239,7 @@ def test_a_fit_without_left_out_runs_has_a_parameter_band_only(capsys, fitted, t
 
 def test_a_band_that_is_not_known_is_none(capsys, fitted, monkeypatch):
     monkeypatch.setattr(
-        "optlaws_core.cli.with_bands", lambda *a: replace(with_bands(*a), parameter=None, prediction=None)
+        "optlaws_core.cli.curves.with_bands", lambda *a: replace(with_bands(*a), parameter=None, prediction=None)
     )
     ask = ["predict", "--fit", str(fitted), "--schedule", CANDIDATES[0]]
     (row,) = json.loads(told(capsys, *ask, "--json")[1])["predictions"]
@@ -299,7 +299,7 @@ def test_scores_without_a_value_are_not_written(capsys, tmp_path, monkeypatch):
         made = fit(*args, **how)
         return replace(made, test={n: replace(s, rmse=float("inf")) for n, s in made.test.items()})
 
-    monkeypatch.setattr("optlaws_core.cli.fit", exploding)
+    monkeypatch.setattr("optlaws_core.cli.curves.fit", exploding)
     out = tmp_path / "fit.json"
     argv = ["fit", "--law", "power_law", "--runs", BUNDLED, "--train", *TRAIN, "--test", "wsd20_4000"]
     code, _, err = told(capsys, *argv, "--json", str(out))
@@ -583,7 +583,7 @@ def test_what_was_not_read_is_told_on_stderr(capsys, folder):
 
 
 def test_a_fit_is_not_begun_when_it_cannot_be_written(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("optlaws_core.cli.read", lambda *paths: pytest.fail("read before the file was checked"))
+    monkeypatch.setattr("optlaws_core.cli.logs.read", lambda *paths: pytest.fail("read before the file was checked"))
     sealed = tmp_path / "sealed.json"
     sealed.write_text("old")
     monkeypatch.setattr(os, "access", lambda path, mode: path != sealed)
@@ -598,6 +598,6 @@ def test_no_overflow_escapes(capsys, fitted, monkeypatch):
     def overflow(*_):
         raise OverflowError("int too big to convert")
 
-    monkeypatch.setattr("optlaws_core.cli.with_bands", overflow)
+    monkeypatch.setattr("optlaws_core.cli.curves.with_bands", overflow)
     code, _, err = told(capsys, "predict", "--fit", str(fitted), "--schedule", CANDIDATES[0])
     assert (code, err) == (1, "A number is too large to be worked with (int too big to convert).\n")

@@ -204,7 +204,7 @@ def test_bad_fits_are_one_sentence(capsys, table, tmp_path, argv, found):
 
 
 def test_logs_are_not_read_for_a_fit_that_cannot_be_written(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("optlaws_core.cli.read", lambda *paths: pytest.fail("read before the file was checked"))
+    monkeypatch.setattr("optlaws_core.cli.logs.read", lambda *paths: pytest.fail("read before the file was checked"))
     argv = ["fit", "--law", LINES, "--runs", MANIFEST, "--json"]
     for more, said in (([tmp_path], "this is a folder"), ([tmp_path / "x", "--lock", "E=1"], "--lock is for laws")):
         code, _, err = told(capsys, *argv, *more)
@@ -359,3 +359,38 @@ def test_files_that_are_no_fits_are_one_sentence(capsys, tmp_path, text):
     for command in ("predict", "rank"):
         code, out, err = told(capsys, command, "--fit", tmp_path / "odd.json", "--schedule", COSINE)
         assert (code, out) == (1, "") and "odd.json" in err and err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A table of runs of 40,000 parameters that diverge from a peak of 0.1 on."""
+    rows = ["run,params,batch_tokens,schedule,final_loss,outcome"]
+    for i, peak in enumerate(np.geomspace(1e-3, 3.0, 14)):
+        rows.append(f'r{i},40000,1024,"constant(peak={peak:.4g}, warmup=50, total=1000)",2.5,'
+                    f'{"diverged" if peak > 0.1 else "finished"}')  # fmt: skip
+    path = tmp_path_factory.mktemp("labelled") / "table.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
+def test_labelled_runs_set_candidates_of_a_curve_fit_apart(capsys, curve, labelled):
+    hot = "cosine(peak=2, warmup=200, total=4000)"
+    args = ["rank", "--fit", curve, "--schedule", hot, "--schedule", COSINE, "--params", "40000"]
+    code, out, err = told(capsys, *args, "--risk-from", labelled, "--json")
+    found = json.loads(out)
+    assert [r["apart"] for r in found] == [False, True] and found[1]["schedule"] == parse(hot).text
+    assert found[0]["risk"] < 0.1 < 0.9 < found[1]["risk"]
+    code, out, err = told(capsys, *args, "--risk-from", labelled)
+    assert code == 0 and "diverges" in out and "Set apart as likely to diverge, behind all others: 1 of 2." in err
+    assert not any("risk" in r for r in asked(capsys, *args))
+    code, out, err = told(capsys, *args[:-1], "40M", "--risk-from", labelled, "--json")
+    assert [r["risk"] for r in json.loads(out)] == [None, None] and "the labelled runs have 40000 param" in err
+
+
+def test_too_few_labelled_runs_are_one_sentence(capsys, curve, tmp_path, labelled):
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(labelled.read_text().splitlines()[:7]))
+    code, out, err = told(capsys, "rank", "--fit", curve, "--schedule", COSINE, "--risk-from", few)
+    assert (code, out) == (1, "") and "at least 5 runs that diverged" in err and "0 of 6" in err
+    code, out, err = told(capsys, "rank", "--fit", curve, "--schedule", COSINE, "--risk-from", tmp_path / "none.csv")
+    assert (code, out) == (1, "") and "none.csv" in err

@@ -11,6 +11,7 @@ from optlaws_core.divergence import (
     learn_risk,
     parts_by_configuration,
     probability,
+    told,
 )
 from optlaws_core.errors import DesignError, OptLawsError
 from optlaws_core.runs import Plan
@@ -119,3 +120,11 @@ def test_runs_that_tell_too_little(learned):
         learn_risk(plans(), [False, True])
     with pytest.raises(DesignError, match="a divergence risk needs the model size"):
         probability(learned, [Plan(Constant(1e-3, total=100))])
+
+
+def test_a_risk_tells_of_sizes_near_those_of_its_runs(learned):
+    at = [Plan(Cosine(0.5, warmup=100, total=2000), n) for n in (None, 2e4, 3e4, 1e5, 3e6, 5e6)]
+    found = told(learned, at)
+    assert [v is None for v in found] == [True, True, False, False, False, True]
+    assert found[2:5] == probability(learned, at[2:5]).tolist()
+    assert told(learned, at[:2]) == [None, None] and told(learned, []) == []

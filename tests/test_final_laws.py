@@ -24,8 +24,8 @@ from optlaws_core.final_loss import (
     shares,
     with_folds,
 )
-from optlaws_core.final_loss.fit import HUBER, NOISES, STRENGTHS, _Search
 from optlaws_core.final_loss.forms import Seen, losses
+from optlaws_core.final_loss.search import HUBER, NOISES, STRENGTHS, Search
 from optlaws_core.fits import Status
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Constant, parse
@@ -104,7 +104,7 @@ def test_a_fit_predicts_what_was_planted(name):
 @pytest.mark.parametrize("name", SHAPED)
 def test_derivatives_are_exact(name):
     """Of all coefficients, held ones too."""
-    search = _Search(replace(FINAL_LAWS[name], held={}), Seen(plans(n=12), N0, B0), np.zeros(12))
+    search = Search(replace(FINAL_LAWS[name], held={}), Seen(plans(n=12), N0, B0), np.zeros(12))
     assert [p.name for p in search.free] == [p.name for p in FINAL_LAWS[name].params]
     x, every = np.array([p.to_scale(THETA[p.name]) for p in search.free]), np.arange(12)
     _, J = search.rows(x, every, 1.0)
@@ -180,7 +180,7 @@ def test_strong_priors_win_where_few_runs_agree_with_them():
 
 def test_the_evidence_is_exact_where_a_law_is_a_line():
     """There it is the density of a normal distribution with the priors' spread and the noise, up to a constant."""
-    search = _Search(final_law("opt_laws"), Seen(plans(n=20), N0, B0), np.zeros(20))
+    search = Search(final_law("opt_laws"), Seen(plans(n=20), N0, B0), np.zeros(20))
     random, free = np.random.default_rng(2), len(search.free)
     X, y = 1e-3 * random.standard_normal((20, free)), 5e-4 * random.standard_normal(20)
 

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from optlaws_core.divergence import probability
 from optlaws_core.errors import DesignError, ScheduleError
 from optlaws_core.final_loss import SHAPES, beyond, candidates, family, fit_table, predict_final, rank_final
-from optlaws_core.final_loss.fit import spread
+from optlaws_core.final_loss.prediction import spread
 from optlaws_core.final_loss.ranking import CALM, KINSHIP, NONE, _draws, _pair
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import WSD, Constant, Cosine, Linear, parse

@@ -8,7 +8,7 @@ import pytest
 
 from optlaws_core.errors import DesignError
 from optlaws_core.final_loss import TableRun, fit_final, fit_table, predict_final, read_table
-from optlaws_core.final_loss.fit import QUANTILE, predict_runs, spread
+from optlaws_core.final_loss.prediction import QUANTILE, predict_runs, spread
 from optlaws_core.final_loss.transfer import CENTRE, WIDTH, learn_transfer
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Constant, Cosine

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from test_architecture import imports
 
 from pages.parts import libraries
+from tests.test_architecture import imports
 
 ROOT = Path(__file__).resolve().parents[1]
 EARLIER = {"streamlit"}  # the server has imported it before any visitor comes

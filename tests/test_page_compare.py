@@ -430,3 +430,47 @@ def test_published_runs_end_to_end(published):
     expected = rank(found, [c.schedule for c in space.candidates])
     assert table.final_loss.tolist() == [r.final_loss for r in expected]
     assert table.schedule[0].startswith("wsd(")  # as in the published runs, a late cooldown beats cosine
+
+
+def labelled(diverged: int = 6) -> dict[str, Run]:
+    """Loaded runs of 100,000 parameters, the ones with the highest peaks diverged."""
+    peaks = [1e-3 * 2**i for i in range(8)] + [0.5 * 2**i for i in range(diverged)]
+    return {
+        f"r{i}": Run(
+            f"r{i}", Plan(parse(f"constant(peak={p:.4g}, warmup=50, total=1000)"), 1e5, 512.0),
+            {"train": Series([0, 999], [9.0, 3.0])}, lr_source="declared", last_step=999,
+            about={"outcome": "diverged" if p >= 0.5 else "finished"},
+        )
+        for i, p in enumerate(peaks)
+    }  # fmt: skip
+
+
+def risky() -> session.Workspace:
+    fit = replace(a_fit(), coverage=Coverage((1e-3, 1e-3), (500, 1000), params=(1e5, 1e5)))
+    hot = Candidate("linear(peak=4, warmup=50, total=1000)", "hot")
+    space = space_with(fit, candidates=[hot, Candidate(THREE[0], "calm"), Candidate(THREE[1], "steady")])
+    space.runs |= labelled()
+    return space
+
+
+def test_loaded_runs_that_diverged_set_candidates_apart():
+    app = opened(risky())
+    table = app.dataframe[-1].value
+    assert table.name.tolist()[-1] == "hot" and table.risk.tolist()[-1] > 0.9 > 0.1 > table.risk.max(skipna=True) - 0.9
+    assert any("Set apart as likely to diverge: hot." in t for t in texts(app))
+    assert any(t.startswith("6 of 14 runs diverged or spiked; they have 100k parameters") for t in texts(app))
+    most = next(s for s in app.slider if s.key == "compare_most_risk")
+    most.set_value(1.0).run()
+    assert not app.exception and not any("Set apart" in t for t in texts(app))
+
+
+def test_a_risk_can_be_left_out_and_says_why_it_is_not_known():
+    app = opened(risky())
+    next(s for s in app.selectbox if s.label == "Risk of divergence from").set_value("Not shown").run()
+    assert not app.exception and app.dataframe[-1].value.risk.isna().all()
+    space = risky()
+    for i in range(10, 14):
+        space.runs.pop(f"r{i}")
+    app = opened(space)
+    assert app.dataframe[-1].value.risk.isna().all()
+    assert any("Risk of divergence: not known. It is learned from at least 5 loaded runs" in t for t in texts(app))

@@ -4,7 +4,6 @@ import time
 
 import numpy as np
 import pytest
-from fit_page import CURVE, PATIENCE, ROOT, SUBLINEAR, examples, fitted, opened, reported, texts, until
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Plan, Run, Series, Status, fit, parse, read, select
@@ -14,6 +13,7 @@ from pages.parts import choosing, defaults, session
 from pages.parts.charts import fit as charts
 from pages.parts.picturing import predictions
 from pages.parts.session import Workspace, load_example
+from tests.fit_page import CURVE, PATIENCE, ROOT, SUBLINEAR, examples, fitted, opened, reported, texts, until
 
 
 @pytest.fixture

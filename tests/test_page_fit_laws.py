@@ -6,7 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from fit_page import (
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core import LAWS, Average, Plan, Run, Series, parse, predict, select, with_bands
+from optlaws_core.fitting import tuned, usable
+from optlaws_core.laws import FEATURES
+from pages.parts import choosing, defaults, leaderboard, picturing, session
+from pages.parts.charts.style import BANDS
+from pages.parts.picturing import predictions
+from pages.parts.session import Choice, Workspace, load_example
+from tests.fit_page import (
     AVERAGE,
     CURVE,
     FAST,
@@ -21,15 +30,6 @@ from fit_page import (
     selected,
     texts,
 )
-from streamlit.testing.v1 import AppTest
-
-from optlaws_core import LAWS, Average, Plan, Run, Series, parse, predict, select, with_bands
-from optlaws_core.fitting import tuned, usable
-from optlaws_core.laws import FEATURES
-from pages.parts import choosing, defaults, leaderboard, picturing, session
-from pages.parts.charts.style import BANDS
-from pages.parts.picturing import predictions
-from pages.parts.session import Choice, Workspace, load_example
 
 # ---------------------------------------------------------------------------------------------------- several laws
 

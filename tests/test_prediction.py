@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from optlaws_core import LAWS, Coverage, DesignError, Fit, Ranked, Status, fit, parse, predict, rank, updates_for
+from optlaws_core.divergence import Risk, learn_risk
 from optlaws_core.evaluation import batch
 from optlaws_core.evaluation import predict as evaluate
 from optlaws_core.prediction import MOST_UPDATES, outside
 from optlaws_core.runs import Plan, Run, Series
+from optlaws_core.schedules import Constant
 
 # Round numbers near those that the laws take on real runs; not a fit of anything.
 THETA = {
@@ -233,3 +235,29 @@ def test_a_stored_fit_may_know_neither(tmp_path):
     for key in ("params", "batch_tokens"):
         del stored["coverage"][key]
     assert Fit.from_dict(stored).coverage.params is None
+
+
+def risk_of(sizes: tuple[float, ...] = (1e5,)) -> Risk:
+    """Learned from runs that diverge from a peak of 2e-3 on."""
+    plans = [Plan(Constant(float(p), warmup=50, total=1000), n) for p in np.geomspace(2e-5, 1e-1, 14) for n in sizes]
+    return learn_risk(plans, [p.schedule.peak > 2e-3 for p in plans])
+
+
+def test_candidates_that_are_likely_to_diverge_rank_behind_all_others():
+    law = replace(made(), coverage=Coverage((1e-3, 1e-3), (500, 1000), params=(1e5, 1e5)))
+    high, calm = parse("linear(peak=2e-2, warmup=50, total=1000)"), [parse(s) for s in SHAPES[:3]]
+    assert rank(law, [*calm, high])[0].schedule == high and rank(law, [high])[0].risk is None  # lowest, if it lasts
+    found = rank(law, [high, *calm], risk_of())
+    assert [r.schedule for r in found[:3]] == [r.schedule for r in rank(law, calm)] and found[3].schedule == high
+    assert found[3].apart and found[3].risk > 0.9 and found[3].delta < 0 == found[0].delta
+    assert not any(r.apart for r in found[:3]) and max(r.risk for r in found[:3]) < 0.1
+    assert [r.saved_updates for r in found[:3]] == [r.saved_updates for r in rank(law, calm)]
+    assert rank(law, [high, *calm], risk_of(), most_risk=1.0)[0].schedule == high
+
+
+@pytest.mark.parametrize("params", [None, (1e7, 1e7), (1e5, 1e6)])
+def test_a_risk_is_not_told_of_sizes_that_its_runs_did_not_have(params):
+    law = replace(made(), coverage=Coverage((1e-3, 1e-3), (500, 1000), params=params))
+    assert [(r.risk, r.apart) for r in rank(law, [parse("linear(peak=0.8, warmup=50, total=1000)")], risk_of())] == [
+        (None, False)
+    ]

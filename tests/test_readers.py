@@ -9,7 +9,20 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from logs import (
+
+from optlaws_core.errors import LogError
+from optlaws_core.readers import (
+    FORMATS,
+    Layout,
+    Source,
+    read,
+    read_all,
+    read_source,
+    sources_from_paths,
+)
+from optlaws_core.readers.base import Numbers
+from optlaws_core.schedules import Knots
+from tests.logs import (
     LOSS,
     LR,
     STEPS,
@@ -25,19 +38,6 @@ from logs import (
     table,
     trainer_state,
 )
-
-from optlaws_core.errors import LogError
-from optlaws_core.readers import (
-    FORMATS,
-    Layout,
-    Source,
-    read,
-    read_all,
-    read_source,
-    sources_from_paths,
-)
-from optlaws_core.readers.base import Numbers
-from optlaws_core.schedules import Knots
 
 # Format -> (file name, content, run name); event files and manifests need a folder and have tests of their own.
 SAMPLES = {

@@ -5,7 +5,15 @@ import math
 
 import numpy as np
 import pytest
-from logs import (
+
+from optlaws_core.readers import (
+    Layout,
+    Source,
+    read,
+    read_source,
+)
+from optlaws_core.readers.aliases import eval_name, guess_layout
+from tests.logs import (
     LOSS,
     STEPS,
     csv_of,
@@ -15,14 +23,6 @@ from logs import (
     trainer_state,
     with_manifest,
 )
-
-from optlaws_core.readers import (
-    Layout,
-    Source,
-    read,
-    read_source,
-)
-from optlaws_core.readers.aliases import eval_name, guess_layout
 
 
 @pytest.mark.parametrize(

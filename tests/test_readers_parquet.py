@@ -13,15 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parquets import (
-    ROOT,
-    curve,
-    fault,
-    one,
-    report_on,
-    texts,
-    written,
-)
 
 from optlaws_core.readers import (
     Layout,
@@ -32,6 +23,15 @@ from optlaws_core.readers import (
     sources_from_paths,
 )
 from optlaws_core.schedules import Constant
+from tests.parquets import (
+    ROOT,
+    curve,
+    fault,
+    one,
+    report_on,
+    texts,
+    written,
+)
 
 # ---- what stands in a file is read
 

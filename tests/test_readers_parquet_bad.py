@@ -11,7 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parquets import (
+
+from optlaws_core.readers import (
+    MOST_ROWS,
+    Layout,
+    delimited,
+    parquet_sizes,
+)
+from tests.parquets import (
     MB,
     column,
     curve,
@@ -24,13 +31,6 @@ from parquets import (
     unsigned,
     whole,
     written,
-)
-
-from optlaws_core.readers import (
-    MOST_ROWS,
-    Layout,
-    delimited,
-    parquet_sizes,
 )
 
 # ---- files that are no such thing

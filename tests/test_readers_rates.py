@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from logs import LOSS, LR, STEPS, csv_of, falling, one, said, with_manifest
 
 from optlaws_core.readers.thinning import thin
 from optlaws_core.schedules import WSD, Constant, Cosine, Knots, Linear
+from tests.logs import LOSS, LR, STEPS, csv_of, falling, one, said, with_manifest
 
 
 def test_a_declared_schedule_that_agrees_becomes_the_plan():

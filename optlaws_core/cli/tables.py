@@ -1,6 +1,7 @@
 """The commands on final losses: fits to a table of runs, and rankings of hundreds of candidates."""
 
 import argparse
+import csv
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..divergence import FEWEST, Risk
 from ..errors import OptLawsError
 from ..final_loss import (
     FINAL_LAWS,
@@ -18,7 +20,10 @@ from ..final_loss import (
     beyond,
     candidates,
     chosen,
+    columns_of,
+    contenders,
     fit_table,
+    labelled_risk,
     load_final,
     predict_final,
     rank_final,
@@ -27,12 +32,14 @@ from ..final_loss import (
     table_runs,
     with_folds,
 )
-from ..final_loss.fit import check_folds, contenders
-from ..final_loss.ranking import MOST_RISK, FinalRanked, FinalRanking
+from ..final_loss.fit import check_folds
+from ..final_loss.ranking import FinalRanked, FinalRanking
+from ..final_loss.table import COLUMNS
 from ..fits import Status
 from ..runs import Plan, Run
 from ..schedules import number, parse
 from ..schedules.chain import Chain
+from .logs import everything
 from .shared import amount, check_names, check_out, path, print_json, save
 
 GRID = ("tokens", "peaks", "shapes", "warmups")
@@ -66,8 +73,6 @@ def add_rank(command: argparse.ArgumentParser) -> None:
     more.add_argument(
         "--text", default="", metavar="TEXT", help="what they learn, if that is another text of the table"
     )
-    more.add_argument("--risk", type=amount, default=MOST_RISK, metavar="P",
-                      help=f"set candidates apart that are more likely to diverge; {MOST_RISK:g}")  # fmt: skip
     more.add_argument("--top", type=int, default=SHOWN, metavar="N", help=f"candidates to print; {SHOWN}")
 
 
@@ -177,11 +182,36 @@ def predict(args) -> list[str]:
     return doubts
 
 
+def risk(file: Path) -> Risk:
+    """The risk of divergence that labelled runs tell of. Raises `OptLawsError` where they tell none."""
+    if is_final(file):
+        found, what = load_final(file).risk, "its table"
+    else:
+        runs = _labelled(file)
+        found, what = labelled_risk(runs), f"{sum(not r.stable for r in runs)} of {len(runs)} runs there"
+    if found is None:
+        raise OptLawsError(
+            f"{file}: a risk of divergence needs at least {FEWEST} runs that diverged or spiked and {FEWEST} that did "
+            f"not, of known size and schedule; too few do in {what}."
+        )
+    return found
+
+
+def _labelled(file: Path) -> list[TableRun]:
+    """Runs of a table of final losses, or else of logs."""
+    with suppress(OSError, ValueError, IndexError):
+        with file.open(encoding="utf-8-sig", newline="") as rows:
+            named = columns_of(next(csv.reader(rows), ()))
+        if not set(COLUMNS) - set(named) - {"batch_tokens", "tokens"}:
+            return read_table(file, sure=True)  # peaks far beyond the usual are what such runs are made for
+    return table_runs(everything(str(file)).runs)
+
+
 def rank(args) -> list[str]:
     """Candidates by predicted final loss, the two to train first among them."""
     fit = load_final(args.fit)
-    if args.risk > 1:
-        raise OptLawsError(f"--risk is a probability, got {args.risk:g}.")
+    if args.risk_from:
+        raise OptLawsError("--risk-from is for fits of curve laws; a final-loss fit knows its own risk.")
     if args.top < 1:
         raise OptLawsError(f"--top must be at least 1, got {args.top}.")
     if args.schedule and any(getattr(args, name) for name in GRID):

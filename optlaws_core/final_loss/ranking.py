@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..divergence import probability
+from ..divergence import MOST_RISK, probability
 from ..errors import DesignError, ScheduleError
 from ..runs import Plan
 from ..schedules import WSD, Constant, Cosine, InverseSqrt, Linear, Power, Rex, Schedule, Step
 from ..schedules.base import FloatArray
 from ..schedules.chain import Chain
-from .fit import FinalFit, beyond, spread
+from .fits import FinalFit
+from .prediction import beyond, spread
 from .table import family
 
 MOST = 5_000  # candidates
@@ -32,7 +33,6 @@ NONE = 0.02
 KINSHIP = 0.7  # how much of them different shapes share
 ROUNDING = 1e-9  # keeps a Cholesky factor from failing for places that are nearly one
 HORIZONS = np.geomspace(0.1, 1.0, 24)  # of the best candidate's own, at which its shape is read to say what it saves
-MOST_RISK = 0.2  # of divergence; candidates above are set apart
 FLOOR = 0.1  # final rate over the peak where a shape has one
 
 Maker = Callable[[float, int, int], Schedule]  # from peak, warm-up and horizon
@@ -251,13 +251,13 @@ def _last(plan: Plan) -> Schedule:
 
 def _horizon(plan: Plan, share: float) -> int:
     """Updates of the plan with its last part, which is what can be chosen, shortened to a share."""
-    before = plan.schedule.first.total if isinstance(plan.schedule, Chain) else 0
+    before = plan.schedule.at if isinstance(plan.schedule, Chain) else 0
     return before + max(2, round(share * (plan.schedule.total - before)))
 
 
 def _own(plan: Plan) -> float:
     """Tokens of the plan's last part."""
-    before = plan.schedule.first.total if isinstance(plan.schedule, Chain) else 0
+    before = plan.schedule.at if isinstance(plan.schedule, Chain) else 0
     return plan.batch_tokens * (plan.schedule.total - before)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -146,9 +146,8 @@ def _lacking(known: Collection[str]) -> list[str]:
 
 def _read(table: TableFile, frame: pd.DataFrame, mapped: dict[str, str]) -> list[TableRun]:
     """The table's runs; unlikely units ask back first."""
-    renamed = frame[list(mapped.values())].set_axis(list(mapped), axis=1) if mapped else frame[[]]
     try:
-        return read_table(renamed, sure=table.sure)
+        return read_table(_renamed(frame, mapped), sure=table.sure)
     except LogError as fault:
         if "is the unit right?" not in str(fault):
             raise
@@ -156,6 +155,18 @@ def _read(table: TableFile, frame: pd.DataFrame, mapped: dict[str, str]) -> list
         if st.button("The units are right", icon=":material/check:"):
             table.sure = True
             st.rerun()
+        return []
+
+
+def _renamed(frame: pd.DataFrame, mapped: Mapping[str, str]) -> pd.DataFrame:
+    return frame[list(mapped.values())].set_axis(list(mapped), axis=1) if mapped else frame[[]]
+
+
+def uploaded(table: TableFile) -> list[TableRun]:
+    """The runs of a table that was uploaded before; none as long as something is to be settled on its page."""
+    try:
+        return read_table(_renamed(_frame(table.name, table.content), table.columns), sure=table.sure)
+    except LogError:
         return []
 
 

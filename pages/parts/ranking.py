@@ -51,6 +51,13 @@ def verdict(
     """The comparison in a few sentences. `names` and `halves`, of prediction bands at the end, go with `ranked`."""
     if not ranked:
         return ""
+    apart = [n for r, n in zip(ranked, names, strict=True) if r.apart]
+    if len(apart) == len(ranked):
+        return f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} likely to diverge. Try a lower peak."
+    if apart:
+        stay = len(ranked) - len(apart)
+        said = verdict(ranked[:stay], names[:stay], yard, halves[:stay] if halves else None)
+        return f"{said} Set apart as likely to diverge: {_listed(apart)}."
     best, half = ranked[0], halves[0] if halves else None
     if len(ranked) == 1:
         end = f"{best.final_loss:.4f}{_within(half)}"
@@ -124,6 +131,7 @@ def rows(
             "plus_minus": half,
             "delta": r.delta,
             "delta_percent": 100 * r.delta / best,
+            "risk": r.risk,
             "saved_updates": r.saved_updates,
             "saved_percent": None if r.saved_updates is None else 100 * r.saved_updates / r.schedule.total,
             "saved_tokens": None if r.saved_updates is None or not batch_tokens else r.saved_updates * batch_tokens,
@@ -133,7 +141,7 @@ def rows(
         for i, (r, name, half) in enumerate(zip(ranked, names, halves or [None] * len(ranked), strict=True), 1)
     ]
     table = pd.DataFrame(made)
-    for column in ("plus_minus", "saved_updates", "saved_percent", "saved_tokens"):
+    for column in ("plus_minus", "risk", "saved_updates", "saved_percent", "saved_tokens"):
         if column in table:
             table[column] = table[column].astype("Int64" if column == "saved_updates" else "Float64")
     return table

@@ -1,0 +1,151 @@
+"""The command `autolrs`: the next stage's rate for a logged run, or a whole run simulated under a fitted law."""
+
+import argparse
+
+import numpy as np
+
+from ..autolrs import (
+    FEWEST,
+    KAPPA,
+    PROBES,
+    REACH,
+    SHARE,
+    Next,
+    Proposal,
+    Search,
+    Stage,
+    next_stage,
+    probe_of,
+    propose_rate,
+    rivals,
+    simulate_stages,
+)
+from ..errors import OptLawsError
+from ..fits import load_fit
+from ..prediction import sized
+from ..schedules import number
+from .logs import everything, left_out, named
+from .shared import amount, path, print_json, step
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Options of `autolrs`."""
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--runs", metavar="LOG_OR_FOLDER", help="where the run and its probes are")
+    what.add_argument("--fit", type=path, metavar="FIT.json", help="simulate a run under what fit or select wrote")
+    command.add_argument("--high", type=amount, metavar="LR", help="highest rate; of a run by default its peak")
+    command.add_argument("--low", type=amount, metavar="LR", help="lowest rate; by default a tenth of the highest")
+    command.add_argument("--tries", type=int, default=PROBES, metavar="N", help=f"probes of a stage; {PROBES}")
+    command.add_argument("--kappa", type=float, default=KAPPA, metavar="K",
+                         help=f"weight of the deviation in the bound; {KAPPA:g}, so that probes go where least is "
+                              "known")  # fmt: skip
+    command.add_argument("--run", dest="name", metavar="RUN", help="the run; by default the only one")
+    command.add_argument("--probe", nargs="+", default=[], metavar="RUN", help="runs that probe its next stage")
+    command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
+    command.add_argument("--start", type=step, metavar="STEP",
+                         help="first update of the stage; by default the one after the last loss")  # fmt: skip
+    command.add_argument("--length", type=step, metavar="N",
+                         help="updates of the stage; by default twice those of the one before, at most 8 times those "
+                              "of the first")  # fmt: skip
+    command.add_argument("--total", type=step, metavar="T", help="updates in all of a simulated run")
+    command.add_argument("--warmup", type=step, default=0, metavar="W", help="updates of its linear warm-up")
+    command.add_argument("--first", type=step, metavar="N",
+                         help="updates of its first stage; by default such that three stages fill it")  # fmt: skip
+    command.add_argument("--noise", type=float, default=0.0, metavar="S",
+                         help="standard deviation of the log losses that its probes see; 0")  # fmt: skip
+    command.add_argument("--seed", type=int, default=0, help="of the noise")
+    command.add_argument("--params", type=amount, metavar="N", help="its model size, by default as in training")
+    command.add_argument("--batch-tokens", type=amount, metavar="B", help="its tokens in an update, likewise")
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def run(args) -> list[str]:
+    """Propose a rate, or simulate."""
+    return _propose(args) if args.fit is None else _simulate(args)
+
+
+def _search(args, high: float | None) -> Search:
+    high = args.high or high
+    if high is None:
+        raise OptLawsError("A simulated run needs --high, its highest rate.")
+    return Search(args.low or high / REACH, high, args.tries, args.kappa)
+
+
+def _propose(args) -> list[str]:
+    reading = everything(args.runs)
+    if args.name is None and len(reading.runs) > 1:
+        raise OptLawsError(f"--run is needed: {args.runs} holds {', '.join(r.name for r in reading.runs)}.")
+    chosen = named(reading, args.name or reading.runs[0].name, args.split)
+    ahead = next_stage(chosen, args.start)
+    length = ahead.length if args.length is None else args.length
+    if length < FEWEST:
+        raise OptLawsError(f"A stage takes at least {FEWEST} updates, got {length:,}.")
+    search = _search(args, chosen.plan.schedule.peak)
+    probes = [probe_of(named(reading, name, args.split), ahead.start, length) for name in args.probe]
+    told = propose_rate(probes, search, length, ahead.rate)
+    updates = length if told.train else max(FEWEST, round(SHARE * length))
+    if args.json:
+        print_json({
+            "stages": [_stage(s) for s in ahead.stages],
+            "probes": [vars(t) for t in told.tried],
+            "next": {"do": "train" if told.train else "probe", "rate": told.rate, "start": ahead.start,
+                     "updates": updates, "stage": length},
+            "posterior": _posterior(told),
+        })  # fmt: skip
+    else:
+        _print_stages(ahead)
+        for t in told.tried:
+            print(f"probe at {number(t.rate)}: " + ("diverged" if t.diverged else f"{t.loss:.4f} ± {t.error:.2g}"))
+        verb = "Train the stage" if told.train else "Probe"
+        print(f"{verb} at {number(told.rate)} for {updates:,} updates from {ahead.start:,} on.")
+    return left_out(reading.files)
+
+
+def _stage(stage: Stage) -> dict:
+    told = stage.hindsight()
+    ends = None if told is None else tuple(map(float, told.interval(stage.length)))
+    return {
+        "rate": stage.rate, "start": stage.start, "end": stage.end, "losses": len(stage.loss),
+        "reached": stage.reached, "forecast": None if told is None else float(told(stage.length)),
+        "low": ends and ends[0], "high": ends and ends[1],
+    }  # fmt: skip
+
+
+def _print_stages(ahead: Next) -> None:
+    for row in map(_stage, ahead.stages):
+        seen = "no losses" if row["reached"] is None else f"reached {row['reached']:.4f}"
+        if row["forecast"] is not None:
+            seen += f", its first tenth said {row['forecast']:.4f} ({row['low']:.4f} to {row['high']:.4f})"
+        print(f"stage at {number(row['rate'])}, updates {row['start']:,} to {row['end'] - 1:,}: {seen}")
+
+
+def _posterior(told: Proposal) -> list[dict]:
+    """What is known of every rate; nothing before the first probe."""
+    if told.mean is None:
+        return []
+    columns = np.stack((told.rates, told.mean, *told.band), axis=1).tolist()
+    return [dict(zip(("rate", "mean", "low", "high"), row, strict=True)) for row in columns]
+
+
+def _simulate(args) -> list[str]:
+    if args.total is None:
+        raise OptLawsError("A simulated run needs --total, its updates in all.")
+    model = sized(load_fit(args.fit), args.params, args.batch_tokens)
+    search = _search(args, None)
+    found = simulate_stages(model, search, args.total, args.warmup, args.first, args.noise, args.seed)
+    beside = rivals(model, search, args.total, args.warmup)
+    if args.json:
+        print_json({
+            "schedule": found.schedule.text, "final_loss": found.loss, "probed": found.probed,
+            "stages": [{"rate": s.proposal.rate, "start": s.start, "end": s.end, "forecast": s.forecast,
+                        "loss": s.loss} for s in found.stages],
+            "beside": [{"name": r.name, "schedule": r.schedule.text, "final_loss": r.loss} for r in beside],
+        })  # fmt: skip
+    else:
+        for s in found.stages:
+            print(f"stage at {number(s.proposal.rate)}, updates {s.start:,} to {s.end - 1:,}: forecast "
+                  f"{s.forecast:.4f}, {s.loss:.4f} under the law")  # fmt: skip
+        print(f"{found.loss:.6f}  {found.schedule.text}")
+        for rival in beside:
+            print(f"{rival.loss:.6f}  {rival.schedule.text}  ({rival.name})")
+    return [f"The probes take another {found.probed:,} updates; the schedules beside it take none."]

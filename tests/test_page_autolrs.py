@@ -1,0 +1,133 @@
+"""The Live page's AutoLRS: the next stage of a bundled run, what cannot be staged, and a simulated run."""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core.autolrs import Search, next_stage, probe_of, propose_rate, rivals, simulate_stages
+from optlaws_core.schedules import number
+from pages.parts import session, staging, watching
+from pages.parts.charts import staging as charts
+from tests.test_page_compare import a_fit, a_run
+
+PAGE = Path(__file__).resolve().parents[1] / "pages" / "live.py"
+
+
+@pytest.fixture(autouse=True)
+def _no_folder(monkeypatch):
+    monkeypatch.delenv(watching.FOLDER, raising=False)
+
+
+def opened(space: session.Workspace, view: str = staging.NEXT) -> AppTest:
+    app = AppTest.from_file(str(PAGE), default_timeout=120)
+    app.session_state.workspace = space
+    app.session_state["staging_box"] = True
+    app.session_state["staging_view"] = view
+    return ran(app)
+
+
+def ran(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+def bundled() -> session.Workspace:
+    space = session.Workspace()
+    session.load_example(space)
+    return space
+
+
+def texts(app: AppTest) -> list[str]:
+    return [x.value.replace("\\", "") for kind in (app.info, app.caption, app.success, app.error) for x in kind]
+
+
+def test_nothing_is_drawn_before_it_is_opened():
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.session_state.workspace = bundled()
+    ran(app)
+    assert not [s for s in app.selectbox if s.key == "staging_run"]
+
+
+def test_the_next_stage_of_a_bundled_run_is_what_the_core_says():
+    space = bundled()
+    app = opened(space)
+    assert app.selectbox(key="staging_run").value == "drop30_4000"  # of several stages
+    run = space.runs["drop30_4000"].on("train")
+    ahead = next_stage(run, 2000)
+    probes = [probe_of(space.runs[n].on("train"), 2000, ahead.length, 360) for n in ("constant_4000", "drop30_4000")]
+    told = propose_rate(probes, Search(8e-4, 8e-3), ahead.length, ahead.rate)
+    assert any(t.startswith(f"Probe {number(told.rate)} next") and "360 updates" in t for t in texts(app))
+    assert sorted(app.multiselect[0].value) == ["constant_4000", "drop30_4000"]
+    table = app.dataframe[-1].value
+    assert table["rate"].tolist() == ["8e-3"] and table["from"].tolist() == [200] and table["to"].tolist() == [1999]
+    chart = next(c for c in app.get("plotly_chart") if "learning rate" in c.proto.spec)
+    names = {trace.get("name") for trace in json.loads(chart.proto.spec)["data"]}
+    assert {"probe at 8e-3", "probe at 0.0024", "90 % band", "expected loss"} <= names
+
+
+def test_without_probes_the_rate_before_is_probed_first():
+    app = opened(bundled())
+    app.multiselect[0].set_value([])
+    assert any(t.startswith("Probe 8e-3 next, the rate of the stage before") for t in texts(ran(app)))
+
+
+def test_rates_are_typed_and_checked():
+    app = opened(bundled())
+    app.text_input(key="staging_low drop30_4000").set_value("0.1")
+    assert any("the lower one first, got 0.1 and 0.008" in t for t in texts(ran(app)))
+    app.text_input(key="staging_low drop30_4000").set_value("fast")
+    assert any("lowest rate" in t and "'fast'" in t for t in texts(ran(app)))
+
+
+def test_runs_without_stages_or_fits_say_so():
+    space = session.Workspace(runs={"long": a_run()})  # a cosine
+    assert any("No loaded run has a stage" in t for t in texts(opened(space)))
+    assert any("needs a law fitted to finished runs" in t for t in texts(opened(space, staging.SIMULATED)))
+
+
+def test_a_simulated_run_stands_beside_its_rivals():
+    space = session.Workspace(runs={"long": a_run()})
+    space.keep("a fit", a_fit())
+    app = opened(space, staging.SIMULATED)
+    assert app.number_input(key="staging_total").value == 1000 and app.number_input(key="staging_warmup").value == 50
+    next(b for b in app.button if b.label == "Simulate").click()
+    ran(app)
+    for _ in range(600):
+        if staging.JOB not in app.session_state:
+            break
+        time.sleep(0.2)
+        ran(app)
+    search = Search(1e-4, 1e-3)
+    expected, others = simulate_stages(a_fit(), search, 1000, 50), rivals(a_fit(), search, 1000, 50)
+    table = app.dataframe[-1].value.set_index("schedule")
+    assert table.loc["AutoLRS"].tolist() == pytest.approx([expected.loss, 1000 + expected.probed])
+    assert {r.name: r.loss for r in others} == pytest.approx(table["final loss"].drop("AutoLRS").to_dict())
+    assert table["final loss"].is_monotonic_increasing
+    assert any("Each is chosen for its own end" in t for t in texts(app))
+    app.number_input(key="staging_warmup").set_value(1000)
+    ran(app)
+    next(b for b in app.button if b.label == "Simulate").click()
+    ran(app)
+    for _ in range(100):
+        if staging.JOB not in app.session_state:
+            break
+        time.sleep(0.1)
+        ran(app)
+    assert any("warm-up must end before the run of 1,000 updates" in t for t in texts(app))
+
+
+def test_a_diverged_probe_is_marked_in_the_picture():
+    loss = np.linspace(3, 2, 40)
+    made = [staging.Stage(r, 0, 400, np.arange(1.0, 41.0), loss - 1e4 * r**2) for r in (1e-3, 2e-3)]
+    broken = replace(made[0], rate=5e-3, loss=np.where(loss < 2.5, np.nan, loss))
+    told = propose_rate([*made, broken], Search(1e-3, 1e-2), 400)
+    figure = charts.search(told, [*made, broken])
+    marks = [t for t in figure.data if t.marker.symbol == "x"]
+    assert [t.x[0] for t in marks] == [5e-3] and np.isfinite(figure.layout.yaxis2.range).all()
+    assert len([t for t in figure.data if t.mode == "lines" and t.name == "probe at 5e-3"]) == 0
