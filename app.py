@@ -4,6 +4,7 @@ The script that Streamlit runs for each visitor is pages/parts/router.py rather 
 pages/, Streamlit would serve its automatic menu, without that script, to whoever opens a deep link first.
 """
 
+import gc
 import sys
 import threading
 import time
@@ -29,6 +30,8 @@ def warm_up() -> None:
     time.sleep(LATER)
     libraries.load(libraries.LAWS)
     from pages.parts import comparing, report  # noqa: F401
+
+    gc.freeze()  # as in libraries.load
 
 
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
