@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from .errors import DesignError, OptLawsError
 from .functionals import functionals
@@ -28,6 +27,7 @@ RIDGES = (0.003, 0.03, 0.3)  # L2 penalty of the z-scored weights, for each run
 FOLDS = 5
 FEWEST = 5  # runs that diverged, and runs that did not
 MOST_RISK = 0.2  # above which a ranking sets a candidate apart
+STEPS, EXACT = 100, 1e-9  # of Newton's method, at most; largest slope at its end
 NEAR = 4.0  # times the largest or smallest model that a risk was learned from, up to which it tells anything
 
 
@@ -185,14 +185,33 @@ def _regress(x: FloatArray, bad: np.ndarray, ridge: float) -> tuple[FloatArray, 
     scale[scale < 1e-9] = 1.0
     z, sign = (x - mean) / scale, np.where(bad, 1.0, -1.0)
 
-    def loss(theta: FloatArray) -> tuple[float, FloatArray]:
-        margin = sign * (z @ theta[:-1] + theta[-1])
-        pull = -sign * _logistic(-margin) / len(sign)
-        gradient = np.append(z.T @ pull + ridge * theta[:-1], pull.sum())
-        return float(np.logaddexp(0, -margin).mean() + 0.5 * ridge * theta[:-1] @ theta[:-1]), gradient
+    Z = np.column_stack((z, np.ones(len(z))))
+    pull = np.append(np.full(z.shape[1], ridge), 0.0)  # the offset is free
 
-    bounds = [(0, None)] * x.shape[1] + [(None, None)]
-    theta = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
+    def loss(theta: FloatArray) -> float:
+        return float(np.logaddexp(0, -sign * (Z @ theta)).mean() + 0.5 * pull @ theta**2)
+
+    # Newton's method on the coefficients that are not held at 0 (projected: Bertsekas 1982). The loss is convex.
+    theta, now = np.zeros(Z.shape[1]), np.log(2)
+    for _ in range(STEPS):
+        wrong = _logistic(-sign * (Z @ theta))
+        gradient = pull * theta - Z.T @ (sign * wrong) / len(sign)
+        free = (theta > 0) | (gradient < 0)
+        free[-1] = True
+        if np.abs(gradient[free]).max() < EXACT:
+            break
+        A = Z[:, free]
+        curvature = (A.T * (wrong * (1 - wrong))) @ A / len(sign) + np.diag(pull[free])
+        step = np.zeros_like(theta)
+        step[free] = np.linalg.solve(curvature + 1e-12 * np.eye(len(A.T)), -gradient[free])
+        size = 1.0
+        while True:
+            new = theta + size * step
+            new[:-1] = np.maximum(new[:-1], 0.0)
+            if (after := loss(new)) <= now + 1e-4 * gradient @ (new - theta) or size < 1e-9:
+                break
+            size /= 2
+        theta, now = new, after
     return theta[:-1], float(theta[-1]), mean, scale
 
 
