@@ -15,7 +15,7 @@ LEVEL = 0.9  # of intervals
 CHANCE = frozenset(
     "seed group outcome final_train_loss final_val_loss wall_seconds cpu_seconds torch python device host".split()
 )
-DIVERGED = "diverged"  # in the manifest's column `outcome`
+DIVERGED, SPIKED = "diverged", "spiked"  # in the manifest's column `outcome`
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +68,15 @@ class NoiseFloor:
 def repeats(runs: Iterable[Run]) -> tuple[Repeats, ...]:
     """Runs in groups of two or more that differ by chance alone.
 
-    Left out: diverged runs, runs without a plan or a known model size, losses of 0 or less, and a second run of a seed.
+    Left out: runs without a plan or a known model size, losses of 0 or less, a second run of a seed, and all runs of a
+    plan of which one diverged or spiked: near the edge of stability the spread is not that of a loss that is reached.
     """
     groups: dict[Hashable, list[Run]] = defaultdict(list)
     seeds: set[Hashable] = set()
+    runs = [r for r in runs if r.plan is not None and r.plan.params is not None]
+    edge = {_plan(r) for r in runs if r.about.get("outcome") in (DIVERGED, SPIKED)}
     for run in runs:
-        if run.plan is None or run.plan.params is None or run.about.get("outcome") == DIVERGED:
+        if _plan(run) in edge:
             continue
         if not len(run.loss) or run.loss.min() <= 0:
             continue
@@ -106,6 +109,11 @@ def _along(found: Sequence[Repeats], freedom: Sequence[int]) -> float:
         steps, relative = group.along
         squares.append(float((relative[steps >= steps[-1] / 2] ** 2).mean()) if len(steps) else 0.0)
     return float(np.sqrt(np.average(squares, weights=freedom)))
+
+
+def _plan(run: Run) -> Hashable:
+    """A plan and where it began: what decides whether it is near the edge."""
+    return run.plan, run.about.get("parent"), run.about.get("text")
 
 
 def _setting(run: Run) -> Hashable:

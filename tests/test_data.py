@@ -58,7 +58,7 @@ def test_the_logged_rate_is_the_schedule(row):
     assert schedule.text == row["schedule"]
     assert (schedule.warmup, schedule.total) == (int(row["warmup_steps"]), int(row["total_steps"]))
     assert schedule.peak == float(row["peak_lr"])
-    np.testing.assert_allclose(log["lr"], schedule(log["step"]), rtol=1e-12)
+    np.testing.assert_allclose(log["lr"], schedule(log["step"]), rtol=1e-12, atol=1e-15 * schedule.peak)
 
 
 def test_the_manifest_is_the_sweep():
@@ -135,7 +135,7 @@ def test_all_of_it_is_small():
 def test_the_readme_states_the_noise_floor_of_the_logs():
     runs = [run.on("val") for run in read(DATA / "manifest.csv").runs if "val" in run.series]
     floor = noise_floor(runs)
-    assert sorted(len(group.runs) for group in floor.repeats) == [3] * 14 + [5, 5]
+    assert sorted(len(group.runs) for group in floor.repeats) == [3] * 12 + [4] + [5] * 4
     text = (DATA / "README.md").read_text(encoding="utf-8")
     stated = re.search(r"\*\*(\d\.\d+) %\*\* of the loss \(90 % interval (\d\.\d+) to (\d\.\d+) %", text)
     assert [float(x) for x in stated.groups()] == [round(100 * x, 2) for x in (floor.relative, *floor.interval)]

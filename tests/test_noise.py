@@ -42,6 +42,11 @@ def test_what_is_not_known_to_be_chance_is_not_called_so():
 def test_diverged_and_unfinished_runs_repeat_nothing():
     short = Run("short", COSINE, {"val": Series(STEPS[:5], np.full(5, 2.0))}, "val", "declared", 999)
     assert repeats([flat("a", 2.0), flat("b", 5.0, outcome="diverged"), short]) == ()
+    for ended in (
+        "diverged",
+        "spiked",
+    ):  # a plan near the edge, whose other runs tell no noise of a loss that is reached
+        assert repeats([flat("a", 2.0), flat("b", 5.0, outcome=ended), flat("c", 3.0)]) == ()
     assert noise_floor([flat("a", 2.0)]) is None
 
 

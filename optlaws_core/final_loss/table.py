@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DesignError, LogError, OptLawsError, ScheduleError
-from ..noise import DIVERGED
+from ..noise import DIVERGED, SPIKED
 from ..runs import Plan, Run
 from ..schedules import parse
 from ..schedules.chain import Chain
@@ -29,7 +29,6 @@ ALIASES = {
 HIGHEST_PEAK, FEWEST_PARAMS, FEWEST_TOKENS = 1.0, 1_000, 1_000  # beyond these the unit is more likely to be wrong
 FAR = 1.5  # final loss over the median of its size, from which a run counts as diverged where no column tells
 FOLDS = 10
-SPIKED = "spiked"  # in the column `outcome`, beside `DIVERGED`
 
 
 @dataclass(frozen=True)
