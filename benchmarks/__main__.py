@@ -5,7 +5,7 @@ import sys
 
 ALL = (
     "accuracy", "final_loss", "hyper", "leaderboard", "noise_floor", "live", "optimize", "speed", "startup",
-    "tuner_drag", "big_csv",
+    "tuner_drag", "big_csv", "store",
 )  # fmt: skip
 
 chosen, sys.argv[1:] = sys.argv[1:] or ALL, []

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import candidate_table, choosing, comparing, exporting, optimizing, session
+from pages.parts import candidate_table, choosing, comparing, exporting, optimizing, risks, session, sharing
 
 space = session.page("Compare", "Learning-rate schedules side by side: the loss that a fitted law predicts for each.")
 candidate_table.prepare(space, space.fit)
@@ -32,6 +32,8 @@ st.subheader("Predicted curves", anchor=False)
 view, observed = comparing.look(space)
 comparing.draw(space, fits, found, view, observed)
 st.subheader("Ranking", anchor=False)
-comparing.result(space, found, view.batch_tokens)
+risk, most_risk = risks.choose(space)
+comparing.result(space, found, view.batch_tokens, risk, most_risk)
 optimizing.section(space, found)
 exporting.section(found)
+sharing.section(space, fits, view, observed, risk, most_risk)

@@ -194,3 +194,11 @@ def test_a_schedule_cannot_be_stretched_to_nothing():
     for schedule in (Cosine(1.0, warmup=5, total=10), Knots((0, 10), (1.0, 0.0), warmup=5)):
         with pytest.raises(ScheduleError, match="leaves nothing after 5 warm-up updates"):
             schedule.rescaled(5)
+
+
+def test_spaces_without_end_are_read_at_once():
+    with pytest.raises(ScheduleError, match="read like"):
+        parse("cosine(a=" + " " * 4000 + "[)")
+    assert parse("cosine( peak = 3e-4 ,\n warmup=100,  total=2000 )") == parse(
+        "cosine(peak=3e-4, warmup=100, total=2000)"
+    )

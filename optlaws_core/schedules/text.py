@@ -20,7 +20,7 @@ def parse_with(families: dict[str, type[Schedule]], text: str) -> Schedule:
     """The schedule that `text` describes. Raises `ScheduleError` with the rule that was broken."""
     if len(text) > LONGEST_TEXT:
         raise ScheduleError(f"A schedule text may have {LONGEST_TEXT:,} characters, got {len(text):,}.")
-    call = _CALL.fullmatch(text)
+    call = _CALL.fullmatch(" ".join(text.split()))  # runs of spaces would be tried in every way
     if not call:
         raise ScheduleError(f"A schedule reads like cosine(peak=3e-4, warmup=100, total=2000), got {_short(text)!r}.")
     name, body = call.groups()

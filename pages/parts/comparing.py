@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Ranked, Schedule, Status, predict, rank, with_bands
+from optlaws_core.divergence import Risk
 from optlaws_core.fits import Coverage, Model
 from optlaws_core.selection import POOL
 
@@ -22,6 +23,7 @@ END_BAND = (
     "Half the width of the 90 % prediction band of the final loss. Candidates share part of the law's error, so a "
     "difference between two of them is somewhat surer than their two bands together."
 )
+RISK = "Probability of divergence, learned from the labelled runs named above. None: a model of another size."
 SAVED = (
     "How many updates fewer the best schedule needs to end at this row's loss: its shape, everything after the warm-up "
     "shortened in proportion, at the horizon where it ends exactly there. Negative: it would need more, and leads only "
@@ -105,8 +107,8 @@ def _half_width(known: _Known, schedule: Schedule) -> float | None:
 
 
 @lru_cache(maxsize=128)
-def _ranked(known: _Known, schedules: tuple[Schedule, ...]) -> tuple[Ranked, ...]:
-    return tuple(rank(known.model, schedules))
+def _ranked(known: _Known, schedules: tuple[Schedule, ...], risk: Risk | None, most_risk: float) -> tuple[Ranked, ...]:
+    return tuple(rank(known.model, schedules, risk, most_risk))
 
 
 @dataclass(frozen=True)
@@ -137,28 +139,36 @@ def entries(space: session.Workspace, fits: Sequence[str]) -> list[Entry]:
 # ---------------------------------------------------------------------------------------------------- charts
 
 
-def look(space: session.Workspace) -> tuple[charts.View, list[str]]:
-    """How to draw, and which observed runs to draw faintly behind."""
+def look(
+    space: session.Workspace, key: str = "compare", start: charts.View | None = None, observed: Sequence[str] = ()
+) -> tuple[charts.View, list[str]]:
+    """How to draw, and which observed runs to draw faintly behind; begins as `start` and `observed` say.
+
+    `key` begins the keys of the widgets, which are names in the address, too.
+    """
+    start = start or charts.View()
     batch = _batch(space)
     left, middle, right = st.columns([5, 4, 4], gap="medium", vertical_alignment="bottom")
     with left, st.container(horizontal=True, vertical_alignment="bottom"):
         x = st.selectbox(
-            "Horizontal axis", list(charts.AXES), format_func=charts.AXES.get, key="compare_x", bind="query-params",
+            "Horizontal axis", list(charts.AXES), list(charts.AXES).index(start.x), format_func=charts.AXES.get,
+            key=f"{key}_x", bind="query-params",
             help="Cumulative learning rate: the sum of the rates of all updates so far.",
         )  # fmt: skip
         part = st.selectbox(
-            "Show", list(charts.PARTS), key="compare_part", bind="query-params",
+            "Show", list(charts.PARTS), list(charts.PARTS).index(start.part), key=f"{key}_part", bind="query-params",
             help="Differences between schedules show at the end of a run.",
         )  # fmt: skip
     with middle, st.container(horizontal=True):
-        log_x = st.toggle("Log steps" if x == "step" else "Log x", key="compare_log_x", bind="query-params")
-        log_y = st.toggle("Log loss", key="compare_log_y", bind="query-params")
+        log_x = st.toggle("Log steps" if x == "step" else "Log x", start.log_x, key=f"{key}_log_x", bind="query-params")
+        log_y = st.toggle("Log loss", start.log_y, key=f"{key}_log_y", bind="query-params")
     observed = right.multiselect(
-        "Observed runs behind", list(space.fittable), key="compare_observed", help="Losses that were measured, in grey."
-    )
+        "Observed runs behind", list(space.fittable), list(observed), key=f"{key}_observed",
+        help="Losses that were measured, in grey.",
+    )  # fmt: skip
     if x == "tokens" and batch is None:
         batch = st.number_input(
-            "Tokens per update", min_value=1.0, value=None, key="compare_batch", format="%.0f",
+            "Tokens per update", min_value=1.0, value=start.batch_tokens, key=f"{key}_batch", format="%.0f",
             help="Batch size in tokens; the loaded runs do not say it.",
         )  # fmt: skip
     if x == "tokens" and batch is None:
@@ -218,11 +228,13 @@ def _to_band(space: session.Workspace, name: str, found: Sequence[Entry]) -> set
 # ---------------------------------------------------------------------------------------------------- ranking
 
 
-def result(space: session.Workspace, found: Sequence[Entry], batch_tokens: float | None) -> None:
-    """Verdict, table, download."""
+def result(
+    space: session.Workspace, found: Sequence[Entry], batch_tokens: float | None, risk: Risk | None, most_risk: float
+) -> None:
+    """Verdict, table, download. `risk`: of divergence; candidates above `most_risk` are set apart."""
     fit = space.fit
     known = _Known.of(fit)
-    ranked = _ranked(known, tuple(e.schedule for e in found))
+    ranked = _ranked(known, tuple(e.schedule for e in found), risk, most_risk)
     halves = [_half_width(known, r.schedule) for r in ranked]
     names = _in_order(ranked, found)
     with st.container(border=True):
@@ -245,7 +257,9 @@ def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[str]:
 
 def _shown(table: pd.DataFrame) -> list[str]:
     """Columns worth showing."""
-    empty = {n for n in ("plus_minus", "saved_tokens", "saved_updates", "saved_percent") if table[n].isna().all()}
+    empty = {
+        n for n in ("plus_minus", "risk", "saved_tokens", "saved_updates", "saved_percent") if table[n].isna().all()
+    }
     order = sorted(table.columns, key=lambda n: n not in ("rank", "name", "extrapolates"))  # what to doubt stands first
     return [n for n in order if n not in empty and (n != "extrapolates" or table[n].any())]
 
@@ -259,6 +273,7 @@ def _columns() -> dict:
         "plus_minus": numbers("± at the end", format="%.4f", help=END_BAND, width=125),
         "delta": numbers("Above the best", format="%.5f", help="Predicted final loss minus the best one.", width=110),
         "delta_percent": numbers("in %", format="%.3f %%", help="The same as a share of the best loss.", width=80),
+        "risk": numbers("Diverges", format="percent", help=RISK, width=90),
         "saved_updates": numbers("Updates saved", format="localized", help=SAVED, width=115),
         "saved_percent": numbers("of its own", format="%.1f %%", help="As a share of this row's horizon.", width=90),
         "saved_tokens": numbers("Tokens saved", format="compact", help="Updates saved × tokens per update.", width=110),

@@ -18,6 +18,7 @@ page = st.navigation(
         st.Page(PAGES / "preselect.py", title="Pre-select", icon=":material/filter_list:"),
         st.Page(PAGES / "plan.py", title="Plan", icon=":material/tune:"),
         st.Page(PAGES / "schedules.py", title="Schedules", icon=":material/gallery_thumbnail:"),
+        st.Page(PAGES / "share.py", title="Share", icon=":material/share:"),
         st.Page(PAGES / "sweep.py", title="Sweep", icon=":material/scatter_plot:"),
     ],
     position="top",

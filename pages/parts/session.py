@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import os
 import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from .candidates import Candidate
 if TYPE_CHECKING:
     from optlaws_core import Fit, Prediction, Selection
     from optlaws_core.fits import Model
+    from optlaws_core.store import Store, Viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ROOT / "data" / "examples.csv"
@@ -95,6 +97,7 @@ class Workspace:
     news: tuple[Note, ...] = ()  # what the last reading said as a whole
     table: TableFile | None = None  # final losses
     sweep: TableFile | None = None  # final losses over learning rate and batch
+    parent: str | None = None  # digest of the saved comparison that all this began as a copy of
 
     @property
     def fit(self) -> Model | None:
@@ -196,6 +199,13 @@ class Workspace:
         self.stop()
         self.__init__(candidates=self.candidates, table=self.table, sweep=self.sweep)
 
+    def become(self, other: Workspace, parent: str) -> None:
+        """Take over another workspace's runs, fits and candidates, which were saved as `parent`."""
+        self.clear()
+        self.runs, self.fits, self.current = dict(other.runs), dict(other.fits), other.current
+        self.selections, self.candidates, self.parent = dict(other.selections), list(other.candidates), parent
+        self.revision += 1
+
     def use(self, runs: Iterable[Run]) -> None:
         """Work with these of the project's own runs in place of whatever is loaded."""
         self.clear()
@@ -259,6 +269,23 @@ def _apart(report: FileReport, taken: Mapping[str, Run]) -> FileReport:
 
 
 @st.cache_resource(show_spinner=False)
+def store() -> Store:
+    """Where comparisons are saved: one for the server."""
+    from optlaws_core.store import Store
+
+    return Store()
+
+
+def viewer() -> Viewer:
+    """Who asks for saved comparisons: this browser session, by a key that never leaves the server."""
+    from optlaws_core.store import Viewer
+
+    if "viewer" not in st.session_state:
+        st.session_state.viewer = Viewer(secrets.token_urlsafe(16))
+    return st.session_state.viewer
+
+
+@st.cache_resource(show_spinner=False)
 def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=FITTING, thread_name_prefix="fit")
 
@@ -299,6 +326,11 @@ def page(title: str, lead: str = "") -> Workspace:
     if lead:
         st.caption(lead)
     return workspace()
+
+
+def at(name: str):
+    """A page, for links to it that keep the session."""
+    return st.Page(ROOT / "pages" / f"{name}.py")
 
 
 def begun() -> bool:

@@ -33,6 +33,7 @@ class Server:
         self.script, self.env, self.options = ROOT / script, dict(env or {}), options
         self.process: subprocess.Popen | None = None
         self.log = tempfile.TemporaryFile()
+        self.folder = tempfile.TemporaryDirectory()  # for what its visitors save
         self.url = ""
 
     def start(self) -> str:
@@ -58,6 +59,7 @@ class Server:
         """End the server and everything it started."""
         self._kill()
         self.log.close()
+        self.folder.cleanup()
 
     def _command(self, port: int) -> list[str]:
         settings = {
@@ -72,7 +74,8 @@ class Server:
 
     def _environment(self) -> dict[str, str]:
         paths = [os.environ.get("PYTHONPATH", ""), str(ROOT)]  # a script in tests/ imports the package too
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **self.env}
+        own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OPTLAWS_STORE": f"{self.folder.name}/saved.sqlite"}
+        return {**os.environ, **own, **self.env}
 
     def _healthy(self) -> bool:
         deadline = time.monotonic() + START

@@ -39,6 +39,7 @@ def test_a_deep_link_is_the_first_request_of_a_fresh_server(serve, page):
         ("preselect", "Pre-select"),
         ("plan", "Plan"),
         ("schedules", "Schedules"),
+        ("share", "Share"),
         ("sweep", "Sweep"),
     ],
 )

@@ -1,0 +1,83 @@
+"""The command `share`: saved comparisons listed, written as bundles, and read from them.
+
+It sees all that a store holds, as whoever runs it can read the database anyway.
+"""
+
+import argparse
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from ..errors import OptLawsError
+from ..snapshot import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
+from ..store import OPERATOR, Store, Visibility
+from .shared import check_out, path, print_json
+
+MOST_LISTED = 1_000
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """The three commands and their options."""
+    commands = command.add_subparsers(required=True, metavar="list|export|import")
+
+    def add_one(name: str, run, help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.add_argument("--store", metavar="PLACE", help="path of a SQLite file or postgresql://user@host/name; by "
+                         "default OPTLAWS_STORE, or a file among the user's data")  # fmt: skip
+        sub.set_defaults(run=run)
+        return sub
+
+    listing = add_one("list", _list, "list saved comparisons, the latest first")
+    listing.add_argument("--search", default="", metavar="WORDS", help="words in title, note or tags")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+
+    exporting = add_one("export", _export, "write a saved comparison as a bundle, a JSON file")
+    exporting.add_argument("id", help="as `share list` shows it, and as it stands in a link")
+    exporting.add_argument("--anonymous", action="store_true", help="without names of runs, author, title, note, tags")
+    exporting.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
+
+    importing = add_one("import", _import, "save the comparison of each bundle, and print the ids")
+    importing.add_argument("bundles", nargs="+", type=path, metavar="FILE", help="a bundle")
+    importing.add_argument("--for", dest="visibility", choices=("link", "members"), default="link",
+                           help="who may open it: whoever has the link, or whoever is logged in")  # fmt: skip
+
+
+def _list(args) -> list[str]:
+    with closing(Store(args.store)) as store:
+        found = store.listed(OPERATOR, args.search, MOST_LISTED)
+        left = store.count(OPERATOR, args.search) - len(found)
+    if args.json:
+        print_json(
+            [{k: v for k, v in asdict(e).items() if k != "mine"} | {"visibility": e.visibility.name} for e in found]
+        )
+    for e in () if args.json else found:
+        print(f"{e.id}  {e.saved[:16]}  {e.visibility.name:8}{e.title}{''.join(f' #{tag}' for tag in e.tags)}")
+    return [f"{left:,} more are not listed; name words with --search."] if left > 0 else []
+
+
+def _export(args) -> None:
+    if args.out:
+        check_out("--out", args.out)
+    with closing(Store(args.store)) as store:
+        snapshot = store.open(args.id, OPERATOR)
+    bundle = to_bundle(anonymised(snapshot) if args.anonymous else snapshot)
+    if args.out:
+        args.out.write_bytes(bundle)
+    else:
+        print(bundle.decode("utf-8"), end="")
+
+
+def _import(args) -> None:
+    snapshots = [_read(bundle) for bundle in args.bundles]  # all are checked before the first is saved
+    with closing(Store(args.store)) as store:
+        for snapshot in snapshots:
+            print(store.save(snapshot, OPERATOR, Visibility[args.visibility]))
+
+
+def _read(bundle: Path) -> Snapshot:
+    with bundle.open("rb") as file:
+        data = file.read(2 * MOST_BYTES)  # one that is larger is refused by its size
+    try:
+        return from_bundle(data)
+    except OptLawsError as fault:
+        raise OptLawsError(f"{bundle}: {fault}") from None

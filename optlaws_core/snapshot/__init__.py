@@ -1,0 +1,16 @@
+"""A saved comparison: everything it takes to show it again, with the same numbers, without the files it came from."""
+
+from .changes import anonymised, renamed, thinned
+from .checks import MOST_BYTES
+from .record import Candidate, Snapshot, from_bundle, to_bundle
+
+__all__ = [
+    "MOST_BYTES",
+    "Candidate",
+    "Snapshot",
+    "anonymised",
+    "from_bundle",
+    "renamed",
+    "thinned",
+    "to_bundle",
+]

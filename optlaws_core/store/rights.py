@@ -1,0 +1,50 @@
+"""Who may see a saved comparison. One place decides it, for opening and for listing."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlalchemy import Row
+
+
+class Visibility(Enum):
+    """Who may open a snapshot besides its owner; the value is the sentence that the user reads."""
+
+    private = "Only you."
+    link = "Everybody who has the link."
+    members = "Everybody who is logged in."
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who asks: a browser session by its own secret random key, or someone logged in by a name that never changes."""
+
+    key: str = ""  # empty: a stranger, who owns nothing
+    logged_in: bool = False
+    operator: bool = False  # whoever can read the database itself: the command line, never a page
+
+    @property
+    def owner(self) -> str:
+        """What is stored of the key: its digest, so that the database holds neither keys nor names of people."""
+        return hashlib.sha256(f"{'user' if self.logged_in else 'browser'}:{self.key}".encode()).hexdigest()
+
+    def owns(self, row: Row) -> bool:
+        """Whether a snapshot is the viewer's to change."""
+        return self.operator or bool(self.key) and row.owner == self.owner
+
+    def sees(self, row: Row) -> bool:
+        """Whether the viewer may open a snapshot, given its id."""
+        shared = {Visibility.private: False, Visibility.link: True, Visibility.members: self.logged_in}
+        return shared[Visibility[row.visibility]] or self.owns(row)
+
+    def listing(self) -> tuple[str, dict[str, str]]:
+        """Which snapshots the viewer finds without an id: a condition in SQL and its values."""
+        if self.operator:
+            return "1 = 1", {}
+        own = ["owner = :owner"] if self.key else []
+        shared = [f"visibility = '{Visibility.members.name}'"] if self.logged_in else []
+        return " or ".join(own + shared) or "1 = 0", {"owner": self.owner} if own else {}
+
+
+STRANGER = Viewer()
+OPERATOR = Viewer(operator=True)

@@ -1,0 +1,249 @@
+"""Saved comparisons: saving the one at hand, listing, showing one read-only, taking it away or opening a copy."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import streamlit as st
+
+from optlaws_core import OptLawsError
+from optlaws_core.divergence import Risk
+from optlaws_core.readers.base import counted
+from optlaws_core.snapshot import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, to_bundle
+from optlaws_core.store import Entry, Visibility
+
+from . import candidates, comparing, session
+from .charts.compare import AXES, PARTS, View
+from .session import Workspace, literal
+
+SHOWN = 50  # saved comparisons in the list
+FORM = "share_form"
+COPY = (
+    "Brings runs, fits and candidates into your session, in place of what is loaded, to change them and save the "
+    "result as a new comparison. Runs are thinned, so a law fitted to them anew may differ a little."
+)
+
+
+# ---------------------------------------------------------------------------------------------------- saving
+
+
+def section(
+    space: Workspace, fits: Sequence[str], view: View, observed: Sequence[str], risk: Risk | None, most_risk: float
+) -> None:
+    """Save the comparison as it stands, and get its link."""
+    box = st.expander("Save and share", icon=":material/share:", on_change="rerun", key="share_box")
+    if not box.open:
+        return
+    with box:
+        st.caption(
+            "Keeps the runs (thinned to what a chart shows), fits, candidates and this view as they are now. Whoever "
+            "has the link can open it, also after the runs here are gone."
+        )
+        with st.form(FORM, border=False):
+            left, right = st.columns([3, 2], gap="medium")
+            title = left.text_input("Title", _title(space), max_chars=200)
+            note = left.text_area("Note", height=100, placeholder="What was found, what to check", max_chars=20_000)
+            author = right.text_input("Author", placeholder="not said", max_chars=200)
+            tags = right.text_input("Tags", placeholder="separated by commas", max_chars=400)
+            unnamed = right.checkbox(
+                "Anonymise",
+                help="Runs become run-1, run-2, …; no author, note, labels, paths or hosts. The title stays.",
+            )
+            pressed = st.form_submit_button("Save and get a link", type="primary", icon=":material/link:")
+        if pressed:
+            words = tuple(dict.fromkeys(w.strip() for w in tags.split(",") if w.strip()))
+            said = {"title": title.strip(), "note": note.strip(), "author": author.strip(), "tags": words}
+            _save(space, fits, view, observed, risk, most_risk, said, unnamed)
+
+
+def _title(space: Workspace) -> str:
+    on = [c for c in space.candidates if c.on and c.schedule is not None]
+    return f"{counted(len(on), 'schedule')} under {space.current}"[:200]
+
+
+def _save(space, fits, view, observed, risk, most_risk, said, unnamed) -> None:
+    try:
+        made = Snapshot(
+            runs=thinned(list(space.runs.values())), fits=dict(space.fits), current=space.current,
+            candidates=tuple(Candidate(c.schedule, c.label, c.on) for c in space.candidates if c.schedule is not None),
+            selections={n: s for n, s in space.selections.items() if n in space.fits}, risk=risk, most_risk=most_risk,
+            also=tuple(fits[1:]), observed=tuple(observed), parent=space.parent,
+            view={"x": view.x, "log_x": view.log_x, "log_y": view.log_y, "part": view.part,
+                  "batch_tokens": view.batch_tokens},
+            **said,
+        )  # fmt: skip
+        if unnamed:
+            made = replace(anonymised(made), title=made.title)
+        id = session.store().save(made, session.viewer())
+    except OptLawsError as fault:
+        st.error(literal(str(fault)), icon=":material/error:")
+        return
+    st.success("Saved. This link shows it as it is now, to everybody who has it:", icon=":material/check:")
+    st.code(link(id), language=None)
+    st.page_link(session.at("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})
+
+
+def link(id: str) -> str:
+    """The address of a saved comparison."""
+    here = st.context.url or ""
+    return f"{here.split('?')[0].rsplit('/', 1)[0]}/share?id={id}"
+
+
+# ---------------------------------------------------------------------------------------------------- the list
+
+
+def listing() -> None:
+    """What this browser session saved, with a search, and a way to bring a file."""
+    store, viewer = session.store(), session.viewer()
+    search = st.text_input(
+        "Search", key="share_search", bind="query-params", placeholder="title, note, tag", width=420,
+        icon=":material/search:",
+    )  # fmt: skip
+    found = store.listed(viewer, search, SHOWN)
+    if not found:
+        st.info(
+            "Nothing that you saved matches." if search else
+            "Nothing saved in this browser session yet. Save a comparison on the Compare page; a link that you were "
+            "sent opens here by itself."
+        )  # fmt: skip
+    for entry in found:
+        _row(entry)
+    count = store.count(viewer, search)
+    if count > len(found):
+        st.caption(f"The latest {len(found)} of {count:,}; a search finds the others.")
+    _import()
+
+
+def _row(entry: Entry) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        tags = f" · {literal(', '.join(entry.tags))}" if entry.tags else ""
+        st.page_link(
+            session.at("share"),
+            label=literal(entry.title),
+            query_params={"id": entry.id},
+            icon=":material/leaderboard:",
+        )
+        st.caption(f"{_when(entry)}{tags}")
+
+
+def _when(entry: Entry) -> str:
+    return f"{datetime.fromisoformat(entry.saved):%Y-%m-%d %H:%M} UTC"
+
+
+def _import() -> None:
+    with st.expander("Bring a file", icon=":material/upload:"):
+        file = st.file_uploader(
+            "Comparison (JSON)", type=["json"], max_upload_size=MOST_BYTES // 2**20, key="share_file",
+            help="What “Download” of a saved comparison, or `python -m optlaws_core share export`, wrote.",
+        )  # fmt: skip
+        if file is not None and st.button("Save it here", icon=":material/save:"):
+            try:
+                id = session.store().save(from_bundle(file.getvalue()), session.viewer())
+            except OptLawsError as fault:
+                st.error(literal(str(fault)), icon=":material/error:")
+                return
+            st.query_params["id"] = id
+            st.rerun()
+
+
+# ---------------------------------------------------------------------------------------------------- one of them
+
+
+def show(id: str) -> None:
+    """A saved comparison, read-only."""
+    try:
+        entry = session.store().entry(id, session.viewer())
+        found = session.store().open(id, session.viewer())
+    except OptLawsError as fault:
+        st.error(literal(str(fault)), icon=":material/link_off:")
+        return
+    _heading(entry, found)
+    space = _workspace(found)
+    fits = [found.current, *found.also] if found.current else []
+    shown = comparing.entries(space, fits)
+    if not fits or not shown:
+        st.info("This comparison holds runs alone: no fit, or no candidate that was switched on.")
+        return
+    st.subheader("Predicted curves", anchor=False)
+    view, observed = comparing.look(space, "shared", _view(found), found.observed)
+    comparing.draw(space, fits, shown, view, observed)
+    st.subheader("Ranking", anchor=False)
+    st.caption(comparing.ranking.Yardstick.of(space.fit).sentence)
+    comparing.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
+    if entry.mine:
+        _owner(entry)
+
+
+def _heading(entry: Entry, found: Snapshot) -> None:
+    st.subheader(literal(found.title), anchor=False)
+    parts = [f"saved {_when(entry)}"]
+    parts += [f"by {literal(found.author)}"] if found.author else []
+    parts += [literal(", ".join(found.tags))] if found.tags else []
+    parts.append(f"{counted(len(found.runs), 'run')}, {counted(len(found.fits), 'fit')}")
+    parts.append(f"content {found.digest[:12]}")
+    st.caption(" · ".join(parts))
+    if found.note:
+        st.text(found.note)
+    if found.parent and (parent := session.store().find(found.parent, session.viewer())):
+        st.page_link(session.at("share"), label=f"Began as a copy of {literal(parent.title)}",
+                     query_params={"id": parent.id}, icon=":material/history:")  # fmt: skip
+    with st.container(horizontal=True):
+        if st.button(
+            "All of mine", icon=":material/arrow_back:", help="The comparisons saved in this browser session."
+        ):
+            del st.query_params["id"]
+            st.rerun()
+        if st.button("Open a copy", icon=":material/content_copy:", help=COPY):
+            _copy(found)
+        st.download_button(
+            "Download", to_bundle(found), f"comparison-{found.digest[:12]}.json", "application/json",
+            icon=":material/download:", on_click="ignore", help="One file that can be imported elsewhere.",
+        )  # fmt: skip
+
+
+def _workspace(found: Snapshot) -> Workspace:
+    return Workspace(
+        runs={r.name: r for r in found.runs}, fits=dict(found.fits), current=found.current,
+        selections=dict(found.selections),
+        candidates=[candidates.Candidate(c.schedule.text, c.label, c.on) for c in found.candidates],
+    )  # fmt: skip
+
+
+def _view(found: Snapshot) -> View:
+    """The view that was saved, as far as this version knows its settings."""
+    kept = found.view
+    batch = kept.get("batch_tokens")
+    return View(
+        kept["x"] if kept.get("x") in AXES else "step", kept.get("log_x") is True, kept.get("log_y") is True,
+        kept["part"] if kept.get("part") in PARTS else "after warm-up",
+        float(batch) if isinstance(batch, (int, float)) and batch >= 1 else None,
+    )  # fmt: skip
+
+
+def _copy(found: Snapshot) -> None:
+    session.workspace().become(_workspace(found), found.digest)
+    st.switch_page(session.at("compare"))
+
+
+def _owner(entry: Entry) -> None:
+    """What its owner may do with it."""
+    store, viewer = session.store(), session.viewer()
+    with st.expander("Who may open it", icon=":material/lock:"):
+        kinds = [Visibility.link, Visibility.private]
+        chosen = st.radio(
+            "Open to", kinds, kinds.index(entry.visibility) if entry.visibility in kinds else 0,
+            format_func=lambda kind: kind.value, key=f"share_visibility {entry.id}",
+        )  # fmt: skip
+        with st.container(horizontal=True):
+            if st.button("Change", disabled=chosen is entry.visibility):
+                store.set_visibility(entry.id, viewer, chosen)
+                st.rerun()
+            if st.button(
+                "Revoke the link", help="The link is dead for ever; the comparison is yours alone, under a new one."
+            ):
+                st.query_params["id"] = store.revoke(entry.id, viewer)
+                st.rerun()
+            if st.button("Delete", icon=":material/delete:", help="For ever, for everybody."):
+                store.delete(entry.id, viewer)
+                del st.query_params["id"]
+                st.rerun()

@@ -1,0 +1,12 @@
+"""Saved comparisons: those of this browser session, or the one that the address names, read-only."""
+
+import streamlit as st
+
+from pages.parts import session, sharing
+
+session.page("Share", "Comparisons that were saved: as they were, without the files they came from.")
+id = st.query_params.get("id", "")
+if id:
+    sharing.show(id)
+else:
+    sharing.listing()
