@@ -38,7 +38,8 @@ BINS = (0.0, 0.05, 0.2, 0.5, 0.8, 1.0)  # of told probabilities
 def main() -> None:
     """Print errors and coverage of forecasts, then false alarms and delays, then how good the probabilities are."""
     runs = read(ROOT / "data" / "manifest.csv").runs
-    first, later = ([r.on("train") for r in part if not r.about.get("parent")] for part in (runs[:LEARNED], runs[LEARNED:]))
+    parts = runs[:LEARNED], runs[LEARNED:]
+    first, later = ([r.on("train") for r in part if not r.about.get("parent")] for part in parts)
     _forecasts(runs)
     print()
     _alarms({"first": first, "later": later})

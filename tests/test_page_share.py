@@ -1,13 +1,16 @@
 """Sharing: a comparison saved on Compare opens on Share as it was to whoever has its link, and comes back as a copy."""
 
+import re
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from optlaws_core import LAWS, rank
 from optlaws_core.snapshot import Snapshot, from_bundle, to_bundle
 from optlaws_core.store import Store, Viewer, Visibility
-from pages.parts import session, sharing
+from pages.parts import ranking, reporting, session, sharing
 from pages.parts.candidates import Candidate
 from tests.test_page_compare import THREE, a_fit, opened, space_with, texts
 
@@ -135,3 +138,15 @@ def test_a_file_brings_it_elsewhere(compared, store):
     bad.file_uploader[0].upload("comparison.json", b'{"kind": 3}', "application/json").run()
     next(b for b in bad.button if b.label == "Save it here").click().run()
     assert len(bad.error) == 1 and not bad.exception
+
+
+def test_a_report_is_one_file_with_the_same_numbers_and_no_markup_of_users(compared, store):
+    found, _ = saved(compared, store, Title="<script>alert(1)</script>", Note="a & <b>")
+    table = ranking.rows(rank(found.fit, [c.schedule for c in found.candidates]), ["c0", "c1", "c2"], None)
+    page = reporting.html(found, go.Figure(go.Scatter(y=[1.0])), table, "Verdict.", "Yard.")
+    library = max(re.findall(r"<script[^>]*>.*?</script>", page, re.DOTALL), key=len)
+    own = page.replace(library, "")
+    assert "<script>alert" not in own and "&lt;script&gt;alert(1)&lt;/script&gt;" in own and "a &amp; &lt;b&gt;" in own
+    assert all(f"{loss:.5f}" in own for loss in table.final_loss)
+    assert all(p.name in own for p in LAWS["opt_laws_curve"].params) and "<math" in own
+    assert not re.search(r"(src|href)=.?https?:", own) and len(page.encode()) < 8e6

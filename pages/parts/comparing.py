@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Ranked, Schedule, Status, predict, rank, with_bands
@@ -184,8 +185,10 @@ def _batch(space: session.Workspace) -> float | None:
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def draw(space: session.Workspace, fits: Sequence[str], found: Sequence[Entry], view: charts.View, observed: list[str]):
-    """Predicted losses above, learning rates beneath, and bands of the fit in use."""
+def draw(
+    space: session.Workspace, fits: Sequence[str], found: Sequence[Entry], view: charts.View, observed: list[str]
+) -> go.Figure:
+    """Predicted losses above, learning rates beneath, and bands of the fit in use. Returns the chart."""
     curves, banded = [], _to_band(space, fits[0], found)
     for k, name in enumerate(fits):
         known = _Known.of(space.fits[name])
@@ -207,6 +210,7 @@ def draw(space: session.Workspace, fits: Sequence[str], found: Sequence[Entry], 
             "the curve would move if the training runs had had other noise. Candidates share part of the law's "
             "error, so two bands that overlap leave the order likely, not open; bands that lie apart all but settle it."
         )
+    return figure
 
 
 def _to_band(space: session.Workspace, name: str, found: Sequence[Entry]) -> set[int]:
@@ -230,15 +234,16 @@ def _to_band(space: session.Workspace, name: str, found: Sequence[Entry]) -> set
 
 def result(
     space: session.Workspace, found: Sequence[Entry], batch_tokens: float | None, risk: Risk | None, most_risk: float
-) -> None:
-    """Verdict, table, download. `risk`: of divergence; candidates above `most_risk` are set apart."""
+) -> tuple[pd.DataFrame, str]:
+    """Verdict, table, download; the table and the verdict once more. Above `most_risk` of `risk`: set apart."""
     fit = space.fit
     known = _Known.of(fit)
     ranked = _ranked(known, tuple(e.schedule for e in found), risk, most_risk)
     halves = [_half_width(known, r.schedule) for r in ranked]
     names = _in_order(ranked, found)
+    verdict = ranking.verdict(ranked, names, ranking.Yardstick.of(fit), halves)
     with st.container(border=True):
-        st.text(ranking.verdict(ranked, names, ranking.Yardstick.of(fit), halves))
+        st.text(verdict)
     table = ranking.rows(ranked, names, batch_tokens, halves)
     st.dataframe(
         table, hide_index=True, width="stretch", column_order=_shown(table), column_config=_columns(), placeholder="–"
@@ -247,6 +252,7 @@ def result(
         "Download as CSV", ranking.to_csv(table), "ranking.csv", "text/csv", icon=":material/download:",
         on_click="ignore",
     )  # fmt: skip
+    return table, verdict
 
 
 def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[str]:

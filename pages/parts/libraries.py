@@ -21,8 +21,8 @@ CHARTS = (
 )  # fmt: skip
 LAWS = (
     "numpy.polynomial", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.signal", "scipy.interpolate",
-    "scipy.spatial", "scipy.stats", "scipy.ndimage", "sympy", "threadpoolctl", "joblib", "joblib.parallel",
-    "joblib.externals.loky.process_executor", "tensorboard.compat.proto.event_pb2",
+    "scipy.spatial", "scipy.stats", "scipy.ndimage", "sympy", "latex2mathml.converter", "threadpoolctl", "joblib",
+    "joblib.parallel", "joblib.externals.loky.process_executor", "tensorboard.compat.proto.event_pb2",
     "sklearn.exceptions", "sklearn.gaussian_process", "sklearn.gaussian_process.kernels",
     "sqlalchemy", "sqlalchemy.exc",
 )  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import OptLawsError
 from optlaws_core.divergence import Risk
@@ -12,7 +13,7 @@ from optlaws_core.readers.base import counted
 from optlaws_core.snapshot import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, to_bundle
 from optlaws_core.store import Entry, Visibility
 
-from . import candidates, comparing, session
+from . import candidates, comparing, reporting, session
 from .charts.compare import AXES, PARTS, View
 from .session import Workspace, literal
 
@@ -157,7 +158,7 @@ def show(id: str) -> None:
     except OptLawsError as fault:
         st.error(literal(str(fault)), icon=":material/link_off:")
         return
-    _heading(entry, found)
+    actions = _heading(entry, found)
     space = _workspace(found)
     fits = [found.current, *found.also] if found.current else []
     shown = comparing.entries(space, fits)
@@ -166,15 +167,22 @@ def show(id: str) -> None:
         return
     st.subheader("Predicted curves", anchor=False)
     view, observed = comparing.look(space, "shared", _view(found), found.observed)
-    comparing.draw(space, fits, shown, view, observed)
+    figure = comparing.draw(space, fits, shown, view, observed)
     st.subheader("Ranking", anchor=False)
-    st.caption(comparing.ranking.Yardstick.of(space.fit).sentence)
-    comparing.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
+    yardstick = comparing.ranking.Yardstick.of(space.fit).sentence
+    st.caption(yardstick)
+    table, verdict = comparing.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
+    actions.download_button(
+        "Report", lambda: reporting.html(found, figure, table, verdict, yardstick),
+        f"comparison-{found.digest[:12]}.html", "text/html", icon=":material/description:", on_click="ignore",
+        help="One HTML file with chart, ranking, laws and coefficients, as they stand here; it needs no network.",
+    )  # fmt: skip
     if entry.mine:
         _owner(entry)
 
 
-def _heading(entry: Entry, found: Snapshot) -> None:
+def _heading(entry: Entry, found: Snapshot) -> DeltaGenerator:
+    """What it is, and the row of buttons that act on it."""
     st.subheader(literal(found.title), anchor=False)
     parts = [f"saved {_when(entry)}"]
     parts += [f"by {literal(found.author)}"] if found.author else []
@@ -187,7 +195,8 @@ def _heading(entry: Entry, found: Snapshot) -> None:
     if found.parent and (parent := session.store().find(found.parent, session.viewer())):
         st.page_link(session.at("share"), label=f"Began as a copy of {literal(parent.title)}",
                      query_params={"id": parent.id}, icon=":material/history:")  # fmt: skip
-    with st.container(horizontal=True):
+    actions = st.container(horizontal=True)
+    with actions:
         if st.button(
             "All of mine", icon=":material/arrow_back:", help="The comparisons saved in this browser session."
         ):
@@ -199,6 +208,7 @@ def _heading(entry: Entry, found: Snapshot) -> None:
             "Download", to_bundle(found), f"comparison-{found.digest[:12]}.json", "application/json",
             icon=":material/download:", on_click="ignore", help="One file that can be imported elsewhere.",
         )  # fmt: skip
+    return actions
 
 
 def _workspace(found: Snapshot) -> Workspace:

@@ -1,0 +1,99 @@
+"""A saved comparison as one HTML file that needs nothing else: charts, ranking, laws with formulas and coefficients.
+
+Plain functions; no Streamlit. Everything that comes from users is escaped.
+"""
+
+from collections.abc import Sequence
+from html import escape
+
+import pandas as pd
+import plotly.graph_objects as go
+from latex2mathml.converter import convert
+
+from optlaws_core import LAWS, Fit
+from optlaws_core.fits import Model
+from optlaws_core.snapshot import Snapshot
+
+TITLES = {
+    "rank": "Rank", "name": "Schedule", "final_loss": "Predicted final loss", "plus_minus": "± at the end",
+    "delta": "Above the best", "delta_percent": "in %", "risk": "Diverges", "saved_updates": "Updates saved",
+    "saved_percent": "of its own, %", "saved_tokens": "Tokens saved", "extrapolates": "Extrapolates",
+    "schedule": "Text form",
+}  # fmt: skip
+DIGITS = {"final_loss": 5, "plus_minus": 4, "delta": 5, "delta_percent": 3, "saved_percent": 1}
+STYLE = """
+:root { color-scheme: light; --line: #d5dae4; --faint: #5b6474 }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2433; max-width: 1180px; margin: 2.5rem auto; padding: 0 1.5rem }
+h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.2rem; margin-top: 2rem }
+p.facts, figcaption { color: var(--faint); font-size: .9rem } p.note { white-space: pre-wrap }
+.wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
+math { font-size: 1.05rem } .formula { overflow-x: auto; padding: .4rem 0 }
+"""
+
+
+def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, yardstick: str) -> str:
+    """The report of a comparison, from its chart, its ranking as rows, and both in words."""
+    chart = go.Figure(figure).update_layout(template="plotly_white", width=None, autosize=True)
+    facts = [f"created {found.created}", *([f"by {found.author}"] if found.author else []), *found.tags,
+             f"{len(found.runs)} runs", f"content {found.digest}"]  # fmt: skip
+    shown = [c for c in table.columns if not table[c].isna().all() and (table[c].astype(str) != "").any()]
+    rows = [[_cell(c, row[c]) for c in shown] for row in table.to_dict("records")]
+    runs = [_run(r) for r in found.runs]
+    laws = "".join(map(_law, _fits(found.fit)))
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer"><title>{escape(found.title)}</title><style>{STYLE}</style></head><body>
+<h1>{escape(found.title)}</h1><p class="facts">{escape(" · ".join(facts))}</p>
+<p class="note">{escape(found.note)}</p>
+<h2>Verdict</h2><p>{escape(verdict)}</p><p class="facts">{escape(yardstick)}</p>
+<h2>Predicted curves</h2>{chart.to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})}
+<h2>Ranking</h2><div class="wide">{_table([TITLES[c] for c in shown], rows)}</div>
+<h2>Under {escape(found.current or "")}</h2>{laws}
+<h2>Runs</h2><div class="wide">{_table(("Run", "Learning rate", "Last loss"), runs)}</div>
+<p class="facts">{escape(", ".join(f"{k} {v}" for k, v in found.versions.items()))}</p>
+</body></html>
+"""
+
+
+def _fits(model: Model) -> list[tuple[Fit, float]]:
+    return [(model, 1.0)] if isinstance(model, Fit) else list(zip(model.fits, model.weights, strict=True))
+
+
+def _law(weighed: tuple[Fit, float]) -> str:
+    fit, weight = weighed
+    law = LAWS[fit.law]
+    share = f", weight {weight:.0%}" if weight < 1 else ""
+    rows = [(p.name, f"{fit.theta[p.name]:.6g}", _interval(fit.interval.get(p.name)), p.meaning) for p in law.params]
+    return (
+        f"<h3>{escape(law.title)}{share}</h3><div class='formula'>{convert(law.latex, display='block')}</div>"
+        f"<p class='facts'>{escape(law.reference)} {escape(fit.message)}</p>"
+        f"<div class='wide'>{_table(('Coefficient', 'Value', '90 % interval', 'Meaning'), rows)}</div>"
+    )
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return f"{ends[0]:.4g} to {ends[1]:.4g}" if ends else "–"
+
+
+def _run(run) -> tuple[str, str, str]:
+    plan = run.plan.schedule.text if run.plan else "not known"
+    return run.name, plan if len(plan) <= 160 else f"{plan[:159]}…", f"{run.loss[-1]:.5f}" if len(run.loss) else "–"
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None or value is pd.NA or value != value:
+        return "–"
+    if column == "risk":
+        return f"{value:.2%}"
+    if column in DIGITS:
+        return f"{value:.{DIGITS[column]}f}"
+    text = f"{value:,.0f}" if column in ("saved_updates", "saved_tokens") else str(value)
+    return text if len(text) <= 300 else f"{text[:299]}…"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{escape(str(c))}</{tag}>' for c in cells)}</tr>"
+
+    return f"<table><thead>{line(head, 'th')}</thead><tbody>{''.join(line(r, 'td') for r in rows)}</tbody></table>"
