@@ -9,14 +9,13 @@ progress.py   how far a search is
 The loss that is reported is the law's own on the finished schedule.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from ..errors import DesignError
 from ..fits import Model
 from ..laws.base import Law
-from ..parallel import spread
+from ..parallel import one_thread
 from ..runs import Plan
 from ..schedules import Schedule
 from ..schedules.base import FloatArray
@@ -27,7 +26,6 @@ from .objective import Objective, flat
 from .progress import Progress, Told
 
 TOLD_APART = 1e-6  # relative gain below which a jump is not worth having
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -110,6 +108,7 @@ class Finding:
         return said
 
 
+@one_thread()
 def find(
     model: Model,
     limits: Limits,
@@ -124,11 +123,7 @@ def find(
     family does not keep to, and for curves under laws that walk through every update (forward momentum, convex bound);
     `Cancelled`; and as `predict` does.
     """
-    return _on_one_thread(lambda: _find(Objective.of(model, limits, plan), family, progress))
-
-
-def _find(objective: Objective, family: str | None, progress: Progress | None) -> Finding:
-    limits = objective.limits
+    objective = Objective.of(model, limits, plan)
     constant = Found(flat(limits), objective.judge(flat(limits)))
     if family is not None:
         return Finding(_family(objective, family, Told(progress, 1)), constant.loss)
@@ -144,23 +139,20 @@ def _find(objective: Objective, family: str | None, progress: Progress | None) -
     return Finding(best, constant.loss, lowest, simple.get("wsd"))
 
 
+@one_thread()
 def best_schedule(
     model: Model, limits: Limits, plan: Plan | None = None, progress: Progress | None = None
 ) -> Best:  # fmt: skip
     """The best free-form curve alone. Arguments and errors as of `find`."""
-    return _on_one_thread(lambda: _curve(Objective.of(model, limits, plan), Told(progress, curves.PARTS)))
+    return _curve(Objective.of(model, limits, plan), Told(progress, curves.PARTS))
 
 
+@one_thread()
 def best_under(law: Law, theta: FloatArray, limits: Limits, family: str | None = None) -> Found:
     """The best curve, or schedule of a family, under a law with coefficients `theta` (params,): published ones, say."""
     objective = Objective.under(law, theta, limits)
     told = Told(None, curves.PARTS)
-    return _on_one_thread(lambda: _family(objective, family, told) if family else _curve(objective, told))
-
-
-def _on_one_thread(work: Callable[[], T]) -> T:
-    """Threads of linear algebra wait for each other longer than they compute: the solver's matrices are small."""
-    return spread(lambda _: work(), [None])[0]
+    return _family(objective, family, told) if family else _curve(objective, told)
 
 
 def _curve(objective: Objective, told: Told, known: Sequence[Schedule] = ()) -> Best:
