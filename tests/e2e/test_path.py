@@ -64,6 +64,19 @@ def box(at, label: str):
     return at.locator('[data-testid="stMultiSelect"]').filter(has=at.get_by_text(label, exact=True))
 
 
+def select_all(at, label: str) -> None:
+    """Everything that a multiselect offers. Its list closes when the page is drawn anew, so it must stay open."""
+    offered = at.get_by_text("Select all", exact=True)
+    for _ in range(30):
+        if offered.is_visible():
+            at.wait_for_timeout(500)
+            if offered.is_visible():
+                break
+        box(at, label).locator("input").click()
+        at.wait_for_timeout(500)
+    offered.click()
+
+
 def chips(at, label: str) -> list[str]:
     """What a multiselect holds."""
     return box(at, label).locator("[data-tag]").evaluate_all("tags => tags.map(tag => tag.ariaLabel)")
@@ -105,8 +118,7 @@ def test_two_laws_are_fitted_averaged_and_drawn_with_bands(app, page):
 
     go(at, "Fit")
     assert len(chips(at, "Laws")) == 2  # as before the other page was opened
-    box(at, "Laws").locator("input").click()
-    at.get_by_text("Select all", exact=True).click()
+    select_all(at, "Laws")
     ready(at)
     at.keyboard.press("Escape")
     assert len(chips(at, "Laws")) == len(LAWS)
