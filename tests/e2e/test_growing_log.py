@@ -23,9 +23,16 @@ def folder(tmp_path):
 def test_a_log_that_grows_arrives_by_itself(serve, page, folder):
     at = page(f"{serve('app.py', env={'OPTLAWS_LIVE': str(folder)})}/live")
     at.get_by_text("Re-read the server's logs").click()
+    at.wait_for_timeout(500)
+    ready(at)  # a list that is open when the page is drawn anew closes
     run = at.locator('[data-testid="stSelectbox"]').filter(has=at.get_by_text("Run", exact=True)).locator("input")
-    run.click()
-    at.get_by_role("option", name="second").click()
+    option = at.get_by_role("option", name="second")
+    for _ in range(20):
+        if option.is_visible():
+            break
+        run.click()
+        at.wait_for_timeout(500)
+    option.click()
     at.wait_for_function(f"() => ({SEEN})() === 60")
     ready(at)
     at.evaluate(PLACE)
