@@ -23,7 +23,7 @@ from .sweep import BETAS, CLIP, LOG_EVERY, WEIGHT_DECAY, RunSpec, write_whole
 HELDOUT_WINDOWS = 256  # 32 768 bytes at context 128; a pass costs 10 to 15 updates of 8 windows
 HELDOUT_BATCH = 32
 SPIKE = 0.5  # nats: a window's mean so far above the lowest before it is a spike
-DIVERGED = 1.05  # times its lowest held-out loss: a run that ends above has diverged
+DIVERGED = 1.05  # a run has diverged that ends so far above its lowest held-out loss, or not so far below knowing nothing
 
 
 @dataclass
@@ -59,15 +59,17 @@ class Log:
         )
 
     def outcome(self, byte_frequency_loss: float) -> str:
-        """`diverged`: the loss left the finite numbers, or ended 5 % above its lowest or above byte frequencies alone.
+        """`diverged`: the loss left the finite numbers, or ended 5 % above its lowest, or as if nothing had been learned.
 
-        `spiked`: a window's mean training loss rose by 0.5 nats over the lowest before it, and the run came back.
+        Nothing is learned within 5 % of what byte frequencies alone give: a run that is thrown there before its first
+        held-out loss never rises above its lowest. `spiked`: a window's mean training loss rose by 0.5 nats over the
+        lowest before it, and the run came back.
         """
         train = np.array(self.train_loss)
         val = np.array([v for v in self.val_loss if not math.isnan(v)])
         if not np.isfinite(train[-1]) or not len(val) or not np.isfinite(val[-1]):
             return "diverged"
-        if val[-1] > DIVERGED * val.min() or val[-1] > byte_frequency_loss:
+        if val[-1] > DIVERGED * val.min() or DIVERGED * val[-1] > byte_frequency_loss:
             return "diverged"
         return "spiked" if (train - np.minimum.accumulate(train)).max() > SPIKE else "finished"
 

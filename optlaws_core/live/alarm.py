@@ -10,7 +10,7 @@ looks after every loss is alarmed more often where single losses are noisy (`pyt
 that a run ends diverged are linear in x = ρ·asinh(s), with s how many standard deviations of a Gaussian that p-value
 stands for and ρ the mean of the rates to come over today's, at most 1; and, where it is known, in those of the risk
 that its plan carries (`divergence`). Coefficients are of maximum likelihood on the first 225 runs of the sweep from a
-random start, 24 of which diverged, each seen after every tenth of its horizon, with risks from the other runs. The form
+random start, 29 of which diverged, each seen after every tenth of its horizon, with risks from the other runs. The form
 was chosen there in cross-validation, among some thirty; ρ counts only where the loss has risen, since the high peaks
 there have more constant schedules than the low ones. `python -m benchmarks live` learns the coefficients again and
 holds them against later runs, all at the edge of stability: there the loss alone tells little, and the plan much.
@@ -29,8 +29,8 @@ RISE = 0.05  # share by which the loss may lie above its lowest before that is c
 ALARM = 0.99  # 1 − p from which on the loss counts as risen
 LOOKS = 6  # losses before which nothing is said
 ALIKE = 0.9  # share of the latest losses' mean rate that an earlier stretch had at least, to be compared with
-ALONE = (-4.39, 3.17)  # log odds of ending diverged: offset, weight of x
-PLANNED = (-0.64, 0.74, 1.07)  # the same, and the weight of the log odds of the plan
+ALONE = (-4.09, 4.54)  # log odds of ending diverged: offset, weight of x
+PLANNED = (-1.09, 1.60, 0.83)  # the same, and the weight of the log odds of the plan
 SUREST = 1e-4  # a plan's risk counts as no nearer to 0 and 1
 NODES = 200  # of the mean of the rates to come
 
@@ -47,7 +47,7 @@ def diverging(run: Run, risk: float | None = None) -> float | None:
     """The probability that `run`, as seen so far, ends diverged; without a risk None before `LOOKS` losses.
 
     risk: the probability that a run of this plan diverges, from `divergence.told`. Without it, the base rate is that of
-    the runs that the coefficients were learned from, one in nine. Raises like `risen`.
+    the runs that the coefficients were learned from, one in eight. Raises like `risen`.
     """
     x = evidence(run)
     if risk is not None:
