@@ -23,7 +23,7 @@ from .sweep import BETAS, CLIP, LOG_EVERY, WEIGHT_DECAY, RunSpec, write_whole
 HELDOUT_WINDOWS = 256  # 32 768 bytes at context 128; a pass costs 10 to 15 updates of 8 windows
 HELDOUT_BATCH = 32
 SPIKE = 0.5  # nats: a window's mean so far above the lowest before it is a spike
-DIVERGED = 1.05  # a run has diverged that ends so far above its lowest held-out loss, or not so far below knowing nothing
+DIVERGED = 1.05  # so far above its lowest held-out loss, or not so far below knowing nothing, a run ends that diverged
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Log:
         )
 
     def outcome(self, byte_frequency_loss: float) -> str:
-        """`diverged`: the loss left the finite numbers, or ended 5 % above its lowest, or as if nothing had been learned.
+        """`diverged`: the loss left the finite numbers, ended 5 % above its lowest, or as if nothing had been learned.
 
         Nothing is learned within 5 % of what byte frequencies alone give: a run that is thrown there before its first
         held-out loss never rises above its lowest. `spiked`: a window's mean training loss rose by 0.5 nats over the

@@ -12,7 +12,6 @@ from optlaws_core import LAWS, DesignError, Fit, Plan, Run, Series, Status, pars
 from optlaws_core.autolrs import (
     Search,
     Stage,
-    _jacobian,
     exponential,
     forecasts,
     inliers,
@@ -24,6 +23,7 @@ from optlaws_core.autolrs import (
     simulate_stages,
     stages_of,
 )
+from optlaws_core.autolrs.forecast import _jacobian
 from optlaws_core.cli import main
 from optlaws_core.fits import Coverage
 from optlaws_core.laws.multi_power import MULTI_POWER

@@ -9,7 +9,7 @@ from optlaws_core import LAWS, bootstrap, fit, refits
 from optlaws_core.bootstrap import block_length
 from optlaws_core.errors import DesignError, FitError
 from optlaws_core.runs import Series
-from tests.test_fitting import DROP, PLANTED, TRAINING, twin_run
+from tests.planted import DROP, PLANTED, TRAINING, twin_run
 
 pytestmark = pytest.mark.usefixtures("no_process_is_left")
 LAW = "power_law"

@@ -13,7 +13,7 @@ from optlaws_core.joint import Joint
 from optlaws_core.laws import LAWS
 from optlaws_core.runs import Run
 from optlaws_core.search import Problem
-from tests.test_fitting import HELD_OUT, PLANTED, TRAINING, twin_run
+from tests.planted import HELD_OUT, PLANTED, TRAINING, twin_run
 
 SMALL, LARGE = 2.5e7, 1e8
 COSINE, CONSTANT, STEP = TRAINING

@@ -13,7 +13,7 @@ from optlaws_core.autolrs import Search, next_stage, probe_of, propose_rate, riv
 from optlaws_core.schedules import number
 from pages.parts import session, staging, watching
 from pages.parts.charts import staging as charts
-from tests.test_page_compare import a_fit, a_run
+from tests.compare_page import a_fit, a_run
 
 PAGE = Path(__file__).resolve().parents[1] / "pages" / "live.py"
 
@@ -35,6 +35,17 @@ def ran(app: AppTest) -> AppTest:
     app.run()
     assert not app.exception, app.exception[0].message
     return app
+
+
+def simulated(app: AppTest) -> None:
+    """Press Simulate and wait for the end."""
+    next(b for b in app.button if b.label == "Simulate").click()
+    ran(app)
+    for _ in range(600):
+        if staging.JOB not in app.session_state:
+            break
+        time.sleep(0.2)
+        ran(app)
 
 
 def bundled() -> session.Workspace:
@@ -79,9 +90,9 @@ def test_without_probes_the_rate_before_is_probed_first():
 
 def test_rates_are_typed_and_checked():
     app = opened(bundled())
-    app.text_input(key="staging_low drop30_4000").set_value("0.1")
+    app.text_input(key="staging_low").set_value("0.1")
     assert any("the lower one first, got 0.1 and 0.008" in t for t in texts(ran(app)))
-    app.text_input(key="staging_low drop30_4000").set_value("fast")
+    app.text_input(key="staging_low").set_value("fast")
     assert any("lowest rate" in t and "'fast'" in t for t in texts(ran(app)))
 
 
@@ -96,13 +107,7 @@ def test_a_simulated_run_stands_beside_its_rivals():
     space.keep("a fit", a_fit())
     app = opened(space, staging.SIMULATED)
     assert app.number_input(key="staging_total").value == 1000 and app.number_input(key="staging_warmup").value == 50
-    next(b for b in app.button if b.label == "Simulate").click()
-    ran(app)
-    for _ in range(600):
-        if staging.JOB not in app.session_state:
-            break
-        time.sleep(0.2)
-        ran(app)
+    simulated(app)
     search = Search(1e-4, 1e-3)
     expected, others = simulate_stages(a_fit(), search, 1000, 50), rivals(a_fit(), search, 1000, 50)
     table = app.dataframe[-1].value.set_index("schedule")
@@ -111,14 +116,7 @@ def test_a_simulated_run_stands_beside_its_rivals():
     assert table["final loss"].is_monotonic_increasing
     assert any("Each is chosen for its own end" in t for t in texts(app))
     app.number_input(key="staging_warmup").set_value(1000)
-    ran(app)
-    next(b for b in app.button if b.label == "Simulate").click()
-    ran(app)
-    for _ in range(100):
-        if staging.JOB not in app.session_state:
-            break
-        time.sleep(0.1)
-        ran(app)
+    simulated(ran(app))
     assert any("warm-up must end before the run of 1,000 updates" in t for t in texts(app))
 
 

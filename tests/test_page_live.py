@@ -12,7 +12,7 @@ from optlaws_core import Series
 from optlaws_core.divergence import learn_risk, probability
 from optlaws_core.live import cut, decays, diverging, outcomes, risen
 from pages.parts import session, watching
-from tests.test_page_compare import a_fit, a_run
+from tests.compare_page import a_fit, a_run
 
 PAGE = Path(__file__).resolve().parents[1] / "pages" / "live.py"
 
@@ -49,7 +49,7 @@ def _no_folder(monkeypatch):
 def test_without_runs_or_a_fit_it_says_where_to_go():
     assert any("no log to follow yet" in t for t in texts(opened(space_with())))
     app = opened(space_with(a_run(), fit=False))
-    assert any("Fit one on the Fit page" in t for t in texts(app)) and app.metric[0].value == "1%"
+    assert any("Fit one on the Fit page" in t for t in texts(app)) and app.metric[0].value == "2%"
     app.slider[0].set_value(500).run()
     assert last_seen(app) == 500
     bare = replace(a_run(), plan=None, lr_source="missing")
@@ -170,7 +170,7 @@ def test_the_risk_of_the_plan_counts_where_loaded_runs_tell_it():
     assert not opened(space).toggle
     space.runs |= others
     app = opened(space)
-    assert app.metric[0].value == "1%"
+    assert app.metric[0].value == "2%"
     assert app.toggle[0].label == "Count in what 12 loaded runs, of which 6 diverged, say of its plan"
     app.toggle[0].set_value(True).run()
     (said,) = [t for t in texts(app) if "The plan alone carries a risk of" in t]

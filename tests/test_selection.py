@@ -12,7 +12,7 @@ from optlaws_core.fits import load_fit
 from optlaws_core.fitting import curve
 from optlaws_core.runs import Plan
 from optlaws_core.selection import POOL, WRONG, select, stacked
-from tests.test_fitting import BROKEN, DROP, HELD_OUT, OTHER_PEAK, PLANTED, TRAINING, twin_run
+from tests.planted import BROKEN, DROP, HELD_OUT, OTHER_PEAK, PLANTED, TRAINING, twin_run
 
 pytestmark = pytest.mark.usefixtures("no_process_is_left")
 WRONG_LAWS = ("power_law", "convex_bound")

@@ -1,99 +1,42 @@
-"""The training program: what a log holds, that a seed fixes it to the last digit, and what survives a kill."""
+"""The training program: what a log holds, that a seed fixes it to the last digit; the model and its texts."""
 
-import csv
 import math
-import random
-import subprocess
-import sys
-import time
-from io import StringIO
-from multiprocessing import Pipe
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 torch = pytest.importorskip("torch", reason="the training program needs torch; nothing else does")
 
-from data import train  # noqa: E402
 from data.corpus import Corpus, batches, heldout_windows, load_corpus  # noqa: E402
 from data.model import Transformer, next_byte_loss  # noqa: E402
 from data.pretrain import LOG_EVERY, Log, pretrain  # noqa: E402
-from data.sweep import COLUMNS, Manifest, RunSpec, Size, SweepError, as_parquet, filled, read_sweep  # noqa: E402
-from optlaws_core.readers import Source, read_source  # noqa: E402
+from data.sweep import COLUMNS, Size, SweepError  # noqa: E402
 from optlaws_core.schedules import parse  # noqa: E402
-
-ROOT = Path(train.__file__).parents[1]
-TINY = Size("tiny", d_model=16, layers=1, heads=2, context=32)
-SWEEP = """
-[sizes.tiny]
-d_model = 16
-layers = 1
-heads = 2
-context = 32
-
-[shapes]
-cosine10 = "cosine(peak=P, warmup=W, total=T, final=0.1P)"
-linear = "linear(peak=P, warmup=W, total=T)"
-late = "wsd(peak=P, warmup=W, total=T, decay=2T)"
-fast = "fast"
-
-[defaults]
-name = "x"
-size = "tiny"
-shape = "cosine10"
-batch = 4
-peak = 1e-2
-warmup = 10
-total = 230
-validate_every = 50
-"""
-COSINE = "cosine(peak=1e-2, warmup=10, total=230, final=1e-3)"
-
-
-def spec(schedule: str = COSINE, name: str = "x", seed: int = 1, **more) -> RunSpec:
-    return RunSpec(name, parse(schedule), seed, TINY, batch=4, validate_every=50, **more)
-
-
-def rows_of(table: pa.Table) -> dict[str, list]:
-    return {name: table[name].to_pylist() for name in table.column_names}
-
-
-@pytest.fixture(scope="module")
-def corpus() -> Corpus:
-    text = np.frombuffer((ROOT / "data" / "corpus.py").read_bytes(), dtype=np.uint8)
-    return Corpus(train=text[:5000], heldout=text[5000:])
-
-
-@pytest.fixture(scope="module")
-def finished(corpus) -> tuple[pa.Table, dict[str, str]]:
-    return pretrain(spec(), corpus)
-
+from tests.training import COSINE, TINY, corpus, finished, rows_of, spec  # noqa: E402
 
 # The log
 
 
-def test_a_row_closes_every_window_of_updates_and_the_run(finished):
-    log = rows_of(finished[0])
+def test_a_row_closes_every_window_of_updates_and_the_run():
+    log = rows_of(finished()[0])
     assert list(log) == ["step", "lr", "train_loss", "val_loss", "grad_norm"]
     assert log["step"] == [*range(LOG_EVERY - 1, 229, LOG_EVERY), 229]
     assert [s for s, v in zip(log["step"], log["val_loss"], strict=True) if v is not None] == [49, 99, 149, 199, 229]
 
 
-def test_the_lr_column_is_the_schedule_exactly(finished):
-    log = rows_of(finished[0])
+def test_the_lr_column_is_the_schedule_exactly():
+    log = rows_of(finished()[0])
     assert log["lr"] == parse(COSINE)(log["step"]).tolist()
 
 
-def test_the_loss_starts_near_chance_and_falls(finished):
-    losses = rows_of(finished[0])["train_loss"]
+def test_the_loss_starts_near_chance_and_falls():
+    losses = rows_of(finished()[0])["train_loss"]
     assert losses[0] > 3.5 > losses[-1] + 0.5  # ln 256 = 5.55 is chance
 
 
-def test_the_row_sums_up_the_log(finished):
-    log, row = rows_of(finished[0]), spec().row | finished[1]
+def test_the_row_sums_up_the_log():
+    log, row = rows_of(finished()[0]), spec().row | finished()[1]
     assert (float(row["final_train_loss"]), float(row["final_val_loss"])) == (
         log["train_loss"][-1],
         log["val_loss"][-1],
@@ -105,13 +48,13 @@ def test_the_row_sums_up_the_log(finished):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the promise is made for the CPU")
-def test_the_seed_fixes_every_digit(finished, corpus):
-    assert pretrain(spec(), corpus)[0] == finished[0]
-    assert pretrain(spec(seed=2), corpus)[0] != finished[0]
+def test_the_seed_fixes_every_digit():
+    assert pretrain(spec(), corpus())[0] == finished()[0]
+    assert pretrain(spec(seed=2), corpus())[0] != finished()[0]
 
 
-def test_a_run_that_leaves_the_finite_numbers_stops_and_says_so(corpus):
-    log, result = pretrain(spec("constant(peak=1e14, warmup=1, total=225)"), corpus)
+def test_a_run_that_leaves_the_finite_numbers_stops_and_says_so():
+    log, result = pretrain(spec("constant(peak=1e14, warmup=1, total=225)"), corpus())
     assert (result["outcome"], result["final_val_loss"]) == ("diverged", "")
     assert rows_of(log)["step"] == [LOG_EVERY - 1] and math.isnan(log["train_loss"][0].as_py())
     assert log["val_loss"].type == pa.float64()  # also where all of it is missing
@@ -125,6 +68,8 @@ def test_a_run_that_leaves_the_finite_numbers_stops_and_says_so(corpus):
         ([3.0, 2.0, 2.4, 2.0], [2.0, 2.0], "finished"),  # 0.4 is no spike
         ([3.0, 2.0, 2.2], [2.0, 2.11], "diverged"),  # more than 5 % above its lowest
         ([3.0, 2.9, 2.9], [2.9, 2.9], "diverged"),  # has learned no more than byte frequencies
+        ([2.5, 3.1, 2.7], [2.7, 2.7], "diverged"),  # came back from a spike to hardly less than they give
+        ([2.5, 3.1, 2.6], [2.6, 2.6], "spiked"),
         ([3.0, math.nan], [2.9], "diverged"),
         ([3.0, 2.0], [2.0, math.inf], "diverged"),
     ],
@@ -141,13 +86,13 @@ def test_byte_frequencies_alone_give_the_entropy():
 # A run that starts from another
 
 
-def test_a_child_goes_on_from_its_parents_weights(tmp_path, corpus, finished):
+def test_a_child_goes_on_from_its_parents_weights(tmp_path):
     keep = tmp_path / "weights" / "x.pt"
-    kept, _ = pretrain(spec(), corpus, keep=keep)
-    assert kept == finished[0]  # keeping the weights changes nothing
-    other = Corpus(corpus.heldout, corpus.train)
+    kept, _ = pretrain(spec(), corpus(), keep=keep)
+    assert kept == finished()[0]  # keeping the weights changes nothing
+    other = Corpus(corpus().heldout, corpus().train)
     still = spec("constant(peak=1e-9, total=50)", "child", parent="x")
-    log = rows_of(pretrain(still, other, start=keep, parent_corpus=corpus)[0])
+    log = rows_of(pretrain(still, other, start=keep, parent_corpus=corpus())[0])
     assert list(log) == ["step", "lr", "train_loss", "val_loss", "grad_norm", "parent_val_loss"]
     # A rate of nearly nothing leaves the weights alone: on the parent's text, the child ends as the parent did.
     assert log["parent_val_loss"][-1] == pytest.approx(kept["val_loss"][-1].as_py(), abs=2e-5)
@@ -230,237 +175,3 @@ def test_the_other_texts_share_nothing_with_the_library(tmp_path):
 def test_a_text_that_is_not_there_is_refused(tmp_path, text):
     with pytest.raises(SweepError, match=f"{text!r} needs .* got 0 and 0 bytes"):
         load_corpus(text, tmp_path)
-
-
-# The sweep
-
-
-def declare(folder: Path, more: str) -> Path:
-    path = folder / "sweep.toml"
-    path.write_text(SWEEP + more, encoding="utf-8")
-    return path
-
-
-def files_in(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def test_an_entry_with_lists_is_a_run_for_every_combination(tmp_path):
-    entry = """[[runs]]
-    name = "{shape}-{peak}-{total}"
-    shape = ["cosine10", "linear"]
-    peak = [8e-3, 16e-3]
-    """
-    specs = read_sweep(declare(tmp_path, entry))
-    assert [s.name for s in specs] == ["cosine10-8e-3-230", "cosine10-0.016-230", "linear-8e-3-230", "linear-0.016-230"]
-    assert specs[1].schedule.text == "cosine(peak=0.016, warmup=10, total=230, final=0.0016)"
-
-
-@pytest.mark.parametrize(
-    "shape, text",
-    [
-        ("wsd(peak=P, warmup=W, total=T, decay=0.15T, final=0.1P)", "peak=8e-3, warmup=200, total=1000, decay=150, fi"),
-        ("step(peak=P, total=T, boundaries=[.8T, 0.9T], values=[0.3P, .1P])", "[800, 900], values=[0.0024, 8e-4]"),
-        ("wsd(peak=2P, total=T, decay=7, shape=1-sqrt)", "wsd(peak=0.016, total=1000, decay=7, shape=1-sqrt)"),
-    ],
-)
-def test_a_shape_is_filled_with_shares_of_peak_and_horizon(shape, text):
-    assert text in filled(shape, 8e-3, 200, 1000)
-
-
-def test_a_second_start_makes_only_what_is_missing(tmp_path, corpus, finished, monkeypatch, capsys):
-    monkeypatch.setattr(train, "load_texts", lambda names: dict.fromkeys(names, corpus))
-    logs = tmp_path / "runs"
-    Manifest(logs).add(spec(name="c"), *finished, order=["c"])
-    first = (logs / "c.parquet").stat().st_mtime_ns, Manifest(logs).rows["c"]
-
-    sweep = declare(tmp_path, '[[runs]]\nname = ["a", "b", "c"]')
-    command = ["--sweep", str(sweep), "--out", str(logs), "--jobs", "2"]
-    assert train.main(command) == 0
-    assert "1 of 3 runs are there already" in capsys.readouterr().err
-    assert ((logs / "c.parquet").stat().st_mtime_ns, Manifest(logs).rows["c"]) == first
-    assert list(Manifest(logs).rows) == ["a", "b", "c"]  # in the order of the sweep, not of the making
-    # Side by side or alone, in this process or another: the same digits.
-    assert {(logs / f"{name}.parquet").read_bytes() for name in "abc"} == {as_parquet(finished[0])}
-
-    monkeypatch.setattr(train, "_start", None)  # a third start starts nothing
-    assert train.main(command) == 0
-
-
-def test_a_sweep_killed_at_a_random_moment_ends_with_the_same_files(tmp_path):
-    """Killed over and over, each time at another moment, until it comes to its end; then beside one left alone."""
-    entries = """
-    [[runs]]
-    name = "parent-{seed}"
-    seed = [1, 2]
-    [[runs]]
-    name = "child-{peak}"
-    parent = "parent-2"
-    peak = [1e-3, 1e-2]
-    """
-    command = [sys.executable, "-m", "data.train", "--jobs", "2", "--sweep", str(declare(tmp_path, entries)), "--out"]
-    started = time.monotonic()
-    subprocess.run([*command, str(tmp_path / "calm" / "runs")], cwd=ROOT, check=True, capture_output=True)
-    whole, chance = time.monotonic() - started, random.Random()
-    kills = 0
-    while kills < 4:
-        process = subprocess.Popen([*command, str(tmp_path / "killed" / "runs")], cwd=ROOT, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(chance.uniform(0.3, 1.0) * whole)
-            break  # it came to its end
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            kills += 1
-    before = {n: row for n, row in Manifest(tmp_path / "killed" / "runs").rows.items()}
-    subprocess.run([*command, str(tmp_path / "killed" / "runs")], cwd=ROOT, check=True, capture_output=True)
-
-    calm, killed = (Manifest(tmp_path / way / "runs") for way in ("calm", "killed"))
-    assert {n: killed.rows[n] for n in before} == before  # nothing that was finished was made again
-    assert list(killed.rows) == list(calm.rows) == ["parent-1", "parent-2", "child-1e-3", "child-0.01"]
-    for name, row in calm.rows.items():
-        same = {key: value for key, value in row.items() if not key.endswith("_seconds")}
-        assert {key: killed.rows[name][key] for key in same} == same
-        log = f"{name}.parquet"
-        assert (killed.logs / log).read_bytes() == (calm.logs / log).read_bytes()
-    assert (
-        files_in(tmp_path / "killed")
-        == files_in(tmp_path / "calm")
-        == {
-            "manifest.csv",
-            "checkpoints/parent-2.pt",
-            *(f"runs/{name}.parquet" for name in calm.rows),
-        }
-    )
-
-
-def test_a_finished_parent_is_made_again_when_its_weights_are_gone(tmp_path, capsys):
-    entries = '[[runs]]\nname = "p"\ntotal = 50\n[[runs]]\nname = "c"\nparent = "p"\ntotal = 50\n'
-    command = ["--sweep", str(declare(tmp_path, entries)), "--out", str(tmp_path / "runs")]
-    assert train.main(command) == 0
-    kept, child = Manifest(tmp_path / "runs").rows["p"], (tmp_path / "runs" / "c.parquet").read_bytes()
-    (tmp_path / "checkpoints" / "p.pt").unlink()
-    assert train.main(command) == 0  # all logs are there, so nothing is made
-    assert not (tmp_path / "checkpoints" / "p.pt").exists()
-    (tmp_path / "runs" / "c.parquet").unlink()
-    assert train.main(command) == 0
-    assert (tmp_path / "runs" / "c.parquet").read_bytes() == child
-    assert Manifest(tmp_path / "runs").rows["p"] == kept
-    assert "rounds otherwise" not in capsys.readouterr().err
-
-
-def test_a_parent_that_is_made_anew_leaves_no_child_of_the_old_one(tmp_path):
-    entries = '[[runs]]\nname = "p"\ntotal = 50\npeak = {peak}\n[[runs]]\nname = "c"\nparent = "p"\ntotal = 50\n'
-    command = ["--sweep", str(declare(tmp_path, entries.format(peak=1e-2))), "--out", str(tmp_path / "runs")]
-    assert train.main(command) == 0
-    weights, child = ((tmp_path / name).read_bytes() for name in ("checkpoints/p.pt", "runs/c.parquet"))
-    declare(tmp_path, entries.format(peak=2e-2))
-    (tmp_path / "runs" / "p.parquet").unlink()
-    assert train.main(command) == 0
-    assert (tmp_path / "checkpoints" / "p.pt").read_bytes() != weights
-    assert (tmp_path / "runs" / "c.parquet").read_bytes() != child
-
-
-def test_a_run_that_dies_is_named_and_does_not_stop_the_others(tmp_path, corpus, finished, monkeypatch, capsys):
-    def start(task):
-        mine, theirs = Pipe()
-        if task.spec.name != "a":
-            theirs.send(20)
-            theirs.send(finished)
-        theirs.close()
-        return mine
-
-    monkeypatch.setattr(train, "load_texts", lambda names: dict.fromkeys(names, corpus))
-    monkeypatch.setattr(train, "_start", start)
-    entries = '[[runs]]\nname = ["a", "b"]\n[[runs]]\nname = "child"\nparent = "a"\n'
-    assert train.main(["--sweep", str(declare(tmp_path, entries)), "--out", str(tmp_path / "runs")]) == 1
-    said = capsys.readouterr().err
-    assert "Run 'a' ended without a log" in said and "Run 'child' ended without a log" in said
-    assert list(Manifest(tmp_path / "runs").rows) == ["b"]
-
-
-def test_the_time_left_weighs_runs_by_their_cost():
-    short, long = spec("constant(peak=1, total=100)", "short"), spec("constant(peak=1, total=300)", "long")
-    progress = train.Progress(5, [short, long], StringIO(), started=time.perf_counter() - 60)
-    progress.update(short, 100)
-    assert progress.line() == "3 of 5 runs · 25% · 3 min left"
-    progress.update(long, 150)
-    assert progress.line() == "3 of 5 runs · 62% · 36 s left · long 150/300"
-    assert [train.duration(s) for s in (59, 840, 7500)] == ["59 s", "14 min", "2 h 5 min"]
-
-
-def test_a_finished_run_is_not_passed_off_as_another(tmp_path, finished):
-    manifest = Manifest(tmp_path / "runs")
-    manifest.add(spec(), *finished, order=["x"])
-    assert Manifest(tmp_path / "runs").unfinished([spec()]) == []
-    with pytest.raises(SweepError, match=r"'x' is finished with seed 1, but the sweep now says 2"):
-        manifest.unfinished([spec(seed=2)])
-    manifest.check_corpus("tests", "0" * 64)  # another text, so it may differ
-    with pytest.raises(SweepError, match="use another --out"):
-        manifest.check_corpus("library", "0" * 64)
-    (tmp_path / "runs" / "x.parquet").unlink()
-    assert manifest.unfinished([spec(seed=2)]) == [spec(seed=2)]  # deleting the log frees the name
-
-
-def test_a_foreign_manifest_is_left_alone(tmp_path):
-    (tmp_path / "manifest.csv").write_text("run,file\n")
-    with pytest.raises(SweepError, match="not a manifest of this program"):
-        Manifest(tmp_path / "runs")
-
-
-def test_the_logs_are_read_like_a_users_own(tmp_path, finished):
-    Manifest(tmp_path / "runs").add(spec(), *finished, order=["x"])
-    log = tmp_path / "runs" / "x.parquet"
-    (run,) = read_source(Source("x.parquet", log.read_bytes())).runs
-    assert run.lr_source == "logged" and set(run.series) == {"train", "val"}
-    assert run.on("val").loss.tolist() == [v for v in rows_of(pq.read_table(log))["val_loss"] if v is not None]
-    with (tmp_path / "manifest.csv").open(newline="") as lines:
-        assert [row["file"] for row in csv.DictReader(lines)] == ["runs/x.parquet"]
-
-
-def entry(more: str = "") -> str:
-    return SWEEP + f"[[runs]]\n{more}\n"
-
-
-BAD_SWEEPS = {
-    "not TOML": ("[[runs]", "is not valid TOML"),
-    "no runs": (SWEEP, r"at least one \[\[runs\]\] entry, got none"),
-    "unknown table": (SWEEP + "[size]", r"holds \[sizes.…\], \[shapes\], \[defaults\] and \[\[runs\]\], got size"),
-    "missing field": (entry().replace("peak = 1e-2", ""), "Entry 1: a run has exactly seed, .*, got peak missing"),
-    "unknown field": (entry("lr = 1"), "Entry 1: .*, got lr unknown"),
-    "bad schedule": (entry('shape = "late"'), "Entry 1, run 'x': wsd: decay must"),
-    "no schedule": (entry('shape = "fast"'), "Entry 1, run 'x': "),
-    "bad peak": (entry('peak = "high"'), "Entry 1, run 'x': peak, warmup and total must be numbers, got 'high' for P"),
-    "unknown size": (entry('size = "big"'), r"size must name one of the declared sizes \(tiny\), got 'big'"),
-    "unknown shape": (
-        entry('shape = "flat"'),
-        r"shape must name one of the declared shapes \(cosine10, .*, got 'flat'",
-    ),
-    "unknown text": (entry('text = "books"'), "text must be one of library, tests, topics, got 'books'"),
-    "bad size": ("[sizes.s]\nlayers = 2\n[[runs]]", "Size 's' needs exactly d_model, .*, got layers"),
-    "odd heads": (entry().replace("heads = 2", "heads = 3"), "size 'tiny': heads must divide d_model, got 3 heads"),
-    "bad batch": (entry("batch = 0"), "Entry 1, run 'x': batch must be a whole number of at least 1, got 0"),
-    "bad seed": (entry("seed = -1"), "seed must be a whole number of at least 0, got -1"),
-    "bad name": (entry('name = "a/b"'), "name is used for a file"),
-    "bad field in name": (entry('name = "{mood}"'), "name may hold fields such as {size}"),
-    "same name": (entry("peak = [1, 2]"), "its own name, got 'x' twice"),
-    "odd interval": (entry("validate_every = 30"), "validate_every must be a multiple of 25, got 30"),
-    "no values": (entry("seed = []"), "Entry 1: seed must have a value or several, got an empty list"),
-    "endless": (entry("total = inf"), "peak, warmup and total must be numbers, got inf for T"),
-    "sizes no table": ("sizes = 3", r"\[sizes\] must be a table, got 3"),
-    "unknown parent": (entry('parent = "y"'), "Run 'x': its parent must stand before it, got 'y'"),
-}
-
-
-@pytest.mark.parametrize("text, message", BAD_SWEEPS.values(), ids=BAD_SWEEPS)
-def test_a_bad_sweep_is_refused_in_one_sentence(tmp_path, text, message):
-    path = tmp_path / "sweep.toml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(SweepError, match=message) as caught:
-        read_sweep(path)
-    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
-
-
-def test_the_command_says_what_is_wrong_and_stops(tmp_path, capsys):
-    assert train.main(["--sweep", str(tmp_path / "none.toml"), "--out", str(tmp_path / "runs")]) == 2
-    assert "none.toml' cannot be read: No such file or directory." in capsys.readouterr().err

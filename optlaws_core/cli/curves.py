@@ -23,7 +23,7 @@ from ..schedules.base import FloatArray
 from ..selection import Selection, select
 from . import tables
 from .logs import chosen, logs, of_sizes
-from .shared import amount, check_names, check_out, path, print_json, save, step
+from .shared import amount, check_names, check_out, path, print_coefficients, print_json, save, step
 
 IN_DOUBT = (Status.at_bound, Status.out_of_steps, Status.weak)
 
@@ -258,11 +258,7 @@ def _progress() -> Report | None:
 
 
 def _print_fit(result: Fit) -> None:
-    print(f"{result.message} Objective {result.objective:.6g}, {result.seconds:.2f} s.")
-    for name, value in result.theta.items():
-        ends = result.interval[name]
-        between = f"   90 % interval {ends[0]:.6g} to {ends[1]:.6g}" if ends else ""
-        print(f"    {name:10} {value:.6g}{between}")
+    print_coefficients(result, 10)
     for kind, scores in (("train", result.train), ("held out", result.test)):
         for name, s in scores.items():
             r2 = "none" if s.r2 is None else f"{s.r2:.5f}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import amounts
 from ..errors import OptLawsError
 from ..final_loss import FinalFit
-from ..fits import Model
+from ..fits import Fit, Model
 from ..schedules.base import LARGEST
 
 
@@ -78,6 +78,15 @@ def check_out(option: str, out: Path) -> None:
         raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise OptLawsError(f"{option} {out}: the file cannot be written (no permission).")
+
+
+def print_coefficients(fit: Fit | FinalFit, width: int) -> None:
+    """How a fit ended, and its coefficients with their intervals, names as wide as `width`."""
+    print(f"{fit.message} Objective {fit.objective:.6g}, {fit.seconds:.2f} s.")
+    for name, value in fit.theta.items():
+        ends = fit.interval[name]
+        between = f"   90 % interval {ends[0]:.6g} to {ends[1]:.6g}" if ends else ""
+        print(f"    {name:{width}} {value:.6g}{between}")
 
 
 def print_json(value) -> None:

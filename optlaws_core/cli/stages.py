@@ -9,12 +9,12 @@ from ..autolrs import (
     KAPPA,
     PROBES,
     REACH,
-    SHARE,
     Next,
     Proposal,
     Search,
     Stage,
     next_stage,
+    probe_length,
     probe_of,
     propose_rate,
     rivals,
@@ -83,7 +83,7 @@ def _propose(args) -> list[str]:
     search = _search(args, chosen.plan.schedule.peak)
     probes = [probe_of(named(reading, name, args.split), ahead.start, length) for name in args.probe]
     told = propose_rate(probes, search, length, ahead.rate)
-    updates = length if told.train else max(FEWEST, round(SHARE * length))
+    updates = length if told.train else probe_length(length)
     if args.json:
         print_json({
             "stages": [_stage(s) for s in ahead.stages],

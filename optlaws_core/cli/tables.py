@@ -40,7 +40,7 @@ from ..runs import Plan, Run
 from ..schedules import number, parse
 from ..schedules.chain import Chain
 from .logs import everything
-from .shared import amount, check_names, check_out, path, print_json, save
+from .shared import amount, check_names, check_out, path, print_coefficients, print_json, save
 
 GRID = ("tokens", "peaks", "shapes", "warmups")
 SHOWN = 20  # candidates that are printed, where nobody asks for another number
@@ -143,11 +143,7 @@ def _parts(
 
 
 def _print_fit(result: FinalFit) -> None:
-    print(f"{result.message} Objective {result.objective:.6g}, {result.seconds:.2f} s.")
-    for name, value in result.theta.items():
-        ends = result.interval[name]
-        between = f"   90 % interval {ends[0]:.6g} to {ends[1]:.6g}" if ends else ""
-        print(f"    {name:24} {value:.6g}{between}")
+    print_coefficients(result, 24)
     sizes = [abs(end.rel_error) for end in result.train.values()]
     print(f"{len(sizes)} training runs: mean error {100 * np.mean(sizes):.3f} %, worst {100 * max(sizes):.2f} %")
     if result.test:

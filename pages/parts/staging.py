@@ -8,7 +8,6 @@ from optlaws_core.amounts import amount
 from optlaws_core.autolrs import (
     FEWEST,
     REACH,
-    SHARE,
     Next,
     Proposal,
     Rival,
@@ -16,6 +15,7 @@ from optlaws_core.autolrs import (
     Simulated,
     Stage,
     next_stage,
+    probe_length,
     probe_of,
     propose_rate,
     rivals,
@@ -25,6 +25,7 @@ from optlaws_core.autolrs import (
 from optlaws_core.fits import Model
 from optlaws_core.schedules import number
 
+from . import links, showing
 from .charts import staging as charts
 from .charts.compare import steps_of
 from .session import Workspace, literal, state
@@ -37,7 +38,11 @@ EVERY = 0.5  # s between two looks at a simulation
 def section(space: Workspace) -> None:
     """Drawn once it is opened: Bayesian optimisation and simulations take seconds."""
     box = st.expander(
-        "AutoLRS: stages of constant rate", icon=":material/stairs:", on_change="rerun", key="staging_box"
+        "AutoLRS: stages of constant rate",
+        icon=":material/stairs:",
+        on_change="rerun",
+        key="staging_box",
+        bind="query-params",
     )
     if not box.open:
         return
@@ -46,8 +51,8 @@ def section(space: Workspace) -> None:
             "Before each stage, short probes try several rates from one checkpoint; an exponential forecasts where "
             "each would end, and Bayesian optimisation says which to probe next (Jin et al. 2021, arXiv 2105.10762)."
         )
-        view = st.segmented_control("Show", (NEXT, SIMULATED), default=NEXT, required=True, key="staging_view",
-                                    label_visibility="collapsed")  # fmt: skip
+        view = links.bound(st.segmented_control, "Show", (NEXT, SIMULATED), default=NEXT, required=True,
+                           key="staging_view", label_visibility="collapsed")  # fmt: skip
         try:
             (_next if view == NEXT else _simulation)(space)
         except OptLawsError as fault:
@@ -63,33 +68,37 @@ def _next(space: Workspace) -> None:
         st.info("No loaded run has a stage of constant rate after its warm-up.")
         return
     places = st.columns([2, 1, 1, 1, 1, 1])
-    name = places[0].selectbox("Staged run", list(staged), index=list(staged.values()).index(max(staged.values())),
-                               key="staging_run")  # fmt: skip
+    usual = max(staged, key=staged.get)
+    name = places[0].selectbox("Staged run", list(staged), key="staging_run",
+                               index=list(staged).index(links.one("staged", staged, usual, links.RUN)))  # fmt: skip
+    links.put("staged", name, usual)
     run = space.runs[name]
     splits = [k for k, s in run.series.items() if len(s)]
+    usual = max(splits, key=lambda k: len(run.series[k]))
     split = places[1].selectbox("Its losses", splits, key=f"staging_split {name}",
-                                index=splits.index(max(splits, key=lambda k: len(run.series[k]))))  # fmt: skip
+                                index=splits.index(links.one("staged_losses", splits, usual)))  # fmt: skip
+    links.put("staged_losses", split, usual)
     run = run.on(split)
-    start = places[2].number_input(
-        "From update", 1, value=_start(run), step=1, key=f"staging_start {name} {split}",
+    start = links.whole(
+        places[2].number_input, "From update", 1, _start(run), name="from_update", key=f"staging_start {name} {split}",
         help="First update of the stage. An earlier one replays the run: what followed does not count.",
     )  # fmt: skip
-    ahead = next_stage(run, int(start))
-    length = places[3].number_input(
-        "Updates", FEWEST, value=max(ahead.length, FEWEST), step=1, key=f"staging_length {name} {start}",
+    ahead = next_stage(run, start)
+    length = links.whole(
+        places[3].number_input, "Updates", FEWEST, ahead.length, name="updates", key=f"staging_length {name} {start}",
         help="Of the stage. AutoLRS doubles them from stage to stage, up to 8 times the first.",
     )  # fmt: skip
     high = number(run.plan.schedule.peak)
     low = number(float(f"{run.plan.schedule.peak / REACH:.3g}"))
     search = Search(
-        _typed(places[4], "Lowest rate", low, f"staging_low {name}"),
-        _typed(places[5], "Highest rate", high, f"staging_high {name}"),
+        _typed(places[4], "Lowest rate", low, "staging_low"),
+        _typed(places[5], "Highest rate", high, "staging_high"),
     )
-    probes = _probes(space, run, ahead, int(length))
-    told = propose_rate(probes, search, int(length), ahead.rate)
-    _say(told, ahead, int(length))
+    probes = _probes(space, run, ahead, length)
+    told = propose_rate(probes, search, length, ahead.rate)
+    _say(told, ahead, length)
     if probes:
-        st.plotly_chart(charts.search(told, probes), width="stretch", key="staging_chart")
+        showing.chart(charts.search(told, probes), "live-probes")
     _table(ahead)
 
 
@@ -108,14 +117,16 @@ def _start(run: Run) -> int:
 
 
 def _typed(place, label: str, usual: str, key: str) -> float:
-    return amount(place.text_input(label, placeholder=usual, key=key).strip() or usual, f"The {label.lower()}")
+    typed = place.text_input(label, placeholder=usual, key=key, bind="query-params").strip()
+    return amount(typed or usual, f"The {label.lower()}")
 
 
 def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]:
     """Runs that go on at a constant rate from there; at first those with the same past, one of each rate."""
     place, count = st.columns([5, 1])
-    updates = count.number_input(
-        "Updates of a probe", FEWEST, value=max(FEWEST, round(SHARE * length)), step=1, key=f"staging_probe {length}",
+    updates = links.whole(
+        count.number_input, "Updates of a probe", FEWEST, probe_length(length), name="probe_updates",
+        key=f"staging_probe {length}",
         help="Those that count; AutoLRS takes a tenth of the stage.",
     )  # fmt: skip
     found, usual = {}, {}
@@ -123,15 +134,18 @@ def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]
         if run.split not in other.series:
             continue
         try:
-            found[name] = probe_of(other.on(run.split), ahead.start, length, int(updates))
+            found[name] = probe_of(other.on(run.split), ahead.start, length, updates)
         except OptLawsError:
             continue
         if _same_past(run, other, ahead.start):
             usual.setdefault(found[name].rate, name)
+    first = list(usual.values())
     picked = place.multiselect(
-        "Probes", list(found), default=list(usual.values()), key=f"staging_probes {run.name} {ahead.start} {length}",
+        "Probes", list(found), default=links.several("probe", found, first, links.RUN),
+        key=f"staging_probes {run.name} {ahead.start} {length}",
         help="Loaded runs whose rate is constant from that update on. They should start from this run's checkpoint.",
     )  # fmt: skip
+    links.put("probe", picked, first)
     return [found[name] for name in picked]
 
 
@@ -149,8 +163,8 @@ def _say(told: Proposal, ahead: Next, length: int) -> None:
     else:
         why = "the rate of the stage before" if not told.tried else "where least is known"
         st.success(
-            f"Probe {number(told.rate)} next, {why}: {max(FEWEST, round(SHARE * length)):,} updates from the "
-            f"checkpoint before update {ahead.start:,}."
+            f"Probe {number(told.rate)} next, {why}: {probe_length(length):,} updates from the checkpoint before "
+            f"update {ahead.start:,}."
         )
 
 
@@ -160,9 +174,9 @@ def _table(ahead: Next) -> None:
         told = s.hindsight()
         ends = (None,) * 3 if told is None else (told(s.length), *told.interval(s.length))
         rows.append((number(s.rate), s.start, s.end - 1, s.reached, *(e if e is None else float(e) for e in ends)))
-    st.dataframe(
+    showing.table(
         pd.DataFrame(rows, columns=["rate", "from", "to", "reached", "forecast from its first tenth", "low", "high"]),
-        hide_index=True, width="stretch",
+        "live-stages", hide_index=True, width="stretch",
         column_config={
             k: st.column_config.NumberColumn(format="%.4f")
             for k in ("reached", "forecast from its first tenth", "low", "high")
@@ -187,9 +201,11 @@ def _simulation(space: Workspace) -> None:
         _typed(places[0], "Lowest rate", number(float(f"{coverage.peak[1] / REACH:.3g}")), "staging_sim_low"),
         _typed(places[1], "Highest rate", number(coverage.peak[1]), "staging_sim_high"),
     )
-    total = int(places[2].number_input("Updates in all", 1, value=coverage.total[1], step=1, key="staging_total"))
+    total = links.whole(
+        places[2].number_input, "Updates in all", 1, coverage.total[1], name="simulated_total", key="staging_total"
+    )
     usual = longest.warmup_end if longest is not None else 0
-    warmup = int(places[3].number_input("Warm-up", 0, value=usual, step=1, key="staging_warmup"))
+    warmup = links.whole(places[3].number_input, "Warm-up", 0, usual, name="simulated_warmup", key="staging_warmup")
     running = JOB in state()
     st.button("Simulate", icon=":material/play_arrow:", key="staging_simulate", disabled=running,
               on_click=_begin, args=(space.current, space.fit, search, total, warmup))  # fmt: skip
@@ -238,11 +254,11 @@ def _result(name: str, ran: Simulated | None = None, others: list[Rival] = (), c
         st.error(literal(name))
         return
     whole = ran.schedule.total
-    st.plotly_chart(charts.beside(curves), width="stretch", key="staging_beside")
+    showing.chart(charts.beside(curves), "live-autolrs")
     rows = [("AutoLRS", ran.loss, whole + ran.probed), *((r.name, r.loss, whole) for r in others)]
-    st.dataframe(
+    showing.table(
         pd.DataFrame(sorted(rows, key=lambda r: r[1]), columns=["schedule", "final loss", "updates with probes"]),
-        hide_index=True, width="stretch",
+        "live-autolrs", hide_index=True, width="stretch",
         column_config={"final loss": st.column_config.NumberColumn(format="%.4f")},
     )  # fmt: skip
     rates = ", ".join(f"{number(s.proposal.rate)} from {s.start:,}" for s in ran.stages)
