@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DesignError, OptLawsError
+from .errors import DesignError, OptLawsError, amiss
 from .functionals import functionals
 from .parallel import one_thread
 from .runs import Plan
@@ -61,8 +61,8 @@ class Risk:
             numbers = {k: float(d[k]) for k in ("offset", "mu", "kappa", "ridge", "threshold")}
             low, high = map(float, d["params"])
             return cls(**vectors, **numbers, runs=int(d["runs"]), diverged=int(d["diverged"]), params=(low, high))
-        except (KeyError, TypeError, ValueError) as fault:
-            raise OptLawsError(f"This is not a divergence risk: {type(fault).__name__} at {fault}.") from None
+        except (KeyError, TypeError, ValueError, OverflowError) as fault:
+            raise OptLawsError(f"This is not a divergence risk: {amiss(fault)}.") from None
 
 
 def probability(risk: Risk, plans: Sequence[Plan]) -> FloatArray:

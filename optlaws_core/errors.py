@@ -9,6 +9,13 @@ Cancelled (an Exception: nothing is wrong)      the progress callback asked to s
 """
 
 
+def amiss(fault: Exception) -> str:
+    """What Python said of plain values that could not be read, as the end of a sentence for the user."""
+    if isinstance(fault, KeyError):
+        return f"{str(fault)[:60]} is missing or not known"
+    return "a value in it is of another kind than it must be"
+
+
 class OptLawsError(ValueError):
     """The input is at fault; the message says what, by which rule, and what was found."""
 

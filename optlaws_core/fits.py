@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from .errors import OptLawsError
+from .errors import OptLawsError, amiss
 from .laws import law_named
+from .readers.base import short
 from .runs import Plan, Run
 from .schedules import Schedule
 from .schedules.base import FloatArray
@@ -151,7 +152,7 @@ class Fit:
                 left_out=_error(d.get("left_out"), "left_out"),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
-            raise OptLawsError(f"This is not a fit: {type(fault).__name__} at {fault}.") from None
+            raise OptLawsError(f"This is not a fit: {amiss(fault)}.") from None
 
     def save(self, path: Path) -> None:
         """Write the fit as JSON."""
@@ -210,7 +211,7 @@ class Average:
                 _error(_number(d["misfit"], "misfit"), "misfit"), _error(d.get("left_out"), "left_out"),
             )  # fmt: skip
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
-            raise OptLawsError(f"This is not an average: {type(fault).__name__} at {fault}.") from None
+            raise OptLawsError(f"This is not an average: {amiss(fault)}.") from None
 
     save = Fit.save
 
@@ -242,7 +243,7 @@ def stored(path: Path, made: Callable[[Mapping], T], rule: str) -> T:
 def _number(value: object, name: str) -> float:
     """A finite number out of JSON, its type unchanged. Raises `OptLawsError` with the name of what it stands for."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
-        raise OptLawsError(f"This is not a fit: {name} must be a finite number, got {str(value)[:40]!r}.")
+        raise OptLawsError(f"This is not a fit: {short(name, 100)} must be a finite number, got {str(value)[:40]!r}.")
     return value
 
 

@@ -14,6 +14,7 @@ from pages.parts import candidates as c
 from pages.parts import ranking
 from pages.parts.candidate_table import apply, frame
 from pages.parts.curves import MOST_KNOTS, read_curve
+from pages.parts.spreadsheet import csv_text, inert
 
 WSD = c.Candidate("wsd(peak=3e-4, warmup=100, total=2000, decay=400, shape=1-sqrt)")
 EACH = {
@@ -270,10 +271,10 @@ def test_the_yardstick_is_the_held_out_error_where_there_is_one():
 def test_the_csv_holds_full_numbers_and_no_formulas():
     rows = ranked(2.95, 2.95 + 1 / 3)
     table = ranking.rows(rows, ["=HYPERLINK(1)", "ok"], 1000.0)
-    back = pd.read_csv(io.StringIO(ranking.to_csv(table)))
+    back = pd.read_csv(io.StringIO(csv_text(table)))
     assert back.final_loss.tolist() == [2.95, 2.95 + 1 / 3]
     assert back.name.tolist() == ["'=HYPERLINK(1)", "ok"]
     assert back.saved_tokens.tolist()[1] == 100_000
     assert np.isnan(back.saved_updates[0])
-    assert [ranking.inert(x)[0] for x in ("=1", "+1", "-1", "@x", " \t=1")] == ["'"] * 5
-    assert ranking.inert(-1.5) == -1.5
+    assert [inert(x)[0] for x in ("=1", "+1", "-1", "@x", " \t=1")] == ["'"] * 5
+    assert inert(-1.5) == -1.5

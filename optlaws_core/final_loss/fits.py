@@ -1,6 +1,5 @@
 """A fitted final-loss law as plain values, and as JSON."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -8,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ..divergence import Risk
-from ..errors import OptLawsError
-from ..fits import Coverage, Status, stored
+from ..errors import OptLawsError, amiss
+from ..fits import Coverage, Fit, Status, stored
+from ..readers.base import short
 from ..schedules.base import FloatArray
 from .forms import LINE, LOG_LINEAR, final_law
 from .table import TableRun
@@ -98,14 +98,12 @@ class FinalFit:
                 _finite(d["seconds"], "seconds"), d["risk"] and Risk.from_dict(d["risk"]),
                 {str(text): _transfer(t, f"transfers.{text}") for text, t in d["transfers"].items()},
             )  # fmt: skip
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as fault:
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as fault:
             if isinstance(fault, OptLawsError):
                 raise
-            raise OptLawsError(f"This is not a final-loss fit: {type(fault).__name__} at {fault}.") from None
+            raise OptLawsError(f"This is not a final-loss fit: {amiss(fault)}.") from None
 
-    def save(self, path: Path) -> None:
-        """Write the fit as JSON."""
-        path.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    save = Fit.save
 
 
 _MAPPINGS = ("theta", "interval", "train", "test", "references")
@@ -129,7 +127,8 @@ def _transfer(d: Mapping, name: str) -> Transfer:
 
 def _finite(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
-        raise OptLawsError(f"This is not a final-loss fit: {name} must be a finite number, got {str(value)[:40]!r}.")
+        what = f"{short(name, 100)} must be a finite number"
+        raise OptLawsError(f"This is not a final-loss fit: {what}, got {str(value)[:40]!r}.")
     return value
 
 

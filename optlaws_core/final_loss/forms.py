@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import OptLawsError
+from ..errors import DesignError, OptLawsError
 from ..functionals import functionals
 from ..laws import Param
 from ..runs import Plan
@@ -31,6 +31,8 @@ from ..trace import ETA_REF
 # Coefficients. Priors hold a coefficient where runs do not tell; a standard deviation is that at a strength of 1.
 # Centres of ω, ρ, m, g and γ were fitted to the sweep that ships with this project (142 finished runs of three sizes
 # from a random start, final loss below 2.4, before the batch entered as √b); all others are wide.
+MOST_UPDATES = 20_000_000  # of a run; some millions are the longest so far
+
 _COMMON = (
     Param("E", "E", "loss that no run gets below", 0.05, 5.0, "log", prior=(1.5, 1.5)),
     Param("A", "A", "what a model of size N0 loses to an unlimited one", 2e-3, 7.0, "log", prior=(0.37, 3.0)),
@@ -119,15 +121,20 @@ FINAL_LAWS = {
 def final_law(name: str) -> FinalLaw:
     """The law of that name. Raises `OptLawsError` that lists those there are."""
     if name not in FINAL_LAWS:
-        raise OptLawsError(f"Unknown final-loss law {name!r}. Known laws: {', '.join(FINAL_LAWS)}.")
+        raise OptLawsError(f"Unknown final-loss law {name!r:.60}. Known laws: {', '.join(FINAL_LAWS)}.")
     return FINAL_LAWS[name]
 
 
 class Seen:
-    """What the laws see of plans, as arrays (runs,), and the nodes of their schedules."""
+    """What the laws see of plans, as arrays (runs,), and the nodes of their schedules.
+
+    Raises `DesignError` for a plan of more than `MOST_UPDATES`: what it takes to sum them grows with their number.
+    """
 
     def __init__(self, plans: Sequence[Plan], N0: float, B0: float) -> None:
         schedules = [p.schedule for p in plans]
+        if (longest := max((s.total for s in schedules), default=0)) > MOST_UPDATES:
+            raise DesignError(f"These laws take at most {MOST_UPDATES:,} updates of a run, got {longest:,}.")
         self.functionals = functionals(*schedules)
         self.n = np.log(np.array([p.params for p in plans], float) / N0)
         self.b = np.log(np.array([p.batch_tokens for p in plans], float) / B0)

@@ -1,5 +1,6 @@
 """Runs of which only the end is known: one row of a table each, checked for their units, and cut into parts."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import DesignError, LogError, OptLawsError, ScheduleError
 from ..noise import DIVERGED, SPIKED
+from ..readers.base import listed, one_line, short
+from ..readers.frames import read_frame
+from ..readers.numbers import from_cells
 from ..runs import Plan, Run
 from ..schedules import parse
 from ..schedules.chain import Chain
@@ -27,6 +31,8 @@ ALIASES = {
     "text": ("data", "dataset"),
 }
 HIGHEST_PEAK, FEWEST_PARAMS, FEWEST_TOKENS = 1.0, 1_000, 1_000  # beyond these the unit is more likely to be wrong
+MOST = 1e18  # parameters or tokens: beyond it nothing can be meant
+MOST_PARENTS = 50  # runs behind a run, one before the other
 FAR = 1.5  # final loss over the median of its size, from which a run counts as diverged where no column tells
 FOLDS = 10
 
@@ -88,23 +94,25 @@ def read_table(
     Raises `LogError` that names the column or the run, the rule and what was found.
     """
     what = "The table" if isinstance(table, pd.DataFrame) else str(table)
-    frame = table if isinstance(table, pd.DataFrame) else _frame(table, what)
+    frame = table if isinstance(table, pd.DataFrame) else read_frame(table, what)
     names = [str(c).strip().lower() for c in frame.columns]
     if twice := next((c for c in names if names.count(c) > 1), None):
-        raise LogError(f"{what} must have each column once, got {twice!r} more than once.", what)
+        raise LogError(f"{what} must have each column once, got {short(twice)!r} more than once.", what)
     named = columns_of(frame.columns) | _mapped(columns or {}, frame, what)
     missing = [c for c in COLUMNS if c not in named]
     if len(set(missing) & {"batch_tokens", "tokens"}) == 1:
         missing = [c for c in missing if c not in ("batch_tokens", "tokens")]
     if missing:
-        raise LogError(f"{what} must have the column {missing[0]!r}, got {', '.join(map(str, frame.columns))}.", what)
+        raise LogError(f"{what} must have the column {missing[0]!r}, got {listed(frame.columns)}.", what)
     if not len(frame):
         raise LogError(f"{what} must have at least 1 run, got none.", what)
     frame = frame[list(named.values())].set_axis(list(named), axis=1)
-    runs = [_row(row, sure) for row in frame.to_dict("records")]
-    names = [r.name for r in runs]
-    if twice := next((n for n in names if names.count(n) > 1), None):
-        raise LogError(f"{what}: runs must have different names, got {twice!r} more than once.", what)
+    names = [one_line(_text(cell)) for cell in frame["run"]]
+    if "" in names:
+        raise LogError(f"{what}, row {names.index('') + 1:,}: run must hold a name, got none.", what)
+    runs = [_row(name, row, sure) for name, row in zip(names, frame.to_dict("records"), strict=True)]
+    if twice := next((n for n, times in Counter(names).items() if times > 1), None):
+        raise LogError(f"{what}: runs must have different names, got {short(twice, 100)!r} more than once.", what)
     return _with_parents(_judged(runs) if "outcome" not in named else runs)
 
 
@@ -132,37 +140,24 @@ def table_runs(runs: Iterable[Run]) -> list[TableRun]:
     return _with_parents(found)
 
 
-def _frame(path: Path | str, what: str) -> pd.DataFrame:
-    try:
-        # an empty cell is no loss, "nan" one that diverged; index_col: rows longer than the header are no index
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    except FileNotFoundError:
-        raise LogError(f"{what}: there is no such file.", what) from None
-    except (OSError, ValueError) as fault:
-        raise LogError(f"{what} must be a CSV table, got {str(fault)[:80]!r}.", what) from None
-    return frame
-
-
 def _mapped(columns: Mapping[str, str], frame: pd.DataFrame, what: str) -> dict[str, str]:
     for ours, theirs in columns.items():
         if ours not in (*COLUMNS, *OPTIONAL):
             raise LogError(f"{what}: a column is one of {', '.join((*COLUMNS, *OPTIONAL))}, got {ours!r}.", what)
         if theirs not in frame:
-            raise LogError(f"{what} has no column {theirs!r}; it has {', '.join(map(str, frame.columns))}.", what)
+            raise LogError(f"{what} has no column {short(str(theirs))!r}; it has {listed(frame.columns)}.", what)
     return dict(columns)
 
 
-def _row(row: Mapping, sure: bool) -> TableRun:
-    name = _text(row["run"])
+def _row(name: str, row: Mapping, sure: bool) -> TableRun:
+    at = f"Run {short(name, 100)!r}"
     try:
         schedule = parse(_text(row["schedule"]))
     except ScheduleError as fault:
-        raise LogError(f"Run {name!r}: {fault}", name) from None
-    params = _positive(name, "params", row["params"])
-    tokens = None if "tokens" not in row else _positive(name, "tokens", row["tokens"])
-    batch = (
-        tokens / schedule.total if "batch_tokens" not in row else _positive(name, "batch_tokens", row["batch_tokens"])
-    )
+        raise LogError(f"{at}: {fault}", name) from None
+    params = _size(name, "params", row["params"])
+    tokens = None if "tokens" not in row else _size(name, "tokens", row["tokens"])
+    batch = tokens / schedule.total if "batch_tokens" not in row else _size(name, "batch_tokens", row["batch_tokens"])
     if tokens is None:
         tokens = batch * schedule.total
     if not sure:
@@ -172,36 +167,43 @@ def _row(row: Mapping, sure: bool) -> TableRun:
             ("tokens", tokens < FEWEST_TOKENS, f"below {FEWEST_TOKENS:,} (of millions or billions?)", tokens),
         ):
             if unlikely:
-                raise LogError(f"Run {name!r}: is the unit right? {what} {rule} is unlikely, got {found:g}.", name)
+                raise LogError(f"{at}: is the unit right? {what} {rule} is unlikely, got {found:g}.", name)
     if abs(tokens / (batch * schedule.total) - 1) > 0.05:
         raise LogError(
-            f"Run {name!r}: tokens must be batch_tokens × updates = {batch * schedule.total:g}, got {tokens:g}.", name
+            f"{at}: tokens must be batch_tokens × updates = {batch * schedule.total:g}, got {tokens:g}.", name
         )
     cell = row["final_loss"]
-    loss = pd.to_numeric(cell, errors="coerce")
+    loss = _number(cell)
     if _text(cell) and np.isnan(loss) and _text(cell).lower() != "nan":
-        raise LogError(f"Run {name!r}: final_loss must be a number, got {_text(cell)[:40]!r}.", name)
+        raise LogError(f"{at}: final_loss must be a number, got {_text(cell)[:40]!r}.", name)
     if loss <= 0:
-        raise LogError(f"Run {name!r}: final_loss must be above 0, got {loss:g}.", name)
+        raise LogError(f"{at}: final_loss must be above 0, got {loss:g}.", name)
     outcome = _text(row.get("outcome")).lower()
     gone = outcome == DIVERGED
     if "outcome" not in row:
         gone = np.isinf(loss) or (isinstance(cell, str) and cell.strip().lower() == "nan")
-    parent = _text(row.get("parent")) or None
-    final = float(loss) if np.isfinite(loss) else np.nan
+    parent = one_line(_text(row.get("parent"))) or None
+    final = loss if np.isfinite(loss) else np.nan
     plan = Plan(schedule, params, batch)
-    return TableRun(name, plan, final, gone, outcome == SPIKED, parent, _text(row.get("text")))
+    return TableRun(name, plan, final, gone, outcome == SPIKED, parent, one_line(_text(row.get("text"))))
 
 
 def _text(cell: object) -> str:
     return "" if cell is None or isinstance(cell, float) and np.isnan(cell) else str(cell).strip()
 
 
-def _positive(name: str, what: str, value: object) -> float:
-    number = pd.to_numeric(value, errors="coerce")
+def _number(cell: object) -> float:
+    """The number in a cell; NaN where it holds none."""
+    return float(from_cells([cell]).values[0])
+
+
+def _size(name: str, what: str, value: object) -> float:
+    number, at = _number(value), f"Run {short(name, 100)!r}"
     if not 0 < number < np.inf:
-        raise LogError(f"Run {name!r}: {what} must be a number above 0, got {str(value)[:40]!r}.", name)
-    return float(number)
+        raise LogError(f"{at}: {what} must be a number above 0, got {str(value)[:40]!r}.", name)
+    if number > MOST:
+        raise LogError(f"{at}: {what} may be at most {MOST:g}, got {number:g}.", name)
+    return number
 
 
 def _judged(runs: Sequence[TableRun]) -> list[TableRun]:
@@ -233,10 +235,14 @@ def _with_parents(runs: Sequence[TableRun]) -> list[TableRun]:
         if run.parent is None:
             done[run.name] = replace(run, text=""), run.text, run.text
             return done[run.name]
+        at = f"Run {short(run.name, 100)!r}"
         if run.parent not in by_name:
-            raise LogError(f"Run {run.name!r}: its parent must be a run of the table, got {run.parent!r}.", run.name)
+            parent = short(run.parent, 100)
+            raise LogError(f"{at}: its parent must be a run of the table, got {parent!r}.", run.name)
         if run.parent in below:
-            raise LogError(f"Run {run.name!r}: parents must lead back to a first run, got a circle.", run.name)
+            raise LogError(f"{at}: parents must lead back to a first run, got a circle.", run.name)
+        if len(below) > MOST_PARENTS:
+            raise LogError(f"{at}: at most {MOST_PARENTS} runs may stand behind a run, got more.", run.name)
         before, learned, first = whole(by_name[run.parent], (*below, run.name))
         plan = replace(run.plan, schedule=Chain(before.plan.schedule, run.plan.schedule))
         text = run.text or learned

@@ -12,6 +12,9 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import QhullError
 
 from ..errors import DesignError, LogError
+from ..readers.base import listed, short
+from ..readers.frames import read_frame
+from ..readers.numbers import from_cells
 
 COLUMNS = ("params", "tokens", "lr", "batch", "loss")
 # What others call these columns; letters' case does not matter.
@@ -24,6 +27,7 @@ ALIASES = {
 }
 # Beyond these a unit is more likely to be wrong.
 HIGHEST_LR, FEWEST_PARAMS, FEWEST_TOKENS, FEWEST_BATCH, FEWEST_UPDATES = 1.0, 1_000, 1_000, 1_000, 100
+MOST = 1e18  # of anything: beyond it nothing can be meant
 ALIKE = 0.01  # sizes or lengths that differ by less are one: whole batches seldom add up to the same tokens
 
 
@@ -88,20 +92,24 @@ def read_sweep(
     Raises `LogError` that names the column, the rule and what was found.
     """
     what = "The sweep" if isinstance(table, pd.DataFrame) else Path(table).name
-    frame = table if isinstance(table, pd.DataFrame) else _frame(table, what)
+    frame = table if isinstance(table, pd.DataFrame) else read_frame(table, what)
     named = columns_of(frame.columns) | dict(columns or {})
     for ours in COLUMNS:
         if named.get(ours) not in frame.columns:
-            got = ", ".join(map(str, frame.columns))
-            raise LogError(f"{what} must have the column {named.get(ours, ours)!r}, got {got[:200]}.", what)
+            lacking = short(str(named.get(ours, ours)))
+            raise LogError(f"{what} must have the column {lacking!r}, got {listed(frame.columns)}.", what)
     if twice := next((c for c in named.values() if [*named.values(), *frame.columns].count(c) > 2), None):
-        raise LogError(f"{what} must have each column once and for one thing, got {twice!r} twice.", what)
+        raise LogError(f"{what} must have each column once and for one thing, got {short(twice)!r} twice.", what)
     if not 0 < unit < 1e12:
         raise LogError(f"{what}: tokens in one unit of the batch must be above 0, got {unit:g}.", what)
     if not len(frame):
         raise LogError(f"{what} must have at least 1 run, got none.", what)
     runs = pd.DataFrame({ours: _numbers(frame[named[ours]], ours, what) for ours in COLUMNS})
     runs["batch"] *= unit
+    for ours in COLUMNS[:4]:
+        if (high := runs[ours].max()) > MOST:
+            row = int(runs[ours].argmax()) + 1
+            raise LogError(f"{what}, row {row}: {ours} may be at most {MOST:g}, got {high:g}.", what)
     odd = () if sure else enumerate(map(unlikely, *(runs[name] for name in ("params", "tokens", "batch", "lr"))), 1)
     if found := next(((row, said) for row, said in odd if said), None):
         raise LogError(f"{what}, row {found[0]}: is the unit right? {found[1]}.", what)
@@ -116,28 +124,20 @@ def read_sweep(
     return sorted(found, key=lambda cell: cell.compute)
 
 
-def _frame(path: Path | str, what: str) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, index_col=False)
-    except FileNotFoundError:
-        raise LogError(f"{what}: there is no such file.", what) from None
-    except (OSError, ValueError) as fault:
-        raise LogError(f"{what} must be a CSV table, got {str(fault)[:80]!r}.", what) from None
-
-
 def _numbers(column: pd.Series, ours: str, what: str) -> NDArray:
     """The column's values; a loss may be NaN or infinite, or empty, which is NaN as well."""
-    values = pd.to_numeric(column, errors="coerce").to_numpy(float)
+    numbers = from_cells(column.tolist())
+    values = numbers.values
     if ours == "loss":
-        silent = [pd.isna(v) or str(v).strip().lower() in ("", "nan") for v in column]
-        bad = (values <= 0) | np.isnan(values) & ~np.array(silent)
-        rule = "a number above 0, or empty where the run diverged"
+        bad, rule = values <= 0, "a number above 0, or empty where the run diverged"
+        bad[numbers.words] = True
     else:
-        bad, rule = ~(np.isfinite(values) & (values > 0)), "a number above 0"
+        bad, rule = ~((values > 0) & (values < np.inf)), "a number above 0"
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise LogError(
-            f"{what}, row {row + 1}: {column.name} must be {rule}, got {str(column.iloc[row])[:40]!r}.", what
+            f"{what}, row {row + 1}: {short(str(column.name))} must be {rule}, got {str(column.iloc[row])[:40]!r}.",
+            what,
         )
     return values
 

@@ -41,7 +41,7 @@ def law_named(name: str) -> Law:
     try:
         return LAWS[name]
     except KeyError:
-        raise OptLawsError(f"Unknown law {name!r}. Known laws: {', '.join(LAWS)}.") from None
+        raise OptLawsError(f"Unknown law {name!r:.60}. Known laws: {', '.join(LAWS)}.") from None
 
 
 __all__ = ["FEATURES", "LAWS", "HistorySum", "Law", "Param", "law_named"]

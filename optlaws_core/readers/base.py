@@ -25,6 +25,7 @@ Level = Literal["info", "repaired", "refused"]
 MOST_BYTES = 512 * 2**20  # of one file
 MOST_FILES = 500  # of one reading
 MOST_ROWS = 5_000_000  # of one file
+LONGEST_NAME = 300  # characters of a run's name
 LARGEST_STEP = 10**12  # above it a "step" is a timestamp; no run has had 10^12 updates
 
 X_UNITS = ("step", "tokens", "samples")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..errors import LogError, ScheduleError
 from ..schedules import parse
 from ..schedules.base import LARGEST
-from .base import Facts, Source, base_name, counted, one_line, short
+from .base import LONGEST_NAME, Facts, Source, base_name, counted, one_line, short
 from .delimited import Header, header_of
 from .sniff import as_utf8, kind_of
 
@@ -104,7 +104,7 @@ def _entry(source: Source, row: int, cells: dict) -> Entry:
             f"a row must not have more cells than the header, got {counted(len(cells[None]), 'cell')} too many",
         )
     cell = {k: (v or "").strip() for k, v in cells.items()}
-    cell["run"] = one_line(cell["run"])
+    cell["run"] = short(cell["run"], LONGEST_NAME)
     for name in NEEDED:
         if not cell[name]:
             raise _fault(source, row, name, "the cell must not be empty")

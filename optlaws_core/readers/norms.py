@@ -43,4 +43,9 @@ def _norms(opened: Opened) -> tuple[FloatArray, FloatArray]:
     logged = ~np.isnan(norms.values)
     logged[norms.nans] = logged[norms.words] = True
     steps = np.arange(len(norms), dtype=float) if x is None else x.values
+    lost = np.flatnonzero(logged & ~np.isfinite(steps))
+    if len(lost):
+        line = runs[0].line(lost[0])
+        where = "" if line is None else f", the first in line {line:,}"
+        raise LogError(f"each gradient norm must have a step, but {len(lost):,} of {logged.sum():,} have none{where}.")
     return steps[logged], norms.values[logged]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _READ = {
 }
 _WIDEST = 32  # bytes of a decimal
 _EXACT = 2**53  # whole numbers up to here are floats
+_FAULT = re.compile(r"\b\w+(Exception|Error): ?")  # what a fault is called inside pyarrow says nothing to a user
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,8 @@ def _faults_told() -> Iterator[None]:
     except (LogError, MemoryError):
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise LogError(f"the Parquet file cannot be read ({short(str(error), 120).rstrip('. ')}).") from None
+        said = short(_FAULT.sub("", str(error)), 120).rstrip(". ")
+        raise LogError(f"the Parquet file cannot be read ({said or 'it is damaged'}).") from None
 
 
 def _table(data: bytes) -> tuple[Table, list[str]]:

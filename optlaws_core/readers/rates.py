@@ -151,7 +151,8 @@ def knots_from(logged: Points, facts: Facts, last_step: int) -> tuple[Knots, lis
     if off > THIN * peak:
         text = f"The logged learning rate was thinned to {len(kept):,} knots"
         notes.append(Note("info", f"{text}, which deviate by at most {off / peak:.2g} of the peak."))
-    steps, values, warmup = _with_start(logged.steps[kept], logged.values[kept], logged, facts, notes)
+    some = logged.values[kept] + 0.0  # no −0, which a schedule's text form cannot tell from 0
+    steps, values, warmup = _with_start(logged.steps[kept], some, logged, facts, notes)
     total = _total(int(steps[-1]), facts, last_step, notes)
     if total > steps[-1]:
         steps, values = np.append(steps, total), np.append(values, values[-1])

@@ -10,6 +10,7 @@ from ..runs import Run
 from . import records
 from .assembly import assemble
 from .base import (
+    LONGEST_NAME,
     MOST_FILES,
     FileReport,
     Layout,
@@ -20,7 +21,6 @@ from .base import (
     Source,
     counted,
     listed,
-    one_line,
     short,
 )
 from .delimited import header_of, open_delimited
@@ -139,7 +139,7 @@ def _named(source: Source, raws: list[RawRun]) -> list[RawRun]:
     named: dict[str, RawRun] = {}
     times: Counter[str] = Counter()
     for raw in raws:
-        bare = name = one_line(raw.name) or short(source.stem, 200) or "run"
+        bare = name = short(raw.name, LONGEST_NAME) or short(source.stem, 200) or "run"
         while name in named:
             times[bare] += 1
             name = f"{bare} ({times[bare] + 1})"

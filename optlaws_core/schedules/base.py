@@ -72,7 +72,7 @@ class Schedule:
             )
         if self.warmup_shape not in WARMUPS:
             raise ScheduleError(
-                f"{self.family}: warmup_shape must be one of {', '.join(WARMUPS)}, got {self.warmup_shape!r}."
+                f"{self.family}: warmup_shape must be one of {', '.join(WARMUPS)}, got {self.warmup_shape[:40]!r}."
             )
         if getattr(self, "final", 0.0) > self.peak:
             raise ScheduleError(
@@ -185,8 +185,8 @@ def written(schedule: Schedule | type[Schedule]) -> list[Field]:
 
 def number(x: float | str) -> str:
     """The shortest text that reads back as exactly `x`: 3e-4 rather than 0.0003. A word stays a word."""
-    if isinstance(x, str):
-        return x
+    if isinstance(x, str) or not np.isfinite(x):
+        return str(x)
     plain = repr(float(x)).removesuffix(".0")
     digits, _, exponent = np.format_float_scientific(x, trim="-").partition("e")
     short = f"{digits}e{int(exponent)}"
@@ -227,4 +227,4 @@ def _scalar(family: str, name: str, kind: type, value):
         raise ScheduleError(f"{family}: {name} counts updates and must be a whole number, got {number(value)}.")
     if kind is float and value < 0:
         raise ScheduleError(f"{family}: {name} must not be negative, got {number(value)}.")
-    return kind(value)
+    return kind(value) + 0  # no −0, which the text form cannot tell from 0

@@ -24,6 +24,6 @@ def shape_entry(default: str = "linear"):
 def check_cooldown(family: str, shape: str, final: float, used: bool = True) -> None:
     """Raises `ScheduleError` for an unknown shape, or one that cannot end at `final`."""
     if shape not in COOLDOWNS:
-        raise ScheduleError(f"{family}: shape must be one of {', '.join(COOLDOWNS)}, got {shape!r}.")
+        raise ScheduleError(f"{family}: shape must be one of {', '.join(COOLDOWNS)}, got {shape[:40]!r}.")
     if used and shape == "exponential" and not final > 0:
         raise ScheduleError(f"{family}: an exponential cooldown never reaches 0, so final must be above 0, got 0.")

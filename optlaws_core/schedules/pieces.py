@@ -1,6 +1,6 @@
 """Schedules given by their pieces: constant ones, and straight lines between knots."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ScheduleError
-from .base import WARMUPS, FloatArray, Peaked, Schedule, entry, number, warmup_entry, warmup_shape_entry
+from .base import WARMUPS, FloatArray, Peaked, Schedule, _checked, entry, number, warmup_entry, warmup_shape_entry
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Step(Peaked):
         if any(b <= a for a, b in pairwise(steps)):
             raise ScheduleError(
                 f"step: boundaries must rise strictly between warmup = {self.warmup} and total = {self.total}, "
-                f"got {list(self.boundaries)}."
+                f"got {_brief(self.boundaries)}."
             )
         if max(self.values) > self.peak:
             raise ScheduleError(
@@ -75,13 +75,14 @@ class Knots(Schedule):
                 "knots: steps and values must be lists of the same length, at least 2, "
                 f"got {len(self.steps)} and {len(self.values)}."
             )
-        super().__post_init__()
-        k = np.array(self.steps)
+        # Before anything divides by their distances.
+        k = np.array(_checked(self.family, next(f for f in fields(self) if f.name == "steps"), self.steps))
         if k[0] != 0 or (np.diff(k) < 0).any() or (k[2:] == k[:-2]).any() or k[-1] == k[-2] or k[1] == 0:
             raise ScheduleError(
                 "knots: steps must start at 0 and rise; a step may stand twice (a jump), but not the first or last, "
                 f"got {_brief(self.steps)}."
             )
+        super().__post_init__()
 
     @cached_property
     def peak(self) -> float:

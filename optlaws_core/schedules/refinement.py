@@ -16,6 +16,7 @@ from .pieces import Knots
 
 POWERS = {"l2": -2.0, "l1": -1.0}  # the norm that was logged, and what makes a weight of it
 MOST_KNOTS = 2000
+MOST_APART = 1e100  # factor between two norms; with more, all weights but one vanish
 GAP = 1.5  # usual distances between two logged steps; more is a gap
 MOST_FILLED = 1.0  # norms that gaps may need for each one that was logged
 
@@ -49,7 +50,12 @@ def refined(
     k, g, left_out = _usable(k, g)
     k, g, filled = _filled(k, g, usual)
     smooth, unsmoothed = _smoothed(g, smoothing)
-    weight = (smooth / smooth.min()) ** POWERS[norm]
+    low, high = smooth.min(), smooth.max()
+    if high / MOST_APART > low:
+        raise ScheduleError(
+            f"refined: gradient norms may lie apart by a factor of {MOST_APART:g}, got {low:g} and {high:g}."
+        )
+    weight = (smooth / low) ** POWERS[norm]
     behind = weight * np.diff(k, prepend=k[0])  # each logged norm stands for the updates since the one before
     to_come = np.append(np.cumsum(behind[:0:-1])[::-1], 0.0)
     rate = weight * to_come

@@ -33,7 +33,7 @@ def parse_with(families: dict[str, type[Schedule]], text: str) -> Schedule:
     given = _pairs(name, body)
     for key in given:
         if key not in known:
-            raise ScheduleError(f"{name} has no field {key!r}. Its fields: {', '.join(known)}.")
+            raise ScheduleError(f"{name} has no field {_short(key)!r}. Its fields: {', '.join(known)}.")
     missing = [k for k, f in known.items() if f.default is MISSING and k not in given]
     if missing:
         raise ScheduleError(f"{name} needs {', '.join(missing)}, got {_short(text)!r}.")
@@ -49,7 +49,7 @@ def _pairs(name: str, body: str) -> dict:
             raise ScheduleError(f"{name}: fields read like peak=3e-4 with commas between, got {_short(body[at:])!r}.")
         key, value = pair.groups()
         if key in pairs:
-            raise ScheduleError(f"{name}: {key} is given twice.")
+            raise ScheduleError(f"{name}: {_short(key)} is given twice.")
         if value.startswith("["):
             pairs[key] = [_value(name, key, v) for v in value[1:-1].split(",") if v.strip()]
         else:
@@ -67,7 +67,7 @@ def _value(name: str, key: str, word: str) -> float | int | str | None:
         return int(plain) if re.fullmatch(r"[+-]?\d{1,18}", plain) else float(plain)
     if key.endswith("shape"):
         return word
-    raise ScheduleError(f"{name}: {key} must be a number such as 3e-4 or 24000, got {_short(word)!r}.")
+    raise ScheduleError(f"{name}: {_short(key)} must be a number such as 3e-4 or 24000, got {_short(word)!r}.")
 
 
 def _short(text: str, most: int = 60) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ..errors import OptLawsError
+from ..readers.base import one_line
 
 POINTS = 2_000  # of one split of a run, as many as a chart shows
 MOST_BYTES = 16 * 2**20  # of the canonical form
@@ -144,9 +145,9 @@ def size(data: bytes, room: int = 0) -> None:
 
 
 def brief(value: object, most: int = 40) -> str:
-    """The beginning of a value in one line, whatever it is; an integer of thousands of digits has no text."""
+    """The beginning of a value in one printable line; an integer of thousands of digits has no text."""
     try:
-        text = " ".join(str(value).split())
+        text = one_line(str(value))
     except (ValueError, RecursionError):
         text = type(value).__name__
     return text if len(text) <= most else text[: most - 1] + "…"

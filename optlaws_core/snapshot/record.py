@@ -95,8 +95,10 @@ class Snapshot:
             return cls(**_read(_upgraded(checks.mapping(d, "it"))))
         except OptLawsError as fault:
             said = checks.brief(fault, 300)
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError) as fault:
-            said = f"{type(fault).__name__} at {checks.brief(fault, 80)}."
+        except KeyError as fault:
+            said = f"an entry {checks.brief(fault, 80)} must be there, but it is missing."
+        except (TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
+            said = "each value in it must be of the kind that it was saved with, but one is of another kind."
         raise OptLawsError(f"This is no saved comparison that can be opened: {said}")
 
     def to_bytes(self) -> bytes:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from optlaws_core import SCHEDULES, Plan, Schedule, ScheduleError, parse
 from optlaws_core.schedules import WSD, Constant, Cosine, Linear, Step, number
+from optlaws_core.schedules.base import LARGEST
 
 from .curves import as_knots
 
@@ -129,7 +130,7 @@ def with_family(candidate: Candidate, family: str) -> Candidate:
 
 def with_label(candidate: Candidate, label: str) -> Candidate:
     """The candidate under another label; one line, not too long."""
-    return replace(candidate, label=" ".join(label.replace("|", "/").split())[:LONGEST_LABEL])
+    return replace(candidate, label=" ".join(label.replace("|", "/").split())[:LONGEST_LABEL].rstrip())
 
 
 def from_fields(family: str, values: Mapping[str, object]) -> str:
@@ -154,9 +155,10 @@ def _guesses(family: str, pairs: Mapping[str, str]) -> dict[str, str]:
 
     def read(key: str, otherwise: float) -> float:
         try:
-            return float(pairs[key])
+            value = float(pairs[key])
         except (KeyError, ValueError):
             return otherwise
+        return value if abs(value) <= LARGEST else otherwise
 
     total, peak, warmup = int(read("total", 1000)), read("peak", 1e-3), int(read("warmup", 0))
     drop = max(warmup + 1, round((1 - DECAY) * total))

@@ -1,0 +1,223 @@
+"""Valid files of every kind that mutations start from: small ones of our own, and the beginnings of public logs."""
+
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from optlaws_core import parse
+from optlaws_core.divergence import FEATURES, Risk
+from optlaws_core.final_loss import FINAL_LAWS
+from optlaws_core.final_loss.fits import End, FinalFit
+from optlaws_core.final_loss.forms import LINE
+from optlaws_core.fits import Average, Coverage, Fit, Scores, Status
+from optlaws_core.laws import LAWS
+from optlaws_core.runs import Plan, Run, Series
+from optlaws_core.snapshot import Candidate, Snapshot, to_bundle
+from tests import logs
+from tests.twins import shipped
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLIC = ROOT.parent / "shared" / "data"
+RISK = Risk(
+    weights=(1.0,) * len(FEATURES), offset=-3.0, mean=(0.0,) * len(FEATURES), scale=(1.0,) * len(FEATURES), mu=0.3,
+    kappa=0.01, ridge=0.03, threshold=0.5, runs=20, diverged=8, params=(1e6, 1e8),
+)  # fmt: skip
+_SCORES = {"a": Scores(5, 0.1, 0.2, 0.9, 0.01, 0.02), "b": Scores(5, 0.1, 0.2, None, 0.01, 0.02)}
+
+
+def tables(by: str) -> tuple[bytes, ...]:
+    """Logs as tables with that delimiter."""
+    resumed = "step,loss,lr,grad_norm\n0,3.5,0,1.5\n10,3.25,1e-3,1.25\n20,3,1e-3,nan\n10,3.2,1e-3,1.2\n30,2.5,5e-4,1\n"
+    several = (
+        "# a comment\nrun,step,train/loss,eval_loss,lr\na,0,3.5,,1e-3\na,9,3,3.1,1e-3\nb,0,4,,2e-3\nb,9,2.5,2.75,0\n"
+    )
+    tokens = "consumed_tokens,val/bpb,run\n1000,1.5,x\n2000,1.25,x\n3000,1,x\n"
+    quoted = 'global_step,"train loss",learning_rate\n0,"3,25",1e-3\n1,"1,003.5",1e-3\n2,,1e-3\n'
+    texts = [text.replace(",", by).encode() for text in (resumed, several, tokens)]
+    own = [*texts, quoted.encode()] if by == "," else texts
+    real = [start(PUBLIC / "multi_power_law" / "25M" / "cosine_24000.csv", 12).replace(b",", by.encode())]
+    return tuple(filter(None, (logs.table(by), *own, *real)))
+
+
+def start(path: Path, lines: int) -> bytes:
+    """The first lines of a file; nothing where it is not there."""
+    return b"".join(path.read_bytes().splitlines(keepends=True)[:lines]) if path.exists() else b""
+
+
+def json_lines() -> tuple[bytes, ...]:
+    """Logs of one JSON object a line."""
+    nested = [{"step": s, "train": {"loss": y, "optim": {"lr": 1e-3}}, "tags": ["x"]} for s, y in ((0, 3.0), (5, 2.0))]
+    mixed = [{"run": run, "iter": i, "loss": y} for run, i, y in (("a", 0, 3), ("b", 0, None), ("a", 1, "2"))]
+    return tuple(lines_of(rows) for rows in (logs.records(), nested, mixed))
+
+
+def lines_of(rows: Iterable[dict]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def json_records() -> tuple[bytes, ...]:
+    return tuple(json.dumps([json.loads(line) for line in data.splitlines()]).encode() for data in json_lines())
+
+
+def json_columns() -> tuple[bytes, ...]:
+    columns = {"step": logs.STEPS, "loss": logs.LOSS, "lr": logs.LR, "name": "x"}
+    return tuple(json.dumps(c).encode() for c in (columns, {"val_loss": [3, None, 2], "tokens": [1e6, 2e6, 3e6]}))
+
+
+def trainer_states() -> tuple[bytes, ...]:
+    rows = [{"step": s, "loss": y, "eval_loss": 2 / s, "grad_norm": 1.0} for s, y in ((1, 3.0), (2, "2.5"), (3, 2.0))]
+    return tuple(json.dumps(d).encode() for d in (logs.trainer_state(), {"log_history": rows, "max_steps": 3}))
+
+
+def histories() -> tuple[bytes, ...]:
+    """Runs exported from W&B as JSON."""
+    own = logs.history() | {"config": {"iterations": 31, "warmup_steps": 2, "batch_size": 8, "acc_steps": 1}}
+    found = [json.dumps(own).encode()]
+    for path in sorted((PUBLIC / "lr_scheduling" / "raw").glob("*.json"))[:1]:
+        run = json.loads(path.read_text())
+        run["history"] = {
+            section: {k: v[:8] if isinstance(v, list) else v for k, v in table.items()}
+            for section, table in run["history"].items()
+        }
+        found.append(json.dumps(run).encode())
+    return tuple(found)
+
+
+def charts() -> tuple[bytes, ...]:
+    group = '"train/step","Group: a - loss","Group: a - loss__MIN","b - loss"\n1,3,2,\n2,2.5,2,4\n3,2.25,2,3\n'
+    return logs.chart(), group.encode()
+
+
+def parquets() -> tuple[bytes, ...]:
+    bundled = sorted((ROOT / "data" / "runs").glob("medium_constant_1000*.parquet"))[:1]
+    return logs.parquet(), *(path.read_bytes() for path in bundled)
+
+
+def events() -> tuple[bytes, ...]:
+    """Event files with plain scalars, and with tensors."""
+    made = []
+    for tensors in (False, True):
+        with tempfile.TemporaryDirectory() as folder:
+            made.append(logs.events(Path(folder), logs.event_points(), tensors))
+    return tuple(made)
+
+
+def manifests() -> tuple[bytes, ...]:
+    """Manifests of a log that is called a.csv."""
+    small = (
+        "run,file,params,batch_tokens,schedule,warmup_steps,total_steps,seed\n"
+        'one,a.csv,1e6,1024,"linear(peak=1e-3, total=31)",0,31,1\ntwo,b.csv,,,,,,2\n'
+    )
+    two = "run,file,params,batch_size,total_steps\na,logs/a.csv,7e9,8,\nb,logs/a.csv,7e9,8,40\n"
+    return small.encode(), two.encode(), start(ROOT / "data" / "examples.csv", 3)
+
+
+def refused() -> tuple[bytes, ...]:
+    """First bytes of what is never read, pickles and archives among them."""
+    import gzip
+    import pickle
+
+    from optlaws_core.readers.sniff import REFUSED
+
+    pickles = [pickle.dumps({"loss": [1.5, 2.5]}, protocol) for protocol in (2, 3, 4, 5)]
+    tar = b"a.csv" + bytes(252) + b"ustar" + bytes(300)
+    return *pickles, gzip.compress(logs.table(",")), tar, *(magic + bytes(24) for magic, _, _ in REFUSED)
+
+
+def final_tables() -> tuple[bytes, ...]:
+    """Tables of final losses."""
+    own = (
+        "run,params,batch_tokens,tokens,schedule,final_loss,outcome,parent,text\n"
+        'a,1e6,1024,102400,"linear(peak=1e-3, total=100)",3.5,finished,,x\n'
+        'b,1e6,1024,102400,"constant(peak=5e-3, total=100)",nan,diverged,,x\n'
+        'c,2e6,1024,,"wsd(peak=1e-3, total=50, decay=10)",3.25,finished,a,y\n'
+    ).replace("1024,,", "1024,51200,")  # fmt: skip
+    other = 'name,n_params,total_tokens,lr_schedule,val_loss\nq,1e7,1e6,"cosine(peak=3e-4, total=1000)",3\n'
+    return tuple(filter(None, (own.encode(), other.encode(), start(PUBLIC / "lr_scheduling" / "table.csv", 4))))
+
+
+def sweeps() -> tuple[bytes, ...]:
+    """Tables of sweeps over learning rate and batch."""
+    rows = [(1e8, 2e9, lr, batch, 3 + lr) for lr in (1e-3, 2e-3) for batch in (131072, 262144)]
+    own = "params,tokens,lr,batch,loss\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
+    other = "N,D,peak_lr,bs,final_loss,note\n1e8,2e9,1e-3,2e5,,diverged\n1e8,2e9,5e-4,2e5,3.5,\n"
+    return tuple(filter(None, (own.encode(), other.encode(), start(PUBLIC / "step_law" / "dense_lr_bs_loss.csv", 5))))
+
+
+def fit(law: str = "power_law") -> Fit:
+    """A fit that nobody searched for, of one of everything."""
+    names = LAWS[law].names
+    return Fit(
+        law, dict.fromkeys(names, 0.5), dict.fromkeys(names, (0.25, 0.75)), Status.converged, "Converged.", 0.1,
+        _SCORES, Coverage((1e-3, 2e-3), (100, 1000), (1e6, 1e6), (1024.0, 1024.0)), _SCORES, free=tuple(names[:2]),
+        covariance=((1.0, 0.0), (0.0, 1.0)), misfit=0.01, left_out=0.02,
+    )  # fmt: skip
+
+
+def average() -> Average:
+    return Average((fit(), fit("annealing")), (0.25, 0.75), _SCORES, _SCORES, 0.01, None)
+
+
+def fits() -> tuple[bytes, ...]:
+    """Fits of curve laws, and an average."""
+    return tuple(json.dumps(model.to_dict()).encode() for model in (fit(), fit("annealing"), average()))
+
+
+def final_fits() -> tuple[bytes, ...]:
+    """Fits of final-loss laws, with a risk."""
+    ends = {"a": End(3.0, 3.1, -0.03)}
+    references = {"N0": 1e6, "B0": 1024.0, "mu": 0.3, "kappa": 0.01}
+    made = []
+    for law in FINAL_LAWS.values():
+        names = [p.name for p in law.params] if law.params else list(LINE)
+        made.append(FinalFit(
+            law.name, dict.fromkeys(names, 0.5), dict.fromkeys(names, None), Status.converged, "Converged.", 0.1, ends,
+            Coverage((1e-3, 2e-3), (100, 1000), (1e6, 1e6), (1024.0, 1024.0)), references, 1.0, ends,
+            free=(names[0],), covariance=((1.0,),), risk=RISK,
+        ))  # fmt: skip
+    return tuple(json.dumps(f.to_dict()).encode() for f in made)
+
+
+def bundles() -> tuple[bytes, ...]:
+    """Saved comparisons, bare and with one of everything."""
+    losses = {"train": Series([0, 10, 30], [3.5, 3.0, 2.5]), "val": Series([10], [3.25])}
+    schedule = parse("cosine(peak=1e-3, warmup=2, total=31)")
+    run = Run("a", Plan(schedule, 1e6, 1024.0), losses, lr_source="logged", last_step=30, about={"seed": "1"})
+    full = Snapshot(
+        "All", (run, Run("b", None, losses, "val")), {"mine": average(), "other": fit()}, "mine",
+        (Candidate(schedule, "x"), Candidate(parse("step(peak=1, total=9, boundaries=[5], values=[0.5])"), on=False)),
+        risk=RISK, also=("other",), observed=("a",), view={"log_x": True, "n": 4.5, "none": None, "t": "x"},
+        note="n\nn", tags=("t",), author="me", parent="ab" * 32, created="2026-11-22T19:00:00+00:00",
+    )  # fmt: skip
+    return to_bundle(full), to_bundle(Snapshot("Bare", created="2026-11-22T19:00:00+00:00"))
+
+
+def schedules() -> tuple[bytes, ...]:
+    """The text form of every family."""
+    return tuple(text.encode() for text in shipped(10, 100))
+
+
+def links() -> tuple[bytes, ...]:
+    """Candidates as the values of a link, one a line."""
+    texts = [text.decode() for text in schedules()]
+    return *(f"!{t}|a label\n{u}".encode() for t, u in zip(texts, texts[1:], strict=False)), "\n".join(texts).encode()
+
+
+def curves() -> tuple[bytes, ...]:
+    """Pasted learning-rate curves."""
+    return b"step,lr\n0,0\n10,1e-3\n50,1e-3\n50,5e-4\n100,0\n", b"0 0.5\n1 0.25\n2 0.125\n", b"lr;t\n1e-3;0\n1e-4;9\n"
+
+
+def norms() -> tuple[bytes, ...]:
+    """Logs of one run with gradient norms."""
+    rows = [(s, 3 - s / 50, 1 + 1 / (s + 1)) for s in range(0, 60, 5)]
+    csv = "step,loss,grad_norm\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
+    lines = lines_of({"step": s, "train/grad_norm": g} for s, _, g in rows)
+    return csv.encode(), lines, trainer_states()[1]
+
+
+def staged() -> tuple[bytes, ...]:
+    """Logs of runs in stages of constant rate."""
+    rows = [(s, 2 + 1 / (s + 1), 1e-3 if s < 40 else 2e-3) for s in range(0, 120, 2)]
+    return ("step,loss,lr\n" + "".join(f"{s},{y!r},{lr}\n" for s, y, lr in rows)).encode(), logs.table(",")
