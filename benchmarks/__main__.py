@@ -1,16 +1,23 @@
-"""Run the benchmarks named on the command line, or all: each is a module with a `main()` that prints a table."""
+"""Run the benchmarks named on the command line, or all: each is a module with a `main()` that prints a table.
+
+Options behind the names are those of the benchmarks. Those of `HOURS` run only when they are named.
+"""
 
 import importlib
 import sys
 
 ALL = (
     "accuracy", "final_loss", "hyper", "leaderboard", "noise_floor", "live", "optimize", "speed", "startup",
-    "tuner_drag", "big_csv", "store",
+    "tuner_drag", "big_csv", "store", "load",
 )  # fmt: skip
 
-chosen, sys.argv[1:] = sys.argv[1:] or ALL, []
+HOURS = ("fuzz",)
+
+given = sys.argv[1:]
+options = next((i for i, word in enumerate(given) if word.startswith("-")), len(given))
+chosen, sys.argv[1:] = given[:options] or ALL, given[options:]
 for name in chosen:
-    if name not in ALL:
-        sys.exit(f"There is no benchmark {name!r}. Known benchmarks: {', '.join(ALL)}.")
+    if name not in (*ALL, *HOURS):
+        sys.exit(f"There is no benchmark {name!r}. Known benchmarks: {', '.join((*ALL, *HOURS))}.")
     print(f"\n## {name}\n", flush=True)
     importlib.import_module(f"benchmarks.{name}").main()
