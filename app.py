@@ -11,11 +11,13 @@ import time
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 LATER = 5  # seconds, by which the first page is on the screen
 HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
+from pages.parts import errors, limits, server  # noqa: E402  found by the path above
 
 
 def warm_up() -> None:
@@ -35,4 +37,8 @@ def warm_up() -> None:
 
 
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
-app = st.App(HERE / "pages" / "parts" / "router.py")
+app = st.App(
+    HERE / "pages" / "parts" / "router.py",
+    middleware=[Middleware(server.Guard), Middleware(limits.UploadLimits)],
+    on_script_error=errors.tell,
+)

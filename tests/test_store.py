@@ -38,13 +38,15 @@ def server():
     if whose:
         shutil.chown(folder, **whose)
     how = whose | {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    # What stops the server waits for the end of its input, which comes with that of this process, even a killed one.
+    stop = f"cat; '{programs}/pg_ctl' -D data -m immediate stop; rm -rf '{folder}'"
+    watch = subprocess.Popen(["sh", "-c", stop], stdin=subprocess.PIPE, start_new_session=True, **how)
     data = folder / "data"
     subprocess.run([programs / "initdb", "-D", data, "-U", "optlaws", "-A", "trust", "-E", "UTF8"], check=True, **how)
     start = [programs / "pg_ctl", "-D", data, "-w", "-t", "60", "-o", f"-k {folder} -h ''", "start"]
     subprocess.run(start, check=True, **how)
     yield folder
-    subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], check=True, **how)
-    shutil.rmtree(folder, ignore_errors=True)
+    watch.communicate(timeout=60)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -340,6 +342,10 @@ def test_the_default_is_a_file_among_the_users_data(tmp_path, monkeypatch):
         ("://", "begins with none"),
         ("sqlite://", "begins with sqlite"),
         ("sqlite:///:memory:", "begins with sqlite"),
+        ("sqlite:///file:x?uri=true", "begins with sqlite"),
+        ("postgresql://host:abc/x", "begins with none"),
+        ("~nobody-of-this-name/x", "must be the path of a file"),
+        ("a\0b", "must be the path of a file"),
         ("postgresql+asyncpg://host/x", "begins with postgresql"),
         ("/proc/nowhere/x", "cannot be written .*OPTLAWS_STORE sets its place"),
         (str(ROOT / "tests"), "unable to open database file"),

@@ -49,15 +49,20 @@ def default_place() -> str:
 def address(place: str | Path) -> URL:
     """The URL of a path or of a URL's text. Raises `OptLawsError` for a database of another kind."""
     if "://" not in str(place):
-        return URL.create("sqlite", database=str(Path(place).expanduser().resolve()))
+        try:
+            return URL.create("sqlite", database=str(Path(place).expanduser().resolve()))
+        except (OSError, RuntimeError, ValueError) as fault:
+            raise OptLawsError(
+                f"The store ({PLACE}) must be the path of a file, got {str(place)!r} ({fault})."
+            ) from None
     try:
         url = make_url(str(place))
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         url = URL.create("none")
     kind = url.drivername.partition("+")[0]
     if kind in ("postgresql", "postgres") and url.drivername in (kind, f"{kind}+psycopg"):
         return url.set(drivername=POSTGRES)
-    if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
+    if url.drivername == "sqlite" and url.database not in (None, "", ":memory:") and "uri" not in url.query:
         return url
     raise OptLawsError(
         f"The store ({PLACE}) must be the path of a file or a URL such as postgresql://user@host/name, got one that "
@@ -108,4 +113,5 @@ def migrate(db: Connection) -> None:
         raise OptLawsError("This store was written by a newer version of Opt-Laws; update this one to open it.")
     for statement in MIGRATIONS[version or 0 :]:
         db.exec_driver_sql(statement.format(**TYPES[db.dialect.name]))
-    db.execute(text("update optlaws_version set version = :version"), {"version": len(MIGRATIONS)})
+    if version != len(MIGRATIONS):
+        db.execute(text("update optlaws_version set version = :version"), {"version": len(MIGRATIONS)})

@@ -17,20 +17,27 @@ class Visibility(Enum):
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who asks: a browser session by its own secret random key, or someone logged in by a name that never changes."""
+    """Who asks: a browser by its own secret random key, or someone logged in by a name that never changes."""
 
     key: str = ""  # empty: a stranger, who owns nothing
     logged_in: bool = False
     operator: bool = False  # whoever can read the database itself: the command line, never a page
+    browser: str = ""  # the key of a browser, of someone logged in: what it saved without log-in is theirs, too
 
     @property
     def owner(self) -> str:
         """What is stored of the key: its digest, so that the database holds neither keys nor names of people."""
-        return hashlib.sha256(f"{'user' if self.logged_in else 'browser'}:{self.key}".encode()).hexdigest()
+        return _digest("user" if self.logged_in else "browser", self.key)
+
+    @property
+    def owners(self) -> list[str]:
+        """Every owner that the viewer is."""
+        before = [_digest("browser", self.browser)] if self.browser else []
+        return ([self.owner] if self.key else []) + before
 
     def owns(self, row: Row) -> bool:
         """Whether a snapshot is the viewer's to change."""
-        return self.operator or bool(self.key) and row.owner == self.owner
+        return self.operator or row.owner in self.owners
 
     def sees(self, row: Row) -> bool:
         """Whether the viewer may open a snapshot, given its id."""
@@ -41,9 +48,13 @@ class Viewer:
         """Which snapshots the viewer finds without an id: a condition in SQL and its values."""
         if self.operator:
             return "1 = 1", {}
-        own = ["owner = :owner"] if self.key else []
+        own = {f"owner{i}": owner for i, owner in enumerate(self.owners)}
         shared = [f"visibility = '{Visibility.members.name}'"] if self.logged_in else []
-        return " or ".join(own + shared) or "1 = 0", {"owner": self.owner} if own else {}
+        return " or ".join([f"owner = :{name}" for name in own] + shared) or "1 = 0", own
+
+
+def _digest(kind: str, key: str) -> str:
+    return hashlib.sha256(f"{kind}:{key}".encode()).hexdigest()
 
 
 STRANGER = Viewer()

@@ -51,7 +51,8 @@ class Store:
     def __init__(self, place: str | Path | None = None) -> None:
         """`place`: path of a SQLite file or a URL such as postgresql://user@host/name; None: `default_place()`."""
         url = database.address(place or database.default_place())
-        self.name = url.database if url.drivername == "sqlite" else url.render_as_string(hide_password=True)
+        shown = url.set(query={})  # there may be a password there, too
+        self.name = url.database if url.drivername == "sqlite" else shown.render_as_string(hide_password=True)
         self._engine = database.connected(url)
         try:
             with self._transaction(writes=True) as db:
@@ -86,6 +87,8 @@ class Store:
             row = _seen(db, id, viewer)
             asked = text("select content from bodies where number = :number")
             packed = db.execute(asked, {"number": row.number}).scalar()
+            if packed is None:
+                _seen(db, id, viewer)  # deleted meanwhile
         data = unpacked(bytes(packed or b""))
         if hashlib.sha256(data).hexdigest() != row.digest:
             raise OptLawsError(

@@ -17,7 +17,8 @@ from threading import Lock
 # imports from these packages, at the top of a module or within a function, is listed (tests/test_libraries.py).
 CHARTS = (
     "numpy", "numpy.typing", "pandas", "pandas.io.formats.style", "plotly.graph_objects", "plotly.subplots",
-    "tsdownsample", "pyarrow", "pyarrow.parquet",
+    "tsdownsample", "pyarrow", "pyarrow.parquet", "starlette.datastructures", "starlette.middleware",
+    "starlette.requests", "starlette.responses", "starlette.types",
 )  # fmt: skip
 LAWS = (
     "numpy.polynomial", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.signal", "scipy.interpolate",

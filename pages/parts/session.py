@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import os
 import re
-import secrets
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -20,21 +20,23 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from optlaws_core import Run
-from optlaws_core.errors import Cancelled
+from optlaws_core.errors import Cancelled, LogError
 from optlaws_core.readers import FileReport, Layout, Note, Reading, Source, read, read_all
 
 from .candidates import Candidate
+from .server import browser_key, new_key
 
 if TYPE_CHECKING:
     from optlaws_core import Fit, Prediction, Selection
     from optlaws_core.fits import Model
-    from optlaws_core.store import Store, Viewer
+    from optlaws_core.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ROOT / "data" / "examples.csv"
 CLUSTER = "OPTLAWS_CLUSTER"  # environment variable or secret: address of a Dask scheduler that fits run on
 FITTING = 8  # fits at once, over all visitors; they share the cores, so that none waits for another's to end
 KEPT_BYTES = 256 * 2**20  # uploads kept per visitor, so that their columns can be corrected later
+MOST_RUNS, MOST_LOSSES = 5_000, 20_000_000  # loaded by one visitor; a loss takes 24 bytes
 
 
 @dataclass
@@ -127,13 +129,17 @@ class Workspace:
             self.runs.update({run.name: run for run in report.runs})
 
     def upload(self, sources: Iterable[Source]) -> Reading:
-        """Read uploads, replacing the example runs by them if anything could be read."""
+        """Read uploads, replacing the example runs by them if anything could be read.
+
+        Raises `LogError`, and loads nothing, for more than `MOST_RUNS` runs or `MOST_LOSSES` losses in all.
+        """
         sources = list(sources)
         reading = read_all(sources, self.layouts)
         if self.sources and all(report.format == "Manifest" for report in reading.files):
             # A manifest that comes alone speaks of the logs that came before it.
             names = {source.name for source in sources}
             reading = read_all([*(s for s in self.sources.values() if s.name not in names), *sources], self.layouts)
+        self._check_room(reading)
         if reading.runs and self.example:
             self.clear()
         self.take(reading)
@@ -142,6 +148,15 @@ class Workspace:
             if sum(s.size for s in self.sources.values()) + source.size <= KEPT_BYTES:
                 self.sources[source.name] = source
         return reading
+
+    def _check_room(self, reading: Reading) -> None:
+        replaced = set(self.reports) if self.example else {report.file for report in reading.files}
+        kept = [run for file, report in self.reports.items() if file not in replaced for run in report.runs]
+        runs = [*kept, *reading.runs]
+        losses = sum(len(series) for run in runs for series in run.series.values())
+        for most, found, thing in ((MOST_RUNS, len(runs), "runs"), (MOST_LOSSES, losses, "losses")):
+            if found > most:
+                raise LogError(f"{most:,} {thing} can be loaded at once, these make it {found:,}; remove some first.")
 
     def correct(self, file: str, layout: Layout) -> Reading:
         """Read an upload again under the columns and units that the user gives. Manifests still apply."""
@@ -220,14 +235,14 @@ class Workspace:
             self.selections[name] = selection
 
     def start(self, title: str, work: Callable[[Callable[[float, float], bool]], Fit | Selection]) -> None:
-        """Run `work(progress)` in the background; its progress shows in `job`."""
+        """Run `work(progress)` in the background; its progress shows in `job`. It ends once its visitor has gone."""
         self.stop()
         self.failure = ""
-        job = Job(title, Future())
+        job, visitor = Job(title, Future()), weakref.ref(self)
 
         def progress(share: float, best: float) -> bool:
             job.share, job.best = share, best
-            return not job.cancelled
+            return not job.cancelled and visitor() is not None
 
         job.future = _executor().submit(work, progress)
         self.job = job
@@ -276,13 +291,9 @@ def store() -> Store:
     return Store()
 
 
-def viewer() -> Viewer:
-    """Who asks for saved comparisons: this browser session, by a key that never leaves the server."""
-    from optlaws_core.store import Viewer
-
-    if "viewer" not in st.session_state:
-        st.session_state.viewer = Viewer(secrets.token_urlsafe(16))
-    return st.session_state.viewer
+def browser() -> str:
+    """The key that the visitor's browser is known by; without cookies, one that lasts until the page is reloaded."""
+    return browser_key(st.context.cookies.to_dict()) or st.session_state.setdefault("browser", new_key())
 
 
 @st.cache_resource(show_spinner=False)
@@ -295,8 +306,13 @@ def cluster() -> str | None:
 
     The operator's setting alone: code is sent to that address, and run there.
     """
-    secret = st.secrets.get(CLUSTER, "") if st.secrets.load_if_toml_exists() else ""
-    return os.environ.get(CLUSTER, "").strip() or str(secret).strip() or None
+    return setting(CLUSTER) or None
+
+
+def setting(name: str) -> str:
+    """What the operator said in an environment variable or a secret; empty where nothing was said."""
+    secret = st.secrets.get(name, "") if st.secrets.load_if_toml_exists() else ""
+    return os.environ.get(name, "").strip() or str(secret).strip()
 
 
 @lru_cache(maxsize=2)  # not Streamlit's cache: the server's warm-up calls this outside any session
@@ -321,10 +337,14 @@ def bundled() -> Reading:
 
 def page(title: str, lead: str = "") -> Workspace:
     """Begin a page: its heading and one sentence, and the visitor's workspace, with the bundled runs in a new one."""
+    from . import identity, links
+
     st.set_page_config(page_title=f"{title} · Opt-Laws", page_icon=":material/ssid_chart:", layout="wide")
     st.title(title, anchor=False)
     if lead:
         st.caption(lead)
+    identity.gate()
+    links.arrive(title, st.empty())
     return workspace()
 
 
