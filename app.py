@@ -25,15 +25,13 @@ def warm_up() -> None:
     from pages.parts import libraries
 
     libraries.load(libraries.CHARTS)
-    from pages.parts import inputs_files, inputs_runs, session  # noqa: F401
+    from pages.parts import session
     from pages.parts.charts import runs
 
     runs.curves(dict(enumerate(session.bundled().runs)))
     time.sleep(LATER)
     libraries.load(libraries.LAWS)
-    from pages.parts import comparing, report  # noqa: F401
-
-    gc.freeze()  # as in libraries.load
+    gc.freeze()  # as there, for what the figure left
 
 
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()

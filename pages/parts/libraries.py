@@ -1,24 +1,28 @@
-"""Slow libraries, imported by one thread at a time.
+"""Slow libraries and the pages' own modules, imported by one thread at a time.
 
 Visitors and the warm-up are threads, and Python's import locks are per module: a thread that asks for `scipy.signal`
 does not wait for another that is still within `import scipy` (CPython 3.11 checks only that the parent is listed). Both
 fail, and NumPy's and SciPy's extensions cannot be loaded a second time: the server would be broken until a restart.
-So `router.py` and `app.py` load them here first; the modules' own imports then find them complete.
+So `router.py` and `app.py` load them here first; the modules' own imports then find them complete. The project's
+modules import each other, so two threads that begin at different ends may wait for each other; they come last.
 
-What they leave in memory stays for good, so it is kept from the garbage collector: Streamlit collects after every run
-of a script, and 240,000 objects of libraries made that 0.2 s, which fits in the background had to wait for.
+What they leave in memory stays for good, so it is kept from the garbage collector: 240,000 objects of libraries made a
+full collection 0.2 s, for which everything waits.
 """
 
 import gc
 from importlib import import_module
+from pathlib import Path
 from threading import Lock
 
+SCRIPT = "router"  # run by Streamlit, not imported
 # What the first page needs, and what all others and every later run of it may need. Anything that the app or the core
 # imports from these packages, at the top of a module or within a function, is listed (tests/test_libraries.py).
 CHARTS = (
     "numpy", "numpy.typing", "pandas", "pandas.io.formats.style", "plotly.graph_objects", "plotly.subplots",
     "tsdownsample", "pyarrow", "pyarrow.parquet", "starlette.datastructures", "starlette.middleware",
     "starlette.requests", "starlette.responses", "starlette.types",
+    "pages.parts.session", "pages.parts.inputs_files", "pages.parts.inputs_runs",
 )  # fmt: skip
 LAWS = (
     "numpy.polynomial", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.signal", "scipy.interpolate",
@@ -26,6 +30,7 @@ LAWS = (
     "joblib.parallel", "joblib.externals.loky.process_executor", "tensorboard.compat.proto.event_pb2",
     "sklearn.exceptions", "sklearn.gaussian_process", "sklearn.gaussian_process.kernels",
     "sqlalchemy", "sqlalchemy.exc",
+    *sorted(f"pages.parts.{path.stem}" for path in Path(__file__).parent.glob("*.py") if path.stem != SCRIPT),
 )  # fmt: skip
 CLUSTER = ("distributed", "distributed.client", "distributed.comm")  # with a Dask scheduler alone
 
