@@ -23,7 +23,7 @@ from optlaws_core.exports import TARGETS, export
 from optlaws_core.final_loss import candidates, fit_table, rank_final, read_table
 from optlaws_core.final_loss.forms import MOST_UPDATES, Seen
 from optlaws_core.hyper import recommend
-from optlaws_core.readers import MOST_BYTES, Source, frames
+from optlaws_core.readers import MOST_BYTES, MOST_FILES, Source, frames
 from optlaws_core.readers.frames import read_frame
 from pages.parts import errors, gallery, inputs_files, limits, planning_sweep, session
 
@@ -133,6 +133,8 @@ def test_a_page_hears_of_what_was_refused_once_and_of_no_other_visitor(server):
 
 def test_the_servers_limit_is_the_readers(server):
     assert CONFIG["server"]["maxUploadSize"] * 2**20 == MOST_BYTES >= inputs_files.MOST_MB * 2**20
+    assert limits.MOST_WAITING == 2 * MOST_BYTES and limits.MOST_WAITING_FILES == 10 * MOST_FILES
+    assert limits.MOST_TOGETHER == 8 * MOST_BYTES
 
 
 @pytest.mark.parametrize("limit, thing", [("MOST_RUNS", "2 runs"), ("MOST_LOSSES", "50 losses")])

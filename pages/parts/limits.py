@@ -10,12 +10,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime import Runtime
 
-from optlaws_core.readers import MOST_BYTES, MOST_FILES
-from optlaws_core.readers.base import counted
-
-MOST_WAITING = 2 * MOST_BYTES  # bytes of one visitor's uploads that are not read yet
-MOST_WAITING_FILES = 10 * MOST_FILES  # a folder also brings files that are no logs
-MOST_TOGETHER = 8 * MOST_BYTES  # bytes, over all visitors
+# Multiples of what the readers take at once, which are not imported: the server listens before pandas is loaded.
+MOST_WAITING = 2**30  # bytes of one visitor's uploads that are not read yet: two files of the largest size
+MOST_WAITING_FILES = 5000  # ten readings: a folder also brings files that are no logs
+MOST_TOGETHER = 2**32  # bytes, over all visitors
 _UPLOAD = re.compile(r".*/_stcore/upload_file/([^/]+)/([^/]+)")
 _refused: dict[str, list[str]] = {}  # session -> why uploads were not taken
 
@@ -67,6 +65,8 @@ class UploadLimits:
 
 def refusals(session: str) -> str:
     """A sentence on the uploads of a session that were not taken since this was last asked; empty where all were."""
+    from optlaws_core.readers.base import counted
+
     faults = _refused.pop(session, [])
     return f"{counted(len(faults), 'file')} refused: {faults[0]}" if faults else ""
 
