@@ -131,7 +131,7 @@ def test_a_page_hears_of_what_was_refused_once_and_of_no_other_visitor(server):
     assert set(limits._refused) == {"other"}
 
 
-def test_the_servers_limit_is_the_readers(server):
+def test_the_servers_limits_are_the_readers():
     assert CONFIG["server"]["maxUploadSize"] * 2**20 == MOST_BYTES >= inputs_files.MOST_MB * 2**20
     assert limits.MOST_WAITING == 2 * MOST_BYTES and limits.MOST_WAITING_FILES == 10 * MOST_FILES
     assert limits.MOST_TOGETHER == 8 * MOST_BYTES
