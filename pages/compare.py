@@ -2,22 +2,24 @@
 
 import streamlit as st
 
-from pages.parts import candidate_table, choosing, comparing, exporting, optimizing, risks, session, sharing
+from pages.parts import candidate_table, choosing, comparing, exporting, linked, optimizing, risks, session, sharing
 
 space = session.page("Compare", "Learning-rate schedules side by side: the loss that a fitted law predicts for each.")
+linked.take(space)
 candidate_table.prepare(space, space.fit)
 if space.job:
     choosing.watch(space)
 if space.failure:
     st.error(session.literal(space.failure))
 if not space.fits:
-    if space.fittable:
+    if space.fittable and not space.job:
         comparing.offer(space)
-    else:
+    elif not space.fittable:
         st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")
     st.stop()
 
 fits = comparing.pick(space)
+linked.tell(space)
 st.subheader("Candidates", anchor=False)
 candidate_table.table(space)
 candidate_table.buttons(space, space.fit)

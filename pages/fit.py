@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import choosing, judging, leaderboard, picturing, report, session
+from pages.parts import choosing, judging, leaderboard, linked, picturing, report, session
 
 space = session.page("Fit", "Fit laws to some of the runs and judge them on the others, which they have not seen.")
 
@@ -10,6 +10,7 @@ if not space.fittable:
     st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")
     st.stop()
 
+linked.take(space)
 choice, pressed = choosing.choose(space)
 choosing.warn(space, choice)
 if pressed:
@@ -20,6 +21,7 @@ if space.job:
 if space.failure:
     st.error(session.literal(space.failure))
 if space.fit is None:
+    linked.tell(space, choice)
     if not space.job:
         st.info("Press Fit. It takes a few seconds; the report appears here.")
     report.formulas(choice.laws)
@@ -27,6 +29,7 @@ if space.fit is None:
 
 above = st.container()
 found = choosing.pick(space)
+linked.tell(space, choice)
 with above:
     judging.table(space)
 st.subheader(session.literal(space.current), anchor=False)

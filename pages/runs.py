@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from pages.parts import inputs_files, inputs_runs, session
+from pages.parts import inputs_files, inputs_runs, links, session
 
 space = session.page("Runs", "Training logs in: the losses, and where each run's learning rate comes from.")
+links.bring(space, "run")
 left, right = st.columns([1, 3], gap="medium")
 
 with left:

@@ -14,9 +14,10 @@ with left:
     candidate = gallery.fields_of(family)
 with right:
     shown = gallery.valid(family, candidate)
+    gallery.share(shown)
     gallery.picture(shown)
     gallery.text(space, shown)
 st.subheader("Export to a trainer", anchor=False)
-exporting.panel(shown, "schedule", bind="query-params")
+exporting.panel(shown, "schedule")
 st.subheader("Refine from gradient norms", anchor=False)
 refining.section(space)

@@ -1,10 +1,11 @@
-"""Saved comparisons: those of this browser session, or the one that the address names, read-only."""
+"""Saved comparisons: those of the visitor, or the one that the address names, read-only."""
 
 import streamlit as st
 
-from pages.parts import session, sharing
+from pages.parts import identity, session, sharing
 
 session.page("Share", "Comparisons that were saved: as they were, without the files they came from.")
+identity.bar()
 id = st.query_params.get("id", "")
 if id:
     sharing.show(id)

@@ -18,6 +18,16 @@ ORDER = (
     "autolrs bands live browser exports snapshot store cli"
 ).split()
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
+RUNS = {"eval", "exec", "compile", "__import__"}
+RUNS_AS_METHOD = {"eval", "query", "read_pickle", "sympify", "parse_expr", "parse_latex", "system", "popen"}
+RUNS_WHOLE = {"sp.S", "np.load", "torch.load"}
+OPENS = {"allow_pickle", "unsafe_allow_html", "unsafe_allow_javascript"}
+LOADERS = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "yaml", "subprocess", "joblib"}
+ALLOWED = {
+    "exports/formula.py": {"exec"},  # of code built from a schedule's numbers, checked in tests/test_hardening.py
+    # its processes, never its files
+    "parallel.py": {"joblib", "joblib.parallel", "joblib.externals.loky.process_executor"},
+}
 
 
 def imports(path: Path) -> set[tuple[int, str]]:
@@ -36,6 +46,21 @@ def stage(path: Path) -> str:
     return path.relative_to(CORE).parts[0].removesuffix(".py")
 
 
+def risky(path: Path) -> set[str]:
+    """What could run code or load objects out of a text or a file, as far as the code names it."""
+    found = {name for _, name in imports(path) if name.split(".")[0] in LOADERS}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg in OPENS:
+            found.add(node.arg)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RUNS:
+            found.add(node.func.id)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            whole = ast.unparse(node.func)
+            if node.func.attr in RUNS_AS_METHOD or whole in RUNS_WHOLE:
+                found.add(whole)
+    return found
+
+
 def test_every_module_has_its_place():
     assert {stage(p) for p in CORE.rglob("*.py")} == {*ORDER, "__init__", "__main__"}
 
@@ -48,6 +73,13 @@ def test_the_core_flows_one_way_and_never_meets_an_interface(path):
         if here.startswith("__") or level < depth:
             continue  # the package's own door, or a neighbour inside the same stage
         assert ORDER.index(name.split(".")[0]) < ORDER.index(here), f"{path.name} imports {name}, which comes later"
+
+
+@pytest.mark.parametrize("folder", ("optlaws_core", "pages"))
+def test_nothing_runs_a_text_or_unpickles_a_file(folder):
+    paths = (ROOT / folder).rglob("*.py")
+    found = {str(path.relative_to(ROOT / folder)): what for path in paths if (what := risky(path))}
+    assert found == (ALLOWED if folder == "optlaws_core" else {})
 
 
 def test_exported_names_are_the_public_names():
@@ -67,6 +99,12 @@ def test_a_page_reads_calls_and_shows(path):
 def test_one_file_uses_the_session_state():
     users = [p.name for p in (ROOT / "pages").rglob("*.py") if "session_state" in p.read_text(encoding="utf-8")]
     assert users == ["session.py"]
+
+
+def test_one_file_shows_charts_and_tables():
+    shown = ("plotly_chart(", "st.dataframe(", ".dataframe(", "st.table(", "to_csv(")
+    users = {p.name for p in (ROOT / "pages").rglob("*.py") for word in shown if word in p.read_text(encoding="utf-8")}
+    assert users == {"showing.py", "spreadsheet.py", "final_fit.py"}  # the last writes a bundled table of numbers
 
 
 def test_charts_know_no_streamlit():

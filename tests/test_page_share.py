@@ -12,7 +12,7 @@ from optlaws_core.snapshot import Snapshot, from_bundle, to_bundle
 from optlaws_core.store import Store, Viewer, Visibility
 from pages.parts import ranking, reporting, session, sharing
 from pages.parts.candidates import Candidate
-from tests.test_page_compare import THREE, a_fit, opened, space_with, texts
+from tests.compare_page import THREE, a_fit, opened, space_with, texts
 
 PAGES = Path(__file__).resolve().parents[1] / "pages"
 
@@ -34,9 +34,11 @@ def compared() -> AppTest:
     return app.run()
 
 
-def share(viewer: Viewer, **address: str) -> AppTest:
+def share(viewer: Viewer, user: dict | None = None, auth: dict | None = None, **address: str) -> AppTest:
     app = AppTest.from_file(str(PAGES / "share.py"), default_timeout=60)
-    app.session_state.viewer = viewer
+    app.session_state.browser = viewer.key
+    app.user = user or {}
+    app.secrets.update({"auth": auth} if auth else {})
     for name, value in address.items():
         app.query_params[name] = value
     app.run()
@@ -44,12 +46,16 @@ def share(viewer: Viewer, **address: str) -> AppTest:
     return app
 
 
+def labels(app: AppTest) -> list[str]:
+    return [b.label for b in app.button]
+
+
 def saved(app: AppTest, store: Store, **typed: str) -> tuple[Snapshot, Viewer]:
     for label, value in typed.items():
         next(x for x in (*app.text_input, *app.text_area) if x.label == label).set_value(value)
     next(b for b in app.button if b.label == "Save and get a link").click().run()
     assert not app.exception and not app.error, [e.value for e in (*app.exception, *app.error)]
-    viewer = app.session_state.viewer
+    viewer = Viewer(app.session_state.browser)
     (entry,) = store.listed(viewer)
     assert any(entry.id in code.value for code in app.code)
     return store.open(entry.id, viewer), viewer
@@ -121,7 +127,7 @@ def test_a_copy_is_the_same_comparison_and_names_its_parent(compared, store):
     again = opened(space)
     assert again.dataframe[-1].value.equals(compared.dataframe[-1].value)
     again.session_state["share_box"] = True
-    again.session_state.viewer = Viewer("another browser")
+    again.session_state.browser = "another browser"
     child, _ = saved(again.run(), store)
     assert child.parent == found.digest
 
@@ -150,3 +156,90 @@ def test_a_report_is_one_file_with_the_same_numbers_and_no_markup_of_users(compa
     assert all(f"{loss:.5f}" in own for loss in table.final_loss)
     assert all(p.name in own for p in LAWS["opt_laws_curve"].params) and "<math" in own
     assert not re.search(r"(src|href)=.?https?:", own) and len(page.encode()) < 8e6
+
+
+ISSUER, AUTH = "https://provider.example", {"client_id": "x", "redirect_uri": "http://localhost/oauth2callback"}
+ADA, BOB = ({"is_logged_in": True, "iss": ISSUER, "sub": n.lower(), "name": n} for n in ("Ada", "Bob"))
+HERS = Viewer(f"{ISSUER} ada", logged_in=True)
+
+
+def test_somebody_logged_in_saves_for_themselves_and_may_let_members_in(compared, store):
+    compared.user = ADA
+    compared.run()
+    opens = next(s for s in compared.selectbox if s.label == "Who may open it")
+    assert opens.value is Visibility.private and opens.options == [kind.value for kind in Visibility]
+    assert next(t for t in compared.text_input if t.label == "Author").value == "Ada"
+    next(b for b in compared.button if b.label == "Save and get a link").click().run()
+    (entry,) = store.listed(HERS)
+    assert (entry.visibility, entry.author) == (Visibility.private, "Ada")
+    for user in (BOB, {}):
+        assert share(Viewer("elsewhere"), user, AUTH, id=entry.id).error and not store.listed(Viewer("elsewhere"))
+    mine = share(Viewer("another browser"), ADA, AUTH, id=entry.id)
+    mine.radio(key=f"share_visibility {entry.id}").set_value(Visibility.members).run()
+    next(b for b in mine.button if b.label == "Change").click().run()
+    his = share(Viewer("elsewhere"), BOB, AUTH, id=entry.id)
+    assert his.dataframe and "Delete" not in labels(his)
+    assert len(share(Viewer("elsewhere"), BOB, AUTH).get("page_link")) == 1
+    assert share(Viewer("elsewhere"), {}, AUTH, id=entry.id).error
+
+
+def test_a_browser_without_log_in_offers_no_members(compared, store):
+    opens = next(s for s in compared.selectbox if s.label == "Who may open it")
+    assert opens.value is Visibility.link and Visibility.members.value not in opens.options
+    opens.set_value(Visibility.private)
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    assert share(Viewer("another browser"), id=entry.id).error and share(viewer, id=entry.id).dataframe
+
+
+def test_what_a_browser_saved_stays_its_own_through_a_log_in(compared, store):
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    logged_in = share(viewer, ADA, AUTH, id=entry.id)
+    logged_in.radio(key=f"share_visibility {entry.id}").set_value(Visibility.members).run()
+    next(b for b in logged_in.button if b.label == "Change").click().run()
+    assert store.entry(entry.id, viewer).visibility is Visibility.members
+    out = share(viewer, {}, AUTH, id=entry.id)  # still told as it is, and still the browser's
+    assert out.radio(key=f"share_visibility {entry.id}").value is Visibility.members
+    assert not store.entry(entry.id, HERS).mine  # nothing was handed over to the account
+
+
+@pytest.mark.parametrize("claims", [{"sub": "ada"}, {"iss": ISSUER}, {"iss": "", "sub": ""}, {"is_logged_in": "yes"}])
+def test_somebody_of_whom_not_all_is_known_is_not_logged_in(store, claims):
+    app = share(
+        Viewer("here"), {"is_logged_in": True, **claims} | ({} if "is_logged_in" not in claims else claims), AUTH
+    )
+    assert "Log in" in labels(app) and "Log out" not in labels(app)
+
+
+def test_the_ways_to_log_in_are_the_operators(store):
+    assert "Log in" not in labels(share(Viewer("here")))
+    assert "Log in" in labels(share(Viewer("here"), auth=AUTH))
+    both = share(Viewer("here"), auth={"cookie_secret": "x", "google": AUTH, "okta": AUTH})
+    assert [label for label in labels(both) if "Log in" in label] == ["Log in with google", "Log in with okta"]
+    assert "Log in" not in labels(share(Viewer("here"), ADA, AUTH)) and "Log out" in labels(
+        share(Viewer("here"), ADA, AUTH)
+    )
+    told = share(Viewer("here"), {**ADA, "name": "**<b>x**"}, AUTH)
+    assert any(r"\*\*\<b\>x" in caption.value for caption in told.caption)
+
+
+def test_a_log_in_that_is_not_set_up_rightly_is_one_sentence(store):
+    app = share(Viewer("here"), auth=AUTH)
+    next(b for b in app.button if b.label == "Log in").click().run()
+    assert len(app.error) == 1 and not app.exception and "not set up rightly" in app.error[0].value
+
+
+@pytest.mark.parametrize(
+    "wanted, user, auth, said",
+    [("required", {}, AUTH, "for those who are logged in"), ("required", {}, None, "no [auth] section"),
+     ("yes", {}, AUTH, "must be required or empty, got yes")],
+)  # fmt: skip
+def test_an_operator_may_ask_everybody_to_log_in(compared, store, monkeypatch, wanted, user, auth, said):
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    monkeypatch.setenv("OPTLAWS_LOGIN", wanted)
+    app = share(viewer, user, auth, id=entry.id)
+    assert any(said in element.value for element in (*app.info, *app.error)) and not app.dataframe
+    if wanted == "required":
+        assert share(viewer, ADA, AUTH, id=entry.id).dataframe

@@ -16,7 +16,7 @@ from optlaws_core.fits import Model
 from optlaws_core.schedules import COOLDOWNS, Schedule, number
 
 from . import candidates as c
-from . import session
+from . import links, session
 from .curves import MOST_BYTES, read_curve
 
 EDIT, DUPLICATE, REMOVE = "Edit as a form", "Duplicate", "Remove"
@@ -26,12 +26,10 @@ MEANINGS = {f.name: f.metadata["meaning"] for family in SCHEDULES.values() for f
 
 
 def prepare(space: session.Workspace, fit: Model | None) -> None:
-    """Bring the list up to date: the link at the visitor's first look, edits, defaults while there is nothing else."""
+    """Bring the list up to date: the link when the page is opened, edits, defaults while there is nothing else."""
     memory = session.state()
     _take_edits(space)
-    if "compare_opened" not in memory:
-        memory["compare_opened"] = True
-        space.candidates = c.from_link(st.query_params.get_all(LINK)) or space.candidates
+    space.candidates = c.from_link(links.asked(LINK, c.MOST, c.MOST_LINK) or ()) or space.candidates
     untouched = not space.candidates or space.candidates == memory.get("compare_defaults")
     if untouched and fit is not None:
         space.candidates = _defaults(space, fit)
@@ -48,8 +46,7 @@ def _defaults(space: session.Workspace, fit: Model) -> list[c.Candidate]:
 def share(space: session.Workspace) -> None:
     """Put the list into the address of the page."""
     values = c.to_link(space.candidates)
-    if st.query_params.get_all(LINK) != values:
-        st.query_params[LINK] = values
+    links.put(LINK, values, [])
     left_out = len(space.candidates) - len(values)
     if left_out:
         st.caption(f"An address holds {c.MOST_LINK:,} characters of candidates, so the last {left_out} are not in it.")

@@ -15,8 +15,6 @@ from optlaws_core.selection import POOL
 from . import defaults, libraries, session
 from .session import Choice, Workspace, literal
 
-TITLES = {law.title: name for name, law in LAWS.items()}
-
 
 def choose(space: Workspace) -> tuple[Choice, bool]:
     """Laws, runs and options. Returns the choice and whether the button was pressed."""
@@ -48,12 +46,9 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
 
 def _laws(space: Workspace) -> tuple[str, ...]:
     """The laws to fit, by name."""
-    memory = session.state()
-    if "laws" not in memory and "laws" not in st.query_params:
-        memory["laws"] = _asked() or list(space.choice.laws or POOL)
     laws = st.multiselect(
-        "Laws", list(LAWS), format_func=lambda n: LAWS[n].title, key="laws", bind="query-params", wrap=True,
-        placeholder="Choose at least one law",
+        "Laws", list(LAWS), default=list(space.choice.laws or POOL), format_func=lambda n: LAWS[n].title, key="laws",
+        wrap=True, placeholder="Choose at least one law",
         help="A law is a formula for the loss at every step as a function of the learning-rate schedule. Several are "
         'fitted side by side, compared and averaged. "Select all" stands at the top of the list.',
     )  # fmt: skip
@@ -62,15 +57,6 @@ def _laws(space: Workspace) -> tuple[str, ...]:
     elif laws:
         st.caption("Each is fitted to all training runs, and to all but one in turn: that tells which to trust.")
     return tuple(laws)
-
-
-def _asked() -> list[str]:
-    """Laws that an address asks for as `law=`, by name or title."""
-    if "law" not in st.query_params:
-        return []
-    wanted = [TITLES.get(text, text) for text in st.query_params.get_all("law")]
-    del st.query_params["law"]
-    return [name for name in dict.fromkeys(wanted) if name in LAWS]
 
 
 def _aside(names: Sequence[str], train: Sequence[str], test: Sequence[str]) -> None:
@@ -86,8 +72,7 @@ def _aside(names: Sequence[str], train: Sequence[str], test: Sequence[str]) -> N
 
 def _options(space: Workspace, place) -> tuple[str, int | None]:
     splits = sorted({s for n in space.fittable for s in space.runs[n].series}, key=lambda s: (s != "train", s))
-    common = Counter(r.split for r in space.fittable.values()).most_common(1)[0][0]
-    split = space.choice.split if space.choice.split in splits else common
+    split = space.choice.split if space.choice.split in splits else common_split(space)
     with place, st.expander("Options"):
         split = st.selectbox(
             "Losses", splits, index=splits.index(split),
@@ -101,6 +86,12 @@ def _options(space: Workspace, place) -> tuple[str, int | None]:
         if address := session.cluster():
             st.caption(literal(f"Fits run on the Dask cluster at {address}, as whoever runs this app has set it."))
     return split, own
+
+
+def common_split(space: Workspace) -> str | None:
+    """The losses that most runs use; None without runs."""
+    most = Counter(run.split for run in space.fittable.values()).most_common(1)
+    return most[0][0] if most else None
 
 
 def chosen(space: Workspace, names: Sequence[str], split: str | None) -> list[Run]:

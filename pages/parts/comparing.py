@@ -15,7 +15,7 @@ from optlaws_core.fits import Coverage, Model
 from optlaws_core.selection import POOL
 
 from . import candidates as c
-from . import choosing, defaults, ranking, session
+from . import choosing, defaults, linked, links, ranking, session, showing
 from .charts import compare as charts
 
 EXTRAPOLATES = "Outside what the training runs cover (peak learning rate, horizon): the law was never checked there."
@@ -36,13 +36,18 @@ SAVED = (
 
 
 def offer(space: session.Workspace) -> None:
-    """No fit yet: one button that makes one."""
+    """No fit yet: one button that makes one, of what a link asked for where there was one."""
     train, test = defaults.split(space.runs)
+    if space.choice.train:
+        train, test = space.choice.train, space.choice.test
+    laws = space.choice.laws or POOL
     st.info("A comparison needs a law fitted to some runs. Fit one here, or choose law and runs on the Fit page.")
     if st.button("Fit the loaded runs", type="primary", icon=":material/play_arrow:", disabled=not train):
-        choosing.begin(space, session.Choice(POOL, tuple(train), tuple(test)))
+        choice = session.Choice(laws, tuple(train), tuple(test), space.choice.split, space.choice.from_step)
+        choosing.begin(space, choice)
         st.rerun()
-    st.caption(f"{' and '.join(LAWS[name].title for name in POOL)}, and their average, trained on")
+    named = " and ".join(LAWS[name].title for name in laws[:3]) + (f" and {len(laws) - 3} more" if laws[3:] else "")
+    st.caption(f"{named}{', and their average' if laws[1:] else ''}, trained on")
     st.text(f"{', '.join(train)}; {len(test)} runs held out.")
 
 
@@ -57,10 +62,13 @@ def pick(space: session.Workspace) -> list[str]:
     space.current = main
     others = []
     if len(names) > 1:
+        known = {call: n for call, n in linked.named(space, linked.described(space, main)).items() if n != main}
         others = right.multiselect(
-            "Also draw", [n for n in names if n != main], key=f"compare_others {main} {len(names)}",
+            "Also draw", [n for n in names if n != main], [known[call] for call in links.several("also", known, [])],
+            key=f"compare_others {main} {len(names)}",
             help="Predictions of other fits, dashed: where they disagree, the choice of law or coefficients decides.",
         )  # fmt: skip
+        links.put("also", [call for call, n in known.items() if n in others], [])
     fit = space.fits[main]
     st.caption(ranking.Yardstick.of(fit).sentence)
     good = (Status.converged, Status.tuned)
@@ -151,25 +159,29 @@ def look(
     batch = _batch(space)
     left, middle, right = st.columns([5, 4, 4], gap="medium", vertical_alignment="bottom")
     with left, st.container(horizontal=True, vertical_alignment="bottom"):
-        x = st.selectbox(
-            "Horizontal axis", list(charts.AXES), list(charts.AXES).index(start.x), format_func=charts.AXES.get,
-            key=f"{key}_x", bind="query-params",
+        x = links.bound(
+            st.selectbox, "Horizontal axis", list(charts.AXES), list(charts.AXES).index(start.x),
+            format_func=charts.AXES.get, key=f"{key}_x",
             help="Cumulative learning rate: the sum of the rates of all updates so far.",
         )  # fmt: skip
-        part = st.selectbox(
-            "Show", list(charts.PARTS), list(charts.PARTS).index(start.part), key=f"{key}_part", bind="query-params",
+        part = links.bound(
+            st.selectbox, "Show", list(charts.PARTS), list(charts.PARTS).index(start.part), key=f"{key}_part",
             help="Differences between schedules show at the end of a run.",
         )  # fmt: skip
     with middle, st.container(horizontal=True):
-        log_x = st.toggle("Log steps" if x == "step" else "Log x", start.log_x, key=f"{key}_log_x", bind="query-params")
-        log_y = st.toggle("Log loss", start.log_y, key=f"{key}_log_y", bind="query-params")
+        log_x = links.bound(st.toggle, "Log steps" if x == "step" else "Log x", start.log_x, key=f"{key}_log_x")
+        log_y = links.bound(st.toggle, "Log loss", start.log_y, key=f"{key}_log_y")
+    usual = list(observed)
     observed = right.multiselect(
-        "Observed runs behind", list(space.fittable), list(observed), key=f"{key}_observed",
+        "Observed runs behind", list(space.fittable),
+        links.several(f"{key}_observed", space.fittable, usual, links.RUN), key=f"{key}_observed",
         help="Losses that were measured, in grey.",
     )  # fmt: skip
+    links.put(f"{key}_observed", observed, usual)
     if x == "tokens" and batch is None:
-        batch = st.number_input(
-            "Tokens per update", min_value=1.0, value=start.batch_tokens, key=f"{key}_batch", format="%.0f",
+        batch = links.bound(
+            st.number_input, "Tokens per update", min_value=1.0, value=start.batch_tokens, key=f"{key}_batch",
+            format="%.0f",
             help="Batch size in tokens; the loaded runs do not say it.",
         )  # fmt: skip
     if x == "tokens" and batch is None:
@@ -202,7 +214,7 @@ def draw(
         ]  # fmt: skip
     runs = {name: space.runs[name] for name in observed}
     figure = charts.comparison(curves, runs, view)
-    st.plotly_chart(figure, width="stretch", key="compare_chart", config={"displaylogo": False})
+    showing.chart(figure, "compare-curves")
     if banded:
         whole = "The prediction band (light) is meant to hold 90 % of the losses of a new run. "
         st.caption(
@@ -220,12 +232,14 @@ def _to_band(space: session.Workspace, name: str, found: Sequence[Entry]) -> set
         return set()  # set by hand: nothing is known of its errors
     names, ends = [e.name for e in found], [_curve(known, e.schedule)[1][-1] for e in found]
     best = names[int(np.argmin(ends))]
+    first = links.several("bands", names, [best], "candidate")[:BANDED]
     chosen = st.multiselect(
-        "Bands of", names, default=[best], key=f"compare_bands {best} {len(names)}", max_selections=BANDED, wrap=True,
+        "Bands of", names, default=first, key=f"compare_bands {best} {len(names)}", max_selections=BANDED, wrap=True,
         placeholder="no candidate", width=560,
         help="How sure a predicted loss is. Where candidates share part of their schedule, their bands coincide, so "
         "only the best one's is drawn at first.",
     )  # fmt: skip
+    links.put("bands", chosen, [best])
     return {e.place for e in found if e.name in chosen}
 
 
@@ -235,7 +249,7 @@ def _to_band(space: session.Workspace, name: str, found: Sequence[Entry]) -> set
 def result(
     space: session.Workspace, found: Sequence[Entry], batch_tokens: float | None, risk: Risk | None, most_risk: float
 ) -> tuple[pd.DataFrame, str]:
-    """Verdict, table, download; the table and the verdict once more. Above `most_risk` of `risk`: set apart."""
+    """Verdict and table; the table and the verdict once more. Above `most_risk` of `risk`: set apart."""
     fit = space.fit
     known = _Known.of(fit)
     ranked = _ranked(known, tuple(e.schedule for e in found), risk, most_risk)
@@ -245,12 +259,9 @@ def result(
     with st.container(border=True):
         st.text(verdict)
     table = ranking.rows(ranked, names, batch_tokens, halves)
-    st.dataframe(
-        table, hide_index=True, width="stretch", column_order=_shown(table), column_config=_columns(), placeholder="–"
-    )
-    st.download_button(
-        "Download as CSV", ranking.to_csv(table), "ranking.csv", "text/csv", icon=":material/download:",
-        on_click="ignore",
+    showing.table(
+        table, "compare-ranking", hide_index=True, width="stretch", column_order=_shown(table),
+        column_config=_columns(), placeholder="–",
     )  # fmt: skip
     return table, verdict
 

@@ -7,6 +7,7 @@ import streamlit as st
 from optlaws_core import OptLawsError, Schedule
 from optlaws_core.exports import TARGETS, Export, export
 
+from . import links
 from .comparing import Entry
 from .session import literal
 
@@ -16,21 +17,24 @@ SHOWN = {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".tom
 
 def section(found: Sequence[Entry]) -> None:
     """Choose a candidate and a trainer."""
-    box = st.expander("Export to a trainer", icon=":material/output:", on_change="rerun", key="export_box")
+    box = st.expander("Export to a trainer", icon=":material/output:", on_change="rerun", key="export_box",
+                      bind="query-params")  # fmt: skip
     if not box.open:
         return
     with box:
         names = [e.name for e in found]
-        name = st.selectbox("Candidate", names, key=f"export_candidate {len(names)} {names[0]}")
+        first = names.index(links.one("export", names, names[0], "candidate"))
+        name = st.selectbox("Candidate", names, first, key=f"export_candidate {len(names)} {names[0]}")
+        links.put("export", name, names[0])
         panel(next(e.schedule for e in found if e.name == name), "export")
 
 
-def panel(schedule: Schedule, key: str, bind: str | None = None) -> None:
+def panel(schedule: Schedule, key: str) -> None:
     """Choose a trainer: its text, how far that is off, a download. `key` begins the keys of the widgets."""
     left, right = st.columns([2, 5], gap="large")
     with left:
-        target = st.selectbox(
-            "Trainer", list(TARGETS), format_func=lambda t: TARGETS[t].title, key=f"{key}_target", bind=bind
+        target = links.bound(
+            st.selectbox, "Trainer", list(TARGETS), format_func=lambda t: TARGETS[t].title, key=f"{key}_target"
         )
         known = TARGETS[target]
         st.caption(f"Expresses {literal(known.native)}. [How it is read]({known.source})")

@@ -1,7 +1,6 @@
 """The first half of the Pre-select page: final losses from a table or from loaded logs, and the law fitted to them."""
 
 import hashlib
-import io
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -23,7 +22,9 @@ from optlaws_core.final_loss import (
 )
 from optlaws_core.final_loss.table import COLUMNS, OPTIONAL
 from optlaws_core.readers.base import counted
+from optlaws_core.readers.frames import read_frame
 
+from . import links, showing
 from .charts import preselect as charts
 from .session import ROOT, TableFile, Workspace, literal
 
@@ -45,9 +46,9 @@ MEANINGS = {
 
 def source(space: Workspace) -> list[TableRun]:
     """Where the final losses come from, and what was read; none where that could not be."""
-    kind = st.segmented_control(
-        "Final losses of", list(SOURCES), format_func=SOURCES.get, default="bundled", required=True,
-        key="final_source", bind="query-params",
+    kind = links.bound(
+        st.segmented_control, "Final losses of", list(SOURCES), format_func=SOURCES.get, default="bundled",
+        required=True, key="final_source",
         help="The project's own sweep; the last losses of the logs on the Runs page; or a table with one row a run.",
     )  # fmt: skip
     try:
@@ -100,7 +101,7 @@ def _table(space: Workspace) -> list[TableRun]:
         raise LogError(f"{name}: a table may have {MOST_MB} MB, this one has {len(content) / 2**20:.0f}.", name)
     if file is None:
         st.caption(literal(f"Table in use: {name}"))
-    frame = _frame(name, content)
+    frame = read_frame(content, name)
     mapped = _columns(space.table, frame)
     return _read(space.table, frame, mapped)
 
@@ -110,13 +111,6 @@ def _example() -> str:
     known = columns_of(pd.read_csv(BUNDLED, nrows=0).columns)
     frame = pd.read_csv(BUNDLED, dtype=str, keep_default_na=False)[list(known.values())]
     return frame.set_axis(list(known), axis=1).to_csv(index=False)
-
-
-def _frame(name: str, content: bytes) -> pd.DataFrame:
-    try:
-        return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, index_col=False)
-    except (ValueError, OSError) as fault:
-        raise LogError(f"{name} must be a CSV table, got {str(fault)[:80]!r}.", name) from None
 
 
 def _columns(table: TableFile, frame: pd.DataFrame) -> dict[str, str]:
@@ -165,16 +159,16 @@ def _renamed(frame: pd.DataFrame, mapped: Mapping[str, str]) -> pd.DataFrame:
 def uploaded(table: TableFile) -> list[TableRun]:
     """The runs of a table that was uploaded before; none as long as something is to be settled on its page."""
     try:
-        return read_table(_renamed(_frame(table.name, table.content), table.columns), sure=table.sure)
+        return read_table(_renamed(read_frame(table.content, table.name), table.columns), sure=table.sure)
     except LogError:
         return []
 
 
 def fitted(runs: Sequence[TableRun]) -> FinalFit | None:
     """The law fitted to the runs, once for each table; None with a sentence where they do not tell enough."""
-    law = st.selectbox(
-        "Law", list(FINAL_LAWS), format_func=lambda n: FINAL_LAWS[n].title, key="final_law", bind="query-params",
-        width=380, help="  \n".join(f"**{law.title}**: {law.summary}" for law in FINAL_LAWS.values()),
+    law = links.bound(
+        st.selectbox, "Law", list(FINAL_LAWS), format_func=lambda n: FINAL_LAWS[n].title, key="final_law", width=380,
+        help="  \n".join(f"**{law.title}**: {law.summary}" for law in FINAL_LAWS.values()),
     )  # fmt: skip
     try:
         return _fit(law, digest(runs), list(runs))
@@ -204,8 +198,8 @@ def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:
     key = digest(runs)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_told(fit, runs))
-        tried = st.toggle(
-            "Cross-validate", key="final_folds", bind="query-params",
+        tried = links.bound(
+            st.toggle, "Cross-validate", key="final_folds",
             help="Fit ten times more, each without a tenth of the runs, and judge each run by the fit that has not "
             "seen it. Everything is chosen anew each time, the strength of the priors included.",
         )  # fmt: skip
@@ -220,10 +214,10 @@ def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:
         st.warning(literal(fit.message), icon=":material/warning:")
     ends = judged.test or judged.train
     plans = {r.name: r.plan for r in runs}
-    st.plotly_chart(charts.errors(ends, plans), width="stretch", key="final_errors")
+    showing.chart(charts.errors(ends, plans), "preselect-errors")
     with st.expander("The law and its coefficients", icon=":material/function:"):
         st.latex(final_law(fit.law).latex)
-        st.dataframe(_coefficients(fit), hide_index=True, placeholder="", height="content")
+        showing.table(_coefficients(fit), "preselect-coefficients", hide_index=True, placeholder="", height="content")
         st.caption(
             f"N0 = {written(fit.references['N0'], 4)} parameters and B0 = {written(fit.references['B0'], 4)} tokens, "
             "geometric means over the runs. That a final loss follows from convergence and escape features is the "

@@ -12,11 +12,13 @@ from optlaws_core.schedules import number
 from optlaws_core.schedules.base import written
 from optlaws_core.trace import trace
 
-from .candidates import MOST, Candidate, from_fields
+from . import links, showing
+from .candidates import MOST, MOST_LINK, Candidate, from_fields
 from .charts import gallery as charts
 from .session import Workspace, literal, state
 
-FAMILY, LAST_VALID = "schedule_family", "schedule_last_valid"
+FAMILY, LAST_VALID, LINK = "schedule_family", "schedule_last_valid", "s"
+LINKED = "schedule_linked"  # the schedule that an address brought; its fields begin with its values
 LAST = 0.1  # share of the updates whose share of the summed rate is told
 SYMBOLS = {
     "peak": "p", "warmup": "W", "total": "T", "final": "f", "decay": "d", "ends": "e_i", "boundaries": "b_i",
@@ -53,15 +55,25 @@ def examples() -> dict[str, Schedule]:
 def choose() -> str:
     """Thumbnails of all families, and the choice of one."""
     marked = st.container()
-    family = st.pills(
-        "Family", list(SCHEDULES), default="cosine", required=True, key=FAMILY, bind="query-params",
-        label_visibility="collapsed",
+    for text in links.asked(LINK, 1, MOST_LINK) or ():
+        brought = Candidate(text)
+        if brought.schedule is None:
+            links.say(LINK, f"The address holds no schedule. {brought.problem}")
+        elif brought.schedule.total > links.LARGEST:
+            links.say(LINK, f"A schedule in an address has at most {links.LARGEST:,} updates; it was left out.")
+        else:
+            state()[LINKED] = brought.schedule
+    family = links.bound(
+        st.pills, "Family", list(SCHEDULES), default=_linked().family if _linked() else "cosine", required=True,
+        key=FAMILY, label_visibility="collapsed",
     )  # fmt: skip
-    marked.plotly_chart(
-        charts.thumbnails(examples(), family), width="stretch", key="schedule_gallery",
-        config={"displayModeBar": False, "staticPlot": True},
-    )  # fmt: skip
+    with marked:
+        showing.chart(charts.thumbnails(examples(), family), "schedules-families", still=True)
     return family
+
+
+def _linked() -> Schedule | None:
+    return state().get(LINKED)
 
 
 def about(family: str) -> None:
@@ -102,7 +114,8 @@ def fields_of(family: str) -> Candidate:
 
 
 def _field(family: str, f: Field) -> Value:
-    value, unit = default(family, f), f.metadata["unit"]
+    brought, unit = _linked(), f.metadata["unit"]
+    value = getattr(brought, f.name) if brought and brought.family == family else default(family, f)
     ask = {
         "label": f"{f.name.capitalize().replace('_', ' ')}{f', {unit}' if unit else ''}",
         "help": f"{f.metadata['meaning'].capitalize()}.",
@@ -144,12 +157,16 @@ def valid(family: str, candidate: Candidate) -> Schedule:
     return kept.get(family, examples()[family])
 
 
+def share(schedule: Schedule) -> None:
+    """Put the schedule into the address, unless the family alone tells it."""
+    brought, text = _linked(), schedule.text
+    usual = examples()[schedule.family].text if not brought or brought.family != schedule.family else None
+    links.put(LINK, text if len(text) <= MOST_LINK else None, usual)
+
+
 def picture(schedule: Schedule) -> None:
     """The rate over the steps, and what it amounts to."""
-    st.plotly_chart(
-        charts.rate(schedule), width="stretch", key=f"schedule_picture_{schedule.family}",
-        config={"displaylogo": False},
-    )  # fmt: skip
+    showing.chart(charts.rate(schedule), f"schedules-{schedule.family}")
     for place, (label, value, meaning) in zip(st.columns(4), facts(schedule), strict=True):
         place.metric(label, value, help=meaning)
 

@@ -1,7 +1,5 @@
 """Widgets of the Runs page for files: upload, what was read of each, corrections of columns and units."""
 
-from collections.abc import Iterable
-
 import pandas as pd
 import streamlit as st
 
@@ -9,6 +7,7 @@ from optlaws_core import OptLawsError
 from optlaws_core.readers import LOSS_UNITS, MOST_BYTES, MOST_FILES, X_UNITS, FileReport, Layout, Note, Reading, Source
 from optlaws_core.readers.base import counted
 from optlaws_core.readers.files import is_log_name
+from pages.parts import limits, showing
 from pages.parts.session import Workspace, literal, state
 
 MOST_SHOWN = 5  # errors shown one by one; the table has them all
@@ -76,15 +75,11 @@ def _take(space: Workspace, key: str, folder: bool) -> None:
     except OptLawsError as error:
         space.news = (Note("refused", str(error)),)
     space.revision = revision
-    _drop_buffers(files)
-
-
-def _drop_buffers(files: Iterable) -> None:
-    """Streamlit keeps uploads in memory until the visitor leaves; what is needed of them is in the workspace."""
     context = st.runtime.scriptrunner.get_script_run_ctx()
-    remove = getattr(getattr(context, "uploaded_file_mgr", None), "remove_file", None)
-    for file in files if remove else ():
-        remove(context.session_id, file.file_id)
+    if refused := limits.refusals(context.session_id):
+        space.news = (*space.news, Note("refused", refused))
+    for file in files:  # Streamlit would keep them until the visitor leaves; what is needed is in the workspace
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 def summary(reading: Reading, replaced: int = 0, ignored: int = 0) -> list[Note]:
@@ -126,8 +121,9 @@ def files(space: Workspace) -> None:
     """What was read of each file, and a form to correct it."""
     st.subheader("Files", anchor=False)
     reports = list(space.reports.values())
-    st.dataframe(
+    showing.table(
         pd.DataFrame([_file_row(report) for report in reports]),
+        "runs-files",
         hide_index=True,
         placeholder="",
         height=35 * min(len(reports) + 1, 9) + 3,

@@ -12,6 +12,7 @@ from optlaws_core import OptLawsError, Plan, Run, Schedule, parse
 from optlaws_core.readers import Facts, Note
 from optlaws_core.readers.base import counted
 from optlaws_core.schedules import number
+from pages.parts import links, showing
 from pages.parts.charts import runs as charts
 from pages.parts.charts import style
 from pages.parts.session import Workspace, literal, load_example
@@ -19,7 +20,6 @@ from pages.parts.session import Workspace, literal, load_example
 MOST_DRAWN = 30  # runs; more than these cannot be told apart
 LONGEST_TEXT = 160  # characters of a schedule in the table
 WINDOWS = (1, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 4097, 16385)
-QUERY = "query-params"  # the chart as it is set up is part of the page's address
 SCALES = {"logx": "Log x", "logy": "Log loss", "full": "Full range"}
 X_LABELS = {"step": "Steps", "tokens": "Tokens", "lr": "Cumulative LR"}
 
@@ -35,18 +35,25 @@ def choose(space: Workspace) -> dict[int, Run]:
     """The table of runs. Returns the ticked ones, by position; all of them when none is ticked."""
     st.subheader("Loaded runs", anchor=False)
     runs = list(space.runs.values())
-    table = st.dataframe(
-        _coloured(pd.DataFrame([_row(run) for run in runs])),
+    rows = pd.DataFrame([_row(run) for run in runs])
+    first = links.several("run", space.runs, [], links.RUN)
+    table = showing.table(
+        rows.drop(columns=" "),
+        "runs",
+        shown=_coloured(rows),
         key=_key("runs", space),
         on_select="rerun",
         selection_mode="multi-row",
+        selection_default={"selection": {"rows": [i for i, run in enumerate(runs) if run.name in first]}},
         hide_index=True,
         height=35 * min(len(runs) + 1, 13) + 3,
         column_config=_RUN_COLUMNS,
         placeholder="",
     )
     ticked = [i for i in table.selection.rows if i < len(runs)]
-    _actions(space, [runs[i].name for i in ticked])
+    names = [runs[i].name for i in ticked]
+    links.put("run", names, [])
+    _actions(space, names)
     return {i: runs[i] for i in ticked or range(len(runs))}
 
 
@@ -235,26 +242,30 @@ def _facts(space: Workspace, name: str) -> Facts | None:
 def chart(runs: Mapping[int, Run], found: list[str]) -> None:
     """Curves of `runs` and the controls over them; a control redraws this part of the page only."""
     with st.container(horizontal=True, gap="small"):
-        x = st.segmented_control(
-            "X axis", list(X_LABELS), default="step", format_func=X_LABELS.get, required=True, key="x", bind=QUERY,
+        x = links.bound(
+            st.segmented_control, "X axis", list(X_LABELS), default="step", format_func=X_LABELS.get, required=True,
+            key="x",
             help="Steps: updates done. Tokens: steps × batch size. Cumulative LR: the sum of the learning rates so far",
         )  # fmt: skip
-        window = st.select_slider(
-            "Smoothing", WINDOWS, key="smooth", bind=QUERY, format_func=lambda n: "off" if n == 1 else f"{n:,}",
+        window = links.bound(
+            st.select_slider, "Smoothing", WINDOWS, key="smooth", format_func=lambda n: "off" if n == 1 else f"{n:,}",
             help="Mean over this many logged points around each point; the raw curve stays behind it", width=140,
         )  # fmt: skip
         split = found[0]
         if len(found) > 1:
-            split = st.selectbox("Split", found, help="Losses of training, or of an evaluation set", width=120)
-        scale = st.segmented_control(
-            "Scale", list(SCALES), selection_mode="multi", format_func=SCALES.get, key="scale", bind=QUERY,
+            first = found.index(links.one("split", found, split))
+            split = st.selectbox("Split", found, first, help="Losses of training, or of an evaluation set", width=120,
+                                 key=f"split {' '.join(found)}")  # fmt: skip
+            links.put("split", split, found[0])
+        scale = links.bound(
+            st.segmented_control, "Scale", list(SCALES), selection_mode="multi", format_func=SCALES.get, key="scale",
             help="Logarithmic axes. Full range: show the steep first losses, too, where they would leave the frame",
         )  # fmt: skip
     drawn = {i: run.on(split) for i, run in runs.items() if split in run.series}
     shown = dict(list(drawn.items())[:MOST_DRAWN])
     whole = "full" in scale
     figure = charts.curves(shown, x=x, log_x="logx" in scale, log_y="logy" in scale, smoothing=window, whole=whole)
-    st.plotly_chart(figure, key="curves", config={"displaylogo": False})
+    showing.chart(figure, "runs-curves")
     for sentence in _hints(runs, drawn, shown, split, x, whole):
         st.caption(literal(sentence))
 

@@ -8,6 +8,7 @@ from optlaws_core import LAWS, Average, Fit, Status, noise_floor
 from optlaws_core.fits import Model
 from optlaws_core.readers.base import counted
 
+from . import showing
 from .choosing import chosen, title_of
 from .session import Workspace, literal
 
@@ -46,8 +47,9 @@ def table(space: Workspace) -> None:
     shown = pd.DataFrame(rows).dropna(axis="columns", how="all")
     percent = {"format": "%.2f %%"}
     number = st.column_config.NumberColumn
-    st.dataframe(
-        shown, hide_index=True, width="stretch", placeholder="", height="content" if len(rows) < TABLE_ROWS else 540,
+    showing.table(
+        shown, "fit-laws", hide_index=True, width="stretch", placeholder="",
+        height="content" if len(rows) < TABLE_ROWS else 540,
         column_config={
             "rank": number("Rank", width=60, help="By the expected error."),
             "law": st.column_config.TextColumn("Law", width=260),

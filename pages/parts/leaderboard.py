@@ -8,6 +8,7 @@ import streamlit as st
 
 from optlaws_core import LAWS
 
+from . import links, showing
 from .session import ROOT
 
 FILE = ROOT / "data" / "leaderboard.csv"
@@ -101,7 +102,7 @@ def section() -> None:
     if not FILE.exists():
         return
     box = st.expander("Leaderboard: these laws on other runs", icon=":material/leaderboard:", on_change="rerun",
-                      key="leaderboard")  # fmt: skip
+                      key="leaderboard", bind="query-params")  # fmt: skip
     if not box.open:
         return
     with box:
@@ -109,14 +110,14 @@ def section() -> None:
         if rows is None:
             st.caption("The leaderboard's file cannot be read; `python -m benchmarks leaderboard` writes it anew.")
             return
-        measure = st.segmented_control(
-            "Measure", list(MEASURES), format_func=lambda name: MEASURES[name].title, default="final_error",
-            required=True, key="leaderboard_measure", label_visibility="collapsed",
+        measure = links.bound(
+            st.segmented_control, "Measure", list(MEASURES), format_func=lambda name: MEASURES[name].title,
+            default="final_error", required=True, key="leaderboard_measure", label_visibility="collapsed",
         )  # fmt: skip
         table = wide(rows, measure)
         runs = rows.groupby("data_set")["held_out_runs"].first()
-        st.dataframe(
-            marked(table, measure), width="stretch", height="content",
+        showing.table(
+            table, "fit-leaderboard", shown=marked(table, measure), width="stretch", height="content",
             column_config={
                 "Law": st.column_config.TextColumn(width=270, pinned=True),
                 **{

@@ -11,7 +11,7 @@ from optlaws_core.optimize import FAMILIES, KNOTS, Finding, Limits, find, update
 from optlaws_core.prediction import sized
 from optlaws_core.schedules import number
 
-from . import candidate_table
+from . import candidate_table, links
 from .candidates import MOST, Candidate
 from .comparing import Entry
 from .session import Workspace, literal, state
@@ -32,7 +32,8 @@ MEANINGS = {
 
 def section(space: Workspace, found: list[Entry]) -> None:
     """A form for the limits, and what came of the last search. Its schedules become candidates."""
-    box = st.expander("Find the best schedule", icon=":material/auto_awesome:", on_change="rerun", key="best_box")
+    box = st.expander("Find the best schedule", icon=":material/auto_awesome:", on_change="rerun", key="best_box",
+                      bind="query-params")  # fmt: skip
     running = SEARCH in state()
     if not box.open and not running:
         return
@@ -69,15 +70,15 @@ def _form(usual: dict[str, str]) -> None:
     """Widgets for what is searched and for the limits."""
 
     def ask(place, name: str, label: str, meaning: str) -> None:
-        place.text_input(label, placeholder=usual[name], key=f"best_{name}", help=meaning)
+        place.text_input(label, placeholder=usual[name], key=f"best_{name}", bind="query-params", help=meaning)
 
     first = st.columns(len(MEANINGS))
-    first[0].selectbox(
-        "Search", FORMS, key="best_form",
+    links.bound(
+        first[0].selectbox, "Search", FORMS, key="best_form",
         help="A free curve between knots, or the best peak, decay, exponents and final rate of a family.",
     )  # fmt: skip
-    unit = first[1].selectbox(
-        "Length in", LENGTHS, key="best_unit",
+    unit = links.bound(
+        first[1].selectbox, "Length in", LENGTHS, key="best_unit",
         help="Training compute in FLOPs counts as 6 times parameters times tokens (arXiv 2001.08361).",
     )  # fmt: skip
     ask(first[2], unit, unit, "Of the whole run, warm-up included: 24000 or 24k updates, 300B tokens, 1e21 FLOPs.")

@@ -10,6 +10,7 @@ from optlaws_core.fits import Model
 from optlaws_core.fitting import curve
 from optlaws_core.readers.base import counted
 
+from . import links, showing
 from .charts import fit as charts
 from .session import Workspace
 
@@ -34,19 +35,23 @@ def show(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Ru
     left, right = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
     drawn = []
     if known:
+        usual = _first(test or train, known)
         drawn = left.multiselect(
-            "Bands of", list(known), default=_first(test or train, known),
+            "Bands of", list(known), default=links.several("bands", known, usual, links.RUN),
             key=f"fit_bands {space.current} {len(known)}", wrap=True, placeholder="no run",
             help="Runs whose curves get a band. Over all of them at once, none could be told apart.",
         )  # fmt: skip
-    log_x = right.toggle("Logarithmic steps", key="fit_log_x", bind="query-params")
+        links.put("bands", drawn, usual)
+    log_x = links.bound(right.toggle, "Logarithmic steps", key="fit_log_x")
     figure = charts.curves(runs, predicted, held_out, log_x, {n: known[n] for n in drawn})
-    st.plotly_chart(figure, width="stretch", key="fit_curves")
+    showing.chart(figure, "fit-curves")
     st.caption("Faint: observed. Bold: predicted; dashed where the run was held out.")
     _explain(found, test, known)
     left, right = st.columns(2, gap="medium")
-    left.plotly_chart(charts.against(runs, predicted, held_out), width="stretch", key="fit_against")
-    right.plotly_chart(charts.residuals(runs, predicted, held_out), width="stretch", key="fit_residuals")
+    with left:
+        showing.chart(charts.against(runs, predicted, held_out), "fit-predicted-against-observed")
+    with right:
+        showing.chart(charts.residuals(runs, predicted, held_out), "fit-residuals")
 
 
 def _first(runs: Sequence[Run], known: Mapping[str, Prediction]) -> list[str]:

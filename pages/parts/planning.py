@@ -11,6 +11,7 @@ from optlaws_core.errors import OptLawsError
 from optlaws_core.hyper import HYPER_LAWS, recommend, scaling, unlikely
 from optlaws_core.hyper.laws import Recommended
 
+from . import links, showing
 from .charts import planning as charts
 from .session import literal
 
@@ -65,8 +66,8 @@ def setting() -> Asked | None:
 def recommendations(asked: Asked) -> None:
     """Every law's learning rate and batch, with source, range and a flag outside it."""
     found = recommend(asked.params, asked.tokens, asked.batch, asked.loss)
-    st.dataframe(
-        frame(found), hide_index=True, width="stretch", placeholder="–",
+    showing.table(
+        frame(found), "plan-laws", hide_index=True, width="stretch", placeholder="–",
         column_config={
             "Law": st.column_config.TextColumn(pinned=True),
             "Peak learning rate": st.column_config.NumberColumn(format="%.2e"),
@@ -121,22 +122,22 @@ def over_sizes(asked: Asked) -> None:
     """The laws over N, over D, or one of them over both."""
     kinds = {"tokens": "Over D", "params": "Over N", "both": "One law over both"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.segmented_control(
-            "Chart", list(kinds), format_func=kinds.get, default="tokens", required=True, key="plan_chart",
-            bind="query-params",
+        kind = links.bound(
+            st.segmented_control, "Chart", list(kinds), format_func=kinds.get, default="tokens", required=True,
+            key="plan_chart",
         )  # fmt: skip
         name = "step_law"
         if kind == "both":
-            name = st.selectbox(
-                "Law", list(HYPER_LAWS), format_func=lambda n: HYPER_LAWS[n].title, key="plan_law", bind="query-params",
+            name = links.bound(
+                st.selectbox, "Law", list(HYPER_LAWS), format_func=lambda n: HYPER_LAWS[n].title, key="plan_law",
                 width=260,
             )  # fmt: skip
     if kind == "both":
         figure = charts.maps(HYPER_LAWS[name], asked.params, asked.tokens, asked.batch, asked.loss)
-        st.plotly_chart(figure, key="plan_maps", config={"displaylogo": False})
+        showing.chart(figure, "plan-map")
         return
     figure = charts.over(asked.params, asked.tokens, kind, asked.batch, asked.loss)
-    st.plotly_chart(figure, key="plan_over", config={"displaylogo": False})
+    showing.chart(figure, "plan-laws")
     st.caption("Solid where a law was fitted, dotted beyond that or where its range is unknown. Dashed: your setting.")
 
 
@@ -156,8 +157,8 @@ def companions(asked: Asked) -> None:
         f"averages over {100 * scaling.timescale(asked.params, asked.tokens):.2g} % of the training. Power Lines; "
         "constants from memory.",
     )  # fmt: skip
-    bits = boxes[2].selectbox(
-        "Bits of a quantised weight", [2, 3, 4, 6, 8], index=2, key="plan_bits", bind="query-params",
+    bits = links.bound(
+        boxes[2].selectbox, "Bits of a quantised weight", [2, 3, 4, 6, 8], index=2, key="plan_bits",
         help="For quantisation-aware training: the last part of training, with weights rounded to so many bits.",
     )  # fmt: skip
     boxes[3].metric(

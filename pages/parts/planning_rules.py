@@ -8,6 +8,7 @@ from optlaws_core.errors import OptLawsError
 from optlaws_core.hyper import scaling
 from optlaws_core.hyper.cells import HIGHEST_LR
 
+from . import links, showing
 from .planning import SURE, USUAL, Asked
 from .session import literal
 
@@ -43,8 +44,8 @@ def allocation() -> None:
                 "How sure": way.sure, "Source": way.reference,
             }
         )  # fmt: skip
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width="stretch", placeholder="–",
+    showing.table(
+        pd.DataFrame(rows), "plan-splits", hide_index=True, width="stretch", placeholder="–",
         column_config={
             "Tokens a parameter": st.column_config.NumberColumn(format="%.1f"),
             "In fresh tokens": st.column_config.TextColumn(help="What these tokens are worth, repeats counted."),
@@ -91,8 +92,8 @@ def another_batch() -> None:
                 "Source": rule.reference,
             }
         )  # fmt: skip
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width="stretch", placeholder="–",
+    showing.table(
+        pd.DataFrame(rows), "plan-batch", hide_index=True, width="stretch", placeholder="–",
         column_config={
             "Learning rate": st.column_config.NumberColumn(format="%.2e"),
             "How sure": st.column_config.TextColumn(help=SURE),
@@ -120,12 +121,11 @@ def sparsity(asked: Asked | None) -> None:
     """What laws say of weights that are zero, and of experts that are idle."""
     params, tokens = (asked.params, asked.tokens) if asked else (amount(USUAL["params"]), amount(USUAL["tokens"]))
     places = st.columns([3, 1])
-    share = places[0].slider(
-        "Share of weights that are zero, or idle at a token", 0.0, 0.95, 0.5, 0.05, key="plan_sparse",
-        bind="query-params",
+    share = links.bound(
+        places[0].slider, "Share of weights that are zero, or idle at a token", 0.0, 0.95, 0.5, 0.05, key="plan_sparse",
     )  # fmt: skip
-    fine = places[1].selectbox(
-        "Granularity of experts", [1, 2, 4, 8, 16, 32], key="plan_fine", bind="query-params",
+    fine = links.bound(
+        places[1].selectbox, "Granularity of experts", [1, 2, 4, 8, 16, 32], key="plan_fine",
         help="Into how many parts an expert of the usual size is split.",
     )  # fmt: skip
     size, length = written(params, 3), written(tokens, 3)
@@ -144,7 +144,7 @@ def sparsity(asked: Asked | None) -> None:
          f"{scaling.granular_loss(params, tokens, fine) - scaling.granular_loss(params, tokens):+.4f} against 1",
          f"{size} parameters, {length} tokens, granularity {fine}", *scaling.MIXTURES["granularity"]),
     ]  # fmt: skip
-    st.dataframe(
-        pd.DataFrame(rows, columns=["Law", "Says", "For", "How sure", "Source"]), hide_index=True, width="stretch",
-        column_config={"How sure": st.column_config.TextColumn(help=SURE)},
+    showing.table(
+        pd.DataFrame(rows, columns=["Law", "Says", "For", "How sure", "Source"]), "plan-sparsity", hide_index=True,
+        width="stretch", column_config={"How sure": st.column_config.TextColumn(help=SURE)},
     )  # fmt: skip

@@ -1,7 +1,6 @@
 """The Plan page's last part: an uploaded sweep over learning rate and batch, its optima, laws through them."""
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from optlaws_core.amounts import amount, written
 from optlaws_core.errors import DesignError, LogError, OptLawsError
 from optlaws_core.hyper import Optimum, SweepCell, SweepFit, laws_through, optimum, read_sweep, recommend, scaling
 from optlaws_core.hyper.cells import COLUMNS, columns_of
+from optlaws_core.readers.frames import read_frame
 
+from . import showing
 from .charts import planning as charts
 from .planning import Asked
 from .session import TableFile, Workspace, literal
@@ -98,10 +99,7 @@ def _read(space: Workspace) -> Found | None:
 
 
 def _table(name: str, content: bytes) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(io.BytesIO(content), index_col=False)
-    except (ValueError, OSError) as fault:
-        raise LogError(f"{name} must be a CSV table, got {str(fault)[:80]!r}.", name) from None
+    table = read_frame(content, name)
     if len(table) > MOST_RUNS:
         raise LogError(f"{name}: a sweep may have {MOST_RUNS:,} runs, this one has {len(table):,}.", name)
     return table
@@ -166,8 +164,8 @@ def optima(found: Found) -> None:
                 "Use": f"left out: {o.trouble}" if o.trouble else "in the law",
             }
         )  # fmt: skip
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width="stretch", placeholder="–",
+    showing.table(
+        pd.DataFrame(rows), "plan-optima", hide_index=True, width="stretch", placeholder="–",
         column_config={
             "Best learning rate": st.column_config.NumberColumn(format="%.2e"),
             "90 %": st.column_config.TextColumn(help="From refits to runs drawn with replacement."),
@@ -220,4 +218,4 @@ def surfaces(found: Found) -> None:
     if found.fit:
         said = {"law of this sweep": found.fit.predict(cell.params, cell.tokens)} | said
     marks = [(name, point.lr, point.batch) for name, point in said.items()]
-    st.plotly_chart(charts.surface(cell, found.optima[i], marks), key="plan_surface", config={"displaylogo": False})
+    showing.chart(charts.surface(cell, found.optima[i], marks), "plan-surface")

@@ -29,10 +29,11 @@ from optlaws_core.readers.base import counted
 from optlaws_core.schedules import number
 
 from . import candidates as c
+from . import links, showing
 from .charts import preselect as charts
-from .ranking import to_csv
 from .session import Workspace, literal, state
 
+MOST_UPDATES = 1_000_000  # of a candidate; memory grows with them, 0.9 GB at 2,000,000
 PEAKS = 11  # of the grid that is offered
 HANDED = 6  # candidates that Compare gets at once, where no rows are ticked
 SHOWN_TERMS = 8  # bars, where no rows are ticked
@@ -80,12 +81,12 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
                  "in the risk of divergence."),
             )
         }  # fmt: skip
-        shapes = third[0].multiselect(
-            "Shapes", list(SHAPES), default=list(SHAPES), key="final_shapes", bind="query-params", wrap=True,
+        shapes = links.bound(
+            third[0].multiselect, "Shapes", list(SHAPES), default=list(SHAPES), key="final_shapes", wrap=True,
             help="Percentages are the share of the length that the cooldown takes, or the final rate of the peak.",
         )  # fmt: skip
-        most_risk = third[1].slider(
-            "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, key="final_risk", bind="query-params",
+        most_risk = links.bound(
+            third[1].slider, "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, key="final_risk",
             disabled=fit.risk is None,
             help="Candidates above it are set apart. "
             + ("Learned from the runs that diverged." if fit.risk else "Not known: too few of the runs diverged."),
@@ -99,6 +100,12 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
         )  # fmt: skip
         if not shapes:
             raise OptLawsError("Choose at least one shape.")
+        updates = max(asked.tokens) / asked.batch_tokens
+        if updates > MOST_UPDATES:
+            raise OptLawsError(
+                f"A ranking takes {MOST_UPDATES:,} updates at most; {texts['tokens'][:40]} at "
+                f"{texts['batch_tokens'][:40]} in one update are {updates:,.0f}."
+            )
         if asked.count > MOST:
             raise OptLawsError(f"A ranking takes {MOST:,} candidates at most; these are {asked.count:,} combinations.")
         return asked
@@ -149,8 +156,8 @@ def _checkpoint(fit: FinalFit) -> tuple[str, str]:
             "what follows; what the law sees is both, one after another.",
         )  # fmt: skip
         texts = ["the same text", *fit.transfers]
-        text = right.selectbox(
-            "Going on with", texts, key="final_text", bind="query-params", disabled=len(texts) < 2,
+        text = links.bound(
+            right.selectbox, "Going on with", texts, key="final_text", disabled=len(texts) < 2,
             help="Another text needs runs in the table that went on to it (columns parent and text): how losses carry "
             "over is learned from them, and three or four are enough to begin with.",
         )  # fmt: skip
@@ -228,15 +235,15 @@ def answers(found: FinalRanking) -> None:
 
 def over_peaks(found: FinalRanking) -> None:
     """Predicted losses over the peak."""
-    st.plotly_chart(charts.over_peaks(found.rows), width="stretch", key="final_over_peaks")
+    showing.chart(charts.over_peaks(found.rows), "preselect-peaks")
     st.caption("The lowest loss of each shape over warm-ups and lengths; crosses are set apart as likely to diverge.")
 
 
 def table(found: FinalRanking) -> list[FinalRanked]:
     """All candidates as rows. Returns the ticked ones."""
-    shown = st.dataframe(
-        frame(found), hide_index=True, placeholder="–", height=420, on_select="rerun", selection_mode="multi-row",
-        key=f"final_rows_{digest(found)}",
+    shown = showing.table(
+        frame(found), "preselect-candidates", hide_index=True, placeholder="–", height=420, on_select="rerun",
+        selection_mode="multi-row", key=f"final_rows_{digest(found)}",
         column_config={
             "Candidate": st.column_config.TextColumn(width="large", pinned=True),
             "Final loss": st.column_config.NumberColumn(format="%.4f"),
@@ -288,10 +295,6 @@ def hand_over(space: Workspace, found: FinalRanking, ticked: Sequence[FinalRanke
     wanted = list(ticked) or [row for row in found.rows if not row.apart][:HANDED]
     own = [row for row in wanted if not hasattr(row.plan.schedule, "second")]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Table as CSV", data=to_csv(frame(found)), file_name="candidates.csv", mime="text/csv",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
         pressed = st.button(
             f"Compare {counted(min(len(own), c.MOST), 'curve')}", icon=":material/leaderboard:", disabled=not own,
             help="Put the ticked candidates, or the first six, on the Compare page, where a law of whole curves draws "
@@ -325,7 +328,7 @@ def where_from(fit: FinalFit, found: FinalRanking, ticked: Sequence[FinalRanked]
         "model's size; the rest depends on the schedule. A high rate for long brings convergence, a low rate at the "
         "end lets the noise be forgotten. " + ("Ticked candidates." if ticked else "The best of each shape.")
     )
-    st.plotly_chart(charts.terms(parts), width="stretch", key="final_shares")
+    showing.chart(charts.terms(parts), "preselect-shares")
     if found.rows and hasattr(found.rows[0].plan.schedule, "second"):
         st.caption("On the text of the first runs: the step to another text comes on top.")
 

@@ -1,4 +1,4 @@
-"""The ranking in words and as tables: how far to trust it, the verdict, rows, CSV. Plain functions; no Streamlit."""
+"""The ranking in words and as tables: how far to trust it, the verdict, rows. Plain functions; no Streamlit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -145,17 +145,3 @@ def rows(
         if column in table:
             table[column] = table[column].astype("Int64" if column == "saved_updates" else "Float64")
     return table
-
-
-def to_csv(table: pd.DataFrame) -> str:
-    """The table as CSV: numbers in full, and no text that a spreadsheet would take for a formula."""
-    safe = table.copy()
-    for column in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[column]):
-            safe[column] = [inert(v) for v in safe[column]]
-    return safe.to_csv(index=False, lineterminator="\r\n")
-
-
-def inert(cell: object) -> object:
-    """A text cell that no spreadsheet evaluates: an apostrophe before what would start a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in ("=", "+", "-", "@", "|") else cell

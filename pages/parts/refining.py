@@ -8,6 +8,7 @@ from optlaws_core.readers.norms import gradient_norms
 from optlaws_core.schedules import Refined, refined
 from optlaws_core.schedules.refinement import POWERS
 
+from . import showing
 from .candidates import MOST, Candidate, with_label
 from .charts import gallery as charts
 from .curves import MOST_BYTES, as_knots
@@ -57,7 +58,7 @@ def section(space: Workspace) -> None:
 def _result(space: Workspace, found: Refined, name: str) -> None:
     for note in found.notes:
         st.warning(literal(note), icon=":material/build:")
-    st.plotly_chart(charts.rate(found.schedule), width="stretch", key="refine_picture", config={"displaylogo": False})
+    showing.chart(charts.rate(found.schedule), "schedules-refined")
     short = as_knots(found.schedule)
     full = len(space.candidates) >= MOST
     said = f"With {len(short.steps)} of its {len(found.schedule.steps):,} knots, so that it fits into a link."

@@ -13,6 +13,7 @@ from optlaws_core.fits import Model, Scores
 from optlaws_core.fitting import tuned, usable
 from optlaws_core.laws import FEATURES
 
+from . import showing
 from .choosing import chosen, refit, title_of
 from .judging import EXPECTED, noise
 from .session import Workspace, literal
@@ -86,18 +87,18 @@ def coefficients(found: Model) -> None:
         used = [p for p in weights if found.theta[p.name] > 0]
         with st.expander(f"{len(used)} of {len(weights)} weights are above 0"):
             st.caption("Neighbouring rates can stand in for each other: trust the curve that they make together.")
-            _coefficients(found, used)
+            _coefficients(found, used, "fit-weights")
 
 
-def _coefficients(found: Fit, params: Sequence) -> None:
+def _coefficients(found: Fit, params: Sequence, name: str = "fit-coefficients") -> None:
     rows = []
     for p in params:
         value, ends = found.theta[p.name], found.interval[p.name]
         between = f"{ends[0]:.5g} to {ends[1]:.5g}" if ends else ""
         rows.append((p.name, value, between, _state(found, p, value, ends), p.meaning, f"{p.low:g} to {p.high:g}"))
     table = pd.DataFrame(rows, columns=["coefficient", "value", "interval", "state", "meaning", "bounds"])
-    st.dataframe(
-        table, hide_index=True, width="stretch", height="content",
+    showing.table(
+        table, name, hide_index=True, width="stretch", height="content",
         column_config={
             "value": st.column_config.NumberColumn(format="%.6g"),
             "interval": st.column_config.TextColumn("90 % interval", help=INTERVAL_HELP),
@@ -134,8 +135,8 @@ def _members(found: Average) -> None:
         "Its loss is the geometric mean of theirs under these weights. Each law's own fit tells its coefficients."
     )
     rows = [{"law": title_of(f), "weight": 100 * w} for f, w in zip(found.fits, found.weights, strict=True)]
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width=480,
+    showing.table(
+        pd.DataFrame(rows), "fit-average", hide_index=True, width=480,
         column_config={
             "law": st.column_config.TextColumn("Law", width=300),
             "weight": st.column_config.ProgressColumn(
@@ -154,8 +155,9 @@ def errors(space: Workspace, found: Model) -> None:
         for role, scores in (("training", found.train), ("held out", found.test))
         for name, s in scores.items()
     ]  # fmt: skip
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width="stretch", height="content" if len(rows) < 15 else 540,
+    showing.table(
+        pd.DataFrame(rows), "fit-errors", hide_index=True, width="stretch",
+        height="content" if len(rows) < 15 else 540,
         column_config={
             "run": st.column_config.TextColumn(width="medium"),
             "MAE": st.column_config.NumberColumn(format="%.5f", help="Mean absolute error of the loss."),
@@ -228,9 +230,10 @@ def kept(space: Workspace) -> None:
         )  # fmt: skip
     number = st.column_config.NumberColumn(format="%.5g")
     table = pd.DataFrame(rows)
-    st.dataframe(
-        table, hide_index=True, width="stretch", placeholder="", column_config={c: number for c in table.columns[2:]}
-    )
+    showing.table(
+        table, "fit-kept", hide_index=True, width="stretch", placeholder="",
+        column_config={c: number for c in table.columns[2:]},
+    )  # fmt: skip
 
 
 def _shown_coefficients(f: Fit) -> dict[str, float]:

@@ -9,7 +9,7 @@ from optlaws_core.divergence import FEWEST, MOST_RISK, Risk
 from optlaws_core.final_loss import TableRun, labelled, labelled_risk, read_table, table_runs
 from optlaws_core.readers.base import counted
 
-from . import final_fit
+from . import final_fit, links
 from .session import Workspace
 
 LOADED, TABLE, SWEEP, NONE = "Loaded runs", "Table of Pre-select", "Bundled sweep", "Not shown"
@@ -25,14 +25,17 @@ def choose(space: Workspace) -> tuple[Risk | None, float]:
         )
         return None, MOST_RISK
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        sources = [*known, NONE]
         name = st.selectbox(
-            "Risk of divergence from", [*known, NONE], key=f"compare_risk {' '.join(known)}", width=260,
+            "Risk of divergence from", sources, sources.index(links.one("risk", sources, sources[0])),
+            key=f"compare_risk {' '.join(known)}", width=260,
             help="Labelled runs from which the probability is learned that a candidate diverges: peak rate, warm-up, "
             "noise, model size. Runs of another model or optimizer tell little.",
         )  # fmt: skip
-        most = st.slider(
-            "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, format="percent", key="compare_most_risk", width=260,
-            bind="query-params", disabled=name == NONE,
+        links.put("risk", name, sources[0])
+        most = links.bound(
+            st.slider, "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, format="percent", key="compare_most_risk",
+            width=260, disabled=name == NONE,
             help="Candidates that are more likely to diverge rank behind all others.",
         )  # fmt: skip
     if name == NONE:

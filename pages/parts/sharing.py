@@ -11,9 +11,9 @@ from optlaws_core import OptLawsError
 from optlaws_core.divergence import Risk
 from optlaws_core.readers.base import counted
 from optlaws_core.snapshot import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, to_bundle
-from optlaws_core.store import Entry, Visibility
+from optlaws_core.store import Entry, Viewer, Visibility
 
-from . import candidates, comparing, reporting, session
+from . import candidates, comparing, identity, reporting, session
 from .charts.compare import AXES, PARTS, View
 from .session import Workspace, literal
 
@@ -37,24 +37,29 @@ def section(
         return
     with box:
         st.caption(
-            "Keeps the runs (thinned to what a chart shows), fits, candidates and this view as they are now. Whoever "
-            "has the link can open it, also after the runs here are gone."
+            "Keeps the runs (thinned to what a chart shows), fits, candidates and this view as they are now, and opens "
+            "them by a link, also after the runs here are gone."
         )
         with st.form(FORM, border=False):
             left, right = st.columns([3, 2], gap="medium")
             title = left.text_input("Title", _title(space), max_chars=200)
             note = left.text_area("Note", height=100, placeholder="What was found, what to check", max_chars=20_000)
-            author = right.text_input("Author", placeholder="not said", max_chars=200)
+            author = right.text_input("Author", identity.name(), placeholder="not said", max_chars=200)
             tags = right.text_input("Tags", placeholder="separated by commas", max_chars=400)
             unnamed = right.checkbox(
                 "Anonymise",
                 help="Runs become run-1, run-2, …; no author, note, labels, paths or hosts. The title stays.",
             )
+            viewer = identity.viewer()
+            kinds = _kinds(viewer)
+            opens = right.selectbox(
+                "Who may open it", kinds, kinds.index(_usual(viewer)), format_func=lambda kind: kind.value,
+            )  # fmt: skip
             pressed = st.form_submit_button("Save and get a link", type="primary", icon=":material/link:")
         if pressed:
             words = tuple(dict.fromkeys(w.strip() for w in tags.split(",") if w.strip()))
             said = {"title": title.strip(), "note": note.strip(), "author": author.strip(), "tags": words}
-            _save(space, fits, view, observed, risk, most_risk, said, unnamed)
+            _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens)
 
 
 def _title(space: Workspace) -> str:
@@ -62,7 +67,7 @@ def _title(space: Workspace) -> str:
     return f"{counted(len(on), 'schedule')} under {space.current}"[:200]
 
 
-def _save(space, fits, view, observed, risk, most_risk, said, unnamed) -> None:
+def _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens) -> None:
     try:
         made = Snapshot(
             runs=thinned(list(space.runs.values())), fits=dict(space.fits), current=space.current,
@@ -75,11 +80,11 @@ def _save(space, fits, view, observed, risk, most_risk, said, unnamed) -> None:
         )  # fmt: skip
         if unnamed:
             made = replace(anonymised(made), title=made.title)
-        id = session.store().save(made, session.viewer())
+        id = session.store().save(made, identity.viewer(), opens)
     except OptLawsError as fault:
         st.error(literal(str(fault)), icon=":material/error:")
         return
-    st.success("Saved. This link shows it as it is now, to everybody who has it:", icon=":material/check:")
+    st.success(f"Saved. This link shows it as it is now. Who may open it: {opens.value}", icon=":material/check:")
     st.code(link(id), language=None)
     st.page_link(session.at("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})
 
@@ -90,12 +95,22 @@ def link(id: str) -> str:
     return f"{here.split('?')[0].rsplit('/', 1)[0]}/share?id={id}"
 
 
+def _kinds(viewer: Viewer, now: Visibility | None = None) -> list[Visibility]:
+    """Whom the viewer may let in, as far as the viewer can tell them apart; and whoever is let in now."""
+    return [kind for kind in Visibility if viewer.logged_in or kind in (Visibility.private, Visibility.link, now)]
+
+
+def _usual(viewer: Viewer) -> Visibility:
+    """Whoever has no name to be found by again shares by the link."""
+    return Visibility.private if viewer.logged_in else Visibility.link
+
+
 # ---------------------------------------------------------------------------------------------------- the list
 
 
 def listing() -> None:
-    """What this browser session saved, with a search, and a way to bring a file."""
-    store, viewer = session.store(), session.viewer()
+    """What the viewer saved or may find, with a search, and a way to bring a file."""
+    store, viewer = session.store(), identity.viewer()
     search = st.text_input(
         "Search", key="share_search", bind="query-params", placeholder="title, note, tag", width=420,
         icon=":material/search:",
@@ -104,8 +119,8 @@ def listing() -> None:
     if not found:
         st.info(
             "Nothing that you saved matches." if search else
-            "Nothing saved in this browser session yet. Save a comparison on the Compare page; a link that you were "
-            "sent opens here by itself."
+            "Nothing saved in this browser yet. Save a comparison on the Compare page; a link that you were sent opens "
+            "here by itself."
         )  # fmt: skip
     for entry in found:
         _row(entry)
@@ -117,14 +132,16 @@ def listing() -> None:
 
 def _row(entry: Entry) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        tags = f" · {literal(', '.join(entry.tags))}" if entry.tags else ""
         st.page_link(
             session.at("share"),
             label=literal(entry.title),
             query_params={"id": entry.id},
             icon=":material/leaderboard:",
         )
-        st.caption(f"{_when(entry)}{tags}")
+        told = [_when(entry), entry.visibility.value.rstrip(".")] if entry.mine else [_when(entry), "not yours"]
+        told += [f"by {literal(entry.author)}"] if entry.author else []
+        told += [literal(", ".join(entry.tags))] if entry.tags else []
+        st.caption(" · ".join(told))
 
 
 def _when(entry: Entry) -> str:
@@ -139,7 +156,8 @@ def _import() -> None:
         )  # fmt: skip
         if file is not None and st.button("Save it here", icon=":material/save:"):
             try:
-                id = session.store().save(from_bundle(file.getvalue()), session.viewer())
+                viewer = identity.viewer()
+                id = session.store().save(from_bundle(file.getvalue()), viewer, _usual(viewer))
             except OptLawsError as fault:
                 st.error(literal(str(fault)), icon=":material/error:")
                 return
@@ -153,8 +171,8 @@ def _import() -> None:
 def show(id: str) -> None:
     """A saved comparison, read-only."""
     try:
-        entry = session.store().entry(id, session.viewer())
-        found = session.store().open(id, session.viewer())
+        entry = session.store().entry(id, identity.viewer())
+        found = session.store().open(id, identity.viewer())
     except OptLawsError as fault:
         st.error(literal(str(fault)), icon=":material/link_off:")
         return
@@ -192,20 +210,18 @@ def _heading(entry: Entry, found: Snapshot) -> DeltaGenerator:
     st.caption(" · ".join(parts))
     if found.note:
         st.text(found.note)
-    if found.parent and (parent := session.store().find(found.parent, session.viewer())):
+    if found.parent and (parent := session.store().find(found.parent, identity.viewer())):
         st.page_link(session.at("share"), label=f"Began as a copy of {literal(parent.title)}",
                      query_params={"id": parent.id}, icon=":material/history:")  # fmt: skip
     actions = st.container(horizontal=True)
     with actions:
-        if st.button(
-            "All of mine", icon=":material/arrow_back:", help="The comparisons saved in this browser session."
-        ):
+        if st.button("All of mine", icon=":material/arrow_back:", help="The comparisons that you saved."):
             del st.query_params["id"]
             st.rerun()
         if st.button("Open a copy", icon=":material/content_copy:", help=COPY):
             _copy(found)
         st.download_button(
-            "Download", to_bundle(found), f"comparison-{found.digest[:12]}.json", "application/json",
+            "Download", lambda: to_bundle(found), f"comparison-{found.digest[:12]}.json", "application/json",
             icon=":material/download:", on_click="ignore", help="One file that can be imported elsewhere.",
         )  # fmt: skip
     return actions
@@ -237,12 +253,12 @@ def _copy(found: Snapshot) -> None:
 
 def _owner(entry: Entry) -> None:
     """What its owner may do with it."""
-    store, viewer = session.store(), session.viewer()
+    store, viewer = session.store(), identity.viewer()
     with st.expander("Who may open it", icon=":material/lock:"):
-        kinds = [Visibility.link, Visibility.private]
+        kinds = _kinds(viewer, entry.visibility)
         chosen = st.radio(
-            "Open to", kinds, kinds.index(entry.visibility) if entry.visibility in kinds else 0,
-            format_func=lambda kind: kind.value, key=f"share_visibility {entry.id}",
+            "Open to", kinds, kinds.index(entry.visibility), format_func=lambda kind: kind.value,
+            key=f"share_visibility {entry.id}",
         )  # fmt: skip
         with st.container(horizontal=True):
             if st.button("Change", disabled=chosen is entry.visibility):

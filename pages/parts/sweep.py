@@ -9,6 +9,7 @@ from data.judge import DESIGNS, SPLIT, Judged, judge
 from optlaws_core import LAWS, NoiseFloor, Run, noise_floor
 from optlaws_core.readers.base import counted
 
+from . import links, showing
 from .charts import sweep as charts
 from .session import ROOT, Workspace, digest, reading_of
 
@@ -36,19 +37,19 @@ def runs() -> tuple[Run, ...]:
 def choose(everything: Sequence[Run]) -> list[Run]:
     """Filters by group, size and outcome. Returns what they leave."""
     kinds = _values(everything, "group")
-    groups = st.pills(
-        "Groups", kinds, selection_mode="multi", key="sweep_groups", bind="query-params",
+    groups = links.bound(
+        st.pills, "Groups", kinds, selection_mode="multi", key="sweep_groups",
         help="  \n".join(f"**{name}**: {GROUPS[name]}" for name in kinds if name in GROUPS),
     )  # fmt: skip
     left, right = st.columns(2, gap="medium")
-    sizes = left.pills(
-        "Sizes", _values(everything, "size"), selection_mode="multi", key="sweep_sizes", bind="query-params",
+    sizes = links.bound(
+        left.pills, "Sizes", _values(everything, "size"), selection_mode="multi", key="sweep_sizes",
         help="Model sizes: 37,024, 123,200, 369,312 and 836,736 parameters.",
     )  # fmt: skip
-    outcomes = right.pills(
-        "Ended", _values(everything, "outcome"), selection_mode="multi", key="sweep_ended", bind="query-params",
-        help="**diverged**: the loss left the finite numbers, ended 5 % above its lowest, or above that of byte "
-        "frequencies. **spiked**: the training loss rose by 0.5 nats and came back.",
+    outcomes = links.bound(
+        right.pills, "Ended", _values(everything, "outcome"), selection_mode="multi", key="sweep_ended",
+        help="**diverged**: the loss left the finite numbers, ended 5 % above its lowest, or within 5 % of "
+        "what byte frequencies alone give. **spiked**: the training loss rose by 0.5 nats and came back.",
     )  # fmt: skip
     wanted = {"group": groups, "size": sizes, "outcome": outcomes}
     return [r for r in everything if all(r.about.get(key) in some for key, some in wanted.items() if some)]
@@ -60,12 +61,12 @@ def _values(everything: Sequence[Run], column: str) -> list[str]:
 
 def overview(chosen: Sequence[Run]) -> None:
     """Final losses over what was varied."""
-    x = st.segmented_control(
-        "Over", list(charts.X), format_func=lambda key: charts.X[key].capitalize(), default="peak", key="sweep_x",
-        bind="query-params", label_visibility="collapsed",
+    x = links.bound(
+        st.segmented_control, "Over", list(charts.X), format_func=lambda key: charts.X[key].capitalize(),
+        default="peak", key="sweep_x", label_visibility="collapsed",
     )  # fmt: skip
     drawn = [run for run in chosen if charts.is_drawable(run)]
-    st.plotly_chart(charts.overview(drawn, x or "peak"), width="stretch", key="sweep_overview")
+    showing.chart(charts.overview(drawn, x or "peak"), "sweep-overview")
 
 
 def table(chosen: Sequence[Run]) -> list[Run]:
@@ -86,8 +87,9 @@ def table(chosen: Sequence[Run]) -> list[Run]:
         }
         for run in chosen
     ]
-    shown = st.dataframe(
+    shown = showing.table(
         pd.DataFrame(rows),
+        "sweep-runs",
         hide_index=True,
         placeholder="",
         height=35 * min(len(rows) + 1, 11) + 3,
@@ -145,7 +147,7 @@ def noise(floor: NoiseFloor | None) -> None:
         "At any one step", f"{100 * floor.along:.2f} %",
         help="The same standard deviation at the steps of the second half of training, where the rate is still high.",
     )  # fmt: skip
-    st.plotly_chart(charts.spread(floor), width="stretch", key="sweep_spread")
+    showing.chart(charts.spread(floor), "sweep-seeds")
 
 
 @st.cache_resource(show_spinner="Fitting the law to three runs of each size", max_entries=16)
@@ -156,20 +158,22 @@ def _judged(law: str, design: str, content: str) -> list[Judged]:
 def law_against(floor: NoiseFloor | None) -> None:
     """Fit a law to three runs of each size and show how far off it is on the others."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        law = st.selectbox(
-            "Law", list(LAWS), format_func=lambda n: LAWS[n].title, index=list(LAWS).index("opt_laws_curve"),
-            key="sweep_law", bind="query-params", width=320,
+        law = links.bound(
+            st.selectbox, "Law", list(LAWS), format_func=lambda n: LAWS[n].title,
+            index=list(LAWS).index("opt_laws_curve"), key="sweep_law", width=320,
         )  # fmt: skip
-        design = st.segmented_control(
-            "Trained at", list(DESIGNS), default=next(iter(DESIGNS)), format_func=str.capitalize, key="sweep_design",
+        design = links.bound(
+            st.segmented_control, "Trained at", list(DESIGNS), default=next(iter(DESIGNS)), format_func=str.capitalize,
+            key="sweep_design",
             help="One peak: a constant rate, a cosine and a drop at the size's usual peak. Three peaks: a constant "
             "rate there, a cosine at a lower and a WSD at a higher one.",
         )  # fmt: skip
     rows = _judged(law, design or next(iter(DESIGNS)), digest(MANIFEST))
     perfect = floor.mean_error if floor else None
     percent = {"format": "%.2f %%"}
-    st.dataframe(
+    showing.table(
         pd.DataFrame([_judged_row(row, perfect) for row in rows]),
+        "sweep-law",
         hide_index=True,
         placeholder="",
         column_config={
@@ -196,7 +200,7 @@ def law_against(floor: NoiseFloor | None) -> None:
         },
     )  # fmt: skip
     errors = {f"{_params(row):,.0f} parameters": list(zip(row.all.runs, row.all.ends, strict=True)) for row in rows}
-    st.plotly_chart(charts.off(errors, floor.relative if floor else 0.0), width="stretch", key="sweep_off")
+    showing.chart(charts.off(errors, floor.relative if floor else 0.0), "sweep-law-errors")
     st.caption(
         "A point is a held-out run; the grey band is one standard deviation over seeds. Most laws do not know "
         "the batch size, and far from the peaks they were trained at they are guesses: both show here. Errors beyond "

@@ -28,7 +28,7 @@ from optlaws_core.live import (
 from optlaws_core.noise import DIVERGED
 from optlaws_core.readers import Reading
 
-from . import session
+from . import links, session, showing
 from .charts import live as charts
 from .session import Workspace, literal
 
@@ -42,7 +42,7 @@ def watched() -> bool:
     return bool(os.environ.get(FOLDER, "").strip()) and st.toggle(
         f"Re-read the server's logs every {EVERY} s", key="live_watch",
         help="Logs in the folder that whoever runs this server has named. Unfinished last lines wait.",
-        persist_state="session",
+        persist_state="session", bind="query-params",
     )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def _board(space: Workspace, watch: bool) -> None:
             return
     except OptLawsError as fault:
         st.info(literal(str(fault)))
-    st.plotly_chart(charts.progress(seen, whole, None, ""), width="stretch", key="live_chart")
+    showing.chart(charts.progress(seen, whole, None, ""), "live-losses")
 
 
 def _now() -> Reading | None:
@@ -113,14 +113,18 @@ def _pick(runs: Collection[Run], watch: bool) -> Run | None:
         )  # fmt: skip
         return None
     left, right = st.columns([3, 1])
-    name = left.selectbox("Run", names, key=key, persist_state="session")
+    first = names.index(links.one("run", names, names[0], links.RUN))
+    name = left.selectbox("Run", names, first, key=key, persist_state="session")
+    links.put("run", name, names[0])
     if name not in by_name:
         st.info(literal(f"The log of {name!r} is not there now, or cannot be read; it is waited for."))
         return None
     run = by_name[name]
     splits = [k for k, s in run.series.items() if len(s)]
-    split = right.selectbox("Losses", splits, index=splits.index(run.split) if run.split in splits else 0,
+    usual = run.split if run.split in splits else splits[0]
+    split = right.selectbox("Losses", splits, index=splits.index(links.one("losses", splits, usual)),
                             key=f"live_split {name}", persist_state="session")  # fmt: skip
+    links.put("losses", split, usual)
     return run.on(split)
 
 
@@ -130,11 +134,13 @@ def _as_of(run: Run) -> Run:
     if first == last:
         return run
     ended = run.plan is not None and last >= run.plan.schedule.total - 1
+    usual = int(first + REPLAYED * (last - first)) if ended else last
     step = st.slider(
-        "As of step", first, last, int(first + REPLAYED * (last - first)) if ended else last,
+        "As of step", first, last, links.number("step", usual, first, last),
         key=f"live_step {run.name} {run.split}", persist_state="session",
         help="Move it back to replay the run: what came later stays faint, and scores the forecast.",
     )  # fmt: skip
+    links.put("step", step, usual)
     return cut(run, step)
 
 
@@ -144,7 +150,7 @@ def _alarm(space: Workspace, seen: Run) -> None:
     left, right = st.columns([1, 4], vertical_alignment="center")
     left.metric("Probability of divergence", "–" if chance is None else f"{chance:.0%}", help=(
         "That the run ends diverged, as seen so far: from how surely its loss has risen and how much of the rate is "
-        "still to come. Learned from 225 small runs of the bundled sweep, one in nine of which diverged; other "
+        "still to come. Learned from 225 small runs of the bundled sweep, one in eight of which diverged; other "
         "trainings have another share."
     ))  # fmt: skip
     if sure >= ALARM:
@@ -171,7 +177,9 @@ def _risk(space: Workspace, seen: Run) -> float | None:
     ]
     bad = sum(r.about["outcome"] == DIVERGED for r in known)
     if min(bad, len(known) - bad) < FEWEST or not st.toggle(
-        f"Count in what {len(known)} loaded runs, of which {bad} diverged, say of its plan", key="live_risk"
+        f"Count in what {len(known)} loaded runs, of which {bad} diverged, say of its plan",
+        key="live_risk",
+        bind="query-params",
     ):
         return None
     key = tuple((r.plan.schedule.text, r.plan.params, r.about["outcome"]) for r in known)
@@ -191,10 +199,10 @@ def _ahead(model: Model, seen: Run, whole: Run) -> None:
         if memory.get(horizon, planned) < now + 2:
             memory[horizon] = planned
     total, length, wait = (
-        column.number_input(label, min_value=low, value=max(low, value), step=1, key=key, persist_state="session")
-        for column, label, low, value, key in zip(
-            st.columns(3), ("Updates in all", "Updates of a decay", "A later start, in updates"), (1, 1, 0),
-            (planned, max(planned // 10, 1), max(planned // 10, 1)),
+        links.whole(column.number_input, label, low, value, name=name, key=key, persist_state="session")
+        for column, label, name, low, value, key in zip(
+            st.columns(3), ("Updates in all", "Updates of a decay", "A later start, in updates"),
+            ("total", "decay", "wait"), (1, 1, 0), (planned, max(planned // 10, 1), max(planned // 10, 1)),
             (horizon, f"live_length {seen.name}", f"live_wait {seen.name}"), strict=True,
         )
     )  # fmt: skip
@@ -202,15 +210,17 @@ def _ahead(model: Model, seen: Run, whole: Run) -> None:
     ranked = outcomes(model, seen, ways)
     names = [name for name, _ in ways]
     usual = names.index("as planned") if "as planned" in names else names.index("no decay")
-    way = st.selectbox("Draw", names, index=usual, key=f"live_way {seen.name}", persist_state="session")
+    first = names.index(links.one("way", names, names[usual]))
+    way = st.selectbox("Draw", names, index=first, key=f"live_way {seen.name}", persist_state="session")
+    links.put("way", way, names[usual])
     told = forecast(model, seen, dict(ways)[way])
-    st.plotly_chart(charts.progress(seen, whole, told, way), width="stretch", key="live_chart")
+    showing.chart(charts.progress(seen, whole, told, way), "live-losses")
     if way == "as planned":
         _scored(model, seen, whole, told)
-    st.dataframe(
+    showing.table(
         pd.DataFrame([(o.name, o.schedule.total, o.loss, o.low, o.high) for o in ranked],
                      columns=["way", "updates", "final loss", "low", "high"]),
-        hide_index=True, width="stretch",
+        "live-decays", hide_index=True, width="stretch",
         column_config={k: st.column_config.NumberColumn(format="%.4f") for k in ("final loss", "low", "high")},
     )  # fmt: skip
     st.caption(

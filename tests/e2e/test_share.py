@@ -17,7 +17,7 @@ def ranked(at) -> list[str]:
     ready(at)
     at.locator(".js-plotly-plot .legendtext").first.wait_for()
     verdict = at.locator('[data-testid="stText"]', has_text="ends at").first.inner_text()
-    return [verdict, *at.locator(".js-plotly-plot .legendtext, .js-plotly-plot .ytick").all_inner_texts()]
+    return [verdict, *at.locator(".js-plotly-plot .legendtext, .js-plotly-plot .ytick").all_text_contents()]
 
 
 def test_a_saved_comparison_is_the_same_for_somebody_else_after_a_restart(browser, page, place):

@@ -75,8 +75,8 @@ def bands(drawn: Iterable[tuple[np.ndarray, Prediction, int]]) -> Iterator[go.Sc
 
 
 def safe(text: str) -> str:
-    """A name as chart text: Plotly reads a little HTML in labels, so angle brackets and ampersands are escaped."""
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """A name as chart text, in which Plotly reads a little HTML and, in hover templates, `%{…}`; a name has neither."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "&#37;{")
 
 
 def finish(figure: go.Figure, height: int, revision: str = "same") -> go.Figure:

@@ -1,0 +1,66 @@
+"""Every chart and every table of the pages, each with a way to take it away: PNG and SVG of a chart, CSV of a table.
+
+Pictures are made in the browser, of what is on the screen; a CSV is written when it is asked for.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from .spreadsheet import CSV, csv_text
+
+ASSETS = Path(__file__).with_suffix("")
+SCALE = 2  # pixels of a PNG for each on the screen
+
+
+def chart(figure: go.Figure, name: str, *, key: str | None = None, still: bool = False) -> None:
+    """Show a figure. `name` says page and content in the names of files, and is the key unless there is another.
+
+    A `still` one is an ornament: it neither moves nor is it taken away.
+    """
+    key = key or name
+    if still:
+        config = {"displayModeBar": False, "staticPlot": True}
+        st.plotly_chart(figure, width="stretch", key=key, config=config)
+        return
+    options = {"filename": _file(name), "format": "png", "scale": SCALE}
+    with st.container(gap=None):
+        st.plotly_chart(
+            figure, width="stretch", key=key, config={"displaylogo": False, "toImageButtonOptions": options}
+        )
+        _pictures()(key=f"{key}_pictures", data={"chart": key})
+
+
+def table(frame: pd.DataFrame, name: str, *, shown: object = None, key: str | None = None, **options):
+    """Show a frame, or what is `shown` in its place, and its CSV in full precision; returns what `st.dataframe` does.
+
+    `name` is as in `chart`; `options` are those of `st.dataframe`.
+    """
+    index = not options.get("hide_index", False)
+    with st.container(gap=None):
+        heard = st.dataframe(frame if shown is None else shown, key=key, **options)
+        with st.container(horizontal=True, horizontal_alignment="right", width=options.get("width", "stretch")):
+            st.download_button(
+                ":gray[:small[CSV]]", lambda: csv_text(frame, index).encode(CSV), f"{_file(name)}.csv", "text/csv",
+                type="tertiary", key=f"{key or name}_csv", on_click="ignore",
+            )  # fmt: skip
+    return heard
+
+
+def _file(name: str) -> str:
+    return f"optlaws-{name}"
+
+
+@cache
+def _pictures() -> Callable:
+    """Registered once a process; Streamlit hands the definition to every later runtime by itself."""
+    return st.components.v2.component(
+        "optlaws_pictures",
+        html=(ASSETS / "pictures.html").read_text(encoding="utf-8"),
+        js=(ASSETS / "pictures.js").read_text(encoding="utf-8"),
+        css=(ASSETS / "pictures.css").read_text(encoding="utf-8"),
+    )
