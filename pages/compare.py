@@ -32,7 +32,7 @@ if not found:
 
 st.subheader("Predicted curves", anchor=False)
 view, observed = comparing.look(space)
-comparing.draw(space, fits, found, view, observed)
+_, view = comparing.draw(space, fits, found, view, observed)
 st.subheader("Ranking", anchor=False)
 risk, most_risk = risks.choose(space)
 comparing.result(space, found, view.batch_tokens, risk, most_risk)

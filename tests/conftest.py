@@ -1,5 +1,6 @@
 """Shared by all tests: the public runs beside the checkout, where they are present, and slow twins of the fast sums."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,12 @@ def published(request, public):
     """(size, training runs, held-out runs) of multi_power_law."""
     runs = {r.name: r for r in read(public / "multi_power_law" / request.param / "manifest.csv").runs}
     return request.param, [runs[n] for n in SPLIT], [r for n, r in runs.items() if n not in SPLIT]
+
+
+@pytest.fixture(autouse=True)
+def _main_stays_main(monkeypatch):
+    """Streamlit's AppTest leaves its script as the main module, and spawned processes run that first."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import logging
 import re
 import threading
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -67,7 +68,8 @@ class Server:
         async def ask() -> None:
             await self.gate(scope, None, send)
 
-        asyncio.run(ask())
+        with ThreadPoolExecutor(1) as pool:  # this thread's event loop may be Playwright's
+            pool.submit(asyncio.run, ask()).result()
         return said[0]["status"], b"".join(m.get("body", b"") for m in said).decode()
 
 
@@ -200,10 +202,11 @@ def test_final_losses_take_no_plan_that_would_keep_the_server_busy():
 
 
 def test_a_fit_ends_when_its_visitor_has_gone():
-    space, gone, ended = session.Workspace(), threading.Event(), threading.Event()
+    space, begun, gone, ended = session.Workspace(), threading.Event(), threading.Event(), threading.Event()
 
     def work(progress) -> None:
         assert progress(0.1, 1.0)
+        begun.set()
         gone.wait(60)
         try:
             if not progress(0.2, 1.0):
@@ -213,6 +216,7 @@ def test_a_fit_ends_when_its_visitor_has_gone():
 
     space.start("A fit", work)
     future = space.job.future
+    assert begun.wait(60)
     del space
     gc.collect()
     gone.set()

@@ -1,13 +1,15 @@
 """Sharing: a comparison saved on Compare opens on Share as it was to whoever has its link, and comes back as a copy."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core import LAWS, rank
+from optlaws_core import LAWS, OptLawsError, rank
+from optlaws_core.divergence import Risk
 from optlaws_core.snapshot import Snapshot, from_bundle, to_bundle
 from optlaws_core.store import Store, Viewer, Visibility
 from pages.parts import ranking, reporting, session, sharing
@@ -61,6 +63,11 @@ def saved(app: AppTest, store: Store, **typed: str) -> tuple[Snapshot, Viewer]:
     return store.open(entry.id, viewer), viewer
 
 
+def rows(app) -> list:
+    """Buttons of the list that open a saved comparison."""
+    return [b for b in app.button if str(b.key).startswith("open ")]
+
+
 def test_what_is_saved_is_what_is_compared(compared, store):
     space = compared.session_state.workspace
     found, _ = saved(compared, store, Title="Which decay?", Note="*not* markup", Tags="a, b,a", Author="me")
@@ -76,7 +83,7 @@ def test_the_same_numbers_stand_there_for_somebody_else(compared, store):
     (entry,) = store.listed(viewer)
     shown = share(Viewer("another browser"), id=entry.id)
     assert shown.dataframe[-1].value.equals(table)
-    assert not any(b.label == "Delete" for b in shown.button)
+    assert not any(b.label == "Delete it" for b in shown.button)
     assert [s.value for s in shown.subheader][0] == sharing.literal(entry.title)
 
 
@@ -92,23 +99,34 @@ def test_a_link_that_leads_nowhere_is_one_sentence(compared, store):
 
 def test_the_list_has_ones_own_and_is_searched(compared, store):
     _, viewer = saved(compared, store, Title="Cosine or not", Tags="nightly")
-    assert not share(Viewer("another browser")).get("page_link")
-    assert len(share(viewer).get("page_link")) == 1
-    assert len(share(viewer, share_search="nightl").get("page_link")) == 1
+    assert not rows(share(Viewer("another browser")))
+    assert len(rows(share(viewer))) == len(rows(share(viewer, share_search="nightl"))) == 1
     nothing = share(viewer, share_search="100%")
-    assert not nothing.get("page_link") and any("Nothing that you saved matches." in t for t in texts(nothing))
+    assert not rows(nothing) and any("Nothing that you saved matches." in t for t in texts(nothing))
+
+
+def test_a_row_leads_to_its_own_address(compared, store):
+    found, viewer = saved(compared, store, Title="First")
+    second = store.save(replace(found, title="Second", view=found.view | {"x": "lr"}), viewer)
+    app = share(viewer)
+    rows(app)[1].click().run()
+    assert app.query_params["id"] != second and app.selectbox(key="shared_x").value == "step"
+    next(b for b in app.button if b.label == "All of mine").click().run()
+    assert "id" not in app.query_params
+    rows(app)[0].click().run()
+    assert app.query_params["id"] == second and app.selectbox(key="shared_x").value == "lr"  # not the first one's
 
 
 def test_an_owner_revokes_and_deletes(compared, store):
     _, viewer = saved(compared, store)
     (entry,) = store.listed(viewer)
     shown = share(viewer, id=entry.id)
-    next(b for b in shown.button if b.label == "Revoke the link").click().run()
+    next(b for b in shown.button if b.label == "Revoke it").click().run()
     assert not shown.exception
     (new,) = store.listed(viewer)
     assert new.id != entry.id and new.visibility is Visibility.private
     assert shown.query_params["id"] == new.id and share(viewer, id=entry.id).error
-    next(b for b in shown.button if b.label == "Delete").click().run()
+    next(b for b in shown.button if b.label == "Delete it").click().run()
     assert not shown.exception and store.listed(viewer) == []
 
 
@@ -132,6 +150,64 @@ def test_a_copy_is_the_same_comparison_and_names_its_parent(compared, store):
     assert child.parent == found.digest
 
 
+def test_a_copy_brings_the_risk_and_its_child_says_of_whom_it_is_one(compared, store):
+    found, viewer = saved(compared, store)
+    risk = Risk((0.0,) * 6, 0.0, (0.0,) * 6, (1.0,) * 6, 1.0, 1.0, 0.1, 0.5, 40, 9, (1e4, 1e6))
+    risky = replace(found, risk=risk, most_risk=0.3)
+    space = session.Workspace()
+    space.become(sharing._workspace(risky), risky.digest)
+    assert space.risk == risk and "9 of 40 runs diverged or spiked" in " ".join(texts(opened(space)))
+    child = store.save(replace(risky, parent=found.digest, title="Child"), Viewer("somebody else"))
+    assert any("Began as a copy of another comparison" in t for t in texts(share(Viewer("somebody else"), id=child)))
+    mine = share(viewer, id=store.save(replace(risky, parent=found.digest, title="Child"), viewer))
+    assert any(b.label.startswith("Began as a copy of") for b in mine.button)
+    assert "Candidates above 30% rank behind all others." in " ".join(texts(mine))
+
+
+def test_the_bands_that_were_chosen_are_shown_again(store):
+    fit = replace(a_fit(), free=("L_inf",), covariance=((1e-4,),), misfit=2e-3, left_out=4e-3)
+    compared = opened(space_with(fit, candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)]))
+    compared.session_state["share_box"] = True
+    compared.run()
+    bands = next(m for m in compared.multiselect if m.label == "Bands of")
+    bands.set_value(list(bands.options[:2])).run()
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    shown = share(Viewer("another browser"), id=entry.id)
+    assert next(m for m in shown.multiselect if m.label == "Bands of").value == list(bands.options[:2])
+
+
+def test_a_store_that_fails_is_a_sentence_on_every_view_of_the_page(compared, store, monkeypatch):
+    def fail(*args):
+        raise OptLawsError("The store failed.")
+
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    monkeypatch.setattr(store, "listed", fail)
+    assert [e.value for e in share(viewer).error] == ["The store failed."]
+    shown = share(viewer, id=entry.id)
+    monkeypatch.setattr(store, "delete", fail)
+    next(b for b in shown.button if b.label == "Delete it").click().run()
+    assert [e.value for e in shown.error] == ["The store failed."] and not shown.exception
+
+
+def test_a_comparison_without_a_title_is_not_saved(compared, store):
+    _, viewer = saved(compared, store)
+    next(t for t in compared.text_input if t.label == "Title").set_value("  ")
+    next(b for b in compared.button if b.label == "Save and get a link").click().run()
+    assert "needs a title" in compared.error[0].value and len(store.listed(viewer)) == 1
+
+
+def test_a_renamed_run_leaves_its_old_name_nowhere(compared, store):
+    space = compared.session_state.workspace
+    assert space.fits
+    (old,) = [name for name in space.fit.train]
+    space.rename(old, "new name")
+    compared.run()
+    found, _ = saved(compared, store)
+    assert old.encode() not in found.to_bytes() and b"new name" in found.to_bytes()
+
+
 def test_a_file_brings_it_elsewhere(compared, store):
     found, _ = saved(compared, store)
     assert from_bundle(to_bundle(found)).digest == found.digest
@@ -149,7 +225,7 @@ def test_a_file_brings_it_elsewhere(compared, store):
 def test_a_report_is_one_file_with_the_same_numbers_and_no_markup_of_users(compared, store):
     found, _ = saved(compared, store, Title="<script>alert(1)</script>", Note="a & <b>")
     table = ranking.rows(rank(found.fit, [c.schedule for c in found.candidates]), ["c0", "c1", "c2"], None)
-    page = reporting.html(found, go.Figure(go.Scatter(y=[1.0])), table, "Verdict.", "Yard.")
+    page = reporting.html(found, go.Figure(go.Scatter(y=[1.0])), table, "Verdict.", ["Yard."])
     library = max(re.findall(r"<script[^>]*>.*?</script>", page, re.DOTALL), key=len)
     own = page.replace(library, "")
     assert "<script>alert" not in own and "&lt;script&gt;alert(1)&lt;/script&gt;" in own and "a &amp; &lt;b&gt;" in own
@@ -178,8 +254,8 @@ def test_somebody_logged_in_saves_for_themselves_and_may_let_members_in(compared
     mine.radio(key=f"share_visibility {entry.id}").set_value(Visibility.members).run()
     next(b for b in mine.button if b.label == "Change").click().run()
     his = share(Viewer("elsewhere"), BOB, AUTH, id=entry.id)
-    assert his.dataframe and "Delete" not in labels(his)
-    assert len(share(Viewer("elsewhere"), BOB, AUTH).get("page_link")) == 1
+    assert his.dataframe and "Delete it" not in labels(his)
+    assert len(rows(share(Viewer("elsewhere"), BOB, AUTH))) == 1
     assert share(Viewer("elsewhere"), {}, AUTH, id=entry.id).error
 
 

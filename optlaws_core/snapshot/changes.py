@@ -86,25 +86,42 @@ def _plain(model: Model) -> Model:
     return model if isinstance(model, Average) else replace(model, message=model.status.value)
 
 
-def _mapped(
-    snapshot: Snapshot,
-    run: Callable[[str], str],
-    split: Callable[[str], str] = lambda name: name,
-    plain: Callable[[Model], Model] | None = None,
-) -> Snapshot:
-    """The snapshot with `run` and `split` applied wherever one is named, and `plain` to each model."""
+Change = Callable[[str], str]
+
+
+def _same(name: str) -> str:
+    return name
+
+
+def mapped_model(m: Model, run: Change, split: Change = _same, plain: Callable[[Model], Model] | None = None) -> Model:
+    """The model with `run` and `split` applied wherever one is named, and `plain` to it and to those within it."""
+    scores = {kind: {run(name): s for name, s in getattr(m, kind).items()} for kind in ("train", "test")}
+    average = isinstance(m, Average)
+    parts = (
+        {"fits": tuple(mapped_model(f, run, split, plain) for f in m.fits)} if average else {"split": split(m.split)}
+    )
+    changed = replace(m, **scores, **parts)
+    return plain(changed) if plain else changed
+
+
+def mapped_selection(
+    s: Selection, run: Change, split: Change = _same, plain: Callable[[Model], Model] | None = None
+) -> Selection:
+    """The same of a selection and all its models."""
 
     def model(m: Model) -> Model:
-        scores = {kind: {run(name): s for name, s in getattr(m, kind).items()} for kind in ("train", "test")}
-        parts = {"fits": tuple(map(model, m.fits))} if isinstance(m, Average) else {"split": split(m.split)}
-        changed = replace(m, **scores, **parts)
-        return plain(changed) if plain else changed
+        return mapped_model(m, run, split, plain)
 
-    def selection(s: Selection) -> Selection:
-        fits, average = tuple(map(model, s.fits)), s.average and model(s.average)
-        trusted = average if isinstance(s.trusted, Average) else model(s.trusted)
-        failed = dict.fromkeys(s.failed, "It could not be fitted.") if plain else s.failed
-        return Selection(fits, average, failed, trusted, s.advice)
+    fits, average = tuple(map(model, s.fits)), s.average and model(s.average)
+    trusted = average if isinstance(s.trusted, Average) else model(s.trusted)
+    failed = dict.fromkeys(s.failed, "It could not be fitted.") if plain else s.failed
+    return Selection(fits, average, failed, trusted, s.advice)
+
+
+def _mapped(
+    snapshot: Snapshot, run: Change, split: Change = _same, plain: Callable[[Model], Model] | None = None
+) -> Snapshot:
+    """The same of a snapshot."""
 
     def told(r: Run) -> Run:
         about = {k: run(v) if k == "parent" and v else v for k, v in r.about.items()}
@@ -114,7 +131,7 @@ def _mapped(
     return replace(
         snapshot,
         runs=tuple(map(told, snapshot.runs)),
-        fits={name: model(m) for name, m in snapshot.fits.items()},
-        selections={name: selection(s) for name, s in snapshot.selections.items()},
+        fits={name: mapped_model(m, run, split, plain) for name, m in snapshot.fits.items()},
+        selections={name: mapped_selection(s, run, split, plain) for name, s in snapshot.selections.items()},
         observed=tuple(map(run, snapshot.observed)),
     )

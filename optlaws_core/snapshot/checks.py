@@ -11,7 +11,16 @@ from ..readers.base import one_line
 
 POINTS = 2_000  # of one split of a run, as many as a chart shows
 MOST_BYTES = 16 * 2**20  # of the canonical form
-MOST = {"runs": 2_000, "splits": 50, "fits": 500, "candidates": 100, "tags": 20, "settings": 50, "points": POINTS}
+MOST = {
+    "runs": 2_000,
+    "splits": 50,
+    "fits": 500,
+    "drawn": 20,
+    "candidates": 100,
+    "tags": 20,
+    "settings": 50,
+    "points": POINTS,
+}
 LONGEST = {"title": 200, "tag": 40, "author": 200, "name": 500, "setting": 200, "note": 20_000}  # characters
 
 Setting = str | float | int | bool | None

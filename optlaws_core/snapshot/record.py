@@ -25,6 +25,7 @@ from . import checks, plain
 from .plain import Candidate
 
 KIND = "optlaws snapshot"
+UNREADABLE = "This is no saved comparison that can be opened: "  # how errors begin
 # Each makes the plain values of the next format of those of one: UPGRADES[0] of those of format 1. Append, never edit.
 UPGRADES: tuple[Callable[[dict], dict], ...] = ()
 WRAPPING = 200  # bytes that a bundle may have around its snapshot
@@ -99,7 +100,7 @@ class Snapshot:
             said = f"an entry {checks.brief(fault, 80)} must be there, but it is missing."
         except (TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
             said = "each value in it must be of the kind that it was saved with, but one is of another kind."
-        raise OptLawsError(f"This is no saved comparison that can be opened: {said}")
+        raise OptLawsError(f"{UNREADABLE}{said}")
 
     def to_bytes(self) -> bytes:
         """The canonical form: JSON with sorted keys and without spaces, in UTF-8.
@@ -199,7 +200,7 @@ def _read(d: dict) -> dict:
         "selections": {n: plain.selection_from_dict(s) for n, s in selections.items()},
         "risk": None if d["risk"] is None else plain.risk_from_dict(d["risk"]),
         "most_risk": checks.share(d["most_risk"], "most_risk"),
-        "also": checks.among(checks.items(d["also"], "also", "fits"), fits, "also"),
+        "also": checks.among(checks.items(d["also"], "also", "drawn"), fits, "also"),
         "observed": checks.among(checks.items(d["observed"], "observed", "runs"), {r.name for r in runs}, "observed"),
         "view": {checks.words(k, "a setting", "setting"): checks.setting(v, f"the setting {k[:40]}") for k, v in view},
         "note": checks.shown(d["note"], "note", "note", "\n\t"),

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from ..errors import OptLawsError
 
@@ -82,6 +82,7 @@ def connected(url: URL) -> Engine:
         raise OptLawsError(f"The store {file} cannot be written ({fault.strerror}); {PLACE} sets its place.") from None
     engine = create_engine(url, connect_args={"timeout": PATIENCE})
     event.listen(engine, "connect", _prepare)
+    event.listen(engine, "checkout", _still_there)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -91,6 +92,17 @@ def _prepare(connection, _) -> None:
     connection.execute("pragma journal_mode = wal")  # readers do not wait for a writer, nor it for them
     connection.execute("pragma synchronous = full")  # a link that was given out outlives a power cut
     connection.execute("pragma secure_delete = on")  # what is deleted is overwritten
+
+
+def _still_there(connection, record, _) -> None:
+    """A file that was deleted or replaced is written to no more: its connections are dropped for a new one."""
+    file = connection.execute("pragma database_list").fetchone()[2]
+    try:
+        now = os.stat(file).st_ino
+    except OSError:
+        now = None
+    if record.info.setdefault("file", now) != now or now is None:
+        raise DisconnectionError("The file of the store is another one.")
 
 
 def _begin(db: Connection) -> None:

@@ -19,8 +19,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..errors import OptLawsError
 from ..snapshot import MOST_BYTES, Snapshot
+from ..snapshot.record import UNREADABLE
 from . import database
-from .rights import Viewer, Visibility
+from .rights import Viewer, Visibility, visibility_of
 
 MISSING = "There is no such comparison: it was never saved, its link was revoked, or it is not open to you."
 FIELDS = "number, id, owner, visibility, saved, title, note, tags, author, digest"
@@ -64,7 +65,10 @@ class Store:
     def save(self, snapshot: Snapshot, viewer: Viewer, visibility: Visibility = Visibility.link) -> str:
         """Keep a snapshot as the viewer's, whole or not at all; returns its id."""
         data = snapshot.to_bytes()
-        Snapshot.from_bytes(data)  # whatever is saved can be opened
+        try:
+            Snapshot.from_bytes(data)  # whatever is saved can be opened
+        except OptLawsError as fault:
+            raise OptLawsError(f"Not saved: {str(fault).removeprefix(UNREADABLE)}") from None
         row = {
             "id": _new_id(), "owner": viewer.owner, "visibility": visibility.name,
             "saved": datetime.now(UTC).isoformat(timespec="seconds"), "title": snapshot.title, "note": snapshot.note,
@@ -199,7 +203,7 @@ def _found(viewer: Viewer, search: str = "") -> tuple[str, dict[str, object]]:
 def _entry(row: Row, viewer: Viewer) -> Entry:
     tags = tuple(row.tags.split("\n")) if row.tags else ()
     shown = (row.id, row.title, row.note, tags, row.author, row.saved, row.digest)
-    return Entry(*shown, Visibility[row.visibility], viewer.owns(row))
+    return Entry(*shown, visibility_of(row), viewer.owns(row))
 
 
 def unpacked(packed: bytes) -> bytes:

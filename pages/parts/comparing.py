@@ -1,7 +1,7 @@
 """The Compare page's other parts: the fit in use, the charts, the ranking."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +20,7 @@ from .charts import compare as charts
 
 EXTRAPOLATES = "Outside what the training runs cover (peak learning rate, horizon): the law was never checked there."
 BANDED = 6  # candidates at most; bands of more could not be told apart
+ALSO = 20  # fits drawn beside the one in use, as many as are saved
 END_BAND = (
     "Half the width of the 90 % prediction band of the final loss. Candidates share part of the law's error, so a "
     "difference between two of them is somewhat surer than their two bands together."
@@ -65,7 +66,7 @@ def pick(space: session.Workspace) -> list[str]:
         known = {call: n for call, n in linked.named(space, linked.described(space, main)).items() if n != main}
         others = right.multiselect(
             "Also draw", [n for n in names if n != main], [known[call] for call in links.several("also", known, [])],
-            key=f"compare_others {main} {len(names)}",
+            key=f"compare_others {main} {len(names)}", max_selections=ALSO,
             help="Predictions of other fits, dashed: where they disagree, the choice of law or coefficients decides.",
         )  # fmt: skip
         links.put("also", [call for call, n in known.items() if n in others], [])
@@ -187,7 +188,7 @@ def look(
     if x == "tokens" and batch is None:
         st.caption("The runs do not say how many tokens one update sees, so the axis counts updates until you do.")
         x = "step"
-    return charts.View(x, log_x, log_y, part, batch), observed
+    return charts.View(x, log_x, log_y, part, batch, start.bands), observed
 
 
 def _batch(space: session.Workspace) -> float | None:
@@ -199,9 +200,10 @@ def _batch(space: session.Workspace) -> float | None:
 
 def draw(
     space: session.Workspace, fits: Sequence[str], found: Sequence[Entry], view: charts.View, observed: list[str]
-) -> go.Figure:
-    """Predicted losses above, learning rates beneath, and bands of the fit in use. Returns the chart."""
-    curves, banded = [], _to_band(space, fits[0], found)
+) -> tuple[go.Figure, charts.View]:
+    """Losses above, learning rates beneath, bands of the fit in use. Returns the chart, and the view as chosen."""
+    chosen = _to_band(space, fits[0], found, view.bands)
+    curves, banded = [], {found[i].place for i in chosen}
     for k, name in enumerate(fits):
         known = _Known.of(space.fits[name])
         said = name if len(fits) > 1 else ""
@@ -222,25 +224,28 @@ def draw(
             "the curve would move if the training runs had had other noise. Candidates share part of the law's "
             "error, so two bands that overlap leave the order likely, not open; bands that lie apart all but settle it."
         )
-    return figure
+    return figure, replace(view, bands=chosen)
 
 
-def _to_band(space: session.Workspace, name: str, found: Sequence[Entry]) -> set[int]:
-    """Places of the candidates whose bands are drawn."""
+def _to_band(
+    space: session.Workspace, name: str, found: Sequence[Entry], start: tuple[int, ...] | None
+) -> tuple[int, ...]:
+    """Which candidates have their bands drawn; to begin with those of `start`."""
     known = _Known.of(space.fits[name])
     if not any(free for _, _, free, _ in known.parts) and known.errors[1] is None:
-        return set()  # set by hand: nothing is known of its errors
+        return ()  # set by hand: nothing is known of its errors
     names, ends = [e.name for e in found], [_curve(known, e.schedule)[1][-1] for e in found]
     best = names[int(np.argmin(ends))]
-    first = links.several("bands", names, [best], "candidate")[:BANDED]
+    usual = [best] if start is None else [names[i] for i in start if i < len(names)]
+    first = links.several("bands", names, usual, "candidate")[:BANDED]
     chosen = st.multiselect(
         "Bands of", names, default=first, key=f"compare_bands {best} {len(names)}", max_selections=BANDED, wrap=True,
         placeholder="no candidate", width=560,
         help="How sure a predicted loss is. Where candidates share part of their schedule, their bands coincide, so "
         "only the best one's is drawn at first.",
     )  # fmt: skip
-    links.put("bands", chosen, [best])
-    return {e.place for e in found if e.name in chosen}
+    links.put("bands", chosen, usual)
+    return tuple(i for i, name in enumerate(names) if name in chosen)
 
 
 # ---------------------------------------------------------------------------------------------------- ranking

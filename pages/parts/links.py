@@ -51,6 +51,19 @@ def _stay() -> _Stay:
     return session.state().setdefault("stay", _Stay("", {}, {}, None))  # empty: for a part that is shown without a page
 
 
+def anew(page: str, prefix: str, **address: str) -> None:
+    """Show another thing on the page that is open: neither its address nor widgets named so keep what the last one had.
+
+    For callbacks, which come before the page is drawn.
+    """
+    memory = session.state()
+    memory.pop("stay", None)
+    memory.get("links", {}).pop(page, None)
+    for key in [key for key in memory if str(key).startswith(prefix)]:
+        del memory[key]
+    st.query_params.from_dict(address)
+
+
 def _kept(page: str) -> dict[str, list[str]]:
     return session.state().setdefault("links", {}).setdefault(page, {})
 

@@ -48,8 +48,8 @@ for (const button of document.querySelectorAll("[data-format]")) button.onclick 
 </script>"""
 
 
-def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, yardstick: str) -> str:
-    """The report of a comparison, from its chart, its ranking as rows, and both in words."""
+def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, remarks: Sequence[str]) -> str:
+    """The report of a comparison, from its chart, its ranking as rows, its verdict, and what is to be known of both."""
     chart = go.Figure(figure).update_layout(template="plotly_white", width=None, autosize=True)
     facts = [f"created {found.created}", *([f"by {found.author}"] if found.author else []), *found.tags,
              f"{len(found.runs)} runs", f"content {found.digest}"]  # fmt: skip
@@ -57,7 +57,7 @@ def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, 
     rows = [[_cell(c, row[c]) for c in shown] for row in table.to_dict("records")]
     runs = [(r.name, _plan(r), float(r.loss[-1]) if len(r.loss) else None) for r in found.runs]
     heads = ("Run", "Learning rate", "Last loss")
-    laws = "".join(map(_law, _fits(found.fit)))
+    laws = "".join(_model(found, name) for name in dict.fromkeys((found.current, *found.also)) if name)
     options = {"filename": "optlaws-report-curves", "format": "png", "scale": 2}
     drawn = chart.to_html(
         full_html=False, include_plotlyjs=True, div_id="curves",
@@ -69,14 +69,20 @@ def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, 
 <title>{escape(found.title)}</title><style>{STYLE}</style></head><body>
 <h1>{escape(found.title)}</h1><p class="facts">{escape(" · ".join(facts))}</p>
 <p class="note">{escape(found.note)}</p>
-<h2>Verdict</h2><p>{escape(verdict)}</p><p class="facts">{escape(yardstick)}</p>
+<h2>Verdict</h2><p>{escape(verdict)}</p><p class="facts">{escape(" ".join(remarks))}</p>
 <h2>Predicted curves</h2>{drawn}{PICTURES}
 <h2>Ranking</h2>{_table("ranking", [TITLES[c] for c in shown], rows, table)}
-<h2>Under {escape(found.current or "")}</h2>{laws}
+{laws}
 <h2>Runs</h2>{_table("runs", heads, [_told(*run) for run in runs], pd.DataFrame(runs, columns=heads))}
 <p class="facts">{escape(", ".join(f"{k} {v}" for k, v in found.versions.items()))}</p>
 </body></html>
 """
+
+
+def _model(found: Snapshot, name: str) -> str:
+    """A model that was drawn: its laws."""
+    drawn = "" if name == found.current else ", drawn beside it"
+    return f"<h2>Under {escape(name)}{drawn}</h2>" + "".join(map(_law, _fits(found.fits[name])))
 
 
 def _fits(model: Model) -> list[tuple[Fit, float]]:

@@ -12,23 +12,25 @@ from optlaws_core.readers.base import counted
 from . import final_fit, links
 from .session import Workspace
 
-LOADED, TABLE, SWEEP, NONE = "Loaded runs", "Table of Pre-select", "Bundled sweep", "Not shown"
+LOADED, TABLE, SWEEP, COPIED = "Loaded runs", "Table of Pre-select", "Bundled sweep", "Saved comparison"
+NONE = "Not shown"
 
 
 def choose(space: Workspace) -> tuple[Risk | None, float]:
     """The risk that labelled runs tell of, or None, and the probability above which a candidate is set apart."""
     known = {name: runs for name, some in _sources(space).items() if (runs := labelled(some))}
-    if not known:
+    names = [*([COPIED] if space.risk else []), *known]
+    if not names:
         st.caption(
             f"Risk of divergence: not known. It is learned from at least {FEWEST} loaded runs that diverged or spiked "
             f"and {FEWEST} that did not, as a manifest's column outcome says, or from such a table on Pre-select."
         )
         return None, MOST_RISK
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        sources = [*known, NONE]
+        sources = [*names, NONE]
         name = st.selectbox(
             "Risk of divergence from", sources, sources.index(links.one("risk", sources, sources[0])),
-            key=f"compare_risk {' '.join(known)}", width=260,
+            key=f"compare_risk {' '.join(names)}", width=260,
             help="Labelled runs from which the probability is learned that a candidate diverges: peak rate, warm-up, "
             "noise, model size. Runs of another model or optimizer tell little.",
         )  # fmt: skip
@@ -40,10 +42,15 @@ def choose(space: Workspace) -> tuple[Risk | None, float]:
         )  # fmt: skip
     if name == NONE:
         return None, most
-    risk = _learned(final_fit.digest(known[name]), known[name])
-    sizes = " to ".join(dict.fromkeys(written(n, 3) for n in risk.params))
-    st.caption(f"{risk.diverged} of {counted(risk.runs, 'run')} diverged or spiked; they have {sizes} parameters.")
+    risk = space.risk if name == COPIED else _learned(final_fit.digest(known[name]), known[name])
+    st.caption(described(risk))
     return risk, most
+
+
+def described(risk: Risk) -> str:
+    """In one sentence, which runs a risk was learned from."""
+    sizes = " to ".join(dict.fromkeys(written(n, 3) for n in risk.params))
+    return f"{risk.diverged} of {counted(risk.runs, 'run')} diverged or spiked; they have {sizes} parameters."
 
 
 def _sources(space: Workspace) -> dict[str, list[TableRun]]:

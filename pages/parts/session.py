@@ -28,6 +28,7 @@ from .server import browser_key, new_key
 
 if TYPE_CHECKING:
     from optlaws_core import Fit, Prediction, Selection
+    from optlaws_core.divergence import Risk
     from optlaws_core.fits import Model
     from optlaws_core.store import Store
 
@@ -100,6 +101,7 @@ class Workspace:
     table: TableFile | None = None  # final losses
     sweep: TableFile | None = None  # final losses over learning rate and batch
     parent: str | None = None  # digest of the saved comparison that all this began as a copy of
+    risk: Risk | None = None  # of divergence, that this copy came with
 
     @property
     def fit(self) -> Model | None:
@@ -185,20 +187,20 @@ class Workspace:
                 self.reports[file] = replace(report, runs=left)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a run another name, in the fits that used it too."""
+        """Give a run another name, also in fits, in what they were judged beside, and in runs that began from it."""
+        from optlaws_core.snapshot import mapped_model, mapped_selection  # they bring SciPy
 
-        def named(scores: Mapping) -> dict:
-            return {new if name == old else name: s for name, s in scores.items()}
+        def told(name: str) -> str:
+            return new if name == old else name
 
-        def told(model: Model) -> Model:
-            inner = {"fits": tuple(map(told, model.fits))} if hasattr(model, "fits") else {}  # of an average
-            return replace(model, train=named(model.train), test=named(model.test), **inner)
-
-        self.change({old: self.runs[old].renamed(new)})
-        self.fits = {name: told(model) for name, model in self.fits.items()}
+        children = {r.name: r for r in self.runs.values() if r.about.get("parent") == old and r.name != old}
+        renamed = {old: self.runs[old].renamed(new)}
+        self.change(renamed | {n: replace(r, about={**r.about, "parent": new}) for n, r in children.items()})
+        self.fits = {name: mapped_model(model, told) for name, model in self.fits.items()}
+        self.selections = {name: mapped_selection(s, told) for name, s in self.selections.items()}
         for kind in ("train", "test"):
             names = getattr(self.choice, kind)
-            setattr(self.choice, kind, names and tuple(new if name == old else name for name in names))
+            setattr(self.choice, kind, names and tuple(map(told, names)))
 
     def free_name(self, wanted: str) -> str:
         """`wanted`, or with a number behind it when a fit has that name already."""
@@ -218,7 +220,8 @@ class Workspace:
         """Take over another workspace's runs, fits and candidates, which were saved as `parent`."""
         self.clear()
         self.runs, self.fits, self.current = dict(other.runs), dict(other.fits), other.current
-        self.selections, self.candidates, self.parent = dict(other.selections), list(other.candidates), parent
+        self.selections, self.candidates = dict(other.selections), list(other.candidates)
+        self.parent, self.risk = parent, other.risk
         self.revision += 1
 
     def use(self, runs: Iterable[Run]) -> None:

@@ -1,6 +1,6 @@
 """Saved comparisons: saving the one at hand, listing, showing one read-only, taking it away or opening a copy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,11 +13,12 @@ from optlaws_core.readers.base import counted
 from optlaws_core.snapshot import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, to_bundle
 from optlaws_core.store import Entry, Viewer, Visibility
 
-from . import candidates, comparing, identity, reporting, session
+from . import candidates, comparing, identity, links, reporting, risks, session
 from .charts.compare import AXES, PARTS, View
 from .session import Workspace, literal
 
 SHOWN = 50  # saved comparisons in the list
+PAGE, SHARED = "Share", "shared"  # the page's title, and what the names of its widgets begin with
 FORM = "share_form"
 COPY = (
     "Brings runs, fits and candidates into your session, in place of what is loaded, to change them and save the "
@@ -39,6 +40,7 @@ def section(
         st.caption(
             "Keeps the runs (thinned to what a chart shows), fits, candidates and this view as they are now, and opens "
             "them by a link, also after the runs here are gone."
+            + (" This began as a copy of a saved comparison, which the new one will name." if space.parent else "")
         )
         with st.form(FORM, border=False):
             left, right = st.columns([3, 2], gap="medium")
@@ -48,7 +50,7 @@ def section(
             tags = right.text_input("Tags", placeholder="separated by commas", max_chars=400)
             unnamed = right.checkbox(
                 "Anonymise",
-                help="Runs become run-1, run-2, …; no author, note, labels, paths or hosts. The title stays.",
+                help="Runs become run-1, run-2, …; no author, note, tags, labels, paths or hosts. The title stays.",
             )
             viewer = identity.viewer()
             kinds = _kinds(viewer)
@@ -56,7 +58,9 @@ def section(
                 "Who may open it", kinds, kinds.index(_usual(viewer)), format_func=lambda kind: kind.value,
             )  # fmt: skip
             pressed = st.form_submit_button("Save and get a link", type="primary", icon=":material/link:")
-        if pressed:
+        if pressed and not title.strip():
+            st.error("A comparison needs a title, this one has none.", icon=":material/error:")
+        elif pressed:
             words = tuple(dict.fromkeys(w.strip() for w in tags.split(",") if w.strip()))
             said = {"title": title.strip(), "note": note.strip(), "author": author.strip(), "tags": words}
             _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens)
@@ -75,11 +79,11 @@ def _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens) ->
             selections={n: s for n, s in space.selections.items() if n in space.fits}, risk=risk, most_risk=most_risk,
             also=tuple(fits[1:]), observed=tuple(observed), parent=space.parent,
             view={"x": view.x, "log_x": view.log_x, "log_y": view.log_y, "part": view.part,
-                  "batch_tokens": view.batch_tokens},
+                  "batch_tokens": view.batch_tokens, "bands": " ".join(map(str, view.bands or ()))},
             **said,
         )  # fmt: skip
         if unnamed:
-            made = replace(anonymised(made), title=made.title)
+            made = replace(anonymised(made), title=made.title, view=made.view)  # no visitor words a view
         id = session.store().save(made, identity.viewer(), opens)
     except OptLawsError as fault:
         st.error(literal(str(fault)), icon=":material/error:")
@@ -108,8 +112,27 @@ def _usual(viewer: Viewer) -> Visibility:
 # ---------------------------------------------------------------------------------------------------- the list
 
 
+def _told(work: Callable[[], object]) -> bool:
+    """Do it; say in a sentence why it failed, where the store or the comparison is at fault."""
+    try:
+        work()
+    except OptLawsError as fault:
+        st.error(literal(str(fault)), icon=":material/link_off:")
+        return False
+    return True
+
+
+def _go(id: str = "") -> None:
+    """Open a saved comparison, or the list; a callback of buttons, so that the address says what is shown."""
+    links.anew(PAGE, SHARED, **({"id": id} if id else {}))
+
+
 def listing() -> None:
     """What the viewer saved or may find, with a search, and a way to bring a file."""
+    _told(_listing)
+
+
+def _listing() -> None:
     store, viewer = session.store(), identity.viewer()
     search = st.text_input(
         "Search", key="share_search", bind="query-params", placeholder="title, note, tag", width=420,
@@ -132,12 +155,10 @@ def listing() -> None:
 
 def _row(entry: Entry) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.page_link(
-            session.at("share"),
-            label=literal(entry.title),
-            query_params={"id": entry.id},
-            icon=":material/leaderboard:",
-        )
+        st.button(
+            literal(entry.title), key=f"open {entry.id}", type="tertiary", icon=":material/leaderboard:",
+            on_click=_go, args=(entry.id,),
+        )  # fmt: skip
         told = [_when(entry), entry.visibility.value.rstrip(".")] if entry.mine else [_when(entry), "not yours"]
         told += [f"by {literal(entry.author)}"] if entry.author else []
         told += [literal(", ".join(entry.tags))] if entry.tags else []
@@ -170,33 +191,44 @@ def _import() -> None:
 
 def show(id: str) -> None:
     """A saved comparison, read-only."""
-    try:
-        entry = session.store().entry(id, identity.viewer())
-        found = session.store().open(id, identity.viewer())
-    except OptLawsError as fault:
-        st.error(literal(str(fault)), icon=":material/link_off:")
-        return
+    _told(lambda: _show(id))
+
+
+def _show(id: str) -> None:
+    entry = session.store().entry(id, identity.viewer())
+    found = session.store().open(id, identity.viewer())
     actions = _heading(entry, found)
     space = _workspace(found)
     fits = [found.current, *found.also] if found.current else []
     shown = comparing.entries(space, fits)
     if not fits or not shown:
-        st.info("This comparison holds runs alone: no fit, or no candidate that was switched on.")
+        if not fits or not any(c.on for c in found.candidates):
+            st.info("This comparison holds runs alone: no fit, or no candidate that was switched on.")
         return
     st.subheader("Predicted curves", anchor=False)
-    view, observed = comparing.look(space, "shared", _view(found), found.observed)
-    figure = comparing.draw(space, fits, shown, view, observed)
+    view, observed = comparing.look(space, SHARED, _view(found), found.observed)
+    figure, _ = comparing.draw(space, fits, shown, view, observed)
     st.subheader("Ranking", anchor=False)
     yardstick = comparing.ranking.Yardstick.of(space.fit).sentence
-    st.caption(yardstick)
+    st.caption(" ".join([yardstick, *_risk(found)]))
     table, verdict = comparing.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
     actions.download_button(
-        "Report", lambda: reporting.html(found, figure, table, verdict, yardstick),
+        "Report", lambda: reporting.html(found, figure, table, verdict, [yardstick, *_risk(found)]),
         f"comparison-{found.digest[:12]}.html", "text/html", icon=":material/description:", on_click="ignore",
         help="One HTML file with chart, ranking, laws and coefficients, as they stand here; it needs no network.",
     )  # fmt: skip
     if entry.mine:
         _owner(entry)
+
+
+def _risk(found: Snapshot) -> list[str]:
+    """Where the risk of divergence comes from, and from where on it sets a candidate apart."""
+    if found.risk is None:
+        return []
+    return [
+        f"Risk of divergence: {risks.described(found.risk)}",
+        f"Candidates above {found.most_risk:.0%} rank behind all others.",
+    ]
 
 
 def _heading(entry: Entry, found: Snapshot) -> DeltaGenerator:
@@ -210,14 +242,17 @@ def _heading(entry: Entry, found: Snapshot) -> DeltaGenerator:
     st.caption(" · ".join(parts))
     if found.note:
         st.text(found.note)
-    if found.parent and (parent := session.store().find(found.parent, identity.viewer())):
-        st.page_link(session.at("share"), label=f"Began as a copy of {literal(parent.title)}",
-                     query_params={"id": parent.id}, icon=":material/history:")  # fmt: skip
+    parent = found.parent and session.store().find(found.parent, identity.viewer())
+    if parent:
+        st.button(
+            f"Began as a copy of {literal(parent.title)}", type="tertiary", icon=":material/history:",
+            on_click=_go, args=(parent.id,),
+        )  # fmt: skip
+    elif found.parent:
+        st.caption(f"Began as a copy of another comparison, content {found.parent[:12]}.")
     actions = st.container(horizontal=True)
     with actions:
-        if st.button("All of mine", icon=":material/arrow_back:", help="The comparisons that you saved."):
-            del st.query_params["id"]
-            st.rerun()
+        st.button("All of mine", icon=":material/arrow_back:", help="The comparisons that you saved.", on_click=_go)
         if st.button("Open a copy", icon=":material/content_copy:", help=COPY):
             _copy(found)
         st.download_button(
@@ -231,24 +266,37 @@ def _workspace(found: Snapshot) -> Workspace:
     return Workspace(
         runs={r.name: r for r in found.runs}, fits=dict(found.fits), current=found.current,
         selections=dict(found.selections),
-        candidates=[candidates.Candidate(c.schedule.text, c.label, c.on) for c in found.candidates],
+        candidates=[candidates.Candidate(c.schedule.text, c.label, c.on) for c in found.candidates], risk=found.risk,
     )  # fmt: skip
 
 
 def _view(found: Snapshot) -> View:
     """The view that was saved, as far as this version knows its settings."""
     kept = found.view
-    batch = kept.get("batch_tokens")
+    batch, bands = kept.get("batch_tokens"), kept.get("bands")
+    chosen = tuple(int(i) for i in bands.split() if i.isascii() and i.isdigit()) if isinstance(bands, str) else None
     return View(
         kept["x"] if kept.get("x") in AXES else "step", kept.get("log_x") is True, kept.get("log_y") is True,
         kept["part"] if kept.get("part") in PARTS else "after warm-up",
-        float(batch) if isinstance(batch, (int, float)) and batch >= 1 else None,
+        float(batch) if isinstance(batch, (int, float)) and batch >= 1 else None, chosen,
     )  # fmt: skip
 
 
 def _copy(found: Snapshot) -> None:
+    view = _view(found)
     session.workspace().become(_workspace(found), found.digest)
-    st.switch_page(session.at("compare"))
+    told = {
+        "compare_x": AXES[view.x],
+        "compare_part": view.part,
+        "compare_log_x": view.log_x,
+        "compare_log_y": view.log_y,
+        "compare_batch": view.batch_tokens,
+        "compare_most_risk": found.most_risk,
+    }
+    address = {
+        key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in told.items() if value
+    }
+    st.switch_page(session.at("compare"), query_params=address | {"compare_observed": list(found.observed)})
 
 
 def _owner(entry: Entry) -> None:
@@ -264,12 +312,14 @@ def _owner(entry: Entry) -> None:
             if st.button("Change", disabled=chosen is entry.visibility):
                 store.set_visibility(entry.id, viewer, chosen)
                 st.rerun()
-            if st.button(
-                "Revoke the link", help="The link is dead for ever; the comparison is yours alone, under a new one."
-            ):
-                st.query_params["id"] = store.revoke(entry.id, viewer)
-                st.rerun()
-            if st.button("Delete", icon=":material/delete:", help="For ever, for everybody."):
-                store.delete(entry.id, viewer)
-                del st.query_params["id"]
-                st.rerun()
+            with st.popover("Revoke the link"):
+                st.text("The link is dead for ever; the comparison is yours alone, under a new one.")
+                if st.button("Revoke it"):
+                    st.query_params["id"] = store.revoke(entry.id, viewer)
+                    st.rerun()
+            with st.popover("Delete", icon=":material/delete:"):
+                st.text("It is gone for ever, for everybody.")
+                if st.button("Delete it"):
+                    store.delete(entry.id, viewer)
+                    del st.query_params["id"]
+                    st.rerun()

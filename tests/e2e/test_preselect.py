@@ -19,16 +19,16 @@ def app(serve):
     return serve("app.py")
 
 
-def downloaded(at, name: str) -> str:
+def downloaded(at, button) -> str:
     """The path of what a download button gives."""
     with at.expect_download() as download:
-        at.get_by_role("button", name=name).click()
+        button.click()
     return str(download.value.path())
 
 
 def test_a_table_becomes_a_ranking_as_on_the_command_line(app, page, tmp_path, capsys):
     at = page(f"{app}/preselect?final_source=A+table")
-    table = downloaded(at, "Example")
+    table = downloaded(at, at.get_by_role("button", name="Example"))
     at.locator('input[type="file"]').set_input_files({"name": "runs.csv", "mimeType": "text/csv",
                                                       "buffer": Path(table).read_bytes()})  # fmt: skip
     at.get_by_role("button", name="The units are right").click()  # the sweep has peaks up to 32
@@ -40,7 +40,8 @@ def test_a_table_becomes_a_ranking_as_on_the_command_line(app, page, tmp_path, c
     at.wait_for_function("location.search.includes('final_warmups=5')")
     at.get_by_text("warm-up 200, 4,000 updates").first.wait_for()
     ready(at)
-    with open(downloaded(at, "Table as CSV"), encoding="utf-8", newline="") as file:
+    button = at.locator('[class*="st-key-final_rows"] button', has_text="CSV")
+    with open(downloaded(at, button), encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
 
     out = str(tmp_path / "fit.json")

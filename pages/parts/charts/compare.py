@@ -48,6 +48,7 @@ class View:
     log_y: bool = False
     part: str = "after warm-up"  # a key of PARTS
     batch_tokens: float | None = None  # tokens per update, for the axis in tokens
+    bands: tuple[int, ...] | None = None  # which of the curves have bands; None: the best one
 
 
 def steps_of(schedule: Schedule, most: int = MOST_STEPS) -> IntArray:
