@@ -134,7 +134,7 @@ def test_hostile_names_are_shown_and_do_nothing(serve, visit, tmp_path):
     at.get_by_text("This link shows it").wait_for()
     link = at.locator('[data-testid="stCode"] code').last.inner_text()
     go(at, "Share")
-    assert at.get_by_role("link", name=SAVED["Title"].split()[0]).count() == 1
+    assert at.get_by_role("button", name=SAVED["Title"].split()[0]).count() == 1
 
     at.goto(link)
     compared(at)
