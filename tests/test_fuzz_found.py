@@ -20,8 +20,10 @@ from optlaws_core.readers.frames import read_frame
 from optlaws_core.readers.norms import gradient_norms
 from optlaws_core.schedules import refined
 from optlaws_core.snapshot import Snapshot, thinned
-from pages.parts.candidates import Candidate, with_family
+from pages.parts.candidates import Candidate, loose, with_family
 from tests.fuzz import seeds
+from tests.fuzz.loop import outcome
+from tests.fuzz.targets import Target
 
 RUNS = 'run,params,batch_tokens,schedule,final_loss\na,1e6,1024,"linear(peak=1e-3, total=100)",3.5\n'
 SWEEP = "params,tokens,lr,batch,loss\n1e8,2e9,1e-3,131072,3\n1e8,2e9,2e-3,131072,2.9\n"
@@ -214,3 +216,13 @@ def test_norms_far_from_each_other_are_refused():
         with pytest.raises(ScheduleError, match=r"gradient norms may lie apart by a factor of 1e\+100, got"):
             refined(range(6), norms, 1e-3, smoothing=0)
     assert refined(range(3), [1, 1e90, 1e-3], 1e-3, smoothing=0).schedule.peak == 1e-3
+
+
+def test_a_long_word_in_a_candidate_is_read_in_one_pass():
+    """Within the fuzzer's limit, thousands of times what it takes; every tail of the word was once looked at anew."""
+
+    def door(data: bytes) -> list[str]:
+        assert loose(data.decode()) == ("knots", {})
+        return []
+
+    assert outcome(Target("loose", door, lambda: (b"",)), b"knots(" + b"1" * 50_000, seconds=5)[1] is None

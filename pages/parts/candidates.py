@@ -71,7 +71,7 @@ def loose(text: str) -> tuple[str, dict[str, str]]:
     call = re.fullmatch(r"\s*([\w-]*)\s*(?:\((.*)\)?\s*)?", text, re.DOTALL)
     if not call:
         return "", {}
-    pairs = re.findall(r"(\w+)\s*=\s*(\[[^\]]*\]|[^,\[\]()]*)", call[2] or "")
+    pairs = re.findall(r"\b(\w++)\s*+=\s*(\[[^\]]*\]|[^,\[\]()]*)", call[2] or "")
     return call[1], {key: value.strip() for key, value in pairs}
 
 
