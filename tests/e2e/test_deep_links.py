@@ -43,6 +43,7 @@ def test_a_link_is_the_first_request(serve, page, path):
     assert at.get_by_text("The address says").count() == at.get_by_text("This link names").count() == 0
     told = at.evaluate("[...new URLSearchParams(location.search).entries()].map(([k]) => k)")
     assert set(told) == set(query)
+    assert [c for c in at.complaints if "Content Security Policy" in c or "Permissions-Policy" in c] == []
 
 
 def test_a_page_keeps_its_state_when_the_menu_leads_away_and_back(serve, page):

@@ -239,16 +239,6 @@ def test_a_server_for_those_who_are_logged_in_shows_nobody_else_a_page(serve, pa
     at.locator("h3", has_text=TITLE).wait_for()
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["", "fit", "compare", "live", "preselect", "plan", "schedules", "share", "sweep"],
-    ids=lambda p: p or "runs",
-)
-def test_no_page_asks_for_what_the_policy_forbids(app, page, path):
-    at = page(f"{app}/{path}")
-    assert [c for c in at.complaints if "Content Security Policy" in c or "Permissions-Policy" in c] == []
-
-
 def test_the_tuner_runs_under_the_policy(app, page):
     at = page(f"{app}/fit?law=annealing")
     at.get_by_role("button", name="Fit", exact=True).click()
