@@ -1,6 +1,7 @@
 """Saved comparisons: saving the one at hand, listing, showing one read-only, taking it away or opening a copy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,6 +25,15 @@ COPY = (
     "Brings runs, fits and candidates into your session, in place of what is loaded, to change them and save the "
     "result as a new comparison. Runs are thinned, so a law fitted to them anew may differ a little."
 )
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    """Say in a sentence what failed within, where the store or the comparison is at fault."""
+    try:
+        yield
+    except OptLawsError as fault:
+        st.error(literal(str(fault)), icon=":material/error:")
 
 
 # ---------------------------------------------------------------------------------------------------- saving
@@ -72,7 +82,7 @@ def _title(space: Workspace) -> str:
 
 
 def _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens) -> None:
-    try:
+    with _faults_told():
         made = Snapshot(
             runs=thinned(list(space.runs.values())), fits=dict(space.fits), current=space.current,
             candidates=tuple(Candidate(c.schedule, c.label, c.on) for c in space.candidates if c.schedule is not None),
@@ -85,12 +95,9 @@ def _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens) ->
         if unnamed:
             made = replace(anonymised(made), title=made.title, view=made.view)  # no visitor words a view
         id = session.store().save(made, identity.viewer(), opens)
-    except OptLawsError as fault:
-        st.error(literal(str(fault)), icon=":material/error:")
-        return
-    st.success(f"Saved. This link shows it as it is now. Who may open it: {opens.value}", icon=":material/check:")
-    st.code(link(id), language=None)
-    st.page_link(session.at("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})
+        st.success(f"Saved. This link shows it as it is now. Who may open it: {opens.value}", icon=":material/check:")
+        st.code(link(id), language=None)
+        st.page_link(session.at("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})
 
 
 def link(id: str) -> str:
@@ -112,16 +119,6 @@ def _usual(viewer: Viewer) -> Visibility:
 # ---------------------------------------------------------------------------------------------------- the list
 
 
-def _told(work: Callable[[], object]) -> bool:
-    """Do it; say in a sentence why it failed, where the store or the comparison is at fault."""
-    try:
-        work()
-    except OptLawsError as fault:
-        st.error(literal(str(fault)), icon=":material/link_off:")
-        return False
-    return True
-
-
 def _go(id: str = "") -> None:
     """Open a saved comparison, or the list; a callback of buttons, so that the address says what is shown."""
     links.anew(PAGE, SHARED, **({"id": id} if id else {}))
@@ -129,7 +126,8 @@ def _go(id: str = "") -> None:
 
 def listing() -> None:
     """What the viewer saved or may find, with a search, and a way to bring a file."""
-    _told(_listing)
+    with _faults_told():
+        _listing()
 
 
 def _listing() -> None:
@@ -176,13 +174,8 @@ def _import() -> None:
             help="What “Download” of a saved comparison, or `python -m optlaws_core share export`, wrote.",
         )  # fmt: skip
         if file is not None and st.button("Save it here", icon=":material/save:"):
-            try:
-                viewer = identity.viewer()
-                id = session.store().save(from_bundle(file.getvalue()), viewer, _usual(viewer))
-            except OptLawsError as fault:
-                st.error(literal(str(fault)), icon=":material/error:")
-                return
-            st.query_params["id"] = id
+            viewer = identity.viewer()
+            st.query_params["id"] = session.store().save(from_bundle(file.getvalue()), viewer, _usual(viewer))
             st.rerun()
 
 
@@ -191,7 +184,8 @@ def _import() -> None:
 
 def show(id: str) -> None:
     """A saved comparison, read-only."""
-    _told(lambda: _show(id))
+    with _faults_told():
+        _show(id)
 
 
 def _show(id: str) -> None:
