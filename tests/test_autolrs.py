@@ -103,6 +103,7 @@ def test_losses_that_fall_in_a_line_are_not_forecast_below_zero():
     [
         (X[:4], planted()[:4], TAU, "at least 5 losses, got 4"),
         (X, np.where(X > 50, np.nan, planted()), TAU, "needs finite losses, got nan after 51"),
+        (X, np.where(X > 50, 1e300, planted()), TAU, r"needs losses of at most 1e\+30, got 1e\+300 after 51"),
         (X[::-1], planted(), TAU, "must rise strictly from above 0"),
         (X, planted(), 0, "finite number of updates above 0, got 0"),
         (X, planted()[:5], TAU, "need one update each"),

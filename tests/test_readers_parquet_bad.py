@@ -112,8 +112,9 @@ def test_an_encrypted_column_is_found_where_the_footer_does_not_tell():
         b"\x16" + b"\xff" * 100,
         b"\x1b\x00\x00",
         b"\x39\x15\x02" + b"\x49\x15\x02\x00",
+        b"\x19\xf3" + unsigned(10**15),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_a_footer_of_nonsense_is_told(footer):
     sentence = "the Parquet file cannot be read (the footer or the header of a page is damaged)."

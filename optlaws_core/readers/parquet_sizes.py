@@ -172,6 +172,8 @@ class _Records:
     def _list(self, depth: int) -> list:
         head = self._byte()
         length = self._varint() if head >> 4 == 15 else head >> 4
+        if length > len(self.data) - self.at:  # each takes a byte at least
+            raise Damaged
         kind = head & 15
         kind = BYTE if kind in (TRUE, FALSE) else kind  # in a list, a truth value takes a byte
         return [self._value(kind, depth) for _ in range(length)]
