@@ -43,6 +43,7 @@ TOLERANCE = 1e-11  # of the largest rate in a panel: how well a polynomial throu
 KEPT = 8192  # schedules whose nodes are kept
 SEEN = 64  # updates after which `highest_noise` looks at least
 FADES = 6.0  # largest 2μ·summed rate of a panel, on which the nodes resolve what is forgotten to a relative 1e-8
+FORGOTTEN = 45.0  # 2μ·summed rate after which e^{−45} of the noise is left, which counts for nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -352,15 +353,24 @@ def _summation(h: FloatArray) -> FloatArray:
 
 
 def _highest(schedules: Sequence[Schedule], mu: float) -> FloatArray:
-    """max_t V_μ(t), (schedules,), panel by panel: what was left is forgotten a little, and new noise comes in."""
+    """max_t V_μ(t), (schedules,), panel by panel: what was left is forgotten a little, and new noise comes in.
+
+    Panels are resolved near the updates at which noise is looked at. What lies between two of them, so far from both
+    that its noise is forgotten by then, may be coarse: cost grows with the logarithm of the number of updates.
+    """
     cuts = [_sights(s) for s in schedules]
     owner = np.repeat(np.arange(len(schedules)), [len(c) - 1 for c in cuts])
     start, length = (np.concatenate([f(c) for c in cuts]) for f in (lambda c: c[:-1], np.diff))
     panels = _panels(schedules, owner, start, length)
-    while not (good := (panels.length <= NODES) | (panels.smooth & (2 * mu * panels.size <= FADES))).all():
-        coarse = panels.only(~good)
-        cut = halves(coarse.start, coarse.length)
-        panels = panels.only(good).merged(_panels(schedules, np.tile(coarse.owner, 2), *cut))
+    while True:
+        coarse = _forgotten(panels, cuts, mu)
+        resolved = coarse | (2 * mu * panels.size <= FADES)
+        good = (panels.length <= NODES) | (panels.smooth & resolved)
+        if good.all():
+            break
+        long = panels.only(~good)
+        cut = halves(long.start, long.length)
+        panels = panels.only(good).merged(_panels(schedules, np.tile(long.owner, 2), *cut))
     gain = (panels.weight * panels.eta**2 * np.exp(-2 * mu * panels.past)).sum(axis=1)
     kept = np.exp(-2 * mu * panels.size)
     first = np.searchsorted(panels.owner, np.arange(len(schedules) + 1))
@@ -369,8 +379,19 @@ def _highest(schedules: Sequence[Schedule], mu: float) -> FloatArray:
         here = np.flatnonzero(first[:-1] + i < first[1:])
         at = first[here] + i
         left[here] = left[here] * kept[at] + gain[at]
-        most[here] = np.maximum(most[here], left[here])
+        most[here] = np.where(coarse[at], most[here], np.maximum(most[here], left[here]))
     return most
+
+
+def _forgotten(p: _Panels, cuts: Sequence[IntArray], mu: float) -> NDArray[np.bool_]:
+    """Panels far from both ends of their stretch, (panels,): `cuts` are the ends of the stretches of each schedule."""
+    span = 1 + max(int(c[-1]) for c in cuts)
+    ends = np.concatenate([i * span + c for i, c in enumerate(cuts)])
+    stretch = np.searchsorted(ends, p.owner * span + p.start, side="right")
+    summed = np.append(0.0, np.cumsum(p.size))
+    before = summed[:-1] - summed[np.searchsorted(stretch, stretch)]
+    after = summed[np.searchsorted(stretch, stretch, side="right")] - summed[1:]
+    return 2 * mu * np.minimum(before, after) >= FORGOTTEN
 
 
 def _sights(schedule: Schedule) -> IntArray:

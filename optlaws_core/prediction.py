@@ -20,12 +20,11 @@ from .evaluation import predict as evaluate
 from .fits import Coverage, Fit, Model
 from .laws import law_named
 from .laws.base import params
-from .runs import Plan
+from .runs import MOST_UPDATES, Plan
 from .schedules import Schedule, number
 from .schedules.base import FloatArray
 
 SLACK = 0.01  # a peak or horizon within 1 % of what was covered counts as covered
-MOST_UPDATES = 10**9  # of a schedule to predict; the longest published runs have about 10^7
 
 
 @dataclass(frozen=True)

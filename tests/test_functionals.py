@@ -1,6 +1,7 @@
 """Schedule functionals: equal to slow sums and to closed forms, at any horizon, for any coefficients."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -140,16 +141,44 @@ def test_the_cost_hardly_grows_with_the_horizon():
     assert counts[1] < 2.5 * counts[0]
 
 
+def left(eta, mu):
+    """The noise that is left after each update, (updates,), one after another."""
+    keep, noise, found = np.exp(-2 * mu * eta).tolist(), 0.0, []
+    for rate, kept in zip(eta.tolist(), keep, strict=True):
+        noise = noise * kept + rate**2
+        found.append(noise)
+    return np.array(found)
+
+
 @pytest.mark.parametrize("mu", [0.1, 30.0, 1000.0])
 def test_the_highest_noise_is_that_of_some_cut_off_schedule(mu):
     for text in shipped(20, 300):
         schedule = parse(text)
-        noise, most = 0.0, 0.0
-        for eta in schedule(np.arange(schedule.total)):
-            noise = noise * math.exp(-2 * mu * eta) + eta**2
-            most = max(most, noise)
+        most = left(schedule(np.arange(schedule.total)), mu).max()
         found = functionals(schedule).highest_noise(mu)[0]
         assert 0.95 * most <= found <= most * (1 + 1e-8), text  # it looks after 64 updates, not after all
+
+
+@pytest.mark.parametrize("total", [20_000, 200_000])
+@pytest.mark.parametrize("mu", [500.0, 5e4])
+def test_the_highest_noise_of_a_run_that_forgets_many_times_over(total, mu):
+    """Most of these schedules is passed over: its noise is forgotten before any is looked at."""
+    for text in shipped(total // 50, total):
+        schedule = parse(text)
+        most = left(schedule(np.arange(total)), mu).max()
+        found = functionals(schedule).highest_noise(mu)[0]
+        assert 0.95 * most <= found <= most * (1 + 1e-8), text
+
+
+def test_the_highest_noise_takes_little_memory_for_a_hundred_million_updates():
+    tracemalloc.start()
+    try:
+        found = functionals(Cosine(1e-2, warmup=1000, total=10**8)).highest_noise(3.0)[0]
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == pytest.approx(1e-2 / 6, rel=0.05)  # settled at the peak: p/2μ
+    assert used < 50e6
 
 
 @pytest.mark.parametrize(

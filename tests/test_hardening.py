@@ -22,10 +22,11 @@ from optlaws_core.amounts import amount
 from optlaws_core.errors import Cancelled
 from optlaws_core.exports import TARGETS, export
 from optlaws_core.final_loss import candidates, fit_table, rank_final, read_table
-from optlaws_core.final_loss.forms import MOST_UPDATES, Seen
+from optlaws_core.final_loss.forms import Seen
 from optlaws_core.hyper import recommend
 from optlaws_core.readers import MOST_BYTES, MOST_FILES, Source, frames
 from optlaws_core.readers.frames import read_frame
+from optlaws_core.runs import MOST_UPDATES
 from pages.parts import errors, gallery, inputs_files, limits, planning_sweep, session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -194,7 +195,7 @@ def test_laws_take_whatever_amount_is_read(loss):
 def test_final_losses_take_no_plan_that_would_keep_the_server_busy():
     fit = fit_table(read_table(ROOT / "data" / "manifest.csv", sure=True), bands=False)
     plans = candidates(1e8, 1.0, [MOST_UPDATES + 1e3], [1e-3])
-    match = "^These laws take at most 20,000,000 updates of a run, got 20,001,000.$"
+    match = "^These laws take at most 1,000,000,000 updates of a run, got 1,000,001,000.$"
     with pytest.raises(OptLawsError, match=match):
         rank_final(fit, plans)
     with pytest.raises(OptLawsError, match="got 1,000,000,000,000"):

@@ -10,8 +10,8 @@ from optlaws_core import LAWS, Coverage, DesignError, Fit, Ranked, Status, fit, 
 from optlaws_core.divergence import Risk, learn_risk
 from optlaws_core.evaluation import batch
 from optlaws_core.evaluation import predict as evaluate
-from optlaws_core.prediction import MOST_UPDATES, outside
-from optlaws_core.runs import Plan, Run, Series
+from optlaws_core.prediction import outside
+from optlaws_core.runs import MOST_UPDATES, Plan, Run, Series
 from optlaws_core.schedules import Constant
 
 # Round numbers near those that the laws take on real runs; not a fit of anything.

@@ -24,15 +24,13 @@ import numpy as np
 from ..errors import DesignError, OptLawsError
 from ..functionals import functionals
 from ..laws import Param
-from ..runs import Plan
+from ..runs import MOST_UPDATES, Plan
 from ..schedules.base import FloatArray
 from ..trace import ETA_REF
 
 # Coefficients. Priors hold a coefficient where runs do not tell; a standard deviation is that at a strength of 1.
 # Centres of ω, ρ, m, g and γ were fitted to the sweep that ships with this project (142 finished runs of three sizes
 # from a random start, final loss below 2.4, before the batch entered as √b); all others are wide.
-MOST_UPDATES = 20_000_000  # of a run; some millions are the longest so far
-
 _COMMON = (
     Param("E", "E", "loss that no run gets below", 0.05, 5.0, "log", prior=(1.5, 1.5)),
     Param("A", "A", "what a model of size N0 loses to an unlimited one", 2e-3, 7.0, "log", prior=(0.37, 3.0)),
@@ -128,7 +126,7 @@ def final_law(name: str) -> FinalLaw:
 class Seen:
     """What the laws see of plans, as arrays (runs,), and the nodes of their schedules.
 
-    Raises `DesignError` for a plan of more than `MOST_UPDATES`: what it takes to sum them grows with their number.
+    Raises `DesignError` for a plan of more than `MOST_UPDATES`.
     """
 
     def __init__(self, plans: Sequence[Plan], N0: float, B0: float) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import DesignError
 from ..fits import Coverage
-from ..prediction import MOST_UPDATES
+from ..runs import MOST_UPDATES
 
 KNOTS = 40
 MOST_KNOTS = 200

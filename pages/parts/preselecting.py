@@ -33,7 +33,6 @@ from . import links, showing
 from .charts import preselect as charts
 from .session import Workspace, literal, state
 
-MOST_UPDATES = 1_000_000  # of a candidate; memory grows with them, 0.9 GB at 2,000,000
 PEAKS = 11  # of the grid that is offered
 HANDED = 6  # candidates that Compare gets at once, where no rows are ticked
 SHOWN_TERMS = 8  # bars, where no rows are ticked
@@ -100,12 +99,6 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
         )  # fmt: skip
         if not shapes:
             raise OptLawsError("Choose at least one shape.")
-        updates = max(asked.tokens) / asked.batch_tokens
-        if updates > MOST_UPDATES:
-            raise OptLawsError(
-                f"A ranking takes {MOST_UPDATES:,} updates at most; {texts['tokens'][:40]} at "
-                f"{texts['batch_tokens'][:40]} in one update are {updates:,.0f}."
-            )
         if asked.count > MOST:
             raise OptLawsError(f"A ranking takes {MOST:,} candidates at most; these are {asked.count:,} combinations.")
         return asked
