@@ -267,5 +267,5 @@ def _speed(fit: FinalFit) -> None:
         plans = candidates(123_200, 1024, [1024.0 * updates], peaks, warmups=(0.012, 0.02, 0.05, 0.1))
         began = time.perf_counter()
         rank_final(fit, plans)
-        print(f"{len(plans):,} candidates of {updates:,} updates that were not seen before, ranked with bands, chances, "
-              f"savings and risk: {time.perf_counter() - began:.1f} s.")  # fmt: skip
+        print(f"{len(plans):,} candidates of {updates:,} updates that were not seen before, ranked with bands, "
+              f"chances, savings and risk: {time.perf_counter() - began:.1f} s.")  # fmt: skip
