@@ -221,19 +221,27 @@ def _divergence(runs: Sequence[TableRun]) -> None:
     """F1 of telling runs that diverged or spiked, on plans that the risk was not learned from."""
     scratch = [r for r in runs if r.parent is None]
     plans, bad = [r.plan for r in scratch], np.array([not r.stable for r in scratch])
-    scores = [_f1(plans, bad, divergence.parts_by_configuration(plans, seed=s)) for s in SEEDS]
+    scores = np.array([_f1(plans, bad, divergence.parts_by_configuration(plans, seed=s)) for s in SEEDS])
     rows = [
-        (f"tenths by configuration, {len(SEEDS)} random divisions", f"{np.mean(scores):.3f}",
-         f"{min(scores):.3f} to {max(scores):.3f}"),
-        ("a size", f"{_f1(plans, bad, fold(scratch, 'params')):.3f}", ""),
-        ("a family", f"{_f1(plans, bad, fold(scratch, 'family')):.3f}", ""),
+        (f"tenths by plan, {len(SEEDS)} random divisions",
+         *(f"{mean:.3f} ({low:.3f} to {high:.3f})"
+           for mean, low, high in zip(scores.mean(axis=0), scores.min(axis=0), scores.max(axis=0), strict=True))),
+        *((LEFT_OUT[by], *(f"{v:.3f}" for v in _f1(plans, bad, fold(scratch, by)))) for by in ("params", "family")),
     ]  # fmt: skip
-    print(f"Divergence: {bad.sum()} of {len(bad)} runs diverged or spiked; F1 on runs left out by:\n")
-    show(("left out", "F1", "range"), rows)
+    print(f"Divergence: {bad.sum()} of {len(bad)} runs of {len(set(plans))} plans diverged or spiked; F1 on those left "
+          "out, of plans (as most of their runs ended) and of runs, which count plans with several seeds more than "
+          "once:\n")  # fmt: skip
+    show(("left out", "F1 of plans", "F1 of runs"), rows)
 
 
-def _f1(plans: Sequence[Plan], bad: np.ndarray, parts) -> float:
-    return divergence.f1(divergence.cross_validated(plans, bad, parts)[1], bad)
+def _f1(plans: Sequence[Plan], bad: np.ndarray, parts) -> tuple[float, float]:
+    """F1 of different plans and of runs."""
+    flagged = divergence.cross_validated(plans, bad, parts)[1]
+    of: dict[Plan, list[int]] = {}
+    for i, plan in enumerate(plans):
+        of.setdefault(plan, []).append(i)
+    once = [(flagged[i[0]], bad[i].mean() > 0.5) for i in of.values()]
+    return divergence.f1(*zip(*once, strict=True)), divergence.f1(flagged, bad)
 
 
 def _children(runs: Sequence[TableRun]) -> None:
