@@ -15,6 +15,7 @@ from optlaws_core.readers import (
 )
 
 STEPS, LOSS, LR = [0, 10, 20, 30], [3.25, 2.5, 2.125, 2.0], [1e-3, 1e-3, 5e-4, 0.0]
+GOOD = b"step,loss,lr\n0,3,1e-3\n10,2.5,1e-3\n20,2,1e-3\n"
 
 
 def table(delimiter: str) -> bytes:
@@ -84,6 +85,14 @@ def one(name: str, data: bytes | str, layout: Layout | None = None):
     assert report.error is None
     (run,) = report.runs
     return run, report
+
+
+def fault(data: bytes | str, name: str = "x.csv", layout: Layout | None = None) -> str:
+    """The error sentence of a file that cannot be read."""
+    report = read_source(Source(name, data.encode() if isinstance(data, str) else data), layout)
+    assert report.runs == () and report.error is not None
+    assert report.error.startswith(f"{name}: ") and report.error[-1] in ".?" and "\n" not in report.error
+    return report.error
 
 
 def said(report) -> str:

@@ -18,7 +18,6 @@ from ruamel.yaml import YAML
 
 from benchmarks.store import example
 from optlaws_core.store import OPERATOR, PLACE, Store, Viewer
-from tests.test_store import server  # noqa: F401  a PostgreSQL server, for the recipes
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
@@ -201,7 +200,7 @@ def saved_meanwhile(place: str, work) -> list[str]:
     thread = threading.Thread(target=save)
     thread.start()
     try:
-        while len(ids) < 5:
+        while len(ids) < 5 and thread.is_alive():
             time.sleep(0.01)
         before = list(ids)
         work()
@@ -232,7 +231,7 @@ def test_sqlite_is_backed_up_while_it_is_written_and_restored_elsewhere(tmp_path
     same_in(place, other, ids)
 
 
-def test_postgresql_is_backed_up_while_it_is_written_and_restored_elsewhere(server, tmp_path):  # noqa: F811
+def test_postgresql_is_backed_up_while_it_is_written_and_restored_elsewhere(server, tmp_path):
     import psycopg
 
     if not shutil.which("pg_dump"):

@@ -66,6 +66,9 @@ def test_on_https_the_cookie_is_of_this_host_alone(how):
 def test_a_key_that_is_none_of_ours_is_not_taken(value):
     assert browser_key({COOKIE: value}) is None
     assert browser_key({COOKIE: "0" * 32, SECURE: value or "x"}) is None
+
+
+def test_a_browser_with_a_key_that_is_none_of_ours_gets_a_new_one():
     made = cookie(client(cookie=f"{COOKIE}=guessed").get("/share"), COOKIE)
     assert browser_key({COOKIE: made.value}) == made.value
 
@@ -128,7 +131,10 @@ def test_a_log_in_never_ends_on_another_server(back):
     browser = client()
     browser.cookies.set(BACK, back)
     assert browser.get("/oauth2callback").headers["location"] == "/"
-    browser.cookies.clear()
+
+
+def test_where_a_log_in_began_sets_no_cookie_of_its_own():
+    browser = client()
     browser.cookies.set(BACK, "/a%0D%0ASet-Cookie:%20x=y")
     answer = browser.get("/oauth2callback")
     assert answer.headers["location"].startswith("/a%0D%0A") and cookie(answer, "x") is None

@@ -80,6 +80,9 @@ def connected(url: URL) -> Engine:
         file.touch(mode=0o600)  # other users of the machine have no business in it
     except OSError as fault:
         raise OptLawsError(f"The store {file} cannot be written ({fault.strerror}); {PLACE} sets its place.") from None
+    # SQLite itself would make a file anew that was deleted meanwhile: empty, and open to other users.
+    present = {**url.query, "mode": "rw", "uri": "true"}
+    url = url.set(database=file.absolute().as_uri(), query=present)
     engine = create_engine(url, connect_args={"timeout": PATIENCE})
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "checkout", _still_there)
