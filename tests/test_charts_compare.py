@@ -50,9 +50,10 @@ def test_a_candidate_is_a_loss_above_and_a_rate_beneath_in_one_colour():
 
 
 def test_another_fit_is_dashed_and_brings_no_second_rate():
-    figure = charts.comparison([curve(fit="one"), curve(fit="two", dash=1)], {}, charts.View())
-    assert [t.line.dash for t in figure.data[:2]] == ["solid", "dash"]
-    assert [t.name for t in figure.data] == ["a · one", "a · two", "a"]
+    figure = charts.comparison([curve(fit="one"), *(curve(fit=f"{i}", dash=i) for i in range(1, 9))], {}, charts.View())
+    dashes = [t.line.dash for t in figure.data[:9]]
+    assert dashes[0] == "solid" and len(set(dashes[1:5])) == 4 and "solid" not in dashes[1:]
+    assert [t.name for t in figure.data] == ["a · one", *(f"a · {i}" for i in range(1, 9)), "a"]
 
 
 def test_the_frame_leaves_the_first_fall_out_and_can_close_in_on_the_end():

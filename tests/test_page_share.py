@@ -1,5 +1,6 @@
 """Sharing: a comparison saved on Compare opens on Share as it was to whoever has its link, and comes back as a copy."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,10 @@ from optlaws_core import LAWS, OptLawsError, rank
 from optlaws_core.divergence import Risk
 from optlaws_core.snapshot import Snapshot, from_bundle, to_bundle
 from optlaws_core.store import Store, Viewer, Visibility
-from pages.parts import ranking, reporting, session, sharing
+from pages.parts import comparing, ranking, reporting, session, sharing
 from pages.parts.candidates import Candidate
 from tests.compare_page import THREE, a_fit, opened, space_with, texts
+from tests.stores import without
 
 PAGES = Path(__file__).resolve().parents[1] / "pages"
 
@@ -191,11 +193,35 @@ def test_a_store_that_fails_is_a_sentence_on_every_view_of_the_page(compared, st
     assert [e.value for e in shown.error] == ["The store failed."] and not shown.exception
 
 
+def test_no_link_is_given_out_where_the_file_of_the_store_is_gone(compared, store):
+    without(Path(store.name))
+    next(b for b in compared.button if b.label == "Save and get a link").click().run()
+    (told,) = compared.error
+    assert told.value.startswith("The store ") and not compared.exception and not compared.success
+    assert not any("share?id=" in code.value for code in compared.code)
+
+
 def test_a_comparison_without_a_title_is_not_saved(compared, store):
     _, viewer = saved(compared, store)
     next(t for t in compared.text_input if t.label == "Title").set_value("  ")
     next(b for b in compared.button if b.label == "Save and get a link").click().run()
     assert "needs a title" in compared.error[0].value and len(store.listed(viewer)) == 1
+
+
+def test_as_many_fits_are_drawn_beside_one_as_can_be_saved(store):
+    names = [f"fit {i}" for i in range(comparing.ALSO + 2)]
+    fits = (a_fit(L_inf=2.6 + i / 100) for i in range(len(names)))
+    app = opened(space_with(*fits, candidates=[Candidate(THREE[0], "c0")]))
+    app.session_state["share_box"] = True
+    others = next(m for m in app.multiselect if m.label == "Also draw")
+    assert others.options == names[:-1] and others.max_selections == comparing.ALSO  # the browser refuses one more
+    others.set_value(names[: comparing.ALSO]).run()
+    lines = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+    assert {f"c0 · {name}" for name in (names[-1], *names[: comparing.ALSO])} <= {line.get("name") for line in lines}
+    found, _ = saved(app, store)
+    assert found.also == tuple(names[: comparing.ALSO])
+    with pytest.raises(OptLawsError, match="also must be a list of at most 20 entries, got 21"):
+        store.save(replace(found, also=tuple(names[:-1])), Viewer("me"))
 
 
 def test_a_renamed_run_leaves_its_old_name_nowhere(compared, store):

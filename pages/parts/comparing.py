@@ -64,10 +64,12 @@ def pick(space: session.Workspace) -> list[str]:
     others = []
     if len(names) > 1:
         known = {call: n for call, n in linked.named(space, linked.described(space, main)).items() if n != main}
+        first = links.several("also", known, [], most=ALSO)
         others = right.multiselect(
-            "Also draw", [n for n in names if n != main], [known[call] for call in links.several("also", known, [])],
+            "Also draw", [n for n in names if n != main], [known[call] for call in first],
             key=f"compare_others {main} {len(names)}", max_selections=ALSO,
-            help="Predictions of other fits, dashed: where they disagree, the choice of law or coefficients decides.",
+            help="Predictions of other fits, dashed: where they disagree, the choice of law or coefficients decides. "
+            f"{ALSO} at most.",
         )  # fmt: skip
         links.put("also", [call for call, n in known.items() if n in others], [])
     fit = space.fits[main]
@@ -237,12 +239,12 @@ def _to_band(
     names, ends = [e.name for e in found], [_curve(known, e.schedule)[1][-1] for e in found]
     best = names[int(np.argmin(ends))]
     usual = [best] if start is None else [names[i] for i in start if i < len(names)]
-    first = links.several("bands", names, usual, "candidate")[:BANDED]
+    first = links.several("bands", names, usual, "candidate", BANDED)
     chosen = st.multiselect(
         "Bands of", names, default=first, key=f"compare_bands {best} {len(names)}", max_selections=BANDED, wrap=True,
         placeholder="no candidate", width=560,
         help="How sure a predicted loss is. Where candidates share part of their schedule, their bands coincide, so "
-        "only the best one's is drawn at first.",
+        f"only the best one's is drawn at first; {BANDED} at most.",
     )  # fmt: skip
     links.put("bands", chosen, usual)
     return tuple(i for i, name in enumerate(names) if name in chosen)

@@ -121,11 +121,11 @@ def _given(key: str, most: int = MOST, longest: int = LONGEST) -> list[str] | No
     return [value for value in values[:most] if value not in long]
 
 
-def several(key: str, options: Collection[str], usual: Sequence[str], what: str = "") -> list[str]:
-    """Which of the options to begin with: those of the address, of the last stay, or the usual ones."""
-    given, kept = _given(key), _stay().kept.get(key)
+def several(key: str, options: Collection[str], usual: Sequence[str], what: str = "", most: int = MOST) -> list[str]:
+    """Which of the options to begin with, `most` at most: those of the address, of the last stay, or the usual ones."""
+    given, kept = _given(key, most), _stay().kept.get(key)
     if given is None:
-        return list(usual) if kept is None else [value for value in kept if value in options]
+        return list(usual) if kept is None else [value for value in kept if value in options][:most]
     known = [value for value in dict.fromkeys(given) if value in options]
     if what == RUN:
         missing(key, given, options)

@@ -22,7 +22,7 @@ NEAR = 24  # steps after each kink, ever further apart: the loss answers to a ch
 AXES = {"step": "step", "tokens": "tokens seen", "lr": "cumulative learning rate"}
 PARTS = {"after warm-up": 0.0, "last half": 0.5, "last tenth": 0.9}  # share of the shortest horizon that is cut off
 SETTLED = 0.06  # of a horizon: before it the loss falls too fast to share a frame with the differences at the end
-DASHES = ("solid", "dash", "dot", "dashdot")
+DASHES = ("dash", "dot", "dashdot", "longdash")  # of fits other than the one in use, which is solid
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +94,12 @@ def place(schedule: Schedule, steps: FloatArray | IntArray, x: str, batch_tokens
 
 def _add_loss(figure: go.Figure, curve: Curve, view: View) -> None:
     label = style.safe(f"{curve.name} · {curve.fit}" if curve.fit else curve.name)
+    dash = DASHES[(curve.dash - 1) % len(DASHES)] if curve.dash else "solid"
     figure.add_trace(
         go.Scatter(
             x=place(curve.schedule, curve.steps, view.x, view.batch_tokens), y=curve.losses, mode="lines",
             name=label, legendgroup=str(curve.color), showlegend=curve.dash == 0 or bool(curve.fit),
-            line={"color": style.color(curve.color), "width": 2, "dash": DASHES[curve.dash % len(DASHES)]},
+            line={"color": style.color(curve.color), "width": 2, "dash": dash},
             customdata=_details(curve.schedule, curve.steps, view),
             hovertemplate=f"<b>{label}</b><br>predicted loss %{{y:.5f}}{_hover(view)}<extra></extra>",
         ),
