@@ -36,6 +36,13 @@ def test_a_rate_of_minus_zero_is_kept_as_it_was_read():
     assert Snapshot.from_bytes(data).to_bytes() == data
 
 
+def test_a_column_of_an_unprintable_name_is_named_printably():
+    rows = "".join(f"{i},x,{3 - i / 10}\n" for i in range(6))
+    report = read_source(Source("a.csv", f"step,val/1\x7f0 loss,train/loss\n{rows}".encode()))
+    assert all(note.text.isprintable() for note in report.notes) and report.notes
+    assert read_source(Source("a.csv", f"step,val/1\x7f0 loss\n{rows}".encode())).error.isprintable()
+
+
 def test_a_damaged_parquet_file_does_not_name_exceptions_of_its_library():
     out = io.BytesIO()
     pq.write_table(pa.table({"step": [0, 1], "loss": [3.0, 2.0]}), out)

@@ -113,8 +113,9 @@ def test_an_encrypted_column_is_found_where_the_footer_does_not_tell():
         b"\x1b\x00\x00",
         b"\x39\x15\x02" + b"\x49\x15\x02\x00",
         b"\x19\xf3" + unsigned(10**15),
+        record(_3=1, _4=[b"\x19\x13\x05\x26\x02\x00"]),  # a group whose chunks are bytes, not records
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_a_footer_of_nonsense_is_told(footer):
     sentence = "the Parquet file cannot be read (the footer or the header of a page is damaged)."

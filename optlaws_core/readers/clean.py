@@ -28,7 +28,7 @@ def points(raw: RawRun, x: Numbers, y: Numbers, what: str, per_step: float | Non
 
     Raises `LogError` when most cells are text, or when x cannot be a step.
     """
-    notes: list[str] = []
+    what, notes = short(what), list[str]()
     rows = _rows_with_numbers(raw, x, y, what, notes)
     steps = _whole_steps(raw, x.values[rows], rows, per_step)
     order, more = _last_of_each(steps)

@@ -101,8 +101,10 @@ def _check_size(size: int) -> None:
         raise LogError(f"the columns used may unpack to {most:,.0f} MB, those of this file take {found:,.0f} MB.")
 
 
-def _chunk(record: dict, end: int) -> Chunk:
+def _chunk(record: object, end: int) -> Chunk:
     """A column's chunk, which lies before `end`."""
+    if not isinstance(record, dict):
+        raise Damaged
     if CRYPTO in record:
         raise LogError("this Parquet file has encrypted columns; write it without encryption.")
     about = _of(record, ABOUT)
