@@ -125,6 +125,24 @@ def test_bundles_carry_a_comparison_from_store_to_store(place, snapshot, tmp_pat
     assert told("import", str(tmp_path / "none.json"), "--store", elsewhere)[0] == 1
 
 
+@pytest.mark.parametrize("argv", [["list"], ["export", "x"]])
+def test_reading_a_store_makes_none(tmp_path, capsys, argv):
+    gone = tmp_path / "no folder" / "x.sqlite"
+    assert main(["share", *argv, "--store", str(gone)]) == 1
+    assert capsys.readouterr() == ("", f"There is no store of comparisons at {gone}.\n")
+    assert not gone.parent.exists()
+
+
+def test_reading_a_database_makes_no_store_in_it(place, capsys):
+    assert main(["share", "list", "--store", place]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("There is no store of comparisons at ") and err.count("\n") == 1
+    assert "?" not in err  # a password may stand there
+    with closing(Store(place)):
+        assert main(["share", "list", "--store", place]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_long_list_says_how_much_is_left(tmp_path, snapshot, capsys, monkeypatch):
     monkeypatch.setattr("optlaws_core.cli.share.MOST_LISTED", 2)
     with closing(Store(tmp_path / "s")) as store:

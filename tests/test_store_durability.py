@@ -73,7 +73,7 @@ def test_an_early_failure_leaves_nothing(store, snapshot, monkeypatch):
         ("a\0b", "must be the path of a file"),
         ("postgresql+asyncpg://host/x", "begins with postgresql"),
         ("/proc/nowhere/x", "cannot be written .*OPTLAWS_STORE sets its place"),
-        (str(ROOT / "tests"), "unable to open database file"),
+        (str(ROOT / "tests"), "The store must be a file, got the folder .*tests"),
         (str(ROOT / "LICENSE"), "file is not a database"),
         ("postgresql://me:secret@127.0.0.1:1/x", r"The store postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/x failed"),
     ],
@@ -82,6 +82,59 @@ def test_a_place_that_cannot_be_used_is_named(place, said):
     with pytest.raises(OptLawsError, match=said) as told:
         Store(place)
     assert "secret" not in str(told.value)
+
+
+def of_another_program(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("create table theirs (x)")
+
+
+@pytest.mark.parametrize(
+    "written, make, said",
+    [
+        (lambda file: file.touch(), False, "mine.csv is there, but is no store of comparisons, so it is left as it is"),
+        *((lambda file: file.write_text("run,loss\n"), make, "The store .*mine.csv failed: file is not a database")
+          for make in (False, True)),
+        *((of_another_program, make, "mine.csv is there, but is no store of comparisons") for make in (False, True)),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_store_is_left_as_it_is(tmp_path, written, said, make):
+    file = tmp_path / "mine.csv"
+    written(file)
+    before = file.read_bytes()
+    with pytest.raises(OptLawsError, match=said):
+        Store(file, make)
+    assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
+
+
+def test_an_empty_file_becomes_a_store_where_one_is_to_be_made(tmp_path, snapshot):
+    """SQLite's own tools leave one behind, a backup of a store that is not there yet, say."""
+    place = tmp_path / "store.sqlite"
+    place.touch()
+    with closing(Store(place)) as store:
+        id = store.save(snapshot, ME)
+    with closing(Store(place, make=False)) as store:
+        assert store.open(id, ME).digest == snapshot.digest
+
+
+@pytest.mark.parametrize("fault, kept", [(FileExistsError, "theirs"), (PermissionError, "mine")])
+def test_a_store_is_made_at_once_or_not_at_all(tmp_path, monkeypatch, snapshot, fault, kept):
+    """Somebody else makes it meanwhile; or the file system knows no hard links."""
+    place, theirs = tmp_path / "store.sqlite", tmp_path / "theirs"
+    with closing(Store(theirs)) as store:
+        store.save(snapshot, ME)
+
+    def link(made, file) -> None:
+        if fault is FileExistsError:
+            theirs.rename(file)
+        raise fault
+
+    monkeypatch.setattr("os.link", link)
+    with closing(Store(place)) as store:
+        assert store.count(OPERATOR) == (1 if kept == "theirs" else 0)
+        store.save(snapshot, ME)
+    assert place.stat().st_mode & 0o777 == 0o600
+    assert {file.name for file in tmp_path.iterdir()} == {"store.sqlite"} | ({"theirs"} if kept == "mine" else set())
 
 
 # ---------------------------------------------------------------------------------------------------- a file that goes

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..errors import OptLawsError
 from ..snapshot import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
-from ..store import OPERATOR, Store, Visibility
-from .shared import check_out, path, print_json
+from ..store import OPERATOR, Store, Visibility, default_place
+from .shared import check_out, file, path, place, print_json
 
 MOST_LISTED = 1_000
 
@@ -22,8 +22,9 @@ def add(command: argparse.ArgumentParser) -> None:
 
     def add_one(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
-        sub.add_argument("--store", metavar="PLACE", help="path of a SQLite file or postgresql://user@host/name; by "
-                         "default OPTLAWS_STORE, or a file among the user's data")  # fmt: skip
+        sub.add_argument("--store", type=place, metavar="PLACE",
+                         help="path of a SQLite file or postgresql://user@host/name; by default OPTLAWS_STORE, or a "
+                              "file among the user's data")  # fmt: skip
         sub.set_defaults(run=run)
         return sub
 
@@ -37,13 +38,13 @@ def add(command: argparse.ArgumentParser) -> None:
     exporting.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
 
     importing = add_one("import", _import, "save the comparison of each bundle, and print the ids")
-    importing.add_argument("bundles", nargs="+", type=path, metavar="FILE", help="a bundle")
+    importing.add_argument("bundles", nargs="+", type=file, metavar="FILE", help="a bundle")
     importing.add_argument("--for", dest="visibility", choices=("link", "members"), default="link",
                            help="who may open it: whoever has the link, or whoever is logged in")  # fmt: skip
 
 
 def _list(args) -> list[str]:
-    with closing(Store(args.store)) as store:
+    with closing(Store(args.store, make=False)) as store:
         found = store.listed(OPERATOR, args.search, MOST_LISTED)
         left = store.count(OPERATOR, args.search) - len(found)
     if args.json:
@@ -57,8 +58,8 @@ def _list(args) -> list[str]:
 
 def _export(args) -> None:
     if args.out:
-        check_out("--out", args.out)
-    with closing(Store(args.store)) as store:
+        check_out("--out", args.out, args.store or default_place())
+    with closing(Store(args.store, make=False)) as store:
         snapshot = store.open(args.id, OPERATOR)
     bundle = to_bundle(anonymised(snapshot) if args.anonymous else snapshot)
     if args.out:
@@ -75,8 +76,8 @@ def _import(args) -> None:
 
 
 def _read(bundle: Path) -> Snapshot:
-    with bundle.open("rb") as file:
-        data = file.read(2 * MOST_BYTES)  # one that is larger is refused by its size
+    with bundle.open("rb") as opened:
+        data = opened.read(2 * MOST_BYTES)  # one that is larger is refused by its size
     try:
         return from_bundle(data)
     except OptLawsError as fault:

@@ -3,8 +3,9 @@
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from ..errors import OptLawsError
@@ -13,6 +14,8 @@ PLACE = "OPTLAWS_STORE"  # environment variable: path of a SQLite file, or the U
 PATIENCE = 30  # seconds to wait for a database that is locked or far away
 LOCK = 0x4F70744C617773  # "OptLaws": number of PostgreSQL's advisory lock around migrations
 POSTGRES = "postgresql+psycopg"
+VERSION = "optlaws_version"  # the table that every store has
+NONE = "There is no store of comparisons at {}."
 
 # One statement each, run once and in this order. Append, never edit: stores of users stand at any of them.
 MIGRATIONS = (
@@ -70,16 +73,30 @@ def address(place: str | Path) -> URL:
     )
 
 
-def connected(url: URL) -> Engine:
-    """An engine, which connects when it is first used. Raises `OptLawsError` where a SQLite file cannot be made."""
+def shown(url: URL) -> str:
+    """A store's place as a user may see it: a file, or a URL without passwords, which may stand in its query, too."""
+    return url.database if url.drivername == "sqlite" else url.set(query={}).render_as_string(hide_password=True)
+
+
+def connected(url: URL, make: bool) -> Engine:
+    """An engine, which connects when it is first used; `make`: whether to make a SQLite file that is not there.
+
+    Raises `OptLawsError` where it cannot be made, or is not there and not to be made.
+    """
     if url.drivername == POSTGRES:
         return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": PATIENCE})
     file = Path(url.database)
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.touch(mode=0o600)  # other users of the machine have no business in it
-    except OSError as fault:
-        raise OptLawsError(f"The store {file} cannot be written ({fault.strerror}); {PLACE} sets its place.") from None
+    if file.is_dir():
+        raise OptLawsError(f"The store must be a file, got the folder {file}.")
+    if not make and not file.exists():
+        raise OptLawsError(NONE.format(file))
+    if make and not (file.exists() and file.stat().st_size):
+        try:
+            _make(file) if not file.exists() else _fill(file)
+        except OSError as fault:
+            raise OptLawsError(
+                f"The store {file} cannot be written ({fault.strerror}); {PLACE} sets its place."
+            ) from None
     # SQLite itself would make a file anew that was deleted meanwhile: empty, and open to other users.
     present = {**url.query, "mode": "rw", "uri": "true"}
     url = url.set(database=file.absolute().as_uri(), query=present)
@@ -90,8 +107,39 @@ def connected(url: URL) -> Engine:
     return engine
 
 
-def _prepare(connection, _) -> None:
+def _make(file: Path) -> None:
+    """A store without comparisons, which others find whole or not at all: what they find otherwise is no store."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".optlaws-", dir=file.parent) as folder:
+        made = Path(folder) / file.name
+        made.touch(mode=0o600)  # other users of the machine have no business in it
+        _fill(made)
+        try:
+            os.link(made, file)
+        except FileExistsError:  # somebody else was faster
+            return
+        except OSError:  # a file system without such links, on which two of them at once cannot be told apart
+            made.rename(file)
+
+
+def _fill(file: Path) -> None:
+    """The tables of a store in an empty file, which is what SQLite's own tools leave where there was none."""
+    engine = create_engine(URL.create("sqlite", database=str(file)), connect_args={"timeout": PATIENCE})
+    event.listen(engine, "connect", _own_transactions)
+    event.listen(engine, "begin", _begin)
+    with engine.connect().execution_options(writes=True) as db, db.begin():
+        migrate(db)
+    engine.dispose()
+
+
+def _own_transactions(connection, _) -> None:
     connection.isolation_level = None  # transactions begin in `_begin`, not where the driver thinks best
+
+
+def _prepare(connection, _) -> None:
+    _own_transactions(connection, _)
+    if not connection.execute(f"select 1 from sqlite_master where name = '{VERSION}'").fetchone():
+        raise OptLawsError(f"{_file(connection)} is there, but is no store of comparisons, so it is left as it is.")
     connection.execute("pragma journal_mode = wal")  # readers do not wait for a writer, nor it for them
     connection.execute("pragma synchronous = full")  # a link that was given out outlives a power cut
     connection.execute("pragma secure_delete = on")  # what is deleted is overwritten
@@ -99,13 +147,17 @@ def _prepare(connection, _) -> None:
 
 def _still_there(connection, record, _) -> None:
     """A file that was deleted or replaced is written to no more: its connections are dropped for a new one."""
-    file = connection.execute("pragma database_list").fetchone()[2]
     try:
-        now = os.stat(file).st_ino
+        now = os.stat(_file(connection)).st_ino
     except OSError:
         now = None
     if record.info.setdefault("file", now) != now or now is None:
         raise DisconnectionError("The file of the store is another one.")
+
+
+def _file(connection) -> str:
+    """The file behind a connection."""
+    return connection.execute("pragma database_list").fetchone()[2]
 
 
 def _begin(db: Connection) -> None:
@@ -113,20 +165,22 @@ def _begin(db: Connection) -> None:
     db.exec_driver_sql("begin immediate" if db.get_execution_options().get("writes") else "begin")
 
 
-def migrate(db: Connection) -> None:
+def migrate(db: Connection, make: bool = True) -> None:
     """Bring the tables to this version, one process at a time: in SQLite a writing transaction is itself the lock.
 
-    Raises `OptLawsError` for a database that a newer version has migrated.
+    Raises `OptLawsError` for a database that a newer version has migrated, and without `make` for one without tables.
     """
+    if not make and not inspect(db).has_table(VERSION):
+        raise OptLawsError(NONE.format(shown(db.engine.url)))
     if db.dialect.name == "postgresql":
         db.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    db.execute(text("create table if not exists optlaws_version (version integer not null)"))
-    version = db.execute(text("select version from optlaws_version")).scalar()
+    db.execute(text(f"create table if not exists {VERSION} (version integer not null)"))
+    version = db.execute(text(f"select version from {VERSION}")).scalar()
     if version is None:
-        db.execute(text("insert into optlaws_version (version) values (0)"))
+        db.execute(text(f"insert into {VERSION} (version) values (0)"))
     elif version > len(MIGRATIONS):
         raise OptLawsError("This store was written by a newer version of Opt-Laws; update this one to open it.")
     for statement in MIGRATIONS[version or 0 :]:
         db.exec_driver_sql(statement.format(**TYPES[db.dialect.name]))
     if version != len(MIGRATIONS):
-        db.execute(text("update optlaws_version set version = :version"), {"version": len(MIGRATIONS)})
+        db.execute(text(f"update {VERSION} set version = :version"), {"version": len(MIGRATIONS)})

@@ -49,15 +49,17 @@ class Store:
     Every method raises `OptLawsError` when the database fails, and where the viewer may not do what is asked.
     """
 
-    def __init__(self, place: str | Path | None = None) -> None:
-        """`place`: path of a SQLite file or a URL such as postgresql://user@host/name; None: `default_place()`."""
+    def __init__(self, place: str | Path | None = None, make: bool = True) -> None:
+        """`place`: path of a SQLite file or a URL such as postgresql://user@host/name; None: `default_place()`.
+
+        `make`: whether a store is made where there is none; one in an older form is brought to this version anyway.
+        """
         url = database.address(place or database.default_place())
-        shown = url.set(query={})  # there may be a password there, too
-        self.name = url.database if url.drivername == "sqlite" else shown.render_as_string(hide_password=True)
-        self._engine = database.connected(url)
+        self.name = database.shown(url)
+        self._engine = database.connected(url, make)
         try:
             with self._transaction(writes=True) as db:
-                database.migrate(db)
+                database.migrate(db, make)
         except OptLawsError:
             self.close()
             raise
