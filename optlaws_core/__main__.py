@@ -1,7 +1,33 @@
 """`python -m optlaws_core`."""
 
+import os
+import signal
 import sys
+from contextlib import suppress
 
-from .cli import main
 
+class Interrupt(KeyboardInterrupt):
+    """Ctrl-C. Python notes where a plain KeyboardInterrupt leaves an `exec`, and later dies of it though caught."""
+
+
+def leave(*_) -> None:
+    """Ctrl-C while modules are imported: nothing is to be tidied up, and an import may swallow an exception."""
+    with suppress(OSError):
+        os.write(2, b"Stopped.\n")
+    os._exit(130)
+
+
+def interrupt(*_) -> None:
+    """Ctrl-C while a command runs."""
+    raise Interrupt
+
+
+heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a job in the background ignores Ctrl-C
+if heeded:
+    signal.signal(signal.SIGINT, leave)
+
+from .cli import main  # noqa: E402  a second or two: SymPy, SciPy, pandas
+
+if heeded:
+    signal.signal(signal.SIGINT, interrupt)
 sys.exit(main())

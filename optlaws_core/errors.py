@@ -8,12 +8,31 @@ FitError (a RuntimeError: the input was fine)  no usable coefficients at all -> 
 Cancelled (an Exception: nothing is wrong)      the progress callback asked to stop
 """
 
+from json import JSONDecodeError
+
 
 def amiss(fault: Exception) -> str:
     """What Python said of plain values that could not be read, as the end of a sentence for the user."""
     if isinstance(fault, KeyError):
         return f"{str(fault)[:60]} is missing or not known"
     return "a value in it is of another kind than it must be"
+
+
+def unread(fault: Exception) -> str:
+    """Why a file, or the JSON in it, could not be read or written, as the end of a sentence for the user."""
+    if isinstance(fault, IsADirectoryError):
+        return "a folder is there, and a file is needed"
+    if isinstance(fault, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(fault, OSError):
+        return fault.strerror or str(fault)
+    if isinstance(fault, JSONDecodeError):
+        return f"line {fault.lineno:,} is not JSON" if fault.doc.strip() else "there is nothing in it"
+    if isinstance(fault, UnicodeDecodeError):
+        return "it is not text"
+    if isinstance(fault, RecursionError):
+        return "it is nested too deeply"
+    return "a value in it cannot be read"
 
 
 class OptLawsError(ValueError):

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from .errors import OptLawsError, amiss
+from .errors import OptLawsError, amiss, unread
 from .laws import law_named
 from .readers.base import short
 from .runs import Plan, Run
@@ -60,11 +60,23 @@ class Coverage:
     total: tuple[int, int]
     params: tuple[float, float] | None = None  # model sizes; None where a run does not tell
     batch_tokens: tuple[float, float] | None = None
+    asked: tuple[float | None, float | None] = (None, None)  # size and batch that a user names; not stored with a fit
+
+    @property
+    def usual(self) -> tuple[float | None, float | None]:
+        """Model size and batch of bare schedules: those asked for, else the training runs', where all have the same."""
+        common = (ends[0] if ends and ends[0] == ends[1] else None for ends in (self.params, self.batch_tokens))
+        return tuple(named or own for named, own in zip(self.asked, common, strict=True))
 
     def plan(self, schedule: Schedule) -> Plan:
-        """`schedule` with the model size and batch of the training runs, as far as they all have the same."""
-        common = (ends[0] if ends and ends[0] == ends[1] else None for ends in (self.params, self.batch_tokens))
-        return Plan(schedule, *common)
+        """`schedule` with the usual model size and batch."""
+        return Plan(schedule, *self.usual)
+
+    def to_dict(self) -> dict:
+        """Plain values, what a user asked for left out."""
+        d = asdict(self)
+        del d["asked"]
+        return d
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> "Coverage":
@@ -119,7 +131,7 @@ class Fit:
     def to_dict(self) -> dict:
         """Plain values, in the order that the command line prints; `from_dict` reads them back."""
         d = asdict(replace(self, theta=dict(self.theta), interval=dict(self.interval)))
-        d["status"] = self.status.name
+        d |= {"status": self.status.name, "coverage": self.coverage.to_dict()}
         first = ("law", "theta", "interval", "status", "message", "objective", "train", "test", "seconds")
         return {k: d[k] for k in first} | {k: v for k, v in d.items() if k not in first}
 
@@ -237,7 +249,7 @@ def stored(path: Path, made: Callable[[Mapping], T], rule: str) -> T:
     except OptLawsError as fault:
         raise OptLawsError(f"{path}: {fault}") from None
     except (OSError, ValueError, RecursionError) as fault:
-        raise OptLawsError(f"{path}: {rule}, got {str(fault)[:80]}.") from None
+        raise OptLawsError(f"{path}: {rule}, but {unread(fault)}.") from None
 
 
 def _number(value: object, name: str) -> float:

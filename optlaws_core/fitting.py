@@ -16,7 +16,7 @@ from .evaluation import batch, predict
 from .fits import Coverage, Fit, Scores, Status
 from .laws import Law, law_named
 from .laws.base import bound_noise, eta, momentum_area
-from .runs import Run, Series
+from .runs import HIGHEST_LOSS, Run, Series
 from .schedules.base import FloatArray
 from .search import HUBER, Problem, Progress
 from .trace import trace
@@ -42,9 +42,12 @@ def usable(run: Run, from_step: int | None = None) -> Run:
     if len(kept.loss) < 2:
         since = "after its warm-up" if from_step is None else f"from step {from_step:,} on"
         raise DesignError(f"Run {run.name!r} needs at least 2 losses {since}, got {len(kept.loss)}.")
-    if (kept.loss <= 0).any():
-        at = int(kept.steps[kept.loss <= 0][0])
-        raise DesignError(f"Run {run.name!r}: losses must be above 0 to be fitted, the one at step {at:,} is not.")
+    if not (fine := (kept.loss > 0) & (kept.loss <= HIGHEST_LOSS)).all():
+        at = int(np.argmin(fine))
+        raise DesignError(
+            f"Run {run.name!r}: losses must be above 0 and at most {HIGHEST_LOSS:g} to be fitted, the one at step "
+            f"{int(kept.steps[at]):,} is {kept.loss[at]:g}."
+        )
     return kept
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .amounts import written
 from .divergence import MOST_RISK, Risk, told
 from .errors import DesignError, ScheduleError
 from .evaluation import batch
@@ -69,14 +70,17 @@ def sized(model: Model, params: float | None = None, batch_tokens: float | None 
     for name, value in told.items():
         if value is not None and not 0 < value < np.inf:
             raise DesignError(f"{name} must be a finite number above 0, got {value:g}.")
-    ends = {name: (value, value) for name, value in told.items() if value is not None}
     if isinstance(model, Fit):
-        return replace(model, coverage=replace(model.coverage, **ends))
+        return replace(model, coverage=replace(model.coverage, asked=(params, batch_tokens)))
     return replace(model, fits=tuple(sized(f, params, batch_tokens) for f in model.fits))
 
 
 def checked(model: Model, schedule: Schedule | Plan, at: ArrayLike | None) -> tuple[Plan, NDArray[np.int64]]:
     """The plan and the steps of a prediction. Raises like `predict`."""
+    if not isinstance(schedule, Schedule | Plan):
+        raise DesignError(
+            f"A prediction needs a schedule, got {schedule!r:.60}; parse(text) makes one of its text form."
+        )
     plan = schedule if isinstance(schedule, Plan) else model.coverage.plan(schedule)
     steps = _whole_steps(plan.schedule, plan.schedule.total - 1 if at is None else at)
     if plan.schedule.total > MOST_UPDATES:
@@ -151,9 +155,13 @@ def rank(
     ]
 
 
-def outside(coverage: Coverage, schedule: Schedule) -> tuple[str, ...]:
-    """Sentences on how `schedule` leaves what the training runs cover; empty when it stays inside."""
-    low, high = coverage.peak
+def outside(coverage: Coverage, schedule: Schedule | Plan) -> tuple[str, ...]:
+    """Sentences on how a schedule or plan leaves what the training runs cover; empty when it stays inside.
+
+    A bare schedule gets the model size and batch that predictions give it.
+    """
+    plan = schedule if isinstance(schedule, Plan) else coverage.plan(schedule)
+    schedule, (low, high) = plan.schedule, coverage.peak
     reasons = []
     if not low * (1 - SLACK) <= schedule.peak <= high * (1 + SLACK):
         seen = number(low) if low == high else f"{number(low)} to {number(high)}"
@@ -163,6 +171,13 @@ def outside(coverage: Coverage, schedule: Schedule) -> tuple[str, ...]:
         reasons.append(f"{schedule.total:,} updates, the longest training run had {longest:,}")
     if schedule.total < shortest * (1 - SLACK):
         reasons.append(f"{schedule.total:,} updates, the shortest training run had {shortest:,}")
+    for value, ends, unit in (
+        (plan.params, coverage.params, "parameters"),
+        (plan.batch_tokens, coverage.batch_tokens, "tokens in an update"),
+    ):
+        if value and ends and not ends[0] * (1 - SLACK) <= value <= ends[1] * (1 + SLACK):
+            seen = " to ".join(dict.fromkeys(written(end, 3) for end in ends))
+            reasons.append(f"{written(value, 3)} {unit}, the training runs had {seen}")
     return tuple(reasons)
 
 

@@ -14,6 +14,7 @@ from .errors import LogError
 from .schedules import Schedule
 
 LrSource = Literal["logged", "declared", "missing"]
+HIGHEST_LOSS = 1e30  # of those that are fitted: squares of squares of higher ones leave the range of numbers
 MOST_UPDATES = 10**9  # of a schedule that laws are asked about; the longest published runs have about 10^7
 
 

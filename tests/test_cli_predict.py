@@ -29,6 +29,26 @@ def test_predict_and_rank(capsys, fit_file):
         assert code == 0 and out.strip()
 
 
+def test_what_lies_beyond_the_training_runs_is_told_by_every_command(capsys, fit_file):
+    fit, beyond = ["--fit", str(fit_file)], "This extrapolates: "
+    far = "cosine(peak=5, warmup=200, total=8000)"
+    reasons = ["peak 5, the training runs had 8e-3", "8,000 updates, the longest training run had 4,000"]
+    for ask, expected in (
+        (["predict", "--schedule", CANDIDATES[0]], []),
+        (["predict", "--schedule", far], reasons),
+        (["predict", "--schedule", CANDIDATES[0], "--params", "7B"], ["7B parameters, the training runs had 123k"]),
+        (["optimize", "--family", "linear", "--peak", "8e-3", "--total", "8000"], reasons[1:]),
+        (["optimize", "--family", "linear", "--peak", "8e-3", "--total", "4000"], []),
+        (["autolrs", "--low", "1e-3", "--high", "8e-3", "--total", "8000", "--first", "4000"], reasons[1:]),
+    ):
+        code, _, err = told(capsys, *ask, *fit)
+        assert code == 0 and (f"{beyond}{'; '.join(expected)}." in err if expected else beyond not in err), ask
+        assert json.loads(told(capsys, *ask, *fit, "--json")[1])["reasons"] == expected
+    assert "Losses before step 200 were not fitted." in told(
+        capsys, "predict", *fit, "--schedule", CANDIDATES[0], "--at", "0", "300"
+    )[2]  # fmt: skip
+
+
 def test_an_average_predicts_and_ranks_with_bands(capsys, select_files):
     out, model = str(select_files[0]), load_fit(select_files[0])
     steps = [0, 400, 3999]

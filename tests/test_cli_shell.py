@@ -26,15 +26,35 @@ def test_ctrl_c_stops_in_one_line(capsys, monkeypatch):
 
     monkeypatch.setattr("optlaws_core.cli._laws", stopped)
     assert told(capsys, "laws") == (130, "", "Stopped.\n")
-    script = (
-        "import runpy, signal, sys\n"
-        "import optlaws_core.cli as cli\n"
-        "cli._laws = lambda args: signal.default_int_handler(signal.SIGINT, None)\n"
-        "sys.argv = ['optlaws_core', 'laws']\n"
-        "runpy.run_module('optlaws_core', run_name='__main__')\n"
-    )
+
+
+# A text that is run while Ctrl-C comes, as SymPy and dataclasses do, makes Python end by the signal itself.
+RUNNING = """
+import optlaws_core.cli as cli
+cli._laws = lambda args: exec("signal.raise_signal(signal.SIGINT)", globals())
+"""
+IMPORTING = """
+class Stops:
+    def find_spec(self, name, *_):
+        if name == "pandas":
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except BaseException:  # some imports swallow whatever comes
+                raise ImportError from None
+sys.meta_path.insert(0, Stops())
+"""
+
+
+@pytest.mark.parametrize("when", [RUNNING, IMPORTING], ids=["running", "importing"])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_ctrl_c_stops_whenever_it_comes(when, ignored):
+    script = f"import runpy, signal, sys{when}sys.argv = ['optlaws_core', 'laws']\n"
+    if ignored:  # as a shell has it for jobs in the background
+        script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + script
+    script += "runpy.run_module('optlaws_core', run_name='__main__')\n"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Stopped.\n")
+    assert (done.returncode, done.stderr) == ((0, "") if ignored else (130, "Stopped.\n"))
+    assert ignored or not done.stdout
 
 
 ODD = "odd \ud800 näme\n\x1b[31m"

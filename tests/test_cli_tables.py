@@ -181,13 +181,22 @@ FITS = [
     (["--law", "opt_laws_x", "--runs", EXAMPLES, "--train", "constant_4000"], "Unknown law 'opt_laws_x'"),
     (
         ["--law", "annealing", "--table", "{table}", "--train", "run 0"],
-        "--table, --columns, --sure and --cv are for opt_laws",
+        "--table is for opt_laws, ",
     ),
-    (["--law", "annealing", "--runs", EXAMPLES, "--cv", "3", "--train", "constant_4000"], "--cv are for opt_laws"),
+    (["--law", "annealing", "--runs", EXAMPLES, "--cv", "3", "--train", "constant_4000"], "--cv is for opt_laws"),
     (
         ["--law", "annealing", "--runs", EXAMPLES, "--columns", "a=b", "--train", "constant_4000"],
-        "--columns, --sure and --cv",
+        "--columns is for opt_laws",
     ),
+    (["--law", "annealing", "--runs", EXAMPLES, "--sure", "--train", "constant_4000"], "--sure is for opt_laws"),
+    (["--law", "nosuch"], "Unknown law 'nosuch'. Known laws: opt_laws_curve, "),
+    (["--law", "nosuch", "--table", "{table}"], "Unknown law 'nosuch'"),
+    (["--table", "{table}", "--split", "val"], "--split says nothing of a table; leave it out"),
+    (["--runs", EXAMPLES, "--sure"], "--sure says nothing of logs; leave it out"),
+    (["--table", "{table}", "--columns", "text=a", "text=b"], "--columns takes each name once, got 'text'"),
+    (["--table", "{table}", "--json", "a", "--json", "b"], "--json: it takes one value, and was given more"),
+    (["--table", "{table}", "--json", "{table}"], "this file is read, so what is found needs another one"),
+    (["--table", "{dir}"], "--table: a file is needed, got the folder"),
     (["--law", "annealing", "--runs", EXAMPLES], "--train is needed: the runs to fit"),
 ]
 
@@ -198,7 +207,8 @@ def test_bad_fits_are_one_sentence(capsys, table, tmp_path, argv, found):
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "a.csv").write_text("step,loss\n0,3\n10,2.9\n20,2.8\n")
     given = [a.format(table=table, dir=tmp_path, bare=tmp_path / "bare.csv", logs=tmp_path / "logs") for a in argv]
-    code, out, err = told(capsys, "fit", "--law", LINES, "--json", tmp_path / "out.json", *given)
+    usual = (("--law", LINES), ("--json", tmp_path / "out.json"))
+    code, out, err = told(capsys, "fit", *given, *(word for pair in usual if pair[0] not in given for word in pair))
     assert (code, out) == (1, "") and found in err and err.count("\n") == 1 and "Traceback" not in err
     assert not (tmp_path / "out.json").exists()
 
@@ -261,9 +271,10 @@ def test_candidates_are_combined(capsys, fitted):
     assert [row["schedule"] for row in found] == [r.plan.schedule.text for r in same.rows] and len(found) == 16
     assert sorted(row["pick"] or 0 for row in found) == [0] * 14 + [1, 2]
     code, out, _ = told(capsys, *ask, "--top", "3")
-    assert code == 0 and "… and 5 more; --top shows them, --json all." in out.splitlines()[4]
+    assert code == 0 and "… and 5 more; --top says how many are shown." in out.splitlines()[4]
+    assert asked(capsys, *ask, "--top", "3") == asked(capsys, *ask)[:3]
     assert len(told(capsys, *ask)[1].splitlines()) == 1 + 8 + 3
-    assert len(asked(capsys, "rank", "--fit", fitted, *GRID[:5], *SIZE, "--peaks", "1e-3")) == 2 * len(fl.SHAPES)
+    assert len(asked(capsys, "rank", "--fit", fitted, *GRID[:3], *SIZE, "--peaks", "1e-3")) == 2 * len(fl.SHAPES)
 
 
 def test_risky_candidates_are_set_apart(capsys, fitted):
@@ -297,13 +308,17 @@ RANKS = [
     (["rank", *GRID, "--top", "0"], "--top must be at least 1, got 0"),
     (["rank", *GRID, "--warmups", "-1"], "--warmups must be 0 or more, got -1"),
     (["rank", *GRID, "--warmups", "nan"], "--warmups must be 0 or more, got nan"),
-    (["rank", *GRID[:5], "--peaks", "1e-3", "--shapes", "square"], "invalid choice: 'square'"),
+    (["rank", *GRID[:3], "--peaks", "1e-3", "--shapes", "square"], "invalid choice: 'square'"),
     (["rank", "--tokens", "0", "--peaks", "1e-3"], "--tokens: a number above 0 is needed, got '0'"),
     (["rank", "--tokens", "1e5", "--peaks", "1e-3"], "enough for two updates of 100000, got 100000"),
     (["rank", "--schedule", COSINE, "--risk", "0"], "--risk: a number above 0 is needed, got '0'"),
     (["rank", "--schedule", COSINE, "--text", OTHER], "starts from a run's end; name the schedule of that one"),
     (["rank", "--schedule", COSINE, "--parent", WSD, "--text", "poems"], "went on to learn the text 'poems'"),
     (["rank", "--schedule", COSINE, "--parent", "wsd"], "A schedule reads like"),
+    (["rank", "--schedule", COSINE, "--parent", ""], "A schedule reads like"),
+    (["rank", "--schedule", COSINE, "--risk-from", MANIFEST], "--risk-from is for fits of curve laws"),
+    (["optimize", "--peak", "1e-3", "--total", "100"], "a fit of whole loss curves is needed, this is a fit of final"),
+    (["autolrs", "--high", "1e-3", "--total", "100"], "a fit of whole loss curves is needed, this is a fit of final"),
     (["predict", "--schedule", COSINE, "--at", "0"], "--at is for laws of whole curves; a final-loss fit knows"),
 ]
 
@@ -339,12 +354,40 @@ def test_a_fit_in_doubt_is_told(capsys, fitted, tmp_path):
         assert (code, err) == (0, "On its bound: c.\n") and out
 
 
-@pytest.mark.parametrize("more", [GRID, ["--schedule", COSINE, *GRID[:3]], ["--schedule", COSINE, "--parent", WSD],
-                                  ["--schedule", COSINE, "--text", "x"], []])  # fmt: skip
-def test_curve_fits_rank_named_candidates_only(capsys, curve, more):
+@pytest.mark.parametrize(
+    "more, found",
+    [
+        ([], "A fit of a curve law ranks candidates that are named: --schedule for each of them."),
+        (GRID, "--tokens is for fits of final losses"),
+        (["--schedule", COSINE, *GRID[:3]], "--tokens is for fits of final losses"),
+        (["--schedule", COSINE, "--parent", WSD], "--parent is for fits of final losses"),
+        (["--schedule", COSINE, "--text", "x"], "--text is for fits of final losses"),
+        (["--schedule", COSINE, "--risk", "0.1"], "--risk needs --risk-from: labelled runs that tell the risk"),
+        (["--schedule", COSINE, "--top", "0"], "--top must be at least 1, got 0"),
+    ],
+)
+def test_curve_fits_rank_named_candidates_only(capsys, curve, more, found):
     code, out, err = told(capsys, "rank", "--fit", curve, *more)
-    assert (code, out) == (1, "")
-    assert err == "A fit of a curve law ranks candidates that are named: --schedule for each of them.\n"
+    assert (code, out) == (1, "") and err.startswith(found) and err.count("\n") == 1
+
+
+def test_the_first_candidates_of_a_curve_fit(capsys, curve):
+    ask = ["rank", "--fit", curve, "--schedule", COSINE, "--schedule", WSD, "--schedule", COSINE]
+    every = asked(capsys, *ask)
+    assert asked(capsys, *ask, "--top", "1") == every[:1] and asked(capsys, *ask, "--top", "9") == every
+    lines = told(capsys, *ask)[1].splitlines()
+    assert told(capsys, *ask, "--top", "1")[1].splitlines() == [
+        lines[0],
+        "… and 2 more; --top says how many are shown.",
+    ]
+
+
+def test_a_risk_that_nothing_tells_is_not_limited(capsys, fitted, tmp_path):
+    (tmp_path / "bold.json").write_text(json.dumps(json.loads(fitted.read_text()) | {"risk": None}))
+    ask = ["rank", "--fit", tmp_path / "bold.json", "--schedule", COSINE, *SIZE]
+    assert asked(capsys, *ask)[0]["risk"] is None
+    code, out, err = told(capsys, *ask, "--risk", "0.1")
+    assert (code, out) == (1, "") and "--risk has no effect: too few runs of this fit diverged" in err
 
 
 def test_curve_fits_rank_as_before(capsys, curve):

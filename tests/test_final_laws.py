@@ -236,6 +236,10 @@ def test_extrapolation_is_told_with_how_far(fitted):
         "model size 1e9 is 3.33 times above the largest of the training runs, 3e8",
         "batch 1e4 is 10 times below the smallest of the training runs, 1e5",
     ]
+    plan = plans()[0]
+    again = replace(plan, schedule=Chain(plan.schedule.rescaled(plan.schedule.total // 2), plan.schedule))
+    assert "it goes on from a checkpoint, the training runs began anew" in beyond(fitted, again)
+    assert not any("checkpoint" in reason for reason in beyond(fitted, again, "another text"))
 
 
 def test_folds_are_the_errors_of_a_cross_validation(fitted):

@@ -260,9 +260,9 @@ def test_budgets_are_whole_updates(law):
     with pytest.raises(DesignError, match="must pay for one update of 1024 tokens, got 1000 tokens"):
         updates_within(coverage, tokens=1000)
     with pytest.raises(DesignError, match="needs the number of tokens in an update"):
-        updates_within(replace(coverage, batch_tokens=(1024, 2048)), tokens=1e6)
+        updates_within(replace(law.coverage, batch_tokens=(1024, 2048)), tokens=1e6)
     with pytest.raises(DesignError, match="needs the model size"):
-        updates_within(replace(coverage, params=None), flops=1e12)
+        updates_within(replace(sized(law, None, 1024).coverage, params=None), flops=1e12)
     with pytest.raises(DesignError, match="either tokens or compute, got both or neither"):
         updates_within(coverage)
     with pytest.raises(DesignError, match="finite number of FLOPs above 0, got inf"):

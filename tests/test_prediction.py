@@ -6,7 +6,20 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from optlaws_core import LAWS, Coverage, DesignError, Fit, Ranked, Status, fit, parse, predict, rank, updates_for
+from optlaws_core import (
+    LAWS,
+    Coverage,
+    DesignError,
+    Fit,
+    Ranked,
+    Status,
+    fit,
+    parse,
+    predict,
+    prediction,
+    rank,
+    updates_for,
+)
 from optlaws_core.divergence import Risk, learn_risk
 from optlaws_core.evaluation import batch
 from optlaws_core.evaluation import predict as evaluate
@@ -175,6 +188,28 @@ def test_reasons_name_both_numbers():
         "peak 4e-3, the training runs had 1e-3 to 2e-3",
         "2,500 updates, the longest training run had 1,000",
     )
+
+
+def test_another_model_size_or_batch_than_the_training_runs_is_extrapolation():
+    covered = Coverage((1e-3, 1e-3), (500, 1000), (1e6, 2e6), (512.0, 512.0))
+    schedule = parse("constant(peak=1e-3, total=1000)")
+    assert outside(covered, schedule) == outside(covered, Plan(schedule, 1.5e6, 512)) == ()
+    assert outside(covered, Plan(schedule, 7e9, 4e6)) == (
+        "7B parameters, the training runs had 1M to 2M",
+        "4M tokens in an update, the training runs had 512",
+    )
+    law = replace(made(), coverage=covered)
+    asked = prediction.sized(law, 7e9)
+    assert rank(asked, [schedule])[0].reasons == ("7B parameters, the training runs had 1M to 2M",)
+    assert not rank(prediction.sized(law, 1e6, 512), [schedule])[0].extrapolates
+    assert asked.to_dict() == law.to_dict()  # what was asked for is not part of the fit
+
+
+def test_a_text_is_no_schedule():
+    sentence = r"^A prediction needs a schedule, got 'constant\(peak=1\)'; parse\(text\) makes one of its text form\.$"
+    for call in (predict, lambda law, text: rank(law, [text])):
+        with pytest.raises(DesignError, match=sentence):
+            call(made(), "constant(peak=1)")
 
 
 def test_what_cannot_be_predicted_is_said():

@@ -9,13 +9,13 @@ from scipy.optimize import least_squares
 from scipy.special import stdtrit
 
 from ..errors import DesignError
+from ..runs import HIGHEST_LOSS
 from ..schedules.base import FloatArray
 from ..uncertainty import LEVEL
 
 FEWEST = 5  # losses that an exponential needs: three coefficients, and something to judge them by
 ROUNDS, WORST = 10, 0.03  # of leaving outliers out, and the share that each may take
 TUNED = 1.345  # standard deviations from which on Huber's loss is linear: 95 % efficient under Gaussian noise
-HIGHEST = 1e30  # loss: the squares of higher ones, and the squares of those, leave the range of numbers
 SLOWEST = 1.0  # longest time constant in stages: beyond it, noise makes straight lines into the blue
 
 
@@ -49,16 +49,16 @@ def exponential(x: ArrayLike, loss: ArrayLike, end: float) -> Exponential:
     """The exponential through losses (n,) after `x` (n,) updates of a stage, to be asked for its loss after `end`.
 
     By Huber's loss on the losses that `inliers` keeps. Raises `DesignError` for fewer than `FEWEST` losses, one that is
-    not finite or larger than `HIGHEST`, updates that do not rise from above 0, or an end not above 0.
+    not finite or larger than `HIGHEST_LOSS`, updates that do not rise from above 0, or an end not above 0.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(loss, dtype=float)
     if x.shape != y.shape or x.ndim != 1:
         raise DesignError(f"The losses of a stage need one update each, got shapes {y.shape} and {x.shape}.")
     if len(y) < FEWEST:
         raise DesignError(f"The forecast of a stage needs at least {FEWEST} losses, got {len(y)}.")
-    if not (fine := np.abs(y) <= HIGHEST).all():  # NaN is not
+    if not (fine := np.abs(y) <= HIGHEST_LOSS).all():  # NaN is not
         bad = int(np.argmin(fine))
-        rule = f"losses of at most {HIGHEST:g}" if np.isfinite(y[bad]) else "finite losses"
+        rule = f"losses of at most {HIGHEST_LOSS:g}" if np.isfinite(y[bad]) else "finite losses"
         raise DesignError(f"The forecast of a stage needs {rule}, got {y[bad]} after {x[bad]:g} updates.")
     if not (x[0] > 0 and (np.diff(x) > 0).all() and np.isfinite(x[-1])):
         raise DesignError("The updates of a stage must rise strictly from above 0.")

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields
 
-from ..errors import FitError, OptLawsError
+from ..errors import FitError, OptLawsError, unread
 from ..exports import TABLES, TARGETS, export
+from ..exports.tables import ROWS
 from ..final_loss import FINAL_LAWS
-from ..fits import load_fit
 from ..laws import LAWS
 from ..readers.base import one_line
 from ..schedules import SCHEDULES, parse
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as fault:
         if fault.filename is None:
             _drop_stdout()
-        return _failed(f"{fault.filename or 'The output'}: {fault.strerror or fault}.")
+        return _failed(f"{fault.filename or 'The output'}: {unread(fault)}.")
     return 0
 
 
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     curves.add_predict(command("predict", curves.run_predict, "predict the losses of one schedule"))
     curves.add_rank(command("rank", curves.run_rank, "rank schedules by predicted final loss"))
 
-    optimizing = command("optimize", lambda args: best.run(args, load_fit), "find the best schedule under a fit")
+    optimizing = command("optimize", best.run, "find the best schedule under a fit")
     curves.add_model(optimizing)
     best.add(optimizing)
 
@@ -113,7 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     exporting = command("export", _export, "write a schedule in the words of a trainer")
     exporting.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
     exporting.add_argument("--to", required=True, metavar="TARGET", help=", ".join(TARGETS))
-    exporting.add_argument("--steps", type=step, metavar="N", help=f"rows of a table ({', '.join(TABLES)})")
+    exporting.add_argument("--steps", type=step, metavar="N",
+                           help=f"about how many rows a table ({', '.join(TABLES)}) has; {ROWS}. Steps at which the "
+                                "schedule bends are always among them; from the number of updates on, every update is, "
+                                "and the end as the last row")  # fmt: skip
     exporting.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
 
     sharing = commands.add_parser("share", help="saved comparisons: list, export, import")

@@ -3,16 +3,14 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from ..bands import with_bands
 from ..fits import Model
 from ..optimize import FAMILIES, KNOTS, Found, Limits, find, updates_within
 from ..optimize.progress import Progress
-from ..prediction import sized
-from .shared import amount, print_json, step
+from .shared import amount, curve_fit, print_json, refuse, step
 
 PATIENCE = 2.0  # s after which a search tells how far it is
 
@@ -37,9 +35,11 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
-def run(args, load: Callable[[Path], Model]) -> list[str]:
-    """Find it; `load` reads the fit."""
-    model = sized(load(args.fit), args.params, args.batch_tokens)
+def run(args) -> list[str]:
+    """Find it."""
+    if args.family is not None:
+        refuse(args, ["--knots", "--may-rise"], "is for free curves; a search in a family has no use for it")
+    model = curve_fit(args)
     total = args.total
     if total is None:
         total = updates_within(model.coverage, tokens=args.tokens, flops=args.flops)
@@ -51,7 +51,7 @@ def run(args, load: Callable[[Path], Model]) -> list[str]:
         print_json({
             **_row(finding.best), "smooth": _row(finding.smooth), "simple": _row(finding.simple),
             "wsd": _row(finding.wsd), "constant": finding.constant, "share": finding.share, "band": half,
-            "finished": finding.best.finished,
+            "finished": finding.best.finished, "reasons": list(finding.reasons),
         })  # fmt: skip
     else:
         for found in filter(None, (finding.best, finding.smooth, finding.simple)):

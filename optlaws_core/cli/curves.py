@@ -5,32 +5,49 @@ import json
 import sys
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..amounts import written
 from ..bands import Prediction, with_bands
 from ..divergence import MOST_RISK
 from ..errors import OptLawsError
 from ..final_loss import FINAL_LAWS
-from ..fits import Average, Fit, Model, Status, load_fit
+from ..fits import Average, Fit, Model, Status
 from ..fitting import fit
 from ..joint import fit_sizes
 from ..laws import LAWS
 from ..parallel import Report
-from ..prediction import Ranked, rank, sized
+from ..prediction import Ranked, outside, rank
 from ..readers.base import one_line
-from ..schedules import number, parse
+from ..schedules import Schedule, number, parse
 from ..schedules.base import FloatArray
 from ..selection import Selection, select
 from . import tables
 from .logs import chosen, logs, of_sizes
-from .shared import amount, check_names, check_out, path, print_coefficients, print_json, save, step
+from .shared import (
+    amount,
+    brief,
+    check_names,
+    check_out,
+    curve_fit,
+    extrapolation,
+    file,
+    is_final,
+    named_once,
+    path,
+    print_coefficients,
+    print_json,
+    refuse,
+    save,
+    step,
+)
 
 IN_DOUBT = (Status.at_bound, Status.out_of_steps, Status.weak)
 
 
 def add_fit(command: argparse.ArgumentParser) -> None:
     """Options of `fit`."""
-    command.add_argument("--law", required=True,
+    command.add_argument("--law", required=True, type=_law,
                          help=f"of curves: {', '.join(LAWS)}; of final losses: {', '.join(FINAL_LAWS)}")  # fmt: skip
     _add_runs(command, tables=True)
     tables.add_fit(command)
@@ -71,6 +88,8 @@ def add_rank(command: argparse.ArgumentParser) -> None:
                               "or a final-loss fit")  # fmt: skip
     command.add_argument("--risk", type=amount, default=MOST_RISK, metavar="P",
                          help=f"set candidates apart that are more likely to diverge; {MOST_RISK:g}")  # fmt: skip
+    command.add_argument("--top", type=int, metavar="N",
+                         help=f"candidates to print; of a fit of final losses {tables.SHOWN}, else all")  # fmt: skip
     tables.add_rank(command)
     command.add_argument("--json", action="store_true", help="as JSON")
 
@@ -86,7 +105,7 @@ def _add_runs(command: argparse.ArgumentParser, tables: bool = False) -> None:
 
 def add_model(command: argparse.ArgumentParser) -> None:
     """What `predict` and `rank` have in common: the fit, and what its candidates are trained with."""
-    command.add_argument("--fit", required=True, type=path, metavar="FIT.json", help="what fit or select wrote")
+    command.add_argument("--fit", required=True, type=file, metavar="FIT.json", help="what fit or select wrote")
     command.add_argument("--params", type=amount, metavar="N",
                          help="model size of the candidates, by default that of the training runs; an error that asks "
                               "which one a candidate has, since they had several, asks for this")  # fmt: skip
@@ -101,15 +120,12 @@ def run_fit(args) -> list[str]:
     if args.law in FINAL_LAWS:
         remarks: list[str] = []
         return tables.fit(args, lambda: logs(args, remarks), remarks)
-    if args.table or args.columns or args.sure or args.cv is not None:
-        raise OptLawsError(
-            f"--table, --columns, --sure and --cv are for {', '.join(FINAL_LAWS)}, got the law {args.law!r}."
-        )
+    refuse(args, ["--table", "--columns", "--sure", "--cv"], f"is for {', '.join(FINAL_LAWS)}, got the law {args.law}")
     if not args.train:
         raise OptLawsError("--train is needed: the runs to fit.")
     check_names(args.train, args.test or [])
-    check_out("--json", args.json)
-    locked = dict(map(_lock, args.lock))
+    check_out("--json", args.json, args.runs)
+    locked = named_once("--lock", map(_lock, args.lock))
     train, test, remarks = chosen(args)
     how = {"locked": locked, "from_step": args.from_step}
     if args.joint:
@@ -119,7 +135,7 @@ def run_fit(args) -> list[str]:
         found = {None: fit(args.law, train, test=test, **how)}
         outs = {None: args.json}
     for out in outs.values():
-        check_out("--json", out)
+        check_out("--json", out, args.runs)
     for size, result in found.items():
         save(result, outs[size])
         if size is not None:
@@ -131,9 +147,9 @@ def run_fit(args) -> list[str]:
 def run_select(args) -> list[str]:
     """Fit several laws, print the table and the advice, write the model to trust."""
     check_names(args.train, args.test or [])
-    check_out("--json", args.json)
+    check_out("--json", args.json, args.runs)
     if args.table:
-        check_out("--table", args.table)
+        check_out("--table", args.table, args.runs)
         if args.table.resolve() == args.json.resolve():
             raise OptLawsError(f"--table {args.table}: the table needs a file of its own, not that of --json.")
     train, test, remarks = chosen(args)
@@ -163,9 +179,10 @@ def run_select(args) -> list[str]:
 
 def run_predict(args) -> list[str]:
     """Losses of one schedule, with bands."""
-    if tables.is_final(args.fit):
+    if is_final(args.fit):
         return tables.predict(args)
-    schedule, law = parse(args.schedule), _model(args)
+    schedule, law = parse(args.schedule), curve_fit(args)
+    reasons = list(outside(law.coverage, schedule))
     found = with_bands(law, schedule, args.at)
     parameter, prediction = _ends(found, _estimated(law, found)), _ends(found, found.prediction)
     rows = zip(map(int, found.steps), map(float, found.loss), parameter, prediction, strict=True)
@@ -177,39 +194,47 @@ def run_predict(args) -> list[str]:
                     {"step": t, "loss": y} | _keys("parameter", inner) | _keys("prediction", outer)
                     for t, y, inner, outer in rows
                 ],
+                "reasons": reasons,
             }
         )
     for t, y, inner, outer in () if args.json else rows:
         print(f"{t:>12,}  {y:.6f}{_between(inner, outer)}")
-    return _doubts(law)
+    return [*_doubts(law), *_unseen(law, schedule, found.steps), *extrapolation(reasons)]
 
 
 def run_rank(args) -> list[str]:
     """Candidates by predicted final loss."""
     if args.risk > 1:
         raise OptLawsError(f"--risk is a probability, got {args.risk:g}.")
-    if tables.is_final(args.fit):
+    if args.top is not None and args.top < 1:
+        raise OptLawsError(f"--top must be at least 1, got {args.top}.")
+    if is_final(args.fit):
         return tables.rank(args)
-    if not args.schedule or any(getattr(args, name) for name in (*tables.GRID, "parent", "text")):
+    refuse(args, tables.OWN, "is for fits of final losses; a fit of a curve law ranks what --schedule names")
+    if not args.schedule:
         raise OptLawsError("A fit of a curve law ranks candidates that are named: --schedule for each of them.")
-    law = _model(args)
+    if args.risk_from is None:
+        refuse(args, ["--risk"], "needs --risk-from: labelled runs that tell the risk of divergence")
+    law = curve_fit(args)
     risk = tables.risk(args.risk_from) if args.risk_from else None
     rows = rank(law, [parse(s) for s in args.schedule], risk, args.risk)
-    bands = []
-    for r in rows:
+    shown, bands = rows[: args.top], []
+    for r in shown:
         found = with_bands(law, r.schedule)
         bands.append((_ends(found, _estimated(law, found))[0], _ends(found, found.prediction)[0]))
     if args.json:
         print_json([
             _ranked(r) | _keys("prediction", outer) | ({"risk": r.risk, "apart": r.apart} if risk else {})
-            for r, (_, outer) in zip(rows, bands, strict=True)
+            for r, (_, outer) in zip(shown, bands, strict=True)
         ])  # fmt: skip
-    for r, band in () if args.json else zip(rows, bands, strict=True):
+    for r, band in () if args.json else zip(shown, bands, strict=True):
         danger = "" if risk is None else f"   diverges {'-' if r.risk is None else format(r.risk, '.0%'):>4}"
         note = f"   extrapolates: {'; '.join(r.reasons)}" if r.reasons else ""
         above = f"{number(round(r.delta, 6)):9}"
         sign = "" if r.delta < 0 else "+"
         print(f"{r.final_loss:.6f}{_between(*band)}   {sign}{above}{danger} {r.schedule.text}{note}")
+    if not args.json and len(shown) < len(rows):
+        print(tables.LEFT.format(len(rows) - len(shown)))
     said = _doubts(law)
     if apart := sum(r.apart for r in rows):
         said.append(f"Set apart as likely to diverge, behind all others: {apart} of {len(rows)}.")
@@ -234,8 +259,11 @@ def _ranked(r: Ranked) -> dict:
     }
 
 
-def _model(args) -> Model:
-    return sized(load_fit(args.fit), args.params, args.batch_tokens)
+def _law(text: str) -> str:
+    """The name of a law of either kind."""
+    if text not in (known := (*LAWS, *FINAL_LAWS)):
+        raise argparse.ArgumentTypeError(f"Unknown law {brief(text)}. Known laws: {', '.join(known)}.")
+    return text
 
 
 def _lock(text: str) -> tuple[str, float]:
@@ -300,6 +328,13 @@ def _doubts(model: Model) -> list[str]:
 
 
 Ends = tuple[float, float] | None  # of a band at one step
+
+
+def _unseen(model: Model, schedule: Schedule, steps: NDArray[np.int64]) -> list[str]:
+    """A remark where steps lie before the first that the laws were fitted to."""
+    fits = model.fits if isinstance(model, Average) else (model,)
+    first = max(schedule.warmup_end if f.from_step is None else f.from_step for f in fits)
+    return [f"Losses before step {first:,} were not fitted."] if steps.min() < first else []
 
 
 def _estimated(model: Model, found: Prediction) -> FloatArray | None:

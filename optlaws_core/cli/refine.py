@@ -6,12 +6,12 @@ from ..readers import Source
 from ..readers.norms import gradient_norms
 from ..schedules import refined
 from ..schedules.refinement import POWERS
-from .shared import amount, path, print_json
+from .shared import amount, file, print_json
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `refine`."""
-    command.add_argument("path", type=path, metavar="PATH", help="log of one run with steps and gradient norms")
+    command.add_argument("path", type=file, metavar="PATH", help="log of one run with steps and gradient norms")
     command.add_argument("--peak", required=True, type=amount, metavar="LR", help="highest rate")
     command.add_argument("--norm", default="l2", help=f"the norm that was logged, of {', '.join(POWERS)}: l2 for SGD, "
                          "l1 for Adam; l2 by default")  # fmt: skip

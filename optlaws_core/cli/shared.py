@@ -4,28 +4,83 @@ import argparse
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from .. import amounts
 from ..errors import OptLawsError
-from ..final_loss import FinalFit
-from ..fits import Fit, Model
+from ..final_loss import FINAL_LAWS, FinalFit
+from ..fits import Fit, Model, load_fit
+from ..prediction import sized
 from ..schedules.base import LARGEST
+
+T = TypeVar("T")
+
+
+class Once(argparse.Action):
+    """Stores an option's value and notes the option in `args.given`. A second list goes on from the first; a second
+    value would hide it.
+    """
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        name = option_string or self.dest
+        if name in namespace.given and not isinstance(values, list):
+            parser.error(f"argument {name}: it takes one value, and was given more than once")
+        if name in namespace.given:
+            values = [*getattr(namespace, self.dest), *values]
+        namespace.given = {*namespace.given, name}
+        setattr(namespace, self.dest, values)
+
+
+class Flag(argparse.Action):
+    """Notes an option without a value in `args.given`; its value is whether it stands there."""
+
+    def __init__(self, **how) -> None:
+        super().__init__(nargs=0, default=False, **how)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        namespace.given = {*namespace.given, option_string}
+        setattr(namespace, self.dest, True)
 
 
 class Parser(argparse.ArgumentParser):
-    """Bad options are bad input like any other: one sentence."""
+    """Bad options are bad input like any other: one sentence. `args.given` has the options that were typed."""
+
+    def __init__(self, *args, **how) -> None:
+        super().__init__(*args, **how)
+        self.set_defaults(given=frozenset())
+        self.register("action", None, Once)
+        self.register("action", "store_true", Flag)
 
     def error(self, message: str):
         raise OptLawsError(f"{self.prog}: {message}")
 
 
-def path(text: str) -> Path:
-    """A path that is given."""
+def refuse(args, options: Iterable[str], why: str) -> None:
+    """Raises `OptLawsError` for an option that was typed where it would do nothing; `why` ends the sentence."""
+    if found := next((option for option in options if option in args.given), None):
+        raise OptLawsError(f"{found} {why}.")
+
+
+def place(text: str) -> str:
+    """A path or a URL that is given."""
     if not text.strip():
         raise argparse.ArgumentTypeError("a path must not be empty")
-    return Path(text)
+    return text
+
+
+def path(text: str) -> Path:
+    """A path that is given."""
+    return Path(place(text))
+
+
+def file(text: str) -> Path:
+    """A path that is no folder."""
+    if (found := path(text)).is_dir():
+        raise argparse.ArgumentTypeError(f"a file is needed, got the folder {brief(text)}")
+    return found
 
 
 def step(text: str) -> int:
@@ -51,6 +106,11 @@ def brief(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
+def extrapolation(reasons: Sequence[str]) -> list[str]:
+    """A remark on why a prediction is an extrapolation; none where it is not."""
+    return [f"This extrapolates: {'; '.join(reasons)}."] if reasons else []
+
+
 def save(model: Model | FinalFit, out: Path) -> None:
     """Write a fit. Raises `OptLawsError` for scores that JSON has no number for."""
     try:
@@ -70,8 +130,37 @@ def check_names(train: list[str], test: list[str]) -> None:
         raise OptLawsError(f"A run is either trained on or held out, got {both[0]!r} as both.")
 
 
-def check_out(option: str, out: Path) -> None:
-    """Raises `OptLawsError` for a file that cannot be written, before minutes go into what should stand in it."""
+def named_once(option: str, pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Values by name. Raises `OptLawsError` for a name that `option` has twice."""
+    found: dict[str, T] = {}
+    for name, value in pairs:
+        if name in found:
+            raise OptLawsError(f"{option} takes each name once, got {name!r} more than once.")
+        found[name] = value
+    return found
+
+
+def is_final(file: Path) -> bool:
+    """Whether a file holds a final-loss fit; one that cannot be read is left to whoever reads it next."""
+    with suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
+        return json.loads(file.read_text(encoding="utf-8"))["law"] in FINAL_LAWS
+    return False
+
+
+def curve_fit(args) -> Model:
+    """The fit of whole curves in --fit, told the size and batch of its candidates. Raises `OptLawsError` for others."""
+    if is_final(args.fit):
+        raise OptLawsError(f"{args.fit}: a fit of whole loss curves is needed, this is a fit of final losses.")
+    return sized(load_fit(args.fit), args.params, args.batch_tokens)
+
+
+def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
+    """Raises `OptLawsError` for a file that cannot be written, before minutes go into what should stand in it.
+
+    `inputs`: what is read, which must not be written over.
+    """
+    if any(given is not None and Path(given).resolve() == out.resolve() for given in inputs):
+        raise OptLawsError(f"{option} {out}: this file is read, so what is found needs another one.")
     if out.is_dir():
         raise OptLawsError(f"{option} {out}: what is found is written to a file, but this is a folder.")
     if not out.parent.is_dir():

@@ -21,18 +21,20 @@ from ..autolrs import (
     simulate_stages,
 )
 from ..errors import OptLawsError
-from ..fits import load_fit
-from ..prediction import sized
+from ..prediction import outside
 from ..schedules import number
 from .logs import everything, left_out, named
-from .shared import amount, path, print_json, step
+from .shared import amount, curve_fit, extrapolation, file, named_once, print_json, refuse, step
+
+LOGGED = ("--run", "--probe", "--split", "--start", "--length")
+SIMULATED = ("--total", "--warmup", "--first", "--noise", "--seed", "--params", "--batch-tokens")
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `autolrs`."""
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("--runs", metavar="LOG_OR_FOLDER", help="where the run and its probes are")
-    what.add_argument("--fit", type=path, metavar="FIT.json", help="simulate a run under what fit or select wrote")
+    what.add_argument("--fit", type=file, metavar="FIT.json", help="simulate a run under what fit or select wrote")
     command.add_argument("--high", type=amount, metavar="LR", help="highest rate; of a run by default its peak")
     command.add_argument("--low", type=amount, metavar="LR", help="lowest rate; by default a tenth of the highest")
     command.add_argument("--tries", type=int, default=PROBES, metavar="N", help=f"probes of a stage; {PROBES}")
@@ -61,7 +63,13 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(args) -> list[str]:
     """Propose a rate, or simulate."""
-    return _propose(args) if args.fit is None else _simulate(args)
+    if args.fit is None:
+        refuse(args, SIMULATED, "is for a simulated run (--fit); a logged one (--runs) has no use for it")
+        return _propose(args)
+    refuse(args, LOGGED, "is for a logged run (--runs); a simulated one (--fit) has no use for it")
+    if "--noise" not in args.given:
+        refuse(args, ["--seed"], "needs --noise: without noise there is nothing random")
+    return _simulate(args)
 
 
 def _search(args, high: float | None) -> Search:
@@ -75,14 +83,22 @@ def _propose(args) -> list[str]:
     reading = everything(args.runs)
     if args.name is None and len(reading.runs) > 1:
         raise OptLawsError(f"--run is needed: {args.runs} holds {', '.join(r.name for r in reading.runs)}.")
-    chosen = named(reading, args.name or reading.runs[0].name, args.split)
+    chosen = named(reading, reading.runs[0].name if args.name is None else args.name, args.split)
     ahead = next_stage(chosen, args.start)
+    last = max(chosen.plan.schedule.total, int(chosen.steps[-1]) + 1)
+    if ahead.start > last:
+        raise OptLawsError(
+            f"--start: run {chosen.name!r} ends before update {last:,}, where its next stage begins at the latest, got "
+            f"{ahead.start:,}."
+        )
     length = ahead.length if args.length is None else args.length
     if length < FEWEST:
         raise OptLawsError(f"A stage takes at least {FEWEST} updates, got {length:,}.")
     search = _search(args, chosen.plan.schedule.peak)
-    probes = [probe_of(named(reading, name, args.split), ahead.start, length) for name in args.probe]
-    told = propose_rate(probes, search, length, ahead.rate)
+    probes = named_once(
+        "--probe", ((name, probe_of(named(reading, name, args.split), ahead.start, length)) for name in args.probe)
+    )
+    told = propose_rate([*probes.values()], search, length, ahead.rate)
     updates = length if told.train else probe_length(length)
     if args.json:
         print_json({
@@ -130,16 +146,18 @@ def _posterior(told: Proposal) -> list[dict]:
 def _simulate(args) -> list[str]:
     if args.total is None:
         raise OptLawsError("A simulated run needs --total, its updates in all.")
-    model = sized(load_fit(args.fit), args.params, args.batch_tokens)
+    model = curve_fit(args)
     search = _search(args, None)
     found = simulate_stages(model, search, args.total, args.warmup, args.first, args.noise, args.seed)
     beside = rivals(model, search, args.total, args.warmup)
+    reasons = list(outside(model.coverage, found.schedule))
     if args.json:
         print_json({
             "schedule": found.schedule.text, "final_loss": found.loss, "probed": found.probed,
             "stages": [{"rate": s.proposal.rate, "start": s.start, "end": s.end, "forecast": s.forecast,
                         "loss": s.loss} for s in found.stages],
             "beside": [{"name": r.name, "schedule": r.schedule.text, "final_loss": r.loss} for r in beside],
+            "reasons": reasons,
         })  # fmt: skip
     else:
         for s in found.stages:
@@ -148,4 +166,6 @@ def _simulate(args) -> list[str]:
         print(f"{found.loss:.6f}  {found.schedule.text}")
         for rival in beside:
             print(f"{rival.loss:.6f}  {rival.schedule.text}  ({rival.name})")
-    return [f"The probes take another {found.probed:,} updates; the schedules beside it take none."]
+    return [
+        f"The probes take another {found.probed:,} updates; the schedules beside it take none.", *extrapolation(reasons)
+    ]  # fmt: skip

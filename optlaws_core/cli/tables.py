@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -40,16 +39,30 @@ from ..runs import Plan, Run
 from ..schedules import number, parse
 from ..schedules.chain import Chain
 from .logs import everything
-from .shared import amount, check_names, check_out, path, print_coefficients, print_json, save
+from .shared import (
+    amount,
+    check_names,
+    check_out,
+    extrapolation,
+    file,
+    is_final,
+    named_once,
+    print_coefficients,
+    print_json,
+    refuse,
+    save,
+)
 
 GRID = ("tokens", "peaks", "shapes", "warmups")
+OWN = (*(f"--{name}" for name in GRID), "--parent", "--text")  # options of `rank` that curve fits do not know
+LEFT = "… and {:,} more; --top says how many are shown."
 SHOWN = 20  # candidates that are printed, where nobody asks for another number
 
 
 def add_fit(command: argparse.ArgumentParser) -> None:
     """Options of `fit` that only final-loss laws know."""
     more = command.add_argument_group("final-loss laws", f"for {', '.join(FINAL_LAWS)}")
-    more.add_argument("--table", type=path, metavar="TABLE.csv",
+    more.add_argument("--table", type=file, metavar="TABLE.csv",
                       help="one row a run: run, params, batch_tokens, tokens, schedule, final_loss; also read: "
                            "outcome, parent, text; instead of it, --runs takes the last losses of logs")  # fmt: skip
     more.add_argument("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="other names for these columns")
@@ -73,28 +86,19 @@ def add_rank(command: argparse.ArgumentParser) -> None:
     more.add_argument(
         "--text", default="", metavar="TEXT", help="what they learn, if that is another text of the table"
     )
-    more.add_argument("--top", type=int, default=SHOWN, metavar="N", help=f"candidates to print; {SHOWN}")
-
-
-def is_final(file: Path) -> bool:
-    """Whether a file holds a final-loss fit; one that cannot be read is left to whoever reads it next."""
-    with suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
-        return json.loads(file.read_text(encoding="utf-8"))["law"] in FINAL_LAWS
-    return False
 
 
 def fit(args, logs: Callable[[], Sequence[Run]], remarks: list[str]) -> list[str]:
     """Fit a final-loss law to `args.table`, or to the last losses of `logs`."""
-    check_out("--json", args.json)
+    check_out("--json", args.json, args.table, args.runs)
     check_names(args.train or [], args.test or [])
-    unused = [o for o, given in (("--split", args.split), ("--runs", args.runs)) if given and args.table]
-    unused += [o for o, given in (("--columns", args.columns), ("--sure", args.sure)) if given and not args.table]
-    if unused:
-        raise OptLawsError(f"{unused[0]} says nothing of {'a table' if args.table else 'logs'}; leave it out.")
-    if args.lock or args.joint or args.from_step is not None:
-        option = "--lock" if args.lock else "--joint" if args.joint else "--from-step"
-        raise OptLawsError(f"{option} is for laws of whole curves; {args.law} has no use for it.")
-    runs = read_table(args.table, args.sure, dict(map(_pair, args.columns))) if args.table else table_runs(logs())
+    if args.table:
+        refuse(args, ["--split"], "says nothing of a table; leave it out")
+    else:
+        refuse(args, ["--columns", "--sure"], "says nothing of logs; leave it out")
+    refuse(args, ["--lock", "--joint", "--from-step"], f"is for laws of whole curves; {args.law} has no use for it")
+    columns = named_once("--columns", map(_pair, args.columns))
+    runs = read_table(args.table, args.sure, columns) if args.table else table_runs(logs())
     if not runs:
         raise OptLawsError(f"{args.runs}: no run has a schedule, a model size and a batch, which {args.law} needs.")
     if args.cv is not None and args.test:
@@ -158,15 +162,14 @@ def _print_fit(result: FinalFit) -> None:
 
 def predict(args) -> list[str]:
     """The final loss of one schedule, and where it comes from."""
-    if args.at:
-        raise OptLawsError("--at is for laws of whole curves; a final-loss fit knows the end only.")
+    refuse(args, ["--at"], "is for laws of whole curves; a final-loss fit knows the end only")
     fit = load_final(args.fit)
     plan = _plan(fit, args, args.schedule)
     loss, half = (float(v[0]) for v in predict_final(fit, [plan]))
     parts = shares(fit, plan) if fit.theta.keys() & {"E"} else {}
     low, high = loss * np.exp(-half), loss * np.exp(half)
     outside = beyond(fit, plan)
-    doubts = [*_doubts(fit), *([f"This extrapolates: {'; '.join(outside)}."] if outside else [])]
+    doubts = [*_doubts(fit), *extrapolation(outside)]
     if args.json:
         at = plan.schedule.total - 1
         row = {"step": at, "loss": loss, "reasons": outside} | _band(low, high)
@@ -206,10 +209,9 @@ def _labelled(file: Path) -> list[TableRun]:
 def rank(args) -> list[str]:
     """Candidates by predicted final loss, the two to train first among them."""
     fit = load_final(args.fit)
-    if args.risk_from:
-        raise OptLawsError("--risk-from is for fits of curve laws; a final-loss fit knows its own risk.")
-    if args.top < 1:
-        raise OptLawsError(f"--top must be at least 1, got {args.top}.")
+    refuse(args, ["--risk-from"], "is for fits of curve laws; a final-loss fit knows its own risk")
+    if fit.risk is None:
+        refuse(args, ["--risk"], "has no effect: too few runs of this fit diverged to tell the risk of it")
     if args.schedule and any(getattr(args, name) for name in GRID):
         raise OptLawsError("Candidates are either named (--schedule) or combined (--tokens, --peaks, …), not both.")
     if args.schedule:
@@ -218,9 +220,9 @@ def rank(args) -> list[str]:
         plans = _grid(fit, args)
     found = rank_final(fit, plans, args.text, args.risk)
     if args.json:
-        print_json([_row(found, row) for row in found.rows])
+        print_json([_row(found, row) for row in found.rows[: args.top]])
     else:
-        _print_ranking(found, args.top)
+        _print_ranking(found, args.top or SHOWN)
     return _doubts(fit)
 
 
@@ -228,7 +230,7 @@ def _grid(fit: FinalFit, args) -> list[Plan]:
     if not args.tokens or not args.peaks:
         raise OptLawsError("A ranking takes candidates: --schedule for each, or --tokens and --peaks to combine.")
     sizes = (_one(fit, args, name) for name in ("params", "batch_tokens"))
-    parent = parse(args.parent) if args.parent else None
+    parent = None if args.parent is None else parse(args.parent)
     shapes, warmups = args.shapes or tuple(SHAPES), args.warmups or (0.02,)
     if bad := next((w for w in warmups if not 0 <= w < np.inf), None):
         raise OptLawsError(f"--warmups must be 0 or more, got {bad:g}.")
@@ -237,7 +239,7 @@ def _grid(fit: FinalFit, args) -> list[Plan]:
 
 def _plan(fit: FinalFit, args, text: str) -> Plan:
     schedule = parse(text)
-    if getattr(args, "parent", None):
+    if getattr(args, "parent", None) is not None:
         schedule = Chain(parse(args.parent), schedule)
     return Plan(schedule, _one(fit, args, "params"), _one(fit, args, "batch_tokens"))
 
@@ -290,7 +292,7 @@ def _print_ranking(found: FinalRanking, top: int) -> None:
         print(f"{row.loss:10.6f}  {band:19}  {row.best:>5.0%}  {risk:>5}  {row.plan.schedule.text}{note}")
     apart = sum(r.apart for r in found.rows)
     if left := len(found.rows) - apart - len(shown):
-        print(f"… and {left} more; --top shows them, --json all.")
+        print(LEFT.format(left))
     if apart:
         print(f"Set apart as likely to diverge: {apart} of {len(found.rows)}.")
     print(f"Train first: {found.pair[0].schedule.text}")

@@ -47,7 +47,7 @@ TABLES = ("csv", "json")
 
 
 def export(schedule: Schedule, target: str, steps: int | None = None) -> Export:
-    """`schedule` for the trainer `target`, one of `TARGETS`; `steps` is the number of rows of a table.
+    """`schedule` for the trainer `target`, one of `TARGETS`; `steps` is about the number of rows of a table.
 
     Raises `ScheduleError` for an unknown target, for a chain, and for `steps` where there is no table.
     """

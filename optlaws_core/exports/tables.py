@@ -9,19 +9,24 @@ from ..schedules.base import FloatArray, Schedule
 from .base import EXACT, Export, deviation, percent
 
 ROWS = 200
+MOST_ROWS = 10_000_000
 
 
 def rows(schedule: Schedule, steps: int | None = None) -> list[int]:
-    """Steps of a table: every break with the update before it, and evenly spaced ones up to `steps` rows or 200.
+    """Steps of a table: all where `steps` (200) are as many as the updates, else about as many, evenly spaced.
 
-    Raises `ScheduleError` when not even one row is asked for.
+    Every break is there with the update before it. Raises `ScheduleError` for fewer than 1 or more than `MOST_ROWS`.
     """
     most = ROWS if steps is None else steps
     if most < 1:
         raise ScheduleError(f"A table needs at least 1 row, got {most}.")
+    if most > MOST_ROWS:
+        raise ScheduleError(f"A table may have {MOST_ROWS:,} rows, got {most:,}.")
+    if most >= schedule.total:
+        return list(range(schedule.total + 1))
     kept = {t for b in schedule.breaks for t in (b - 1, b) if t >= 0}
     # As many even ones as fit beside the breaks; some of them coincide.
-    even = np.linspace(0, schedule.total, min(max(most - len(kept), 0), schedule.total + 1)).round()
+    even = np.linspace(0, schedule.total, max(most - len(kept), 0)).round()
     return sorted(kept | {int(t) for t in even})
 
 

@@ -67,6 +67,7 @@ class FinalFit:
         plain = replace(self, risk=None, transfers={}, **{n: dict(getattr(self, n)) for n in _MAPPINGS})
         d = asdict(plain) | {
             "status": self.status.name,
+            "coverage": self.coverage.to_dict(),
             "risk": self.risk and self.risk.to_dict(),
             "transfers": {text: asdict(transfer) for text, transfer in self.transfers.items()},
         }

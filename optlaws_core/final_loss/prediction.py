@@ -9,6 +9,7 @@ from ..errors import DesignError, OptLawsError
 from ..runs import Plan
 from ..schedules import number
 from ..schedules.base import FloatArray
+from ..schedules.chain import Chain
 from .fits import FinalFit
 from .forms import LINE, LOG_LINEAR, Seen, features, final_law, losses, terms
 from .table import TableRun
@@ -94,9 +95,15 @@ def shares(fit: FinalFit, plan: Plan) -> dict[str, float]:
     return {name: float(v[0]) for name, v in found.items()}
 
 
-def beyond(fit: FinalFit, plan: Plan) -> list[str]:
-    """How far a plan lies outside of the training runs, a sentence for each of peak, horizon, size and batch."""
+def beyond(fit: FinalFit, plan: Plan, text: str = "") -> list[str]:
+    """How far a plan lies outside of the training runs, a sentence for each of peak, horizon, size and batch.
+
+    `text`: what it learns, where it goes on to another text than the law's. On the law's own no run that goes on from
+    another is among the training runs.
+    """
     found = []
+    if isinstance(plan.schedule, Chain) and not text:
+        found.append("it goes on from a checkpoint, the training runs began anew")
     for what, value, ends in (
         ("peak", plan.schedule.peak, fit.coverage.peak),
         ("horizon", plan.schedule.total, fit.coverage.total),

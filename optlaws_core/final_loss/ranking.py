@@ -174,7 +174,7 @@ def rank_final(
             plans[i], float(np.exp(known.log_loss[i])), float(np.exp(known.log_loss[i] - half[i])),
             float(np.exp(known.log_loss[i] + half[i])), float(best[i]), float(top2[i]),
             None if risk is None else float(risk[i]), bool(apart[i]),
-            *(saved[i] if i != running[0] else (None,) * 3), tuple(beyond(fit, plans[i])),
+            *(saved[i] if i != running[0] else (None,) * 3), tuple(beyond(fit, plans[i], text)),
         )
         for i in order
     )  # fmt: skip

@@ -10,12 +10,13 @@ The loss that is reported is the law's own on the finished schedule.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import DesignError
 from ..fits import Model
 from ..laws.base import Law
 from ..parallel import one_thread
+from ..prediction import outside
 from ..runs import Plan
 from ..schedules import Schedule
 from ..schedules.base import FloatArray
@@ -56,6 +57,7 @@ class Finding:
     constant: float  # final loss of the peak to the end
     simple: Found | None = None  # the best of the simple families; None where a family was asked for
     wsd: Found | None = None  # WSD with the best decay; None also where none keeps to the limits
+    reasons: tuple[str, ...] = ()  # why the best schedule lies beyond the training runs
 
     @property
     def smooth(self) -> Found | None:
@@ -92,11 +94,11 @@ class Finding:
 
     def doubts(self, half: float | None) -> list[str]:
         """Why not to believe it, in sentences; `half`: half-width of the prediction band at the end, where known."""
-        said = []
+        said = [f"This extrapolates: {'; '.join(self.reasons)}."] if self.reasons else []
         if self.gain is not None and half is not None and 0 < self.gain < half:
             said.append(
                 f"The gain of {self.gain:.2g} over {self.simple.schedule.family} is smaller than the prediction band's "
-                f"half-width of {half:.2g}: {self.simple.schedule.family} is the safer choice."
+                f"half-width of {half:.2g}: the two are not told apart, and {self.simple.schedule.family} is simpler."
             )
         if self.smooth is not None:
             said.append(
@@ -126,7 +128,8 @@ def find(
     objective = Objective.of(model, limits, plan)
     constant = Found(flat(limits), objective.judge(flat(limits)))
     if family is not None:
-        return Finding(_family(objective, family, Told(progress, 1)), constant.loss)
+        best = _family(objective, family, Told(progress, 1))
+        return Finding(best, constant.loss, reasons=_beyond(model, best, plan))
     objective.check_curves()
     told, simple = Told(progress, curves.PARTS + len(SIMPLE)), {}
     for name in SIMPLE:
@@ -136,7 +139,11 @@ def find(
             continue
     lowest = min([constant, *simple.values()], key=lambda found: found.loss)
     best = _curve(objective, told, [lowest.schedule])
-    return Finding(best, constant.loss, lowest, simple.get("wsd"))
+    return Finding(best, constant.loss, lowest, simple.get("wsd"), _beyond(model, best, plan))
+
+
+def _beyond(model: Model, found: Found, plan: Plan | None) -> tuple[str, ...]:
+    return outside(model.coverage, replace(plan, schedule=found.schedule) if plan else found.schedule)
 
 
 @one_thread()

@@ -46,15 +46,16 @@ class Limits:
 def updates_within(coverage: Coverage, *, tokens: float | None = None, flops: float | None = None) -> int:
     """Whole updates that a budget of `tokens`, or of training compute in `flops`, pays for.
 
-    The batch, and for compute the model size, are those of the training runs. Raises `DesignError` where they do not
-    have one, and for a budget below one update.
+    The batch, and for compute the model size, are those of the training runs, or the ones asked for. Raises
+    `DesignError` where there are none, or several, and for a budget below one update.
     """
     if (tokens is None) == (flops is None):
         raise DesignError("A budget is either tokens or compute, got both or neither.")
-    cost = _one(coverage.batch_tokens, "number of tokens in an update")
+    params, batch_tokens = coverage.usual
+    cost = _one(batch_tokens, "number of tokens in an update")
     said, unit = tokens, "tokens"
     if tokens is None:
-        cost *= FLOPS_PER_TOKEN * _one(coverage.params, "model size")
+        cost *= FLOPS_PER_TOKEN * _one(params, "model size")
         said, unit = flops, "FLOPs"
     if not 0 < said < np.inf:
         raise DesignError(f"A budget must be a finite number of {unit} above 0, got {said:g}.")
@@ -64,7 +65,7 @@ def updates_within(coverage: Coverage, *, tokens: float | None = None, flops: fl
     return found
 
 
-def _one(ends: tuple[float, float] | None, what: str) -> float:
-    if ends is None or ends[0] != ends[1]:
+def _one(value: float | None, what: str) -> float:
+    if value is None:
         raise DesignError(f"Such a budget needs the {what}: the training runs tell none, or several, so say which.")
-    return ends[0]
+    return value

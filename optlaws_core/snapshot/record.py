@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from ..divergence import MOST_RISK, Risk
-from ..errors import OptLawsError
+from ..errors import OptLawsError, unread
 from ..fits import Model
 from ..runs import Run
 from ..selection import Selection
@@ -151,12 +151,14 @@ def _parsed(data: bytes, room: int = 0) -> object:
     checks.size(data, room)
     try:
         return json.loads(data, parse_constant=_refuse)
+    except OptLawsError:
+        raise
     except (ValueError, RecursionError) as fault:
-        raise OptLawsError(f"A saved comparison must be a JSON text: {checks.brief(fault, 80)}.") from None
+        raise OptLawsError(f"A saved comparison must be a JSON text, but {unread(fault)}.") from None
 
 
 def _refuse(word: str):
-    raise ValueError(f"{word} is no number of JSON")
+    raise OptLawsError(f"A saved comparison must be a JSON text, but {word} is no number of JSON.")
 
 
 def _upgraded(d: dict) -> dict:
