@@ -25,6 +25,7 @@ from .schedules.base import FloatArray
 
 Role = Literal["train", "held out"]
 DRAWN = 300  # observed losses drawn for each run
+POINTS = 150  # steps that a curve is evaluated at while a slider moves
 EARLY = 0.25  # weight of log(step) in how evaluation steps are spread: a logarithmic axis shows the early ones most
 
 
@@ -36,7 +37,7 @@ def payload(
     fitted: Mapping[str, float] | None = None,
     interval: Mapping[str, tuple[float, float] | None] | None = None,
     locked: Collection[str] = (),
-    points: int = 150,
+    points: int = POINTS,
 ) -> dict:
     """Everything the tuner shows and computes with, JSON-able.
 

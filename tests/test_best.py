@@ -123,7 +123,19 @@ def test_the_compare_page_adds_the_best_schedule(compare):
     assert len(workspace.candidates) > before and best.schedule.family == "knots" and not compare.error
     losses = [predict(workspace.fit, c.schedule)[0] for c in workspace.candidates]
     assert min(losses) == predict(workspace.fit, best.schedule)[0]
-    assert f"Under law, the best curve ends at {min(losses):.4f}" in said[0] and "the best simple family" in said[0]
+    about = f"Under law, the best curve of {best.schedule.total:,} updates, peak 8e-3, ends at {min(losses):.4f}"
+    assert about in said[0] and "the best simple family" in said[0]
+    assert about in " ".join(m.value for m in compare.markdown).replace("\\", "")
+    compare.text_input(key="best_Updates").set_value("2000")
+    (*_, said) = searched(compare), searched(compare)
+    assert said[1] == "This extrapolates: 2,000 updates, the shortest training run had 4,000."
+    labels = [c.label for c in workspace.candidates]
+    assert "best curve 2" in labels and len(set(labels)) == len(labels) - labels.count("") + ("" in labels)
+    workspace.candidates = [c for c in workspace.candidates if not c.label.startswith("best")]
+    compare.run()
+    assert not any(
+        text in m.value for text in ("best curve", "extrapolates") for m in (*compare.markdown, *compare.warning)
+    )
 
 
 @pytest.mark.parametrize(

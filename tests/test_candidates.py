@@ -246,7 +246,9 @@ def test_the_verdict_weighs_the_difference_with_the_error_of_the_fit():
     )
     near = ranking.verdict(ranked(2.95, 2.951, 2.952, 3.1), ["a", "b", "c", "d"], yard)
     assert near.endswith("so the two are not told apart. Nor is it told apart from c.")
-    assert "outside what the training runs cover" in ranking.verdict(ranked(2.9, 3.0, reasons=("x",)), ["a", "b"], yard)
+    for losses, names in (((2.9, 3.0), ["a", "b"]), ((2.9,), ["a"])):
+        said = ranking.verdict(ranked(*losses, reasons=("x", "y")), names, yard)
+        assert said.endswith(" The best lies beyond the training runs (x; y), so check it with a run first.")
     assert ranking.verdict(ranked(2.9), ["a"], yard).startswith("a is predicted to end at 2.9000.")
     assert ranking.verdict([], [], yard) == ""
 

@@ -9,11 +9,11 @@ from streamlit.testing.v1 import AppTest
 from optlaws_core import LAWS, Plan, Run, Series, Status, fit, parse, read, select
 from optlaws_core.fitting import tuned
 from optlaws_core.readers import Layout, Source
-from pages.parts import choosing, defaults, session
+from pages.parts import choosing, defaults, report, session
 from pages.parts.charts import fit as charts
 from pages.parts.picturing import predictions
 from pages.parts.session import Workspace, load_example
-from tests.fit_page import CURVE, PATIENCE, ROOT, SUBLINEAR, examples, fitted, opened, reported, texts, until
+from tests.fit_page import CURVE, FAST, PATIENCE, ROOT, SUBLINEAR, examples, fitted, opened, reported, texts, until
 
 
 @pytest.fixture
@@ -162,14 +162,29 @@ def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
     np.testing.assert_allclose(difference, 1.0)
 
 
+@pytest.mark.parametrize("points, told", [(30, True), (150, False)])
+def test_the_tuner_says_where_its_errors_are_of_a_part_of_the_losses(monkeypatch, points, told):
+    monkeypatch.setattr(report, "POINTS", points)
+    assert ("Errors beside the sliders are taken over 30 losses of a run" in texts(fitted(opened(), FAST[0]))) is told
+
+
 def test_choices_survive_another_page(alone):
     """What was chosen is kept in the workspace, from which the page starts again."""
     alone.multiselect(key="train").set_value(["constant_4000", "wsd20_4000"]).run()
-    alone.number_input[0].set_value(500).run()
+    alone.text_input(key="from_step").set_value("0.5k").run()
     kept = alone.session_state.workspace.choice
     assert kept.train == ("constant_4000", "wsd20_4000") and kept.from_step == 500
     assert "wsd20_4000" not in kept.test
     assert any("Trained on, so not held out: wsd" in c.value.replace("\\", "") for c in alone.caption)
+
+
+def test_a_first_step_that_cannot_be_read_is_told_and_nothing_is_fitted(alone):
+    alone.text_input(key="from_step").set_value("warm").run()
+    (said,) = [e.value for e in alone.error]
+    assert said.startswith("The first step that counts must be a whole number from 0 to") and "'warm'" in said
+    assert alone.text_input(key="from_step").value == "warm" and alone.button[0].disabled
+    alone.text_input(key="from_step").set_value("").run()
+    assert not alone.error and not alone.button[0].disabled
 
 
 def test_fits_outlive_a_new_name_of_their_run_and_its_removal():

@@ -5,11 +5,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core import LAWS, OptLawsError, rank
+from optlaws_core import LAWS, Average, Fit, OptLawsError, Status, rank
 from optlaws_core.divergence import Risk
 from optlaws_core.snapshot import Snapshot, from_bundle, to_bundle
 from optlaws_core.store import Store, Viewer, Visibility
@@ -87,6 +88,31 @@ def test_the_same_numbers_stand_there_for_somebody_else(compared, store):
     assert shown.dataframe[-1].value.equals(table)
     assert not any(b.label == "Delete it" for b in shown.button)
     assert [s.value for s in shown.subheader][0] == sharing.literal(entry.title)
+
+
+def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
+    weak = replace(a_fit(), status=Status.at_bound, message="A1 lies on its bound.", law="opt_laws_curve")
+    plain = Fit(
+        "power_law", {"L_inf": 2.0, "A": 1.0, "alpha": 0.5}, dict.fromkeys(LAWS["power_law"].names), Status.converged,
+        Status.converged.value, 0.0, weak.train, weak.coverage, weak.test,
+    )  # fmt: skip
+    both = Average((weak, plain), (0.75, 0.25), weak.train, weak.test, 0.01, 0.02)
+    compared = opened(space_with(both, candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)]))
+    doubt = "Opt-Laws curve (reconstruction): A1 lies on its bound."
+    assert doubt in [sharing.literal(w.value).replace("\\", "") for w in compared.warning]
+    compared.session_state["share_box"] = True
+    found, viewer = saved(compared.run(), store)
+    (entry,) = store.listed(viewer)
+    shown = share(viewer, id=entry.id)
+    said = "\n".join(x.value for x in (*shown.caption, *shown.warning)).replace("\\", "")
+    laws = "Opt-Laws curve (reconstruction) (75%) and Power law in steps (25%), fitted to long; judged on other."
+    assert laws in said and doubt in said
+    shown.session_state["shared_law 0"] = True
+    shown.run()
+    assert not shown.exception
+    assert any("coefficient" in t.value and "A1" in t.value.coefficient.tolist() for t in shown.dataframe)
+    page = reporting.html(found, go.Figure(), pd.DataFrame({"rank": [1]}), "", ranking.doubts(found.fit))
+    assert laws in page and doubt in page
 
 
 def test_a_link_that_leads_nowhere_is_one_sentence(compared, store):

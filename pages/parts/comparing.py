@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Ranked, Schedule, Status, predict, rank, with_bands
+from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Ranked, Schedule, predict, rank, with_bands
 from optlaws_core.divergence import Risk
 from optlaws_core.fits import Coverage, Model
 from optlaws_core.selection import POOL
@@ -18,7 +18,7 @@ from . import candidates as c
 from . import choosing, defaults, linked, links, ranking, session, showing
 from .charts import compare as charts
 
-EXTRAPOLATES = "Outside what the training runs cover (peak learning rate, horizon): the law was never checked there."
+EXTRAPOLATES = "Beyond the training runs, in peak, horizon, model size or batch: the law was never checked there."
 BANDED = 6  # candidates at most; bands of more could not be told apart
 ALSO = 20  # fits drawn beside the one in use, as many as are saved
 END_BAND = (
@@ -74,9 +74,8 @@ def pick(space: session.Workspace) -> list[str]:
         links.put("also", [call for call, n in known.items() if n in others], [])
     fit = space.fits[main]
     st.caption(ranking.Yardstick.of(fit).sentence)
-    good = (Status.converged, Status.tuned)
-    if isinstance(fit, Fit) and (fit.message != fit.status.value or fit.status not in good):
-        st.warning(session.literal(fit.message))
+    for doubt in ranking.doubts(fit):
+        st.warning(session.literal(doubt))
     return [main, *others]
 
 
@@ -301,6 +300,6 @@ def _columns() -> dict:
         "saved_updates": numbers("Updates saved", format="localized", help=SAVED, width=115),
         "saved_percent": numbers("of its own", format="%.1f %%", help="As a share of this row's horizon.", width=90),
         "saved_tokens": numbers("Tokens saved", format="compact", help="Updates saved × tokens per update.", width=110),
-        "extrapolates": text("Extrapolates", help=EXTRAPOLATES, width=260),
+        "extrapolates": text("Extrapolates", help=EXTRAPOLATES, width=380),
         "schedule": text("Text form", help="For the command line and links.", width=420),
     }

@@ -1,6 +1,8 @@
 """The Compare page's search for the best schedule: limits, the search, what it gains and whether that counts."""
 
 import functools
+from collections.abc import Collection
+from dataclasses import replace
 
 import streamlit as st
 
@@ -17,6 +19,7 @@ from .comparing import Entry
 from .session import Workspace, literal, state
 
 FOUND = "compare_best"  # what the last search said
+OF = "compare_best_of"  # text form of the schedule that it is about; None: of none
 SEARCH = "compare_search"  # the job of a search that runs, and the name and the fit that it is under
 FALLING, ANY = "Curve that only falls", "Any curve"
 FORMS = (FALLING, ANY, *FAMILIES)
@@ -50,8 +53,10 @@ def section(space: Workspace, found: list[Entry]) -> None:
         )  # fmt: skip
         if running:
             _watch(space)
-        for kind, text in state().get(FOUND, ()):
-            _SHOWN[kind](literal(text))
+        about = state().get(OF)
+        if about is None or any(c.text == about for c in space.candidates):
+            for kind, text in state().get(FOUND, ()):
+                _SHOWN[kind](literal(text))
 
 
 _SHOWN = {"error": st.error, "doubt": st.warning, "said": st.markdown}
@@ -108,7 +113,7 @@ def _known(ends: tuple[float, float] | None) -> str:
 def _begin(space: Workspace, usual: dict[str, str]) -> None:
     """Start the search in the background, or say why there is none."""
     memory, texts = state(), _typed(usual)
-    memory[FOUND] = []
+    memory[FOUND], memory[OF] = [], None
     try:
         family = None if texts["form"] in (FALLING, ANY) else texts["form"]
         work = functools.partial(find, space.fit, _limits(space.fit, texts), family)
@@ -181,23 +186,33 @@ def _watch(space: Workspace) -> None:
 def _take(space: Workspace, name: str, fit: Model, finding: Finding) -> None:
     """Put what was found among the candidates, and say what it is worth."""
     best = finding.best.schedule
+    known = {c.text: c.label for c in space.candidates}
     new = [Candidate(best.text, label="best curve" if best.family == "knots" else f"best {best.family}")]
     if finding.smooth is not None:
         new.append(Candidate(finding.smooth.schedule.text, label="best without a jump"))
     if finding.simple is not None:
         simple = finding.simple.schedule
         new.append(Candidate(simple.text, label=f"best {simple.family}"))
-    known = {c.text for c in space.candidates}
+    new = [replace(c, label=known.get(c.text) or _unused(c.label, known.values())) for c in new]
     new_ones = [c for c in new if c.text not in known]
     left_out = max(0, len(space.candidates) + len(new_ones) - MOST)
     candidate_table.add(space, new_ones)
     half = _half_width(fit, finding)
     end = f"{finding.best.loss:.4f}" + ("" if half is None else f" ± {half:.4f} (90 % prediction band)")
-    said = f"Under {name}, the {new[0].label} ends at {end}. {finding.summary}"
+    said = (
+        f"Under {name}, the {new[0].label} of {best.total:,} updates, peak {number(best.peak)}, ends at {end}. "
+        f"{finding.summary}"
+    )
     doubts = finding.doubts(half)
     if left_out:
         doubts.append(f"The table holds {MOST} candidates, so {left_out} of those found are not in it.")
-    state()[FOUND] = [("said", said), *(("doubt", text) for text in doubts)]
+    state()[FOUND], state()[OF] = [("said", said), *(("doubt", text) for text in doubts)], best.text
+
+
+def _unused(label: str, taken: Collection[str]) -> str:
+    """The label, with a number where it is taken: the ranking would number it otherwise than the table."""
+    names = (label, *(f"{label} {n}" for n in range(2, MOST + 2)))
+    return next(name for name in names if name not in taken)
 
 
 def _half_width(model: Model, finding: Finding) -> float | None:

@@ -6,10 +6,30 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from optlaws_core import Ranked
+from optlaws_core import LAWS, Fit, Ranked, Status
 from optlaws_core.fits import Model
+from optlaws_core.readers.base import listed
 
 NOT_APART = "so the two are not told apart"
+
+
+def laws_of(model: Model) -> list[tuple[Fit, float]]:
+    """The fits that a model is made of, and their weights."""
+    return [(model, 1.0)] if isinstance(model, Fit) else list(zip(model.fits, model.weights, strict=True))
+
+
+def basis(model: Model) -> str:
+    """Which laws a prediction rests on, and on which runs."""
+    laws = " and ".join(LAWS[f.law].title + (f" ({w:.0%})" if w < 1 else "") for f, w in laws_of(model) if w > 0)
+    judged = f"; judged on {listed(model.test)}" if model.test else ""
+    return f"{laws}, fitted to {listed(model.train)}{judged}."
+
+
+def doubts(model: Model) -> list[str]:
+    """What speaks against the fits of a model, each with the law's name where there are several."""
+    fits = [f for f, w in laws_of(model) if w > 0]
+    found = [f for f in fits if f.status not in (Status.converged, Status.tuned) or f.message != f.status.value]
+    return [f"{LAWS[f.law].title}: {f.message}" if len(fits) > 1 else f.message for f in found]
 
 
 @dataclass(frozen=True)
@@ -61,7 +81,8 @@ def verdict(
     best, half = ranked[0], halves[0] if halves else None
     if len(ranked) == 1:
         end = f"{best.final_loss:.4f}{_within(half)}"
-        return f"{names[0]} is predicted to end at {end}. Add a second candidate to compare it with."
+        said = f"{names[0]} is predicted to end at {end}. Add a second candidate to compare it with."
+        return " ".join(filter(None, [said, _beyond(best)]))
     said = [
         f"{names[0]} ends at {best.final_loss:.4f}{_within(half)}, {difference(ranked[1].delta)} "
         f"({percent(ranked[1].delta / ranked[1].final_loss)}) below {names[1]}{_resolved(ranked[1].delta, yard)}."
@@ -71,9 +92,12 @@ def verdict(
         said.append(f"Nor is it told apart from {_listed(tied)}.")
     if half is not None:
         said.append(_overlap(ranked[1].delta, half + halves[1], yard))
-    if best.extrapolates:
-        said.append("The best candidate lies outside what the training runs cover, so check it with a run first.")
-    return " ".join(filter(None, said))
+    return " ".join(filter(None, [*said, _beyond(best)]))
+
+
+def _beyond(best: Ranked) -> str:
+    reasons = "; ".join(best.reasons)
+    return reasons and f"The best lies beyond the training runs ({reasons}), so check it with a run first."
 
 
 def _within(half: float | None) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import LAWS, Average, Fit, Run, Status
-from optlaws_core.browser import payload
+from optlaws_core.browser import POINTS, payload
 from optlaws_core.fits import Model, Scores
 from optlaws_core.fitting import tuned, usable
 from optlaws_core.laws import FEATURES
@@ -73,7 +73,7 @@ def formula(name: str) -> None:
     )
 
 
-def coefficients(found: Model) -> None:
+def coefficients(found: Model, name: str = "fit-coefficients") -> None:
     """The formula and its coefficients, with intervals and bounds; of an average, its laws and their weights."""
     if isinstance(found, Average):
         _members(found)
@@ -81,16 +81,16 @@ def coefficients(found: Model) -> None:
     formulas([found.law])
     st.subheader("Coefficients", anchor=False)
     params = LAWS[found.law].params
-    _coefficients(found, [p for p in params if not p.weight])
+    _coefficients(found, [p for p in params if not p.weight], name)
     weights = [p for p in params if p.weight]
     if weights:
         used = [p for p in weights if found.theta[p.name] > 0]
         with st.expander(f"{len(used)} of {len(weights)} weights are above 0"):
             st.caption("Neighbouring rates can stand in for each other: trust the curve that they make together.")
-            _coefficients(found, used, "fit-weights")
+            _coefficients(found, used, f"{name}-weights")
 
 
-def _coefficients(found: Fit, params: Sequence, name: str = "fit-coefficients") -> None:
+def _coefficients(found: Fit, params: Sequence, name: str) -> None:
     rows = []
     for p in params:
         value, ends = found.theta[p.name], found.interval[p.name]
@@ -196,6 +196,8 @@ def tune(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Ru
     heard = tuner(space.packed[1], key="tuner")
     if len(shown) > TUNED_RUNS:
         st.caption(f"The first {TUNED_RUNS} of {len(shown)} runs are drawn here; errors in the report count all.")
+    if any(len(run.steps) > POINTS for run, _ in shown):
+        st.caption(f"Errors beside the sliders are taken over {POINTS} losses of a run, those in the report over all.")
     if heard.keep:
         space.keep(space.free_name(heard.keep.name), tuned(found, heard.keep.theta, train, test))
         st.rerun()

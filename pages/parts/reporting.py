@@ -13,9 +13,9 @@ import plotly.graph_objects as go
 from latex2mathml.converter import convert
 
 from optlaws_core import LAWS, Fit, Run
-from optlaws_core.fits import Model
 from optlaws_core.snapshot import Snapshot
 
+from . import ranking
 from .spreadsheet import CSV, csv_text
 
 TITLES = {
@@ -82,23 +82,23 @@ def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, 
 def _model(found: Snapshot, name: str) -> str:
     """A model that was drawn: its laws."""
     drawn = "" if name == found.current else ", drawn beside it"
-    return f"<h2>Under {escape(name)}{drawn}</h2>" + "".join(map(_law, _fits(found.fits[name])))
-
-
-def _fits(model: Model) -> list[tuple[Fit, float]]:
-    return [(model, 1.0)] if isinstance(model, Fit) else list(zip(model.fits, model.weights, strict=True))
+    model = found.fits[name]
+    runs = f"<p class='facts'>{escape(ranking.basis(model))}</p>"
+    return f"<h2>Under {escape(name)}{drawn}</h2>{runs}" + "".join(map(_law, ranking.laws_of(model)))
 
 
 def _law(weighed: tuple[Fit, float]) -> str:
     fit, weight = weighed
     law = LAWS[fit.law]
     share = f", weight {weight:.0%}" if weight < 1 else ""
+    lines = (convert(line, display="block") for line in (law.latex, *law.where))
+    formulas = "".join(f"<div class='formula'>{line}</div>" for line in lines)
     rows = [(p.name, f"{fit.theta[p.name]:.6g}", _interval(fit.interval.get(p.name)), p.meaning) for p in law.params]
     ends = [fit.interval.get(p.name) or (None, None) for p in law.params]
     full = [(p.name, fit.theta[p.name], *e, p.meaning) for p, e in zip(law.params, ends, strict=True)]
     full = pd.DataFrame(full, columns=["coefficient", "value", "low", "high", "meaning"])
     return (
-        f"<h3>{escape(law.title)}{share}</h3><div class='formula'>{convert(law.latex, display='block')}</div>"
+        f"<h3>{escape(law.title)}{share}</h3>{formulas}"
         f"<p class='facts'>{escape(law.reference)} {escape(fit.message)}</p>"
         + _table(fit.law, ("Coefficient", "Value", "90 % interval", "Meaning"), rows, full)
     )

@@ -8,13 +8,14 @@ from datetime import datetime
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from optlaws_core import OptLawsError
+from optlaws_core import LAWS, OptLawsError
 from optlaws_core.divergence import Risk
+from optlaws_core.fits import Model
 from optlaws_core.readers.base import counted
 from optlaws_core.snapshot import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, to_bundle
 from optlaws_core.store import Entry, Viewer, Visibility
 
-from . import candidates, comparing, identity, links, reporting, risks, session
+from . import candidates, comparing, identity, links, ranking, report, reporting, risks, session
 from .charts.compare import AXES, PARTS, View
 from .session import Workspace, literal
 
@@ -203,16 +204,31 @@ def _show(id: str) -> None:
     view, observed = comparing.look(space, SHARED, _view(found), found.observed)
     figure, _ = comparing.draw(space, fits, shown, view, observed)
     st.subheader("Ranking", anchor=False)
-    yardstick = comparing.ranking.Yardstick.of(space.fit).sentence
-    st.caption(" ".join([yardstick, *_risk(found)]))
+    yardstick = ranking.Yardstick.of(space.fit).sentence
+    st.caption(literal(" ".join([ranking.basis(space.fit), yardstick, *_risk(found)])))
+    for doubt in ranking.doubts(space.fit):
+        st.warning(literal(doubt))
     table, verdict = comparing.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
     actions.download_button(
         "Report", lambda: reporting.html(found, figure, table, verdict, [yardstick, *_risk(found)]),
         f"comparison-{found.digest[:12]}.html", "text/html", icon=":material/description:", on_click="ignore",
         help="One HTML file with chart, ranking, laws and coefficients, as they stand here; it needs no network.",
     )  # fmt: skip
+    _laws(space.fit)
     if entry.mine:
         _owner(entry)
+
+
+def _laws(model: Model) -> None:
+    """Formula and coefficients of each law, to be opened."""
+    for i, (fit, weight) in enumerate(ranking.laws_of(model)):
+        share = f", weight {weight:.0%}" if weight < 1 else ""
+        box = st.expander(
+            f"{LAWS[fit.law].title}{share}", icon=":material/function:", on_change="rerun", key=f"{SHARED}_law {i}"
+        )
+        if box.open:
+            with box:
+                report.coefficients(fit, f"share-coefficients-{i}")
 
 
 def _risk(found: Snapshot) -> list[str]:
