@@ -1,22 +1,41 @@
 """Numbers as people in the field write them: 7B parameters, 300B tokens, 3e-4."""
 
 import re
+from contextlib import suppress
 
 from .errors import OptLawsError
 
 SMALLEST, LARGEST = 1e-30, 1e30  # beyond them powers of an amount, as laws take them, leave the range of floats
-SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
-_NUMBER = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+"  # a comma only between groups of three digits
-_AMOUNT = re.compile(rf"((?:{_NUMBER})(?:e[+-]?\d+)?)\s*([kmbgt]?)\s*(?:tokens?|params?|parameters)?", re.I)
+MOST = 10**15  # whole numbers beyond it are not exact in floating point
+SUFFIXES = {"k": 3, "m": 6, "b": 9, "g": 9, "t": 12}
+_DIGITS = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+"  # a comma only between groups of three digits
+_AMOUNT = re.compile(rf"({_DIGITS})(?:e([+-]?\d{{1,9}}))?\s*([kmbgt]?)\s*(?:tokens?|params?|parameters)?", re.I)
 
 
-def amount(text: str, name: str = "An amount") -> float:
-    """`7B`, `1.3e9`, `300 B tokens` or `12,000` as a number. Raises `OptLawsError` unless it is finite and above 0."""
-    found = _AMOUNT.fullmatch(text.strip())
-    value = float(re.sub("[_,]", "", found[1])) * SUFFIXES.get(found[2].lower(), 1.0) if found else 0.0
-    if not SMALLEST < value < LARGEST:
-        raise OptLawsError(f"{name} reads like 7B or 3e-4 and is above 0, got {text.strip()[:40]!r}.")
+def amount(text: str, name: str = "An amount", zero: bool = False) -> float:
+    """`7B`, `1.3e9`, `300 B tokens` or `12,000` as a number. Raises `OptLawsError` for what is none or not above 0.
+
+    zero: whether 0 will do, too. Any other number lies between `SMALLEST` and `LARGEST`.
+    """
+    found, got = _AMOUNT.fullmatch(text.strip()), f"got {text.strip()[:40]!r}."
+    digits = re.sub("[_,]", "", found[1]) if found else ""
+    nought = not digits.strip("0.")
+    if not found or nought and not zero:
+        raise OptLawsError(f"{name} reads like 7B or 3e-4 and is {'0 or above' if zero else 'above 0'}, {got}")
+    value = float(f"{digits}e{int(found[2] or 0) + SUFFIXES.get(found[3].lower(), 0)}")
+    if not nought and not SMALLEST <= value <= LARGEST:
+        raise OptLawsError(f"{name} must lie between {SMALLEST:g} and {LARGEST:g}, {got}")
     return value
+
+
+def whole(text: str, name: str = "A number", least: int = 0, most: int = MOST) -> int:
+    """`24k`, `2e3` or `12,000` as a whole number. Raises `OptLawsError` unless it lies from `least` to `most`."""
+    with suppress(OptLawsError):
+        value = amount(text, name, zero=True)
+        if least <= value <= most and value == round(value):
+            return round(value)
+    got = text.strip()[:40]
+    raise OptLawsError(f"{name} must be a whole number from {least:,} to {most:,}, such as 2e3 or 24k, got {got!r}.")
 
 
 def amounts(text: str, name: str = "An amount") -> tuple[float, ...]:
@@ -36,4 +55,4 @@ def written(value: float, digits: int | None = None) -> str:
     return f"{value:.{digits or 15}g}"
 
 
-__all__ = ["amount", "amounts", "written"]
+__all__ = ["amount", "amounts", "whole", "written"]

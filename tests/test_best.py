@@ -142,9 +142,12 @@ def test_the_compare_page_adds_the_best_schedule(compare):
     "fields, message",
     [
         ({"warmup": "9000"}, "warm-up must end before the run"),
-        ({"warmup": "1.5"}, "The warm-up must be whole, got '1.5'"),
+        (
+            {"warmup": "1.5"},
+            "The warm-up must be a whole number from 0",
+        ),
         ({"floor": "1"}, "floor must lie between 0 and the peak"),
-        ({"knots": "two"}, "The number of knots reads like 7B or 3e-4"),
+        ({"knots": "two"}, "The number of knots must be a whole number from 0"),
     ],
 )
 def test_limits_that_cannot_be_are_named_before_the_search(fields, message, compare):

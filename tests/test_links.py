@@ -251,7 +251,7 @@ def test_a_schedule_too_long_for_a_form_is_left_out(total, sentence):
 def test_a_link_to_a_schedule_fills_its_fields():
     app = opened("schedules", s="wsd(peak=2e-3,warmup=100,total=5000,decay=900,shape=1-sqrt)")
     assert app.code[0].value == "wsd(peak=2e-3, warmup=100, total=5000, decay=900, shape=1-sqrt)"
-    app.number_input(key="schedule_wsd_peak").set_value(3e-3).run()
+    app.text_input(key="schedule_wsd_peak").set_value("3e-3").run()
     again = opened("schedules", **app.query_params)
     assert again.code[0].value == "wsd(peak=3e-3, warmup=100, total=5000, decay=900, shape=1-sqrt)"
 

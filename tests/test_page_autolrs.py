@@ -96,6 +96,21 @@ def test_rates_are_typed_and_checked():
     assert any("lowest rate" in t and "'fast'" in t for t in texts(ran(app)))
 
 
+@pytest.mark.parametrize(
+    "field, name",
+    [("staging_start", "from_update"), ("staging_length", "updates"), ("staging_probe ", "probe_updates")],
+)
+def test_updates_are_typed_and_checked(field, name):
+    app = opened(bundled())
+    (found,) = [x for x in app.text_input if x.key.startswith(field)]
+    found.set_value("many")
+    (said,) = [e.value for e in ran(app).error]
+    assert said.startswith(f"{found.label} must be a whole number from") and said.endswith("got 'many'.")
+    assert app.text_input(key=found.key).value == "many" and not app.success
+    app.text_input(key=found.key).set_value("2e2")
+    assert not ran(app).error and app.query_params[name] == "200"
+
+
 def test_runs_without_stages_or_fits_say_so():
     space = session.Workspace(runs={"long": a_run()})  # a cosine
     assert any("No loaded run has a stage" in t for t in texts(opened(space)))
@@ -106,7 +121,7 @@ def test_a_simulated_run_stands_beside_its_rivals():
     space = session.Workspace(runs={"long": a_run()})
     space.keep("a fit", a_fit())
     app = opened(space, staging.SIMULATED)
-    assert app.number_input(key="staging_total").value == 1000 and app.number_input(key="staging_warmup").value == 50
+    assert [app.text_input(key=f"staging_{n}").placeholder for n in ("total", "warmup")] == ["1,000", "50"]
     simulated(app)
     search = Search(1e-4, 1e-3)
     expected, others = simulate_stages(a_fit(), search, 1000, 50), rivals(a_fit(), search, 1000, 50)
@@ -115,7 +130,7 @@ def test_a_simulated_run_stands_beside_its_rivals():
     assert {r.name: r.loss for r in others} == pytest.approx(table["final loss"].drop("AutoLRS").to_dict())
     assert table["final loss"].is_monotonic_increasing
     assert any("Each is chosen for its own end" in t for t in texts(app))
-    app.number_input(key="staging_warmup").set_value(1000)
+    app.text_input(key="staging_warmup").set_value("1k")
     simulated(ran(app))
     assert any("warm-up must end before the run of 1,000 updates" in t for t in texts(app))
 

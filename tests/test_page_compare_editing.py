@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.parts import candidate_table, session
-from pages.parts.candidates import Candidate
+from pages.parts.candidates import MOST_LINK, Candidate, to_link
 from pages.parts.charts import compare as charts
 from tests.compare_page import PAGE, THREE, a_fit, a_run, opened, space_with, texts
 
@@ -38,11 +38,23 @@ def test_a_bad_text_gets_its_sentence_and_the_others_go_on(shown):
 
 def test_editing_a_field_changes_the_text_in_place(shown):
     key = shown.data_editor[0].key
-    edit(shown, {1: {"decay": 100}})
+    edit(shown, {1: {"decay": "100"}})
     assert shown.data_editor[0].value.text[1] == THREE[1].replace("decay=200", "decay=100")
     assert shown.data_editor[0].key == key  # the same editor, so the cursor stays where it was
-    edit(shown, {1: {"decay": 100, "peak": 5e-4}})  # edits of one editor accumulate
+    edit(shown, {1: {"decay": "100", "peak": "5e-4"}})  # edits of one editor accumulate
     assert shown.session_state.workspace.candidates[1].text == THREE[1].replace("200", "100").replace("1e-3", "5e-4")
+
+
+@pytest.mark.parametrize("typed, decay", [("3e2", 300), ("0.4k", 400), ("1,50", None), ("many", None)])
+def test_a_cell_takes_numbers_as_they_are_written_elsewhere_and_keeps_what_is_none(shown, typed, decay):
+    edit(shown, {1: {"decay": typed}})
+    row = shown.session_state.workspace.candidates[1]
+    if decay:
+        assert row.schedule.decay == decay and shown.data_editor[0].value.decay[1] == str(decay)
+    else:
+        assert row.schedule is None and any(t.startswith("Row 2: wsd: ") for t in texts(shown))
+    edit(shown, {1: {"decay": "100"}})
+    assert shown.session_state.workspace.candidates[1].text == THREE[1].replace("200", "100")
 
 
 def test_an_edit_that_was_not_taken_over_letter_by_letter_gives_a_fresh_editor(shown):
@@ -95,13 +107,53 @@ def test_a_schedule_is_added_by_its_fields(shown, family):
 
 def test_a_form_that_breaks_a_rule_stays_open_with_the_sentence(shown):
     button(shown, "Add a schedule").click().run()
-    field(shown, "Total, updates").set_value(10)
+    field(shown, "Total, updates").set_value("10")
     button(shown, "Add it").click().run()
     assert any("warmup must lie between 0 and total − 1 = 9 updates, got 50" in t for t in texts(shown))
     assert len(shown.session_state.workspace.candidates) == 3
-    field(shown, "Warmup, updates").set_value(5)
+    field(shown, "Warmup, updates").set_value("5")
     button(shown, "Add it").click().run()
     assert shown.session_state.workspace.candidates[-1].schedule.total == 10
+
+
+@pytest.mark.parametrize("typed, warmup", [("2e2", 200), ("0.3k", 300), ("", 0)])
+def test_a_form_takes_numbers_as_they_are_written_elsewhere(shown, typed, warmup):
+    button(shown, "Add a schedule").click().run()
+    field(shown, "Warmup, updates").set_value(typed)
+    button(shown, "Add it").click().run()
+    assert shown.session_state.workspace.candidates[-1].schedule.warmup == warmup
+
+
+@pytest.mark.parametrize(
+    "label, typed, told",
+    [
+        ("Warmup, updates", "1e300", "cosine: warmup must be a finite number below 1e+15, got 1e+300."),
+        ("Warmup, updates", "2 x", "cosine: warmup must be a number such as 3e-4 or 24000, got '2 x'."),
+        ("Peak, LR", "1e-300", "cosine: the peak learning rate must be at least 1e-30, got 1e-300."),
+    ],
+)
+def test_what_a_form_cannot_read_is_one_sentence_and_stays_typed(shown, label, typed, told):
+    button(shown, "Add a schedule").click().run()
+    field(shown, label).set_value(typed)
+    button(shown, "Add it").click().run()
+    assert told in texts(shown) and field(shown, label).value == typed
+    assert len(shown.session_state.workspace.candidates) == 3
+
+
+def test_the_form_names_fields_as_the_schedules_page_does(shown):
+    button(shown, "Add a schedule").click().run()
+    field(shown, "Warmup shape").set_value("cosine")
+    button(shown, "Add it").click().run()
+    assert shown.session_state.workspace.candidates[-1].schedule.warmup_shape == "cosine"
+
+
+@pytest.mark.parametrize("more, last", [(1, "last one is not"), (2, "last 2 are not")])
+def test_candidates_too_many_for_an_address_are_counted(shown, more, last):
+    space = shown.session_state.workspace
+    room = MOST_LINK - sum(map(len, to_link(space.candidates)))
+    space.candidates += [Candidate("x" * room) for _ in range(more + 1)]
+    shown.run()
+    assert f"An address holds 6,000 characters of candidates, so the {last} in it." in texts(shown)
 
 
 def test_a_pasted_curve_becomes_a_candidate(shown):
@@ -182,7 +234,7 @@ def test_tokens_are_asked_for_where_the_runs_do_not_know_them():
     app = opened(space)
     app.selectbox(key="compare_x").set_value("tokens").run()
     assert any("axis counts updates until you do" in t for t in texts(app))
-    app.number_input(key="compare_batch").set_value(1000.0).run()
+    app.text_input(key="compare_batch").set_value("1k").run()
     assert not app.exception
     assert app.dataframe[-1].value.saved_tokens.notna().any()
 

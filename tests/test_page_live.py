@@ -78,8 +78,76 @@ def test_a_replay_shows_what_the_core_says():
     assert table["final loss"].tolist() == [o.loss for o in expected] and len(table) == 5
     said = [t for t in texts(app) if "losses that came later: off by 0.00%" in t]
     assert said and "The law was fitted to this very run" in said[0]
-    app.number_input[1].set_value(200).run()
+    app.text_input[1].set_value("0.2k").run()
     assert not app.exception and "decay now, over 200" in app.dataframe[0].value["way"].tolist()
+
+
+@pytest.mark.parametrize("typed, updates", [("2e3", 2000), ("3k", 3000), ("12,000", 12_000)])
+def test_updates_are_read_as_they_are_written_elsewhere(typed, updates):
+    app = opened(space_with(a_run()))
+    app.text_input[0].set_value(typed).run()
+    rows = app.dataframe[0].value.set_index("way")["updates"]
+    assert rows["no decay"] == updates and app.query_params["total"] == str(updates)
+    assert app.text_input[0].value == typed and not app.error
+
+
+@pytest.mark.parametrize("typed", ["8x", "1e300", "2.5", "3000000000"])
+def test_updates_that_cannot_be_read_are_one_sentence_and_the_chart_stays(typed):
+    app = opened(space_with(a_run()))
+    app.slider[0].set_value(500).run()
+    app.text_input[1].set_value(typed).run()
+    (said,) = app.error
+    assert said.value.startswith("Updates of a decay must be a whole number from 1 to 1,000,000,000, such as")
+    assert typed in said.value and app.text_input[1].value == typed and len(app.text_input) == 3
+    assert not app.exception and not app.dataframe and last_seen(app) == app.slider[0].value
+    app.text_input[1].set_value("").run()
+    assert not app.error and "decay now, over 100" in app.dataframe[0].value["way"].tolist()
+
+
+def test_an_address_fills_the_fields_and_an_emptied_one_takes_the_usual_number():
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.session_state.workspace = space_with(a_run())
+    app.query_params |= {"step": "500", "total": "2000", "decay": "30"}
+    app.run()
+    assert not app.exception and [x.value for x in app.text_input] == ["2,000", "30", ""]
+    assert "decay now, over 30" in app.dataframe[0].value["way"].tolist()
+    app.text_input[0].set_value("").run()
+    assert "total" not in app.query_params and app.text_input[1].value == "30"
+    assert app.dataframe[0].value.set_index("way")["updates"]["no decay"] == 1000
+
+
+def test_decays_that_do_not_fit_are_told():
+    app = opened(space_with(a_run()))
+    app.slider[0].set_value(790).run()
+    assert not [t for t in texts(app) if "does not fit" in t]
+    app.text_input[2].set_value("110").run()
+    said = "A decay over 100 updates that starts in 110 does not fit into the 209 that are left, so it is not shown."
+    assert said in texts(app)
+    assert [w for w in app.dataframe[0].value["way"] if w.startswith("decay in")] == []
+    app.text_input[1].set_value("1e9").run()
+    said = "A decay over 1,000,000,000 updates does not fit into the 209 that are left, so no decay is shown."
+    assert said in texts(app) and set(app.dataframe[0].value["way"]) == {"no decay", "as planned"}
+
+
+def test_a_logged_run_seen_to_its_end_goes_on_and_nothing_is_put_into_the_field():
+    logged = replace(a_run().plan.schedule, total=991)  # a log of 991 updates does not tell how many are planned
+    app = opened(space_with(replace(a_run(), plan=replace(a_run().plan, schedule=logged), lr_source="logged")))
+    assert app.text_input[0].placeholder == "991"
+    app.slider[0].set_value(990).run()
+    assert not app.exception and app.text_input[0].placeholder == "1,982"
+    assert app.text_input[0].value == ""  # Streamlit warns of a field with a default that is also set
+    assert "no decay" in app.dataframe[0].value["way"].tolist()
+
+
+def test_a_run_unlike_those_that_the_law_was_fitted_to_is_told():
+    large = replace(a_run(), plan=replace(a_run().plan, params=7e9))
+    space = space_with(large)
+    known = replace(space.fit.coverage, params=(1e6, 1e6))
+    space.keep("a fit", replace(space.fit, coverage=known))
+    assert [w.value for w in opened(space).warning] == [
+        "Beyond the training runs of the law: 7B parameters, the training runs had 1M."
+    ]
+    assert not opened(space_with(a_run())).warning
 
 
 def test_a_run_that_blows_up_raises_an_alarm():
@@ -107,9 +175,9 @@ def test_only_the_operators_folder_can_be_watched(tmp_path, monkeypatch):
     app.run()
     assert not app.exception and app.selectbox[0].options == ["grows"]
     assert (
-        app.number_input[0].value == 100 and not app.slider
+        app.text_input[0].placeholder == "100" and not app.slider
     )  # twice as long as the log so far, which is seen as it is
-    app.number_input[0].set_value(200).run()
+    app.text_input[0].set_value("200").run()
     assert not app.exception and "no decay" in app.dataframe[0].value["way"].tolist()
 
 
@@ -119,7 +187,7 @@ def test_what_was_chosen_stays_while_a_log_grows_goes_and_comes_back(tmp_path, m
         (tmp_path / name).write_text(f"step,loss,lr\n{lines}")
 
     def chosen():
-        return [x.value for x in (app.selectbox[0], *app.number_input, app.selectbox[2])]
+        return [x.value for x in (app.selectbox[0], *app.text_input, app.selectbox[2])]
 
     monkeypatch.setenv(watching.FOLDER, str(tmp_path))
     written("a.csv", 50)
@@ -127,11 +195,11 @@ def test_what_was_chosen_stays_while_a_log_grows_goes_and_comes_back(tmp_path, m
     app = opened(space_with(a_run()))
     app.toggle[0].set_value(True).run()
     app.selectbox[0].set_value("b").run()
-    app.number_input[0].set_value(300).run()
-    app.number_input[1].set_value(40).run()
+    app.text_input[0].set_value("300").run()
+    app.text_input[1].set_value("40").run()
     app.selectbox[2].set_value("decay at the end, over 40").run()
     before = chosen()
-    assert before == ["b", 300, 40, 20, "decay at the end, over 40"]
+    assert before == ["b", "300", "40", "", "decay at the end, over 40"]
     written("b.csv", 150)
     app.run()
     assert chosen() == before and last_seen(app) == 149
@@ -146,7 +214,8 @@ def test_what_was_chosen_stays_while_a_log_grows_goes_and_comes_back(tmp_path, m
     assert not app.exception and any("1 log without a row so far: b.csv" in t for t in texts(app))
     written("b.csv", 400)  # longer than was thought
     app.run()
-    assert not app.exception and app.number_input[0].value == 800 and app.selectbox[0].value == "b"
+    assert not app.exception and chosen() == before and set(app.dataframe[0].value["updates"]) >= {800}
+    assert "The run is at step 399 already, so 800 updates in all are assumed, not 300." in texts(app)
 
 
 def test_a_loss_that_is_no_number_is_told(tmp_path, monkeypatch):

@@ -186,7 +186,7 @@ def test_a_schedule_is_declared_for_a_run_without_one(page):
     fine(button(page, "Declare").click().run())
     assert "cosine needs total" in page.error[0].value and space(page).runs["b"].plan is None
     field(page.text_input, "Schedule").set_value("constant(peak=3e-4, warmup=10, total=1000)")
-    field(page.number_input, "Tokens per update").set_value(4096.0)
+    field(page.text_input, "Tokens per update").set_value("4096")
     fine(button(page, "Declare").click().run())
     run = space(page).runs["b"]
     assert run.lr_source == "declared" and run.plan.schedule.total == 1000 and run.plan.batch_tokens == 4096
@@ -196,10 +196,55 @@ def test_a_batch_size_is_declared_without_touching_the_schedule(page):
     upload(page, ("a.csv", LOG), ("c.csv", LOG))
     before = space(page).runs["a"].plan.schedule
     fine(field(page.multiselect, "Runs").set_value(["a", "c"]).run())
-    field(page.number_input, "Tokens per update").set_value(512.0)
+    field(page.text_input, "Tokens per update").set_value("512")
     fine(button(page, "Declare").click().run())
     for run in space(page).runs.values():
         assert run.plan.batch_tokens == 512 and run.lr_source == "logged" and run.plan.schedule == before
+
+
+def test_sizes_are_declared_as_they_are_written_elsewhere(page):
+    upload(page, ("a.csv", LOG))
+    fine(field(page.multiselect, "Runs").set_value(["a"]).run())
+    field(page.text_input, "Parameters").set_value("25M")
+    field(page.text_input, "Tokens per update").set_value("0.5M tokens")
+    fine(button(page, "Declare").click().run())
+    fine(field(page.multiselect, "Runs").set_value(["a"]).run())
+    plan = space(page).runs["a"].plan
+    assert (plan.params, plan.batch_tokens) == (25e6, 5e5)
+    assert [field(page.text_input, x).value for x in ("Parameters", "Tokens per update")] == ["25M", "500000"]
+
+
+def test_what_cannot_be_declared_is_one_sentence_and_stays_typed(page):
+    upload(page, ("a.csv", LOG))
+    fine(field(page.multiselect, "Runs").set_value(["a"]).run())
+    fine(button(page, "Declare").click().run())
+    fine(field(page.multiselect, "Runs").set_value(["a"]).run())
+    assert "Declared for 1 run." in [x.value for x in page.success]
+    field(page.text_input, "Parameters").set_value("25 millions")
+    fine(button(page, "Declare").click().run())
+    assert [e.value for e in page.error] == [
+        "The number of parameters reads like 7B or 3e-4 and is above 0, got '25 millions'."
+    ]
+    assert not page.success and field(page.text_input, "Parameters").value == "25 millions"
+    assert space(page).runs["a"].plan.params is None
+
+
+def test_a_peak_too_small_for_any_law_is_refused(page):
+    upload(page, ("b.csv", NO_RATE))
+    field(page.text_input, "Schedule").set_value("constant(peak=1e-300, total=1000)")
+    fine(button(page, "Declare").click().run())
+    assert "peak learning rate must be at least 1e" in page.error[0].value and space(page).runs["b"].plan is None
+
+
+def test_notes_do_not_ask_for_what_was_declared(page):
+    upload(page, ("b.csv", NO_RATE))
+    asked = "No learning rate is logged or declared; declare a schedule before fitting."
+    assert page.dataframe[1].value["Notes"].tolist() == [asked] and asked in [t.value for t in page.text]
+    field(page.text_input, "Schedule").set_value("constant(peak=3e-4, warmup=10, total=1000)")
+    fine(button(page, "Declare").click().run())
+    table = page.dataframe[1].value
+    assert table["LR from"].tolist() == ["declared"] and table["Notes"].tolist() == [""]
+    assert asked not in [t.value for t in page.text]
 
 
 def test_a_declared_schedule_that_ends_too_early_is_told(page):
@@ -230,6 +275,19 @@ def test_a_wrong_correction_loses_nothing(page):
     field(page.selectbox, "It counts").set_value("tokens")
     fine(button(page, "Read again").click().run())
     assert "batch size" in page.error[0].value and list(space(page).runs) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "typed, told",
+    [("0.01k", ""), ("many", "The batch size reads like 7B or 3e-4 and is above 0, got 'many'.")],
+)
+def test_the_batch_of_a_log_in_tokens_is_typed(page, typed, told):
+    upload(page, ("a.csv", LOG))
+    field(page.selectbox, "It counts").set_value("tokens")
+    field(page.text_input, "Per update").set_value(typed)
+    fine(button(page, "Read again").click().run())
+    assert [e.value for e in page.error] == ([told] if told else [])
+    assert space(page).runs["a"].plan.batch_tokens == (None if told else 10)
 
 
 def test_the_split_axis_scale_and_smoothing_change_the_chart(page):

@@ -49,7 +49,7 @@ def test_every_family_opens_with_a_valid_schedule(family):
     assert text_of(app) == wanted.text and parse(wanted.text) == wanted and not app.error
     assert app.latex[0].value.strip("$\n ") == cls.formula
     assert app.subheader[0].value == family
-    widgets = {w.key for kind in (app.number_input, app.text_input, app.selectbox) for w in kind}
+    widgets = {w.key for kind in (app.text_input, app.selectbox) for w in kind}
     assert {f"schedule_{family}_{f.name}" for f in fields(cls)} <= widgets
     assert len(app.get("plotly_chart")) == 2 and app.code[1].value == export(wanted, "pytorch").text.strip()
 
@@ -69,11 +69,11 @@ def test_letters_are_those_of_the_formula():
 
 def test_fields_move_the_text_and_the_facts():
     app = opened("wsd")
-    app.number_input(key="schedule_wsd_peak").set_value(4e-4)
-    app.number_input(key="schedule_wsd_total").set_value(1_000)
-    app.number_input(key="schedule_wsd_warmup").set_value(0)
-    app.number_input(key="schedule_wsd_decay").set_value(100)
-    app.number_input(key="schedule_wsd_final").set_value(0.0)
+    app.text_input(key="schedule_wsd_peak").set_value("4e-4")
+    app.text_input(key="schedule_wsd_total").set_value("1000")
+    app.text_input(key="schedule_wsd_warmup").set_value("0")
+    app.text_input(key="schedule_wsd_decay").set_value("100")
+    app.text_input(key="schedule_wsd_final").set_value("0.0")
     app.selectbox(key="schedule_wsd_shape").set_value("1-sqrt")
     schedule = parse(text_of(ran(app)))
     assert schedule == parse("wsd(peak=4e-4, warmup=0, total=1000, decay=100, final=0, shape=1-sqrt)")
@@ -85,22 +85,48 @@ def test_fields_move_the_text_and_the_facts():
     assert found["In the last tenth"] == f"{100 * rates[900:].sum() / rates.sum():.2g} %"
 
 
-def test_a_press_of_plus_leaves_a_short_number():
+@pytest.mark.parametrize(
+    "name, typed, written",
+    [
+        ("warmup", "2e3", "warmup=2000"), ("warmup", "3k", "warmup=3000"), ("total", "12,000", "total=12000"),
+        ("total", "0.1M", "total=100000"), ("peak", "3e-4", "peak=3e-4"), ("peak", ".25", "peak=0.25"),
+        ("final", "0.0", "cosine(peak=1e-3, warmup=500, total=10000)"),
+    ],
+)  # fmt: skip
+def test_numbers_are_read_as_they_are_written_elsewhere(name, typed, written):
     app = opened()
-    app.number_input(key="schedule_cosine_peak").set_value(0.1 + 0.2)
-    assert "peak=0.3," in text_of(ran(app))
+    app.text_input(key=f"schedule_cosine_{name}").set_value(typed)
+    assert written in text_of(ran(app)) and not app.error
+    assert app.text_input(key=f"schedule_cosine_{name}").value == typed
+
+
+@pytest.mark.parametrize(
+    "name, typed, told",
+    [
+        ("warmup", "1e300", "cosine: warmup must be a finite number below 1e+15, got 1e+300."),
+        ("warmup", "1e", "cosine: warmup must be a number such as 3e-4 or 24000, got '1e'."),
+        ("total", "2.5", "cosine: total counts updates and must be a whole number, got 2.5."),
+        ("peak", "1e-300", "cosine: the peak learning rate must be at least 1e-30, got 1e-300."),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence_and_stays_typed(name, typed, told):
+    app = opened()
+    before = text_of(app)
+    app.text_input(key=f"schedule_cosine_{name}").set_value(typed)
+    assert [plain(e.value) for e in ran(app).error] == [told] and text_of(app) == before
+    assert app.text_input(key=f"schedule_cosine_{name}").value == typed
 
 
 def test_a_broken_rule_is_one_sentence_and_keeps_everything_else():
     app = opened()
-    app.number_input(key="schedule_cosine_total").set_value(8_000)
+    app.text_input(key="schedule_cosine_total").set_value("8000")
     before = text_of(ran(app))
-    app.number_input(key="schedule_cosine_final").set_value(2.0)
+    app.text_input(key="schedule_cosine_final").set_value("2.0")
     ran(app)
     assert [plain(e.value) for e in app.error] == ["cosine: final must not exceed the peak 1e-3, got 2."]
     assert text_of(app) == before and len(app.get("plotly_chart")) == 2
-    assert app.number_input(key="schedule_cosine_total").value == 8_000
-    app.number_input(key="schedule_cosine_final").set_value(0.0)
+    assert app.text_input(key="schedule_cosine_total").value == "8000"
+    app.text_input(key="schedule_cosine_final").set_value("0.0")
     assert text_of(ran(app)) == "cosine(peak=1e-3, warmup=500, total=8000)" and not app.error
 
 
@@ -120,13 +146,19 @@ def test_lists_that_cannot_be_read(typed, message):
     assert text_of(app) == gallery.examples()["step"].text
 
 
+def test_lists_take_the_same_numbers():
+    app = opened("step")
+    app.text_input(key="schedule_step_boundaries").set_value("2e3, 8.5k")
+    assert "boundaries=[2000, 8500]" in text_of(ran(app)) and not app.error
+
+
 def test_fields_that_may_be_left_out():
     app = opened("wsd_s")
     assert app.text_input(key="schedule_wsd_s_ends").value == ""
     app.text_input(key="schedule_wsd_s_ends").set_value("[3000, 7000]")
     assert "ends=[3000, 7000]" in text_of(ran(app))
     app = opened("one_cycle")
-    app.number_input(key="schedule_one_cycle_warmup").set_value(None)
+    app.text_input(key="schedule_one_cycle_warmup").set_value("")
     assert "warmup=3000" in text_of(ran(app))
 
 
@@ -211,7 +243,7 @@ def test_norms_of_a_run_become_a_schedule_and_every_repair_is_told():
     assert any("Upload the log" in box.value for box in app.info)
     norms = {t: 1 + 1000 / (t + 100) for t in range(10, 2001, 10)} | {500: 0, 700: "NaN"}
     app.file_uploader(key="refine_file").set_value(("run.csv", norms_csv(norms), "text/csv"))
-    app.number_input(key="refine_peak").set_value(2e-3)
+    app.text_input(key="refine_peak").set_value("2e-3")
     ran(app)
     told = [plain(w.value) for w in app.warning]
     assert len(told) == 2 and "2 of 200 are not: the first is 0, at step 500" in told[0] and "filled" in told[1]
@@ -222,6 +254,17 @@ def test_norms_of_a_run_become_a_schedule_and_every_repair_is_told():
     whole = refined(list(good), list(good.values()), 2e-3).schedule
     assert kept.label == "refined run.csv" and kept.schedule.total == 2000
     np.testing.assert_allclose(kept.schedule(range(2001)), whole(range(2001)), rtol=0, atol=2e-3 * 2e-3)
+
+
+@pytest.mark.parametrize("peak, top", [("", 1e-3), ("0.5k", 500)])
+def test_the_peak_of_a_refined_schedule_is_typed(peak, top):
+    app = opened()
+    app.file_uploader(key="refine_file").set_value(("run.csv", norms_csv({t: 1 for t in range(100)}), "text/csv"))
+    app.text_input(key="refine_peak").set_value(peak)
+    ran(app).button(key="refine_add").click()
+    assert ran(app).session_state.workspace.candidates[-1].schedule.peak == top
+    app.text_input(key="refine_peak").set_value("high")
+    assert plain(ran(app).error[0].value) == "The peak reads like 7B or 3e-4 and is above 0, got 'high'."
 
 
 @pytest.mark.parametrize(

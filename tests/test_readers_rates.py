@@ -128,6 +128,7 @@ def test_zeros_in_the_middle_of_the_rates_are_rounding():
     "lr, why",
     [
         ([0, 0, 0, 0], "must be above 0, but all 4 logged rates are 0"),
+        ([1e-31, 1e-300, 0, 0], "A peak must be at least 1e-30, but the log's is 1e-31"),
         ([1e-3, 1e-3, -1e-3, 1e-3], "must not be negative, but the log has -1e-3"),
         (["x", "x", "x", 1], "learning rate: more than half of the cells must be numbers, but 3 of 4 hold text"),
         (["", "", "", ""], "holds no numbers"),

@@ -136,6 +136,7 @@ def test_any_wsd_reads_back(peak, warmup, after, final, shape):
         ("cosine(1, total=10)", "fields read like"),
         ("cosine(peak=one, total=10)", "peak must be a number.*'one'"),
         ("cosine(peak=0, total=10)", "peak learning rate must be above 0, got 0"),
+        ("cosine(peak=1e-300, total=10)", "peak learning rate must be at least 1e-30, got 1e-300"),
         ("cosine(peak=-1, total=10)", "peak must not be negative, got -1"),
         ("cosine(peak=1e999, total=10)", "peak must be a finite number"),
         ("cosine(peak=1, total=1" + "0" * 400 + ")", "total must be a finite number below 1e\\+15"),

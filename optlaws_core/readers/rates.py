@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..amounts import SMALLEST
 from ..runs import LrSource
 from ..schedules import Knots, Schedule, number
 from .base import Facts, FloatArray, IntArray, Note, counted
@@ -17,6 +18,7 @@ from .thinning import thin
 AGREES = 1e-3  # of the peak: a declared schedule this close to every logged rate is the schedule of the run
 THIN = 1e-4  # of the peak: straight lines between knots stay this close to the logged rates
 MOST_KNOTS = 2000
+WANTED = ("declare a schedule before fitting.", "declare the schedule of this run.")  # how notes end that ask for one
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,13 @@ def rates_of(run: str, logged: Points | None, facts: Facts, last_step: int) -> R
             text = f"The log goes on to step {last_step:,}, past the declared total of {facts.schedule.total:,} steps."
             notes.append(Note("info", text, run))
         return Rates(facts.schedule, "declared", tuple(notes))
-    notes.append(Note("info", "No learning rate is logged or declared; declare a schedule before fitting.", run))
+    notes.append(Note("info", f"No learning rate is logged or declared; {WANTED[0]}", run))
     return Rates(None, "missing", tuple(notes))
+
+
+def asks(note: Note) -> bool:
+    """Whether a note asks for a schedule, so that it is settled once one is declared."""
+    return note.text.endswith(WANTED)
 
 
 def printed_quantum(rates: FloatArray) -> float | None:
@@ -91,6 +98,9 @@ def _unusable(rates: FloatArray) -> str | None:
         return (
             f"A learning rate must be above 0, but all {len(rates):,} logged rates are 0, so the column was not used."
         )
+    if rates.max() < SMALLEST:
+        high = number(float(rates.max()))
+        return f"A peak must be at least {number(SMALLEST)}, but the log's is {high}, so its column was not used."
     return None
 
 
@@ -107,7 +117,7 @@ def _from_log(logged: Points, facts: Facts, last_step: int, quantum: float | Non
 
 def _quantised(quantum: float, facts: Facts) -> Note:
     text = f"The learning rate is printed in steps of {number(quantum)}, too coarse for its curve"
-    return Note("info", text + ("." if facts.schedule else "; declare the schedule of this run."))
+    return Note("info", text + ("." if facts.schedule else f"; {WANTED[1]}"))
 
 
 def compare(declared: Schedule, logged: Points, quantum: float | None = None) -> tuple[bool, Note]:

@@ -14,6 +14,7 @@ from typing import ClassVar, get_args, get_origin
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..amounts import SMALLEST
 from ..errors import ScheduleError
 
 FloatArray = NDArray[np.float64]
@@ -64,6 +65,10 @@ class Schedule:
                 object.__setattr__(self, name, value)
         if not self.peak > 0:
             raise ScheduleError(f"{self.family}: the peak learning rate must be above 0, got {number(self.peak)}.")
+        if self.peak < SMALLEST:
+            raise ScheduleError(
+                f"{self.family}: the peak learning rate must be at least {number(SMALLEST)}, got {number(self.peak)}."
+            )
         if self.total < 1:
             raise ScheduleError(f"{self.family}: total must be at least 1 update, got {self.total}.")
         if not 0 <= self.warmup < self.total:

@@ -16,7 +16,7 @@ from optlaws_core.fits import Model
 from optlaws_core.schedules import COOLDOWNS, Schedule, number
 
 from . import candidates as c
-from . import links, session
+from . import entering, links, session
 from .curves import MOST_BYTES, read_curve
 
 EDIT, DUPLICATE, REMOVE = "Edit as a form", "Duplicate", "Remove"
@@ -49,7 +49,8 @@ def share(space: session.Workspace) -> None:
     links.put(LINK, values, [])
     left_out = len(space.candidates) - len(values)
     if left_out:
-        st.caption(f"An address holds {c.MOST_LINK:,} characters of candidates, so the last {left_out} are not in it.")
+        last = "one is" if left_out == 1 else f"{left_out} are"
+        st.caption(f"An address holds {c.MOST_LINK:,} characters of candidates, so the last {last} not in it.")
 
 
 # ---------------------------------------------------------------------------------------------------- table
@@ -81,16 +82,22 @@ def frame(rows: list[c.Candidate]) -> pd.DataFrame:
         "family": pd.Series([x.family for x in rows], dtype="object"),
     }
     for name in c.SCALARS:
-        dtype = "object" if name == "shape" else "float64"
-        data[name] = pd.Series([c.value_of(x, name) for x in rows], dtype=dtype)
+        data[name] = pd.Series([_cell(x, name) for x in rows], dtype="object")
     data["text"] = pd.Series([x.text for x in rows], dtype="object")
     return pd.DataFrame(data)
 
 
+def _cell(candidate: c.Candidate, name: str) -> str | None:
+    """What the cell of a field shows: text, since a cell for numbers reads 2e3 as 23; a word that is no number, too."""
+    value = c.value_of(candidate, name)
+    if isinstance(value, float):
+        return number(value) if name in ("peak", "final") else f"{value:.16g}"
+    return c.loose(candidate.text)[1].get(name) if value is None else value
+
+
 def _columns(key: str) -> dict:
     text, numbers, choose = (getattr(st.column_config, f"{k}Column") for k in ("Text", "Number", "Selectbox"))
-    rate = {"format": "%.6g", "width": 95}
-    count = {"format": "localized", "width": 100, "min_value": 0}
+    rate, count = ({"alignment": "right", "width": width} for width in (95, 100))
     menu = f"{key}_action"
     return {
         "row": numbers("Row", disabled=True, width=50, pinned=True),
@@ -107,11 +114,11 @@ def _columns(key: str) -> dict:
         "on": st.column_config.CheckboxColumn("Use", help="Whether it is compared.", width=70, pinned=True),
         "label": text("Label", help="A name of your own for charts and tables.", max_chars=c.LONGEST_LABEL, width=110),
         "family": choose("Family", options=list(SCHEDULES), required=True, help=_families(), width=105),
-        "peak": numbers("Peak LR", help=MEANINGS["peak"], **rate),
-        "warmup": numbers("Warm-up", help=f"{MEANINGS['warmup']}.", **count),
-        "total": numbers("Total", help=f"{MEANINGS['total']}.", **count),
-        "decay": numbers("Decay", help=f"wsd, power: {MEANINGS['decay']}.", **count),
-        "final": numbers("Final LR", help=f"Not for constant, inverse_sqrt, step, knots: {MEANINGS['final']}.", **rate),
+        "peak": text("Peak LR", help=MEANINGS["peak"], **rate),
+        "warmup": text("Warm-up", help=f"{MEANINGS['warmup']}.", **count),
+        "total": text("Total", help=f"{MEANINGS['total']}.", **count),
+        "decay": text("Decay", help=f"wsd, power: {MEANINGS['decay']}.", **count),
+        "final": text("Final LR", help=f"Not for constant, inverse_sqrt, step, knots: {MEANINGS['final']}.", **rate),
         "shape": choose("Shape", options=list(COOLDOWNS), help=f"wsd, power: {MEANINGS['shape']}.", width=95),
         "text": text(TEXT, help="Also what the command line and links use. Editing it changes the fields.", width=420),
         "state": text("Check", disabled=True, width=80, help="Whether the row is a schedule; why not is said below."),
@@ -137,7 +144,7 @@ def apply(candidate: c.Candidate, column: str, value) -> c.Candidate:
             return c.with_family(candidate, value) if value in SCHEDULES else candidate
         case "text":
             return c.with_text(candidate, value or "")
-    return c.with_field(candidate, column, value)
+    return c.with_field(candidate, column, entering.plain(str(value)) if value else None)
 
 
 def _key() -> str:
@@ -257,7 +264,7 @@ def _form(space: session.Workspace, panel: dict) -> None:
         for i, f in enumerate(fields(SCHEDULES[family])):
             keys[f.name] = f"{panel['key']}_{family}_{f.name}"
             with columns[i % 3]:
-                _field(f, template, keys[f.name])
+                entering.field(f, getattr(template.schedule, f.name, None), keys[f.name])
         label = f"{panel['key']}_label"
         with columns[len(keys) % 3]:
             st.text_input("Label", template.label if row is not None else "", max_chars=c.LONGEST_LABEL, key=label)
@@ -276,32 +283,12 @@ def _template(space: session.Workspace) -> c.Candidate:
     return c.with_family(first, "cosine")
 
 
-def _field(f, template: c.Candidate, key: str) -> None:
-    """A widget for one field of a family."""
-    value = getattr(template.schedule, f.name, None)
-    unit = f", {f.metadata['unit']}" if f.metadata["unit"] else ""
-    ask = {"label": f"{f.name.capitalize()}{unit}", "help": f"{f.metadata['meaning'].capitalize()}.", "key": key}
-    kind = f.type.__name__ if isinstance(f.type, type) else str(f.type)  # "int", "int | None", "tuple[int, ...]"
-    if f.name == "shape":
-        st.selectbox(options=list(COOLDOWNS), index=list(COOLDOWNS).index(value or "linear"), **ask)
-    elif kind.startswith("int"):
-        st.number_input(value=value, placeholder="not given", min_value=0, step=1, format="%d", **ask)
-    elif isinstance(value, tuple) or "tuple" in kind:
-        shown = ", ".join(number(v) for v in value or ())
-        st.text_input(value=shown, placeholder="numbers with commas between", **ask)
-    else:  # rates as text, since 3e-4 is how one writes them
-        st.text_input(value="" if value is None else number(value), placeholder="3e-4", **ask)
-
-
 def _save_form(family: str, keys: dict[str, str], label: str) -> None:
     memory, space = session.state(), session.workspace()
     _take_edits(space)
     rows = space.candidates
     panel = memory["compare_panel"]
-    values = {}
-    for f in fields(SCHEDULES[family]):
-        value = memory.get(keys[f.name])
-        values[f.name] = f"[{value.strip(' []')}]" if "tuple" in str(f.type) and value else value
+    values = {f.name: entering.word(f, memory.get(keys[f.name])) for f in fields(SCHEDULES[family])}
     made = c.with_label(c.Candidate(c.from_fields(family, values)), memory.get(label) or "")
     if made.problem:
         panel["fault"] = made.problem

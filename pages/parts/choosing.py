@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from optlaws_core import LAWS, Average, Fit, FitError, OptLawsError, Run, Selection, Status, select
+from optlaws_core.amounts import whole
 from optlaws_core.fits import Model
 from optlaws_core.fitting import doubts, fit
 from optlaws_core.selection import POOL
@@ -38,9 +39,10 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
             help="Never shown to the fit; errors on them tell how well a law predicts schedules it has not seen.",
         )  # fmt: skip
         _aside(names, train, test)
-    split, from_step = _options(space, left)
+    split, from_step, fault = _options(space, left)
     space.choice = Choice(laws, tuple(train), tuple(n for n in test if n not in train), split, from_step)
-    pressed = st.button("Fit", type="primary", icon=":material/play_arrow:", disabled=not (train and laws))
+    ready = train and laws and not fault
+    pressed = st.button("Fit", type="primary", icon=":material/play_arrow:", disabled=not ready)
     return space.choice, pressed
 
 
@@ -70,7 +72,8 @@ def _aside(names: Sequence[str], train: Sequence[str], test: Sequence[str]) -> N
         st.caption(literal(f"In neither list: {shown}."))
 
 
-def _options(space: Workspace, place) -> tuple[str, int | None]:
+def _options(space: Workspace, place) -> tuple[str, int | None, str]:
+    """Split and first step; the step as it was, with a sentence, while it cannot be read."""
     splits = sorted({s for n in space.fittable for s in space.runs[n].series}, key=lambda s: (s != "train", s))
     split = space.choice.split if space.choice.split in splits else common_split(space)
     with place, st.expander("Options"):
@@ -78,14 +81,20 @@ def _options(space: Workspace, place) -> tuple[str, int | None]:
             "Losses", splits, index=splits.index(split),
             help="Training loss, or the loss on a held-out text. Runs without it keep their own.",
         )  # fmt: skip
-        own = st.number_input(
-            "First step that counts", min_value=0, value=space.choice.from_step, step=100,
+        own, fault = space.choice.from_step, ""
+        typed = st.text_input(
+            "First step that counts", "" if own is None else str(own), key="from_step",
             placeholder="the end of each run's warm-up",
             help="Losses before it are left out of the fit. The learning rate always counts from step 0.",
-        )  # fmt: skip
+        ).strip()  # fmt: skip
+        try:
+            own = whole(typed, "The first step that counts") if typed else None
+        except OptLawsError as unread:
+            fault = str(unread)
+            st.error(literal(fault), icon=":material/error:")
         if address := session.cluster():
             st.caption(literal(f"Fits run on the Dask cluster at {address}, as whoever runs this app has set it."))
-    return split, own
+    return split, own, fault
 
 
 def common_split(space: Workspace) -> str | None:

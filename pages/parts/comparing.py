@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Ranked, Schedule, predict, rank, with_bands
+from optlaws_core.amounts import amount, written
 from optlaws_core.divergence import Risk
 from optlaws_core.fits import Coverage, Model
 from optlaws_core.selection import POOL
@@ -181,11 +182,15 @@ def look(
     )  # fmt: skip
     links.put(f"{key}_observed", observed, usual)
     if x == "tokens" and batch is None:
-        batch = links.bound(
-            st.number_input, "Tokens per update", min_value=1.0, value=start.batch_tokens, key=f"{key}_batch",
-            format="%.0f",
-            help="Batch size in tokens; the loaded runs do not say it.",
-        )  # fmt: skip
+        usual = "" if start.batch_tokens is None else written(start.batch_tokens)
+        typed = st.text_input(
+            "Tokens per update", usual, key=f"{key}_batch", bind="query-params", placeholder="not known", width=280,
+            help="Batch size in tokens, such as 4M or 524288; the loaded runs do not say it.",
+        ).strip()  # fmt: skip
+        try:
+            batch = amount(typed, "The number of tokens per update") if typed else None
+        except OptLawsError as fault:
+            st.error(session.literal(str(fault)))
     if x == "tokens" and batch is None:
         st.caption("The runs do not say how many tokens one update sees, so the axis counts updates until you do.")
         x = "step"

@@ -8,11 +8,10 @@ from functools import lru_cache
 import streamlit as st
 
 from optlaws_core import SCHEDULES, Schedule
-from optlaws_core.schedules import number
 from optlaws_core.schedules.base import written
 from optlaws_core.trace import trace
 
-from . import links, showing
+from . import entering, links, showing
 from .candidates import MOST, MOST_LINK, Candidate, from_fields
 from .charts import gallery as charts
 from .session import Workspace, literal, state
@@ -33,10 +32,9 @@ OWN = {
     "step": {"boundaries": (6_000, 8_500), "values": (3e-4, 1e-4)},
     "knots": {"steps": (0, 500, 6_000, 6_000, 10_000), "values": (0.0, 1e-3, 7e-4, 3e-4, 0.0), "warmup": 0},
 }
-Value = float | int | str | tuple | None
 
 
-def default(family: str, f: Field) -> Value:
+def default(family: str, f: Field) -> entering.Value:
     """What a field holds at first; None for one that is left out."""
     own = OWN.get(family, {})
     if f.name in own:
@@ -113,37 +111,10 @@ def fields_of(family: str) -> Candidate:
     return Candidate(from_fields(family, values))
 
 
-def _field(family: str, f: Field) -> Value:
-    brought, unit = _linked(), f.metadata["unit"]
+def _field(family: str, f: Field) -> str | None:
+    brought = _linked()
     value = getattr(brought, f.name) if brought and brought.family == family else default(family, f)
-    ask = {
-        "label": f"{f.name.capitalize().replace('_', ' ')}{f', {unit}' if unit else ''}",
-        "help": f"{f.metadata['meaning'].capitalize()}.",
-        "key": f"schedule_{family}_{f.name}",
-        "persist_state": "session",
-    }
-    kind = f.type.__name__ if isinstance(f.type, type) else str(f.type)  # "int", "int | None", "tuple[int, ...]"
-    if f.metadata["choices"]:
-        names = list(f.metadata["choices"])
-        return st.selectbox(options=names, index=names.index(value), **ask)
-    if "tuple" in kind:
-        shown = ", ".join(number(v) for v in value or ())
-        typed = st.text_input(value=shown, placeholder="not given" if f.default is None else "100, 200", **ask)
-        return f"[{typed.strip(' []')}]" if typed.strip(" []") else None
-    if kind.startswith("int"):
-        return st.number_input(
-            value=value, placeholder="not given", min_value=0, step=100 if unit == "updates" else 1, format="%d",
-            **ask,
-        )  # fmt: skip
-    typed = st.number_input(
-        value=value, placeholder="not given", min_value=0.0, step=_step(value), format="%.6g", **ask
-    )
-    return None if typed is None else float(f"{typed:.12g}")  # a press of + or − leaves 0.0011000000000000001
-
-
-def _step(value: float | None) -> float:
-    """What a press of + or − changes: a tenth of the number's size."""
-    return 10.0 ** (math.floor(math.log10(value or 1e-4)) - 1)
+    return entering.field(f, value, f"schedule_{family}_{f.name}", persist_state="session")
 
 
 def valid(family: str, candidate: Candidate) -> Schedule:

@@ -4,9 +4,11 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import OptLawsError
+from optlaws_core.amounts import amount, written
 from optlaws_core.readers import LOSS_UNITS, MOST_BYTES, MOST_FILES, X_UNITS, FileReport, Layout, Note, Reading, Source
 from optlaws_core.readers.base import counted
 from optlaws_core.readers.files import is_log_name
+from optlaws_core.readers.rates import asks
 from pages.parts import limits, showing
 from pages.parts.session import Workspace, literal, state
 
@@ -188,10 +190,10 @@ def _layout_form(space: Workspace, report: FileReport) -> Layout | None:
         with one:
             x = _column("X axis", columns, found.x, ROW_NUMBER, "The column that counts the progress of training")
             unit = st.selectbox("It counts", X_UNITS, X_UNITS.index(found.x_unit), help="step: one for each update")
-            batch = st.number_input(
-                "Per update", value=found.batch, min_value=0.0, format="%.6g", placeholder="not needed for steps",
+            batch = st.text_input(
+                "Per update", "" if found.batch is None else written(found.batch), placeholder="not needed for steps",
                 help="Tokens or samples that one update adds to the x axis: the batch size. Not needed for steps",
-            )  # fmt: skip
+            ).strip()  # fmt: skip
         with two:
             losses = st.multiselect("Losses", columns, [column for _, column in found.losses])
             names = st.text_input(
@@ -206,11 +208,13 @@ def _layout_form(space: Workspace, report: FileReport) -> Layout | None:
             rate = _column("Learning rate", columns, found.lr, NO_COLUMN, "The column with the logged learning rate")
             run = _column("Run", columns, found.run, NO_COLUMN, "Names each run, where one file has several")
             tokens = _column("Tokens", columns, found.tokens, NO_COLUMN, "Tokens seen beside steps: for the batch size")
-        sent = st.form_submit_button("Read again", help="Replaces this file's runs and what was declared for them.")
+        sent = st.form_submit_button("Read again", on_click=forget_news, args=(space,),
+                                     help="Replaces this file's runs and what was declared for them.")  # fmt: skip
     if not sent:
         return None
     try:
-        return Layout(x, unit, _pairs(names, losses), rate, run, tokens, loss_unit, batch or None)
+        size = amount(batch, "The batch size") if batch else None
+        return Layout(x, unit, _pairs(names, losses), rate, run, tokens, loss_unit, size)
     except OptLawsError as error:
         st.error(literal(str(error)), icon=":material/error:")
         return None
@@ -237,15 +241,23 @@ def _pairs(names: str, columns: list[str]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(said, columns, strict=True))
 
 
+def forget_news(space: Workspace) -> None:
+    """At the press of a form: what the last one came to does not stand beside what is wrong with this one."""
+    space.news = ()
+
+
 def _trouble(report: FileReport) -> int:
     """The worse, the higher."""
     if report.error:
         return 4 if _correctable(report) else 3
-    return max((("info", "repaired", "refused").index(note.level) for note in report.notes), default=0)
+    return max((("info", "repaired", "refused").index(note.level) for note in _ordered(report)), default=0)
 
 
 def _ordered(report: FileReport) -> list[Note]:
-    return sorted(report.notes, key=lambda note: ("refused", "repaired", "info").index(note.level))
+    """What is still to be said, the worst first: a schedule that was declared since is not asked for any more."""
+    declared = {run.name for run in report.runs if run.lr_source == "declared"}
+    notes = [note for note in report.notes if note.run not in declared or not asks(note)]
+    return sorted(notes, key=lambda note: ("refused", "repaired", "info").index(note.level))
 
 
 def _note_text(note: Note, report: FileReport) -> str:

@@ -9,12 +9,14 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from optlaws_core import OptLawsError, Plan, Run, Schedule, parse
+from optlaws_core.amounts import amount, written
 from optlaws_core.readers import Facts, Note
 from optlaws_core.readers.base import counted
 from optlaws_core.schedules import number
 from pages.parts import links, showing
 from pages.parts.charts import runs as charts
 from pages.parts.charts import style
+from pages.parts.inputs_files import forget_news
 from pages.parts.session import Workspace, literal, load_example
 
 MOST_DRAWN = 30  # runs; more than these cannot be told apart
@@ -163,12 +165,12 @@ def declare(space: Workspace) -> None:
         )
         with st.form(f"declaration-{space.revision}-{'-'.join(names)}", border=False):
             text, params, batch = _declaration(space, names)
-            if st.form_submit_button("Declare", disabled=not names):
+            if st.form_submit_button("Declare", disabled=not names, on_click=forget_news, args=(space,)):
                 _declare(space, names, text, params, batch)
 
 
-def _declaration(space: Workspace, names: list[str]) -> tuple[str, float | None, float | None]:
-    """The form's fields, filled with what the only chosen run already knows."""
+def _declaration(space: Workspace, names: list[str]) -> tuple[str, str, str]:
+    """The form's fields as typed, filled with what the only chosen run already knows."""
     run = space.runs[names[0]] if len(names) == 1 else None
     plan = run.plan if run else None
     facts = _facts(space, run.name) if run else None
@@ -182,31 +184,28 @@ def _declaration(space: Workspace, names: list[str]) -> tuple[str, float | None,
             help="The learning rate at every step. Families: constant, linear, cosine, wsd, inverse_sqrt, step, knots. "
             "Empty: the schedule stays as it is.",
         )
-    with size:
-        params = st.number_input(
-            "Parameters",
-            value=plan.params if plan else facts.params if facts else None,
-            min_value=0.0,
-            format="%.6g",
-            placeholder="unchanged",
-            help="Trainable parameters of the model, 1e8 for 100 million",
-        )
-    with tokens:
-        batch = st.number_input(
-            "Tokens per update",
-            value=plan.batch_tokens if plan else facts.batch_tokens if facts else None,
-            min_value=0.0,
-            format="%.6g",
-            placeholder="unchanged",
-            help="Batch size in tokens: sequences per update × their length",
-        )
-    return said.strip(), params, batch
+    known = plan or facts
+    params = size.text_input(
+        "Parameters",
+        value=written(known.params) if known and known.params else "",
+        placeholder="unchanged",
+        help="Trainable parameters of the model: 123M, 7B, 1.2e9",
+    )
+    batch = tokens.text_input(
+        "Tokens per update",
+        value=written(known.batch_tokens) if known and known.batch_tokens else "",
+        placeholder="unchanged",
+        help="Batch size in tokens: sequences per update × their length",
+    )
+    return said.strip(), params.strip(), batch.strip()
 
 
-def _declare(space: Workspace, names: list[str], text: str, params: float | None, batch: float | None) -> None:
+def _declare(space: Workspace, names: list[str], text: str, params: str, batch: str) -> None:
     """Apply the form, to all chosen runs or to none."""
     try:
-        changed = {name: _declared(space.runs[name], text, params, batch) for name in names}
+        size = amount(params, "The number of parameters") if params else None
+        tokens = amount(batch, "The number of tokens per update") if batch else None
+        changed = {name: _declared(space.runs[name], text, size, tokens) for name in names}
     except OptLawsError as error:
         st.error(literal(str(error)), icon=":material/error:")
         return

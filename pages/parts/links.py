@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from optlaws_core import OptLawsError, amounts
 from optlaws_core.schedules import number as written
 
 from . import session
@@ -210,10 +211,20 @@ def _denotes(word: str, value: object) -> bool:
         return False
 
 
-def whole(widget: Callable, label: str, low: int, usual: int, *, name: str, key: str, **options) -> int:
-    """A number input of whole numbers whose value the address calls `name`."""
+def whole(place: DeltaGenerator, label: str, low: int, usual: int, *, name: str, key: str, **options) -> int | None:
+    """A field for a whole number that the address calls `name`; left empty, it is the usual one.
+
+    None, with a sentence, while it cannot be read.
+    """
     usual = max(low, usual)
-    value = int(widget(label, low, value=number(name, usual, low, LARGEST), step=1, key=key, **options))
+    begun = number(name, usual, low, LARGEST)
+    shown = "" if begun == usual else f"{begun:,}"
+    typed = place.text_input(label, shown, placeholder=f"{usual:,}", key=key, **options).strip()
+    try:
+        value = amounts.whole(typed, label, low, LARGEST) if typed else usual
+    except OptLawsError as fault:
+        st.error(literal(str(fault)), icon=":material/error:")
+        return None
     put(name, value, usual)
     return value
 

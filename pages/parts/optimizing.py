@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from optlaws_core import OptLawsError, Schedule, with_bands
-from optlaws_core.amounts import amount, written
+from optlaws_core.amounts import amount, whole, written
 from optlaws_core.fits import Model
 from optlaws_core.optimize import FAMILIES, KNOTS, Finding, Limits, find, updates_within
 from optlaws_core.prediction import sized
@@ -129,7 +129,7 @@ def _begin(space: Workspace, usual: dict[str, str]) -> None:
 def _limits(fit: Model, texts: dict[str, str]) -> Limits:
     """Raises `OptLawsError` for what is no number, or no limit that can be kept."""
     if texts["unit"] == "Updates":
-        total = _whole(texts["Updates"], "The number of updates")
+        total = whole(texts["Updates"], "The number of updates")
     else:
         told = {name: amount(texts[name], "This number") if texts[name] else None for name in ("params", "batch")}
         coverage = sized(fit, told["params"], told["batch"]).coverage
@@ -137,24 +137,12 @@ def _limits(fit: Model, texts: dict[str, str]) -> Limits:
     return Limits(
         peak=amount(texts["peak"], "The peak"),
         total=total,
-        warmup=_whole(texts["warmup"], "The warm-up"),
-        floor=_rate(texts["floor"], "The floor"),
+        warmup=whole(texts["warmup"], "The warm-up"),
+        floor=amount(texts["floor"], "The floor", zero=True),
         slope=None if texts["slope"] == "any" else amount(texts["slope"], "The largest slope"),
-        knots=_whole(texts["knots"], "The number of knots"),
+        knots=whole(texts["knots"], "The number of knots"),
         falling=texts["form"] != ANY,
     )
-
-
-def _rate(text: str, name: str) -> float:
-    """A number of 0 or more."""
-    return 0.0 if text == "0" else amount(text, name)
-
-
-def _whole(text: str, name: str) -> int:
-    value = _rate(text, name)
-    if value != round(value):
-        raise OptLawsError(f"{name} must be whole, got {text[:40]!r}.")
-    return round(value)
 
 
 @st.fragment(run_every=0.25)

@@ -127,7 +127,7 @@ def _warmups(text: str) -> tuple[float, ...]:
     found = []
     for word in re.sub(r"\s+%", "%", text).replace(";", " ").split():
         number, percent = word.removesuffix("%"), word.endswith("%")
-        value = 0.0 if re.fullmatch(r"0+(\.0*)?|\.0+", number) else amount(number, "A warm-up")
+        value = amount(number, "A warm-up", zero=True)
         if percent and value >= 100:
             raise OptLawsError(f"A warm-up takes less than 100 % of the length, got {value:g} %.")
         if not percent and 0 < value < 1:

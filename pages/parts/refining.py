@@ -3,6 +3,7 @@
 import streamlit as st
 
 from optlaws_core import OptLawsError
+from optlaws_core.amounts import amount
 from optlaws_core.readers import Source
 from optlaws_core.readers.norms import gradient_norms
 from optlaws_core.schedules import Refined, refined
@@ -14,6 +15,7 @@ from .charts import gallery as charts
 from .curves import MOST_BYTES, as_knots
 from .session import Workspace, literal
 
+PEAK = "1e-3"
 NORMS = {"l2": "l2, for SGD", "l1": "l1, for Adam and its kin"}
 
 
@@ -30,8 +32,8 @@ def section(space: Workspace) -> None:
             "Log with steps and gradient norms", key="refine_file", max_upload_size=MOST_BYTES // 2**20,
             help="Any log that the Runs page reads, of one run, with a column such as grad_norm.",
         )  # fmt: skip
-        peak = st.number_input(
-            "Peak, LR", min_value=0.0, value=1e-3, step=1e-4, format="%.6g", key="refine_peak", persist_state="session",
+        peak = st.text_input(
+            "Peak, LR", placeholder=PEAK, key="refine_peak", persist_state="session",
             help="Highest learning rate of the refined schedule.",
         )  # fmt: skip
         norm = st.selectbox(
@@ -48,7 +50,7 @@ def section(space: Workspace) -> None:
             st.info("No norms yet. Upload the log of an earlier run.")
             return
         try:
-            found = _refined(file.name, file.getvalue(), peak, norm, smoothing)
+            found = _refined(file.name, file.getvalue(), amount(peak.strip() or PEAK, "The peak"), norm, smoothing)
         except OptLawsError as fault:
             st.error(literal(str(fault)), icon=":material/error:")
             return

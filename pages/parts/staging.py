@@ -80,12 +80,14 @@ def _next(space: Workspace) -> None:
     links.put("staged_losses", split, usual)
     run = run.on(split)
     start = links.whole(
-        places[2].number_input, "From update", 1, _start(run), name="from_update", key=f"staging_start {name} {split}",
+        places[2], "From update", 1, _start(run), name="from_update", key=f"staging_start {name} {split}",
         help="First update of the stage. An earlier one replays the run: what followed does not count.",
     )  # fmt: skip
+    if start is None:
+        return
     ahead = next_stage(run, start)
     length = links.whole(
-        places[3].number_input, "Updates", FEWEST, ahead.length, name="updates", key=f"staging_length {name} {start}",
+        places[3], "Updates", FEWEST, ahead.length, name="updates", key=f"staging_length {name} {start}",
         help="Of the stage. AutoLRS doubles them from stage to stage, up to 8 times the first.",
     )  # fmt: skip
     high = number(run.plan.schedule.peak)
@@ -94,7 +96,9 @@ def _next(space: Workspace) -> None:
         _typed(places[4], "Lowest rate", low, "staging_low"),
         _typed(places[5], "Highest rate", high, "staging_high"),
     )
-    probes = _probes(space, run, ahead, length)
+    probes = None if length is None else _probes(space, run, ahead, length)
+    if probes is None:
+        return
     told = propose_rate(probes, search, length, ahead.rate)
     _say(told, ahead, length)
     if probes:
@@ -121,14 +125,19 @@ def _typed(place, label: str, usual: str, key: str) -> float:
     return amount(typed or usual, f"The {label.lower()}")
 
 
-def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]:
-    """Runs that go on at a constant rate from there; at first those with the same past, one of each rate."""
+def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage] | None:
+    """Runs that go on at a constant rate from there; at first those with the same past, one of each rate.
+
+    None while the length of a probe cannot be read.
+    """
     place, count = st.columns([5, 1])
     updates = links.whole(
-        count.number_input, "Updates of a probe", FEWEST, probe_length(length), name="probe_updates",
+        count, "Updates of a probe", FEWEST, probe_length(length), name="probe_updates",
         key=f"staging_probe {length}",
         help="Those that count; AutoLRS takes a tenth of the stage.",
     )  # fmt: skip
+    if updates is None:
+        return None
     found, usual = {}, {}
     for name, other in space.fittable.items():
         if run.split not in other.series:
@@ -142,7 +151,7 @@ def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]
     first = list(usual.values())
     picked = place.multiselect(
         "Probes", list(found), default=links.several("probe", found, first, links.RUN),
-        key=f"staging_probes {run.name} {ahead.start} {length}",
+        key=f"staging_probes {run.name} {ahead.start} {length}", persist_state="session",
         help="Loaded runs whose rate is constant from that update on. They should start from this run's checkpoint.",
     )  # fmt: skip
     links.put("probe", picked, first)
@@ -201,11 +210,11 @@ def _simulation(space: Workspace) -> None:
         _typed(places[0], "Lowest rate", number(float(f"{coverage.peak[1] / REACH:.3g}")), "staging_sim_low"),
         _typed(places[1], "Highest rate", number(coverage.peak[1]), "staging_sim_high"),
     )
-    total = links.whole(
-        places[2].number_input, "Updates in all", 1, coverage.total[1], name="simulated_total", key="staging_total"
-    )
+    total = links.whole(places[2], "Updates in all", 1, coverage.total[1], name="simulated_total", key="staging_total")
     usual = longest.warmup_end if longest is not None else 0
-    warmup = links.whole(places[3].number_input, "Warm-up", 0, usual, name="simulated_warmup", key="staging_warmup")
+    warmup = links.whole(places[3], "Warm-up", 0, usual, name="simulated_warmup", key="staging_warmup")
+    if total is None or warmup is None:
+        return
     running = JOB in state()
     st.button("Simulate", icon=":material/play_arrow:", key="staging_simulate", disabled=running,
               on_click=_begin, args=(space.current, space.fit, search, total, warmup))  # fmt: skip

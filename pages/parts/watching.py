@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,7 @@ from optlaws_core.live import (
     version,
 )
 from optlaws_core.noise import DIVERGED
+from optlaws_core.prediction import outside
 from optlaws_core.readers import Reading
 
 from . import links, session, showing
@@ -193,20 +195,27 @@ def _learned(key: tuple, _runs: list[Run]) -> Risk:
 
 def _ahead(model: Model, seen: Run, whole: Run) -> None:
     now, planned = int(seen.steps[-1]), seen.plan.schedule.total
-    memory, horizon = session.state(), f"live_total {seen.name}"
-    if seen.lr_source == "logged" and planned <= now + 1:  # the log tells the rates so far, not how long it will be
+    endless = seen.lr_source == "logged" and planned <= now + 1  # a log tells the rates so far, not how long it will be
+    if endless:
         planned = 2 * (now + 1)
-        if memory.get(horizon, planned) < now + 2:
-            memory[horizon] = planned
-    total, length, wait = (
-        links.whole(column.number_input, label, low, value, name=name, key=key, persist_state="session")
+    asked = [
+        links.whole(column, label, low, value, name=name, key=f"live_{key} {seen.name}", persist_state="session")
         for column, label, name, low, value, key in zip(
             st.columns(3), ("Updates in all", "Updates of a decay", "A later start, in updates"),
             ("total", "decay", "wait"), (1, 1, 0), (planned, max(planned // 10, 1), max(planned // 10, 1)),
-            (horizon, f"live_length {seen.name}", f"live_wait {seen.name}"), strict=True,
+            ("total", "length", "wait"), strict=True,
         )
-    )  # fmt: skip
-    ways = decays(seen, now, int(total), [int(length)], [0, int(wait)])
+    ]  # fmt: skip
+    if None in asked:
+        showing.chart(charts.progress(seen, whole, None, ""), "live-losses")
+        return
+    total, length, wait = asked
+    if endless and total < now + 2:
+        st.caption(f"The run is at step {now:,} already, so {planned:,} updates in all are assumed, not {total:,}.")
+        total = planned
+    if left_out := _beyond(total - now - 1, length, wait):
+        st.caption(left_out)
+    ways = decays(seen, now, total, [length], [0, wait])
     ranked = outcomes(model, seen, ways)
     names = [name for name, _ in ways]
     usual = names.index("as planned") if "as planned" in names else names.index("no decay")
@@ -215,6 +224,8 @@ def _ahead(model: Model, seen: Run, whole: Run) -> None:
     links.put("way", way, names[usual])
     told = forecast(model, seen, dict(ways)[way])
     showing.chart(charts.progress(seen, whole, told, way), "live-losses")
+    if reasons := outside(model.coverage, replace(seen.plan, schedule=dict(ways)[way])):
+        st.warning(literal(f"Beyond the training runs of the law: {'; '.join(reasons)}."), icon=":material/explore:")
     if way == "as planned":
         _scored(model, seen, whole, told)
     showing.table(
@@ -226,6 +237,18 @@ def _ahead(model: Model, seen: Run, whole: Run) -> None:
     st.caption(
         "Low and high: a 90 % band. A decay that ends earlier spends fewer updates: these losses differ in cost."
     )
+
+
+def _beyond(left: int, length: int, wait: int) -> str:
+    """Why some of the decays that were asked for are left out, where `left` updates are to come; empty: none is."""
+    if length > left:
+        return f"A decay over {length:,} updates does not fit into the {left:,} that are left, so no decay is shown."
+    if wait + length > left:
+        return (
+            f"A decay over {length:,} updates that starts in {wait:,} does not fit into the {left:,} that are left, so "
+            "it is not shown."
+        )
+    return ""
 
 
 def _scored(model: Model, seen: Run, whole: Run, told: Forecast) -> None:
