@@ -48,10 +48,10 @@ sys.meta_path.insert(0, Stops())
 @pytest.mark.parametrize("when", [RUNNING, IMPORTING], ids=["running", "importing"])
 @pytest.mark.parametrize("ignored", [False, True])
 def test_ctrl_c_stops_whenever_it_comes(when, ignored):
-    script = f"import runpy, signal, sys{when}sys.argv = ['optlaws_core', 'laws']\n"
-    if ignored:  # as a shell has it for jobs in the background
-        script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + script
-    script += "runpy.run_module('optlaws_core', run_name='__main__')\n"
+    # A shell ignores it for jobs in the background; these tests may be one.
+    heeds = "SIG_IGN" if ignored else "default_int_handler"
+    script = f"import runpy, signal, sys\nsignal.signal(signal.SIGINT, signal.{heeds})\n{when}"
+    script += "sys.argv = ['optlaws_core', 'laws']\nrunpy.run_module('optlaws_core', run_name='__main__')\n"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == ((0, "") if ignored else (130, "Stopped.\n"))
     assert ignored or not done.stdout
