@@ -27,7 +27,7 @@ from optlaws_core.optimize.curves import Curve, Lines, knots, shapes
 from optlaws_core.optimize.objective import KNOWN, Cells, Objective, _Final
 from optlaws_core.prediction import sized
 from optlaws_core.runs import Plan
-from optlaws_core.schedules import COOLDOWNS
+from optlaws_core.schedules import COOLDOWNS, WSD, Linear
 
 LIMITS = Limits(3e-3, 3000, warmup=200)
 PLAN = Plan(parse("constant(peak=3e-3, total=3000)"), PARAMS, BATCH_TOKENS)
@@ -179,12 +179,38 @@ def test_a_scan_finds_no_better_decay():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_keep_to_floor_and_slope(law, family):
     limits = Limits(3e-3, 3000, warmup=200, floor=3e-4, slope=4e-6)
-    if family == "step":
-        with pytest.raises(DesignError, match="No schedule of the family step .* a slope of at most 4e-06"):
-            find(law, limits, family)
-        return
-    rate = find(law, limits, family).best.schedule(np.arange(200, 3000))
-    assert rate.min() >= 3e-4 * (1 - 1e-6) and np.abs(np.diff(rate)).max() <= 4e-6 * (1 + 1e-5)
+    found = find(law, limits, family).best
+    rate = found.schedule(np.arange(200, 3000))
+    assert rate.max() <= 3e-3 and rate.min() >= 3e-4 * (1 - 1e-12) and np.abs(np.diff(rate)).max() <= 4e-6 * (1 + 1e-9)
+    assert found.finished
+
+
+@pytest.mark.parametrize("slope", [1e-7, 1e-8, 1e-10])
+def test_a_tight_slope_leaves_the_best_line(law, slope):
+    """Peaks and final rates of a fine grid, as far as the slope allows, do no better."""
+    limits = Limits(8e-3, 4000, warmup=200, slope=slope)
+    found = find(law, limits, "linear").best
+    ends = [
+        float(predict(law, Linear(p, warmup=200, total=4000, final=max(p - slope * 3800, 0.0) * (1 - s) + p * s))[0])
+        for p in np.geomspace(1e-4, 8e-3, 200) for s in (0.0, 0.5)
+    ]  # fmt: skip
+    assert found.loss <= min(ends) * (1 + 1e-6) and found.finished
+    assert np.abs(np.diff(found.schedule(np.arange(200, 4001)))).max() <= slope * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("peak, total, warmup, floor, slope", [
+    (8e-3, 4000, 200, 0.0, 3e-6), (8e-3, 4000, 200, 2e-3, None), (2e-2, 8000, 0, 0.0, 1e-5),
+])  # fmt: skip
+def test_wsd_within_limits_is_not_beaten_by_a_scan(law, peak, total, warmup, floor, slope):
+    found = find(law, Limits(peak, total, warmup, floor, slope), "wsd").best
+    scan = [
+        WSD(p, warmup=warmup, total=total, decay=int(d * (total - warmup)), final=final)
+        for p in np.geomspace(1e-3, peak, 15) for d in np.linspace(0.02, 1, 25)
+        for final in (floor, max(floor, 0.1 * p)) if final <= p
+    ]  # fmt: skip
+    kept = [s for s in scan if slope is None or np.abs(np.diff(s(np.arange(warmup, total + 1)))).max() <= slope]
+    assert len(kept) > 20
+    assert found.loss <= min(float(predict(law, s)[0]) for s in kept) * (1 + 1e-6)
 
 
 def test_a_family_is_found_under_laws_that_walk_through_every_update():

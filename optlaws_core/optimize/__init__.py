@@ -4,6 +4,7 @@ limits.py     what a schedule must keep to, and the updates that a budget pays f
 objective.py  the final loss as a function of the rate of every update, with exact derivatives
 curves.py     the best free-form curve
 families.py   the best schedule of a family
+ranges.py     the fields of a family under limits
 progress.py   how far a search is
 
 The loss that is reported is the law's own on the finished schedule.
@@ -12,7 +13,6 @@ The loss that is reported is the law's own on the finished schedule.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import DesignError
 from ..fits import Model
 from ..laws.base import Law
 from ..parallel import one_thread
@@ -21,10 +21,10 @@ from ..runs import Plan
 from ..schedules import Schedule
 from ..schedules.base import FloatArray
 from . import curves, families
-from .families import FAMILIES, SIMPLE
 from .limits import KNOTS, Limits, updates_within
 from .objective import Objective, flat
 from .progress import Progress, Told
+from .ranges import FAMILIES, SIMPLE
 
 TOLD_APART = 1e-6  # relative gain below which a jump is not worth having
 
@@ -56,7 +56,7 @@ class Finding:
     best: Found
     constant: float  # final loss of the peak to the end
     simple: Found | None = None  # the best of the simple families; None where a family was asked for
-    wsd: Found | None = None  # WSD with the best decay; None also where none keeps to the limits
+    wsd: Found | None = None  # WSD with the best decay; None where a family was asked for
     reasons: tuple[str, ...] = ()  # why the best schedule lies beyond the training runs
 
     @property
@@ -71,7 +71,7 @@ class Finding:
 
     @property
     def share(self) -> float | None:
-        """How much of what the curve gains over a constant rate WSD with the best decay has already."""
+        """How much of what the curve gains over the peak held to the end WSD with the best decay has already."""
         whole = self.constant - self.best.loss
         return None if self.wsd is None or whole <= 0 else (self.constant - self.wsd.loss) / whole
 
@@ -89,7 +89,7 @@ class Finding:
         decay = self.wsd.schedule
         return (
             f"{said} WSD with the best decay ({decay.decay:,} updates, {decay.shape}) has {100 * self.share:.1f} % of "
-            "what the curve gains over a constant rate."
+            "what the curve gains over the peak held to the end."
         )
 
     def doubts(self, half: float | None) -> list[str]:
@@ -105,7 +105,7 @@ class Finding:
                 f"The best curve has a jump, which this law rewards by {self.smooth.loss - self.best.loss:.2g}: look "
                 "for a run with one before trusting that."
             )
-        if not all(found.finished for found in (self.best, self.simple, self.smooth) if found is not None):
+        if not all(found.finished for found in (self.best, self.simple, self.smooth, self.wsd) if found is not None):
             said.append("A search stopped before it had converged.")
         return said
 
@@ -131,15 +131,11 @@ def find(
         best = _family(objective, family, Told(progress, 1))
         return Finding(best, constant.loss, reasons=_beyond(model, best, plan))
     objective.check_curves()
-    told, simple = Told(progress, curves.PARTS + len(SIMPLE)), {}
-    for name in SIMPLE:
-        try:
-            simple[name] = _family(objective, name, told)
-        except DesignError:  # none keeps to a slope or a floor that a curve keeps to
-            continue
+    told = Told(progress, curves.PARTS + len(SIMPLE))
+    simple = {name: _family(objective, name, told) for name in SIMPLE}
     lowest = min([constant, *simple.values()], key=lambda found: found.loss)
     best = _curve(objective, told, [lowest.schedule])
-    return Finding(best, constant.loss, lowest, simple.get("wsd"), _beyond(model, best, plan))
+    return Finding(best, constant.loss, lowest, simple["wsd"], _beyond(model, best, plan))
 
 
 def _beyond(model: Model, found: Found, plan: Plan | None) -> tuple[str, ...]:
