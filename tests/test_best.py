@@ -49,7 +49,7 @@ def test_the_command_finds_what_python_finds(stored, capsys):
     assert code == 0 and [float(line[:8]) for line in out.splitlines()] == pytest.approx(
         [row["final_loss"], row["simple"]["final_loss"]], abs=1e-6
     )
-    assert f"{100 * row['share']:.1f} % of what the curve gains over a constant rate" in err.splitlines()[0]
+    assert f"{100 * row['share']:.1f} % of what the curve gains over the peak held to the end" in err.splitlines()[0]
     code, out, err = told(capsys, *argv, "--floor", "8e-4", "--slope", "1e-5")
     text = out.splitlines()[0].partition("  ")[2]
     assert code == 0 and parse(text)(3999) >= 8e-4 * (1 - 1e-5)

@@ -20,14 +20,16 @@ from optlaws_core.optimize import (
     Limits,
     best_schedule,
     best_under,
+    families,
     find,
+    ranges,
     updates_within,
 )
 from optlaws_core.optimize.curves import Curve, Lines, knots, shapes
 from optlaws_core.optimize.objective import KNOWN, Cells, Objective, _Final
 from optlaws_core.prediction import sized
 from optlaws_core.runs import Plan
-from optlaws_core.schedules import COOLDOWNS, WSD, Linear
+from optlaws_core.schedules import COOLDOWNS, SCHEDULES, WSD, Constant, Linear
 
 LIMITS = Limits(3e-3, 3000, warmup=200)
 PLAN = Plan(parse("constant(peak=3e-3, total=3000)"), PARAMS, BATCH_TOKENS)
@@ -211,6 +213,73 @@ def test_wsd_within_limits_is_not_beaten_by_a_scan(law, peak, total, warmup, flo
     kept = [s for s in scan if slope is None or np.abs(np.diff(s(np.arange(warmup, total + 1)))).max() <= slope]
     assert len(kept) > 20
     assert found.loss <= min(float(predict(law, s)[0]) for s in kept) * (1 + 1e-6)
+
+
+SCANS = {  # family -> its other fields, besides the peak and, with `final`, a final rate
+    "cosine": [{}],
+    "exponential": [{}],
+    "polynomial": [{"exponent": a} for a in np.geomspace(0.2, 5, 15)],
+    "uba": [{"phi": a} for a in np.geomspace(0.1, 10, 15)],
+    "inverse_sqrt": [{"timescale": round(t)} for t in np.geomspace(10, 1e6, 60)],
+}
+
+
+@pytest.mark.parametrize("family", SCANS)
+@pytest.mark.parametrize("floor, slope", [(0.0, 2e-7), (1e-3, 2e-6), (2.5e-3, None)])
+def test_no_schedule_of_a_scan_within_limits_is_better(law, family, floor, slope):
+    limits, (warmup, total) = Limits(8e-3, 2000, 100, floor, slope), (100, 2000)
+    found, kept = find(law, limits, family).best, []
+    for peak in np.geomspace(max(floor, 5e-4), 8e-3, 30):
+        lowest = max(floor, 1e-4)
+        finals = [{}] if family == "inverse_sqrt" else [{"final": f} for f in np.linspace(lowest, peak, 12)]
+        finals += [{"final": max(lowest, peak - slope * 1900)}] if slope and finals[0] else []
+        for more in (one | final for one in SCANS[family] for final in finals):
+            schedule = SCHEDULES[family](peak, warmup=warmup, total=total, **more)
+            rate = schedule(np.arange(warmup, total))
+            if rate.min() >= floor and (slope is None or np.abs(np.diff(rate)).max() <= slope * (1 + 1e-9)):
+                kept.append(schedule)
+    assert len(kept) > 20 and found.finished
+    objective = Objective.of(law, limits)
+    assert found.loss <= np.exp(min(map(objective.of_schedule, kept))) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_place_keeps_to_the_limits(family):
+    rng, seen = np.random.default_rng(7), 0
+    shapes = COOLDOWNS if family in ("wsd", "power") else (None,)
+    for total in (10, 500, 5000):
+        for slope in (None, *10 ** rng.uniform(-10, -2, 25)):
+            limits = Limits(0.0123456789, total, total // 10, rng.choice([0, 0.003, 0.0123456789]), slope)
+            for shape in shapes:
+                x = rng.random(1 + len(FAMILIES[family]))
+                try:
+                    schedule = ranges.read(family, shape, limits, np.where(rng.random(len(x)) < 0.2, x.round(), x))
+                except ScheduleError:  # a few updates, or nothing that falls above a floor as high as the peak
+                    continue
+                seen, rate = seen + 1, schedule(np.arange(limits.warmup, total))
+                rounding = 1e-15 * limits.peak
+                assert rate.max() <= limits.peak + rounding and rate.min() >= limits.floor - rounding, schedule
+                assert np.diff(rate).max() <= rounding, schedule
+                assert -np.diff(rate).min() <= (slope or np.inf) + rounding, schedule
+    assert seen > 30
+
+
+def test_what_is_not_found_is_told(law, monkeypatch):
+    with pytest.raises(
+        DesignError, match="No schedule of the family inverse_sqrt was found .* a floor of 0.003 and a s"
+    ):
+        find(law, Limits(3e-3, 3000, 200, floor=3e-3, slope=1e-6), "inverse_sqrt")
+    monkeypatch.setattr(families, "ROUNDS", 0)
+    finding = find(law, LIMITS, "wsd")
+    assert not finding.best.finished and "A search stopped before it had converged." in finding.doubts(None)
+
+
+def test_a_slope_that_leaves_no_fall_leaves_the_best_constant_rate(law):
+    limits = Limits(8e-3, 4000, warmup=200, slope=1e-12)
+    finding = find(law, limits)
+    rates = np.geomspace(2e-3, 8e-3, 400)
+    flat = min(float(predict(law, Constant(rate, warmup=200, total=4000))[0]) for rate in rates)
+    assert finding.simple.loss <= flat < finding.constant and finding.best.loss == pytest.approx(flat, rel=1e-6)
 
 
 def test_a_family_is_found_under_laws_that_walk_through_every_update():

@@ -48,7 +48,6 @@ def search(objective: Objective, family: str, told: Told) -> tuple[Schedule, boo
     found = [(*_settled(loss, end.x, end.fun), shape) for end, loss, shape in rough[:FORMS]]
     told.part()
     _, x, finished, shape = min(found, key=lambda row: row[0])
-    told.part()
     return read(family, shape, limits, x), finished
 
 

@@ -20,8 +20,9 @@ class Told:
         self.evaluations, self.here, self.lowest = 0, 0, np.inf
 
     def part(self) -> None:
-        """A part has ended."""
-        self.done, self.here = min(self.done + 1, self.parts - 1), 0
+        """A part has ended; what comes after the last but one is all told as the last."""
+        if self.done < self.parts - 1:
+            self.done, self.here = self.done + 1, 0
 
     def __call__(self, log_loss: float) -> None:
         """An evaluation has ended. Raises `Cancelled`."""
