@@ -230,7 +230,7 @@ def test_what_is_written_is_read_bit_for_bit(rows, form):
     (run,) = report.runs
     assert run.steps.tolist() == steps
     assert run.loss.tolist() == loss
-    if max(lr) > 0:
+    if max(lr) >= 1e-30:  # no schedule has a lower peak
         np.testing.assert_allclose(run.plan.schedule(steps), lr, atol=1.001e-4 * max(lr))
 
 
