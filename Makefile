@@ -31,7 +31,7 @@ bench: .venv/tested
 
 .venv/tested: .venv/installed tests/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-	$(BIN)/python tests/e2e/install_browser.py
+	$(BIN)/python tests/browser/install_browser.py
 	@touch $@
 
 clean:

@@ -17,18 +17,18 @@ LATER = 5  # seconds, by which the first page is on the screen
 HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
-from pages.parts import errors, limits, server  # noqa: E402  found by the path above
+from pages.parts.server import errors, guard, limits  # noqa: E402  found by the path above
 
 
 def warm_up() -> None:
     """What the first visitor would wait for, done while the browser still loads: imports, and plotly's first figure."""
-    from pages.parts import libraries
+    from pages.parts.server import libraries
 
     libraries.load(libraries.CHARTS)
-    from pages.parts import session
-    from pages.parts.charts import runs
+    from pages.parts.runs import charts
+    from pages.parts.state import session
 
-    runs.curves(dict(enumerate(session.bundled().runs)))
+    charts.curves(dict(enumerate(session.bundled().runs)))
     time.sleep(LATER)
     libraries.load(libraries.LAWS)
     gc.freeze()  # as there, for what the figure left
@@ -37,6 +37,6 @@ def warm_up() -> None:
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
 app = st.App(
     HERE / "pages" / "parts" / "router.py",
-    middleware=[Middleware(server.Guard), Middleware(limits.UploadLimits)],
+    middleware=[Middleware(guard.Guard), Middleware(limits.UploadLimits)],
     on_script_error=errors.tell,
 )

@@ -16,7 +16,8 @@ import numpy as np
 from scipy.stats import binomtest
 
 from data.judge import SPLIT
-from optlaws_core import divergence, noise_floor, read
+from optlaws_core import noise_floor, read
+from optlaws_core.arrays import FloatArray
 from optlaws_core.final_loss import (
     FINAL_LAWS,
     FinalFit,
@@ -29,10 +30,10 @@ from optlaws_core.final_loss import (
     rank_final,
     read_table,
 )
-from optlaws_core.final_loss.fit import contenders, fittable
+from optlaws_core.final_loss.table_fit import contenders, fittable
 from optlaws_core.final_loss.transfer import learn_transfer
+from optlaws_core.prediction import divergence
 from optlaws_core.runs import Plan
-from optlaws_core.schedules.base import FloatArray
 
 from .table import PUBLIC, has_public, show
 

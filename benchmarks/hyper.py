@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from optlaws_core.amounts import written
 from optlaws_core.hyper import HYPER_LAWS, SweepCell, excess, fit_sweep, optimum, read_sweep, recommend
-from optlaws_core.hyper.fit import HELD, NEAR_ALL
+from optlaws_core.hyper.sweep_fit import HELD, NEAR_ALL
+from optlaws_core.text import format_amount
 
 from .table import PUBLIC, has_public, show
 
@@ -78,9 +78,10 @@ def main() -> None:
         least = best.trouble or f"{100 * excess(cell, best.lr, best.batch):.3f} %"
         rows.append(
             (
-                written(cell.params, 3), written(cell.tokens, 3), len(cell.loss), f"{point.lr:.2e}",
-                f"{point.lr_low:.2e} to {point.lr_high:.2e}", written(point.batch, 3), f"{cell.lr[cell.best]:.2e}",
-                written(cell.batch[cell.best], 3), f"{error:.3f} %", least,
+                format_amount(cell.params, 3), format_amount(cell.tokens, 3), len(cell.loss), f"{point.lr:.2e}",
+                f"{point.lr_low:.2e} to {point.lr_high:.2e}", format_amount(point.batch, 3),
+                f"{cell.lr[cell.best]:.2e}",
+                format_amount(cell.batch[cell.best], 3), f"{error:.3f} %", least,
             )
         )  # fmt: skip
     head = ("N", "D", "runs", "predicted lr", "90 %", "predicted batch", "best lr", "best batch", "excess loss",

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from optlaws_core import LAWS, Average, Fit, Run, select, with_bands
-from optlaws_core.fits import Model
-from optlaws_core.fitting import usable
-from optlaws_core.selection import Selection
+from optlaws_core.fitting.result import Model
+from optlaws_core.fitting.selection import Selection
+from optlaws_core.fitting.single import usable
 
 from .protocols import MORE_PEAKS, PEAKS, ROOT, Protocol, protocols
 from .table import has_public, show

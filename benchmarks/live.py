@@ -17,11 +17,11 @@ from scipy.special import expit, logit
 
 from data.judge import DESIGNS, SPLIT, held_out
 from optlaws_core import Run, Series, read, select
-from optlaws_core.divergence import cross_validated, learn_risk, parts_by_configuration, probability
+from optlaws_core.fitting.selection import POOL
 from optlaws_core.live import ALARM, FEWEST, LOOKS, RISE, cut, diverging, evidence, forecast, risen
 from optlaws_core.live.alarm import SUREST
-from optlaws_core.noise import DIVERGED
-from optlaws_core.selection import POOL
+from optlaws_core.prediction.divergence import cross_validated, learn_risk, parts_by_configuration, probability
+from optlaws_core.runs.noise import DIVERGED
 
 from .table import show
 

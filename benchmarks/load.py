@@ -26,16 +26,16 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
-
-from conftest import Server  # noqa: E402
-from install_browser import installed  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from benchmarks.table import show  # noqa: E402
 from optlaws_core import parse, read, select  # noqa: E402
-from optlaws_core.selection import POOL  # noqa: E402
-from optlaws_core.snapshot import Candidate, Snapshot, thinned  # noqa: E402
-from optlaws_core.store import OPERATOR, Store, Viewer  # noqa: E402
+from optlaws_core.fitting.selection import POOL  # noqa: E402
+from optlaws_core.saved import Candidate, Snapshot, thinned  # noqa: E402
+from optlaws_core.saved.rights import OPERATOR, Viewer  # noqa: E402
+from optlaws_core.saved.store import Store  # noqa: E402
+from tests.browser.conftest import Server  # noqa: E402
+from tests.browser.install_browser import installed  # noqa: E402
 
 RUNS = 8
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")

@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 
+from optlaws_core.arrays import FloatArray
 from optlaws_core.laws.multi_power import AFTER_WARMUP, MULTI_POWER
 from optlaws_core.optimize import SIMPLE, Limits, best_under
 from optlaws_core.schedules import Schedule
-from optlaws_core.schedules.base import FloatArray
 
 from .table import show
 

@@ -7,11 +7,11 @@ import time
 import numpy as np
 
 from optlaws_core import LAWS, Plan, fit, parse, read, refits, select
-from optlaws_core.evaluation import batch, predict
 from optlaws_core.laws.base import tokens
-from optlaws_core.parallel import spread
-from optlaws_core.trace import trace
-from tests.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
+from optlaws_core.laws.evaluation import batch, predict
+from optlaws_core.parallel import map_tasks
+from optlaws_core.sums.clocks import trace
+from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
 
 from .protocols import MPL_TRAIN
 from .table import PUBLIC, has_public, seconds, show
@@ -44,7 +44,7 @@ def _fits() -> None:
 def _many_fits() -> None:
     """All laws with leave-one-run-out, and a thousand refits, on all cores, once each; processes are started first."""
     rows = []
-    spread(abs, [-1, -2])
+    map_tasks(abs, [-1, -2])
     for size in ("25M", "100M"):
         runs = {r.name: r for r in read(PUBLIC / "multi_power_law" / size / "manifest.csv").runs}
         train = [runs[n] for n in MPL_TRAIN]

@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
-
-from conftest import Server, chromium  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from benchmarks.table import show  # noqa: E402
+from tests.browser.conftest import Server, chromium  # noqa: E402
 
 REPEATS = 5
 CHART = ".js-plotly-plot .scatterlayer path.js-line"
@@ -21,7 +20,7 @@ def main() -> None:
     """Print the median over fresh servers."""
     with chromium() as browser:
         times = [_once(browser) for _ in range(REPEATS)]
-    code = "import app, pages.parts.report, sys; print('torch' in sys.modules)"
+    code = "import app, pages.parts.fit.report, sys; print('torch' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     rows = [(f"{statistics.median(times):.2f} s", f"{max(times):.2f} s", "yes" if "True" in told else "no")]
     show((f"server start to first chart, median of {REPEATS}", "slowest", "torch imported"), rows)

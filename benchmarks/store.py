@@ -15,8 +15,10 @@ from pathlib import Path
 from benchmarks.table import seconds, show
 from optlaws_core import fit, parse, read
 from optlaws_core.errors import OptLawsError
-from optlaws_core.snapshot import Candidate, Snapshot, thinned
-from optlaws_core.store import OPERATOR, PLACE, Store, Viewer
+from optlaws_core.saved import Candidate, Snapshot, thinned
+from optlaws_core.saved.database import PLACE
+from optlaws_core.saved.rights import OPERATOR, Viewer
+from optlaws_core.saved.store import Store
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "data" / "examples.csv"
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")

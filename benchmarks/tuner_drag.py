@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
+sys.path.insert(0, str(ROOT))
 
-from conftest import Server, chromium, ready  # noqa: E402
+from tests.browser.conftest import Server, chromium, ready  # noqa: E402
 
 LAWS = {"opt_laws_curve": "q", "annealing": "lam", "power_law": "alpha"}  # law -> the coefficient that is dragged
 STEPS = 150
@@ -47,7 +47,7 @@ def press(page, name: str) -> list[float]:
 
 def measure() -> list[tuple[str, str, int, float, float]]:
     """Rows of (law, how, redraws, median ms, 90th percentile ms)."""
-    server, rows = Server("tests/e2e/tuner_app.py"), []
+    server, rows = Server("tests/browser/tuner_app.py"), []
     try:
         url = server.start()
         with chromium() as browser:

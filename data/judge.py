@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from optlaws_core import Fit, Run, fit
-from optlaws_core.fitting import curve
+from optlaws_core.fitting.single import curve
 from optlaws_core.laws import law_named
-from optlaws_core.noise import DIVERGED
+from optlaws_core.runs.noise import DIVERGED
 
 _LARGE = ("large_constant_2000_4e-3", "large_cosine10_2000_4e-3", "large_wsd20_2000_4e-3")
 ONE_PEAK = {

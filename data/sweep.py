@@ -40,7 +40,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optlaws_core.errors import OptLawsError, ScheduleError
-from optlaws_core.schedules import Schedule, number, parse
+from optlaws_core.schedules import Schedule, parse
+from optlaws_core.text import format_number
 
 LOG_EVERY = 25  # updates per row of a log
 TEXTS = ("library", "tests", "topics")
@@ -136,7 +137,7 @@ class RunSpec:
             "schedule": s.text,
             "warmup_steps": str(s.warmup),
             "total_steps": str(s.total),
-            "peak_lr": number(s.peak),
+            "peak_lr": format_number(s.peak),
             "seed": str(self.seed),
             "text": self.text,
             "parent": self.parent,
@@ -241,7 +242,7 @@ def filled(shape: str, peak: float, warmup: int, total: int) -> str:
 
 def _rate(value: object) -> str:
     """A rate as one writes it: products of decimals carry digits that nobody meant."""
-    return number(float(f"{value:.12g}")) if isinstance(value, (int, float)) else str(value)
+    return format_number(float(f"{value:.12g}")) if isinstance(value, (int, float)) else str(value)
 
 
 def _check_together(specs: Sequence[RunSpec]) -> None:

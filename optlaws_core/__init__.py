@@ -14,8 +14,8 @@ from importlib import import_module
 _HOME = {
     "autolrs": ("propose_rate", "simulate_stages", "stages_of"),
     "errors": ("DesignError", "FitError", "LogError", "OptLawsError", "ScheduleError"),
-    "bands": ("Prediction", "with_bands"),
-    "bootstrap": ("refits",),
+    "prediction.bands": ("Prediction", "with_bands"),
+    "fitting.bootstrap": ("refits",),
     "final_loss": (
         "FINAL_LAWS",
         "FinalFit",
@@ -27,15 +27,15 @@ _HOME = {
         "rank_final",
         "read_table",
     ),
-    "fits": ("Average", "Coverage", "Fit", "Scores", "Status", "load_fit"),
-    "fitting": ("fit", "tuned"),
-    "joint": ("fit_sizes",),
+    "fitting.result": ("Average", "Coverage", "Fit", "Scores", "Status", "load_fit"),
+    "fitting.single": ("fit", "tuned"),
+    "fitting.joint": ("fit_sizes",),
     "laws": ("LAWS", "Law"),
-    "noise": ("NoiseFloor", "noise_floor", "repeats"),
-    "prediction": ("Ranked", "predict", "rank", "updates_for"),
+    "runs.noise": ("NoiseFloor", "noise_floor", "repeats"),
+    "prediction.losses": ("Ranked", "predict", "rank", "updates_for"),
     "readers": ("read",),
     "runs": ("Plan", "Run", "Series"),
-    "selection": ("Selection", "select"),
+    "fitting.selection": ("Selection", "select"),
     "schedules": ("SCHEDULES", "Schedule", "parse"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

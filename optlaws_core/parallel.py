@@ -31,7 +31,7 @@ _alone = 0  # tasks that run in this process just now
 _limit: Any = None  # what they limit, until the last of them is done
 
 
-def spread(
+def map_tasks(
     work: Callable[[T], R],
     tasks: Sequence[T],
     *,
@@ -44,7 +44,7 @@ def spread(
     cluster: address of a Dask scheduler, tcp://host:port. processes: of this machine, by default one a core; 1 stays in
     this process. Fewer than two tasks stay in this process, too. progress: told the share done, in the calling thread,
     after each task; False stops the rest. While another thread has the pool it is told 0.
-    `work` must not call `spread`. What a task raises is raised here as it is, and the rest is stopped.
+    `work` must not call `map_tasks`. What a task raises is raised here as it is, and the rest is stopped.
     Raises `Cancelled` from `progress`, `OptLawsError` for a cluster that cannot be used and for processes that died.
     """
     if processes is not None and processes < 1:

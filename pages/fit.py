@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from pages.parts import choosing, judging, leaderboard, linked, picturing, report, session
+from pages.parts.fit import choice as choosing
+from pages.parts.fit import curves, from_address, laws_table, leaderboard, report
+from pages.parts.state import session
 
 space = session.page("Fit", "Fit laws to some of the runs and judge them on the others, which they have not seen.")
 
@@ -10,7 +12,7 @@ if not space.fittable:
     st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")
     st.stop()
 
-linked.take(space)
+from_address.take(space)
 choice, pressed = choosing.choose(space)
 choosing.warn(space, choice)
 if pressed:
@@ -21,7 +23,7 @@ if space.job:
 if space.failure:
     st.error(session.literal(space.failure))
 if space.fit is None:
-    linked.tell(space, choice)
+    from_address.tell(space, choice)
     if not space.job:
         st.info("Press Fit. It takes a few seconds; the report appears here.")
     report.formulas(choice.laws)
@@ -29,9 +31,9 @@ if space.fit is None:
 
 above = st.container()
 found = choosing.pick(space)
-linked.tell(space, choice)
+from_address.tell(space, choice)
 with above:
-    judging.table(space)
+    laws_table.table(space)
 st.subheader(session.literal(space.current), anchor=False)
 report.verdict(found)
 report.coefficients(found)
@@ -44,7 +46,7 @@ if runs is None:
     st.stop()
 
 st.subheader("Predicted and observed", anchor=False)
-picturing.show(space, found, *runs)
+curves.show(space, found, *runs)
 report.tune(space, found, *runs)
 if len(space.fits) > 1:
     report.kept(space)

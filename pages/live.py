@@ -1,13 +1,15 @@
 """Follow a run in progress, or replay a finished one: forecast its end, weigh when to decay, see if it diverges."""
 
-from pages.parts import choosing, linked, links, session, staging, watching
+from pages.parts.fit import choice, from_address
+from pages.parts.live import autolrs, forecast
+from pages.parts.state import address, session
 
 space = session.page("Live", "A run in progress: where its loss is going, when to decay, and whether it is diverging.")
-links.bring(space, "run")
-linked.take(space)
+address.bring(space, "run")
+from_address.take(space)
 if space.job:
-    choosing.watch(space)
+    choice.watch(space)
 if space.fit:
-    linked.tell(space)
-watching.show(space)
-staging.section(space)
+    from_address.tell(space)
+forecast.show(space)
+autolrs.section(space)

@@ -2,32 +2,33 @@
 
 import streamlit as st
 
-from pages.parts import planning, planning_rules, planning_sweep, session
+from pages.parts.plan import recommended, rules, sweep
+from pages.parts.state import session
 
 space = session.page(
     "Plan",
     "What published laws recommend for a model size and a length, how far they agree, and what your own sweep says.",
 )
-asked = planning.setting()
+asked = recommended.setting()
 if asked:
     st.subheader("Learning rate and batch", anchor=False)
-    planning.recommendations(asked)
-    planning.over_sizes(asked)
+    recommended.recommendations(asked)
+    recommended.over_sizes(asked)
     st.subheader("What goes with it", anchor=False)
-    planning.companions(asked)
+    recommended.companions(asked)
 
 st.subheader("A compute budget", anchor=False)
-planning_rules.allocation()
+rules.allocation()
 
 st.subheader("Another batch", anchor=False)
-planning_rules.another_batch()
+rules.another_batch()
 
 st.subheader("Sparse models", anchor=False)
-planning_rules.sparsity(asked)
+rules.sparsity(asked)
 
 st.subheader("Your own sweep", anchor=False)
-found = planning_sweep.sweep(space)
+found = sweep.sweep(space)
 if found:
-    planning_sweep.optima(found)
-    planning_sweep.own_law(found, asked)
-    planning_sweep.surfaces(found)
+    sweep.optima(found)
+    sweep.own_law(found, asked)
+    sweep.surfaces(found)

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from pages.parts import final_fit, preselecting, session
+from pages.parts.preselect import candidates
+from pages.parts.preselect import fit as final_fit
+from pages.parts.state import session
 
 space = session.page(
     "Pre-select",
@@ -19,15 +21,15 @@ final_fit.report(fit, runs)
 
 st.subheader("Candidates", anchor=False)
 st.caption("Every combination of shapes, peaks, warm-ups and lengths for the model that you want to train.")
-asked = preselecting.target(fit, runs)
-found = preselecting.ranked(fit, asked)
+asked = candidates.target(fit, runs)
+found = candidates.ranked(fit, asked)
 if found is None:
     st.stop()
-preselecting.verdict(found)
-preselecting.answers(found)
-preselecting.over_peaks(found)
-rows = preselecting.table(found)
-preselecting.hand_over(space, found, rows)
+candidates.verdict(found)
+candidates.answers(found)
+candidates.over_peaks(found)
+rows = candidates.table(found)
+candidates.hand_over(space, found, rows)
 
 st.subheader("Where the loss comes from", anchor=False)
-preselecting.where_from(fit, found, rows)
+candidates.where_from(fit, found, rows)

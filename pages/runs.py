@@ -2,16 +2,18 @@
 
 import streamlit as st
 
-from pages.parts import inputs_files, inputs_runs, links, session
+from pages.parts.runs import files
+from pages.parts.runs import table as inputs_runs
+from pages.parts.state import address, session
 
 space = session.page("Runs", "Training logs in: the losses, and where each run's learning rate comes from.")
-links.bring(space, "run")
+address.bring(space, "run")
 left, right = st.columns([1, 3], gap="medium")
 
 with left:
     if space.example:
         st.info("These are the project's own small runs, trained for this app; upload yours to replace them.")
-    inputs_files.upload(space)
+    files.upload(space)
 
 if space.runs:
     chosen = inputs_runs.choose(space)
@@ -24,4 +26,4 @@ else:
         inputs_runs.example(space)
 
 if space.uploaded:
-    inputs_files.files(space)
+    files.files(space)

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.parts import exporting, gallery, refining, session
+from pages.parts.schedules import export, gallery, refine
+from pages.parts.state import session
 
 space = session.page(
     "Schedules", "Every family: formula, source, fields, and a picture that follows them. Choose one and change it."
@@ -18,6 +19,6 @@ with right:
     gallery.picture(shown)
     gallery.text(space, shown)
 st.subheader("Export to a trainer", anchor=False)
-exporting.panel(shown, "schedule")
+export.panel(shown, "schedule")
 st.subheader("Refine from gradient norms", anchor=False)
-refining.section(space)
+refine.section(space)

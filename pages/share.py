@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from pages.parts import identity, session, sharing
+from pages.parts.share import comparisons
+from pages.parts.state import identity, session
 
 session.page("Share", "Comparisons that were saved: as they were, without the files they came from.")
 identity.bar()
 id = st.query_params.get("id", "")
 if id:
-    sharing.show(id)
+    comparisons.show(id)
 else:
-    sharing.listing()
+    comparisons.listing()

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.parts import session, sweep
+from pages.parts.state import session
+from pages.parts.sweep import sweep
 
 space = session.page("Sweep", "The project's own training runs: what laws here are judged on, and yours to work with.")
 everything = sweep.runs()

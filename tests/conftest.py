@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from optlaws_core.readers import read
-from tests.commands import fit_file, select_files  # noqa: F401  fixtures for whoever asks
-from tests.machines import cluster, machines, no_process_is_left  # noqa: F401  the same
-from tests.stores import place, server, snapshot, store  # noqa: F401  the same
+from tests.places import PUBLIC
+from tests.support.commands import fit_file, select_files  # noqa: F401  fixtures for whoever asks
+from tests.support.machines import cluster, machines, no_process_is_left  # noqa: F401  the same
+from tests.support.stores import place, server, snapshot, store  # noqa: F401  the same
 
-PUBLIC = Path(__file__).resolve().parents[2] / "shared" / "data"
 SPLIT = ("cosine_24000", "constant_24000", "wsdcon_9")  # the published training runs of multi_power_law
 
 

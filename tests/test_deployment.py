@@ -17,9 +17,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.store import example
-from optlaws_core.store import OPERATOR, PLACE, Store, Viewer
+from optlaws_core.saved.database import PLACE
+from optlaws_core.saved.rights import OPERATOR, Viewer
+from optlaws_core.saved.store import Store
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
 DOCS = (ROOT / "docs" / "deployment.md").read_text()
 COMPOSE = YAML(typ="safe").load(ROOT / "compose.yaml")
@@ -119,7 +121,7 @@ def test_the_image_holds_no_secrets_and_leaves_out_torch_alone(image):
         ".streamlit/secrets.toml",
         ".venv/bin/python",
         "data/train.py",
-        "tests/twins.py",
+        "tests/knowledge/twins.py",
     ):
         assert ignored(path), path
     left_out = re.search(r"grep -v '(.+?)' requirements.txt", DOCKERFILE)[1]
@@ -139,7 +141,7 @@ for page in sorted(Path("pages").glob("*.py")):
     found = AppTest.from_file(str(page.resolve()), default_timeout=300).run()
     print(page.stem, len(found.title), [e.message for e in found.exception])
 import pages.parts.session
-assert Path(pages.parts.session.__file__).is_relative_to(Path.cwd())
+assert Path(pages.parts.state.session.__file__).is_relative_to(Path.cwd())
 """
     told = environment(image, **{PLACE: str(tmp_path / "store.sqlite")})
     done = subprocess.run(

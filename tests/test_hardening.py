@@ -10,7 +10,6 @@ import threading
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -18,18 +17,22 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LogError, OptLawsError, Plan, ScheduleError, parse
-from optlaws_core.amounts import amount
 from optlaws_core.errors import Cancelled
 from optlaws_core.exports import TARGETS, export
 from optlaws_core.final_loss import candidates, fit_table, rank_final, read_table
-from optlaws_core.final_loss.forms import Seen
+from optlaws_core.final_loss.final_laws import PlanFeatures
 from optlaws_core.hyper import recommend
 from optlaws_core.readers import MOST_BYTES, MOST_FILES, Source, frames
 from optlaws_core.readers.frames import read_frame
 from optlaws_core.runs import MOST_UPDATES
-from pages.parts import errors, gallery, inputs_files, limits, planning_sweep, session
+from optlaws_core.text import parse_amount
+from pages.parts.plan import sweep
+from pages.parts.runs import files
+from pages.parts.schedules import gallery
+from pages.parts.server import errors, limits
+from pages.parts.state import session
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
 LOG = b"step,loss,lr\n" + b"".join(b"%d,%f,1e-3\n" % (t, 4 - t / 100) for t in range(0, 200, 10))
 
@@ -135,7 +138,7 @@ def test_a_page_hears_of_what_was_refused_once_and_of_no_other_visitor(server):
 
 
 def test_the_servers_limits_are_the_readers():
-    assert CONFIG["server"]["maxUploadSize"] * 2**20 == MOST_BYTES >= inputs_files.MOST_MB * 2**20
+    assert CONFIG["server"]["maxUploadSize"] * 2**20 == MOST_BYTES >= files.MOST_MB * 2**20
     assert limits.MOST_WAITING == 2 * MOST_BYTES and limits.MOST_WAITING_FILES == 10 * MOST_FILES
     assert limits.MOST_TOGETHER == 8 * MOST_BYTES
 
@@ -166,7 +169,7 @@ def test_a_visitors_runs_are_limited_and_too_many_lose_nothing(monkeypatch, limi
     (b",".join(b"c%d" % i for i in range(4_000)) + b"\n" + b"1\n" * 5_000,
      "a table may have 5,000,000 cells, this one has 5,004,000 or more."),
 ])  # fmt: skip
-@pytest.mark.parametrize("read", [lambda data: read_frame(data, "t.csv"), lambda d: planning_sweep._table("t.csv", d)])
+@pytest.mark.parametrize("read", [lambda data: read_frame(data, "t.csv"), lambda d: sweep._table("t.csv", d)])
 def test_a_table_that_is_none_or_unpacks_to_too_much_is_refused(read, data, what):
     with pytest.raises(LogError) as refused:
         read(data)
@@ -184,12 +187,12 @@ def test_a_table_at_its_limits_is_read(monkeypatch):
 @pytest.mark.parametrize("text", ["1e-300", "9" * 400, "1e400", "1e31", "0.0"])
 def test_amounts_beyond_all_bounds_are_refused(text):
     with pytest.raises(OptLawsError, match="is above 0" if text == "0.0" else "must lie between 1e-30 and 1e"):
-        amount(text)
+        parse_amount(text)
 
 
 @pytest.mark.parametrize("loss", [1.1e-30, 0.9e30])
 def test_laws_take_whatever_amount_is_read(loss):
-    assert recommend(amount("1e9"), amount("1e11"), None, loss)
+    assert recommend(parse_amount("1e9"), parse_amount("1e11"), None, loss)
 
 
 def test_final_losses_take_no_plan_that_would_keep_the_server_busy():
@@ -199,7 +202,7 @@ def test_final_losses_take_no_plan_that_would_keep_the_server_busy():
     with pytest.raises(OptLawsError, match=match):
         rank_final(fit, plans)
     with pytest.raises(OptLawsError, match="got 1,000,000,000,000"):
-        Seen([Plan(parse("cosine(peak=1e-3, warmup=0, total=1000000000000)"), 1e8, 1e5)], 1e8, 1e5)
+        PlanFeatures([Plan(parse("cosine(peak=1e-3, warmup=0, total=1000000000000)"), 1e8, 1e5)], 1e8, 1e5)
 
 
 def test_a_fit_ends_when_its_visitor_has_gone():
@@ -247,7 +250,7 @@ def test_no_text_gets_into_the_code_of_an_export(family):
 
 def test_an_unforeseen_error_is_a_sentence_and_an_id_with_the_traceback_in_the_log(caplog):
     def page() -> None:
-        from pages.parts import errors
+        from pages.parts.server import errors
 
         try:
             raise KeyError("kestrel")

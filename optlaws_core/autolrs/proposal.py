@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import DesignError
+from ..fitting.covariance import QUANTILE
 from ..parallel import one_thread
-from ..schedules import number
-from ..schedules.base import FloatArray
-from ..uncertainty import QUANTILE
+from ..text import format_number
 from .forecast import exponential
 from .stages import Stage
 
@@ -115,7 +115,7 @@ def _forecast(probe: Stage, length: int) -> Tried:
     try:
         told = exponential(probe.x, probe.loss, length)
     except DesignError as fault:
-        raise DesignError(f"The probe at {number(probe.rate)}: {fault}") from None
+        raise DesignError(f"The probe at {format_number(probe.rate)}: {fault}") from None
     return Tried(probe.rate, float(told(length)), float(told.error(length)))
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from ..errors import Cancelled, DesignError
-from ..fits import Model
+from ..fitting.result import Model
 from ..optimize import Limits, find
 from ..optimize.progress import Progress
-from ..prediction import predict
+from ..prediction.losses import predict
 from ..schedules import Constant, Knots, Schedule
 from .forecast import FEWEST
 from .proposal import Proposal, Search, propose_rate

@@ -16,10 +16,10 @@ from ..exports import TABLES, TARGETS, export
 from ..exports.tables import ROWS
 from ..final_loss import FINAL_LAWS
 from ..laws import LAWS
-from ..readers.base import one_line
 from ..schedules import SCHEDULES, parse
+from ..text import one_line
 from . import best, curves, refine, share, stages
-from .logs import everything, left_out
+from .logs import everything, unread_files
 from .shared import Parser, check_out, path, print_json, step
 
 STOPPED = 130  # what a shell expects of a command that Ctrl-C ended: 128 and the signal's number
@@ -183,7 +183,7 @@ def _read(args) -> list[str]:
         )
         for note in row["notes"]:
             print(f"    {note}")
-    return left_out(f for f in reading.files if not f.runs)  # what other files lack stands in their runs' notes
+    return unread_files(f for f in reading.files if not f.runs)  # what other files lack stands in their runs' notes
 
 
 def _export(args) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..bands import with_bands
-from ..fits import Model
+from ..fitting.result import Model
 from ..optimize import FAMILIES, KNOTS, Found, Limits, find, updates_within
 from ..optimize.progress import Progress
+from ..prediction.bands import with_bands
 from .shared import amount, curve_fit, print_json, refuse, step
 
 PATIENCE = 2.0  # s after which a search tells how far it is

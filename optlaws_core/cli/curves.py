@@ -7,21 +7,20 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from ..amounts import written
-from ..bands import Prediction, with_bands
-from ..divergence import MOST_RISK
+from ..arrays import FloatArray
 from ..errors import OptLawsError
 from ..final_loss import FINAL_LAWS
-from ..fits import Average, Fit, Model, Status
-from ..fitting import fit
-from ..joint import fit_sizes
+from ..fitting.joint import fit_sizes
+from ..fitting.result import Average, Fit, Model, Status
+from ..fitting.selection import Selection, select
+from ..fitting.single import fit
 from ..laws import LAWS
 from ..parallel import Report
-from ..prediction import Ranked, outside, rank
-from ..readers.base import one_line
-from ..schedules import Schedule, number, parse
-from ..schedules.base import FloatArray
-from ..selection import Selection, select
+from ..prediction.bands import Prediction, with_bands
+from ..prediction.divergence import MOST_RISK
+from ..prediction.losses import Ranked, outside, rank
+from ..schedules import Schedule, parse
+from ..text import format_amount, format_number, one_line
 from . import tables
 from .logs import chosen, logs, of_sizes
 from .shared import (
@@ -130,7 +129,7 @@ def run_fit(args) -> list[str]:
     how = {"locked": locked, "from_step": args.from_step}
     if args.joint:
         found = fit_sizes(args.law, train, test=of_sizes(train, test, args, remarks), **how)
-        outs = {size: args.json.with_stem(f"{args.json.stem}-{number(size)}") for size in found}
+        outs = {size: args.json.with_stem(f"{args.json.stem}-{format_number(size)}") for size in found}
     else:
         found = {None: fit(args.law, train, test=test, **how)}
         outs = {None: args.json}
@@ -139,7 +138,7 @@ def run_fit(args) -> list[str]:
     for size, result in found.items():
         save(result, outs[size])
         if size is not None:
-            print(f"{number(size)} parameters: {outs[size]}")
+            print(f"{format_number(size)} parameters: {outs[size]}")
         _print_fit(result)
     return remarks
 
@@ -230,7 +229,7 @@ def run_rank(args) -> list[str]:
     for r, band in () if args.json else zip(shown, bands, strict=True):
         danger = "" if risk is None else f"   diverges {'-' if r.risk is None else format(r.risk, '.0%'):>4}"
         note = f"   extrapolates: {'; '.join(r.reasons)}" if r.reasons else ""
-        above = f"{number(round(r.delta, 6)):9}"
+        above = f"{format_number(round(r.delta, 6)):9}"
         sign = "" if r.delta < 0 else "+"
         print(f"{r.final_loss:.6f}{_between(*band)}   {sign}{above}{danger} {r.schedule.text}{note}")
     if not args.json and len(shown) < len(rows):
@@ -239,7 +238,7 @@ def run_rank(args) -> list[str]:
     if apart := sum(r.apart for r in rows):
         said.append(f"Set apart as likely to diverge, behind all others: {apart} of {len(rows)}.")
     if risk and any(r.risk is None for r in rows):
-        low, high = map(written, risk.params)
+        low, high = map(format_amount, risk.params)
         sizes = low if low == high else f"{low} to {high}"
         said.append(
             f"No risk of divergence is known for some candidates: the labelled runs have {sizes} parameters, and "

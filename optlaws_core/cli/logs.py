@@ -3,22 +3,22 @@
 from collections.abc import Iterable
 
 from ..errors import OptLawsError
-from ..fitting import usable
+from ..fitting.single import usable
 from ..readers import FileReport, Reading, read
-from ..readers.base import listed
 from ..runs import Run
+from ..text import listed
 
 
 def everything(*paths: str) -> Reading:
     """Everything at `paths`. Raises `OptLawsError` with the reasons when there is no run."""
     reading = read(*paths)
     if not reading.runs:
-        reasons = " ".join(left_out(reading.files))
+        reasons = " ".join(unread_files(reading.files))
         raise OptLawsError(f"{listed(paths)}: no runs were found. {reasons}")
     return reading
 
 
-def left_out(files: Iterable[FileReport]) -> list[str]:
+def unread_files(files: Iterable[FileReport]) -> list[str]:
     """One sentence for everything in these files that was not read."""
     said = []
     for file in files:
@@ -32,7 +32,7 @@ def left_out(files: Iterable[FileReport]) -> list[str]:
 def logs(args, remarks: list[str]) -> list[Run]:
     """Runs of --runs, on the losses that were asked for; none where a table takes their place."""
     reading = everything(args.runs)
-    remarks += left_out(reading.files)
+    remarks += unread_files(reading.files)
     found, faults = [], []
     for run in reading.runs:
         try:
@@ -48,7 +48,7 @@ def logs(args, remarks: list[str]) -> list[Run]:
 def chosen(args) -> tuple[list[Run], list[Run], list[str]]:
     """Training runs, held-out runs, and a sentence on everything that could not be used."""
     reading = everything(args.runs)
-    remarks = left_out(reading.files)
+    remarks = unread_files(reading.files)
     train = [named(reading, name, args.split) for name in args.train]
     if args.test is None:
         return train, others(reading, args, remarks), remarks
@@ -86,7 +86,7 @@ def of_sizes(train: list[Run], test: list[Run], args, remarks: list[str]) -> lis
 def named(reading: Reading, name: str, split: str | None) -> Run:
     runs = {r.name: r for r in reading.runs}
     if name not in runs:
-        reasons = " ".join(left_out(reading.files))
+        reasons = " ".join(unread_files(reading.files))
         raise OptLawsError(f"There is no run {name!r}. Known runs: {', '.join(runs)}. {reasons}")
     return on(runs[name], split)
 

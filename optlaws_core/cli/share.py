@@ -9,8 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import OptLawsError
-from ..snapshot import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
-from ..store import OPERATOR, Store, Visibility, default_place
+from ..saved import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
+from ..saved.database import default_place
+from ..saved.rights import OPERATOR, Visibility
+from ..saved.store import Store
 from .shared import check_out, file, path, place, print_json
 
 MOST_LISTED = 1_000

@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from .. import amounts
 from ..errors import OptLawsError
 from ..final_loss import FINAL_LAWS, FinalFit
-from ..fits import Fit, Model, load_fit
-from ..prediction import sized
+from ..fitting.result import Fit, Model, load_fit
+from ..prediction.losses import sized
 from ..schedules.base import LARGEST
+from ..text import parse_amount
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ def step(text: str) -> int:
 def amount(text: str) -> float:
     """A number above 0, with or without a suffix: 3e-4, 7B."""
     with suppress(OptLawsError):
-        return amounts.amount(text)
+        return parse_amount(text)
     raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {brief(text)}")
 
 

@@ -21,9 +21,9 @@ from ..autolrs import (
     simulate_stages,
 )
 from ..errors import OptLawsError
-from ..prediction import outside
-from ..schedules import number
-from .logs import everything, left_out, named
+from ..prediction.losses import outside
+from ..text import format_number
+from .logs import everything, named, unread_files
 from .shared import amount, curve_fit, extrapolation, file, named_once, print_json, refuse, step
 
 LOGGED = ("--run", "--probe", "--split", "--start", "--length")
@@ -111,10 +111,12 @@ def _propose(args) -> list[str]:
     else:
         _print_stages(ahead)
         for t in told.tried:
-            print(f"probe at {number(t.rate)}: " + ("diverged" if t.diverged else f"{t.loss:.4f} ± {t.error:.2g}"))
+            print(
+                f"probe at {format_number(t.rate)}: " + ("diverged" if t.diverged else f"{t.loss:.4f} ± {t.error:.2g}")
+            )
         verb = "Train the stage" if told.train else "Probe"
-        print(f"{verb} at {number(told.rate)} for {updates:,} updates from {ahead.start:,} on.")
-    return left_out(reading.files)
+        print(f"{verb} at {format_number(told.rate)} for {updates:,} updates from {ahead.start:,} on.")
+    return unread_files(reading.files)
 
 
 def _stage(stage: Stage) -> dict:
@@ -132,7 +134,7 @@ def _print_stages(ahead: Next) -> None:
         seen = "no losses" if row["reached"] is None else f"reached {row['reached']:.4f}"
         if row["forecast"] is not None:
             seen += f", its first tenth said {row['forecast']:.4f} ({row['low']:.4f} to {row['high']:.4f})"
-        print(f"stage at {number(row['rate'])}, updates {row['start']:,} to {row['end'] - 1:,}: {seen}")
+        print(f"stage at {format_number(row['rate'])}, updates {row['start']:,} to {row['end'] - 1:,}: {seen}")
 
 
 def _posterior(told: Proposal) -> list[dict]:
@@ -161,7 +163,7 @@ def _simulate(args) -> list[str]:
         })  # fmt: skip
     else:
         for s in found.stages:
-            print(f"stage at {number(s.proposal.rate)}, updates {s.start:,} to {s.end - 1:,}: forecast "
+            print(f"stage at {format_number(s.proposal.rate)}, updates {s.start:,} to {s.end - 1:,}: forecast "
                   f"{s.forecast:.4f}, {s.loss:.4f} under the law")  # fmt: skip
         print(f"{found.loss:.6f}  {found.schedule.text}")
         for rival in beside:

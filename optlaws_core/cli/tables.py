@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..divergence import FEWEST, Risk
 from ..errors import OptLawsError
 from ..final_loss import (
     FINAL_LAWS,
@@ -31,13 +30,15 @@ from ..final_loss import (
     table_runs,
     with_folds,
 )
-from ..final_loss.fit import check_folds
-from ..final_loss.ranking import FinalRanked, FinalRanking
+from ..final_loss.preselection import FinalRanked, FinalRanking
 from ..final_loss.table import COLUMNS
-from ..fits import Status
+from ..final_loss.table_fit import check_folds
+from ..fitting.result import Status
+from ..prediction.divergence import FEWEST, Risk
 from ..runs import Plan, Run
-from ..schedules import number, parse
+from ..schedules import parse
 from ..schedules.chain import Chain
+from ..text import format_number
 from .logs import everything
 from .shared import (
     amount,
@@ -249,7 +250,7 @@ def _one(fit: FinalFit, args, name: str) -> float:
     given, (low, high) = getattr(args, name), getattr(fit.coverage, name)
     if given is None and low != high:
         option = "--" + name.replace("_", "-")
-        raise OptLawsError(f"{option} is needed: the training runs had {number(low)} to {number(high)}.")
+        raise OptLawsError(f"{option} is needed: the training runs had {format_number(low)} to {format_number(high)}.")
     return low if given is None else given
 
 

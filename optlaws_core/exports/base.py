@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..schedules.base import FloatArray, Schedule, number
+from ..arrays import FloatArray
+from ..schedules.base import Schedule
+from ..text import format_number
 
 EXACT = 1e-9  # of the peak: what rounding in a trainer's arithmetic may add up to
 MANY = 100_000  # updates up to which every single one is compared
@@ -72,7 +74,7 @@ def word(value: float | int) -> str:
     """A number as Python, TOML, YAML and JSON read it; whole ones that 32 bits do not hold as floating point."""
     if isinstance(value, int):
         return str(value) if abs(value) < INT32 else repr(float(value))
-    text = number(value)
+    text = format_number(value)
     mantissa, e, exponent = text.partition("e")
     sign = "+" if e and not exponent.startswith("-") else ""
     return (

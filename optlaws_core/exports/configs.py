@@ -11,7 +11,7 @@ from . import trainers
 from .base import EXACT, Export, Rates, check_comment, checked, deviation, heading, off, percent, plain, word
 from .code import scalar
 from .lines import followed, segments
-from .search import Form, Options, lengths, levels, nearest, warmups
+from .nearest import Form, Options, lengths, levels, nearest, warmups
 
 STAGES = 100  # of an OLMo-core schedule, for a stretch that is neither a line nor half a cosine
 NEARLY = 1e-6  # of the peak, at which no more stages are added

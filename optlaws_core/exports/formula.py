@@ -11,7 +11,8 @@ from math import pi
 
 import numpy as np
 
-from ..schedules.base import FloatArray, Schedule
+from ..arrays import FloatArray
+from ..schedules.base import Schedule
 from .base import Rates, word
 from .lines import knotted
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..schedules.base import FloatArray, Schedule
+from ..arrays import FloatArray
+from ..schedules.base import Schedule
 from .base import EXACT
 
 SAMPLES = 65  # steps of a stretch in which a line is compared with it

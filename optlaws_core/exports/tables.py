@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import ScheduleError
-from ..schedules.base import FloatArray, Schedule
+from ..schedules.base import Schedule
 from .base import EXACT, Export, deviation, percent
 
 ROWS = 200

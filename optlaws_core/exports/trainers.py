@@ -6,8 +6,8 @@ and llm-foundry 0.22 on Composer 0.32. Rates are of updates t = 0, 1, …, as `F
 
 import numpy as np
 
-from ..schedules.base import FloatArray
-from .search import Options
+from ..arrays import FloatArray
+from .nearest import Options
 
 
 def _shape(name: str, x: FloatArray) -> FloatArray:

@@ -10,12 +10,12 @@ fit.py       from a table to all that it tells
 ranking.py   hundreds of candidates: which is best, how surely, and what it saves
 """
 
-from .fit import contenders, cross_validated, fit_final, fit_table, labelled, labelled_risk, with_folds
-from .fits import End, FinalFit, load_final
-from .forms import FINAL_LAWS, TERMS, FinalLaw, final_law
-from .prediction import beyond, predict_final, shares
-from .ranking import SHAPES, FinalRanking, candidates, rank_final
+from .final_fit import End, FinalFit, load_final
+from .final_laws import FINAL_LAWS, TERMS, FinalLaw, final_law
+from .predictive import beyond, predict_final, shares
+from .preselection import SHAPES, FinalRanking, candidates, rank_final
 from .table import TableRun, chosen, columns_of, family, fold, read_table, table_runs
+from .table_fit import contenders, cross_validated, fit_final, fit_table, labelled, labelled_risk, with_folds
 
 __all__ = [
     "FINAL_LAWS", "SHAPES", "TERMS", "End", "FinalFit", "FinalLaw", "FinalRanking", "TableRun", "beyond",

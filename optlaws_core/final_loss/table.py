@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DesignError, LogError, OptLawsError, ScheduleError
-from ..noise import DIVERGED, SPIKED
-from ..readers.base import listed, one_line, short
 from ..readers.frames import read_frame
 from ..readers.numbers import from_cells
 from ..runs import Plan, Run
+from ..runs.noise import DIVERGED, SPIKED
 from ..schedules import parse
 from ..schedules.chain import Chain
+from ..text import listed, one_line, shortened
 
 COLUMNS = ("run", "params", "batch_tokens", "tokens", "schedule", "final_loss")
 OPTIONAL = ("outcome", "parent", "text")  # how a run ended; the run that it started from, and what it learned there
@@ -97,7 +97,7 @@ def read_table(
     frame = table if isinstance(table, pd.DataFrame) else read_frame(table, what)
     names = [str(c).strip().lower() for c in frame.columns]
     if twice := next((c for c in names if names.count(c) > 1), None):
-        raise LogError(f"{what} must have each column once, got {short(twice)!r} more than once.", what)
+        raise LogError(f"{what} must have each column once, got {shortened(twice)!r} more than once.", what)
     named = columns_of(frame.columns) | _mapped(columns or {}, frame, what)
     missing = [c for c in COLUMNS if c not in named]
     if len(set(missing) & {"batch_tokens", "tokens"}) == 1:
@@ -112,7 +112,7 @@ def read_table(
         raise LogError(f"{what}, row {names.index('') + 1:,}: run must hold a name, got none.", what)
     runs = [_row(name, row, sure) for name, row in zip(names, frame.to_dict("records"), strict=True)]
     if twice := next((n for n, times in Counter(names).items() if times > 1), None):
-        raise LogError(f"{what}: runs must have different names, got {short(twice, 100)!r} more than once.", what)
+        raise LogError(f"{what}: runs must have different names, got {shortened(twice, 100)!r} more than once.", what)
     return _with_parents(_judged(runs) if "outcome" not in named else runs)
 
 
@@ -145,12 +145,12 @@ def _mapped(columns: Mapping[str, str], frame: pd.DataFrame, what: str) -> dict[
         if ours not in (*COLUMNS, *OPTIONAL):
             raise LogError(f"{what}: a column is one of {', '.join((*COLUMNS, *OPTIONAL))}, got {ours!r}.", what)
         if theirs not in frame:
-            raise LogError(f"{what} has no column {short(str(theirs))!r}; it has {listed(frame.columns)}.", what)
+            raise LogError(f"{what} has no column {shortened(str(theirs))!r}; it has {listed(frame.columns)}.", what)
     return dict(columns)
 
 
 def _row(name: str, row: Mapping, sure: bool) -> TableRun:
-    at = f"Run {short(name, 100)!r}"
+    at = f"Run {shortened(name, 100)!r}"
     try:
         schedule = parse(_text(row["schedule"]))
     except ScheduleError as fault:
@@ -198,7 +198,7 @@ def _number(cell: object) -> float:
 
 
 def _size(name: str, what: str, value: object) -> float:
-    number, at = _number(value), f"Run {short(name, 100)!r}"
+    number, at = _number(value), f"Run {shortened(name, 100)!r}"
     if not 0 < number < np.inf:
         raise LogError(f"{at}: {what} must be a number above 0, got {str(value)[:40]!r}.", name)
     if number > MOST:
@@ -235,9 +235,9 @@ def _with_parents(runs: Sequence[TableRun]) -> list[TableRun]:
         if run.parent is None:
             done[run.name] = replace(run, text=""), run.text, run.text
             return done[run.name]
-        at = f"Run {short(run.name, 100)!r}"
+        at = f"Run {shortened(run.name, 100)!r}"
         if run.parent not in by_name:
-            parent = short(run.parent, 100)
+            parent = shortened(run.parent, 100)
             raise LogError(f"{at}: its parent must be a run of the table, got {parent!r}.", run.name)
         if run.parent in below:
             raise LogError(f"{at}: parents must lead back to a first run, got a circle.", run.name)

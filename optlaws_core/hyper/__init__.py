@@ -7,12 +7,12 @@ surface.py  the loss surface of each cell and its minimum
 fit.py      power laws through the minima
 """
 
-from .cells import SweepCell, excess, read_sweep, unlikely
-from .fit import SweepFit, fit_sweep, laws_through
-from .laws import HYPER_LAWS, HyperLaw, recommend, spread
+from .published import HYPER_LAWS, HyperLaw, agreement, recommend
 from .surface import Optimum, optimum
+from .sweep_cells import SweepCell, excess, read_sweep, unlikely
+from .sweep_fit import SweepFit, fit_sweep, laws_through
 
 __all__ = [
     "HYPER_LAWS", "HyperLaw", "Optimum", "SweepCell", "SweepFit", "excess", "fit_sweep", "laws_through", "optimum",
-    "read_sweep", "recommend", "spread", "unlikely",
+    "read_sweep", "recommend", "agreement", "unlikely",
 ]  # fmt: skip

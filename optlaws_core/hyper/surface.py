@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import SweepCell
+from .sweep_cells import SweepCell
 
 # Of the loss above the minimum: how much of a surface is looked at. Chosen by leaving out one training cell of the Step
 # Law's at a time (benchmarks/hyper.py has the split).

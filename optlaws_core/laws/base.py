@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import sympy as sp
 
-from ..schedules.base import FloatArray
+from ..arrays import FloatArray
 
 # Features of an observation at step t.
 t, S, eta, eta0, peak = sp.symbols("t S eta eta0 peak", nonnegative=True)

@@ -1,7 +1,8 @@
 """The last-iterate bound of convex optimisation as a law: L = C + M·Ω with Ω of distance D and gradient norms 1.
 
 Ω_t = D²/(2 S_t) + R_t, where R_t is the feature `bound_noise`. Linear in all of its coefficients. What follows from the
-bound without any fit (the best base rate, its transfer to other schedules and horizons) is in `optlaws_core.bound`.
+bound without any fit (the best base rate, its transfer to other schedules and horizons) is in
+`optlaws_core.hyper.peak_transfer`.
 """
 
 from .base import Law, Param, S, bound_noise

@@ -19,11 +19,11 @@ holds them against later runs, all at the edge of stability: there the loss alon
 import numpy as np
 from scipy.special import expit, log_ndtr, logit, ndtri_exp
 
+from ..arrays import FloatArray
 from ..errors import DesignError
-from ..fitting import windowed
+from ..fitting.single import averaged
 from ..runs import Run
-from ..schedules.base import FloatArray
-from .noise import single
+from ..runs.noise import single_loss_noise
 
 RISE = 0.05  # share by which the loss may lie above its lowest before that is called diverging
 ALARM = 0.99  # 1 − p from which on the loss counts as risen
@@ -46,8 +46,8 @@ def risen(run: Run) -> float:
 def diverging(run: Run, risk: float | None = None) -> float | None:
     """The probability that `run`, as seen so far, ends diverged; without a risk None before `LOOKS` losses.
 
-    risk: the probability that a run of this plan diverges, from `divergence.told`. Without it, the base rate is that of
-    the runs that the coefficients were learned from, one in eight. Raises like `risen`.
+    risk: the probability that a run of this plan diverges, from `divergence.risk_of`. Without it, the base rate is that
+    of the runs that the coefficients were learned from, one in eight. Raises like `risen`.
     """
     x = evidence(run)
     if risk is not None:
@@ -71,11 +71,11 @@ def _log_p(run: Run) -> float:
     """Logarithm of the p-value, at most 0; 0 where there is nothing to test."""
     if (run.loss <= 0).any():
         raise DesignError(f"Run {run.name!r}: losses must be above 0, got {float(run.loss.min()):g}.")
-    run = windowed(run)
+    run = averaged(run)
     y, n = np.log(run.loss), len(run.loss)
     if n < LOOKS:
         return 0.0
-    noise = max(single(y), 1e-9)
+    noise = max(single_loss_noise(y), 1e-9)
     area, total = (np.concatenate(([0.0], np.cumsum(v))) for v in (_rates(run), y))
     tests, best = 0, -np.inf
     for late in _lengths(n // 2):

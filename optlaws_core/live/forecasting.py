@@ -15,17 +15,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..bands import with_bands
+from ..arrays import FloatArray
 from ..errors import DesignError
-from ..fits import Model
-from ..fitting import usable
-from ..prediction import predict
+from ..fitting.covariance import QUANTILE
+from ..fitting.result import Model
+from ..fitting.single import usable
+from ..prediction.bands import with_bands
+from ..prediction.losses import predict
 from ..runs import Run, Series
-from ..schedules import WSD, Constant, Schedule, number
-from ..schedules.base import FloatArray
+from ..runs.noise import single_loss_noise
+from ..schedules import WSD, Constant, Schedule
 from ..schedules.chain import Chain
-from ..uncertainty import QUANTILE
-from .noise import single
+from ..text import format_number
 
 WINDOW, FEWEST = 0.1, 3  # share of the losses so far that the forecast is anchored to, and how many at least
 NOISY = 20  # latest losses at least that tell the noise of one
@@ -159,7 +160,7 @@ def _anchor(model: Model, run: Run) -> tuple[float, float, int]:
     n = min(len(run.loss), max(FEWEST, round(WINDOW * len(run.loss))))
     off = np.log(run.loss[-n:]) - np.log(predict(model, run.plan, run.steps[-n:]))
     seen = np.log(run.loss[-max(n, NOISY) :])
-    noise = single(seen) if len(seen) > FEWEST else float(off.std())
+    noise = single_loss_noise(seen) if len(seen) > FEWEST else float(off.std())
     return float(np.median(off)) * n / (n + PULL), noise, n
 
 
@@ -182,7 +183,7 @@ def _same_past(run: Run, schedule: Schedule, now: int) -> None:
         i = int(np.argmax(other))
         raise DesignError(
             f"The schedule must have the rates of run {run.name!r} up to step {now:,}; at step {int(past[i]):,} that "
-            f"is {number(float(had[i]))}, got {number(float(told[i]))}."
+            f"is {format_number(float(had[i]))}, got {format_number(float(told[i]))}."
         )
 
 

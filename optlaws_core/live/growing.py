@@ -5,9 +5,10 @@ from pathlib import Path
 
 from ..errors import LogError
 from ..readers import Reading, Source, Sources, read_all, sources_from_paths
-from ..readers.base import Note, counted, listed
+from ..readers.base import Note
 from ..readers.manifest import opens_manifest
 from ..readers.sniff import as_utf8
+from ..text import counted, listed
 
 LINES = {".csv": 2, ".tsv": 2, ".txt": 2, ".jsonl": 1, ".ndjson": 1}  # files that grow by lines, and their fewest
 

@@ -13,17 +13,17 @@ The loss that is reported is the law's own on the finished schedule.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..fits import Model
+from ..arrays import FloatArray
+from ..fitting.result import Model
 from ..laws.base import Law
 from ..parallel import one_thread
-from ..prediction import outside
+from ..prediction.losses import outside
 from ..runs import Plan
 from ..schedules import Schedule
-from ..schedules.base import FloatArray
-from . import curves, families
+from . import curve_search, family_search
 from .limits import KNOTS, Limits, updates_within
 from .objective import Objective, flat
-from .progress import Progress, Told
+from .progress import Progress, ProgressMeter
 from .ranges import FAMILIES, SIMPLE
 
 TOLD_APART = 1e-6  # relative gain below which a jump is not worth having
@@ -128,10 +128,10 @@ def find(
     objective = Objective.of(model, limits, plan)
     constant = Found(flat(limits), objective.judge(flat(limits)))
     if family is not None:
-        best = _family(objective, family, Told(progress, 1))
+        best = _family(objective, family, ProgressMeter(progress, 1))
         return Finding(best, constant.loss, reasons=_beyond(model, best, plan))
     objective.check_curves()
-    told = Told(progress, curves.PARTS + len(SIMPLE))
+    told = ProgressMeter(progress, curve_search.PARTS + len(SIMPLE))
     simple = {name: _family(objective, name, told) for name in SIMPLE}
     lowest = min([constant, *simple.values()], key=lambda found: found.loss)
     best = _curve(objective, told, [lowest.schedule])
@@ -147,22 +147,22 @@ def best_schedule(
     model: Model, limits: Limits, plan: Plan | None = None, progress: Progress | None = None
 ) -> Best:  # fmt: skip
     """The best free-form curve alone. Arguments and errors as of `find`."""
-    return _curve(Objective.of(model, limits, plan), Told(progress, curves.PARTS))
+    return _curve(Objective.of(model, limits, plan), ProgressMeter(progress, curve_search.PARTS))
 
 
 @one_thread()
 def best_under(law: Law, theta: FloatArray, limits: Limits, family: str | None = None) -> Found:
     """The best curve, or schedule of a family, under a law with coefficients `theta` (params,): published ones, say."""
     objective = Objective.under(law, theta, limits)
-    told = Told(None, curves.PARTS)
+    told = ProgressMeter(None, curve_search.PARTS)
     return _family(objective, family, told) if family else _curve(objective, told)
 
 
-def _curve(objective: Objective, told: Told, known: Sequence[Schedule] = ()) -> Best:
+def _curve(objective: Objective, told: ProgressMeter, known: Sequence[Schedule] = ()) -> Best:
     objective.check_curves()
     smooth, jump = (
         c and Found(s := c.schedule(objective.limits), objective.judge(s), c.finished)
-        for c in curves.search(objective, told, known)
+        for c in curve_search.search(objective, told, known)
     )
     best, other = smooth, None
     if jump is not None and jump.loss < smooth.loss * (1 - TOLD_APART):
@@ -170,8 +170,8 @@ def _curve(objective: Objective, told: Told, known: Sequence[Schedule] = ()) -> 
     return Best(best.schedule, best.loss, best.finished, other, told.evaluations)
 
 
-def _family(objective: Objective, family: str, told: Told) -> Found:
-    schedule, finished = families.search(objective, family, told)
+def _family(objective: Objective, family: str, told: ProgressMeter) -> Found:
+    schedule, finished = family_search.search(objective, family, told)
     return Found(schedule, objective.judge(schedule), finished)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DesignError
-from ..fits import Coverage
+from ..fitting.result import Coverage
 from ..runs import MOST_UPDATES
 
 KNOTS = 40

@@ -11,18 +11,18 @@ from functools import cached_property, lru_cache
 import numpy as np
 import sympy as sp
 
+from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
-from ..evaluation import LOWEST, NOTHING, batch
-from ..evaluation import predict as evaluate
-from ..fits import Average, Model
+from ..fitting.result import Average, Model
 from ..laws import law_named
 from ..laws.base import HistorySum, Law, S, S_k, _Expression, _paced, d_k, eta, eta0, eta_k, pace_k, params, peak, t, u
 from ..laws.base import tokens as seen
-from ..prediction import predict
+from ..laws.evaluation import LOWEST, NOTHING, batch
+from ..laws.evaluation import predict as evaluate
+from ..prediction.losses import predict
 from ..runs import Plan
 from ..schedules import Constant, Schedule
-from ..schedules.base import FloatArray
-from ..trace import ETA_REF, IntArray
+from ..sums.clocks import ETA_REF
 from .limits import Limits
 
 MOST_CELLS = 6_000  # updates that are looked at one by one; of more, those far from the end share cells

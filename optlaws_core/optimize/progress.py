@@ -11,7 +11,7 @@ HALF = 100  # evaluations after which a part of a search is told to be half done
 Progress = Callable[[float, float], bool]  # (share done, 0 to 1; lowest final loss so far) -> False to stop
 
 
-class Told:
+class ProgressMeter:
     """Counts evaluations, and asks whether to go on."""
 
     def __init__(self, progress: Progress | None, parts: int) -> None:

@@ -11,8 +11,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..schedules import SCHEDULES, Schedule
-from ..schedules.base import FloatArray
 from .limits import Limits
 
 LEAST_PEAK = 0.01  # of the largest one

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..errors import LogError
 from ..runs import Plan, Run, Series
-from .base import Facts, Layout, Note, Numbers, RawRun, counted, listed, short
+from ..text import counted, listed, shortened
+from .base import Facts, Layout, Note, Numbers, RawRun
 from .clean import Points, checked_losses, points
 from .rates import rates_of
 
@@ -63,7 +64,7 @@ def _x(raw: RawRun, layout: Layout, column: str) -> Numbers:
     if layout.x is None:
         return Numbers(np.arange(len(raw.columns[column]), dtype=float))
     if layout.x not in raw.columns:
-        raise LogError(f"the x axis {short(layout.x)!r} is missing; columns found: {listed(raw.columns)}.")
+        raise LogError(f"the x axis {shortened(layout.x)!r} is missing; columns found: {listed(raw.columns)}.")
     return raw.columns[layout.x]
 
 
@@ -75,7 +76,7 @@ def _per_step(layout: Layout, facts: Facts) -> float | None:
     per_step = layout.batch or known
     if not per_step:
         raise LogError(
-            f"the x axis {short(str(layout.x))!r} counts {layout.x_unit}; declare the batch size "
+            f"the x axis {shortened(str(layout.x))!r} counts {layout.x_unit}; declare the batch size "
             f"({layout.x_unit} per update) to turn it into steps."
         )
     return per_step
@@ -133,6 +134,6 @@ def _with_batch(raw: RawRun, layout: Layout, facts: Facts, notes: list[Note]) ->
         )
         return facts
     tokens = counted(round(batch), "token")
-    text = f"The batch size, {tokens} per update, was taken from the column {short(layout.tokens)!r}."
+    text = f"The batch size, {tokens} per update, was taken from the column {shortened(layout.tokens)!r}."
     notes.append(Note("info", text, raw.name))
     return replace(facts, batch_tokens=float(round(batch)))

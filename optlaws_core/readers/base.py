@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import FloatArray, IntArray
 from ..errors import LogError
 from ..runs import Run
 from ..schedules import Schedule
+from ..text import shortened
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Level = Literal["info", "repaired", "refused"]
 
 MOST_BYTES = 512 * 2**20  # of one file
@@ -86,7 +85,7 @@ class Source:
     @property
     def shown(self) -> str:
         """The name as messages show it: one line, printable, the end of it where it is long."""
-        return short(self.name if len(self.name) <= 120 else "…" + self.name[-119:], 120)
+        return shortened(self.name if len(self.name) <= 120 else "…" + self.name[-119:], 120)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -262,26 +261,3 @@ def _positions(rows: IntArray, some: IntArray) -> IntArray:
 def base_name(name: str) -> str:
     """The last part of a name that may contain folders, with either slash."""
     return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
-
-
-def short(text: str, most: int = 40) -> str:
-    """`text` as one printable line of at most `most` characters."""
-    line = one_line(text[: 4 * most])
-    return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def one_line(text: str) -> str:
-    """`text` as one printable line: no control characters, line breaks or halves of characters, single spaces."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def listed(names, most: int = 12) -> str:
-    """`a, b, c` with at most `most` names, the rest counted."""
-    names = [short(str(n)) for n in names]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) + more) or "none"
-
-
-def counted(n: int, thing: str) -> str:
-    """`1 row`, `1,200 rows`."""
-    return f"{n:,} {thing}{'' if n == 1 else 's'}"

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..arrays import IntArray
 from ..errors import LogError
-from .base import IntArray, Numbers, short
+from ..text import shortened
+from .base import Numbers
 from .numbers import from_cells, has_decimal_commas
 
 BLOCK = 2**20  # bytes
@@ -104,7 +106,7 @@ def _texts(block: bytes, options: dict, wanted: list[int]) -> dict[int, list[str
     try:
         frame = _frame(block, options, dtype="str", na_filter=False)
     except ValueError as error:
-        raise LogError(f"the table cannot be read ({short(str(error), 120)}).") from None
+        raise LogError(f"the table cannot be read ({shortened(str(error), 120)}).") from None
     return {i: frame[i].to_list() for i in wanted}
 
 

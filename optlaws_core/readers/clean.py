@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import FloatArray, IntArray
 from ..errors import LogError
-from .base import LARGEST_STEP, FloatArray, IntArray, Note, Numbers, RawRun, counted, short
+from ..text import counted, shortened
+from .base import LARGEST_STEP, Note, Numbers, RawRun
 
 ALL = slice(None)
 MOST_RESUMES = 200  # with more steps backwards than this a file is unsorted, not resumed
@@ -28,7 +30,7 @@ def points(raw: RawRun, x: Numbers, y: Numbers, what: str, per_step: float | Non
 
     Raises `LogError` when most cells are text, or when x cannot be a step.
     """
-    what, notes = short(what), list[str]()
+    what, notes = shortened(what), list[str]()
     rows = _rows_with_numbers(raw, x, y, what, notes)
     steps = _whole_steps(raw, x.values[rows], rows, per_step)
     order, more = _last_of_each(steps)
@@ -163,9 +165,9 @@ def checked_losses(found: Points, what: str) -> None:
     """Raises `LogError` when there is nothing to fit: fewer than two points, or one value all along."""
     if len(found.steps) < 2:
         one = f"only step {found.steps[0]:,}" if len(found.steps) else "none"
-        raise LogError(f"{short(what)}: a curve needs at least 2 points, got {one}.")
+        raise LogError(f"{shortened(what)}: a curve needs at least 2 points, got {one}.")
     if (found.values == found.values[0]).all():
         raise LogError(
-            f"{short(what)}: losses must change, but all {len(found.values):,} are {found.values[0]:g}; "
+            f"{shortened(what)}: losses must change, but all {len(found.values):,} are {found.values[0]:g}; "
             "is this the loss column?"
         )

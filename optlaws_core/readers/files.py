@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import LogError
-from .base import Note, Source, counted, listed
+from ..text import counted, listed
+from .base import Note, Source
 from .manifest import opens_manifest, read_manifest
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".parquet")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import LogError
-from .base import counted, short
-from .delimited import unique_names
-from .records import MOST_COLUMNS
+from ..text import counted, shortened
+from .formats.delimited import unique_names
+from .formats.records import MOST_COLUMNS
 from .sniff import kind_of
 
 MOST_LINES = 100_000
@@ -38,12 +38,14 @@ def read_frame(table: Path | str | bytes, what: str) -> pd.DataFrame:
     except FileNotFoundError:
         raise LogError(f"{what}: there is no such file.", what) from None
     except (OSError, ValueError, csv.Error) as fault:
-        raise LogError(f"{what} must be a CSV table, got {short(str(fault), 80)!r}.", what) from None
+        raise LogError(f"{what} must be a CSV table, got {shortened(str(fault), 80)!r}.", what) from None
     if not rows:
         raise LogError(f"{what} must be a CSV table, got no columns.", what)
     head = [name.strip() for name in rows[0][1]]
     if twice := next((name for name, times in Counter(filter(None, head)).items() if times > 1), None):
-        raise LogError(f"{what}: each column must have a name of its own, got {short(twice)!r} more than once.", what)
+        raise LogError(
+            f"{what}: each column must have a name of its own, got {shortened(twice)!r} more than once.", what
+        )
     for number, row in rows[1:]:
         while len(row) > len(head) and not row[-1].strip():
             row.pop()

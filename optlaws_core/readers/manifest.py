@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from ..errors import LogError, ScheduleError
 from ..schedules import parse
 from ..schedules.base import LARGEST
-from .base import LONGEST_NAME, Facts, Source, base_name, counted, one_line, short
-from .delimited import Header, header_of
+from ..text import counted, one_line, shortened
+from .base import LONGEST_NAME, Facts, Source, base_name
+from .formats.delimited import Header, header_of
 from .sniff import as_utf8, kind_of
 
 NEEDED = ("run", "file")
@@ -89,7 +90,7 @@ def find(entry: Entry, sources: Sequence[Source]) -> int | None:
     if len(same) > 1:
         names = ", ".join(sources[i].shown for i in same[:4])
         raise LogError(
-            f"{entry.at}, column file: {short(entry.file)!r} must fit one of the files given, but it fits {names}.",
+            f"{entry.at}, column file: {shortened(entry.file)!r} must fit one of the files given, but it fits {names}.",
             entry.manifest.name,
         )
     return same[0] if same else None
@@ -104,7 +105,7 @@ def _entry(source: Source, row: int, cells: dict) -> Entry:
             f"a row must not have more cells than the header, got {counted(len(cells[None]), 'cell')} too many",
         )
     cell = {k: (v or "").strip() for k, v in cells.items()}
-    cell["run"] = short(cell["run"], LONGEST_NAME)
+    cell["run"] = shortened(cell["run"], LONGEST_NAME)
     for name in NEEDED:
         if not cell[name]:
             raise _fault(source, row, name, "the cell must not be empty")
@@ -131,17 +132,17 @@ def _number(source: Source, row: int, name: str, text: str) -> float | int:
     try:
         value = float(text)
     except ValueError:
-        raise _fault(source, row, name, f"the cell must be a number, got {short(text)!r}") from None
+        raise _fault(source, row, name, f"the cell must be a number, got {shortened(text)!r}") from None
     least = 0 if name == "warmup_steps" else None
     if not math.isfinite(value) or (value <= 0 if least is None else value < 0):
         rule = "must be above 0" if least is None else "must be 0 or more"
-        raise _fault(source, row, name, f"the number {rule} and finite, got {short(text)}")
+        raise _fault(source, row, name, f"the number {rule} and finite, got {shortened(text)}")
     if value > LARGEST:
-        raise _fault(source, row, name, f"the number must be at most {LARGEST:g}, got {short(text)}")
+        raise _fault(source, row, name, f"the number must be at most {LARGEST:g}, got {shortened(text)}")
     if name not in _COUNTS:
         return value
     if value != int(value):
-        raise _fault(source, row, name, f"steps are whole numbers, got {short(text)}")
+        raise _fault(source, row, name, f"steps are whole numbers, got {shortened(text)}")
     return int(value)
 
 
@@ -150,7 +151,7 @@ def _check_inside(source: Source, row: int, file: str) -> None:
     absolute = file.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:", file)
     if absolute or ".." in _parts(file):
         raise _fault(
-            source, row, "file", f"a log must lie in the manifest's folder, but {short(file)!r} points outside it"
+            source, row, "file", f"a log must lie in the manifest's folder, but {shortened(file)!r} points outside it"
         )
 
 

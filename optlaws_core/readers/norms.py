@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import LogError, OptLawsError
-from .base import FloatArray, Opened, Source, listed
+from ..text import listed
+from .base import Opened, Source
 from .reading import _open, _sentence
 
 _NORM = re.compile(r"grad(ient)?s?[-_/ .]*(global[-_/ .]*)?norm|norm[-_/ .]*(of[-_/ .]*)?grad", re.IGNORECASE)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .base import Numbers, short
+from ..text import shortened
+from .base import Numbers
 
 # Cells that say "not logged here". NaN is not among them: a loss of NaN is something to tell the user about.
 EMPTY = {"", "na", "n/a", "null", "none", "-", "#n/a", "<na>"}
@@ -20,7 +21,7 @@ def from_cells(cells: Sequence[object], decimal_comma: bool = False) -> Numbers:
     for row, cell in enumerate(cells):
         value = _number(cell, decimal_comma)
         if isinstance(value, str):
-            word = word if words else short(value)
+            word = word if words else shortened(value)
             words.append(row)
         elif value is not None:
             values[row] = value

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..amounts import SMALLEST
+from ..arrays import FloatArray, IntArray
 from ..runs import LrSource
-from ..schedules import Knots, Schedule, number
-from .base import Facts, FloatArray, IntArray, Note, counted
+from ..schedules import Knots, Schedule
+from ..text import SMALLEST, counted, format_number
+from .base import Facts, Note
 from .clean import Points
 from .thinning import thin
 
@@ -92,15 +93,17 @@ def _unusable(rates: FloatArray) -> str | None:
     if len(rates) == 0:
         return "The learning-rate column holds no numbers, so it was not used."
     if rates.min() < 0:
-        low = number(float(rates.min()))
+        low = format_number(float(rates.min()))
         return f"A learning rate must not be negative, but the log has {low}, so its column was not used."
     if rates.max() == 0:
         return (
             f"A learning rate must be above 0, but all {len(rates):,} logged rates are 0, so the column was not used."
         )
     if rates.max() < SMALLEST:
-        high = number(float(rates.max()))
-        return f"A peak must be at least {number(SMALLEST)}, but the log's is {high}, so its column was not used."
+        high = format_number(float(rates.max()))
+        return (
+            f"A peak must be at least {format_number(SMALLEST)}, but the log's is {high}, so its column was not used."
+        )
     return None
 
 
@@ -116,7 +119,7 @@ def _from_log(logged: Points, facts: Facts, last_step: int, quantum: float | Non
 
 
 def _quantised(quantum: float, facts: Facts) -> Note:
-    text = f"The learning rate is printed in steps of {number(quantum)}, too coarse for its curve"
+    text = f"The learning rate is printed in steps of {format_number(quantum)}, too coarse for its curve"
     return Note("info", text + ("." if facts.schedule else f"; {WANTED[1]}"))
 
 

@@ -7,31 +7,19 @@ from pathlib import Path
 
 from ..errors import LogError, OptLawsError
 from ..runs import Run
-from . import records
+from ..text import counted, listed, shortened
 from .assembly import assemble
-from .base import (
-    LONGEST_NAME,
-    MOST_FILES,
-    FileReport,
-    Layout,
-    Note,
-    Opened,
-    RawRun,
-    Reading,
-    Source,
-    counted,
-    listed,
-    short,
-)
-from .delimited import header_of, open_delimited
-from .event_files import open_events
+from .base import LONGEST_NAME, MOST_FILES, FileReport, Layout, Note, Opened, RawRun, Reading, Source
 from .files import sources_from_paths
+from .formats import records
+from .formats.delimited import header_of, open_delimited
+from .formats.event_files import open_events
+from .formats.parquet import open_parquet
+from .formats.trainer_state import is_trainer_state, open_trainer_state
+from .formats.wandb_chart import is_chart, open_chart
+from .formats.wandb_history import is_history, open_history
 from .manifest import Entry, find, is_manifest, opens_manifest, read_manifest
-from .parquet import open_parquet
 from .sniff import as_utf8, is_utf16, kind_of
-from .trainer_state import is_trainer_state, open_trainer_state
-from .wandb_chart import is_chart, open_chart
-from .wandb_history import is_history, open_history
 
 UNKNOWN = "unknown"
 MANIFEST = "Manifest"
@@ -131,7 +119,7 @@ def _check_layout(opened: Opened, layout: Layout) -> None:
     own = {opened.layout.x}  # event files and histories have steps that are no column
     for column in layout.columns:
         if column not in opened.columns and column not in own:
-            raise LogError(f"there is no column {short(column)!r}; columns found: {listed(opened.columns, 30)}.")
+            raise LogError(f"there is no column {shortened(column)!r}; columns found: {listed(opened.columns, 30)}.")
 
 
 def _named(source: Source, raws: list[RawRun]) -> list[RawRun]:
@@ -139,7 +127,7 @@ def _named(source: Source, raws: list[RawRun]) -> list[RawRun]:
     named: dict[str, RawRun] = {}
     times: Counter[str] = Counter()
     for raw in raws:
-        bare = name = short(raw.name, LONGEST_NAME) or short(source.stem, 200) or "run"
+        bare = name = shortened(raw.name, LONGEST_NAME) or shortened(source.stem, 200) or "run"
         while name in named:
             times[bare] += 1
             name = f"{bare} ({times[bare] + 1})"
@@ -179,7 +167,7 @@ def _renamed(raws: list[RawRun], entries: Sequence[Entry]) -> tuple[list[RawRun]
     names = {raw.name for raw in raws}
     strays = [e for e in entries if e.run not in names]
     text = "{}: the run {!r} is not in the file, which has {}; what the row declares was not used."
-    return raws, [Note("refused", text.format(e.at, short(e.run), listed(sorted(names)))) for e in strays]
+    return raws, [Note("refused", text.format(e.at, shortened(e.run), listed(sorted(names)))) for e in strays]
 
 
 def _manifest(source: Source) -> tuple[Entry, ...] | LogError | None:
@@ -262,9 +250,9 @@ def _uniquely_named(reports: Sequence[FileReport], sources: Sequence[Source]) ->
 def _free(run: Run, source: Source, taken: set[str]) -> str:
     folder = source.parts[-2] if len(source.parts) > 1 else ""
     suffix = source.stem if source.stem != run.name or not folder else folder
-    name, n = f"{run.name} ({short(suffix, 80)})", 2
+    name, n = f"{run.name} ({shortened(suffix, 80)})", 2
     while name in taken:
-        name, n = f"{run.name} ({short(suffix, 80)}, {n})", n + 1
+        name, n = f"{run.name} ({shortened(suffix, 80)}, {n})", n + 1
     return name
 
 

@@ -4,8 +4,8 @@ import codecs
 from typing import Literal
 
 from ..errors import LogError
-from .event_files import is_events
-from .parquet_sizes import MAGIC as PARQUET
+from .formats.event_files import is_events
+from .formats.parquet_sizes import MAGIC as PARQUET
 
 Kind = Literal["events", "parquet", "json", "table"]
 

@@ -4,7 +4,7 @@ import heapq
 
 import numpy as np
 
-from .base import FloatArray, IntArray
+from ..arrays import FloatArray, IntArray
 
 
 def thin(x: FloatArray | IntArray, y: FloatArray, within: float, most: int) -> tuple[IntArray, float]:

@@ -6,15 +6,15 @@
 [0.0, 0.00015, 0.0003, 0.000165]
 """
 
-from .base import WARMUPS, Schedule, number
+from .base import WARMUPS, Schedule
 from .cooldowns import COOLDOWNS
 from .cycles import SGDR, Cyclic, OneCycle
 from .extension import Extended
 from .families import UBA, Constant, Cosine, Exponential, InverseSqrt, Linear, Polynomial, PowerDecay, Rex
+from .multi_stage import WSD, WSDS, Power, PowerScheduler
+from .parsing import parse_with
 from .pieces import Knots, Step
 from .refinement import Refined, refined
-from .stages import WSD, WSDS, Power, PowerScheduler
-from .text import parse_with
 
 SCHEDULES: dict[str, type[Schedule]] = {
     cls.family: cls
@@ -55,7 +55,6 @@ __all__ = [
     "Rex",
     "Schedule",
     "Step",
-    "number",
     "parse",
     "refined",
 ]

@@ -12,12 +12,12 @@ from types import UnionType
 from typing import ClassVar, get_args, get_origin
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ..amounts import SMALLEST
+from ..arrays import FloatArray
 from ..errors import ScheduleError
+from ..text import SMALLEST, format_number
 
-FloatArray = NDArray[np.float64]
 LARGEST = 1e15  # steps beyond it are not exact in floating point; no field means anything there
 
 # u runs from 0 at step 0 to 1 at the end of the warm-up; each maps it to a share of the peak, from 0 to 1.
@@ -64,10 +64,13 @@ class Schedule:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         if not self.peak > 0:
-            raise ScheduleError(f"{self.family}: the peak learning rate must be above 0, got {number(self.peak)}.")
+            raise ScheduleError(
+                f"{self.family}: the peak learning rate must be above 0, got {format_number(self.peak)}."
+            )
         if self.peak < SMALLEST:
             raise ScheduleError(
-                f"{self.family}: the peak learning rate must be at least {number(SMALLEST)}, got {number(self.peak)}."
+                f"{self.family}: the peak learning rate must be at least {format_number(SMALLEST)}, "
+                f"got {format_number(self.peak)}."
             )
         if self.total < 1:
             raise ScheduleError(f"{self.family}: total must be at least 1 update, got {self.total}.")
@@ -81,7 +84,8 @@ class Schedule:
             )
         if getattr(self, "final", 0.0) > self.peak:
             raise ScheduleError(
-                f"{self.family}: final must not exceed the peak {number(self.peak)}, got {number(self.final)}."
+                f"{self.family}: final must not exceed the peak {format_number(self.peak)}, "
+                f"got {format_number(self.final)}."
             )
 
     def __call__(self, t: ArrayLike) -> FloatArray:
@@ -125,7 +129,7 @@ class Schedule:
     @property
     def text(self) -> str:
         """The text form, which `parse` turns back into an equal schedule."""
-        words = ", ".join(f"{f.name}={_word(getattr(self, f.name))}" for f in written(self) if _is_said(self, f))
+        words = ", ".join(f"{f.name}={_word(getattr(self, f.name))}" for f in ordered_fields(self) if _is_said(self, f))
         return f"{self.family}({words})"
 
     def __str__(self) -> str:
@@ -155,8 +159,8 @@ class Schedule:
         for name in names:
             value = getattr(self, name)
             if value < least or not value > 0:
-                rule = f"at least {number(least)}" if least else "above 0"
-                raise ScheduleError(f"{self.family}: {name} must be {rule}, got {number(value)}.")
+                rule = f"at least {format_number(least)}" if least else "above 0"
+                raise ScheduleError(f"{self.family}: {name} must be {rule}, got {format_number(value)}.")
 
 
 @dataclass(frozen=True)
@@ -183,19 +187,9 @@ class Falling(Peaked):
         raise NotImplementedError
 
 
-def written(schedule: Schedule | type[Schedule]) -> list[Field]:
+def ordered_fields(schedule: Schedule | type[Schedule]) -> list[Field]:
     """The fields in the order of the text form: the shape of the warm-up, which is rarely given, comes last."""
     return sorted(fields(schedule), key=lambda f: f.name == "warmup_shape")
-
-
-def number(x: float | str) -> str:
-    """The shortest text that reads back as exactly `x`: 3e-4 rather than 0.0003. A word stays a word."""
-    if isinstance(x, str) or not np.isfinite(x):
-        return str(x)
-    plain = repr(float(x)).removesuffix(".0")
-    digits, _, exponent = np.format_float_scientific(x, trim="-").partition("e")
-    short = f"{digits}e{int(exponent)}"
-    return min(plain, short, key=len)
 
 
 def _is_said(schedule: Schedule, f) -> bool:
@@ -206,7 +200,7 @@ def _is_said(schedule: Schedule, f) -> bool:
 def _word(value) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_word(v) for v in value) + "]"
-    return str(value) if isinstance(value, int) else number(value)
+    return str(value) if isinstance(value, int) else format_number(value)
 
 
 def _checked(family: str, f: Field, value):
@@ -229,7 +223,7 @@ def _scalar(family: str, name: str, kind: type, value):
     if not -LARGEST <= value <= LARGEST:  # NaN fails every comparison
         raise ScheduleError(f"{family}: {name} must be a finite number below {LARGEST:g}, got {str(value)[:20]}.")
     if kind is int and value != int(value):
-        raise ScheduleError(f"{family}: {name} counts updates and must be a whole number, got {number(value)}.")
+        raise ScheduleError(f"{family}: {name} counts updates and must be a whole number, got {format_number(value)}.")
     if kind is float and value < 0:
-        raise ScheduleError(f"{family}: {name} must not be negative, got {number(value)}.")
+        raise ScheduleError(f"{family}: {name} must not be negative, got {format_number(value)}.")
     return kind(value) + 0  # no −0, which the text form cannot tell from 0

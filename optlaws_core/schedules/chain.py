@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arrays import FloatArray
 from ..errors import ScheduleError
-from .base import LARGEST, FloatArray, Schedule
+from .base import LARGEST, Schedule
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import ScheduleError
-from .base import WARMUPS, Falling, FloatArray, Peaked, entry, final_entry, number, warmup_entry, warmup_shape_entry
+from ..text import format_number
+from .base import WARMUPS, Falling, Peaked, entry, final_entry, warmup_entry, warmup_shape_entry
 from .cooldowns import COOLDOWNS, check_cooldown, shape_entry
 
 MOST_CYCLES = 1000  # each is a stretch of its own in every sum
@@ -38,7 +40,7 @@ class Cyclic(Falling):
             raise ScheduleError(f"cyclic: cycles must lie between 1 and {why}, got {self.cycles}.")
         for name in ("shrink", "gamma"):
             if getattr(self, name) > 1:
-                raise ScheduleError(f"cyclic: {name} must be at most 1, got {number(getattr(self, name))}.")
+                raise ScheduleError(f"cyclic: {name} must be at most 1, got {format_number(getattr(self, name))}.")
         self._check_least(0, "gamma")
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:

@@ -14,8 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import ScheduleError
-from .base import FloatArray, Peaked, entry, number
+from ..text import format_number
+from .base import Peaked, entry
 from .cooldowns import COOLDOWNS, check_cooldown, shape_entry
 
 NODES = 48  # of a Gauss rule, for integrals of smooth functions over [0, 1]
@@ -68,7 +70,8 @@ class Extended(Peaked):
         check_cooldown(self.family, self.shape, 0.0)
         if not LEAST <= self.share <= 1 - LEAST:
             raise ScheduleError(
-                f"extended: share must lie between {number(LEAST)} and {1 - LEAST:g}, got {number(self.share)}."
+                f"extended: share must lie between {format_number(LEAST)} and {1 - LEAST:g}, "
+                f"got {format_number(self.share)}."
             )
         if self.first > self.total or self._turns()[0] <= self.warmup:
             raise ScheduleError(
@@ -76,7 +79,7 @@ class Extended(Peaked):
                 f"warm-up of {self.warmup} and its own cooldown, got {self.first}."
             )
         if not 0 < self.factor <= 1:
-            raise ScheduleError(f"extended: factor must be above 0 and at most 1, got {number(self.factor)}.")
+            raise ScheduleError(f"extended: factor must be above 0 and at most 1, got {format_number(self.factor)}.")
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:
         drop, cooling = self._turns()

@@ -5,8 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import ScheduleError
-from .base import Falling, FloatArray, Peaked, entry, number
+from ..text import format_number
+from .base import Falling, Peaked, entry
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class PowerDecay(Falling):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.beta > 0.5:
-            raise ScheduleError(f"power_decay: beta must be above 0.5, got {number(self.beta)}.")
+            raise ScheduleError(f"power_decay: beta must be above 0.5, got {format_number(self.beta)}.")
 
     def _height(self, z: FloatArray) -> FloatArray:
         return z ** (2 * self.beta - 1)

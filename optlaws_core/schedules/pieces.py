@@ -7,8 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import ScheduleError
-from .base import WARMUPS, FloatArray, Peaked, Schedule, _checked, entry, number, warmup_entry, warmup_shape_entry
+from ..text import format_number
+from .base import WARMUPS, Peaked, Schedule, _checked, entry, warmup_entry, warmup_shape_entry
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Step(Peaked):
             )
         if max(self.values) > self.peak:
             raise ScheduleError(
-                f"step: no value may exceed the peak {number(self.peak)}, got {number(max(self.values))}; "
+                f"step: no value may exceed the peak {format_number(self.peak)}, "
+                f"got {format_number(max(self.values))}; "
                 "use knots for a rate that rises again."
             )
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import ScheduleError
-from .base import LARGEST, FloatArray, number
+from ..text import format_number
+from .base import LARGEST
 from .pieces import Knots
 
 POWERS = {"l2": -2.0, "l1": -1.0}  # the norm that was logged, and what makes a weight of it
@@ -76,7 +78,7 @@ def _checked(steps: Sequence[int], norms: Sequence[float]) -> tuple[FloatArray, 
         )
     wrong = np.flatnonzero(~((k >= 0) & (k <= LARGEST) & (k == np.floor(k))))  # NaN fails every comparison
     if len(wrong):
-        raise ScheduleError(f"refined: steps must be whole numbers from 0 on, got {number(k[wrong[0]])}.")
+        raise ScheduleError(f"refined: steps must be whole numbers from 0 on, got {format_number(k[wrong[0]])}.")
     back = np.flatnonzero(np.diff(k) <= 0)
     if len(back):
         raise ScheduleError(f"refined: steps must rise strictly, got {k[back[0] + 1]:,.0f} after {k[back[0]]:,.0f}.")
@@ -108,7 +110,7 @@ def _filled(k: FloatArray, g: FloatArray, usual: float) -> tuple[FloatArray, Flo
     if not len(wide):
         return k, g, []
     others = f" and in {len(wide) - 1:,} more gap{'s' if len(wide) > 2 else ''}" if len(wide) > 1 else ""
-    every = f"about every {number(usual)} updates" if usual > 1 else "at every update"
+    every = f"about every {format_number(usual)} updates" if usual > 1 else "at every update"
     told = f"gradient norms stand {every}, but none between steps {before[wide[0]]:,.0f} and {k[wide[0]]:,.0f}{others}"
     missing = np.maximum(np.rint((k - before)[wide] / usual) - 1, 1)
     if missing.sum() > MOST_FILLED * len(k):

@@ -19,15 +19,15 @@ from optlaws_core.autolrs import next_stage, stages_of
 from optlaws_core.errors import OptLawsError
 from optlaws_core.final_loss import load_final
 from optlaws_core.final_loss.table import read_table
-from optlaws_core.fits import load_fit
+from optlaws_core.fitting.result import load_fit
 from optlaws_core.hyper import read_sweep
 from optlaws_core.readers import FileReport, Source, read_all, read_source
 from optlaws_core.readers.base import LARGEST_STEP
 from optlaws_core.readers.norms import gradient_norms
+from optlaws_core.readers.pasted import read_curve
+from optlaws_core.saved import Snapshot, from_bundle, thinned, to_bundle
 from optlaws_core.schedules import SCHEDULES, refined
-from optlaws_core.snapshot import Snapshot, from_bundle, thinned, to_bundle
-from pages.parts import candidates as rows
-from pages.parts.curves import read_curve
+from pages.parts.state import candidates as rows
 
 from . import mutate, seeds
 

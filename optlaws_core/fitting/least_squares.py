@@ -1,0 +1,327 @@
+"""The search for a law's coefficients: Huber loss on log residuals, exact Jacobians, deterministic multi-start."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from scipy.optimize import least_squares, lsq_linear, nnls
+
+from ..arrays import FloatArray
+from ..errors import Cancelled, FitError, OptLawsError
+from ..laws import Law
+from ..laws.evaluation import Batch, batch, predict, predict_with_jacobian
+from ..runs import Run
+from .result import Status
+
+HUBER = 1e-3  # log residuals beyond 0.1 % count linearly (Luo et al. 2025, arXiv:2503.12811, use the same)
+RACED = 4  # starting points that are tried out; the one that is lowest after that is followed to the end
+HEAT = 15  # iterations of each trial
+MAX_STEPS = 300  # iterations to the end
+AT_BOUND = 1e-3  # of the searched width
+UNSEEN = 1e-6  # a weight that could change no loss by more than this share stays at 0
+SETTLED = 1e-9  # relative change of the objective at which a convex search ends
+
+
+Progress = Callable[[float, float], bool | None]  # share done 0..1, best objective so far -> True to go on or None
+
+
+class LeastSquares:
+    """One law, its training runs, and which coefficients are free. Search coordinates are those of `Param.scale`."""
+
+    def __init__(self, law: Law, runs: Sequence[Run], locked: Mapping[str, float]) -> None:
+        unknown = set(locked) - set(law.names)
+        if unknown:
+            raise OptLawsError(
+                f"{law.name} has no coefficient {sorted(unknown)[0]!r}. Its coefficients: {', '.join(law.names)}."
+            )
+        _check(law, locked)
+        self.law, self.runs = law, list(runs)
+        self.data: Batch = batch(law, [(r.plan, r.steps) for r in runs])
+        self.log_loss = np.log(np.concatenate([r.loss for r in runs]))
+        self.slices = self.data.slices
+        sizes = {r.plan.params for r in runs}
+        differs = {
+            "peak": len({r.plan.schedule.peak for r in runs}) > 1,
+            "params": len(sizes) > 1 and None not in sizes,
+        }
+        idle = {p.name: p.neutral for p in law.params if p.needs and not differs[p.needs]}
+        self.fixed = idle | dict(locked)
+        self.free = [i for i, p in enumerate(law.params) if p.name not in self.fixed]
+        self.params = [law.params[i] for i in self.free]
+        self.convex = law.ridge > 0 and all(p.scale == "linear" and p.name in law.linear for p in self.params)
+        self._set_bounds_and_priors()
+
+    def _set_bounds_and_priors(self) -> None:
+        """Bounds of the free coefficients, (free,) each, and their priors, in search coordinates."""
+        bounds = np.array([sorted((p.to_scale(p.low), p.to_scale(p.high))) for p in self.params]).reshape(-1, 2)
+        self.low, self.high = bounds.T
+        held = [(i, p.to_scale(p.prior[0]), HUBER / p.prior[1]) for i, p in enumerate(self.params) if p.prior]
+        self.believed = np.array([i for i, _, _ in held], np.intp)  # free coefficients with a prior
+        self.centre, self.grip = np.array([(x, g) for _, x, g in held]).reshape(-1, 2).T
+
+    def natural(self, x: FloatArray) -> FloatArray:
+        """All coefficients, (params,), from the free ones in search coordinates."""
+        theta = np.array([self.fixed.get(p.name, 0.0) for p in self.law.params], dtype=float)
+        theta[self.free] = [p.from_scale(v) for p, v in zip(self.params, x, strict=True)]
+        return theta
+
+    def residuals(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log predicted minus log observed, (n,), and the Jacobian in search coordinates, (n, free)."""
+        theta = self.natural(x)
+        with np.errstate(all="ignore"):
+            loss, jacobian = predict_with_jacobian(self.data, theta)
+            slopes = np.array([p.slope(theta[i]) for p, i in zip(self.params, self.free, strict=True)])
+            r, J = np.log(loss) - self.log_loss, jacobian[:, self.free] * slopes / loss[:, None]
+        bad = ~(np.isfinite(r) & np.isfinite(J).all(axis=1))
+        r[bad], J[bad] = 10.0, 0.0  # far beyond any loss ratio, so that the search turns back
+        return r, J
+
+    def cost(self, theta: FloatArray) -> float:
+        """Σ Huber(log residual) at natural coefficients."""
+        with np.errstate(all="ignore"):
+            r = np.log(predict(self.data, theta)) - self.log_loss
+        return huber(r)
+
+    def prior(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Pseudo-residuals of the priors, (priors,), and their Jacobian: one width off counts like `HUBER`."""
+        J = np.zeros((len(self.believed), len(self.free)))
+        J[np.arange(len(self.believed)), self.believed] = self.grip
+        return (x[self.believed] - self.centre) * self.grip, J
+
+    def stiffness(self, x: FloatArray) -> FloatArray:
+        """What priors and the ridge add to the curvature of the objective, (free, free), in search coordinates."""
+        _, J = self.prior(x)
+        if not self.convex:
+            return J.T @ J
+        columns = predict_with_jacobian(self.data, self.natural(x))[1][:, self.free]
+        return J.T @ J + np.diag(self._ridge(self._shares(columns)) ** 2)
+
+    def _shares(self, columns: FloatArray) -> FloatArray:
+        """The largest share of an observed loss that each column (n, free) makes up for a coefficient of 1, (free,)."""
+        return np.abs(columns / np.exp(self.log_loss)[:, None]).max(axis=0)
+
+    def _ridge(self, size: FloatArray) -> FloatArray:
+        """What a weight pays for each unit, as a residual, (free,); 0 for all other coefficients."""
+        return np.sqrt(self.law.ridge * len(self.log_loss)) * size * [p.weight for p in self.params]
+
+    def search(self, start: Mapping[str, float] | None, progress: Progress | None) -> tuple[FloatArray, float, bool]:
+        """Best free coefficients (search coordinates), their cost, and whether the search had converged there.
+
+        The cost is that of the runs, without priors and ridge. A convex problem needs no `start`.
+        """
+        report = progress or (lambda share, best: None)
+        if not self.free:
+            cost = self.cost(self.natural(np.empty(0)))
+            if not np.isfinite(cost):
+                raise FitError(f"{self.law.title}: these coefficients give no finite losses on these runs.")
+            return np.empty(0), cost, True
+        if start is not None:
+            _check(self.law, start)
+        if self.convex:
+            return self._solve(report)
+        if start is not None:
+            given = self.law.starts[0] | dict(start) | self.fixed
+            starts = [self.coordinates(self.with_linear_part(given))]
+        else:
+            starts = self._ranked_starts()
+        best, best_cost = None, np.inf
+        for i, x in enumerate(starts if len(starts) > 1 else ()):
+            told = functools.partial(self._told_trial, report, i, len(starts), best_cost)
+            trial = self.descend(x, HEAT, told)
+            if trial.cost < best_cost:
+                best, best_cost = trial.x, trial.cost
+        last = self.descend(
+            starts[0] if best is None else best, MAX_STEPS, lambda n: report(_towards_one(n), best_cost)
+        )
+        if not np.isfinite(last.cost):
+            raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.", last.x)
+        report(1.0, last.cost)
+        return last.x, float(last.cost) - huber(self.prior(last.x)[0]), last.status > 0
+
+    def _solve(self, report: Progress) -> tuple[FloatArray, float, bool]:
+        """`search` where the law is linear in all free coefficients: reweighted, bounded least squares with a ridge.
+
+        Huber's loss is that of squares weighted by δ/|r| beyond δ, and the log of the loss is straight near the last
+        solution; both settle together. A weight pays for the largest share of the loss that it makes up anywhere.
+        """
+        none = np.zeros(len(self.free))
+        with np.errstate(all="ignore"):
+            offset, columns = predict_with_jacobian(self.data, self.natural(none))
+        if not (np.isfinite(offset).all() and np.isfinite(columns).all()):
+            raise FitError(f"{self.law.title}: these coefficients give no finite losses on these runs.")
+        observed, columns = np.exp(self.log_loss), columns[:, self.free]
+        size = self._shares(columns)
+        weights = np.array([p.weight for p in self.params])
+        columns[:, weights & (size * self.high < UNSEEN)] = 0.0  # the ridge then leaves them at 0
+        size[(size == 0) | (size * self.high < UNSEEN)] = 1.0
+        ridge = np.diag(self._ridge(size))
+        pull, belief = self.prior(none)
+        x, predicted, before = np.clip(none, self.low, self.high), observed, np.inf
+        r = (offset + columns @ x) / observed - 1  # log(loss / observed) to first order
+        for i in range(1, MAX_STEPS + 1):
+            J, e = np.vstack((columns / predicted[:, None], belief)), np.concatenate((r, belief @ x + pull))
+            share = np.sqrt(HUBER / np.maximum(np.abs(e), HUBER)) if i > 1 else np.ones(len(e))
+            A = np.vstack((share[:, None] * J, ridge)) / size
+            b = np.concatenate((share * (J @ x - e), none))
+            x = np.clip(_bounded(A, b, self.low * size, self.high * size) / size, self.low, self.high)
+            predicted = offset + columns @ x
+            with np.errstate(all="ignore"):
+                r = np.log(predicted / observed)
+            now = huber(r) + huber(belief @ x + pull) + 0.5 * float(((ridge @ x) ** 2).sum())
+            if not np.isfinite(now):
+                raise FitError(f"{self.law.title}: these coefficients give no finite losses on these runs.", x)
+            if report(1 - 0.9**i, now) is False:
+                raise Cancelled
+            if before - now <= SETTLED * now:
+                break
+            before = now
+        report(1.0, now)
+        return x, huber(r), i < MAX_STEPS
+
+    @staticmethod
+    def _told_trial(report: Progress, i: int, trials: int, best_cost: float, iterations: int) -> bool | None:
+        """Progress of trial `i`: the trials together are half of the work."""
+        return report(0.5 * (i + iterations / HEAT) / trials, best_cost)
+
+    def _ranked_starts(self) -> list[FloatArray]:
+        """The most promising starting points, linear coefficients solved for."""
+        found = []
+        for given in self.law.starts:
+            x = self.coordinates(self.with_linear_part(self._believable(given) | self.fixed))
+            found.append((self.cost(self.natural(x)) + huber(self.prior(x)[0]), len(found), x))
+        found = sorted(f for f in found if np.isfinite(f[0]))
+        if not found:
+            raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.")
+        return [x for _, _, x in found[:RACED]]
+
+    def _believable(self, given: Mapping[str, float]) -> dict[str, float]:
+        """A start whose coefficients with a prior lie within two widths of its centre."""
+        moved = dict(given)
+        for p in (p for p in self.params if p.prior and p.name in given):
+            centre, reach = p.to_scale(p.prior[0]), 2 * p.prior[1]
+            moved[p.name] = float(p.from_scale(np.clip(p.to_scale(given[p.name]), centre - reach, centre + reach)))
+        return moved
+
+    def coordinates(self, theta: FloatArray) -> FloatArray:
+        """Search coordinates of the free coefficients in `theta` (params,), moved into the bounds."""
+        inside = [p.to_scale(np.clip(theta[i], p.low, p.high)) for p, i in zip(self.params, self.free, strict=True)]
+        return np.clip(inside, self.low, self.high)
+
+    def with_linear_part(self, given: Mapping[str, float]) -> FloatArray:
+        """Coefficients (params,): the given ones, and the linear ones that fit best relative to the loss."""
+        names = self.law.names
+        theta = np.array([float(given.get(n, 0.0)) for n in names])
+        solve = [i for i in self.free if names[i] in self.law.linear and names[i] not in given]
+        if solve:
+            with np.errstate(all="ignore"):
+                offset, columns = predict_with_jacobian(self.data, theta)
+            if not (np.isfinite(offset).all() and np.isfinite(columns).all()):
+                return theta  # nothing to solve; the search turns back from here or gives up
+            loss = np.exp(self.log_loss)
+            A, b = columns[:, solve] / loss[:, None], 1 - offset / loss
+            size = np.linalg.norm(A, axis=0)
+            size[size == 0] = 1.0
+            low, high = np.array([(self.law.params[i].low, self.law.params[i].high) for i in solve]).T
+            theta[solve] = lsq_linear(A / size, b, (low * size, high * size), method="bvls").x / size
+        return theta
+
+    def _rows(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Residuals of the runs, then those of the priors, and their Jacobian."""
+        return tuple(np.concatenate(parts) for parts in zip(self.residuals(x), self.prior(x), strict=True))
+
+    def descend(self, x0: FloatArray, most: int, report, method: str = "trf"):
+        """Trust-region least squares from `x0` in at most `most` iterations; `report` gets the number of those done.
+
+        `method`: as for SciPy's `least_squares`.
+        """
+        memory: dict[bytes, tuple] = {}
+        taken = 0
+
+        def both(x):
+            key = x.tobytes()
+            if key not in memory:
+                memory.clear()
+                memory[key] = self._rows(x)
+            return memory[key]
+
+        def after_step(intermediate_result) -> None:
+            nonlocal taken
+            taken += 1
+            if report(min(taken, most)) is False:
+                raise Cancelled
+
+        inside = np.clip(x0, self.low + 1e-9 * (self.high - self.low), self.high - 1e-9 * (self.high - self.low))
+        return least_squares(
+            lambda x: both(x)[0],
+            inside,
+            jac=lambda x: both(x)[1],
+            bounds=(self.low, self.high),
+            method=method,
+            loss="huber",
+            f_scale=HUBER,
+            x_scale="jac",
+            ftol=1e-10,
+            xtol=1e-10,
+            gtol=1e-12,
+            max_nfev=most,
+            callback=after_step,
+        )
+
+    def verdict(self, x: FloatArray, finished: bool, interval) -> tuple[Status, str]:
+        """How the search ended, and the sentence with the names of the coefficients concerned."""
+        width = self.high - self.low
+        weights = [(p, v) for p, v in zip(self.params, x, strict=True) if p.weight]
+        idle = sum(v == p.low for p, v in weights)
+        said = f" {idle} of {len(weights)} weights are 0, as usual: the runs determine their joint curve." * bool(
+            weights
+        )
+        on_bound = [
+            p.name
+            for p, v, lo, hi, w in zip(self.params, x, self.low, self.high, width, strict=True)
+            if hi - v < AT_BOUND * w or (not p.weight and v - lo < AT_BOUND * w)  # a weight of 0 is an ordinary one
+        ]
+        if not self.free:
+            return Status.tuned, Status.tuned.value
+        if not finished:
+            return Status.out_of_steps, Status.out_of_steps.value + said
+        if on_bound:
+            return Status.at_bound, f"{Status.at_bound.value} On its bound: {', '.join(on_bound)}.{said}"
+        vague = [p.name for p in self.params if interval[p.name] is None and not p.weight]
+        if vague:
+            return Status.weak, f"{Status.weak.value} Hardly determined: {', '.join(vague)}.{said}"
+        return Status.converged, Status.converged.value + said
+
+
+def _check(law: Law, values: Mapping[str, float]) -> None:
+    """Coefficients that someone gives must be inside the law's bounds. Raises `OptLawsError`."""
+    for p in law.params:
+        value = values.get(p.name)
+        if value is not None and not p.low <= value <= p.high:  # NaN fails every comparison
+            raise OptLawsError(f"{law.name}: {p.name} must lie between {p.low:g} and {p.high:g}, got {value:g}.")
+
+
+def _bounded(A: FloatArray, b: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Least squares inside bounds. What passes its upper bound is held there, and the rest is solved for again."""
+    held, y = np.zeros(len(low), bool), low.copy()
+    while True:
+        y[~held] = low[~held] + nnls(A[:, ~held], b - A @ np.where(held, high, low), maxiter=30 * len(low))[0]
+        over = ~held & (y > high)
+        y[over] = high[over]
+        if not over.any():
+            return y
+        held |= over
+
+
+def _towards_one(iterations: int) -> float:
+    """A share of the work done when nobody knows how much there is: half of it for the trials, then ever slower."""
+    return 0.5 + 0.5 * (1 - 0.98**iterations)
+
+
+def huber(r: FloatArray) -> float:
+    """Σ r²/2 where |r| ≤ δ, else δ(|r| − δ/2), with δ = `HUBER`; infinite if any residual is not finite."""
+    size = np.abs(r)
+    return (
+        float(np.where(size <= HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER)).sum())
+        if np.isfinite(r).all()
+        else np.inf
+    )

@@ -1,0 +1,221 @@
+"""Laws fitted to runs. One call, `fit`; what comes back is a `Fit`.
+
+A fit ends in one of three ways: `Fit` with a `Status` (usable, perhaps doubtful), `FitError` (nothing usable),
+`OptLawsError` (the input was at fault). Runs are weighted by their points.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..arrays import FloatArray
+from ..errors import DesignError
+from ..laws import Law, law_named
+from ..laws.base import bound_noise, eta, momentum_area
+from ..laws.evaluation import batch, predict
+from ..runs import HIGHEST_LOSS, Run, Series
+from ..sums.clocks import trace
+from .covariance import Uncertainty, uncertainty
+from .least_squares import HUBER, LeastSquares, Progress
+from .result import Coverage, Fit, Scores, Status
+
+# Features by which a law without a history sum answers to a drop of the rate.
+ANSWERS = {eta, bound_noise, momentum_area}
+REACH = 100.0  # summed learning rate that the slowest part of a fixed spectrum, of rate 0.01, can follow
+WINDOWS = 600  # losses of one run that the search uses; denser logs say hardly more, at a cost that grows with them
+EXACT = 4000  # losses of one run for whose scores the law is evaluated one by one
+
+
+def usable(run: Run, from_step: int | None = None) -> Run:
+    """`run` without its warm-up, or without what lies before `from_step`. Raises `DesignError` if nothing is left."""
+    if run.plan is None:
+        raise DesignError(f"Run {run.name!r} has no learning rate, logged or declared; declare its schedule first.")
+    if run.steps[-1] > run.plan.schedule.total:
+        raise DesignError(
+            f"Run {run.name!r}: losses must end with the schedule at step {run.plan.schedule.total:,}, "
+            f"but the log goes on to step {int(run.steps[-1]):,}."
+        )
+    kept = run.after(run.plan.schedule.warmup_end if from_step is None else from_step)
+    if len(kept.loss) < 2:
+        since = "after its warm-up" if from_step is None else f"from step {from_step:,} on"
+        raise DesignError(f"Run {run.name!r} needs at least 2 losses {since}, got {len(kept.loss)}.")
+    if not (fine := (kept.loss > 0) & (kept.loss <= HIGHEST_LOSS)).all():
+        at = int(np.argmin(fine))
+        raise DesignError(
+            f"Run {run.name!r}: losses must be above 0 and at most {HIGHEST_LOSS:g} to be fitted, the one at step "
+            f"{int(kept.steps[at]):,} is {kept.loss[at]:g}."
+        )
+    return kept
+
+
+def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
+    """Sentences on why these training runs may not identify `law`; empty when nothing is wrong."""
+    found = []
+    if len(runs) == 1:
+        found.append(
+            "One training run cannot tell the effect of the schedule from that of time: add runs with other schedules."
+        )
+    elif len({_shape(r) for r in runs}) == 1 and (law.sums or ANSWERS & set(law.features)):
+        found.append(
+            f"All {len(runs)} training runs have one schedule shape, so how the loss answers to a drop of the rate is "
+            "not identified: add a run with an abrupt drop (a step or a WSD cooldown)."
+        )
+    if law.ridge:
+        longest = max(float(trace(r.plan.schedule).S(r.plan.schedule.total - 1)) for r in runs)
+        if longest > REACH:
+            found.append(
+                f"{law.title} has parts down to a rate of 0.01 and suits summed learning rates up to about {REACH:g}; "
+                f"these runs reach {longest:.3g}."
+            )
+    points = sum(len(r.loss) for r in runs)
+    coefficients = sum(not p.weight for p in law.params)  # weights under a ridge need no points of their own
+    if points < 3 * coefficients:
+        found.append(
+            f"{points} points are few for {coefficients} coefficients: three a coefficient is a sensible minimum."
+        )
+    return found
+
+
+def _shape(run: Run) -> str:
+    schedule = run.plan.schedule
+    return schedule.family if schedule.family != "wsd" else f"wsd {schedule.shape}"
+
+
+def fit(
+    law: Law | str,
+    runs: Sequence[Run],
+    *,
+    test: Sequence[Run] = (),
+    locked: Mapping[str, float] | None = None,
+    start: Mapping[str, float] | None = None,
+    from_step: int | None = None,
+    progress: Progress | None = None,
+) -> Fit:
+    """Fit `law` to `runs` and score it on `test` as well.
+
+    locked: coefficients held at the given values. start: begin there only, instead of at the law's own starting points.
+    from_step: first step whose loss counts; by default the end of each run's warm-up.
+    Raises `DesignError` for unusable runs, `FitError` when no start gives finite losses, `Cancelled` from `progress`.
+    """
+    began = time.perf_counter()
+    law = law_named(law) if isinstance(law, str) else law
+    check_unique(runs, test)
+    train = [usable(r, from_step) for r in runs]
+    problem = LeastSquares(law, [averaged(r) for r in train], dict(locked or {}))
+    x, _, finished = problem.search(start, progress)
+    found = finish(problem, x, finished, uncertainty(problem, x, HUBER), train, test, from_step)
+    return replace(found, locked=tuple(locked or ()), seconds=time.perf_counter() - began)
+
+
+def check_unique(runs: Sequence[Run], test: Sequence[Run]) -> None:
+    """Raises `DesignError` when there is no training run, or when a run is given twice for one purpose."""
+    if not runs:
+        raise DesignError("A fit needs at least one training run, got none.")
+    for kind in (runs, test):
+        twice = [name for name, n in Counter(r.name for r in kind).items() if n > 1]
+        if twice:
+            raise DesignError(f"Run {twice[0]!r} is given twice; a run counts once.")
+
+
+def finish(
+    problem: LeastSquares,
+    x: FloatArray,
+    finished: bool,
+    known: Uncertainty,
+    train: Sequence[Run],
+    test: Sequence[Run],
+    from_step: int | None,
+) -> Fit:
+    """The `Fit` of a search that ended at `x` (free,), scored on its usable training runs and on the held-out ones."""
+    law, theta = problem.law, problem.natural(x)
+    # The ridge settles which of several neighbouring weights is used; an interval of one would say nothing.
+    interval = dict(known.interval) | {p.name: None for p in law.params if p.weight}
+    status, message = problem.verdict(x, finished, interval)
+    return Fit(
+        law=law.name,
+        theta=dict(zip(law.names, map(float, theta), strict=True)),
+        interval=interval,
+        status=status,
+        message=" ".join((message, *_windows(train), *doubts(law, train))),
+        objective=problem.cost(theta),
+        train=score(law, theta, train),
+        coverage=Coverage.of(train),
+        test=score(law, theta, [usable(r, from_step) for r in test]),
+        split=train[0].split,
+        from_step=from_step,
+        free=tuple(p.name for p in problem.params),
+        covariance=() if known.covariance is None else tuple(map(tuple, known.covariance.tolist())),
+        misfit=rms([problem.residuals(x)[0][part] for part in problem.slices]),
+    )
+
+
+def rms(errors: Sequence[FloatArray]) -> float:
+    """Root mean square of log errors, (n_i,) for each run; each run counts the same."""
+    return float(np.sqrt(np.mean([np.mean(e**2) for e in errors])))
+
+
+def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequence[Run] = ()) -> Fit:
+    """`base` with coefficients set by hand, scored on the same runs."""
+    law = law_named(base.law)
+    runs = [usable(r, base.from_step) for r in runs]
+    theta = law.complete(theta)
+    vector = law.vector(theta)
+    return Fit(
+        law=base.law,
+        theta=theta,
+        interval=dict.fromkeys(theta),
+        status=Status.tuned,
+        message=Status.tuned.value,
+        objective=LeastSquares(law, [averaged(r) for r in runs], {}).cost(vector),
+        train=score(law, vector, runs),
+        coverage=base.coverage,
+        split=base.split,
+        test=score(law, vector, [usable(r, base.from_step) for r in test]),
+        from_step=base.from_step,
+    )
+
+
+def score(law: Law, theta: FloatArray, runs: Sequence[Run]) -> dict[str, Scores]:
+    """Scores of each run, by name."""
+    if not runs:
+        return {}
+    return {r.name: Scores.of(r.loss, curve(law, theta, r)) for r in runs}
+
+
+def curve(law: Law, theta: FloatArray, run: Run) -> FloatArray:
+    """Predicted losses at every observed step of a run, (n,).
+
+    Beyond `EXACT` observations the law is evaluated at that many of them, with all that follow a turn of the schedule
+    closely, and interpolated in between, where it is smooth.
+    """
+    steps = run.steps
+    if len(steps) <= EXACT:
+        return predict(batch(law, [(run.plan, steps)]), theta)
+    last = len(steps) - 1
+    picked = np.concatenate((np.linspace(0, last, EXACT // 2), np.geomspace(1, last, EXACT // 2))).astype(np.int64)
+    turns = np.searchsorted(steps, run.plan.schedule.breaks[:EXACT])
+    near = np.add.outer(turns, np.arange(-2, 32)).ravel()
+    picked = np.unique(np.concatenate((picked, near[(near >= 0) & (near < len(steps))])))
+    return np.interp(steps, steps[picked], predict(batch(law, [(run.plan, steps[picked])]), theta))
+
+
+def averaged(run: Run) -> Run:
+    """`run` with at most `WINDOWS` losses: means over windows of equally many, each at its middle step."""
+    n = len(run.loss)
+    if n <= WINDOWS:
+        return run
+    edges = np.linspace(0, n, WINDOWS + 1).astype(np.int64)
+    loss = np.add.reduceat(run.loss, edges[:-1]) / np.diff(edges)
+    return replace(run, series={run.split: Series(run.steps[(edges[:-1] + edges[1:]) // 2], loss)})
+
+
+def _windows(runs: Sequence[Run]) -> list[str]:
+    """A sentence on runs that were averaged for the search."""
+    dense = [r for r in runs if len(r.loss) > WINDOWS]
+    if not dense:
+        return []
+    which = "every run" if len(dense) == len(runs) else f"{len(dense)} of {len(runs)} runs"
+    return [f"Losses of {which} were averaged over {WINDOWS} windows for the search; the errors count every point."]

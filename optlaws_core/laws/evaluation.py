@@ -1,0 +1,149 @@
+"""Laws evaluated on plans: losses and exact Jacobians, many runs at once, at O(log T) cost per observation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..arrays import FloatArray, IntArray
+from ..errors import DesignError
+from ..runs import Plan
+from ..sums.clocks import Trace, trace
+from ..sums.history import history
+from . import HistorySum, Law
+from .base import d_k, pace_k
+from .features import drop, feature, positive
+
+NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
+LOWEST = 1e-10  # rates below it count as this much in a pace, which may be a negative power of the rate
+
+
+@dataclass(frozen=True, eq=False)
+class HistoryBatch:
+    """One history sum of a law, ready for any coefficients: nodes, and the pairs of observation and node."""
+
+    eta: FloatArray  # (nodes,)
+    S: FloatArray  # (nodes,)
+    weight: FloatArray  # (nodes,)
+    clock: FloatArray  # (nodes,)
+    node: IntArray  # (pairs,)
+    first: IntArray  # (obs,) first pair of each observation
+    now: FloatArray  # (obs,) clock at the observation
+    lag: FloatArray  # (pairs,)
+    drop: FloatArray  # (nodes,) rate before the node's step less its own
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Observations of one or several plans, ready to be predicted for any coefficients of one law."""
+
+    law: Law
+    features: tuple[FloatArray, ...]  # in the order of law.features, each (obs,)
+    pasts: tuple[HistoryBatch, ...]  # in the order of law.sums
+    slices: tuple[slice, ...]  # observations of each plan
+
+    def __len__(self) -> int:
+        return self.slices[-1].stop
+
+
+def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
+    """Prepare `law` on plans and steps (n_i,) of each. Raises `DesignError` for steps outside a plan, or for none."""
+    if not parts or not all(len(steps) for _, steps in parts):
+        raise DesignError("A law is evaluated at one step at least, got none.")
+    singles = [_single(law, plan, np.asarray(steps, np.int64)) for plan, steps in parts]
+    ends = np.cumsum([len(s) for s in singles])
+    return Batch(
+        law,
+        tuple(np.concatenate(columns) for columns in zip(*(s.features for s in singles), strict=True)),
+        tuple(_joined(pasts) for pasts in zip(*(s.pasts for s in singles), strict=True)),
+        tuple(slice(int(e) - len(s), int(e)) for e, s in zip(ends, singles, strict=True)),
+    )
+
+
+def _single(law: Law, plan: Plan, steps: IntArray) -> Batch:
+    schedule = plan.schedule
+    if steps.min() < 0 or steps.max() > schedule.total:
+        outside = steps.max() if steps.max() > schedule.total else steps.min()
+        raise DesignError(f"Steps must lie between 0 and the schedule's total of {schedule.total:,}, got {outside:,}.")
+    path = trace(schedule)
+    known = tuple(feature(f, plan, path, steps) for f in law.features)
+    pasts = tuple(_past(h, path, steps) for h in law.sums)
+    return Batch(law, known, pasts, (slice(0, len(steps)),))
+
+
+def _past(h: HistorySum, path: Trace, steps: IntArray) -> HistoryBatch:
+    schedule = path.schedule
+    past = history(path, steps, h.clock, drops=d_k in h.source.free_symbols)
+    if h.drops_only:
+        past = past.only(drop(schedule, past.step) != 0)
+    eta = schedule(past.step)
+    if h.inclusive:
+        past = replace(past, clock=past.clock - eta)
+    S_node = positive(path.S(past.step), path)
+    return HistoryBatch(
+        eta, S_node, past.weight, past.clock, past.node, past.first, past.now, past.lag, drop(schedule, past.step)
+    )
+
+
+def _joined(pasts: Sequence[HistoryBatch]) -> HistoryBatch:
+    """Pasts of several plans as one; node and pair numbers move up."""
+    nodes = np.cumsum([0, *(len(p.eta) for p in pasts)])
+    pairs = np.cumsum([0, *(len(p.node) for p in pasts)])
+    together = {
+        name: np.concatenate([getattr(p, name) for p in pasts])
+        for name in ("eta", "S", "weight", "clock", "now", "lag", "drop")
+    }
+    node = np.concatenate([p.node + n for p, n in zip(pasts, nodes, strict=False)])
+    first = np.concatenate([p.first + n for p, n in zip(pasts, pairs, strict=False)])
+    return HistoryBatch(node=node, first=first, **together)
+
+
+def predict(data: Batch, theta: FloatArray) -> FloatArray:
+    """Losses (obs,) for coefficients `theta` in the order of `law.params`."""
+    code = data.law.compiled
+    sums = []
+    for past, source, pace, kernel in zip(data.pasts, code.sources, code.paces, code.kernels, strict=True):
+        a = source.value(*theta, past.eta, past.S, past.drop) * past.weight
+        g = 1.0 if pace is None else pace.value(*theta, np.maximum(past.eta, LOWEST))[past.node]
+        sums.append(_summed(a[past.node] * kernel.value(*theta, past.lag, g), past))
+    return np.broadcast_to(code.formula.value(*theta, *data.features, *sums), len(data)).astype(float)
+
+
+def _summed(terms: FloatArray, past: HistoryBatch) -> FloatArray:
+    """Terms (pairs,) summed over the past of each observation, (obs,)."""
+    total = np.add.reduceat(terms, past.first)
+    return np.where(total == 0, NOTHING, total)
+
+
+def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Losses (obs,) and their derivatives (obs, params) in natural coefficients."""
+    code = data.law.compiled
+    sums, slopes = [], []
+    for past, source, pace, kernel in zip(data.pasts, code.sources, code.paces, code.kernels, strict=True):
+        a, *a_slopes = (x * past.weight for x in source.both(*theta, past.eta, past.S, past.drop))
+        g, *g_slopes = (1.0,) if pace is None else pace.both(*theta, np.maximum(past.eta, LOWEST))
+        k, *k_slopes = kernel.both(*theta, past.lag, g if pace is None else g[past.node])
+        a_pairs = a[past.node]
+        sums.append(_summed(a_pairs * k, past))
+        slope = np.zeros((len(data), len(theta)))
+        for symbol, da in zip(source.wrt, a_slopes, strict=True):
+            slope[:, code.column[symbol]] += np.add.reduceat(da[past.node] * k, past.first)
+        for symbol, dk in zip(kernel.wrt, k_slopes, strict=True):
+            if symbol != pace_k:
+                slope[:, code.column[symbol]] += np.add.reduceat(a_pairs * dk, past.first)
+                continue
+            for outer, dg in zip(pace.wrt, g_slopes, strict=True):
+                slope[:, code.column[outer]] += np.add.reduceat(a_pairs * dk * dg[past.node], past.first)
+        slopes.append(slope)
+    value, *outer = code.formula.both(*theta, *data.features, *sums)
+    jacobian = np.zeros((len(data), len(theta)))
+    held = {h.symbol: i for i, h in enumerate(data.law.sums)}
+    for symbol, d in zip(code.formula.wrt, outer, strict=True):
+        if symbol in held:
+            jacobian += np.reshape(d, (-1, 1)) * slopes[held[symbol]]
+        else:
+            jacobian[:, code.column[symbol]] += d
+    return np.broadcast_to(value, len(data)).astype(float), jacobian
+
+
+__all__ = ["Batch", "HistoryBatch", "batch", "predict", "predict_with_jacobian"]

@@ -1,0 +1,1 @@
+"""What fitted laws say of schedules that were not run."""

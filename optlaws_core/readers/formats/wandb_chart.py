@@ -1,0 +1,69 @@
+"""A chart exported from W&B as CSV: `"Step","brisk-pond-1 - train/loss","brisk-pond-1 - train/loss__MIN",…`.
+
+Wide and sparse: one column a run and metric. Bands (`__MIN`, `__MAX`) are dropped; a group's curve is its mean.
+"""
+
+from ...errors import LogError
+from ...text import listed, shortened
+from ..base import Layout, Note, Opened, RawRun
+from ..layout import guess_layout
+from .delimited import Header, read_columns
+
+FORMAT = "W&B chart CSV"
+_BANDS = ("__MIN", "__MAX")
+_GROUP = "Group: "
+_SAMPLED = Note("info", "W&B samples the curves of a chart when it exports them; the run's history has every point.")
+
+
+def is_chart(header: Header) -> bool:
+    """Whether a header is that of an exported chart: an x axis, then `run - metric` columns only."""
+    x, *rest = header.columns
+    return header.delimiter == "," and bool(rest) and " - " not in x and all(" - " in c for c in rest)
+
+
+def open_chart(data: bytes, header: Header, file: str) -> Opened:
+    """The chart, opened; its columns are the x axis and the metrics. Raises `LogError` when x cannot give steps."""
+    cells = _cells(header)
+    metrics = tuple(dict.fromkeys(m for table in cells.values() for m in table))
+    columns = (header.columns[0], *metrics)
+    layout = guess_layout(columns)
+    if layout.x is None and len(columns) > 1:
+        raise LogError(
+            f"the x axis is {shortened(header.columns[0])!r}; export the chart with steps or tokens on its x axis."
+        )
+    return Opened(FORMAT, columns, layout, lambda chosen: _runs(data, header, chosen, cells, file), (_SAMPLED,))
+
+
+def _cells(header: Header) -> dict[str, dict[str, str]]:
+    """run -> metric -> column of the file."""
+    table: dict[str, dict[str, str]] = {}
+    for column in header.columns[1:]:
+        run, _, metric = column.rpartition(" - ")
+        if not metric.endswith(_BANDS):
+            table.setdefault(run, {})[metric] = column
+    return table
+
+
+def _runs(data: bytes, header: Header, layout: Layout, cells: dict[str, dict[str, str]], file: str) -> list[RawRun]:
+    x = header.columns[0]
+    used = {run: {m: c for m, c in table.items() if m in layout.columns} for run, table in cells.items()}
+    if not any(used.values()):
+        raise LogError(f"no run has the metrics {listed(layout.columns)}.")
+    columns = read_columns(data, header, (x, *(c for table in used.values() for c in table.values())), file)
+    return [
+        RawRun(
+            run.removeprefix(_GROUP),
+            {x: columns[x], **{metric: columns[c] for metric, c in table.items()}},
+            lines=header.line + 1,
+            notes=_group_notes(run),
+        )
+        for run, table in used.items()
+        if any(column in table for _, column in layout.losses)
+    ]
+
+
+def _group_notes(run: str) -> tuple[Note, ...]:
+    if not run.startswith(_GROUP):
+        return ()
+    name = run.removeprefix(_GROUP)
+    return (Note("info", "This curve is the mean of a group of runs.", name),)

@@ -1,0 +1,108 @@
+"""What is run and what was seen: a `Plan` is a schedule with its model and batch, a `Run` is a plan with its losses.
+
+A law sees plans only, so it cannot see the answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LogError
+from ..schedules import Schedule
+
+LrSource = Literal["logged", "declared", "missing"]
+HIGHEST_LOSS = 1e30  # of those that are fitted: squares of squares of higher ones leave the range of numbers
+MOST_UPDATES = 10**9  # of a schedule that laws are asked about; the longest published runs have about 10^7
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided before a run starts."""
+
+    schedule: Schedule
+    params: float | None = None  # N, trainable parameters
+    batch_tokens: float | None = None  # B, tokens per update
+
+    def __post_init__(self) -> None:
+        for name in ("params", "batch_tokens"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise LogError(f"{name} must be above 0, got {value}.")
+
+    @property
+    def tokens(self) -> float | None:
+        """D, tokens seen by the whole plan, or None when the batch size is not known."""
+        return None if self.batch_tokens is None else self.batch_tokens * self.schedule.total
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Losses of one split. Steps rise strictly; losses are finite, in nats per token (or per byte: the log's unit)."""
+
+    steps: NDArray[np.int64]  # (n,)
+    loss: NDArray[np.float64]  # (n,)
+
+    def __post_init__(self) -> None:
+        steps, loss = np.asarray(self.steps, np.int64), np.asarray(self.loss, float)
+        if steps.shape != loss.shape or steps.ndim != 1:
+            raise LogError(f"steps and loss must be flat and of one length, got {steps.shape} and {loss.shape}.")
+        if len(steps) and (steps[0] < 0 or (np.diff(steps) <= 0).any()):
+            raise LogError("steps must rise strictly from 0 or later.")
+        if not np.isfinite(loss).all():
+            raise LogError("losses must be finite.")
+        for name, array in (("steps", steps), ("loss", loss)):
+            array = array.copy()
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished or running training run. `plan` is None when nothing tells its learning rate."""
+
+    name: str
+    plan: Plan | None
+    series: Mapping[str, Series]  # split -> losses; "train", or the eval set's name in the log
+    split: str = "train"  # the split in use
+    lr_source: LrSource = "missing"
+    last_step: int | None = None  # last step in the log, of any split
+    about: Mapping[str, str] = field(default_factory=dict)  # what else a manifest says, by column: seed, outcome, …
+
+    def __post_init__(self) -> None:
+        if self.split not in self.series:
+            raise LogError(f"Run {self.name!r} has no split {self.split!r}; it has {', '.join(self.series) or 'none'}.")
+        if (self.plan is None) != (self.lr_source == "missing"):
+            raise LogError(f"Run {self.name!r}: a plan and the source of its learning rate go together.")
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Steps of the losses in use, (n,)."""
+        return self.series[self.split].steps
+
+    @property
+    def loss(self) -> NDArray[np.float64]:
+        """Losses in use, (n,)."""
+        return self.series[self.split].loss
+
+    def on(self, split: str) -> "Run":
+        """The same run, judged on another split."""
+        return replace(self, split=split)
+
+    def renamed(self, name: str) -> "Run":
+        """The same run under another name."""
+        return replace(self, name=name)
+
+    def declared(self, plan: Plan) -> "Run":
+        """The same run under a plan that the user declares."""
+        return replace(self, plan=plan, lr_source="declared")
+
+    def after(self, step: int) -> "Run":
+        """The same run without the observations before `step`; its schedule still starts at 0."""
+        kept = {k: Series(s.steps[s.steps >= step], s.loss[s.steps >= step]) for k, s in self.series.items()}
+        return replace(self, series=kept)

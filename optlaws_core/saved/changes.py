@@ -1,0 +1,137 @@
+"""Other versions of a snapshot: with fewer observations, with other names of runs, with no names at all."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from tsdownsample import M4Downsampler
+
+from ..fitting.result import Average, Model
+from ..fitting.selection import Selection
+from ..runs import Run, Series
+from .checks import POINTS, different
+from .record import Snapshot
+
+ALL_POINTS = 200_000  # of all runs together, as long as every split keeps FEWEST
+FEWEST = 40
+OUTCOMES = ("finished", "diverged", "spiked")  # what a manifest may say of how a run ended
+
+
+def thinned(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """The runs with as many losses as a chart shows: first, last, lowest and highest of every split are among them."""
+    runs = tuple(runs)
+    most = max(FEWEST, min(POINTS, ALL_POINTS // max(1, sum(len(r.series) for r in runs))))
+    return tuple(replace(r, series={split: _thin(s, most) for split, s in r.series.items()}) for r in runs)
+
+
+def _thin(series: Series, most: int) -> Series:
+    """M4 (Jugel et al. 2014): of each of equal stretches the first, last, lowest and highest."""
+    if len(series) <= most:
+        return series
+    kept = np.unique(M4Downsampler().downsample(series.loss, n_out=most // 4 * 4))
+    return Series(series.steps[kept], series.loss[kept])
+
+
+def renamed(snapshot: Snapshot, names: Mapping[str, str]) -> Snapshot:
+    """The snapshot with other names of runs, by their present ones. Raises `OptLawsError` where two would be the same.
+
+    Sentences that name a run, such as a fit's message, keep the old name.
+    """
+    different([names.get(r.name, r.name) for r in snapshot.runs], "runs")
+    return _mapped(snapshot, lambda name: names.get(name, name))
+
+
+def anonymised(snapshot: Snapshot, keep_text: bool = False) -> Snapshot:
+    """The snapshot without names, hosts and paths: runs become run-1, run-2, …; no author, no parent.
+
+    Of what a manifest says of a run only its outcome and its parent stay; a fit's message, which may name runs, becomes
+    that of its status. Title, note, tags, labels and names of fits are the visitor's own words and stay with
+    `keep_text` alone; so do settings that are words.
+    """
+    runs, evals = _Numbered("run-{}"), _Numbered("eval-{}")
+    for run in snapshot.runs:
+        runs(run.name)
+    fits = {name: name if keep_text else f"fit-{i}" for i, name in enumerate(snapshot.fits, 1)}
+    bare = _mapped(snapshot, runs, lambda name: name if name in ("train", "val") else evals(name), _plain)
+    told = replace(
+        bare, author="", parent=None,
+        runs=tuple(replace(r, about={k: v for k, v in r.about.items() if _harmless(k, v)}) for r in bare.runs),
+        fits={fits[n]: m for n, m in bare.fits.items()}, current=bare.current and fits[bare.current],
+        also=tuple(fits[n] for n in bare.also), selections={fits[n]: s for n, s in bare.selections.items()},
+    )  # fmt: skip
+    if keep_text:
+        return told
+    return replace(
+        told, title="Comparison", note="", tags=(), candidates=tuple(replace(c, label="") for c in told.candidates),
+        view={k: v for k, v in told.view.items() if not isinstance(v, str)},
+    )  # fmt: skip
+
+
+class _Numbered:
+    """Names by what they stand for, made as they are asked for."""
+
+    def __init__(self, form: str) -> None:
+        self.form, self.names = form, {}
+
+    def __call__(self, name: str) -> str:
+        return self.names.setdefault(name, self.form.format(len(self.names) + 1))
+
+
+def _harmless(column: str, value: str) -> bool:
+    return column == "parent" or column == "outcome" and value in OUTCOMES
+
+
+def _plain(model: Model) -> Model:
+    """A model whose sentence no log had a part in."""
+    return model if isinstance(model, Average) else replace(model, message=model.status.value)
+
+
+Change = Callable[[str], str]
+
+
+def _same(name: str) -> str:
+    return name
+
+
+def mapped_model(m: Model, run: Change, split: Change = _same, plain: Callable[[Model], Model] | None = None) -> Model:
+    """The model with `run` and `split` applied wherever one is named, and `plain` to it and to those within it."""
+    scores = {kind: {run(name): s for name, s in getattr(m, kind).items()} for kind in ("train", "test")}
+    average = isinstance(m, Average)
+    parts = (
+        {"fits": tuple(mapped_model(f, run, split, plain) for f in m.fits)} if average else {"split": split(m.split)}
+    )
+    changed = replace(m, **scores, **parts)
+    return plain(changed) if plain else changed
+
+
+def mapped_selection(
+    s: Selection, run: Change, split: Change = _same, plain: Callable[[Model], Model] | None = None
+) -> Selection:
+    """The same of a selection and all its models."""
+
+    def model(m: Model) -> Model:
+        return mapped_model(m, run, split, plain)
+
+    fits, average = tuple(map(model, s.fits)), s.average and model(s.average)
+    trusted = average if isinstance(s.trusted, Average) else model(s.trusted)
+    failed = dict.fromkeys(s.failed, "It could not be fitted.") if plain else s.failed
+    return Selection(fits, average, failed, trusted, s.advice)
+
+
+def _mapped(
+    snapshot: Snapshot, run: Change, split: Change = _same, plain: Callable[[Model], Model] | None = None
+) -> Snapshot:
+    """The same of a snapshot."""
+
+    def told(r: Run) -> Run:
+        about = {k: run(v) if k == "parent" and v else v for k, v in r.about.items()}
+        series = {split(name): s for name, s in r.series.items()}
+        return replace(r, name=run(r.name), split=split(r.split), series=series, about=about)
+
+    return replace(
+        snapshot,
+        runs=tuple(map(told, snapshot.runs)),
+        fits={name: mapped_model(m, run, split, plain) for name, m in snapshot.fits.items()},
+        selections={name: mapped_selection(s, run, split, plain) for name, s in snapshot.selections.items()},
+        observed=tuple(map(run, snapshot.observed)),
+    )

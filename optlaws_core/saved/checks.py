@@ -1,0 +1,162 @@
+"""What the plain values of a snapshot may be. Each check returns the value or raises `OptLawsError`: what, rule, found.
+
+They hold against whoever sends a snapshot, not only against accidents: sizes are limited before anything is computed.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from ..errors import OptLawsError
+from ..text import one_line
+
+POINTS = 2_000  # of one split of a run, as many as a chart shows
+MOST_BYTES = 16 * 2**20  # of the canonical form
+MOST = {
+    "runs": 2_000,
+    "splits": 50,
+    "fits": 500,
+    "drawn": 20,
+    "candidates": 100,
+    "tags": 20,
+    "settings": 50,
+    "points": POINTS,
+}
+LONGEST = {"title": 200, "tag": 40, "author": 200, "name": 500, "setting": 200, "note": 20_000}  # characters
+
+Setting = str | float | int | bool | None
+
+
+def words(value: object, what: str, limit: str) -> str:
+    """A text of limited length."""
+    if not isinstance(value, str) or len(value) > LONGEST[limit]:
+        got = f"{len(value):,} characters" if isinstance(value, str) else repr(brief(value))
+        raise OptLawsError(f"{what} must be a text of at most {LONGEST[limit]:,} characters, got {got}.")
+    return value
+
+
+def name(value: object, what: str) -> str:
+    """A name of anything: a text that is not empty."""
+    if not words(value, what, "name"):
+        raise OptLawsError(f"{what} must not be empty.")
+    return value
+
+
+def shown(value: object, what: str, limit: str, also: str = "") -> str:
+    """A text without control characters, other than those of `also`: databases refuse some of them."""
+    text = words(value, what, limit)
+    wrong = next((c for c in text if (c < " " or "\x7f" <= c < "\xa0") and c not in also), "")
+    if wrong:
+        raise OptLawsError(f"{what} must have no control characters, got U+{ord(wrong):04X}.")
+    return text
+
+
+def line(value: object, what: str, limit: str) -> str:
+    """The same, with something to see in it."""
+    if not shown(value, what, limit).strip():
+        raise OptLawsError(f"{what} must not be empty.")
+    return value
+
+
+def mapping(value: object, what: str, limit: str = "runs") -> dict:
+    """An object of limited size."""
+    if not isinstance(value, dict) or len(value) > MOST[limit]:
+        raise OptLawsError(f"{what} must be an object of at most {MOST[limit]:,} entries, got {_counted(value)}.")
+    return value
+
+
+def items(value: object, what: str, limit: str) -> Sequence:
+    """A list of limited length."""
+    if not isinstance(value, (list, tuple)) or len(value) > MOST[limit]:
+        raise OptLawsError(f"{what} must be a list of at most {MOST[limit]:,} entries, got {_counted(value)}.")
+    return value
+
+
+def _counted(value: object) -> str:
+    return f"{len(value):,}" if isinstance(value, (dict, list, tuple)) else repr(brief(value))
+
+
+def finite(value: object, what: str) -> float:
+    """A finite number, its type unchanged."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
+        raise OptLawsError(f"{what} must be a finite number, got {brief(value)!r}.")
+    return value
+
+
+def whole(value: object, what: str) -> int:
+    """A whole number from 0 on."""
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise OptLawsError(f"{what} must be a whole number from 0 on, got {brief(value)!r}.")
+    return value
+
+
+def boolean(value: object, what: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise OptLawsError(f"{what} must be true or false, got {brief(value)!r}.")
+    return value
+
+
+def share(value: object, what: str) -> float:
+    """A number from 0 to 1."""
+    if not 0 <= finite(value, what) <= 1:
+        raise OptLawsError(f"{what} must lie between 0 and 1, got {value}.")
+    return value
+
+
+def setting(value: object, what: str) -> Setting:
+    """A text, a number, true, false or nothing."""
+    if isinstance(value, str):
+        return words(value, what, "setting")
+    return value if value is None or isinstance(value, bool) else finite(value, what)
+
+
+def digest(value: object, what: str) -> str:
+    """A SHA-256 in hex."""
+    if not isinstance(value, str) or len(value) != 64 or set(value) - set("0123456789abcdef"):
+        raise OptLawsError(f"{what} must be a digest of 64 hexadecimal digits, got {brief(value)!r}.")
+    return value
+
+
+def time(value: object, what: str) -> str:
+    """A time with its zone, ISO 8601."""
+    try:
+        zone = datetime.fromisoformat(words(value, what, "tag")).tzinfo
+    except ValueError:
+        zone = None
+    if zone is None:
+        raise OptLawsError(
+            f"{what} must be a time with its zone such as 2026-01-31T12:00:00+00:00, got {brief(value)!r}."
+        )
+    return value
+
+
+def among(names: Collection[str], known: Collection[str], what: str) -> tuple[str, ...]:
+    """Names of things that are there."""
+    for given in names:
+        if given not in known:
+            raise OptLawsError(f"{what} must name what the comparison has, got {brief(given)!r}.")
+    return tuple(names)
+
+
+def different(names: Sequence[str], what: str) -> None:
+    """Names, each once."""
+    if len(set(names)) != len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise OptLawsError(f"{what} must have different names, got {brief(twice)!r} more than once.")
+
+
+def size(data: bytes, room: int = 0) -> None:
+    """At most as many bytes as a snapshot may have, and `room` for what is around it."""
+    if len(data) > MOST_BYTES + room:
+        raise OptLawsError(
+            f"A saved comparison may have {MOST_BYTES // 2**20} MB, this one has {len(data) / 2**20:,.1f} MB."
+        )
+
+
+def brief(value: object, most: int = 40) -> str:
+    """The beginning of a value in one printable line; an integer of thousands of digits has no text."""
+    try:
+        text = one_line(str(value))
+    except (ValueError, RecursionError):
+        text = type(value).__name__
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,214 @@
+"""A saved comparison: everything it takes to show it again, with the same numbers, without the files it came from.
+
+Predictions, rankings and bands follow from fits and schedules, which are kept in full; draws of the coefficients follow
+from a fit's covariance. Observations are drawn, and no number hangs on them: they are thinned. So a copy shows what the
+original showed, and a law that is fitted anew to the copy's runs may come out a little different.
+
+A snapshot is plain values, stored as JSON in one canonical form; its `digest` is the SHA-256 of that form. Reading
+checks every value: whatever a stranger sends is a snapshot or one clear error.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from ..errors import OptLawsError, unread
+from ..fitting.result import Model
+from ..fitting.selection import Selection
+from ..prediction.divergence import MOST_RISK, Risk
+from ..runs import Run
+from . import checks, plain
+from .plain import Candidate
+
+KIND = "optlaws snapshot"
+UNREADABLE = "This is no saved comparison that can be opened: "  # how errors begin
+# Each makes the plain values of the next format of those of one: UPGRADES[0] of those of format 1. Append, never edit.
+UPGRADES: tuple[Callable[[dict], dict], ...] = ()
+WRAPPING = 200  # bytes that a bundle may have around its snapshot
+VERSIONED = ("numpy", "scipy", "sympy")  # what the last digits of a prediction hang on
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}}
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A comparison and what it rests on. Two are the same when their `digest`s are.
+
+    The constructor takes what it is given; `to_bytes` and `from_bytes`, and so saving, hold it to the rules.
+    """
+
+    title: str
+    runs: tuple[Run, ...] = field(default=(), repr=False)  # thinned
+    fits: Mapping[str, Model] = field(default_factory=dict, repr=False)  # by the name that they were kept under
+    current: str | None = None  # name of the fit in use; None without fits
+    candidates: tuple[Candidate, ...] = ()
+    selections: Mapping[str, Selection] = field(default_factory=dict, repr=False)  # what a fit was judged beside
+    risk: Risk | None = None  # of divergence, where the ranking heeds it
+    most_risk: float = MOST_RISK  # above which a candidate is set apart
+    also: tuple[str, ...] = ()  # names of fits that are drawn beside the one in use
+    observed: tuple[str, ...] = ()  # names of runs that are drawn behind the candidates
+    view: Mapping[str, checks.Setting] = field(default_factory=dict)  # settings of charts, by name
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    author: str = ""  # empty: not known
+    parent: str | None = None  # digest of the snapshot that this one is a changed copy of; not its id, which is a key
+    created: str = field(default_factory=_now)  # UTC, ISO 8601
+    versions: Mapping[str, str] = field(default_factory=_versions)
+
+    @property
+    def fit(self) -> Model | None:
+        """The fit in use."""
+        return None if self.current is None else self.fits[self.current]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical form, in hex."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def to_dict(self) -> dict:
+        """Plain values; `from_dict` reads them back."""
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {
+            "kind": KIND,
+            "format": len(UPGRADES) + 1,
+            "runs": [plain.run_to_dict(r) for r in self.runs],
+            "fits": {name: model.to_dict() for name, model in self.fits.items()},
+            "candidates": [c.to_dict() for c in self.candidates],
+            "selections": {name: plain.selection_to_dict(s) for name, s in self.selections.items()},
+            "risk": self.risk and self.risk.to_dict(),
+            "view": dict(self.view),
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_dict(cls, d: object) -> "Snapshot":
+        """A snapshot from `to_dict`'s values, of this format or an older one. Raises `OptLawsError`."""
+        try:
+            return cls(**_read(_upgraded(checks.mapping(d, "it"))))
+        except OptLawsError as fault:
+            said = checks.brief(fault, 300)
+        except KeyError as fault:
+            said = f"an entry {checks.brief(fault, 80)} must be there, but it is missing."
+        except (TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
+            said = "each value in it must be of the kind that it was saved with, but one is of another kind."
+        raise OptLawsError(f"{UNREADABLE}{said}")
+
+    def to_bytes(self) -> bytes:
+        """The canonical form: JSON with sorted keys and without spaces, in UTF-8.
+
+        Raises `OptLawsError` where it is too large, has a number that is not finite, or a text that is none.
+        """
+        try:
+            data = _canonical(self.to_dict())
+        except (ValueError, TypeError) as fault:  # JSON has no infinity, UTF-8 no half of a surrogate pair
+            raise OptLawsError(f"This comparison cannot be saved: {checks.brief(fault, 120)}.") from None
+        checks.size(data)
+        return data
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Snapshot":
+        """A snapshot from its JSON. Raises `OptLawsError` for anything else."""
+        return cls.from_dict(_parsed(data))
+
+
+def to_bundle(snapshot: Snapshot) -> bytes:
+    """The snapshot as a JSON file of its own, with its digest."""
+    return _canonical({"sha256": snapshot.digest, "snapshot": snapshot.to_dict()}) + b"\n"
+
+
+def from_bundle(data: bytes) -> Snapshot:
+    """The snapshot of such a file. Raises `OptLawsError` for anything else, and where it was changed on the way."""
+    bundle = _parsed(data, room=WRAPPING)
+    if not isinstance(bundle, dict) or set(bundle) != {"sha256", "snapshot"}:
+        raise OptLawsError("A bundle of a saved comparison must have the keys sha256 and snapshot, and no others.")
+    try:
+        found = hashlib.sha256(_canonical(bundle["snapshot"])).hexdigest()
+    except (ValueError, RecursionError) as fault:
+        raise OptLawsError(f"A bundle must hold finite numbers and texts: {checks.brief(fault, 120)}.") from None
+    if bundle["sha256"] != found:
+        raise OptLawsError(
+            "This bundle was changed after it was written: its content does not have the digest it names."
+        )
+    return Snapshot.from_dict(bundle["snapshot"])
+
+
+def _canonical(value: object) -> bytes:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8")
+
+
+def _parsed(data: bytes, room: int = 0) -> object:
+    """What a JSON text says. Raises `OptLawsError`."""
+    checks.size(data, room)
+    try:
+        return json.loads(data, parse_constant=_refuse)
+    except OptLawsError:
+        raise
+    except (ValueError, RecursionError) as fault:
+        raise OptLawsError(f"A saved comparison must be a JSON text, but {unread(fault)}.") from None
+
+
+def _refuse(word: str):
+    raise OptLawsError(f"A saved comparison must be a JSON text, but {word} is no number of JSON.")
+
+
+def _upgraded(d: dict) -> dict:
+    """The values in this version's format."""
+    if d.get("kind") != KIND:
+        raise OptLawsError(f"its kind must be {KIND!r}, got {checks.brief(d.get('kind'))!r}.")
+    known, found = len(UPGRADES) + 1, d.get("format")
+    if type(found) is not int or found < 1:
+        raise OptLawsError(f"its format must be a whole number from 1 on, got {checks.brief(found)!r}.")
+    if found > known:
+        raise OptLawsError(f"its format is {checks.brief(found)}, from a newer version; this one knows up to {known}.")
+    for upgrade in UPGRADES[found - 1 :]:
+        d = upgrade(d)
+    return d
+
+
+def _read(d: dict) -> dict:
+    """The fields of a snapshot, each checked."""
+    known = {f.name for f in fields(Snapshot)} | {"kind", "format"}
+    if set(d) != known:
+        wrong = ", ".join(sorted(known ^ set(d)))
+        raise OptLawsError(
+            f"its fields must be {', '.join(sorted(known))}; missing or not known: {checks.brief(wrong)}."
+        )
+    runs = tuple(plain.run_from_dict(r, i) for i, r in enumerate(checks.items(d["runs"], "runs", "runs"), 1))
+    checks.different([r.name for r in runs], "runs")
+    models = checks.mapping(d["fits"], "fits", "fits").items()
+    fits = {checks.name(n, "the name of a fit"): plain.model_from_dict(m) for n, m in models}
+    if d["current"] not in (fits or (None,)):
+        raise OptLawsError(f"the fit in use must be one of its {len(fits)}, got {checks.brief(d['current'])!r}.")
+    selections = checks.mapping(d["selections"], "selections", "fits")
+    checks.among(selections, fits, "selections")
+    view = checks.mapping(d["view"], "view", "settings").items()
+    versions = checks.mapping(d["versions"], "versions", "settings").items()
+    return {
+        "title": checks.line(d["title"], "title", "title"),
+        "runs": runs,
+        "fits": fits,
+        "current": d["current"],
+        "candidates": tuple(map(Candidate.from_dict, checks.items(d["candidates"], "candidates", "candidates"))),
+        "selections": {n: plain.selection_from_dict(s) for n, s in selections.items()},
+        "risk": None if d["risk"] is None else plain.risk_from_dict(d["risk"]),
+        "most_risk": checks.share(d["most_risk"], "most_risk"),
+        "also": checks.among(checks.items(d["also"], "also", "drawn"), fits, "also"),
+        "observed": checks.among(checks.items(d["observed"], "observed", "runs"), {r.name for r in runs}, "observed"),
+        "view": {checks.words(k, "a setting", "setting"): checks.setting(v, f"the setting {k[:40]}") for k, v in view},
+        "note": checks.shown(d["note"], "note", "note", "\n\t"),
+        "tags": tuple(checks.line(t, "a tag", "tag") for t in checks.items(d["tags"], "tags", "tags")),
+        "author": checks.shown(d["author"], "author", "author"),
+        "parent": None if d["parent"] is None else checks.digest(d["parent"], "parent"),
+        "created": checks.time(d["created"], "created"),
+        "versions": {checks.words(k, "versions", "tag"): checks.words(v, "versions", "tag") for k, v in versions},
+    }

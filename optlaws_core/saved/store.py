@@ -1,0 +1,215 @@
+"""Where saved comparisons are kept.
+
+A snapshot never changes once it is saved. Its id, of 128 random bits, is the key that a link carries; to revoke a link
+is to give the snapshot another id. What a viewer may not see answers as if it were not there. The content is kept with
+its SHA-256, which is checked whenever it is opened.
+"""
+
+import hashlib
+import secrets
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ..errors import OptLawsError
+from . import MOST_BYTES, Snapshot, database
+from .record import UNREADABLE
+from .rights import Viewer, Visibility, visibility_of
+
+MISSING = "There is no such comparison: it was never saved, its link was revoked, or it is not open to you."
+FIELDS = "number, id, owner, visibility, saved, title, note, tags, author, digest"
+LONGEST_SEARCH = 200  # characters
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A saved comparison as a list shows it."""
+
+    id: str
+    title: str
+    note: str
+    tags: tuple[str, ...]
+    author: str
+    saved: str  # UTC, ISO 8601
+    digest: str  # of the content; a copy names it as its parent
+    visibility: Visibility
+    mine: bool  # whether the viewer may change who sees it, and delete it
+
+
+class Store:
+    """Saved comparisons in one database, for any number of threads and processes at once.
+
+    Every method raises `OptLawsError` when the database fails, and where the viewer may not do what is asked.
+    """
+
+    def __init__(self, place: str | Path | None = None, make: bool = True) -> None:
+        """`place`: path of a SQLite file or a URL such as postgresql://user@host/name; None: `default_place()`.
+
+        `make`: whether a store is made where there is none; one in an older form is brought to this version anyway.
+        """
+        url = database.address(place or database.default_place())
+        self.name = database.shown(url)
+        self._engine = database.connected(url, make)
+        try:
+            with self._transaction(writes=True) as db:
+                database.migrate(db, make)
+        except OptLawsError:
+            self.close()
+            raise
+
+    def save(self, snapshot: Snapshot, viewer: Viewer, visibility: Visibility = Visibility.link) -> str:
+        """Keep a snapshot as the viewer's, whole or not at all; returns its id."""
+        data = snapshot.to_bytes()
+        try:
+            Snapshot.from_bytes(data)  # whatever is saved can be opened
+        except OptLawsError as fault:
+            raise OptLawsError(f"Not saved: {str(fault).removeprefix(UNREADABLE)}") from None
+        row = {
+            "id": _new_id(), "owner": viewer.owner, "visibility": visibility.name,
+            "saved": datetime.now(UTC).isoformat(timespec="seconds"), "title": snapshot.title, "note": snapshot.note,
+            "tags": "\n".join(snapshot.tags), "author": snapshot.author, "digest": hashlib.sha256(data).hexdigest(),
+            "words": "\n".join((snapshot.title, snapshot.note, *snapshot.tags)).casefold(),
+        }  # fmt: skip
+        columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+        packed = zlib.compress(data)
+        with self._transaction(writes=True) as db:
+            insert = text(f"insert into snapshots ({columns}) values ({values}) returning number")
+            body = {"number": db.execute(insert, row).scalar_one(), "content": packed}
+            db.execute(text("insert into bodies (number, content) values (:number, :content)"), body)
+        return row["id"]
+
+    def open(self, id: str, viewer: Viewer) -> Snapshot:
+        """The snapshot. Raises `OptLawsError`: with `MISSING` alike for one that is not there and one that the viewer
+        may not see, and with another sentence for one that was damaged in the database.
+        """
+        with self._transaction() as db:
+            row = _seen(db, id, viewer)
+            asked = text("select content from bodies where number = :number")
+            packed = db.execute(asked, {"number": row.number}).scalar()
+            if packed is None:
+                _seen(db, id, viewer)  # deleted meanwhile
+        data = unpacked(bytes(packed or b""))
+        if hashlib.sha256(data).hexdigest() != row.digest:
+            raise OptLawsError(
+                "This comparison was damaged in the store: its content does not have the digest that it was saved with."
+            )
+        return Snapshot.from_bytes(data)
+
+    def entry(self, id: str, viewer: Viewer) -> Entry:
+        """What a list would show of it. Raises like `open`."""
+        with self._transaction() as db:
+            return _entry(_seen(db, id, viewer), viewer)
+
+    def listed(self, viewer: Viewer, search: str = "", limit: int = 50, offset: int = 0) -> list[Entry]:
+        """The viewer's own and, for one who is logged in, those that are open to all who are; the latest first.
+
+        `search`: words that all stand in title, note or tags, in upper or lower case.
+        """
+        where, values = _found(viewer, search)
+        asked = f"select {FIELDS} from snapshots where {where} order by number desc limit :limit offset :offset"
+        with self._transaction() as db:
+            return [_entry(row, viewer) for row in db.execute(text(asked), values | {"limit": limit, "offset": offset})]
+
+    def count(self, viewer: Viewer, search: str = "") -> int:
+        """How many `listed` would list without a limit."""
+        where, values = _found(viewer, search)
+        with self._transaction() as db:
+            return db.execute(text(f"select count(*) from snapshots where {where}"), values).scalar_one()
+
+    def find(self, digest: str, viewer: Viewer) -> Entry | None:
+        """The latest in the viewer's list with this content, or None: the parent of a copy, where it may be seen."""
+        where, values = _found(viewer)
+        asked = f"select {FIELDS} from snapshots where digest = :digest and {where} order by number desc limit 1"
+        with self._transaction() as db:
+            row = db.execute(text(asked), values | {"digest": digest}).first()
+        return None if row is None else _entry(row, viewer)
+
+    def set_visibility(self, id: str, viewer: Viewer, visibility: Visibility) -> None:
+        """Let others in, or keep them out; for the owner alone."""
+        with self._owned(id, viewer) as (db, row):
+            db.execute(
+                text("update snapshots set visibility = :to where number = :number"), row | {"to": visibility.name}
+            )
+
+    def revoke(self, id: str, viewer: Viewer) -> str:
+        """End a link for good; for the owner alone. The snapshot is private under another id, which is returned."""
+        changes = {"id": _new_id(), "to": Visibility.private.name}
+        with self._owned(id, viewer) as (db, row):
+            db.execute(text("update snapshots set id = :id, visibility = :to where number = :number"), row | changes)
+        return changes["id"]
+
+    def delete(self, id: str, viewer: Viewer) -> None:
+        """Remove a snapshot with its content; for the owner alone."""
+        with self._owned(id, viewer) as (db, row):
+            db.execute(text("delete from bodies where number = :number"), row)
+            db.execute(text("delete from snapshots where number = :number"), row)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _owned(self, id: str, viewer: Viewer) -> Iterator[tuple[Connection, dict[str, int]]]:
+        """A transaction, and the number of the viewer's own snapshot as a value for SQL."""
+        with self._transaction(writes=True) as db:
+            row = _seen(db, id, viewer)
+            if not viewer.owns(row):
+                raise OptLawsError("Only whoever saved this comparison can delete it or change who sees it.")
+            yield db, {"number": row.number}
+
+    @contextmanager
+    def _transaction(self, writes: bool = False) -> Iterator[Connection]:
+        """A transaction that is kept at the end, or undone when anything fails."""
+        try:
+            with self._engine.connect() as db, db.execution_options(writes=writes).begin():
+                yield db
+        except SQLAlchemyError as fault:
+            said = str(fault.orig if isinstance(fault, DBAPIError) else fault).strip().splitlines() or [
+                "no reason told"
+            ]
+            raise OptLawsError(f"The store {self.name} failed: {said[0][:200]}.") from None
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)  # 128 bits; none begins with a dash, which the command line would take for an option
+
+
+def _seen(db: Connection, id: str, viewer: Viewer) -> Row:
+    """The snapshot's row. Raises `OptLawsError`."""
+    plain = id.isascii() and id.isprintable()  # an address may hold anything, and PostgreSQL takes no NUL
+    row = db.execute(text(f"select {FIELDS} from snapshots where id = :id"), {"id": id}).first() if plain else None
+    if row is None or not viewer.sees(row):
+        raise OptLawsError(MISSING)
+    return row
+
+
+def _found(viewer: Viewer, search: str = "") -> tuple[str, dict[str, object]]:
+    """Which snapshots a list has: a condition in SQL and its values."""
+    where, values = viewer.listing()
+    conditions = [f"({where})"]
+    for i, word in enumerate(w for w in search[:LONGEST_SEARCH].casefold().split() if w.isprintable()):
+        for sign in "\\%_":  # they mean themselves
+            word = word.replace(sign, f"\\{sign}")
+        conditions.append(f"words like :word{i} escape '\\'")
+        values[f"word{i}"] = f"%{word}%"
+    return " and ".join(conditions), values
+
+
+def _entry(row: Row, viewer: Viewer) -> Entry:
+    tags = tuple(row.tags.split("\n")) if row.tags else ()
+    shown = (row.id, row.title, row.note, tags, row.author, row.saved, row.digest)
+    return Entry(*shown, visibility_of(row), viewer.owns(row))
+
+
+def unpacked(packed: bytes) -> bytes:
+    """The content, never more of it than a snapshot may have; nothing where it is damaged."""
+    try:
+        return zlib.decompressobj().decompress(packed, MOST_BYTES + 1)
+    except zlib.error:
+        return b""

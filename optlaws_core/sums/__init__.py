@@ -1,0 +1,1 @@
+"""Sums over a schedule's history and functionals of it."""

@@ -1,1 +1,0 @@
-"""Charts: plain functions from data to a plotly figure. Nothing here knows Streamlit."""

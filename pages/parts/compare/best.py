@@ -1,0 +1,213 @@
+"""The Compare page's search for the best schedule: limits, the search, what it gains and whether that counts."""
+
+import functools
+from collections.abc import Collection
+from dataclasses import replace
+
+import streamlit as st
+
+from optlaws_core import OptLawsError, Schedule, with_bands
+from optlaws_core.fitting.result import Model
+from optlaws_core.optimize import FAMILIES, KNOTS, Finding, Limits, find, updates_within
+from optlaws_core.prediction.losses import sized
+from optlaws_core.text import format_amount, format_number, parse_amount, parse_int
+
+from ..state import address
+from ..state.candidates import MOST, Candidate
+from ..state.session import Workspace, literal, state
+from . import table as candidate_table
+from .curves import Entry
+
+FOUND = "compare_best"  # what the last search said
+OF = "compare_best_of"  # text form of the schedule that it is about; None: of none
+SEARCH = "compare_search"  # the job of a search that runs, and the name and the fit that it is under
+FALLING, ANY = "Curve that only falls", "Any curve"
+FORMS = (FALLING, ANY, *FAMILIES)
+LENGTHS = ("Updates", "Tokens", "FLOPs")
+MEANINGS = {
+    "peak": ("Peak", "Highest rate, such as 3e-4; the best schedule may stay below."),
+    "warmup": ("Warm-up", "Updates of linear warm-up, such as 2000 or 2k."),
+    "floor": ("Floor", "Lowest rate after the warm-up."),
+    "slope": ("Largest slope", "Largest change of the rate between two updates after the warm-up."),
+    "knots": ("Knots", "Of a free curve: how many straight lines it is made of, and one more."),
+}
+
+
+def section(space: Workspace, found: list[Entry]) -> None:
+    """A form for the limits, and what came of the last search. Its schedules become candidates."""
+    box = st.expander("Find the best schedule", icon=":material/auto_awesome:", on_change="rerun", key="best_box",
+                      bind="query-params")  # fmt: skip
+    running = SEARCH in state()
+    if not box.open and not running:
+        return
+    with box:
+        st.caption(
+            "The schedule with the lowest predicted final loss under the fit in use: any curve, by exact gradients, or "
+            "the best of a family. It is as good as the law: what it gains beyond the prediction band is not sure."
+        )
+        usual = _usual(space.fit, max((e.schedule for e in found), key=lambda s: s.total))
+        _form(usual)
+        st.button(
+            "Find", icon=":material/play_arrow:", on_click=_begin, args=(space, usual), key="best_find",
+            disabled=running,
+        )  # fmt: skip
+        if running:
+            _watch(space)
+        about = state().get(OF)
+        if about is None or any(c.text == about for c in space.candidates):
+            for kind, text in state().get(FOUND, ()):
+                _SHOWN[kind](literal(text))
+
+
+_SHOWN = {"error": st.error, "doubt": st.warning, "said": st.markdown}
+
+
+def _usual(fit: Model, longest: Schedule) -> dict[str, str]:
+    """What counts where nothing is typed; empty where something must be."""
+    return {
+        "peak": format_number(longest.peak), "warmup": str(longest.warmup),
+        "floor": "0", "slope": "any", "knots": str(KNOTS),
+        "Updates": str(longest.total), "Tokens": "", "FLOPs": "",
+        "batch": _known(fit.coverage.batch_tokens), "params": _known(fit.coverage.params),
+    }  # fmt: skip
+
+
+def _form(usual: dict[str, str]) -> None:
+    """Widgets for what is searched and for the limits."""
+
+    def ask(place, name: str, label: str, meaning: str) -> None:
+        place.text_input(label, placeholder=usual[name], key=f"best_{name}", bind="query-params", help=meaning)
+
+    first = st.columns(len(MEANINGS))
+    address.bound(
+        first[0].selectbox, "Search", FORMS, key="best_form",
+        help="A free curve between knots, or the best peak, decay, exponents and final rate of a family.",
+    )  # fmt: skip
+    unit = address.bound(
+        first[1].selectbox, "Length in", LENGTHS, key="best_unit",
+        help="Training compute in FLOPs counts as 6 times parameters times tokens (arXiv 2001.08361).",
+    )  # fmt: skip
+    ask(first[2], unit, unit, "Of the whole run, warm-up included: 24000 or 24k updates, 300B tokens, 1e21 FLOPs.")
+    if unit != "Updates":
+        meaning = "Turns the budget into updates. By default that of the training runs, which the prediction is for."
+        ask(first[3], "batch", "Tokens per update", meaning)
+        if unit == "FLOPs":
+            ask(first[4], "params", "Parameters", meaning)
+    for place, (name, (label, meaning)) in zip(st.columns(len(MEANINGS)), MEANINGS.items(), strict=True):
+        ask(place, name, label, meaning)
+
+
+def _typed(usual: dict[str, str]) -> dict[str, str]:
+    """What stands in the form now. A press of the button may come before the form was drawn with the last word."""
+    memory = state()
+    texts = {"form": memory.get("best_form") or FORMS[0], "unit": memory.get("best_unit") or LENGTHS[0]}
+    for name in (*MEANINGS, *LENGTHS, "batch", "params"):
+        texts[name] = (memory.get(f"best_{name}") or "").strip() or usual[name]
+    return texts
+
+
+def _known(ends: tuple[float, float] | None) -> str:
+    """What the training runs agree on; empty where they do not tell, or not alike."""
+    return format_amount(ends[0]) if ends and ends[0] == ends[1] else ""
+
+
+def _begin(space: Workspace, usual: dict[str, str]) -> None:
+    """Start the search in the background, or say why there is none."""
+    memory, texts = state(), _typed(usual)
+    memory[FOUND], memory[OF] = [], None
+    try:
+        family = None if texts["form"] in (FALLING, ANY) else texts["form"]
+        work = functools.partial(find, space.fit, _limits(space.fit, texts), family)
+    except OptLawsError as fault:
+        memory[FOUND] = [("error", str(fault))]
+        return
+    # A workspace of its own for the job: that of the visitor's is for fits, which every page watches and keeps.
+    jobs = Workspace()
+    jobs.start("best schedule", lambda progress: work(progress=progress))
+    memory[SEARCH] = jobs, space.current, space.fit
+
+
+def _limits(fit: Model, texts: dict[str, str]) -> Limits:
+    """Raises `OptLawsError` for what is no number, or no limit that can be kept."""
+    if texts["unit"] == "Updates":
+        total = parse_int(texts["Updates"], "The number of updates")
+    else:
+        told = {name: parse_amount(texts[name], "This number") if texts[name] else None for name in ("params", "batch")}
+        coverage = sized(fit, told["params"], told["batch"]).coverage
+        total = updates_within(coverage, **{texts["unit"].lower(): parse_amount(texts[texts["unit"]], "The budget")})
+    return Limits(
+        peak=parse_amount(texts["peak"], "The peak"),
+        total=total,
+        warmup=parse_int(texts["warmup"], "The warm-up"),
+        floor=parse_amount(texts["floor"], "The floor", zero=True),
+        slope=None if texts["slope"] == "any" else parse_amount(texts["slope"], "The largest slope"),
+        knots=parse_int(texts["knots"], "The number of knots"),
+        falling=texts["form"] != ANY,
+    )
+
+
+@st.fragment(run_every=0.25)
+def _watch(space: Workspace) -> None:
+    """Progress of the running search, a button that stops it, and the result's way to the candidates."""
+    memory = state()
+    if SEARCH not in memory:
+        return
+    jobs, name, fit = memory[SEARCH]
+    if jobs.job.running:
+        bar, button = st.columns([5, 1], vertical_alignment="center")
+        lowest = f": {jobs.job.best:.4f} so far" if jobs.job.share else ""
+        bar.progress(min(jobs.job.share, 1.0), f"Looking for the lowest final loss{lowest}")
+        if button.button("Cancel", width="stretch", key="best_cancel"):
+            jobs.stop()
+            del memory[SEARCH]
+            st.rerun()
+        return
+    del memory[SEARCH]
+    try:
+        finding = jobs.finish()
+    except OptLawsError as fault:
+        memory[FOUND] = [("error", str(fault))]
+    else:
+        _take(space, name, fit, finding)
+    st.rerun()
+
+
+def _take(space: Workspace, name: str, fit: Model, finding: Finding) -> None:
+    """Put what was found among the candidates, and say what it is worth."""
+    best = finding.best.schedule
+    known = {c.text: c.label for c in space.candidates}
+    new = [Candidate(best.text, label="best curve" if best.family == "knots" else f"best {best.family}")]
+    if finding.smooth is not None:
+        new.append(Candidate(finding.smooth.schedule.text, label="best without a jump"))
+    if finding.simple is not None:
+        simple = finding.simple.schedule
+        new.append(Candidate(simple.text, label=f"best {simple.family}"))
+    new = [replace(c, label=known.get(c.text) or _unused(c.label, known.values())) for c in new]
+    new_ones = [c for c in new if c.text not in known]
+    left_out = max(0, len(space.candidates) + len(new_ones) - MOST)
+    candidate_table.add(space, new_ones)
+    half = _half_width(fit, finding)
+    end = f"{finding.best.loss:.4f}" + ("" if half is None else f" ± {half:.4f} (90 % prediction band)")
+    said = (
+        f"Under {name}, the {new[0].label} of {best.total:,} updates, peak {format_number(best.peak)}, ends at {end}. "
+        f"{finding.summary}"
+    )
+    doubts = finding.doubts(half)
+    if left_out:
+        doubts.append(f"The table holds {MOST} candidates, so {left_out} of those found are not in it.")
+    state()[FOUND], state()[OF] = [("said", said), *(("doubt", text) for text in doubts)], best.text
+
+
+def _unused(label: str, taken: Collection[str]) -> str:
+    """The label, with a number where it is taken: the ranking would number it otherwise than the table."""
+    names = (label, *(f"{label} {n}" for n in range(2, MOST + 2)))
+    return next(name for name in names if name not in taken)
+
+
+def _half_width(model: Model, finding: Finding) -> float | None:
+    """Half the width of the prediction band at the end, where there is one."""
+    known = with_bands(model, finding.best.schedule)
+    if known.prediction is None:
+        return None
+    low, high = known.band(known.prediction)
+    return float(high[-1] - low[-1]) / 2

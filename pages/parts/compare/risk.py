@@ -1,0 +1,73 @@
+"""The risk of divergence on the Compare page: which labelled runs tell it, and how much of it is too much."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from optlaws_core.final_loss import TableRun, labelled, labelled_risk, read_table, table_runs
+from optlaws_core.prediction.divergence import FEWEST, MOST_RISK, Risk
+from optlaws_core.text import counted, format_amount
+
+from ..preselect import fit as final_fit
+from ..state import address
+from ..state.session import Workspace
+
+LOADED, TABLE, SWEEP, COPIED = "Loaded runs", "Table of Pre-select", "Bundled sweep", "Saved comparison"
+NONE = "Not shown"
+
+
+def choose(space: Workspace) -> tuple[Risk | None, float]:
+    """The risk that labelled runs tell of, or None, and the probability above which a candidate is set apart."""
+    known = {name: runs for name, some in _sources(space).items() if (runs := labelled(some))}
+    names = [*([COPIED] if space.risk else []), *known]
+    if not names:
+        st.caption(
+            f"Risk of divergence: not known. It is learned from at least {FEWEST} loaded runs that diverged or spiked "
+            f"and {FEWEST} that did not, as a manifest's column outcome says, or from such a table on Pre-select."
+        )
+        return None, MOST_RISK
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        sources = [*names, NONE]
+        name = st.selectbox(
+            "Risk of divergence from", sources, sources.index(address.one("risk", sources, sources[0])),
+            key=f"compare_risk {' '.join(names)}", width=260,
+            help="Labelled runs from which the probability is learned that a candidate diverges: peak rate, warm-up, "
+            "noise, model size. Runs of another model or optimizer tell little.",
+        )  # fmt: skip
+        address.put("risk", name, sources[0])
+        most = address.bound(
+            st.slider, "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, format="percent", key="compare_most_risk",
+            width=260, disabled=name == NONE,
+            help="Candidates that are more likely to diverge rank behind all others.",
+        )  # fmt: skip
+    if name == NONE:
+        return None, most
+    risk = space.risk if name == COPIED else _learned(final_fit.digest(known[name]), known[name])
+    st.caption(described(risk))
+    return risk, most
+
+
+def described(risk: Risk) -> str:
+    """In one sentence, which runs a risk was learned from."""
+    sizes = " to ".join(dict.fromkeys(format_amount(n, 3) for n in risk.params))
+    return f"{risk.diverged} of {counted(risk.runs, 'run')} diverged or spiked; they have {sizes} parameters."
+
+
+def _sources(space: Workspace) -> dict[str, list[TableRun]]:
+    """What is at hand, the nearest to the visitor's own runs first."""
+    found = {LOADED: table_runs(space.runs.values())}
+    if space.table is not None:
+        found[TABLE] = final_fit.uploaded(space.table)
+    if space.example:  # for runs of one's own it is another model
+        found[SWEEP] = _sweep()
+    return found
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _sweep() -> list[TableRun]:
+    return read_table(final_fit.BUNDLED, sure=True)
+
+
+@st.cache_resource(show_spinner="Learning the risk of divergence", max_entries=16)
+def _learned(content: str, _runs: Sequence[TableRun]) -> Risk:
+    return labelled_risk(_runs)

@@ -1,0 +1,336 @@
+"""The candidates on the Compare page: a table to edit, a form drawn from a family's fields, a curve to paste, the link.
+
+The list in the workspace is the truth, the editor shows it. Each edit is applied to the list as it comes in; the editor
+has a fixed number of rows, so that its identity, and with it the cursor, survives new values. The browser drops an edit
+once the data say the same. While they do not, the edit covers the data, so an editor with an edit that was not taken
+over letter by letter (a text that was tidied, say) gives way to a fresh one under a new key.
+"""
+
+from dataclasses import MISSING, fields
+
+import pandas as pd
+import streamlit as st
+
+from optlaws_core import SCHEDULES, OptLawsError
+from optlaws_core.fitting.result import Model
+from optlaws_core.readers.pasted import MOST_BYTES, read_curve
+from optlaws_core.schedules import COOLDOWNS, Schedule
+from optlaws_core.text import format_number
+
+from ..state import address, session
+from ..state import candidates as c
+from ..widgets import fields as entering
+
+EDIT, DUPLICATE, REMOVE = "Edit as a form", "Duplicate", "Remove"
+LINK = "s"  # query parameter
+TEXT = "Schedule as text"
+MEANINGS = {f.name: f.metadata["meaning"] for family in SCHEDULES.values() for f in fields(family)}
+
+
+def prepare(space: session.Workspace, fit: Model | None) -> None:
+    """Bring the list up to date: the link when the page is opened, edits, defaults while there is nothing else."""
+    memory = session.state()
+    _take_edits(space)
+    space.candidates = c.from_link(address.asked(LINK, c.MOST, c.MOST_LINK) or ()) or space.candidates
+    untouched = not space.candidates or space.candidates == memory.get("compare_defaults")
+    if untouched and fit is not None:
+        space.candidates = _defaults(space, fit)
+        if space.candidates != memory.get("compare_defaults"):
+            memory["compare_defaults"] = list(space.candidates)
+            _renew()
+
+
+def _defaults(space: session.Workspace, fit: Model) -> list[c.Candidate]:
+    plans = [space.runs[n].plan for n in fit.train if n in space.fittable]
+    return c.defaults(*c.base_plan(plans, fit.coverage))
+
+
+def share(space: session.Workspace) -> None:
+    """Put the list into the address of the page."""
+    values = c.to_link(space.candidates)
+    address.put(LINK, values, [])
+    left_out = len(space.candidates) - len(values)
+    if left_out:
+        last = "one is" if left_out == 1 else f"{left_out} are"
+        st.caption(f"An address holds {c.MOST_LINK:,} characters of candidates, so the last {last} not in it.")
+
+
+# ---------------------------------------------------------------------------------------------------- table
+
+
+def table(space: session.Workspace) -> None:
+    """The editable table, and beneath it a sentence for each row that is no schedule."""
+    key = _key()
+    st.data_editor(
+        frame(space.candidates), key=key, num_rows="fixed", hide_index=True, width="stretch", placeholder="",
+        column_config=_columns(key),
+    )  # fmt: skip
+    wrong = [(i, x.problem) for i, x in enumerate(space.candidates, 1) if x.problem]
+    if wrong:
+        with st.container(border=True):
+            st.markdown(":material/error: These rows are no schedules yet, and are left out of the comparison.")
+            for i, problem in wrong:
+                st.text(f"Row {i}: {problem}")
+
+
+def frame(rows: list[c.Candidate]) -> pd.DataFrame:
+    """Candidates as the editor shows them; columns keep their types whatever the rows hold."""
+    data = {
+        "row": pd.Series(range(1, len(rows) + 1), dtype="int64"),
+        "action": pd.Series([[EDIT, DUPLICATE, REMOVE]] * len(rows), dtype="object"),
+        "on": pd.Series([x.on for x in rows], dtype="bool"),
+        "label": pd.Series([x.label for x in rows], dtype="object"),
+        "state": pd.Series(["see below" if x.problem else "ok" for x in rows], dtype="object"),
+        "family": pd.Series([x.family for x in rows], dtype="object"),
+    }
+    for name in c.SCALARS:
+        data[name] = pd.Series([_cell(x, name) for x in rows], dtype="object")
+    data["text"] = pd.Series([x.text for x in rows], dtype="object")
+    return pd.DataFrame(data)
+
+
+def _cell(candidate: c.Candidate, name: str) -> str | None:
+    """What the cell of a field shows: text, since a cell for numbers reads 2e3 as 23; a word that is no number, too."""
+    value = c.value_of(candidate, name)
+    if isinstance(value, float):
+        return format_number(value) if name in ("peak", "final") else f"{value:.16g}"
+    return c.loose(candidate.text)[1].get(name) if value is None else value
+
+
+def _columns(key: str) -> dict:
+    text, numbers, choose = (getattr(st.column_config, f"{k}Column") for k in ("Text", "Number", "Selectbox"))
+    rate, count = ({"alignment": "right", "width": width} for width in (95, 100))
+    menu = f"{key}_action"
+    return {
+        "row": numbers("Row", disabled=True, width=50, pinned=True),
+        "action": st.column_config.ButtonColumn(
+            "",
+            type="tertiary",
+            width=45,
+            pinned=True,
+            help="Edit as a form, duplicate, remove.",
+            on_click=_act,
+            args=(menu,),
+            key=menu,
+        ),
+        "on": st.column_config.CheckboxColumn("Use", help="Whether it is compared.", width=70, pinned=True),
+        "label": text("Label", help="A name of your own for charts and tables.", max_chars=c.LONGEST_LABEL, width=110),
+        "family": choose("Family", options=list(SCHEDULES), required=True, help=_families(), width=105),
+        "peak": text("Peak LR", help=MEANINGS["peak"], **rate),
+        "warmup": text("Warm-up", help=f"{MEANINGS['warmup']}.", **count),
+        "total": text("Total", help=f"{MEANINGS['total']}.", **count),
+        "decay": text("Decay", help=f"wsd, power: {MEANINGS['decay']}.", **count),
+        "final": text("Final LR", help=f"Not for constant, inverse_sqrt, step, knots: {MEANINGS['final']}.", **rate),
+        "shape": choose("Shape", options=list(COOLDOWNS), help=f"wsd, power: {MEANINGS['shape']}.", width=95),
+        "text": text(TEXT, help="Also what the command line and links use. Editing it changes the fields.", width=420),
+        "state": text("Check", disabled=True, width=80, help="Whether the row is a schedule; why not is said below."),
+    }
+
+
+def _families() -> str:
+    return "; ".join(f"{name}: {_summary(cls)}" for name, cls in SCHEDULES.items())
+
+
+def _summary(family: type[Schedule]) -> str:
+    return family.__doc__.strip().splitlines()[0].rstrip(".")
+
+
+def apply(candidate: c.Candidate, column: str, value) -> c.Candidate:
+    """The candidate after one cell was edited."""
+    match column:
+        case "on":
+            return c.Candidate(candidate.text, candidate.label, bool(value))
+        case "label":
+            return c.with_label(candidate, value or "")
+        case "family":
+            return c.with_family(candidate, value) if value in SCHEDULES else candidate
+        case "text":
+            return c.with_text(candidate, value or "")
+    return c.with_field(candidate, column, entering.plain(str(value)) if value else None)
+
+
+def _key() -> str:
+    return f"candidates_{session.state().setdefault('compare_version', 0)}"
+
+
+def _take_edits(space: session.Workspace) -> None:
+    """Apply what is new among the editor's edits, which accumulate until the browser drops them."""
+    memory, key = session.state(), _key()
+    if key not in memory:
+        return
+    edits = {(int(row), col): v for row, cells in memory[key]["edited_rows"].items() for col, v in cells.items()}
+    seen = memory.get("compare_seen", {}).get(key, {})
+    for (row, column), value in edits.items():
+        if seen.get((row, column), MISSING) != value and row < len(space.candidates):
+            space.candidates[row] = apply(space.candidates[row], column, value)
+    memory["compare_seen"] = {key: edits}
+    shown = frame(space.candidates)
+    if any(not _same(shown.at[row, column], v) for (row, column), v in edits.items() if row < len(shown)):
+        _renew()
+
+
+def _same(shown, edited) -> bool:
+    """Whether a cell shows what was edited into it."""
+    empty = [x is None or x == "" or (isinstance(x, float) and x != x) for x in (shown, edited)]
+    return all(empty) or (not any(empty) and shown == edited)
+
+
+def _renew() -> None:
+    """Have the next run draw a fresh editor."""
+    memory = session.state()
+    memory["compare_version"] = memory.get("compare_version", 0) + 1
+
+
+def _act(key: str) -> None:
+    """A row's menu."""
+    space = session.workspace()
+    _take_edits(space)  # a cell that was left by this very click; rows still have their places
+    click, rows = session.state().get(key), space.candidates
+    if not click or click["row"] >= len(rows):
+        return
+    row = click["row"]
+    if click["label"] == EDIT:
+        return _open("form", row)
+    if click["label"] == DUPLICATE and len(rows) < c.MOST:
+        rows.insert(row + 1, rows[row])
+    elif click["label"] == REMOVE:
+        del rows[row]
+    _renew()
+
+
+# ---------------------------------------------------------------------------------------------------- adding
+
+
+def buttons(space: session.Workspace, fit: Model) -> None:
+    """Add by form or by curve, start over."""
+    full = len(space.candidates) >= c.MOST
+    with st.container(horizontal=True):
+        st.button("Add a schedule", icon=":material/add:", on_click=_open, args=("form",), disabled=full)
+        st.button("Paste or upload a curve", icon=":material/timeline:", on_click=_open, args=("curve",), disabled=full)
+        st.button(
+            "Start over", icon=":material/restart_alt:", on_click=_start_over, args=(space, fit), type="tertiary",
+            help="Six common schedules with the peak, warm-up and horizon of the longest training run.",
+        )  # fmt: skip
+    if full:
+        st.caption(f"A comparison holds at most {c.MOST} candidates.")
+    panel = session.state().get("compare_panel")
+    if panel:
+        with st.container(border=True):
+            (_form if panel["kind"] == "form" else _curve)(space, panel)
+
+
+def add(space: session.Workspace, new: list[c.Candidate]) -> None:
+    """Put further candidates behind those there are, as far as there is room."""
+    _take_edits(space)
+    space.candidates = [*space.candidates, *new][: c.MOST]
+    _renew()
+
+
+def _start_over(space: session.Workspace, fit: Model) -> None:
+    _take_edits(space)
+    space.candidates = _defaults(space, fit)
+    session.state()["compare_defaults"] = list(space.candidates)
+    _renew()
+
+
+def _open(kind: str, row: int | None = None) -> None:
+    memory = session.state()
+    # Widgets of each opening have keys of their own, so that a new one does not start with what was typed before.
+    opening = memory["compare_opening"] = memory.get("compare_opening", 0) + 1
+    memory["compare_panel"] = {"kind": kind, "row": row, "key": f"panel_{opening}", "fault": ""}
+
+
+def _close() -> None:
+    session.state().pop("compare_panel", None)
+
+
+def _form(space: session.Workspace, panel: dict) -> None:
+    """A schedule field by field, as its family declares them."""
+    row = panel["row"] if panel["row"] is not None and panel["row"] < len(space.candidates) else None
+    template = space.candidates[row] if row is not None else _template(space)
+    known = list(SCHEDULES)
+    left, right = st.columns([1, 2], gap="medium")
+    with left:
+        family = st.selectbox(
+            f"Family of row {row + 1}" if row is not None else "Family of the new schedule", known,
+            index=known.index(template.family or "cosine"), key=f"{panel['key']}_family",
+        )  # fmt: skip
+        st.caption(f"{_summary(SCHEDULES[family])}.")
+    with right:
+        st.latex(SCHEDULES[family].formula)
+    if family != template.family:
+        template = c.with_family(template, family)
+    with st.form(f"{panel['key']}_{family}", border=False):
+        columns = st.columns(3)
+        keys = {}
+        for i, f in enumerate(fields(SCHEDULES[family])):
+            keys[f.name] = f"{panel['key']}_{family}_{f.name}"
+            with columns[i % 3]:
+                entering.field(f, getattr(template.schedule, f.name, None), keys[f.name])
+        label = f"{panel['key']}_label"
+        with columns[len(keys) % 3]:
+            st.text_input("Label", template.label if row is not None else "", max_chars=c.LONGEST_LABEL, key=label)
+        if panel["fault"]:
+            st.text(panel["fault"])
+        with st.container(horizontal=True):
+            st.form_submit_button(
+                "Change the row" if row is not None else "Add it", type="primary",
+                on_click=_save_form, args=(family, keys, label),
+            )  # fmt: skip
+            st.form_submit_button("Cancel", on_click=_close)
+
+
+def _template(space: session.Workspace) -> c.Candidate:
+    first = next((x for x in space.candidates if x.schedule is not None), c.Candidate("cosine(peak=1e-3, total=1000)"))
+    return c.with_family(first, "cosine")
+
+
+def _save_form(family: str, keys: dict[str, str], label: str) -> None:
+    memory, space = session.state(), session.workspace()
+    _take_edits(space)
+    rows = space.candidates
+    panel = memory["compare_panel"]
+    values = {f.name: entering.word(f, memory.get(keys[f.name])) for f in fields(SCHEDULES[family])}
+    made = c.with_label(c.Candidate(c.from_fields(family, values)), memory.get(label) or "")
+    if made.problem:
+        panel["fault"] = made.problem
+        return
+    row = panel["row"]
+    if row is not None and row < len(rows):
+        rows[row] = c.Candidate(made.text, made.label, rows[row].on)
+    else:
+        rows.append(made)
+    _close()
+    _renew()
+
+
+def _curve(space: session.Workspace, panel: dict) -> None:
+    """Two columns, step and learning rate, pasted or from a file."""
+    key = panel["key"]
+    st.markdown("Two columns, step and learning rate: comma, tab or space between. A step that stands twice is a jump.")
+    left, right = st.columns(2, gap="medium")
+    text = left.text_area("Pasted", height=160, key=f"{key}_text", placeholder="0 0\n500 3e-4\n8000 3e-4\n10000 0")
+    file = right.file_uploader(
+        "or a file", type=["csv", "tsv", "txt"], key=f"{key}_file", max_upload_size=MOST_BYTES // 2**20
+    )
+    label = right.text_input("Label", max_chars=c.LONGEST_LABEL, key=f"{key}_label")
+    found = None
+    if file is not None or text.strip():
+        try:
+            found = read_curve(file.getvalue() if file is not None else text)
+            st.text(found.sentence)
+        except OptLawsError as fault:
+            st.text(f"{file.name}: {fault}" if file is not None else str(fault))
+    with st.container(horizontal=True):
+        st.button(
+            "Add it", type="primary", disabled=found is None, key=f"{key}_add",
+            on_click=_save_curve, args=(space, found.schedule.text if found else "", label),
+        )  # fmt: skip
+        st.button("Cancel", key=f"{key}_cancel", on_click=_close)
+
+
+def _save_curve(space: session.Workspace, text: str, label: str) -> None:
+    _take_edits(space)
+    space.candidates.append(c.with_label(c.Candidate(text), label))
+    _close()
+    _renew()

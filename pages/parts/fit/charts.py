@@ -1,0 +1,117 @@
+"""Charts of a fit: curves over what was observed, observed against predicted, residuals."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from optlaws_core import Prediction, Run
+
+from ..widgets.chart_style import bands as areas
+from ..widgets.chart_style import color, faded, finish, safe, thin
+
+
+def _trace(x, y, name: str, i: int, *, legend: bool, **kwargs) -> go.Scatter:
+    x, y = thin(np.asarray(x), np.asarray(y))
+    return go.Scatter(x=x, y=y, name=safe(name), legendgroup=str(i), showlegend=legend, **kwargs)
+
+
+def curves(
+    runs: Sequence[Run],
+    predicted: Mapping[str, np.ndarray],
+    held_out: Sequence[str],
+    log_x: bool,
+    bands: Mapping[str, Prediction] | None = None,
+) -> go.Figure:
+    """Observed losses, faint, and predicted ones, bold; held-out runs dashed. `predicted` holds (n,) losses by run."""
+    figure, bands = go.Figure(), bands or {}
+    known = [(bands[run.name], i) for i, run in enumerate(runs) if run.name in bands]
+    figure.add_traces(list(areas((band.steps, band, i) for band, i in known)))
+    for i, run in enumerate(runs):
+        dash = "dash" if run.name in held_out else "solid"
+        figure.add_trace(
+            _trace(
+                run.steps,
+                run.loss,
+                run.name,
+                i,
+                legend=False,
+                mode="lines",
+                line={"color": faded(i), "width": 1.2},
+                hovertemplate=f"{safe(run.name)}, observed<br>step %{{x:,}}: %{{y:.4f}}<extra></extra>",
+            )  # fmt: skip
+        )
+        figure.add_trace(
+            _trace(
+                run.steps,
+                predicted[run.name],
+                run.name,
+                i,
+                legend=True,
+                mode="lines",
+                line={"color": color(i), "width": 2, "dash": dash},
+                hovertemplate=f"{safe(run.name)}, predicted<br>step %{{x:,}}: %{{y:.4f}}<extra></extra>",
+            )  # fmt: skip
+        )
+    figure.update_xaxes(title_text="step", type="log" if log_x else "linear")
+    figure.update_yaxes(title_text="loss")
+    return finish(figure, 520)
+
+
+def against(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
+    """Predicted against observed loss, a point for each observation, and the line on which both agree."""
+    figure = go.Figure()
+    low = min(float(run.loss.min()) for run in runs)
+    high = max(float(run.loss.max()) for run in runs)
+    for i, run in enumerate(runs):
+        symbol = "circle-open" if run.name in held_out else "circle"
+        figure.add_trace(
+            _trace(
+                run.loss,
+                predicted[run.name],
+                run.name,
+                i,
+                legend=True,
+                mode="markers",
+                marker={"color": color(i), "size": 4, "symbol": symbol},
+                hovertemplate=f"{safe(run.name)}<br>observed %{{x:.4f}}, predicted %{{y:.4f}}<extra></extra>",
+            )  # fmt: skip
+        )
+    figure.add_trace(
+        go.Scatter(
+            x=[low, high],
+            y=[low, high],
+            mode="lines",
+            line={"color": "gray", "width": 1, "dash": "dot"},
+            showlegend=False,
+            hoverinfo="skip",
+        )  # fmt: skip
+    )
+    figure.update_layout(showlegend=False)  # the chart above has it
+    figure.update_xaxes(title_text="observed loss")
+    figure.update_yaxes(title_text="predicted loss")
+    return finish(figure, 380)
+
+
+def residuals(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
+    """Observed minus predicted loss over the step, in percent of the loss."""
+    figure = go.Figure()
+    for i, run in enumerate(runs):
+        dash = "dash" if run.name in held_out else "solid"
+        figure.add_trace(
+            _trace(
+                run.steps,
+                100 * (run.loss / predicted[run.name] - 1),
+                run.name,
+                i,
+                legend=True,
+                mode="lines",
+                line={"color": color(i), "width": 1.2, "dash": dash},
+                hovertemplate=f"{safe(run.name)}<br>step %{{x:,}}: %{{y:+.3f}} %<extra></extra>",
+            )  # fmt: skip
+        )
+    figure.update_layout(showlegend=False)
+    figure.add_hline(y=0, line={"color": "gray", "width": 1, "dash": "dot"})
+    figure.update_xaxes(title_text="step")
+    figure.update_yaxes(title_text="observed − predicted, % of the loss")
+    return finish(figure, 380)

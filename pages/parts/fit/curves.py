@@ -1,0 +1,117 @@
+"""The Fit page's pictures: curves with their two bands, what the bands hold, residuals."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import streamlit as st
+
+from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Run, with_bands
+from optlaws_core.fitting.result import Model
+from optlaws_core.fitting.single import curve
+from optlaws_core.text import counted
+
+from ..state import address
+from ..state.session import Workspace
+from ..widgets import showing
+from . import charts
+
+BAND_POINTS = 400  # of a run, at which bands are computed
+BANDS_DRAWN = 2  # runs whose bands are drawn at first
+
+
+def predictions(found: Model, runs: Iterable[Run]) -> dict[str, np.ndarray]:
+    """Predicted losses at each run's observed steps, by run."""
+    if isinstance(found, Fit):
+        return {r.name: curve(LAWS[found.law], found.vector, r) for r in runs}
+    runs, used = list(runs), [(f, w) for f, w in zip(found.fits, found.weights, strict=True) if w > 0]
+    parts = [(w, predictions(f, runs)) for f, w in used]
+    with np.errstate(all="ignore"):
+        return {r.name: np.exp(sum(w * np.log(part[r.name]) for w, part in parts)) for r in runs}
+
+
+def show(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Run]) -> None:
+    """Curves with bands, what the bands hold, observed against predicted, residuals."""
+    runs, held_out = [*train, *test], [r.name for r in test]
+    predicted, known = predictions(found, runs), bands(space, found, runs)
+    left, right = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
+    drawn = []
+    if known:
+        usual = _first(test or train, known)
+        drawn = left.multiselect(
+            "Bands of", list(known), default=address.several("bands", known, usual, address.RUN),
+            key=f"fit_bands {space.current} {len(known)}", wrap=True, placeholder="no run",
+            help="Runs whose curves get a band. Over all of them at once, none could be told apart.",
+        )  # fmt: skip
+        address.put("bands", drawn, usual)
+    log_x = address.bound(right.toggle, "Logarithmic steps", key="fit_log_x")
+    figure = charts.curves(runs, predicted, held_out, log_x, {n: known[n] for n in drawn})
+    showing.chart(figure, "fit-curves")
+    st.caption("Faint: observed. Bold: predicted; dashed where the run was held out.")
+    _explain(found, test, known)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        showing.chart(charts.against(runs, predicted, held_out), "fit-predicted-against-observed")
+    with right:
+        showing.chart(charts.residuals(runs, predicted, held_out), "fit-residuals")
+
+
+def _first(runs: Sequence[Run], known: Mapping[str, Prediction]) -> list[str]:
+    """The runs with the longest horizons: beyond the others, their bands lie free."""
+    longest = sorted((r for r in runs if r.name in known), key=lambda r: -r.plan.schedule.total)
+    return [r.name for r in longest[:BANDS_DRAWN]]
+
+
+def bands(space: Workspace, found: Model, runs: Sequence[Run]) -> dict[str, Prediction]:
+    """Predictions with bands at up to `BAND_POINTS` of each run's observed steps, by run; made once for a fit."""
+    kept = tuple(space.runs[r.name] for r in runs)
+    if space.banded is not None and space.banded[0] is found and list(map(id, space.banded[1])) == list(map(id, kept)):
+        return space.banded[2]
+    made = {}
+    for run in runs:
+        try:
+            told = with_bands(found, run.plan, run.steps[_spread(run)])
+        except OptLawsError:  # no finite loss there: the picture shows it, a band would not
+            continue
+        if told.parameter is not None:
+            made[run.name] = told
+    space.banded = (found, kept, made)
+    return made
+
+
+def _spread(run: Run) -> np.ndarray:
+    """Indices of at most `BAND_POINTS` observations."""
+    return np.unique(np.linspace(0, len(run.steps) - 1, min(len(run.steps), BAND_POINTS)).round().astype(int))
+
+
+def held(known: Mapping[str, Prediction], runs: Sequence[Run], kind: str) -> float | None:
+    """Share of the runs' losses inside the bands of a kind, "prediction" or "parameter"; None without such a band."""
+    inside = []
+    for run in runs:
+        half = getattr(known[run.name], kind) if run.name in known else None
+        if half is not None:
+            low, high = known[run.name].band(half)
+            loss = run.loss[_spread(run)]
+            inside.append((low <= loss) & (loss <= high))
+    return float(np.concatenate(inside).mean()) if inside else None
+
+
+def _explain(found: Model, test: Sequence[Run], known: Mapping[str, Prediction]) -> None:
+    """What the bands are, and what they hold."""
+    if not known:
+        return
+    whole, narrow = (held(known, test, kind) for kind in ("prediction", "parameter"))
+    said = ["The parameter band (darker) says how far the curve would move if the training runs had had other noise."]
+    if found.left_out is not None:
+        said.append(
+            "The prediction band (light) is meant to hold 90 % of a new run's losses: it also counts what the law gets "
+            "wrong on fitted and left-out training runs, and how far averaged laws disagree."
+        )
+    else:
+        said.append("A prediction band takes a law that was tried on left-out training runs: fit it to two or more.")
+    st.caption(" ".join(said))
+    some = counted(sum(r.name in known for r in test), "held-out run")
+    if whole is not None:
+        st.markdown(
+            f"The prediction band holds **{100 * whole:.0f} %** of the points of {some} (nominal 90 %); the parameter "
+            f"band, which takes the law to be right, holds {100 * narrow:.0f} %."
+        )

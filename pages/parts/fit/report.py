@@ -1,0 +1,242 @@
+"""The second half of the Fit page: what came out of a fit, or of an average of fits."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from optlaws_core import LAWS, Average, Fit, Run, Status
+from optlaws_core.fitting.result import Model, Scores
+from optlaws_core.fitting.single import tuned, usable
+from optlaws_core.laws import FEATURES
+from optlaws_core.laws.browser import POINTS, payload
+
+from ..state.session import Workspace, literal
+from ..widgets import showing
+from .choice import chosen, refit, title_of
+from .laws_table import EXPECTED, noise
+from .tuner import tuner
+
+TUNED_RUNS = 12  # the tuner redraws that many in well under a frame or two; more clutter the picture anyway
+
+
+def verdict(found: Model) -> None:
+    """How the fit ended, and the four numbers that matter."""
+    if isinstance(found, Fit):
+        say = {Status.converged: st.success, Status.tuned: st.info}.get(found.status, st.warning)
+        held = f" Held: {', '.join(found.locked)}." if found.locked else ""
+        say(literal(found.message + held))
+    boxes = st.columns(4)
+    held_out = "none held out" if found.held_out_rmse is None else f"{found.held_out_rmse:.5f}"
+    boxes[0].metric("Held-out RMSE", held_out,
+                    help="Root mean square error of the loss, mean over held-out runs. Trust this one.")  # fmt: skip
+    boxes[1].metric("Training RMSE", f"{_fitted_rmse(found.train):.5f}", help="The same over the training runs.")
+    if isinstance(found, Fit):
+        boxes[2].metric("Objective", f"{found.objective:.4g}",
+                        help="Sum of the Huber loss (δ = 0.001) of log predicted minus log observed.")  # fmt: skip
+    else:
+        known = np.isfinite(found.expected_error) and found.left_out is not None
+        boxes[2].metric("Expected error", f"{100 * found.expected_error:.2f} %" if known else "–",
+                        help=EXPECTED)  # fmt: skip
+    boxes[3].metric("Time", f"{found.seconds:.2f} s" if found.seconds else "–", help="All starting points together.")
+
+
+def _fitted_rmse(scores: Mapping[str, Scores]) -> float:
+    return float(np.mean([s.rmse for s in scores.values()]))
+
+
+def formulas(names: Sequence[str]) -> None:
+    """Formulas of laws: one in a frame, several to be opened."""
+    for name in names:
+        with st.container(border=True) if len(names) == 1 else st.expander(LAWS[name].title):
+            formula(name)
+
+
+def formula(name: str) -> None:
+    """A law's formula with its source, and what every symbol stands for."""
+    law = LAWS[name]
+    st.latex(law.latex)
+    for line in law.where:
+        st.latex(line)
+    symbols = [FEATURES[f] for f in law.features]
+    symbols += [(p.latex, p.meaning) for p in law.params if not p.weight]
+    if law.sums:
+        symbols.append(("k", "an update up to this one; the sum looks back at all of them"))
+    if any(p.weight for p in law.params):
+        symbols.append(("a_i, b_i", "weights of 0 or more, one for each rate $h_i$"))
+    said = "; ".join(f"${latex}$ {meaning}" for latex, meaning in symbols)
+    st.caption(f"{said}.")
+    st.caption(
+        f"Source: {law.reference}. η is the learning rate of one update; sums start at step 0, warm-up included."
+    )
+
+
+def coefficients(found: Model, name: str = "fit-coefficients") -> None:
+    """The formula and its coefficients, with intervals and bounds; of an average, its laws and their weights."""
+    if isinstance(found, Average):
+        _members(found)
+        return
+    formulas([found.law])
+    st.subheader("Coefficients", anchor=False)
+    params = LAWS[found.law].params
+    _coefficients(found, [p for p in params if not p.weight], name)
+    weights = [p for p in params if p.weight]
+    if weights:
+        used = [p for p in weights if found.theta[p.name] > 0]
+        with st.expander(f"{len(used)} of {len(weights)} weights are above 0"):
+            st.caption("Neighbouring rates can stand in for each other: trust the curve that they make together.")
+            _coefficients(found, used, f"{name}-weights")
+
+
+def _coefficients(found: Fit, params: Sequence, name: str) -> None:
+    rows = []
+    for p in params:
+        value, ends = found.theta[p.name], found.interval[p.name]
+        between = f"{ends[0]:.5g} to {ends[1]:.5g}" if ends else ""
+        rows.append((p.name, value, between, _state(found, p, value, ends), p.meaning, f"{p.low:g} to {p.high:g}"))
+    table = pd.DataFrame(rows, columns=["coefficient", "value", "interval", "state", "meaning", "bounds"])
+    showing.table(
+        table, name, hide_index=True, width="stretch", height="content",
+        column_config={
+            "value": st.column_config.NumberColumn(format="%.6g"),
+            "interval": st.column_config.TextColumn("90 % interval", help=INTERVAL_HELP),
+            "bounds": st.column_config.TextColumn("searched", help="Bounds of the search."),
+            "meaning": st.column_config.TextColumn(width="large"),
+        },
+    )  # fmt: skip
+
+
+INTERVAL_HELP = (
+    "90 % interval of the coefficient from the curvature of the objective, widened for residuals that hang together "
+    "along a run. It says how well these runs determine the coefficient, not whether the law is right."
+)
+
+
+def _state(found: Fit, p, value: float, ends) -> str:
+    if p.name in found.locked:
+        return "locked"
+    if found.status is Status.tuned:
+        return "set by hand"
+    if p.neutral is not None and value == p.neutral:
+        return "one model size only" if p.needs == "params" else "one peak only"
+    if p.weight:
+        return "weight"
+    x, low, high = (p.to_scale(v) for v in (value, p.low, p.high))
+    if min(abs(x - low), abs(x - high)) < 1e-3 * abs(high - low):
+        return "on its bound"
+    return "fitted" if ends else "hardly determined"
+
+
+def _members(found: Average) -> None:
+    st.subheader("Laws in the average", anchor=False)
+    st.caption(
+        "Its loss is the geometric mean of theirs under these weights. Each law's own fit tells its coefficients."
+    )
+    rows = [{"law": title_of(f), "weight": 100 * w} for f, w in zip(found.fits, found.weights, strict=True)]
+    showing.table(
+        pd.DataFrame(rows), "fit-average", hide_index=True, width=480,
+        column_config={
+            "law": st.column_config.TextColumn("Law", width=300),
+            "weight": st.column_config.ProgressColumn(
+                "Weight", format="%.1f %%", min_value=0, max_value=100, help="From training runs alone."
+            ),
+        },
+    )  # fmt: skip
+    formulas([f.law for f in found.fits])
+
+
+def errors(space: Workspace, found: Model) -> None:
+    """Errors per run, training and held out."""
+    rows = [
+        {"run": name, "role": role, "points": s.n, "MAE": s.mae, "RMSE": s.rmse, "R²": s.r2,
+         "mean": 100 * s.mean_rel, "worst": 100 * s.worst_rel}
+        for role, scores in (("training", found.train), ("held out", found.test))
+        for name, s in scores.items()
+    ]  # fmt: skip
+    showing.table(
+        pd.DataFrame(rows), "fit-errors", hide_index=True, width="stretch",
+        height="content" if len(rows) < 15 else 540,
+        column_config={
+            "run": st.column_config.TextColumn(width="medium"),
+            "MAE": st.column_config.NumberColumn(format="%.5f", help="Mean absolute error of the loss."),
+            "RMSE": st.column_config.NumberColumn(format="%.5f", help="Root mean square error of the loss."),
+            "R²": st.column_config.NumberColumn(format="%.5f", help="Share of the loss's variance that is explained."),
+            "mean": st.column_config.NumberColumn("mean error", format="%.3f %%", help="Mean of |error| / loss."),
+            "worst": st.column_config.NumberColumn("worst error", format="%.3f %%", help="Largest |error| / loss."),
+        },
+    )  # fmt: skip
+    told = space.selections.get(space.current)
+    if told is None or len(told.fits) < 2:
+        noise(space, found)  # otherwise the table of laws tells it
+
+
+def runs_of(space: Workspace, found: Model) -> tuple[list[Run], list[Run]] | None:
+    """Training and held-out runs of a fit, warm-up cut as it was; None when some are no longer loaded."""
+    names = (*found.train, *found.test)
+    if any(n not in space.fittable for n in names):
+        return None
+    train, test = (chosen(space, part, found.split) for part in (found.train, found.test))
+    return [usable(r, found.from_step) for r in train], [usable(r, found.from_step) for r in test]
+
+
+def tune(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Run]) -> None:
+    """Sliders that redraw the curves while they move; refit the rest; keep a set under a name."""
+    st.subheader("Tune the coefficients", anchor=False)
+    if isinstance(found, Average):
+        st.caption("An average has no coefficients of its own. To tune one of its laws, choose it under Report on.")
+        return
+    if LAWS[found.law].ridge:
+        st.caption("This law's weights are settled together by one convex fit, so there is nothing to tune by hand.")
+        return
+    shown = [(r, "train") for r in train] + [(r, "held out") for r in test]
+    if space.packed is None or space.packed[0] is not found:
+        space.packed = (found, _packed(space, found, shown[:TUNED_RUNS]))
+    heard = tuner(space.packed[1], key="tuner")
+    if len(shown) > TUNED_RUNS:
+        st.caption(f"The first {TUNED_RUNS} of {len(shown)} runs are drawn here; errors in the report count all.")
+    if any(len(run.steps) > POINTS for run, _ in shown):
+        st.caption(f"Errors beside the sliders are taken over {POINTS} losses of a run, those in the report over all.")
+    if heard.keep:
+        space.keep(space.free_name(heard.keep.name), tuned(found, heard.keep.theta, train, test))
+        st.rerun()
+    if heard.refit:
+        refit(space, found, dict(heard.refit.theta), heard.refit.locked)
+        st.rerun()
+
+
+def _packed(space: Workspace, found: Fit, shown: Sequence[tuple[Run, str]]) -> dict:
+    """What the tuner needs of a fit. A set tuned by hand goes back to the fit of its law."""
+    law = LAWS[found.law]
+    alike = (
+        f
+        for f in reversed(space.fits.values())
+        if isinstance(f, Fit) and f.status is not Status.tuned and f.train.keys() == found.train.keys()
+    )
+    base = next((f for f in alike if f.law == found.law), found) if found.status is Status.tuned else found
+    return payload(law, shown, found.theta, fitted=base.theta, interval=base.interval, locked=found.locked)
+
+
+def kept(space: Workspace) -> None:
+    """All fits of this visit side by side: errors, and coefficients of laws that were fitted more than once."""
+    st.subheader("Kept fits", anchor=False)
+    times = Counter(f.law for f in space.fits.values() if isinstance(f, Fit))
+    rows = []
+    for name, f in space.fits.items():
+        single = isinstance(f, Fit)
+        rows.append(
+            {"name": name, "law": LAWS[f.law].title if single else "average", "held-out RMSE": f.held_out_rmse,
+             "training RMSE": _fitted_rmse(f.train), "objective": f.objective if single else None,
+             **(_shown_coefficients(f) if single and times[f.law] > 1 else {})}
+        )  # fmt: skip
+    number = st.column_config.NumberColumn(format="%.5g")
+    table = pd.DataFrame(rows)
+    showing.table(
+        table, "fit-kept", hide_index=True, width="stretch", placeholder="",
+        column_config={c: number for c in table.columns[2:]},
+    )  # fmt: skip
+
+
+def _shown_coefficients(f: Fit) -> dict[str, float]:
+    return {p.name: f.theta[p.name] for p in LAWS[f.law].params if not p.weight}

@@ -1,0 +1,270 @@
+"""The Live page: which run, as of which step, how it goes on, and whether it diverges."""
+
+import os
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from optlaws_core import OptLawsError, Run, predict
+from optlaws_core.fitting.result import Model
+from optlaws_core.live import (
+    ALARM,
+    LOOKS,
+    RISE,
+    Forecast,
+    cut,
+    decays,
+    diverging,
+    forecast,
+    outcomes,
+    reread,
+    risen,
+    version,
+)
+from optlaws_core.prediction.divergence import FEWEST, Risk, learn_risk
+from optlaws_core.prediction.divergence import risk_of as risks_of
+from optlaws_core.prediction.losses import outside
+from optlaws_core.readers import Reading
+from optlaws_core.runs.noise import DIVERGED
+
+from ..state import address, session
+from ..state.session import Workspace, literal
+from ..widgets import showing
+from . import charts
+
+FOLDER = "OPTLAWS_LIVE"  # environment variable: the one log, or folder of logs, of the server that may be watched
+EVERY = 10  # seconds
+REPLAYED = 0.6  # of a finished run, which is replayed from there
+
+
+def watched() -> bool:
+    """Whether to read the operator's folder rather than the loaded runs; asked only where there is one."""
+    return bool(os.environ.get(FOLDER, "").strip()) and st.toggle(
+        f"Re-read the server's logs every {EVERY} s", key="live_watch",
+        help="Logs in the folder that whoever runs this server has named. Unfinished last lines wait.",
+        persist_state="session", bind="query-params",
+    )  # fmt: skip
+
+
+def show(space: Workspace) -> None:
+    """Everything beneath the heading; reads the folder anew every few seconds while it is watched."""
+    watch = watched()
+    st.fragment(_board, run_every=EVERY if watch else None)(space, watch)
+
+
+def _board(space: Workspace, watch: bool) -> None:
+    reading = _now() if watch else None
+    whole = _pick(reading.runs if reading else () if watch else space.runs.values(), watch)
+    if reading:
+        _said(reading, whole)
+    if whole is None:
+        return
+    seen = whole
+    try:
+        if not watch:  # a log under watch is seen as it is now
+            seen = _as_of(whole)
+        _alarm(space, seen)
+        if seen.plan is None:
+            where = "in a manifest beside its log" if watch else "on the Runs page"
+            st.info(f"This run has no learning rate yet. Declare its schedule {where} to forecast the rest.")
+        elif space.fit is None:
+            st.info("A forecast needs a law fitted to finished runs. Fit one on the Fit page; until then, the losses.")
+        else:
+            _ahead(space.fit, seen, whole)
+            return
+    except OptLawsError as fault:
+        st.info(literal(str(fault)))
+    showing.chart(charts.progress(seen, whole, None, ""), "live-losses")
+
+
+def _now() -> Reading | None:
+    """The operator's logs as they are now; None where there are none."""
+    path = Path(os.environ[FOLDER])
+    try:
+        return _reread(path, version(path))
+    except OptLawsError:
+        return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)  # all visitors see the same logs; unchanged ones are kept
+def _reread(path: Path, seen: tuple) -> Reading:  # `seen` is what Streamlit knows the logs by
+    return reread(path)
+
+
+def _said(reading: Reading, run: Run | None) -> None:
+    """What was left out or waits, what could not be read, and what was repaired in the run."""
+    notes = list(reading.notes)
+    if run is not None:
+        notes += [n for f in reading.files for n in f.notes if n.run == run.name and n.level != "info"]
+    for text in (*(n.text for n in notes), *reading.errors):
+        st.caption(literal(text))
+
+
+def _pick(runs: Collection[Run], watch: bool) -> Run | None:
+    """The run to follow. One that was chosen stays so while its log is gone: it may be about to be written anew."""
+    by_name = {run.name: run for run in runs}
+    key = f"live_run {watch}"
+    chosen = session.state().get(key)
+    names = [*by_name, *({chosen} - {None, *by_name})] if watch else list(by_name)
+    if not names:
+        st.info(
+            "The server's logs are not there, or hold nothing yet." if watch  # without their path
+            else "There is no log to follow yet. Load one on the Runs page."
+        )  # fmt: skip
+        return None
+    left, right = st.columns([3, 1])
+    first = names.index(address.one("run", names, names[0], address.RUN))
+    name = left.selectbox("Run", names, first, key=key, persist_state="session")
+    address.put("run", name, names[0])
+    if name not in by_name:
+        st.info(literal(f"The log of {name!r} is not there now, or cannot be read; it is waited for."))
+        return None
+    run = by_name[name]
+    splits = [k for k, s in run.series.items() if len(s)]
+    usual = run.split if run.split in splits else splits[0]
+    split = right.selectbox("Losses", splits, index=splits.index(address.one("losses", splits, usual)),
+                            key=f"live_split {name}", persist_state="session")  # fmt: skip
+    address.put("losses", split, usual)
+    return run.on(split)
+
+
+def _as_of(run: Run) -> Run:
+    """The run up to the step of the slider: all of it at first, of a finished run the part that leaves some to come."""
+    first, last = int(run.steps[0]), int(run.steps[-1])
+    if first == last:
+        return run
+    ended = run.plan is not None and last >= run.plan.schedule.total - 1
+    usual = int(first + REPLAYED * (last - first)) if ended else last
+    step = st.slider(
+        "As of step", first, last, address.number("step", usual, first, last),
+        key=f"live_step {run.name} {run.split}", persist_state="session",
+        help="Move it back to replay the run: what came later stays faint, and scores the forecast.",
+    )  # fmt: skip
+    address.put("step", step, usual)
+    return cut(run, step)
+
+
+def _alarm(space: Workspace, seen: Run) -> None:
+    risk = _risk(space, seen)
+    chance, sure = diverging(seen, risk), risen(seen)
+    left, right = st.columns([1, 4], vertical_alignment="center")
+    left.metric("Probability of divergence", "–" if chance is None else f"{chance:.0%}", help=(
+        "That the run ends diverged, as seen so far: from how surely its loss has risen and how much of the rate is "
+        "still to come. Learned from 225 small runs of the bundled sweep, one in eight of which diverged; other "
+        "trainings have another share."
+    ))  # fmt: skip
+    if sure >= ALARM:
+        right.error(f"The loss has risen by more than {RISE:.0%}, beyond its noise.")
+    elif len(seen.loss) < LOOKS:
+        right.caption(f"Nothing is said before {LOOKS} losses; there are {len(seen.loss)}.")
+    else:
+        right.caption(f"No rise by more than {RISE:.0%} that is surely beyond the noise.")
+    if risk is not None:
+        right.caption(f"The plan alone carries a risk of {risk:.0%}, by the loaded runs that diverged or did not.")
+
+
+def _risk(space: Workspace, seen: Run) -> float | None:
+    """The risk of the run's plan by other loaded runs whose outcome is known; None where they do not tell.
+
+    Asked first: it takes seconds to learn.
+    """
+    if seen.plan is None or seen.plan.params is None:
+        return None
+    known = [
+        r
+        for r in space.fittable.values()
+        if r.about.get("outcome") and not r.about.get("parent") and r.plan.params and r.plan != seen.plan
+    ]
+    bad = sum(r.about["outcome"] == DIVERGED for r in known)
+    if min(bad, len(known) - bad) < FEWEST or not st.toggle(
+        f"Count in what {len(known)} loaded runs, of which {bad} diverged, say of its plan",
+        key="live_risk",
+        bind="query-params",
+    ):
+        return None
+    key = tuple((r.plan.schedule.text, r.plan.params, r.about["outcome"]) for r in known)
+    return risks_of(_learned(key, known), [seen.plan])[0]
+
+
+@st.cache_resource(show_spinner="Learning from the loaded runs", max_entries=16)
+def _learned(key: tuple, _runs: list[Run]) -> Risk:
+    return learn_risk([r.plan for r in _runs], [r.about["outcome"] == DIVERGED for r in _runs])
+
+
+def _ahead(model: Model, seen: Run, whole: Run) -> None:
+    now, planned = int(seen.steps[-1]), seen.plan.schedule.total
+    endless = seen.lr_source == "logged" and planned <= now + 1  # a log tells the rates so far, not how long it will be
+    if endless:
+        planned = 2 * (now + 1)
+    asked = [
+        address.whole(column, label, low, value, name=name, key=f"live_{key} {seen.name}", persist_state="session")
+        for column, label, name, low, value, key in zip(
+            st.columns(3), ("Updates in all", "Updates of a decay", "A later start, in updates"),
+            ("total", "decay", "wait"), (1, 1, 0), (planned, max(planned // 10, 1), max(planned // 10, 1)),
+            ("total", "length", "wait"), strict=True,
+        )
+    ]  # fmt: skip
+    if None in asked:
+        showing.chart(charts.progress(seen, whole, None, ""), "live-losses")
+        return
+    total, length, wait = asked
+    if endless and total < now + 2:
+        st.caption(f"The run is at step {now:,} already, so {planned:,} updates in all are assumed, not {total:,}.")
+        total = planned
+    if left_out := _beyond(total - now - 1, length, wait):
+        st.caption(left_out)
+    ways = decays(seen, now, total, [length], [0, wait])
+    ranked = outcomes(model, seen, ways)
+    names = [name for name, _ in ways]
+    usual = names.index("as planned") if "as planned" in names else names.index("no decay")
+    first = names.index(address.one("way", names, names[usual]))
+    way = st.selectbox("Draw", names, index=first, key=f"live_way {seen.name}", persist_state="session")
+    address.put("way", way, names[usual])
+    told = forecast(model, seen, dict(ways)[way])
+    showing.chart(charts.progress(seen, whole, told, way), "live-losses")
+    if reasons := outside(model.coverage, replace(seen.plan, schedule=dict(ways)[way])):
+        st.warning(literal(f"Beyond the training runs of the law: {'; '.join(reasons)}."), icon=":material/explore:")
+    if way == "as planned":
+        _scored(model, seen, whole, told)
+    showing.table(
+        pd.DataFrame([(o.name, o.schedule.total, o.loss, o.low, o.high) for o in ranked],
+                     columns=["way", "updates", "final loss", "low", "high"]),
+        "live-decays", hide_index=True, width="stretch",
+        column_config={k: st.column_config.NumberColumn(format="%.4f") for k in ("final loss", "low", "high")},
+    )  # fmt: skip
+    st.caption(
+        "Low and high: a 90 % band. A decay that ends earlier spends fewer updates: these losses differ in cost."
+    )
+
+
+def _beyond(left: int, length: int, wait: int) -> str:
+    """Why some of the decays that were asked for are left out, where `left` updates are to come; empty: none is."""
+    if length > left:
+        return f"A decay over {length:,} updates does not fit into the {left:,} that are left, so no decay is shown."
+    if wait + length > left:
+        return (
+            f"A decay over {length:,} updates that starts in {wait:,} does not fit into the {left:,} that are left, so "
+            "it is not shown."
+        )
+    return ""
+
+
+def _scored(model: Model, seen: Run, whole: Run, told: Forecast) -> None:
+    """How the forecast did, in a replay."""
+    later = whole.steps > told.now
+    if not later.any():
+        return
+    then = forecast(model, seen, at=whole.steps[later])
+    true = whole.loss[later]
+    alone = predict(model, seen.plan, whole.steps[later])
+    inside = None if then.low is None else ((then.low <= true) & (true <= then.high)).mean()
+    held = "" if inside is None else f" The band held {inside:.0%} of them."
+    known = " The law was fitted to this very run, so this says little." if seen.name in model.train else ""
+    st.caption(
+        f"Against the {len(true):,} losses that came later: off by {abs(then.loss / true - 1).mean():.2%} on average, "
+        f"{abs(then.loss[-1] / true[-1] - 1):.2%} at the end; the law without the run so far, by "
+        f"{abs(alone / true - 1).mean():.2%} and {abs(alone[-1] / true[-1] - 1):.2%}.{held}{known}"
+    )

@@ -1,0 +1,169 @@
+"""The Plan page's first part: what laws recommend for a model size and a length."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from optlaws_core.errors import OptLawsError
+from optlaws_core.hyper import HYPER_LAWS, recommend, scaling, unlikely
+from optlaws_core.hyper.published import Recommended
+from optlaws_core.text import format_amount, parse_amount
+
+from ..state import address
+from ..state.session import literal
+from ..widgets import showing
+from . import charts
+
+USUAL = {"params": "1B", "tokens": "20B"}
+SURE = (
+    "Where the constants come from: read in the source's text, code or data; second-hand, in works that quote it; or "
+    "from memory, which is to be checked before money depends on it."
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be trained."""
+
+    params: float
+    tokens: float
+    batch: float | None
+    loss: float | None
+
+
+def setting() -> Asked | None:
+    """The form. None, with a sentence, while it cannot be read."""
+    places = st.columns(4)
+    fields = (
+        ("params", "Model size N", USUAL["params"], "Parameters, without embeddings: 123M, 7B, 1.2e9."),
+        ("tokens", "Training tokens D", USUAL["tokens"], "Tokens of the whole training: 300B tokens, 2T, 1e11."),
+        ("batch", "Batch in tokens, if fixed", "the Step Law's", "Only the Power Scheduler looks at it: its rate grows "
+         "with the batch."),
+        ("loss", "Final loss, if known", "a law's guess", "Nats per token. MiniCPM's and Kaplan's batches go with it; "
+         "by default it is that of the refitted Chinchilla law."),
+    )  # fmt: skip
+    texts = {
+        name: place.text_input(label, key=f"plan_{name}", bind="query-params", placeholder=usual, help=meaning).strip()
+        for place, (name, label, usual, meaning) in zip(places, fields, strict=True)
+    }
+    try:
+        asked = Asked(
+            parse_amount(texts["params"] or USUAL["params"], "The model size"),
+            parse_amount(texts["tokens"] or USUAL["tokens"], "The number of training tokens"),
+            parse_amount(texts["batch"], "The batch") if texts["batch"] else None,
+            parse_amount(texts["loss"], "The final loss") if texts["loss"] else None,
+        )
+    except OptLawsError as fault:
+        st.error(literal(str(fault)))
+        return None
+    if odd := unlikely(asked.params, asked.tokens, asked.batch):
+        st.warning(literal(f"Is the unit right? {odd[0].upper()}{odd[1:]}."), icon=":material/help:")
+        return None
+    return asked
+
+
+def recommendations(asked: Asked) -> None:
+    """Every law's learning rate and batch, with source, range and a flag outside it."""
+    found = recommend(asked.params, asked.tokens, asked.batch, asked.loss)
+    showing.table(
+        frame(found), "plan-laws", hide_index=True, width="stretch", placeholder="–",
+        column_config={
+            "Law": st.column_config.TextColumn(pinned=True),
+            "Peak learning rate": st.column_config.NumberColumn(format="%.2e"),
+            "90 %": st.column_config.TextColumn(
+                width="medium", help="Where nine of ten of the Step Law's 1,000 published bootstrap fits put it."
+            ),
+            "Batch, 90 %": st.column_config.TextColumn(help="The same, for the batch."),
+            "Batch": st.column_config.TextColumn(help="Tokens in one update."),
+            "Beyond its range": st.column_config.TextColumn(help="How far N, D or the compute C = 6ND lie outside what "
+                                                            "the law was fitted on. Outside, it is a guess."),
+            "How sure": st.column_config.TextColumn(help=SURE),
+        },
+    )  # fmt: skip
+    inside = [r for r in found if r.lr and not r.outside and r.law.known]
+    if inside:
+        names = ", ".join(r.law.title for r in inside)
+        lrs = [r.lr for r in inside]
+        said = f"{min(lrs):.2g}" if len(lrs) == 1 else f"{min(lrs):.2g} to {max(lrs):.2g}"
+        st.caption(literal(f"Fitted where you are: {names}; peak learning rate {said}."))
+    else:
+        st.warning("No law for the learning rate was fitted where you are: all of the rates are extrapolated.")
+    with st.expander("Formulas", icon=":material/function:"):
+        for law in HYPER_LAWS.values():
+            st.markdown(f"**{literal(law.title)}**: ${law.formula}$  \n{literal(law.note)}")
+
+
+def frame(found: Sequence[Recommended]) -> pd.DataFrame:
+    """The recommendations as a table."""
+    rows = []
+    for r in found:
+        inside = f"inside, but {r.law.unknown} not known" if r.law.unknown else "inside"
+        flag = ", ".join(r.outside) or (inside if r.law.known else "range not known")
+        lr, batch = r.lr_interval, r.batch_interval
+        rows.append(
+            {
+                "Law": r.law.title,
+                "Peak learning rate": r.lr,
+                "90 %": f"{lr[0]:.2e} to {lr[1]:.2e}" if lr else "",
+                "Batch": format_amount(r.batch, 3) if r.batch else "",
+                "Batch, 90 %": f"{format_amount(batch[0], 3)} to {format_amount(batch[1], 3)}" if batch else "",
+                "Beyond its range": flag,
+                "Fitted on": r.law.range,
+                "How sure": r.law.sure,
+                "Source": r.law.reference,
+                "Note": r.law.note,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def over_sizes(asked: Asked) -> None:
+    """The laws over N, over D, or one of them over both."""
+    kinds = {"tokens": "Over D", "params": "Over N", "both": "One law over both"}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = address.bound(
+            st.segmented_control, "Chart", list(kinds), format_func=kinds.get, default="tokens", required=True,
+            key="plan_chart",
+        )  # fmt: skip
+        name = "step_law"
+        if kind == "both":
+            name = address.bound(
+                st.selectbox, "Law", list(HYPER_LAWS), format_func=lambda n: HYPER_LAWS[n].title, key="plan_law",
+                width=260,
+            )  # fmt: skip
+    if kind == "both":
+        figure = charts.maps(HYPER_LAWS[name], asked.params, asked.tokens, asked.batch, asked.loss)
+        showing.chart(figure, "plan-map")
+        return
+    figure = charts.over(asked.params, asked.tokens, kind, asked.batch, asked.loss)
+    showing.chart(figure, "plan-laws")
+    st.caption("Solid where a law was fitted, dotted beyond that or where its range is unknown. Dashed: your setting.")
+
+
+def companions(asked: Asked) -> None:
+    """Critical batch, weight decay, quantisation-aware training for the Step Law's setting."""
+    step = recommend(asked.params, asked.tokens, asked.batch, asked.loss)[0]
+    batch = asked.batch or step.batch
+    boxes = st.columns(4)
+    boxes[0].metric(
+        "Critical batch", format_amount(scaling.critical_batch_of_tokens(asked.tokens), 3), border=True,
+        help="Tokens in an update beyond which a larger batch hardly saves updates. Power Lines, arXiv 2505.13738; "
+        "constants from memory.",
+    )  # fmt: skip
+    boxes[1].metric(
+        "Weight decay", f"{scaling.weight_decay(asked.params, asked.tokens, step.lr, batch):.2g}", border=True,
+        help=f"AdamW's, for the Step Law's learning rate and a batch of {format_amount(batch, 3)} tokens, so that it "
+        f"averages over {100 * scaling.timescale(asked.params, asked.tokens):.2g} % of the training. Power Lines; "
+        "constants from memory.",
+    )  # fmt: skip
+    bits = address.bound(
+        boxes[2].selectbox, "Bits of a quantised weight", [2, 3, 4, 6, 8], index=2, key="plan_bits",
+        help="For quantisation-aware training: the last part of training, with weights rounded to so many bits.",
+    )  # fmt: skip
+    boxes[3].metric(
+        "Share of tokens for it", f"{100 * scaling.qat_fraction(asked.params, asked.tokens, bits):.1f} %", border=True,
+        help="The compute-optimal share of quantisation-aware training, arXiv 2509.22935; constant second-hand, mean "
+        "error 9 points.",
+    )  # fmt: skip

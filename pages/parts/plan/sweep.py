@@ -1,0 +1,221 @@
+"""The Plan page's last part: an uploaded sweep over learning rate and batch, its optima, laws through them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from optlaws_core.errors import DesignError, LogError, OptLawsError
+from optlaws_core.hyper import Optimum, SweepCell, SweepFit, laws_through, optimum, read_sweep, recommend, scaling
+from optlaws_core.hyper.sweep_cells import COLUMNS, columns_of
+from optlaws_core.readers.frames import read_frame
+from optlaws_core.text import format_amount, parse_amount
+
+from ..state.session import TableFile, Workspace, literal
+from ..widgets import showing
+from . import charts
+from .recommended import Asked
+
+MOST_MB, MOST_RUNS, MOST_CELLS = 20, 20_000, 60
+MEANINGS = {
+    "params": "parameters of the model",
+    "tokens": "tokens of the whole training",
+    "lr": "peak learning rate",
+    "batch": "batch of one update, in tokens or in the unit given above",
+    "loss": "loss at the end; empty or nan where a run diverged",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a sweep tells."""
+
+    cells: tuple[SweepCell, ...]
+    optima: tuple[Optimum, ...]  # one a cell
+    fit: SweepFit | None  # the laws through them
+    lacking: str  # why there are none
+
+
+def sweep(space: Workspace) -> Found | None:
+    """The visitor's sweep; None, with a sentence, while there is none that can be read."""
+    st.caption(
+        "For each model size and length, runs over several learning rates and batches. One such grid has an optimum, "
+        "three give a law in one of the two, five at different sizes and lengths a law in both."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        file = st.file_uploader(
+            "Table of the sweep", type=["csv"], max_upload_size=MOST_MB, key="plan_sweep",
+            help="CSV, one row a run. Columns: " + "; ".join(f"**{n}**: {m}" for n, m in MEANINGS.items())
+            + ". Short names such as N, D and bs are known, too.",
+        )  # fmt: skip
+        if file is not None and (space.sweep is None or space.sweep.content != file.getvalue()):
+            space.sweep = TableFile(file.name, file.getvalue())
+        unit = st.text_input(
+            "Tokens in one unit of batch", space.sweep.unit if space.sweep else "", key="plan_unit",
+            bind="query-params", placeholder="1", width=220,
+            help="1 where the batch column counts tokens; the length of a sequence where it counts sequences.",
+        ).strip()  # fmt: skip
+        st.download_button(
+            "Example", data=example, file_name="sweep.csv", mime="text/csv", icon=":material/download:",
+            help="A made-up sweep, to see what one looks like.",
+        )  # fmt: skip
+    if space.sweep is None:
+        st.info("Upload a sweep to see its optima and the power laws through them; the example shows the columns.")
+        return None
+    if file is None:
+        st.caption(literal(f"Sweep in use: {space.sweep.name}"))
+    space.sweep.unit = unit
+    try:
+        return _read(space)
+    except OptLawsError as fault:
+        st.error(literal(str(fault)))
+        return None
+
+
+def _read(space: Workspace) -> Found | None:
+    """What the sweep tells; unlikely units ask back first."""
+    name, content = space.sweep.name, space.sweep.content
+    if len(content) > MOST_MB * 2**20:
+        space.sweep = None
+        raise LogError(f"{name}: a sweep may have {MOST_MB} MB, this one has {len(content) / 2**20:.0f}.", name)
+    table = _table(name, content)
+    columns = _columns(space.sweep, table)
+    unit, sure = parse_amount(space.sweep.unit or "1", "The tokens in one unit of batch"), space.sweep.sure
+    key = hashlib.sha256(content + json.dumps([columns, unit, sure]).encode()).hexdigest()
+    try:
+        return _found(key, table, columns, unit, sure)
+    except LogError as fault:
+        if "is the unit right?" not in str(fault):
+            raise
+        st.warning(literal(str(fault)), icon=":material/help:")
+        if st.button("The units are right", icon=":material/check:", key="plan_sure"):
+            space.sweep.sure = True
+            st.rerun()
+        return None
+
+
+def _table(name: str, content: bytes) -> pd.DataFrame:
+    table = read_frame(content, name)
+    if len(table) > MOST_RUNS:
+        raise LogError(f"{name}: a sweep may have {MOST_RUNS:,} runs, this one has {len(table):,}.", name)
+    return table
+
+
+def _columns(sweep: TableFile, table: pd.DataFrame) -> dict[str, str]:
+    """Which column is which: recognised names, and a choice for the others."""
+    known, names = columns_of(table.columns) | sweep.columns, ["–", *map(str, table.columns)]
+    chosen = {}
+    with st.expander("Columns", expanded=len(known) < len(COLUMNS), icon=":material/view_column:"):
+        for place, ours in zip(st.columns(len(COLUMNS)), COLUMNS, strict=True):
+            chosen[ours] = place.selectbox(
+                ours, names, index=names.index(known[ours]) if ours in known else 0, help=MEANINGS[ours],
+                key=f"sweep column {ours} {hash(tuple(names))}",
+            )  # fmt: skip
+    sweep.columns = {ours: theirs for ours, theirs in chosen.items() if theirs != "–"}
+    if lacking := [ours for ours in COLUMNS if ours not in sweep.columns]:
+        raise LogError(f"Say which column holds {', '.join(lacking)}: the table calls it something else, or lacks it.")
+    return sweep.columns
+
+
+@st.cache_resource(show_spinner="Fitting the loss surfaces", max_entries=16)
+def _found(key: str, _table: pd.DataFrame, _columns: Mapping[str, str], _unit: float, _sure: bool) -> Found:
+    cells = read_sweep(_table, _columns, _unit, _sure)
+    if len(cells) > MOST_CELLS:
+        raise LogError(f"A sweep may have {MOST_CELLS} pairs of model size and length, this one has {len(cells)}.")
+    optima = tuple(map(optimum, cells))
+    try:
+        return Found(tuple(cells), optima, laws_through(cells, optima), "")
+    except DesignError as fault:
+        return Found(tuple(cells), optima, None, str(fault))
+
+
+@st.cache_data(show_spinner=False, max_entries=1)
+def example() -> str:
+    """A sweep drawn from known laws with a little noise, as text."""
+    rng, rows = np.random.default_rng(7), ["N,D,lr,batch,loss"]
+    for params, tokens in ((1e8, 2e9), (1e8, 8e9), (2e8, 4e9), (2e8, 1.6e10), (4e8, 8e9), (4e8, 3.2e10)):
+        best = np.log([2 * params**-0.72 * tokens**0.31, 0.6 * tokens**0.57])
+        for lr in np.geomspace(2.5e-4, 1.6e-2, 9):
+            for batch in 2.0 ** np.arange(15, 23):
+                a, b = np.log([lr, batch]) - best
+                height = 0.009 * a * a - 0.007 * a * b + 0.006 * b * b + 0.001 * max(a, -3.0) ** 3
+                loss = scaling.BESIROGLU.loss(params, tokens) * np.exp(height + rng.normal(0, 5e-4))
+                rows.append(f"{params:.0f},{tokens:.0f},{lr:.4e},{batch:.0f},{loss:.5f}")
+    return "\n".join(rows) + "\n"
+
+
+def optima(found: Found) -> None:
+    """The minimum of each cell's surface."""
+    rows = []
+    for o in found.optima:
+        low, high = np.exp(o.low), np.exp(o.high)
+        rows.append(
+            {
+                "Model size": format_amount(o.params, 3), "Tokens": format_amount(o.tokens, 3),
+                "Best learning rate": None if o.trouble else o.lr,
+                "90 %": "" if o.trouble else f"{low[0]:.2e} to {high[0]:.2e}",
+                "Best batch": "" if o.trouble else format_amount(o.batch, 3),
+                "Batch, 90 %": "" if o.trouble else f"{format_amount(low[1], 3)} to {format_amount(high[1], 3)}",
+                "Loss there": o.loss, "Runs near it": o.used,
+                "Use": f"left out: {o.trouble}" if o.trouble else "in the law",
+            }
+        )  # fmt: skip
+    showing.table(
+        pd.DataFrame(rows), "plan-optima", hide_index=True, width="stretch", placeholder="–",
+        column_config={
+            "Best learning rate": st.column_config.NumberColumn(format="%.2e"),
+            "90 %": st.column_config.TextColumn(help="From refits to runs drawn with replacement."),
+            "Loss there": st.column_config.NumberColumn(format="%.4f"),
+        },
+    )  # fmt: skip
+
+
+def own_law(found: Found, asked: Asked | None) -> None:
+    """The power laws, and what they say of the setting above."""
+    fit = found.fit
+    if fit is None:
+        st.info(literal(found.lacking))
+        return
+    said = []
+    for what, name in (("lr", "learning rate"), ("batch", "batch")):
+        exponents = [(t, *fit.exponent(what, t)) for t in fit.terms[what]]
+        parts = [f"{'N' if t == 'params' else 'D'} to the power {v:.2f} ± {h:.2f}" for t, v, h in exponents]
+        said.append(f"the best {name} goes with {' times '.join(parts)}")
+    st.markdown(literal(f"In this sweep {', and '.join(said)} (90 % intervals)."))
+    if asked is None:
+        return
+    own = fit.predict(asked.params, asked.tokens)
+    boxes = st.columns(3)
+    boxes[0].metric(
+        "Learning rate for your N and D", f"{own.lr:.2e}", border=True,
+        help=f"90 %: {own.lr_low:.2e} to {own.lr_high:.2e}.",
+    )  # fmt: skip
+    boxes[1].metric(
+        "Batch for your N and D", format_amount(own.batch, 3), border=True,
+        help=f"90 %: {format_amount(own.batch_low, 3)} to {format_amount(own.batch_high, 3)} tokens.",
+    )  # fmt: skip
+    boxes[2].metric(
+        "Expected cost", f"{100 * own.cost:.2f} %", border=True,
+        help="Loss above that of the true optimum, on average, for how uncertain the law is there.",
+    )  # fmt: skip
+    if own.beyond:
+        st.caption(literal(f"Extrapolated: {own.beyond}."))
+
+
+def surfaces(found: Found) -> None:
+    """A heat map of one cell's losses, with its optimum and what the law and the Step Law say."""
+    i = st.selectbox(
+        "Losses of", range(len(found.cells)), key="plan_cell", width=380,
+        format_func=lambda i: f"{format_amount(found.cells[i].params, 3)} parameters, "
+        f"{format_amount(found.cells[i].tokens, 3)} tokens",
+    )  # fmt: skip
+    cell = found.cells[i]
+    said = {"Step Law": recommend(cell.params, cell.tokens)[0]}
+    if found.fit:
+        said = {"law of this sweep": found.fit.predict(cell.params, cell.tokens)} | said
+    marks = [(name, point.lr, point.batch) for name, point in said.items()]
+    showing.chart(charts.surface(cell, found.optima[i], marks), "plan-surface")

@@ -1,0 +1,83 @@
+"""Charts of the Schedules page: the rate over the steps, and all families as thumbnails."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from optlaws_core import Schedule
+
+from ..widgets.chart_style import MOST_POINTS, color, finish
+
+COLUMNS = 10  # of thumbnails
+SMALL, TALL = 90, 380  # steps of a thumbnail, height of the picture
+DOTS = 60  # breaks that are marked; a curve of more has no kinks worth the name, and dots would hide it
+NEAR, FEW = 8, 20  # points close behind each break, where there are so few breaks
+GREY = "rgba(128,134,148,0.75)"
+
+
+def steps_of(schedule: Schedule, most: int = MOST_POINTS) -> NDArray[np.int64]:
+    """Updates (n,), n ≤ `most`, that draw a schedule: the ends, both sides of every break, close together behind it."""
+    last = schedule.total - 1
+    kinks = breaks(schedule, most // 5)
+    near = np.geomspace(1, max(schedule.total / most, 2), NEAR) if len(kinks) <= min(FEW, most // 40) else np.zeros(0)
+    always = np.concatenate((kinks, kinks - 1, (kinks[:, None] + near).ravel(), [0, last]))
+    even = np.linspace(0, last, min(schedule.total, most - len(always)))
+    return np.unique(np.clip(np.rint(np.concatenate((always, even))), 0, last).astype(np.int64))
+
+
+def breaks(schedule: Schedule, most: int) -> NDArray[np.int64]:
+    """Updates (n,) at which the formula changes; n ≤ `most`, evenly chosen among more."""
+    inner = np.array([b for b in schedule.breaks if 0 < b < schedule.total], np.int64)
+    return inner if len(inner) <= most else inner[np.linspace(0, len(inner) - 1, most).astype(int)]
+
+
+def rate(schedule: Schedule) -> go.Figure:
+    """The learning rate of every update; breaks as dots, a jump's at its new rate."""
+    figure, steps, kinks = go.Figure(), steps_of(schedule), breaks(schedule, DOTS + 1)
+    figure.add_trace(
+        go.Scatter(
+            x=steps, y=schedule(steps), mode="lines" if len(steps) > 1 else "markers", name="learning rate",
+            showlegend=False, line={"color": color(0), "width": 2.4},
+            fill="tozeroy", fillcolor="rgba(76,111,224,0.10)", hovertemplate="step %{x:,}<br>%{y:.5~g}<extra></extra>",
+        )
+    )  # fmt: skip
+    if 0 < len(kinks) <= DOTS:
+        figure.add_trace(
+            go.Scatter(
+                x=kinks, y=schedule(kinks), mode="markers", name="the formula changes", showlegend=True,
+                marker={"color": color(1), "size": 8 if len(kinks) <= FEW else 4},
+                hovertemplate="from step %{x:,} on, another formula<br>%{y:.5~g}<extra></extra>",
+            )
+        )  # fmt: skip
+    figure.update_xaxes(title_text="step", exponentformat="B" if schedule.total >= 1e5 else "none")
+    figure.update_xaxes(separatethousands=True, showgrid=False, range=[-0.01 * schedule.total, 1.02 * schedule.total])
+    figure.update_yaxes(title_text="learning rate", exponentformat="power", rangemode="tozero", nticks=6)
+    finish(figure, TALL, schedule.family)
+    figure.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"})
+    return figure
+
+
+def thumbnails(schedules: Mapping[str, Schedule], chosen: str) -> go.Figure:
+    """All families in a grid, their shapes alone; the chosen one in colour."""
+    rows = -(-len(schedules) // COLUMNS)
+    figure = make_subplots(
+        rows, COLUMNS, subplot_titles=list(schedules), horizontal_spacing=0.018, vertical_spacing=0.24
+    )
+    for i, (name, schedule) in enumerate(schedules.items()):
+        steps, mine = steps_of(schedule, SMALL), name == chosen
+        figure.add_trace(
+            go.Scatter(
+                x=steps / schedule.total, y=schedule(steps) / schedule.peak, mode="lines", name=name, hoverinfo="skip",
+                showlegend=False, line={"color": color(0) if mine else GREY, "width": 2.4 if mine else 1.6},
+            ), i // COLUMNS + 1, i % COLUMNS + 1,
+        )  # fmt: skip
+        figure.layout.annotations[i].font.size = 12
+        if mine:
+            figure.layout.annotations[i].update(text=f"<b>{name}</b>", font_color=color(0))
+    finish(figure, 90 * rows)
+    figure.update_xaxes(visible=False, range=[-0.02, 1.02], automargin=False)
+    figure.update_yaxes(visible=False, range=[-0.06, 1.1], automargin=False)
+    return figure

@@ -1,0 +1,172 @@
+"""The Schedules page: families as thumbnails, one of them with formula, fields, picture and text form."""
+
+import math
+import re
+from dataclasses import MISSING, Field, fields
+from functools import lru_cache
+
+import streamlit as st
+
+from optlaws_core import SCHEDULES, Schedule
+from optlaws_core.schedules.base import ordered_fields
+from optlaws_core.sums.clocks import trace
+
+from ..state import address
+from ..state.candidates import MOST, MOST_LINK, Candidate, from_fields
+from ..state.session import Workspace, literal, state
+from ..widgets import fields as entering
+from ..widgets import showing
+from . import charts
+
+FAMILY, LAST_VALID, LINK = "schedule_family", "schedule_last_valid", "s"
+LINKED = "schedule_linked"  # the schedule that an address brought; its fields begin with its values
+LAST = 0.1  # share of the updates whose share of the summed rate is told
+SYMBOLS = {
+    "peak": "p", "warmup": "W", "total": "T", "final": "f", "decay": "d", "ends": "e_i", "boundaries": "b_i",
+    "steps": "k_i", "values": "v_i", "first": "T_1",
+}  # fmt: skip
+USUAL = {"peak": 1e-3, "warmup": 500, "total": 10_000, "final": 1e-4, "decay": 2_000}
+# Where a family's picture would otherwise not show what it does.
+OWN = {
+    "one_cycle": {"warmup": 3_000},
+    "power": {"decay": 1_000},
+    "power_scheduler": {"peak": 0.02, "total": 50_000, "decay": 5_000},
+    "step": {"boundaries": (6_000, 8_500), "values": (3e-4, 1e-4)},
+    "knots": {"steps": (0, 500, 6_000, 6_000, 10_000), "values": (0.0, 1e-3, 7e-4, 3e-4, 0.0), "warmup": 0},
+}
+
+
+def default(family: str, f: Field) -> entering.Value:
+    """What a field holds at first; None for one that is left out."""
+    own = OWN.get(family, {})
+    if f.name in own:
+        return own[f.name]
+    if f.default is None or f.name not in USUAL:
+        return None if f.default is MISSING else f.default
+    return USUAL[f.name]
+
+
+@lru_cache(maxsize=1)
+def examples() -> dict[str, Schedule]:
+    """Every family as it is at first, by its name."""
+    return {name: cls(**{f.name: default(name, f) for f in fields(cls)}) for name, cls in SCHEDULES.items()}
+
+
+def choose() -> str:
+    """Thumbnails of all families, and the choice of one."""
+    marked = st.container()
+    for text in address.asked(LINK, 1, MOST_LINK) or ():
+        brought = Candidate(text)
+        if brought.schedule is None:
+            address.say(LINK, f"The address holds no schedule. {brought.problem}")
+        elif brought.schedule.total > address.LARGEST:
+            address.say(LINK, f"A schedule in an address has at most {address.LARGEST:,} updates; it was left out.")
+        else:
+            state()[LINKED] = brought.schedule
+    family = address.bound(
+        st.pills, "Family", list(SCHEDULES), default=_linked().family if _linked() else "cosine", required=True,
+        key=FAMILY, label_visibility="collapsed",
+    )  # fmt: skip
+    with marked:
+        showing.chart(charts.thumbnails(examples(), family), "schedules-families", still=True)
+    return family
+
+
+def _linked() -> Schedule | None:
+    return state().get(LINKED)
+
+
+def about(family: str) -> None:
+    """One sentence with its source, the formula and its letters, and whatever else there is to say."""
+    cls = SCHEDULES[family]
+    first, rest = said(cls)
+    st.subheader(family, anchor=False)
+    st.markdown(first)
+    st.latex(cls.formula)
+    st.caption("  \n".join(filter(None, (letters(cls), rest))))
+
+
+def said(cls: type[Schedule]) -> tuple[str, str]:
+    """The first line of a family's docstring, and the rest of it, papers linked."""
+    lines = cls.__doc__.strip().splitlines()
+    linked = [
+        re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", " ".join(part.split()))
+        for part in (lines[0], " ".join(lines[1:]))
+    ]
+    return linked[0], linked[1]
+
+
+def letters(cls: type[Schedule]) -> str:
+    """What the letters of the formula are called below, where the field itself does not say."""
+    known = [f.name for f in fields(cls) if f.name in SYMBOLS]
+    used = [n for n in known if re.search(rf"(?<![\\A-Za-z]){SYMBOLS[n]}(?![A-Za-z])", cls.formula)]
+    return ", ".join(f"${SYMBOLS[n]}$ {n}" for n in used) + ", $t$ step, counted from 0."
+
+
+def fields_of(family: str) -> Candidate:
+    """An input for every field; what they say together, which may break a rule."""
+    values = {}
+    places = st.columns(2)
+    for i, f in enumerate(ordered_fields(SCHEDULES[family])):
+        with places[i % 2]:
+            values[f.name] = _field(family, f)
+    return Candidate(from_fields(family, values))
+
+
+def _field(family: str, f: Field) -> str | None:
+    brought = _linked()
+    value = getattr(brought, f.name) if brought and brought.family == family else default(family, f)
+    return entering.field(f, value, f"schedule_{family}_{f.name}", persist_state="session")
+
+
+def valid(family: str, candidate: Candidate) -> Schedule:
+    """The schedule that the fields describe; with a sentence, while they break a rule, the last one that they did."""
+    kept = state().setdefault(LAST_VALID, {})
+    if candidate.schedule:
+        kept[family] = candidate.schedule
+    else:
+        st.error(literal(candidate.problem), icon=":material/error:")
+        st.caption("Picture, text and export are still those of the last schedule that kept the rules.")
+    return kept.get(family, examples()[family])
+
+
+def share(schedule: Schedule) -> None:
+    """Put the schedule into the address, unless the family alone tells it."""
+    brought, text = _linked(), schedule.text
+    usual = examples()[schedule.family].text if not brought or brought.family != schedule.family else None
+    address.put(LINK, text if len(text) <= MOST_LINK else None, usual)
+
+
+def picture(schedule: Schedule) -> None:
+    """The rate over the steps, and what it amounts to."""
+    showing.chart(charts.rate(schedule), f"schedules-{schedule.family}")
+    for place, (label, value, meaning) in zip(st.columns(4), facts(schedule), strict=True):
+        place.metric(label, value, help=meaning)
+
+
+def facts(schedule: Schedule) -> list[tuple[str, str, str]]:
+    """What a schedule amounts to: name, value, meaning."""
+    last = schedule.total - 1
+    S = trace(schedule).S
+    whole = float(S(last))
+    late = whole - float(S(math.ceil((1 - LAST) * schedule.total) - 1))
+    return [
+        ("Peak", f"{schedule.peak:.4g}", "The highest learning rate."),
+        ("Last update", f"{float(schedule(last)):.3g}", f"The learning rate of update {last:,}, the last one."),
+        ("Summed rate", f"{whole:.4g}", "The sum of the learning rates of all updates: how far training gets."),
+        (
+            "In the last tenth", f"{100 * late / whole:.2g} %" if whole else "–",
+            "Share of the summed rate that falls into the last tenth of the updates; 10 % for a constant rate.",
+        ),
+    ]  # fmt: skip
+
+
+def text(space: Workspace, schedule: Schedule) -> None:
+    """The text form, to copy and to compare."""
+    st.code(schedule.text, language=None, wrap_lines=True)
+    full = len(space.candidates) >= MOST
+    if st.button("Add to Compare", icon=":material/add:", disabled=full, key="schedule_add"):
+        space.candidates = [*space.candidates, Candidate(schedule.text)]
+        st.success(f"Added. Schedules on the Compare page: {len(space.candidates)}.", icon=":material/check:")
+    elif full:
+        st.caption(f"The Compare page holds {MOST} schedules, the most it can.")

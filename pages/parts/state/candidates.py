@@ -1,0 +1,268 @@
+"""Candidate schedules as one edits them: a text form, a label, on or off. Plain values and functions; no Streamlit.
+
+The text is the only truth. Fields are read from it and written back to it, also while it breaks a rule, so that a
+half-finished edit loses nothing: the sentence that says what is wrong stands beside it until it is right.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from optlaws_core import SCHEDULES, Plan, Schedule, ScheduleError, parse
+from optlaws_core.readers.pasted import as_knots
+from optlaws_core.schedules import WSD, Constant, Cosine, Linear, Step
+from optlaws_core.schedules.base import LARGEST
+from optlaws_core.text import format_number
+
+if TYPE_CHECKING:
+    from optlaws_core import Coverage
+
+MOST = 24  # candidates; more make no readable chart
+MOST_LINK = 6_000  # characters of all candidates in a link; browsers and proxies refuse addresses past about 8,000
+LONGEST_LABEL = 48
+LONGEST_NAME = 44
+DECAY = 0.2  # share of the horizon: the cooldown of a WSD, and what comes after the drop of a step schedule
+SCALARS = ("peak", "warmup", "total", "decay", "final", "shape")  # fields with a column of their own in the table
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One row. `text` need not be a schedule yet; `problem` says why."""
+
+    text: str
+    label: str = ""
+    on: bool = True
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The schedule that the text describes, or None."""
+        return _read(self.text)[0]
+
+    @property
+    def problem(self) -> str:
+        """Why the text is no schedule, as a sentence; empty when it is one."""
+        return _read(self.text)[1]
+
+    @property
+    def family(self) -> str | None:
+        """The family that the text names, if it is a known one."""
+        name = loose(self.text)[0]
+        return name if name in SCHEDULES else None
+
+
+@lru_cache(maxsize=512)
+def _read(text: str) -> tuple[Schedule | None, str]:
+    try:
+        return parse(text), ""
+    except ScheduleError as fault:
+        return None, str(fault)
+    except (OverflowError, RecursionError, MemoryError):
+        return None, "A number in this schedule is too large to count with."
+
+
+def loose(text: str) -> tuple[str, dict[str, str]]:
+    """Family and fields of a text as words, also of one that breaks a rule; empty where it has none."""
+    call = re.fullmatch(r"\s*([\w-]*)\s*(?:\((.*)\)?\s*)?", text, re.DOTALL)
+    if not call:
+        return "", {}
+    pairs = re.findall(r"\b(\w++)\s*+=\s*(\[[^\]]*\]|[^,\[\]()]*)", call[2] or "")
+    return call[1], {key: value.strip() for key, value in pairs}
+
+
+def tidy(text: str) -> str:
+    """The text form as the app writes it, or the text as it is when it is no schedule."""
+    schedule = _read(text.strip())[0]
+    return schedule.text if schedule else text.strip()
+
+
+def value_of(candidate: Candidate, field: str) -> float | str | None:
+    """What a table cell shows for a field: its value, or None where the family has none or it cannot be read."""
+    if candidate.schedule is not None:
+        value = getattr(candidate.schedule, field, None)
+        return value if isinstance(value, str) or value is None else float(value)
+    word = loose(candidate.text)[1].get(field)
+    if word is None or field == "shape":
+        return word
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def with_text(candidate: Candidate, text: str) -> Candidate:
+    """The candidate with another text."""
+    return replace(candidate, text=tidy(text))
+
+
+def with_field(candidate: Candidate, field: str, value: float | int | str | None) -> Candidate:
+    """The candidate with one field set, or left out for None. The result may break a rule."""
+    family, pairs = loose(candidate.text)
+    pairs.pop(field, None)
+    if value is not None and value != "":
+        pairs[field] = _word(value)
+    return with_text(candidate, _call(family or "cosine", pairs))
+
+
+def with_family(candidate: Candidate, family: str) -> Candidate:
+    """The candidate as another family: common numbers stay, what is missing gets sensible values.
+
+    As knots it keeps its whole curve.
+    """
+    if family == "knots" and candidate.schedule is not None:
+        return with_text(candidate, as_knots(candidate.schedule).text)
+    pairs = {k: v for k, v in loose(candidate.text)[1].items() if not v.startswith("[")}
+    if candidate.schedule is not None:  # knots know their peak and total, though their text does not name them
+        pairs |= {k: _word(getattr(candidate.schedule, k)) for k in ("peak", "total") if k not in pairs}
+    known = fields(SCHEDULES[family])
+    guesses = _guesses(family, pairs)
+    kept = {f.name: pairs[f.name] for f in known if f.name in pairs}
+    for f in known:
+        if f.name not in kept and (f.default is MISSING or f.name in guesses and f.name in ("timescale", "knee")):
+            kept[f.name] = guesses[f.name]
+    return with_text(candidate, _call(family, kept))
+
+
+def with_label(candidate: Candidate, label: str) -> Candidate:
+    """The candidate under another label; one line, not too long."""
+    return replace(candidate, label=" ".join(label.replace("|", "/").split())[:LONGEST_LABEL].rstrip())
+
+
+def from_fields(family: str, values: Mapping[str, object]) -> str:
+    """A text form from the values of a form; None and empty ones are left out. It may break a rule."""
+    return tidy(_call(family, {k: _word(v) for k, v in values.items() if v is not None and v != ""}))
+
+
+def _call(family: str, pairs: Mapping[str, str]) -> str:
+    return f"{family}({', '.join(f'{k}={v}' for k, v in pairs.items())})"
+
+
+def _word(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or not math.isfinite(float(value)):
+        return str(value)
+    return format_number(float(value))
+
+
+def _guesses(family: str, pairs: Mapping[str, str]) -> dict[str, str]:
+    """Words for fields that another family did not have."""
+
+    def read(key: str, otherwise: float) -> float:
+        try:
+            value = float(pairs[key])
+        except (KeyError, ValueError):
+            return otherwise
+        return value if abs(value) <= LARGEST else otherwise
+
+    total, peak, warmup = int(read("total", 1000)), read("peak", 1e-3), int(read("warmup", 0))
+    drop = max(warmup + 1, round((1 - DECAY) * total))
+    return {
+        "peak": format_number(peak),
+        "total": str(total),
+        "decay": str(max(1, round(DECAY * total))),
+        "boundaries": f"[{drop}]",
+        "values": f"[{format_number(peak / 10)}]"
+        if family == "step"
+        else f"[{format_number(peak)}, {format_number(peak)}]",
+        "steps": f"[0, {total}]",
+        "timescale": str(warmup or max(1, total // 10)),
+        "knee": str(warmup or max(1, total // 10)),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------- names
+
+
+def names(candidates: Sequence[Candidate]) -> list[str]:
+    """A short name for each: its label, or the family and whatever tells it from others of that family. All differ."""
+    short = [c.label or _telling(c, candidates) for c in candidates]
+    seen: Counter[str] = Counter()
+    out = []
+    for name in short:
+        name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+        seen[name] += 1
+        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return out
+
+
+def _telling(candidate: Candidate, others: Sequence[Candidate]) -> str:
+    schedule = candidate.schedule
+    if schedule is None:
+        return candidate.family or "not a schedule"
+    kin = [s for c in others if (s := c.schedule) is not None and s.family == schedule.family and not c.label]
+    different = [f.name for f in fields(schedule) if len({getattr(s, f.name) for s in kin}) > 1]
+    words = [_named(f, getattr(schedule, f)) for f in different if getattr(schedule, f) is not None]
+    return " ".join([schedule.family, *words])
+
+
+def _named(field: str, value) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return f"{len(value)} {field}"
+    return f"{field} {value:,}" if isinstance(value, int) else f"{field} {format_number(value)}"
+
+
+# ---------------------------------------------------------------------------------------------------- defaults
+
+
+def base_plan(plans: Iterable[Plan], coverage: Coverage) -> tuple[float, int, int]:
+    """Peak, warm-up and horizon that candidates start from: those of the longest training run."""
+    plans = list(plans)
+    if not plans:
+        return coverage.peak[1], 0, coverage.total[1]
+    longest = max((p.schedule for p in plans), key=lambda s: s.total)
+    return longest.peak, min(longest.warmup_end, longest.total - 1), longest.total
+
+
+def defaults(peak: float, warmup: int, total: int) -> list[Candidate]:
+    """Six schedules worth comparing under one peak, warm-up and horizon."""
+    same = {"peak": float(f"{peak:.4g}"), "warmup": warmup, "total": total}
+    after = total - warmup
+    decay = min(max(1, round(DECAY * total)), after)
+    made = [
+        Constant(**same),
+        Cosine(**same, final=float(f"{peak / 10:.4g}")),
+        Linear(**same),
+        WSD(**same, decay=decay),
+        WSD(**same, decay=decay, shape="1-sqrt"),
+    ]
+    if decay < after:
+        made.append(Step(**same, boundaries=(total - decay,), values=(float(f"{peak / 10:.4g}"),)))
+    return [Candidate(s.text) for s in made]
+
+
+# ---------------------------------------------------------------------------------------------------- links
+
+
+def to_link(candidates: Sequence[Candidate]) -> list[str]:
+    """Candidates as values of a query parameter: `!` before one that is off, `|label` behind it.
+
+    Ends before `MOST_LINK` characters; the caller compares lengths to know whether all fitted.
+    """
+    values, size = [], 0
+    for c in candidates[:MOST]:
+        text = c.text.replace(", ", ",") if c.schedule is not None else c.text
+        value = ("" if c.on else "!") + text + (f"|{c.label}" if c.label or "|" in text else "")
+        size += len(value)
+        if size > MOST_LINK:
+            break
+        values.append(value)
+    return values
+
+
+def from_link(values: Sequence[str]) -> list[Candidate]:
+    """The candidates of a link; whatever it holds becomes a row, at most `MOST` of them."""
+    found = []
+    for value in values[:MOST]:
+        value = value[:MOST_LINK].strip()
+        off = value.startswith("!")
+        text, bar, label = value.removeprefix("!").rpartition("|")
+        found.append(with_label(Candidate(tidy(text if bar else label), on=not off), label if bar else ""))
+    return found

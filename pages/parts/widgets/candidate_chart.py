@@ -1,0 +1,230 @@
+"""The comparison of candidates: predicted losses above, learning rates beneath, on one x axis."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from optlaws_core import Prediction, Run, Schedule
+from optlaws_core.sums.clocks import trace
+
+from . import chart_style
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+MOST_STEPS = 400  # of a curve
+NEAR = 24  # steps after each kink, ever further apart: the loss answers to a change of the rate at once, then slowly
+AXES = {"step": "step", "tokens": "tokens seen", "lr": "cumulative learning rate"}
+PARTS = {"after warm-up": 0.0, "last half": 0.5, "last tenth": 0.9}  # share of the shortest horizon that is cut off
+SETTLED = 0.06  # of a horizon: before it the loss falls too fast to share a frame with the differences at the end
+DASHES = ("dash", "dot", "dashdot", "longdash")  # of fits other than the one in use, which is solid
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A candidate under one fit."""
+
+    name: str
+    color: int  # its place among the candidates
+    schedule: Schedule
+    steps: IntArray  # (n,)
+    losses: FloatArray  # (n,) predicted
+    fit: str = ""  # name of the fit, where several are drawn
+    dash: int = 0  # 0 for the fit in use; the learning rate is drawn for that one only
+    bands: Prediction | None = None  # at the same steps, where they are to be drawn
+
+
+@dataclass(frozen=True)
+class View:
+    """How to look at them."""
+
+    x: str = "step"  # a key of AXES
+    log_x: bool = False
+    log_y: bool = False
+    part: str = "after warm-up"  # a key of PARTS
+    batch_tokens: float | None = None  # tokens per update, for the axis in tokens
+    bands: tuple[int, ...] | None = None  # which of the curves have bands; None: the best one
+
+
+def steps_of(schedule: Schedule, most: int = MOST_STEPS) -> IntArray:
+    """Steps (n,) at which to predict a curve: both sides of every kink, close together after each, and the end.
+
+    The warm-up is left out: laws are fitted to what comes after it.
+    """
+    first, last = min(schedule.warmup_end, schedule.total - 1), schedule.total - 1
+    inner = np.array([b for b in schedule.breaks if first < b <= last], np.int64)
+    if len(inner) > most // 8:  # a curve of many knots has no kinks worth the name
+        inner = inner[np.linspace(0, len(inner) - 1, most // 8).astype(int)]
+    starts, ends = np.append(first, inner), np.append(inner, last)
+    near = min(NEAR, most // 3 // len(starts))
+    after = [s + np.geomspace(1, max(e - s, 1), near) for s, e in zip(starts, ends, strict=True)]
+    always = np.concatenate((starts, inner - 1, [last], *after))
+    even = np.linspace(first, last, max(2, most - len(always)))
+    return np.unique(np.clip(np.rint(np.concatenate((always, even))), first, last).astype(np.int64))
+
+
+def comparison(curves: Sequence[Curve], observed: Mapping[str, Run], view: View, height: int = 640) -> go.Figure:
+    """Loss curves above and learning rates beneath; observed runs, by name, faintly behind."""
+    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.03, row_heights=[0.7, 0.3])
+    for name, run in observed.items():
+        _add_observed(figure, name, run, view)
+    _add_bands(figure, curves, view)
+    for curve in curves:
+        _add_loss(figure, curve, view)
+    for curve in curves:
+        if curve.dash == 0:
+            _add_rate(figure, curve, view)
+    _frame(figure, curves, view)
+    chart_style.finish(figure, height, repr(view))
+    figure.update_layout(hoverlabel={"namelength": -1, "align": "left"}, legend={"tracegroupgap": 0})
+    return figure
+
+
+def place(schedule: Schedule, steps: FloatArray | IntArray, x: str, batch_tokens: float | None) -> FloatArray:
+    """Steps on the chosen x axis, (n,): the step itself, tokens seen or summed rate after that update."""
+    if x == "tokens" and batch_tokens:
+        return (np.asarray(steps) + 1.0) * batch_tokens
+    return trace(schedule).S(np.asarray(steps)) if x == "lr" else np.asarray(steps, float)
+
+
+def _add_loss(figure: go.Figure, curve: Curve, view: View) -> None:
+    label = chart_style.safe(f"{curve.name} · {curve.fit}" if curve.fit else curve.name)
+    dash = DASHES[(curve.dash - 1) % len(DASHES)] if curve.dash else "solid"
+    figure.add_trace(
+        go.Scatter(
+            x=place(curve.schedule, curve.steps, view.x, view.batch_tokens), y=curve.losses, mode="lines",
+            name=label, legendgroup=str(curve.color), showlegend=curve.dash == 0 or bool(curve.fit),
+            line={"color": chart_style.color(curve.color), "width": 2, "dash": dash},
+            customdata=_details(curve.schedule, curve.steps, view),
+            hovertemplate=f"<b>{label}</b><br>predicted loss %{{y:.5f}}{_hover(view)}<extra></extra>",
+        ),
+        row=1, col=1,
+    )  # fmt: skip
+
+
+def _add_bands(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
+    banded = [c for c in curves if c.bands is not None]
+    at = (place(c.schedule, c.steps, view.x, view.batch_tokens) for c in banded)
+    for area in chart_style.bands((x, c.bands, c.color) for x, c in zip(at, banded, strict=True)):
+        figure.add_trace(area, row=1, col=1)
+
+
+def _add_rate(figure: go.Figure, curve: Curve, view: View) -> None:
+    steps, label = _rate_steps(curve.schedule), chart_style.safe(curve.name)
+    figure.add_trace(
+        go.Scatter(
+            x=place(curve.schedule, steps, view.x, view.batch_tokens), y=curve.schedule(steps), mode="lines",
+            name=label, legendgroup=str(curve.color), showlegend=False,
+            line={"color": chart_style.color(curve.color), "width": 1.8},
+            customdata=_details(curve.schedule, steps, view),
+            hovertemplate=f"<b>{label}</b>{_hover(view)}<extra></extra>",
+        ),
+        row=2, col=1,
+    )  # fmt: skip
+
+
+def _rate_steps(schedule: Schedule) -> IntArray:
+    """Steps that draw the learning rate, both sides of every jump; the warm-up included."""
+    kinks = np.array(schedule.breaks, np.int64)
+    even = np.linspace(0, schedule.total - 1, MOST_STEPS // 2)
+    steps = np.unique(np.concatenate((kinks, kinks - 1, np.rint(even).astype(np.int64))))
+    return steps[(steps >= 0) & (steps < schedule.total)]
+
+
+def _details(schedule: Schedule, steps: IntArray, view: View) -> NDArray:
+    columns = [steps, schedule(steps), trace(schedule).S(steps)]
+    return np.stack([*columns, (steps + 1.0) * view.batch_tokens] if view.batch_tokens else columns, axis=-1)
+
+
+def _hover(view: View) -> str:
+    tokens = "<br>tokens %{customdata[3]:.4s}" if view.batch_tokens else ""
+    return (
+        "<br>step %{customdata[0]:,.0f}<br>learning rate %{customdata[1]:.4~g}"
+        f"<br>cumulative learning rate %{{customdata[2]:.4~g}}{tokens}"
+    )
+
+
+def _add_observed(figure: go.Figure, name: str, run: Run, view: View) -> None:
+    steps, loss = chart_style.thin(run.steps, run.loss)
+    tokens = run.plan.batch_tokens or view.batch_tokens
+    label = chart_style.safe(name)
+    figure.add_trace(
+        go.Scatter(
+            x=place(run.plan.schedule, steps, view.x, tokens), y=loss, mode="lines",
+            name=f"{label} (observed)", line={"color": "rgba(128,134,148,0.75)", "width": 1.2},
+            customdata=steps,
+            hovertemplate=f"<b>{label}</b>, observed<br>loss %{{y:.5f}}<br>step %{{customdata:,}}<extra></extra>",
+        ),
+        row=1, col=1,
+    )  # fmt: skip
+
+
+def _frame(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
+    kind = {"x": "log" if view.log_x else "linear", "y": "log" if view.log_y else "linear"}
+    extent = _x_extent(curves, view)
+    figure.update_xaxes(type=kind["x"], range=_range(extent, view.log_x, 0.0))
+    if view.log_x and extent:
+        at = _log_ticks(*extent)
+        figure.update_xaxes(tickvals=at, ticktext=[_short(v) for v in at])
+    figure.update_xaxes(title_text=AXES[view.x], row=2, col=1)
+    figure.update_yaxes(type=kind["y"], title_text="predicted loss", row=1, col=1)
+    if view.log_y:
+        figure.update_yaxes(tickformat=".4~g", nticks=8, row=1, col=1)
+    figure.update_yaxes(range=_range(_y_extent(curves, view), view.log_y, 0.04), row=1, col=1)
+    figure.update_yaxes(title_text="learning rate", type="linear", exponentformat="e", rangemode="tozero", row=2, col=1)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two ends. Plotly would label those between decades "2" and "5"."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8) if high > 1.5 * low else np.arange(1, 10, 0.25)
+    return [v for k in decades for m in steps if low <= (v := float(m) * 10.0**k) <= high]
+
+
+def _short(x: float) -> str:
+    """A round number as the linear axis writes it: 20k, 1.5M, 0.2."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if x >= size:
+            return f"{x / size:g}{letter}"
+    return f"{x:g}"
+
+
+def _from(curves: Sequence[Curve], view: View) -> int:
+    """The step from which on a part of the curves is shown; 0 for all of them. The ends of all stay in the frame."""
+    return int(PARTS[view.part] * min((c.schedule.total for c in curves), default=0))
+
+
+def _x_extent(curves: Sequence[Curve], view: View) -> tuple[float, float] | None:
+    ends, start = [], _from(curves, view)
+    for c in curves:
+        first = start or (int(c.steps[0]) if view.log_x else 0)
+        ends.append(place(c.schedule, np.array([first, c.schedule.total]), view.x, view.batch_tokens))
+    if not ends:
+        return None
+    low, high = min(float(e[0]) for e in ends), max(float(e[1]) for e in ends)
+    return (max(low, high * 1e-6) if view.log_x else low), high
+
+
+def _y_extent(curves: Sequence[Curve], view: View) -> tuple[float, float] | None:
+    start, seen = _from(curves, view), []
+    for c in curves:
+        first = int(c.steps[0])
+        cut = start or first + int(SETTLED * (c.schedule.total - first))
+        late = c.steps >= min(cut, int(c.steps[-1]))
+        seen.append(c.losses[late])
+        if c.bands is not None and c.bands.prediction is not None:
+            seen += [end[late][-1:] for end in c.bands.band(c.bands.prediction)]  # at the end, where it is read
+    return (min(float(p.min()) for p in seen), max(float(p.max()) for p in seen)) if seen else None
+
+
+def _range(extent: tuple[float, float] | None, log: bool, margin: float) -> list[float] | None:
+    if extent is None:
+        return None
+    low, high = (np.log10(v) for v in extent) if log and extent[0] > 0 else extent
+    room = margin * ((high - low) or abs(high) or 1.0)
+    return [float(low - room), float(high + room)]

@@ -1,0 +1,205 @@
+"""A real browser against a real server: `serve(script)` starts one, `page(url)` opens it; both clean up.
+
+Without a browser the tests skip with a sentence. Servers listen on a free port of the loopback interface only.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.browser.install_browser import installed
+from tests.places import ROOT
+
+START = 90  # seconds a server may take to answer: a cold machine imports slowly
+ATTEMPTS = 3  # a free port may be taken by someone else before the server has it
+WAIT = 30_000  # ms that Playwright waits for what a test looks for
+
+
+class Server:
+    """`streamlit run` of one script, with its own process group so that nothing outlives it."""
+
+    def __init__(self, script: str | Path, env: Mapping[str, str] | None = None, options: tuple[str, ...] = ()) -> None:
+        self.script, self.env, self.options = ROOT / script, dict(env or {}), options
+        self.process: subprocess.Popen | None = None
+        self.log = tempfile.TemporaryFile()
+        self.folder = tempfile.TemporaryDirectory()  # for what its visitors save
+        self.url = ""
+
+    def start(self) -> str:
+        """Start on a free port, wait for the health check. Raises `RuntimeError` with the server's last words."""
+        for _ in range(ATTEMPTS):
+            port = free_port()
+            self.url = f"http://127.0.0.1:{port}"
+            self.process = subprocess.Popen(
+                self._command(port), cwd=ROOT, env=self._environment(), stdout=self.log, stderr=self.log,
+                start_new_session=True,
+            )  # fmt: skip
+            if self._healthy():
+                return self.url
+            self._kill()
+        raise RuntimeError(f"{self.script.name} did not start within {START} s:\n{self.output()[-4000:]}")
+
+    def output(self) -> str:
+        """All that the server printed."""
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def stop(self) -> None:
+        """End the server and everything it started."""
+        self._kill()
+        self.log.close()
+        self.folder.cleanup()
+
+    def _command(self, port: int) -> list[str]:
+        settings = {
+            "server.port": port,
+            "server.address": "127.0.0.1",
+            "server.headless": "true",
+            "server.fileWatcherType": "none",
+            "browser.gatherUsageStats": "false",
+        }
+        flags = [f"--{name}={value}" for name, value in settings.items()]
+        return [sys.executable, "-m", "streamlit", "run", str(self.script), *flags, *self.options]
+
+    def _environment(self) -> dict[str, str]:
+        paths = [os.environ.get("PYTHONPATH", ""), str(ROOT)]  # a script in tests/ imports the package too
+        own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OPTLAWS_STORE": f"{self.folder.name}/saved.sqlite"}
+        return {**os.environ, **own, **self.env}
+
+    def _healthy(self) -> bool:
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5) as answer:
+                    # someone else's server on a port that we lost would answer as well: ours must still be alive
+                    return answer.status == 200 and self.process.poll() is None
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        return False
+
+    def _kill(self) -> None:
+        if self.process is None:
+            return
+        for how, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 10)):
+            try:
+                os.killpg(self.process.pid, how)
+                self.process.wait(patience)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+            except ProcessLookupError:
+                self.process.wait(patience)
+                break
+        self.process = None
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def _flags() -> Iterator[str]:
+    """What keeps Chromium from failing in containers: they run as root, and some have a small /dev/shm."""
+    yield "--no-sandbox"
+    shared = Path("/dev/shm")
+    if not shared.exists() or shutil.disk_usage(shared).total < 2**29:
+        yield "--disable-dev-shm-usage"  # slower, so only where it is needed
+
+
+@contextmanager
+def chromium() -> Iterator:
+    """A headless Chromium: the system's, or Playwright's own. Raises `LookupError` when there is none."""
+    from playwright.sync_api import sync_playwright
+
+    path = installed()
+    if path is None:
+        raise LookupError("no Chromium or Chrome on this machine, so nothing was tried in a browser")
+    with sync_playwright() as p:
+        running = p.chromium.launch(executable_path=path, args=list(_flags()))
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+READY = """() => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  return app?.dataset.testScriptState === "notRunning" && app.dataset.testConnectionState === "CONNECTED"
+    && document.querySelector('[data-testid="stMain"] [data-testid="stElementContainer"]')
+    && !document.querySelector('[data-testid="stSkeleton"], [data-testid="stAppSkeleton"]');
+}"""
+
+
+def ready(opened) -> None:
+    """Wait until the script of the page has run to its end, and what it put on the page has been loaded."""
+    opened.wait_for_function(READY)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, one for the whole session."""
+    pytest.importorskip("playwright", reason="playwright is not installed, so nothing was tried in a browser")
+    try:
+        with chromium() as running:
+            yield running
+    except LookupError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def serve(browser) -> Iterator[Callable[..., str]]:
+    """`serve(script, env=None, options=()) -> url`: a fresh server for each call, stopped at the end of the module.
+
+    `script` is relative to the repository; `options` are flags of `streamlit run`. Asks for `browser`, so that machines
+    without one skip before a server starts.
+    """
+    servers = []
+
+    def start(script: str | Path, env: Mapping[str, str] | None = None, options: tuple[str, ...] = ()) -> str:
+        servers.append(Server(script, env, options))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Callable]:
+    """`page(url, dark=False, width=1280, height=900) -> Page`, in its own context, after the script has run.
+
+    What the page writes to its console as errors, and exceptions nobody caught, is in `page.complaints`.
+    """
+    contexts = []
+
+    def open_page(url: str, *, dark: bool = False, width: int = 1280, height: int = 900, **options):
+        context = browser.new_context(
+            color_scheme="dark" if dark else "light", viewport={"width": width, "height": height}, **options
+        )
+        contexts.append(context)
+        opened = context.new_page()
+        opened.set_default_timeout(WAIT)
+        opened.complaints = []
+        opened.on("console", lambda m: opened.complaints.append(m.text) if m.type == "error" else None)
+        opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        opened.goto(url)
+        ready(opened)
+        return opened
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,61 @@
+"""A deep link as the first request of a fresh server, in a fresh browser, for each page; and the way back out."""
+
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.browser.conftest import ready
+
+TWO = ["cosine(peak=8e-3,warmup=200,total=8000)", "wsd(peak=8e-3,warmup=200,total=8000,decay=1600,shape=linear)"]
+FAST = ["power_law", "forward_momentum"]
+LONG = 180_000  # ms that a fit may take on a busy machine
+# What a link says, and text that stands on the page only if it was heard.
+LINKS = {
+    "": ({"run": ["wsd20_4000", "cosine10_4000"], "x": "Tokens", "smooth": "9"}, "Remove 2 runs"),
+    "fit": ({"law": FAST[0], "fit": FAST[0]}, "Held-out RMSE"),
+    "compare": ({"s": TWO, "law": FAST, "fit": FAST[1], "compare_log_y": "true"}, "ends at"),
+    "live": ({"run": "wsd20_4000", "step": 2000, "law": FAST[0], "fit": FAST[0]}, "Against the"),
+    "preselect": ({"final_peaks": "1e-3 2e-3", "final_shapes": ["cosine"]}, "Train first"),
+    "plan": ({"plan_params": "7B", "plan_tokens": "1.4T"}, "Learning rate and batch"),
+    "schedules": ({"s": "wsd(peak=2e-3, warmup=100, total=5000, decay=900)"}, "total=5000, decay=900"),
+    "share": ({"share_search": "lr"}, "Nothing that you saved matches"),
+    "sweep": ({"sweep_groups": ["seeds"], "sweep_sizes": ["tiny"]}, "Noise floor"),
+}
+
+
+def settled(at) -> None:
+    """Wait until the address has not changed for a second: what a page puts there comes after it is drawn."""
+    ready(at)
+    for _ in range(30):
+        before = at.url
+        at.wait_for_timeout(1000)
+        if at.url == before:
+            return
+
+
+@pytest.mark.parametrize("path", LINKS, ids=lambda path: path or "runs")
+def test_a_link_is_the_first_request(serve, page, path):
+    query, heard = LINKS[path]
+    address = urlencode(query, doseq=True)
+    at = page(f"{serve('app.py')}/{path}?{address}")
+    at.get_by_text(heard).first.wait_for(timeout=LONG)
+    settled(at)
+    assert at.locator('[data-testid="stException"]').count() == 0
+    assert at.get_by_text("The address says").count() == at.get_by_text("This link names").count() == 0
+    told = at.evaluate("[...new URLSearchParams(location.search).entries()].map(([k]) => k)")
+    assert set(told) == set(query)
+    assert [c for c in at.complaints if "Content Security Policy" in c or "Permissions-Policy" in c] == []
+
+
+def test_a_page_keeps_its_state_when_the_menu_leads_away_and_back(serve, page):
+    at = page(f"{serve('app.py')}/compare?{urlencode(LINKS['compare'][0], doseq=True)}")
+    at.get_by_text("ends at").first.wait_for(timeout=LONG)
+    settled(at)
+    before = at.evaluate("[...new URLSearchParams(location.search).entries()].map(e => e.join('=')).sort()")
+    for name in ("Schedules", "Compare"):
+        at.locator("header").get_by_role("link", name=name).click()
+        at.wait_for_function("name => document.querySelector('h1')?.innerText === name", arg=name)
+        settled(at)
+        if name == "Schedules":
+            assert "fit=" not in at.url and "s=" not in at.url
+    assert at.evaluate("[...new URLSearchParams(location.search).entries()].map(e => e.join('=')).sort()") == before

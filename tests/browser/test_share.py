@@ -1,0 +1,48 @@
+"""A comparison saved in one browser opens in another, the same, after a restart of the server; names are no markup."""
+
+import pytest
+
+from tests.browser.conftest import Server, ready
+
+TITLE = "<img src=x onerror=alert(1)> **bold** :red[x] [a](javascript:alert(1))"
+
+
+@pytest.fixture
+def place(tmp_path):
+    return {"OPTLAWS_STORE": str(tmp_path / "store.sqlite")}
+
+
+def ranked(at) -> list[str]:
+    """The verdict, which holds the numbers of the ranking, and the ticks and names of the chart."""
+    at.locator("h3", has_text="Ranking").wait_for()
+    ready(at)
+    at.locator(".js-plotly-plot .legendtext").first.wait_for()
+    verdict = at.locator('[data-testid="stText"]', has_text="ends at").first.inner_text()
+    return [verdict, *at.locator(".js-plotly-plot .legendtext, .js-plotly-plot .ytick").all_text_contents()]
+
+
+def test_a_saved_comparison_is_the_same_for_somebody_else_after_a_restart(browser, page, place):
+    server = Server("app.py", place)
+    at = page(f"{server.start()}/compare")
+    at.get_by_role("button", name="Fit the loaded runs").click()
+    before = ranked(at)
+    at.get_by_text("Save and share").click()
+    at.get_by_label("Title", exact=True).fill(TITLE)
+    at.get_by_role("button", name="Save and get a link").click()
+    at.get_by_text("This link shows it").wait_for()
+    link = at.locator('[data-testid="stCode"] code').last.inner_text()
+    assert link.startswith(server.url)
+    server.stop()
+    again = Server("app.py", place)
+    other = page(link.replace(server.url, again.start()))
+    try:
+        assert ranked(other) == before
+        assert other.locator("h3").first.inner_text().replace("\u2060", "") == TITLE  # word joiners
+        assert other.locator("main img, [data-testid=stMain] img").count() == 0
+        assert other.get_by_role("button", name="Who may open it").count() == 0  # that is the owner's
+        assert [c for c in other.complaints if "404" not in c and "ERR_NAME_NOT_RESOLVED" not in c] == []
+        other.get_by_role("button", name="Open a copy").click()
+        other.locator("h1", has_text="Compare").wait_for()
+        assert ranked(other)[0] == before[0]
+    finally:
+        again.stop()

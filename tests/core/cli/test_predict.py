@@ -1,0 +1,172 @@
+"""The command line on a fit: predictions and rankings with their bands, and what speaks against them."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from optlaws_core import parse, predict, rank, with_bands
+from optlaws_core.fitting.result import Status, load_fit
+from optlaws_core.prediction.losses import sized
+from tests.places import ROOT
+from tests.support.commands import CANDIDATES, told
+
+
+def test_predict_and_rank(capsys, fit_file):
+    law = load_fit(fit_file)
+    code, out, _ = told(
+        capsys, "predict", "--fit", str(fit_file), "--schedule", CANDIDATES[0], "--at", "400", "2400", "--json"
+    )
+    told_losses = [row["loss"] for row in json.loads(out)["predictions"]]
+    assert code == 0 and told_losses == predict(law, parse(CANDIDATES[0]), [400, 2400]).tolist()
+    argv = ["rank", "--fit", str(fit_file), "--json"]
+    code, out, _ = told(capsys, *argv, *(word for c in CANDIDATES for word in ("--schedule", c)))
+    rows, same = json.loads(out), rank(law, [parse(c) for c in CANDIDATES])
+    assert code == 0 and list(rows[0])[:4] == ["schedule", "final_loss", "delta", "extrapolates"]
+    assert [r["final_loss"] for r in rows] == [r.final_loss for r in same] == sorted(r["final_loss"] for r in rows)
+    assert rows[0]["delta"] == 0 and {r["schedule"]: r["extrapolates"] for r in rows}[parse(CANDIDATES[2]).text]
+    for command in ("predict", "rank"):
+        code, out, _ = told(capsys, command, "--fit", str(fit_file), "--schedule", CANDIDATES[0])
+        assert code == 0 and out.strip()
+
+
+def test_what_lies_beyond_the_training_runs_is_told_by_every_command(capsys, fit_file):
+    fit, beyond = ["--fit", str(fit_file)], "This extrapolates: "
+    far = "cosine(peak=5, warmup=200, total=8000)"
+    reasons = ["peak 5, the training runs had 8e-3", "8,000 updates, the longest training run had 4,000"]
+    for ask, expected in (
+        (["predict", "--schedule", CANDIDATES[0]], []),
+        (["predict", "--schedule", far], reasons),
+        (["predict", "--schedule", CANDIDATES[0], "--params", "7B"], ["7B parameters, the training runs had 123k"]),
+        (["optimize", "--family", "linear", "--peak", "8e-3", "--total", "8000"], reasons[1:]),
+        (["optimize", "--family", "linear", "--peak", "8e-3", "--total", "4000"], []),
+        (["autolrs", "--low", "1e-3", "--high", "8e-3", "--total", "8000", "--first", "4000"], reasons[1:]),
+    ):
+        code, _, err = told(capsys, *ask, *fit)
+        assert code == 0 and (f"{beyond}{'; '.join(expected)}." in err if expected else beyond not in err), ask
+        assert json.loads(told(capsys, *ask, *fit, "--json")[1])["reasons"] == expected
+    assert "Losses before step 200 were not fitted." in told(
+        capsys, "predict", *fit, "--schedule", CANDIDATES[0], "--at", "0", "300"
+    )[2]  # fmt: skip
+
+
+def test_an_average_predicts_and_ranks_with_bands(capsys, select_files):
+    out, model = str(select_files[0]), load_fit(select_files[0])
+    steps = [0, 400, 3999]
+    code, said, _ = told(
+        capsys, "predict", "--fit", out, "--schedule", CANDIDATES[0], "--json", "--at", *map(str, steps)
+    )
+    rows, bands = json.loads(said)["predictions"], with_bands(model, parse(CANDIDATES[0]), steps)
+    assert code == 0 and [row["loss"] for row in rows] == predict(model, parse(CANDIDATES[0]), steps).tolist()
+    keys = ["step", "loss", "parameter_low", "parameter_high", "prediction_low", "prediction_high"]
+    assert list(rows[0]) == keys
+    for kind in ("parameter", "prediction"):
+        ends = bands.band(getattr(bands, kind))
+        assert [[row[f"{kind}_{end}"] for row in rows] for end in ("low", "high")] == [e.tolist() for e in ends]
+    code, said, _ = told(
+        capsys, "rank", "--fit", out, "--json", "--schedule", CANDIDATES[0], "--schedule", CANDIDATES[2]
+    )
+    for row in json.loads(said):
+        assert list(row)[-2:] == ["prediction_low", "prediction_high"]
+        half = with_bands(model, parse(row["schedule"])).prediction[0]
+        assert row["prediction_high"] / row["final_loss"] == pytest.approx(row["final_loss"] / row["prediction_low"])
+        assert row["prediction_high"] == pytest.approx(row["final_loss"] * 2.718281828459045**half)
+    for command in ("predict", "rank"):
+        said = told(capsys, command, "--fit", out, "--schedule", CANDIDATES[0])[1]
+        low, high = (rows[-1][f"prediction_{end}"] for end in ("low", "high"))
+        assert f"{rows[-1]['loss']:.6f}   90 % prediction band {low:.6f} to {high:.6f}" in said
+
+
+def test_a_fit_without_left_out_runs_has_a_parameter_band_only(capsys, fit_file, tmp_path):
+    ask = ["--schedule", CANDIDATES[0], "--json"]
+    (row,) = json.loads(told(capsys, "predict", "--fit", str(fit_file), *ask)[1])["predictions"]
+    assert row["prediction_low"] is row["prediction_high"] is None
+    assert row["parameter_low"] < row["loss"] < row["parameter_high"]
+    (ranked,) = json.loads(told(capsys, "rank", "--fit", str(fit_file), *ask)[1])
+    assert ranked["prediction_low"] is ranked["prediction_high"] is None
+    band = f"{row['loss']:.6f}   90 % parameter band {row['parameter_low']:.6f} to {row['parameter_high']:.6f}"
+    for command in ("predict", "rank"):
+        assert band in told(capsys, command, "--fit", str(fit_file), *ask[:2])[1]
+    old = json.loads(fit_file.read_text())
+    for key in ("free", "covariance", "misfit", "left_out"):
+        del old[key]
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    (bare,) = json.loads(told(capsys, "predict", "--fit", str(tmp_path / "old.json"), *ask)[1])["predictions"]
+    assert bare["loss"] == row["loss"] and bare["parameter_low"] is bare["parameter_high"] is None
+    for command in ("predict", "rank"):
+        assert "band" not in told(capsys, command, "--fit", str(tmp_path / "old.json"), *ask[:2])[1]
+
+
+def test_a_band_that_is_not_known_is_none(capsys, fit_file, monkeypatch):
+    monkeypatch.setattr(
+        "optlaws_core.cli.curves.with_bands", lambda *a: replace(with_bands(*a), parameter=None, prediction=None)
+    )
+    ask = ["predict", "--fit", str(fit_file), "--schedule", CANDIDATES[0]]
+    (row,) = json.loads(told(capsys, *ask, "--json")[1])["predictions"]
+    assert [row[f"{kind}_{end}"] for kind in ("parameter", "prediction") for end in ("low", "high")] == [None] * 4
+    assert told(capsys, *ask)[1] == f"{3999:>12,}  {row['loss']:.6f}\n"
+
+
+def test_a_band_without_end_is_none(capsys, fit_file, tmp_path):
+    vast = json.loads(fit_file.read_text())
+    vast["covariance"] = [[1e9 * v for v in row] for row in vast["covariance"]]
+    (tmp_path / "vast.json").write_text(json.dumps(vast))
+    argv = ["predict", "--fit", str(tmp_path / "vast.json"), "--schedule", CANDIDATES[0], "--json", "--at", "0"]
+    code, said, _ = told(capsys, *argv)
+    assert code == 0 and json.loads(said)["predictions"][0]["parameter_high"] is None
+
+
+@pytest.mark.parametrize("command", ["predict", "rank"])
+def test_a_fit_in_doubt_is_told_once(capsys, fit_file, select_files, tmp_path, command):
+    doubtful = tmp_path / "doubtful.json"
+    ask = [command, "--fit", str(doubtful), "--schedule", CANDIDATES[0]]
+    if command == "rank":
+        ask += ["--schedule", CANDIDATES[1]]
+    found = json.loads(fit_file.read_text())
+    for status in Status:
+        doubtful.write_text(json.dumps(found | {"status": status.name}))
+        said = "" if status in (Status.converged, Status.tuned) else f"Annealing law: {status.value}\n"
+        for extra in ([], ["--json"]):
+            code, out, err = told(capsys, *ask, *extra)
+            assert (code, err) == (0, said) and out
+    average = json.loads(select_files[0].read_text())
+    for part, weight, status in zip(average["fits"], (0.7, 0.3, 0.0), ("converged", "weak", "at_bound"), strict=True):
+        part["status"] = status
+        average["weights"][average["fits"].index(part)] = weight
+    doubtful.write_text(json.dumps(average))
+    code, _, err = told(capsys, *ask)
+    assert (code, err) == (0, f"Power law in steps: {Status.weak.value}\n")
+
+
+SIZES = [f"{size}_{name}_4000_8e-3" for size in ("tiny", "small") for name in ("constant", "cosine10")]
+
+
+@pytest.mark.parametrize("law", ["annealing", "chinchilla"])
+def test_a_fit_to_several_sizes_is_told_which_one(capsys, tmp_path, law):
+    out = tmp_path / "fit.json"
+    argv = ["fit", "--law", law, "--runs", str(ROOT / "data" / "manifest.csv"), "--split", "val", "--train", *SIZES]
+    assert told(capsys, *argv, "--test", "tiny_wsd20_4000_8e-3", "--json", str(out))[0] == 0
+    ask = ["--fit", str(out), "--schedule", CANDIDATES[0], "--json"]
+    for command in ("predict", "rank"):
+        code, said, err = told(capsys, command, *ask)
+        assert (code, said) == (1, "") and "fitted to several model sizes; say which one" in err
+        assert err.count("\n") == 1
+    finals = []
+    for size in (37024, 123200):
+        model = sized(load_fit(out), params=size, batch_tokens=2048)
+        how = ["--params", str(size), "--batch-tokens", "2048"]
+        (row,) = json.loads(told(capsys, "predict", *ask, *how)[1])["predictions"]
+        assert row["loss"] == predict(model, parse(CANDIDATES[0]))[0]
+        (ranked,) = json.loads(told(capsys, "rank", *ask, *how)[1])
+        assert ranked["final_loss"] == row["loss"]
+        finals.append(row["loss"])
+    assert finals[0] > finals[1]
+
+
+def test_no_overflow_escapes(capsys, fit_file, monkeypatch):
+    def overflow(*_):
+        raise OverflowError("int too big to convert")
+
+    monkeypatch.setattr("optlaws_core.cli.curves.with_bands", overflow)
+    code, _, err = told(capsys, "predict", "--fit", str(fit_file), "--schedule", CANDIDATES[0])
+    assert (code, err) == (1, "A number is too large to be worked with (int too big to convert).\n")

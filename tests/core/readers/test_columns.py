@@ -1,0 +1,169 @@
+"""Readers: columns, axes and units are recognised, or corrected by the user."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from optlaws_core.readers import Layout, Source, read, read_source
+from optlaws_core.readers.layout import eval_name, guess_layout
+from tests.knowledge.logs import LOSS, STEPS, csv_of, history, one, said, trainer_state, with_manifest
+
+
+@pytest.mark.parametrize(
+    "columns, x, x_unit, losses, lr, loss_unit",
+    [
+        ("step lr loss", "step", "step", {"train": "loss"}, "lr", "nats"),
+        ("_step train/global_step train/loss train/learning_rate eval/loss", "train/global_step", "step",
+         {"train": "train/loss", "eval": "eval/loss"}, "train/learning_rate", "nats"),
+        ("epoch lr-AdamW step train_loss_epoch train_loss_step val_loss", "step", "step",
+         {"train": "train_loss_step", "val": "val_loss"}, "lr-AdamW", "nats"),
+        ("iter train/loss val/loss lr mfu", "iter", "step", {"train": "train/loss", "val": "val/loss"}, "lr", "nats"),
+        ("consumed_samples reduced_train_loss lr", "consumed_samples", "samples",
+         {"train": "reduced_train_loss"}, "lr", "nats"),
+        ("tokens loss", "tokens", "tokens", {"train": "loss"}, None, "nats"),
+        ("time/batch loss/train/total metrics/train/LanguageCrossEntropy lr-DecoupledAdamW/group0", "time/batch",
+         "step", {"train": "metrics/train/LanguageCrossEntropy"}, "lr-DecoupledAdamW/group0", "nats"),
+        ("loss_metrics/global_avg_loss step validation_metrics/loss lr", "step", "step",
+         {"train": "loss_metrics/global_avg_loss", "validation": "validation_metrics/loss"}, "lr", "nats"),
+        ("step train/CrossEntropyLoss optim/learning_rate_group0", "step", "step", {"train": "train/CrossEntropyLoss"},
+         "optim/learning_rate_group0", "nats"),
+        ("step val/bpb", "step", "step", {"val": "val/bpb"}, None, "bits"),
+        ("step val/bpb train/loss", "step", "step", {"train": "train/loss"}, None, "nats"),
+        ("step train_perplexity lrm", "step", "step", {"train": "train_perplexity"}, None, "perplexity"),
+        ("s trl tel", "s", "step", {"train": "trl", "val": "tel"}, None, "nats"),
+        ("step my_special_loss aux_loss", "step", "step", {"train": "my_special_loss"}, None, "nats"),
+        ("epoch accuracy", None, "step", {}, None, "nats"),
+    ],
+)  # fmt: skip
+def test_columns_are_known_by_the_names_that_trainers_give_them(columns, x, x_unit, losses, lr, loss_unit):
+    found = guess_layout(columns.split())
+    assert (found.x, found.x_unit, dict(found.losses), found.lr, found.loss_unit) == (x, x_unit, losses, lr, loss_unit)
+
+
+@pytest.mark.parametrize(
+    "column, name",
+    [
+        ("eval_loss", "eval"),
+        ("eval_wikitext_loss", "eval_wikitext"),
+        ("val/c4/loss", "val/c4"),
+        ("final-val/loss", "final-val"),
+        ("loss/val", "val"),
+        ("lm loss validation", "validation"),
+        ("val_loss_best", None),
+        ("eval_runtime", None),
+        ("loss", None),
+    ],
+)
+def test_eval_sets_keep_their_names(column, name):
+    assert eval_name(column) == name
+
+
+@pytest.mark.parametrize("unit, factor", [("bits", math.log(2)), ("nats", 1.0)])
+def test_losses_come_in_nats(unit, factor):
+    run, _ = one("a.csv", csv_of(STEPS, LOSS), Layout("step", losses=(("train", "loss"),), loss_unit=unit))
+    assert run.loss.tolist() == [y * factor for y in LOSS]
+
+
+def test_a_perplexity_comes_as_its_logarithm():
+    run, report = one("a.csv", "step,ppl\n0,20.085536923187668\n10,7.38905609893065\n")
+    assert report.layout.loss_unit == "perplexity"
+    np.testing.assert_allclose(run.loss, [3, 2], rtol=1e-15)
+
+
+def test_tokens_become_steps_by_the_declared_batch():
+    log = "tokens,loss\n0,3\n2048,2.5\n4096,2\n"
+    layout = Layout("tokens", "tokens", (("train", "loss"),), batch=1024)
+    run, report = one("a.csv", log, layout)
+    assert run.steps.tolist() == [0, 2, 4] and report.facts["a"].batch_tokens == 1024
+    run, _ = with_manifest(log, "512", head="batch_tokens")
+    assert run.steps.tolist() == [0, 4, 8]
+
+
+def test_samples_become_steps_by_the_batch_of_the_manifest():
+    run, _ = with_manifest("consumed_samples,loss\n128,3\n256,2\n", "64", head="batch_size")
+    assert run.steps.tolist() == [2, 4]
+
+
+def test_a_column_of_tokens_beside_the_steps_gives_the_batch():
+    run, report = one("a.csv", "step,tokens,loss,lr\n10,10240,3,1e-3\n20,20480,2,1e-3\n")
+    assert run.plan.batch_tokens == 1024 and "The batch size, 1,024 tokens per update" in said(report)
+    run, report = one("a.csv", "step,tokens,loss,lr\n10,10240,3,1e-3\n20,40960,2,1e-3\n30,50000,1,1e-3\n")
+    assert run.plan.batch_tokens is None and "do not grow evenly" in said(report)
+
+
+def test_without_a_step_column_the_row_number_counts_and_is_told():
+    run, report = one("a.csv", "loss\n3\n2\n1\n")
+    assert run.steps.tolist() == [0, 1, 2] and "the row number, from 0, was taken as the step" in said(report)
+
+
+def test_several_runs_in_one_file_are_told_apart():
+    log = "run,step,loss\nb,0,3\na,0,4\nb,1,2\na,1,3\n,5,9\n"
+    report = read_source(Source("all.csv", log.encode()))
+    assert [(r.name, r.loss.tolist()) for r in report.runs] == [("b", [3, 2]), ("a", [4, 3])]
+    lines = [{"run_id": r, "step": s, "loss": y} for r, s, y in [("b", 0, 3), ("a", 0, 4), ("b", 1, 2), ("a", 1, 3)]]
+    report = read_source(Source("all.jsonl", "\n".join(map(json.dumps, lines)).encode()))
+    assert [(r.name, r.loss.tolist()) for r in report.runs] == [("b", [3, 2]), ("a", [4, 3])]
+
+
+def test_a_table_is_read_whatever_surrounds_it():
+    log = '\ufeff# a comment with a "quote\r\nstep,loss,note\r\n0,"3,000.5","two\r\nlines"\r\n# more\r\n\r\n10,2,\r\n'
+    run, _ = one("a.csv", log)
+    assert run.steps.tolist() == [0, 10] and run.loss.tolist() == [3000.5, 2]
+    run, _ = one("a.csv", "step;loss\n0;3,5\n10;2,25\n")
+    assert run.loss.tolist() == [3.5, 2.25]
+    run, _ = one("a.csv", "step\tloss\n1,000\t3.5\n2,000\t2.25\n")
+    assert run.steps.tolist() == [1000, 2000]
+    run, _ = one("a.csv", "step,loss\n0,3\n10,2\n".encode("utf-16"))
+    assert run.loss.tolist() == [3, 2]
+    run, _ = one("a.csv", "step,loss,loss\n0,3,4\n10,2,4,\n20")
+    assert run.loss.tolist() == [3, 2]
+
+
+def test_nested_records_and_printed_numbers_are_read():
+    lines = [{"step": "1", "train": {"loss": "3.472"}}, {"step": "2", "train": {"loss": "2.5"}, "eval": {"loss": 3}}]
+    run, report = one("a.jsonl", "\n".join(map(json.dumps, lines)))
+    assert report.columns == ("step", "train/loss", "eval/loss") and run.loss.tolist() == [3.472, 2.5]
+    assert run.series["eval"].steps.tolist() == [2]
+
+
+def test_a_trainer_state_leaves_out_means_and_predictions():
+    state = trainer_state()
+    state["log_history"].insert(2, {"step": 10, "eval_loss": 2.75, "eval_runtime": 1.0, "num_input_tokens_seen": 1000})
+    for row in state["log_history"]:
+        row["num_input_tokens_seen"] = 100 * row.get("step", 0)
+    run, report = one("checkpoint-30/trainer_state.json", json.dumps(state))
+    assert run.name == "trainer_state"  # an upload: nothing above the checkpoint's folder
+    assert run.loss.tolist() == LOSS and run.series["eval"].loss.tolist() == [2.75]
+    assert run.plan.batch_tokens == 100 and run.plan.schedule.total == 31
+    assert "mean over the last 10 steps (logging_steps)" in said(report)
+
+
+def test_a_trainer_state_on_disk_is_named_after_its_folder(tmp_path):
+    folder = tmp_path / "llama-1b" / "checkpoint-30"
+    folder.mkdir(parents=True)
+    (folder / "trainer_state.json").write_text(json.dumps(trainer_state()))
+    assert [r.name for r in read(tmp_path).runs] == ["llama-1b"]
+
+
+def test_a_chart_of_groups_and_sparse_runs():
+    log = '"train/global_step","Group: small - loss","big - loss","big - lr"\n0,3,,\n5,,4,0.1\n10,2,,\n15,,3,0.2\n'
+    report = read_source(Source("c.csv", log.encode()))
+    assert [(r.name, r.steps.tolist(), r.lr_source) for r in report.runs] == [
+        ("small", [0, 10], "missing"),
+        ("big", [5, 15], "logged"),
+    ]
+    assert "mean of a group" in said(report) and "W&B samples" in said(report)
+    log = '"Relative Time","a - _step","a - train/loss"\n0.1,0,3\n0.2,100,2\n'
+    assert one("c.csv", log)[0].steps.tolist() == [0, 100]
+
+
+def test_the_config_of_a_history_is_used():
+    run = history()
+    run["config"] = {"batch_size": 50, "acc_steps": 2, "world_size": 2, "sequence_length": 512, "iterations": 30}
+    run["config"]["resume_from"] = "other/run"
+    run["summary"] = {"parameters": 33479040}
+    got, report = one("a.json", json.dumps(run))
+    assert (got.plan.params, got.plan.batch_tokens, got.plan.schedule.total) == (33479040, 102400, 30)
+    assert "resumed from another one, 'other/run'" in said(report)

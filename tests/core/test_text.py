@@ -1,0 +1,65 @@
+"""Numbers as the field writes them."""
+
+import pytest
+
+from optlaws_core import OptLawsError
+from optlaws_core.text import format_amount, parse_amount, parse_amounts, parse_int
+
+
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("7B", 7e9), ("1.3e9", 1.3e9), ("300B tokens", 3e11), ("12,000", 12_000), ("3e-4", 3e-4), (".5", 0.5),
+        ("1_024", 1024), ("2 T", 2e12), ("125m params", 125e6), ("1e9B", 1e18), ("1e-30", 1e-30), ("1e30", 1e30),
+    ],
+)  # fmt: skip
+def test_amounts_are_read(text, value):
+    assert parse_amount(text) == pytest.approx(value, rel=1e-15)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "7Q", "many", "nan", "inf", "1..2", "0,001", "1,5M", "1,2345"])
+def test_what_is_no_amount(text):
+    with pytest.raises(OptLawsError, match="The model size reads like 7B or 3e-4 and is above 0, got"):
+        parse_amount(text, "The model size")
+
+
+@pytest.mark.parametrize("text", ["1e-31", "1e-300", "1e-400", "1e31", "1e300", "1e400", "9" * 400, "1e19T"])
+@pytest.mark.parametrize("zero", [False, True])
+def test_amounts_too_small_or_large_are_told_the_limits(text, zero):
+    with pytest.raises(OptLawsError, match=r"The peak must lie between 1e-30 and 1e\+30, got '(1e|9)"):
+        parse_amount(text, "The peak", zero)
+
+
+def test_where_0_will_do_the_rule_says_so():
+    assert [parse_amount(text, zero=True) for text in ("0", "0.0", ".0", "0e5", "00")] == [0] * 5
+    with pytest.raises(OptLawsError, match="The floor reads like 7B or 3e-4 and is 0 or above, got '-1'"):
+        parse_amount("-1", "The floor", zero=True)
+
+
+@pytest.mark.parametrize(
+    "text, value", [("2e3", 2000), ("3k", 3000), ("4.35k", 4350), ("12,000", 12_000), ("0", 0), ("1e15", 10**15)]
+)
+def test_counts_are_whole_whatever_their_suffix(text, value):
+    assert parse_int(text) == value and isinstance(parse_int(text), int)
+
+
+@pytest.mark.parametrize("text", ["", "many", "-1", "2.5", "0", "1e-3", "1e300", "11k"])
+def test_what_is_no_count(text):
+    with pytest.raises(OptLawsError, match=rf"Updates must be a whole number from 1 to 10,000, .* got '{text}'"):
+        parse_int(text, "Updates", 1, 10_000)
+
+
+def test_several_amounts_stand_between_spaces_or_semicolons():
+    assert parse_amounts("1e9 2B;  2e9 500M") == (1e9, 2e9, 5e8)
+    with pytest.raises(OptLawsError, match="Peaks reads like .* got nothing"):
+        parse_amounts("  ", "Peaks")
+
+
+@pytest.mark.parametrize("value", [1024, 37_024, 836_736, 123_587_328, 4.096e6, 7e9, 5.12e9, 3e-4, 1.5e12, 1e-7])
+def test_what_is_written_is_read_back_exactly(value):
+    assert parse_amount(format_amount(value)) == value
+
+
+def test_numbers_for_the_eye_are_short():
+    assert [format_amount(v, 3) for v in (37_024, 123_587_328, 7e9, 999)] == ["37k", "124M", "7B", "999"]
+    assert [format_amount(v) for v in (1024, 836_736, 4.096e6, 7e9)] == ["1024", "836736", "4.096M", "7B"]

@@ -1,0 +1,256 @@
+"""The Compare page: alone on nothing, with a fit; its ranking, bands and risks; the numbers of the command line."""
+
+import csv
+import json
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core import LAWS, Average, Coverage, Plan, Run, Series, cli, parse, rank, with_bands
+from optlaws_core.fitting.selection import POOL
+from pages.parts.compare import ranking
+from pages.parts.state import session
+from pages.parts.state.candidates import Candidate
+from pages.parts.widgets.spreadsheet import csv_text
+from tests.pages.compare.compare_page import THREE, a_fit, a_run, opened, space_with, texts
+
+
+@pytest.fixture
+def shown() -> AppTest:
+    return opened(space_with(a_fit(), candidates=map(Candidate, THREE)))
+
+
+# ---------------------------------------------------------------------------------------------------- opening
+
+
+def test_without_runs_it_says_where_to_go():
+    app = opened(space_with(runs=False))
+    assert any("Load logs" in t for t in texts(app))
+
+
+def test_without_a_fit_one_button_makes_one():
+    space = space_with()
+    space.runs |= {"b": a_run("b"), "c": a_run("c")}
+    app = opened(space)
+    (button,) = app.button
+    assert button.label == "Fit the loaded runs"
+    button.click().run()
+    assert not app.exception
+    assert space.job is not None or space.fits
+    if space.job:
+        space.job.future.result(timeout=120)
+    app.run()
+    assert not app.exception
+    assert set(space.fits) == {"Average of 2 laws", *(LAWS[n].title for n in POOL)}
+    assert space.current in space.fits  # the one to trust: here all runs have one schedule, so no law was judged
+
+
+def test_a_fit_alone_brings_sensible_candidates():
+    app = opened(space := space_with(a_fit()))
+    assert [c.schedule.family for c in space.candidates] == ["constant", "cosine", "linear", "wsd", "wsd", "step"]
+    assert {(c.schedule.peak, c.schedule.warmup, c.schedule.total) for c in space.candidates} == {(1e-3, 50, 1000)}
+    assert len(app.dataframe[-1].value) == 6
+    assert any("Held-out RMSE 0.0020, the mean over 1 run " in t for t in texts(app))
+
+
+def test_untouched_defaults_follow_the_fit_and_edited_ones_stay():
+    app = opened(space := space_with(a_fit()))
+    other = Plan(parse("cosine(peak=5e-3, warmup=10, total=400)"))
+    space.runs["long"] = a_run().declared(other)
+    app.run()
+    assert {c.schedule.peak for c in space.candidates} == {5e-3}
+    space.candidates[0] = Candidate(THREE[0])
+    space.runs["long"] = a_run()
+    app.run()
+    assert space.candidates[0].text == THREE[0]
+    assert space.candidates[1].schedule.peak == 5e-3
+
+
+# ---------------------------------------------------------------------------------------------------- ranking
+
+
+def test_the_ranking_is_that_of_the_core(shown):
+    table, expected = shown.dataframe[-1].value, rank(a_fit(), [parse(t) for t in THREE])
+    assert table.schedule.tolist() == [r.schedule.text for r in expected]
+    assert table.final_loss.tolist() == [r.final_loss for r in expected]
+    assert table.delta.tolist() == [r.delta for r in expected]
+    saved = [None if x != x else int(x) for x in table.saved_updates.astype(float)]
+    assert saved == [r.saved_updates for r in expected]
+    assert table.saved_tokens.dropna().tolist() == [512.0 * n for n in saved if n is not None]
+    assert [bool(x) for x in table.extrapolates] == [r.extrapolates for r in expected]
+    assert "peak 2e-3, the training runs had 1e-3; 1,500 updates" in " ".join(table.extrapolates)
+
+
+def test_the_command_line_prints_the_same_numbers(shown, tmp_path, capsys):
+    a_fit().save(path := tmp_path / "fit.json")
+    assert cli.main(["rank", "--fit", str(path), "--json", *(w for t in THREE for w in ("--schedule", t))]) == 0
+    printed, table = json.loads(capsys.readouterr().out), shown.dataframe[-1].value
+    assert [r["schedule"] for r in printed] == table.schedule.tolist()
+    assert [r["final_loss"] for r in printed] == table.final_loss.tolist()
+    assert [r["delta"] for r in printed] == table.delta.tolist()
+
+
+def test_a_sentence_names_the_best(shown):
+    best = shown.dataframe[-1].value.name.tolist()[0]
+    assert any(t.startswith(f"{best} ends at ") and "held-out RMSE is 0.0020" in t for t in texts(shown))
+
+
+def test_a_switched_off_row_takes_no_part():
+    rows = [Candidate(THREE[0]), Candidate(THREE[1], on=False), Candidate(THREE[2])]
+    app = opened(space_with(a_fit(), candidates=rows))
+    assert len(app.dataframe[-1].value) == 2
+    none = opened(space_with(a_fit(), candidates=[Candidate(THREE[0], on=False)]))
+    assert any("No candidate is in use" in t for t in texts(none))
+
+
+def test_the_same_schedule_twice_is_two_rows():
+    app = opened(space_with(a_fit(), candidates=[Candidate(THREE[0], "a"), Candidate(THREE[0], "b")]))
+    assert app.dataframe[-1].value.name.tolist() == ["a", "b"]
+
+
+def test_the_download_is_the_table():
+    ranked = rank(a_fit(), [parse(t) for t in THREE])
+    rows = list(csv.DictReader(StringIO(csv_text(ranking.rows(ranked, ["@a", "b", "c"], None)))))
+    assert [float(r["final_loss"]) for r in rows] == [r.final_loss for r in ranked]
+    assert rows[0]["name"] == "'@a"
+
+
+def test_several_fits_are_drawn_and_the_one_in_use_ranks():
+    app = opened(space := space_with(a_fit(), a_fit(L_inf=2.0), candidates=map(Candidate, THREE)))
+    assert app.selectbox[0].value == "fit 1"
+    app.multiselect[0].set_value(["fit 0"]).run()
+    assert not app.exception
+    assert len(json.loads(app.get("plotly_chart")[0].proto.spec)["data"]) == 3 + 3 + 3  # two fits, and the rates
+    app.selectbox[0].set_value("fit 0").run()
+    assert not app.exception
+    assert space.current == "fit 0"
+    assert app.dataframe[-1].value.final_loss[0] == rank(a_fit(), [parse(t) for t in THREE])[0].final_loss
+
+
+def test_published_runs_end_to_end(published):
+    """On real runs: fitted, compared, and the same numbers as the core's."""
+    from optlaws_core import fit
+
+    size, train, test = published
+    found = fit("opt_laws_curve", train, test=test)
+    space = session.Workspace(runs={r.name: r for r in (*train, *test)})
+    space.keep("fit", found)
+    app = opened(space)
+    table = app.dataframe[-1].value
+    expected = rank(found, [c.schedule for c in space.candidates])
+    assert table.final_loss.tolist() == [r.final_loss for r in expected]
+    assert table.schedule[0].startswith("wsd(")  # as in the published runs, a late cooldown beats cosine
+
+
+# ---------------------------------------------------------------------------------------------------- bands
+
+
+def an_average() -> Average:
+    """Two laws that differ, with a known spread of coefficients."""
+    fits = [
+        replace(a_fit(L_inf=low), free=("L_inf",), covariance=((1e-4,),), misfit=2e-3, left_out=4e-3)
+        for low in (2.6, 2.61)
+    ]
+    return Average(tuple(fits), (0.75, 0.25), fits[0].train, fits[0].test, misfit=2e-3, left_out=4e-3)
+
+
+def areas(app: AppTest) -> list[dict]:
+    return [t for t in json.loads(app.get("plotly_chart")[0].proto.spec)["data"] if t.get("fill") == "toself"]
+
+
+@pytest.mark.parametrize("model", [an_average(), an_average().fits[0]], ids=["average", "fit"])
+def test_a_model_with_bands_ranks_draws_and_says_how_sure_it_is(model):
+    app = opened(space_with(model, candidates=map(Candidate, THREE)))
+    schedules = [parse(t) for t in THREE]
+    table, expected = app.dataframe[-1].value, rank(model, schedules)
+    assert table.final_loss.tolist() == [r.final_loss for r in expected]
+    for row, r in zip(table.itertuples(), expected, strict=True):
+        end = with_bands(model, r.schedule)
+        low, high = end.band(end.prediction)
+        assert row.plus_minus == pytest.approx((high[0] - low[0]) / 2)
+    said = " ".join(texts(app))
+    assert f"ends at {expected[0].final_loss:.4f} ± {table.plus_minus[0]:.4f} (90 % prediction band)" in said
+    assert [t["legendgroup"] for t in areas(app)] == ["prediction", "parameter"]  # of the best alone
+    box = next(m for m in app.multiselect if m.label == "Bands of")
+    assert box.value == [table.name.tolist()[0]]
+    box.set_value(box.options).run()
+    assert not app.exception and len(areas(app)) == 6
+    next(m for m in app.multiselect if m.label == "Bands of").set_value([]).run()
+    assert not app.exception and not areas(app)
+
+
+def test_a_fit_without_bands_has_neither_bands_nor_a_column_for_them(shown):
+    assert not areas(shown) and not any(m.label == "Bands of" for m in shown.multiselect)
+    assert not any("prediction band" in t for t in texts(shown))
+    assert shown.dataframe[-1].value.plus_minus.isna().all()
+
+
+def test_bands_are_said_to_settle_the_order_only_where_they_lie_apart():
+    ranked, names = rank(a_fit(), [parse(t) for t in THREE]), ["a", "b", "c"]
+    fine, coarse = (ranking.Yardstick(rmse, "held-out RMSE", 3) for rmse in (1e-6, 1.0))
+    wide = ranking.verdict(ranked, names, fine, [1.0] * 3)
+    assert "so the difference is resolved. Their bands overlap, so the order is likely rather than sure." in wide
+    assert "Their bands lie apart." in ranking.verdict(ranked, names, fine, [1e-9] * 3)
+    unresolved = ranking.verdict(ranked, names, coarse, [1.0] * 3)
+    assert ranking.NOT_APART in unresolved and "likely" not in unresolved
+    assert "bands" not in ranking.verdict(ranked, names, fine)
+
+
+def test_an_average_and_a_fit_are_drawn_side_by_side():
+    app = opened(space := space_with(a_fit(), an_average(), candidates=map(Candidate, THREE)))
+    next(m for m in app.multiselect if m.label == "Also draw").set_value(["fit 0"]).run()
+    assert not app.exception
+    lines = [t for t in json.loads(app.get("plotly_chart")[0].proto.spec)["data"] if t.get("mode") == "lines"]
+    assert len([t for t in lines if t.get("fill") != "toself"]) == 3 + 3 + 3
+    space.rename("long", "renamed")
+    app.run()
+    assert not app.exception and "renamed" in space.fits["fit 1"].fits[0].train
+
+
+# ---------------------------------------------------------------------------------------------------- risks
+
+
+def labelled(diverged: int = 6) -> dict[str, Run]:
+    """Loaded runs of 100,000 parameters, the ones with the highest peaks diverged."""
+    peaks = [1e-3 * 2**i for i in range(8)] + [0.5 * 2**i for i in range(diverged)]
+    return {
+        f"r{i}": Run(
+            f"r{i}", Plan(parse(f"constant(peak={p:.4g}, warmup=50, total=1000)"), 1e5, 512.0),
+            {"train": Series([0, 999], [9.0, 3.0])}, lr_source="declared", last_step=999,
+            about={"outcome": "diverged" if p >= 0.5 else "finished"},
+        )
+        for i, p in enumerate(peaks)
+    }  # fmt: skip
+
+
+def risky() -> session.Workspace:
+    fit = replace(a_fit(), coverage=Coverage((1e-3, 1e-3), (500, 1000), params=(1e5, 1e5)))
+    hot = Candidate("linear(peak=4, warmup=50, total=1000)", "hot")
+    space = space_with(fit, candidates=[hot, Candidate(THREE[0], "calm"), Candidate(THREE[1], "steady")])
+    space.runs |= labelled()
+    return space
+
+
+def test_loaded_runs_that_diverged_set_candidates_apart():
+    app = opened(risky())
+    table = app.dataframe[-1].value
+    assert table.name.tolist()[-1] == "hot" and table.risk.tolist()[-1] > 0.9 > 0.1 > table.risk.max(skipna=True) - 0.9
+    assert any("Set apart as likely to diverge: hot." in t for t in texts(app))
+    assert any(t.startswith("6 of 14 runs diverged or spiked; they have 100k parameters") for t in texts(app))
+    most = next(s for s in app.slider if s.key == "compare_most_risk")
+    most.set_value(1.0).run()
+    assert not app.exception and not any("Set apart" in t for t in texts(app))
+
+
+def test_a_risk_can_be_left_out_and_says_why_it_is_not_known():
+    app = opened(risky())
+    next(s for s in app.selectbox if s.label == "Risk of divergence from").set_value("Not shown").run()
+    assert not app.exception and app.dataframe[-1].value.risk.isna().all()
+    space = risky()
+    for i in range(10, 14):
+        space.runs.pop(f"r{i}")
+    app = opened(space)
+    assert app.dataframe[-1].value.risk.isna().all()
+    assert any("Risk of divergence: not known. It is learned from at least 5 loaded runs" in t for t in texts(app))

@@ -1,0 +1,80 @@
+"""The Fit page for tests: opened alone, fitted, read."""
+
+import functools
+import json
+import time
+
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core import Run, read, select
+from optlaws_core.fitting import first_split
+from pages.parts.fit import choice
+from pages.parts.state.session import Workspace, load_example
+from tests.places import ROOT
+
+PATIENCE = 60  # seconds for a fit on a busy machine
+CURVE, SUBLINEAR = "opt_laws_curve", "opt_laws_sublinear"
+AVERAGE = "Average of 2 laws"
+FAST = ("power_law", "forward_momentum")  # laws that are fitted in hundredths of a second
+
+
+def opened() -> AppTest:
+    """The page as the first thing that is opened."""
+    return AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60).run()
+
+
+def until(at, done) -> None:
+    """Run the page again and again until `done()`."""
+    deadline = time.monotonic() + PATIENCE
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.05)
+        at.run()
+    at.run()
+    assert done(), [e.value for e in at.error]
+
+
+def fitted(at, *laws):
+    """Choose laws, press Fit and come back when the report stands."""
+    if laws:
+        at.multiselect(key="laws").set_value(list(laws)).run()
+    space = at.session_state.workspace
+    before = dict(space.fits)
+    next(b for b in at.button if b.label == "Fit").click().run()
+    until(at, lambda: at.error or (space.job is None and space.fits != before and at.metric))
+    assert at.metric and not at.exception, [e.value for e in at.error]
+    return at
+
+
+def texts(at) -> str:
+    """All that the page says in words."""
+    kinds = (at.caption, at.markdown, at.info, at.warning, at.error, at.success)
+    return "\n".join(x.value for kind in kinds for x in kind)
+
+
+def figure(at) -> dict:
+    """The picture of the curves."""
+    return json.loads(at.get("plotly_chart")[0].proto.spec)
+
+
+@functools.cache
+def examples() -> dict[str, Run]:
+    return {r.name: r.on("val") for r in read(ROOT / "data" / "examples.csv").runs}
+
+
+@functools.cache
+def selected(*laws: str):
+    """Laws fitted to the runs that a new visitor is offered."""
+    train, test = first_split.split(examples())
+    return select(laws, [examples()[n] for n in train], test=[examples()[n] for n in test], processes=1)
+
+
+def reported(*laws: str) -> AppTest:
+    """The page on fits that are there already."""
+    at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
+    space = Workspace()
+    load_example(space)
+    choice.keep(space, selected(*laws))
+    at.session_state.workspace = space
+    at.run()
+    assert not at.exception, at.exception[0].message
+    return at

@@ -1,0 +1,235 @@
+"""The Fit page, alone and through the menu: fit, report, kept fits, what happens to bad choices."""
+
+import time
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core import LAWS, Plan, Run, Series, Status, fit, parse, read, select
+from optlaws_core.fitting import first_split
+from optlaws_core.fitting.single import tuned
+from optlaws_core.readers import Layout, Source
+from pages.parts.fit import charts, choice, report
+from pages.parts.fit.curves import predictions
+from pages.parts.state import session
+from pages.parts.state.session import Workspace, load_example
+from tests.pages.fit.fit_page import CURVE, FAST, PATIENCE, SUBLINEAR, examples, fitted, opened, reported, texts, until
+from tests.places import ROOT
+
+
+@pytest.fixture
+def alone():
+    return opened()
+
+
+def test_the_page_alone_offers_runs_and_a_formula(alone):
+    assert not alone.exception and alone.title[0].value == "Fit"
+    assert alone.multiselect(key="laws").value == [SUBLINEAR, CURVE]
+    train, test = (alone.multiselect(key=key).value for key in ("train", "test"))
+    assert train and test and not set(train) & set(test)
+    assert any("L_\\infty" in latex.value for latex in alone.latex)
+
+
+def test_through_the_menu():
+    at = AppTest.from_file(str(ROOT / "pages" / "parts" / "router.py"), default_timeout=60).run()
+    assert not at.exception and at.title[0].value == "Runs"
+
+
+def test_a_fit_is_reported_with_the_numbers_of_the_core(alone):
+    at = fitted(alone, CURVE)
+    assert not at.exception and not at.error
+    train, test = (at.multiselect(key=key).value for key in ("train", "test"))
+    same = select([CURVE], [examples()[n] for n in train], test=[examples()[n] for n in test], processes=1)[CURVE]
+    shown = {m.label: m.value for m in at.metric}
+    assert shown["Held-out RMSE"] == f"{same.held_out_rmse:.5f}"
+    assert shown["Objective"] == f"{same.objective:.4g}"
+    table = at.dataframe[0].value.set_index("coefficient")["value"]
+    assert table.to_dict() == pytest.approx(dict(same.theta))
+    errors = at.dataframe[1].value.set_index("run")
+    assert set(errors.index) == {*train, *test} and errors.loc[train[0], "role"] == "training"
+    assert "Fit several laws to see whether another does better." in texts(at)
+
+
+def test_another_law_is_kept_beside_the_first(alone):
+    fitted(alone, "power_law")
+    at = fitted(alone, "chinchilla")
+    until(at, lambda: len(at.session_state.workspace.fits) == 2)
+    titles = [LAWS[n].title for n in ("power_law", "chinchilla")]
+    assert list(at.session_state.workspace.fits) == titles
+    assert list(at.dataframe[2].value["law"]) == titles
+
+
+# ---------------------------------------------------------------------------------------------------- a cluster
+
+
+def test_the_operator_names_a_cluster_and_a_bad_one_is_one_sentence(alone, monkeypatch):
+    assert session.cluster() is None
+    monkeypatch.setenv(session.CLUSTER, "http://nowhere")
+    alone.run()
+    assert any("Fits run on the Dask cluster at http" in c.value for c in alone.caption)
+    next(b for b in alone.button if b.label == "Fit").click().run()
+    until(alone, lambda: alone.error)
+    assert "The address of a Dask scheduler reads tcp://host:port" in alone.error[0].value.replace("\u2060", "")
+
+
+# ---------------------------------------------------------------------------------------------------- odd choices
+
+
+def test_one_run_and_one_shape_are_warned_of(alone):
+    train = alone.multiselect(key="train")
+    train.set_value(train.value[:1]).run()
+    assert "One training run cannot tell" in alone.warning[0].value
+    alone.multiselect(key="train").set_value(["cosine10_4000", "cosine10_8000"]).run()
+    assert len([w for w in alone.warning if "one schedule shape" in w.value]) == 1  # for all laws together
+    alone.multiselect(key="train").set_value([]).run()
+    assert next(b for b in alone.button if b.label == "Fit").disabled
+
+
+def test_a_fit_that_cannot_be_is_one_sentence(alone):
+    space = alone.session_state.workspace
+    steps = np.arange(0, 2000, 50)
+    name = "<b>beyond</b>"
+    run = Run(
+        name,
+        Plan(parse("constant(peak=1e-3, total=1000)")),
+        {"val": Series(steps, 3 - steps * 1e-4)},
+        "val",
+        "declared",
+    )
+    space.runs[name] = run
+    alone.run()
+    alone.multiselect(key="train").set_value([name]).run()
+    next(b for b in alone.button if b.label == "Fit").click().run()
+    deadline = time.monotonic() + PATIENCE
+    while not alone.error and time.monotonic() < deadline:
+        time.sleep(0.1)
+        alone.run()
+    assert not alone.exception and "must end with the schedule at step 1,000" in alone.error[0].value.replace("\\", "")
+    assert "<b>" not in alone.error[0].value
+
+
+def test_without_learning_rates_the_page_says_what_to_do(alone):
+    space = alone.session_state.workspace
+    steps = np.arange(10)
+    space.runs = {"x": Run("x", None, {"train": Series(steps, 3.0 - 0.1 * steps)})}
+    alone.run()
+    assert not alone.exception and "No loaded run has a learning rate yet" in alone.info[0].value
+
+
+def run(name, text, params=1e6):
+    schedule = parse(text)
+    return Run(name, Plan(schedule, params), {"train": Series([500, 900], [3.0, 2.9])}, lr_source="declared")
+
+
+def test_default_choice_has_an_abrupt_drop_and_holds_the_rest_out():
+    runs = {
+        r.name: r
+        for r in (
+            run("cosine", "cosine(peak=1e-3, total=1000)"),
+            run("flat", "constant(peak=1e-3, total=1000)"),
+            run("long", "constant(peak=1e-3, total=4000)"),
+            run("drop", "step(peak=1e-3, total=1000, boundaries=[500], values=[1e-4])"),
+            run("wsd", "wsd(peak=1e-3, total=1000, decay=200)"),
+            run("other peak", "wsd(peak=2e-3, total=1000, decay=200)"),
+            run("other size", "wsd(peak=1e-3, total=1000, decay=200)", 9e9),
+        )
+    }
+    train, test = first_split.split(runs)
+    assert set(train) == {"cosine", "flat", "drop"} and set(test) == {"long", "wsd"}
+    assert first_split.split({}) == ((), ())
+    assert first_split.split({"flat": runs["flat"]}) == (("flat",), ())
+
+
+def test_charts_show_what_they_are_given():
+    runs = [run("a <i>", "cosine(peak=1e-3, total=1000)"), run("b", "constant(peak=1e-3, total=1000)")]
+    predicted = {"a <i>": np.array([3.1, 2.8]), "b": np.array([3.0, 2.9])}
+    curves = charts.curves(runs, predicted, ["b"], log_x=True)
+    assert [len(t.x) for t in curves.data] == [2] * 4 and curves.layout.xaxis.type == "log"
+    assert curves.data[1].name == "a &lt;i&gt;" and [t.line.dash for t in curves.data[1::2]] == ["solid", "dash"]
+    np.testing.assert_allclose(
+        charts.residuals(runs, predicted, []).data[0].y, [100 * (3 / 3.1 - 1), 100 * (2.9 / 2.8 - 1)]
+    )
+    np.testing.assert_array_equal(charts.against(runs, predicted, []).data[0].y, predicted["a <i>"])
+
+
+def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
+    runs = [
+        r.on("val") for r in read(ROOT / "data" / "examples.csv").runs if r.name in ("constant_4000", "drop30_4000")
+    ]
+    base = fit("power_law", runs)
+    by_hand = tuned(base, base.theta | {"L_inf": base.theta["L_inf"] + 1}, runs)
+    assert by_hand.status is Status.tuned
+    difference = predictions(by_hand, runs)["drop30_4000"] - predictions(base, runs)["drop30_4000"]
+    np.testing.assert_allclose(difference, 1.0)
+
+
+@pytest.mark.parametrize("points, told", [(30, True), (150, False)])
+def test_the_tuner_says_where_its_errors_are_of_a_part_of_the_losses(monkeypatch, points, told):
+    monkeypatch.setattr(report, "POINTS", points)
+    assert ("Errors beside the sliders are taken over 30 losses of a run" in texts(fitted(opened(), FAST[0]))) is told
+
+
+def test_choices_survive_another_page(alone):
+    """What was chosen is kept in the workspace, from which the page starts again."""
+    alone.multiselect(key="train").set_value(["constant_4000", "wsd20_4000"]).run()
+    alone.text_input(key="from_step").set_value("0.5k").run()
+    kept = alone.session_state.workspace.choice
+    assert kept.train == ("constant_4000", "wsd20_4000") and kept.from_step == 500
+    assert "wsd20_4000" not in kept.test
+    assert any("Trained on, so not held out: wsd" in c.value.replace("\\", "") for c in alone.caption)
+
+
+def test_a_first_step_that_cannot_be_read_is_told_and_nothing_is_fitted(alone):
+    alone.text_input(key="from_step").set_value("warm").run()
+    (said,) = [e.value for e in alone.error]
+    assert said.startswith("The first step that counts must be a whole number from 0 to") and "'warm'" in said
+    assert alone.text_input(key="from_step").value == "warm" and alone.button[0].disabled
+    alone.text_input(key="from_step").set_value("").run()
+    assert not alone.error and not alone.button[0].disabled
+
+
+def test_fits_outlive_a_new_name_of_their_run_and_its_removal():
+    at = reported(SUBLINEAR, CURVE)
+    space = at.session_state.workspace
+    old = next(iter(space.fit.train))
+    space.rename(old, "renamed")
+    at.run()
+    assert not at.exception and old not in (space.choice.train or ())
+    for model in (*space.fits.values(), *space.fit.fits):
+        assert "renamed" in model.train and old not in model.train
+    assert not any("no longer loaded" in i.value for i in at.info)
+    space.remove(["renamed"])
+    at.run()
+    assert not at.exception and any("no longer loaded" in i.value for i in at.info)
+
+
+def test_a_fit_on_other_runs_gets_a_name_of_its_own(alone):
+    at = fitted(alone, "power_law")
+    space = at.session_state.workspace
+    first = space.current
+    at.multiselect(key="train").set_value(["constant_4000", "wsd20_4000"]).run()
+    for _ in range(2):  # the second time in the place of the first
+        next(b for b in at.button if b.label == "Fit").click().run()
+        until(at, lambda: space.job is None and len(space.fits) == 2)
+    assert list(space.fits) == [first, f"{first} (2)"]
+
+
+def test_a_refit_with_a_held_coefficient_is_a_fit_of_its_own(alone):
+    at = fitted(alone, "power_law")
+    space = at.session_state.workspace
+    base = space.fit
+    choice.refit(space, base, dict(base.theta) | {"alpha": 0.5}, ("alpha",))
+    until(at, lambda: space.job is None and len(space.fits) == 2)
+    assert space.fit.locked == ("alpha",) and space.fit.theta["alpha"] == 0.5 and space.fit.left_out is None
+    assert space.current == f"{LAWS['power_law'].title}, alpha locked" and space.current not in space.selections
+
+
+def test_the_first_corrected_log_replaces_the_bundled_runs():
+    space = Workspace()
+    load_example(space)
+    rows = "".join(f"{i * 10},{3 - i * 0.01},1e-3\n" for i in range(50))
+    source = Source("mine.csv", f"zeit,verlust,rate\n{rows}".encode())
+    assert space.upload([source]).files[0].error and space.example
+    space.correct("mine.csv", Layout(x="zeit", losses=(("train", "verlust"),), lr="rate"))
+    assert list(space.runs) == ["mine"] and not space.example and list(space.reports) == ["mine.csv"]

@@ -1,0 +1,377 @@
+"""Sharing: a comparison saved on Compare opens on Share as it was to whoever has its link, and comes back as a copy."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core import LAWS, Average, Fit, OptLawsError, Status, rank
+from optlaws_core.prediction.divergence import Risk
+from optlaws_core.saved import Snapshot, from_bundle, to_bundle
+from optlaws_core.saved.rights import Viewer, Visibility
+from optlaws_core.saved.store import Store
+from pages.parts.compare import curves, ranking
+from pages.parts.share import comparisons, html_report
+from pages.parts.state import session
+from pages.parts.state.candidates import Candidate
+from tests.pages.compare.compare_page import THREE, a_fit, opened, space_with, texts
+from tests.places import ROOT
+from tests.support.stores import without
+
+PAGES = ROOT / "pages"
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path, monkeypatch):
+    """A store of its own for each test."""
+    made = Store(tmp_path / "store.sqlite")
+    monkeypatch.setattr(session, "store", lambda: made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def compared() -> AppTest:
+    """Compare with its sharing section open."""
+    app = opened(space_with(a_fit(), candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)]))
+    app.session_state["share_box"] = True
+    return app.run()
+
+
+def share(viewer: Viewer, user: dict | None = None, auth: dict | None = None, **address: str) -> AppTest:
+    app = AppTest.from_file(str(PAGES / "share.py"), default_timeout=60)
+    app.session_state.browser = viewer.key
+    app.user = user or {}
+    app.secrets.update({"auth": auth} if auth else {})
+    for name, value in address.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+def labels(app: AppTest) -> list[str]:
+    return [b.label for b in app.button]
+
+
+def saved(app: AppTest, store: Store, **typed: str) -> tuple[Snapshot, Viewer]:
+    for label, value in typed.items():
+        next(x for x in (*app.text_input, *app.text_area) if x.label == label).set_value(value)
+    next(b for b in app.button if b.label == "Save and get a link").click().run()
+    assert not app.exception and not app.error, [e.value for e in (*app.exception, *app.error)]
+    viewer = Viewer(app.session_state.browser)
+    (entry,) = store.listed(viewer)
+    assert any(entry.id in code.value for code in app.code)
+    return store.open(entry.id, viewer), viewer
+
+
+def rows(app) -> list:
+    """Buttons of the list that open a saved comparison."""
+    return [b for b in app.button if str(b.key).startswith("open ")]
+
+
+def test_what_is_saved_is_what_is_compared(compared, store):
+    space = compared.session_state.workspace
+    found, _ = saved(compared, store, Title="Which decay?", Note="*not* markup", Tags="a, b,a", Author="me")
+    assert (found.title, found.note, found.tags, found.author) == ("Which decay?", "*not* markup", ("a", "b"), "me")
+    assert [c.schedule.text for c in found.candidates] == [c.schedule.text for c in space.candidates]
+    assert [c.label for c in found.candidates] == ["c0", "c1", "c2"]
+    assert found.fit == space.fit and set(found.runs[0].series) == {"train"}
+
+
+def test_the_same_numbers_stand_there_for_somebody_else(compared, store):
+    table = compared.dataframe[-1].value
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    shown = share(Viewer("another browser"), id=entry.id)
+    assert shown.dataframe[-1].value.equals(table)
+    assert not any(b.label == "Delete it" for b in shown.button)
+    assert [s.value for s in shown.subheader][0] == comparisons.literal(entry.title)
+
+
+def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
+    weak = replace(a_fit(), status=Status.at_bound, message="A1 lies on its bound.", law="opt_laws_curve")
+    plain = Fit(
+        "power_law", {"L_inf": 2.0, "A": 1.0, "alpha": 0.5}, dict.fromkeys(LAWS["power_law"].names), Status.converged,
+        Status.converged.value, 0.0, weak.train, weak.coverage, weak.test,
+    )  # fmt: skip
+    both = Average((weak, plain), (0.75, 0.25), weak.train, weak.test, 0.01, 0.02)
+    compared = opened(space_with(both, candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)]))
+    doubt = "Opt-Laws curve (reconstruction): A1 lies on its bound."
+    assert doubt in [comparisons.literal(w.value).replace("\\", "") for w in compared.warning]
+    compared.session_state["share_box"] = True
+    found, viewer = saved(compared.run(), store)
+    (entry,) = store.listed(viewer)
+    shown = share(viewer, id=entry.id)
+    said = "\n".join(x.value for x in (*shown.caption, *shown.warning)).replace("\\", "")
+    laws = "Opt-Laws curve (reconstruction) (75%) and Power law in steps (25%), fitted to long; judged on other."
+    assert laws in said and doubt in said
+    shown.session_state["shared_law 0"] = True
+    shown.run()
+    assert not shown.exception
+    assert any("coefficient" in t.value and "A1" in t.value.coefficient.tolist() for t in shown.dataframe)
+    page = html_report.html(found, go.Figure(), pd.DataFrame({"rank": [1]}), "", ranking.doubts(found.fit))
+    assert laws in page and doubt in page
+
+
+def test_a_link_that_leads_nowhere_is_one_sentence(compared, store):
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    store.set_visibility(entry.id, viewer, Visibility.private)
+    for id in (entry.id, "x" * 22, "../../etc", "%00"):
+        shown = share(Viewer("another browser"), id=id)
+        assert len(shown.error) == 1 and not shown.dataframe
+    assert share(viewer, id=entry.id).dataframe
+
+
+def test_the_list_has_ones_own_and_is_searched(compared, store):
+    _, viewer = saved(compared, store, Title="Cosine or not", Tags="nightly")
+    assert not rows(share(Viewer("another browser")))
+    assert len(rows(share(viewer))) == len(rows(share(viewer, share_search="nightl"))) == 1
+    nothing = share(viewer, share_search="100%")
+    assert not rows(nothing) and any("Nothing that you saved matches." in t for t in texts(nothing))
+
+
+def test_a_row_leads_to_its_own_address(compared, store):
+    found, viewer = saved(compared, store, Title="First")
+    second = store.save(replace(found, title="Second", view=found.view | {"x": "lr"}), viewer)
+    app = share(viewer)
+    rows(app)[1].click().run()
+    assert app.query_params["id"] != second and app.selectbox(key="shared_x").value == "step"
+    next(b for b in app.button if b.label == "All of mine").click().run()
+    assert "id" not in app.query_params
+    rows(app)[0].click().run()
+    assert app.query_params["id"] == second and app.selectbox(key="shared_x").value == "lr"  # not the first one's
+
+
+def test_an_owner_revokes_and_deletes(compared, store):
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    shown = share(viewer, id=entry.id)
+    next(b for b in shown.button if b.label == "Revoke it").click().run()
+    assert not shown.exception
+    (new,) = store.listed(viewer)
+    assert new.id != entry.id and new.visibility is Visibility.private
+    assert shown.query_params["id"] == new.id and share(viewer, id=entry.id).error
+    next(b for b in shown.button if b.label == "Delete it").click().run()
+    assert not shown.exception and store.listed(viewer) == []
+
+
+def test_an_anonymised_one_names_nothing(compared, store):
+    next(c for c in compared.checkbox if c.label == "Anonymise").set_value(True)
+    found, _ = saved(compared, store, Title="Public", Author="somebody", Note="in /home/somebody")
+    assert found.title == "Public" and b"somebody" not in found.to_bytes()
+    assert [r.name for r in found.runs] == ["run-1"]
+
+
+def test_a_copy_is_the_same_comparison_and_names_its_parent(compared, store):
+    found, viewer = saved(compared, store)
+    space = session.Workspace()
+    space.become(comparisons._workspace(found), found.digest)
+    assert (space.fit, space.parent) == (found.fit, found.digest)
+    again = opened(space)
+    assert again.dataframe[-1].value.equals(compared.dataframe[-1].value)
+    again.session_state["share_box"] = True
+    again.session_state.browser = "another browser"
+    child, _ = saved(again.run(), store)
+    assert child.parent == found.digest
+
+
+def test_a_copy_brings_the_risk_and_its_child_says_of_whom_it_is_one(compared, store):
+    found, viewer = saved(compared, store)
+    risk = Risk((0.0,) * 6, 0.0, (0.0,) * 6, (1.0,) * 6, 1.0, 1.0, 0.1, 0.5, 40, 9, (1e4, 1e6))
+    risky = replace(found, risk=risk, most_risk=0.3)
+    space = session.Workspace()
+    space.become(comparisons._workspace(risky), risky.digest)
+    assert space.risk == risk and "9 of 40 runs diverged or spiked" in " ".join(texts(opened(space)))
+    child = store.save(replace(risky, parent=found.digest, title="Child"), Viewer("somebody else"))
+    assert any("Began as a copy of another comparison" in t for t in texts(share(Viewer("somebody else"), id=child)))
+    mine = share(viewer, id=store.save(replace(risky, parent=found.digest, title="Child"), viewer))
+    assert any(b.label.startswith("Began as a copy of") for b in mine.button)
+    assert "Candidates above 30% rank behind all others." in " ".join(texts(mine))
+
+
+def test_the_bands_that_were_chosen_are_shown_again(store):
+    fit = replace(a_fit(), free=("L_inf",), covariance=((1e-4,),), misfit=2e-3, left_out=4e-3)
+    compared = opened(space_with(fit, candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)]))
+    compared.session_state["share_box"] = True
+    compared.run()
+    bands = next(m for m in compared.multiselect if m.label == "Bands of")
+    bands.set_value(list(bands.options[:2])).run()
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    shown = share(Viewer("another browser"), id=entry.id)
+    assert next(m for m in shown.multiselect if m.label == "Bands of").value == list(bands.options[:2])
+
+
+def test_a_store_that_fails_is_a_sentence_on_every_view_of_the_page(compared, store, monkeypatch):
+    def fail(*args):
+        raise OptLawsError("The store failed.")
+
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    monkeypatch.setattr(store, "listed", fail)
+    assert [e.value for e in share(viewer).error] == ["The store failed."]
+    shown = share(viewer, id=entry.id)
+    monkeypatch.setattr(store, "delete", fail)
+    next(b for b in shown.button if b.label == "Delete it").click().run()
+    assert [e.value for e in shown.error] == ["The store failed."] and not shown.exception
+
+
+def test_no_link_is_given_out_where_the_file_of_the_store_is_gone(compared, store):
+    without(Path(store.name))
+    next(b for b in compared.button if b.label == "Save and get a link").click().run()
+    (told,) = compared.error
+    assert told.value.startswith("The store ") and not compared.exception and not compared.success
+    assert not any("share?id=" in code.value for code in compared.code)
+
+
+def test_a_comparison_without_a_title_is_not_saved(compared, store):
+    _, viewer = saved(compared, store)
+    next(t for t in compared.text_input if t.label == "Title").set_value("  ")
+    next(b for b in compared.button if b.label == "Save and get a link").click().run()
+    assert "needs a title" in compared.error[0].value and len(store.listed(viewer)) == 1
+
+
+def test_as_many_fits_are_drawn_beside_one_as_can_be_saved(store):
+    names = [f"fit {i}" for i in range(curves.ALSO + 2)]
+    fits = (a_fit(L_inf=2.6 + i / 100) for i in range(len(names)))
+    app = opened(space_with(*fits, candidates=[Candidate(THREE[0], "c0")]))
+    app.session_state["share_box"] = True
+    others = next(m for m in app.multiselect if m.label == "Also draw")
+    assert others.options == names[:-1] and others.max_selections == curves.ALSO  # the browser refuses one more
+    others.set_value(names[: curves.ALSO]).run()
+    lines = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+    assert {f"c0 · {name}" for name in (names[-1], *names[: curves.ALSO])} <= {line.get("name") for line in lines}
+    found, _ = saved(app, store)
+    assert found.also == tuple(names[: curves.ALSO])
+    with pytest.raises(OptLawsError, match="also must be a list of at most 20 entries, got 21"):
+        store.save(replace(found, also=tuple(names[:-1])), Viewer("me"))
+
+
+def test_a_renamed_run_leaves_its_old_name_nowhere(compared, store):
+    space = compared.session_state.workspace
+    assert space.fits
+    (old,) = [name for name in space.fit.train]
+    space.rename(old, "new name")
+    compared.run()
+    found, _ = saved(compared, store)
+    assert old.encode() not in found.to_bytes() and b"new name" in found.to_bytes()
+
+
+def test_a_file_brings_it_elsewhere(compared, store):
+    found, _ = saved(compared, store)
+    assert from_bundle(to_bundle(found)).digest == found.digest
+    app = share(Viewer("elsewhere"))
+    app.file_uploader[0].upload("comparison.json", to_bundle(found), "application/json").run()
+    next(b for b in app.button if b.label == "Save it here").click().run()
+    assert not app.exception and not app.error
+    assert store.open(app.query_params["id"], Viewer("elsewhere")).digest == found.digest
+    bad = share(Viewer("elsewhere"))
+    bad.file_uploader[0].upload("comparison.json", b'{"kind": 3}', "application/json").run()
+    next(b for b in bad.button if b.label == "Save it here").click().run()
+    assert len(bad.error) == 1 and not bad.exception
+
+
+def test_a_report_is_one_file_with_the_same_numbers_and_no_markup_of_users(compared, store):
+    found, _ = saved(compared, store, Title="<script>alert(1)</script>", Note="a & <b>")
+    table = ranking.rows(rank(found.fit, [c.schedule for c in found.candidates]), ["c0", "c1", "c2"], None)
+    page = html_report.html(found, go.Figure(go.Scatter(y=[1.0])), table, "Verdict.", ["Yard."])
+    library = max(re.findall(r"<script[^>]*>.*?</script>", page, re.DOTALL), key=len)
+    own = page.replace(library, "")
+    assert "<script>alert" not in own and "&lt;script&gt;alert(1)&lt;/script&gt;" in own and "a &amp; &lt;b&gt;" in own
+    assert all(f"{loss:.5f}" in own for loss in table.final_loss)
+    assert all(p.name in own for p in LAWS["opt_laws_curve"].params) and "<math" in own
+    assert not re.search(r"(src|href)=.?https?:", own) and len(page.encode()) < 8e6
+
+
+ISSUER, AUTH = "https://provider.example", {"client_id": "x", "redirect_uri": "http://localhost/oauth2callback"}
+ADA, BOB = ({"is_logged_in": True, "iss": ISSUER, "sub": n.lower(), "name": n} for n in ("Ada", "Bob"))
+HERS = Viewer(f"{ISSUER} ada", logged_in=True)
+
+
+def test_somebody_logged_in_saves_for_themselves_and_may_let_members_in(compared, store):
+    compared.user = ADA
+    compared.run()
+    opens = next(s for s in compared.selectbox if s.label == "Who may open it")
+    assert opens.value is Visibility.private and opens.options == [kind.value for kind in Visibility]
+    assert next(t for t in compared.text_input if t.label == "Author").value == "Ada"
+    next(b for b in compared.button if b.label == "Save and get a link").click().run()
+    (entry,) = store.listed(HERS)
+    assert (entry.visibility, entry.author) == (Visibility.private, "Ada")
+    for user in (BOB, {}):
+        assert share(Viewer("elsewhere"), user, AUTH, id=entry.id).error and not store.listed(Viewer("elsewhere"))
+    mine = share(Viewer("another browser"), ADA, AUTH, id=entry.id)
+    mine.radio(key=f"share_visibility {entry.id}").set_value(Visibility.members).run()
+    next(b for b in mine.button if b.label == "Change").click().run()
+    his = share(Viewer("elsewhere"), BOB, AUTH, id=entry.id)
+    assert his.dataframe and "Delete it" not in labels(his)
+    assert len(rows(share(Viewer("elsewhere"), BOB, AUTH))) == 1
+    assert share(Viewer("elsewhere"), {}, AUTH, id=entry.id).error
+
+
+def test_a_browser_without_log_in_offers_no_members(compared, store):
+    opens = next(s for s in compared.selectbox if s.label == "Who may open it")
+    assert opens.value is Visibility.link and Visibility.members.value not in opens.options
+    opens.set_value(Visibility.private)
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    assert share(Viewer("another browser"), id=entry.id).error and share(viewer, id=entry.id).dataframe
+
+
+def test_what_a_browser_saved_stays_its_own_through_a_log_in(compared, store):
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    logged_in = share(viewer, ADA, AUTH, id=entry.id)
+    logged_in.radio(key=f"share_visibility {entry.id}").set_value(Visibility.members).run()
+    next(b for b in logged_in.button if b.label == "Change").click().run()
+    assert store.entry(entry.id, viewer).visibility is Visibility.members
+    out = share(viewer, {}, AUTH, id=entry.id)  # still told as it is, and still the browser's
+    assert out.radio(key=f"share_visibility {entry.id}").value is Visibility.members
+    assert not store.entry(entry.id, HERS).mine  # nothing was handed over to the account
+
+
+@pytest.mark.parametrize("claims", [{"sub": "ada"}, {"iss": ISSUER}, {"iss": "", "sub": ""}, {"is_logged_in": "yes"}])
+def test_somebody_of_whom_not_all_is_known_is_not_logged_in(store, claims):
+    app = share(
+        Viewer("here"), {"is_logged_in": True, **claims} | ({} if "is_logged_in" not in claims else claims), AUTH
+    )
+    assert "Log in" in labels(app) and "Log out" not in labels(app)
+
+
+def test_the_ways_to_log_in_are_the_operators(store):
+    assert "Log in" not in labels(share(Viewer("here")))
+    assert "Log in" in labels(share(Viewer("here"), auth=AUTH))
+    both = share(Viewer("here"), auth={"cookie_secret": "x", "google": AUTH, "okta": AUTH})
+    assert [label for label in labels(both) if "Log in" in label] == ["Log in with google", "Log in with okta"]
+    assert "Log in" not in labels(share(Viewer("here"), ADA, AUTH)) and "Log out" in labels(
+        share(Viewer("here"), ADA, AUTH)
+    )
+    told = share(Viewer("here"), {**ADA, "name": "**<b>x**"}, AUTH)
+    assert any(r"\*\*\<b\>x" in caption.value for caption in told.caption)
+
+
+def test_a_log_in_that_is_not_set_up_rightly_is_one_sentence(store):
+    app = share(Viewer("here"), auth=AUTH)
+    next(b for b in app.button if b.label == "Log in").click().run()
+    assert len(app.error) == 1 and not app.exception and "not set up rightly" in app.error[0].value
+
+
+@pytest.mark.parametrize(
+    "wanted, user, auth, said",
+    [("required", {}, AUTH, "for those who are logged in"), ("required", {}, None, "no [auth] section"),
+     ("yes", {}, AUTH, "must be required or empty, got yes")],
+)  # fmt: skip
+def test_an_operator_may_ask_everybody_to_log_in(compared, store, monkeypatch, wanted, user, auth, said):
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    monkeypatch.setenv("OPTLAWS_LOGIN", wanted)
+    app = share(viewer, user, auth, id=entry.id)
+    assert any(said in element.value for element in (*app.info, *app.error)) and not app.dataframe
+    if wanted == "required":
+        assert share(viewer, ADA, AUTH, id=entry.id).dataframe

@@ -1,0 +1,282 @@
+"""Candidates: text and fields stay one, nothing is lost, links round-trip, pasted curves become knots."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optlaws_core import SCHEDULES, Coverage, Fit, Plan, Ranked, ScheduleError, Scores, Status, parse
+from optlaws_core.readers.pasted import MOST_KNOTS, read_curve
+from pages.parts.compare import ranking
+from pages.parts.compare.table import apply, frame
+from pages.parts.state import candidates as c
+from pages.parts.widgets.spreadsheet import csv_text, inert
+
+WSD = c.Candidate("wsd(peak=3e-4, warmup=100, total=2000, decay=400, shape=1-sqrt)")
+EACH = {
+    "constant": "constant(peak=3e-4, warmup=100, total=2000)",
+    "linear": "linear(peak=3e-4, warmup=100, total=2000)",
+    "cosine": "cosine(peak=3e-4, warmup=100, total=2000, final=3e-5)",
+    "wsd": WSD.text,
+    "inverse_sqrt": "inverse_sqrt(peak=3e-4, warmup=100, total=2000)",
+    "power": "power(peak=3e-4, warmup=100, total=2000, decay=200, shape=linear)",
+    "rex": "rex(peak=3e-4, warmup=100, total=2000)",
+    "cyclic": "cyclic(peak=3e-4, warmup=100, total=2000)",
+    "step": "step(peak=3e-4, warmup=100, total=2000, boundaries=[1500], values=[3e-5])",
+    "knots": "knots(steps=[0, 1500, 2000], values=[3e-4, 3e-4, 0], warmup=100)",
+} | {
+    family: parse(f"{family}(peak=3e-4, warmup=100, total=2000)").text
+    for family in (
+        "wsd_s", "extended", "power_scheduler", "polynomial", "power_decay", "exponential", "uba", "sgdr", "one_cycle",
+    )
+}  # fmt: skip
+
+
+def test_every_family_is_tried():
+    assert set(EACH) == set(SCHEDULES)
+
+
+# ---------------------------------------------------------------------------------------------------- editing
+
+
+@pytest.mark.parametrize("family", SCHEDULES)
+def test_setting_a_field_to_what_it_is_changes_nothing(family):
+    candidate = c.Candidate(EACH[family])
+    for field in c.SCALARS:
+        value = c.value_of(candidate, field)
+        if value is not None and not (family == "knots" and field in ("peak", "total")):  # those follow from its knots
+            assert c.with_field(candidate, field, value).schedule == candidate.schedule
+
+
+def test_an_edited_field_shows_in_the_text_and_an_edited_text_in_the_fields():
+    edited = c.with_field(WSD, "decay", 500.0)
+    assert edited.text == "wsd(peak=3e-4, warmup=100, total=2000, decay=500, shape=1-sqrt)"
+    assert c.value_of(c.with_text(edited, "wsd(peak=1e-3,total=900,decay=90)"), "peak") == 1e-3
+
+
+def test_a_field_that_breaks_a_rule_keeps_everything_else_and_can_be_repaired():
+    broken = c.with_field(WSD, "warmup", 5000)
+    assert broken.schedule is None
+    assert broken.problem == "wsd: warmup must lie between 0 and total − 1 = 1999 updates, got 5000."
+    assert [c.value_of(broken, f) for f in ("warmup", "peak", "decay", "shape")] == [5000, 3e-4, 400, "1-sqrt"]
+    assert c.with_field(broken, "warmup", 100).schedule == WSD.schedule
+
+
+def test_a_field_that_the_family_lacks_is_refused_with_its_name():
+    assert "cosine has no field 'decay'" in c.with_field(c.Candidate(EACH["cosine"]), "decay", 100).problem
+
+
+def test_a_cleared_field_takes_its_default_or_is_asked_for():
+    assert c.with_field(c.Candidate(EACH["cosine"]), "final", None).schedule.final == 0
+    assert "wsd needs decay" in c.with_field(WSD, "decay", None).problem
+
+
+@pytest.mark.parametrize("old", SCHEDULES)
+@pytest.mark.parametrize("new", SCHEDULES)
+def test_any_family_turns_into_any_other(old, new):
+    changed = c.with_family(c.Candidate(EACH[old], "mine", on=False), new)
+    assert changed.problem == ""
+    assert (changed.schedule.peak, changed.schedule.total) == (pytest.approx(3e-4, rel=1e-3), 2000)
+    if (old, new) != ("one_cycle", "knots"):  # its rise from a rate above 0 is part of the curve
+        assert (changed.schedule.peak, changed.schedule.warmup) == (3e-4, 100)
+    assert (changed.label, changed.on, changed.family) == ("mine", False, new)
+
+
+@given(st.text(max_size=80), st.sampled_from(c.SCALARS), st.floats(allow_nan=False) | st.text(max_size=9) | st.none())
+@settings(max_examples=300, deadline=None)
+def test_no_text_and_no_edit_raises(text, field, value):
+    candidate = c.with_text(c.Candidate(""), text)
+    assert (candidate.schedule is None) == bool(candidate.problem)
+    edited = c.with_field(candidate, field, value)
+    assert edited.problem or edited.schedule
+    c.names([candidate, edited])
+    frame([candidate, edited])
+
+
+@pytest.mark.parametrize(
+    "column, value, text, label, on",
+    [
+        ("on", False, WSD.text, "", False),
+        ("label", " a |\n b ", WSD.text, "a / b", True),
+        ("text", "constant(peak=1e-3,total=5)", "constant(peak=1e-3, warmup=0, total=5)", "", True),
+        ("text", None, "", "", True),
+        ("family", None, WSD.text, "", True),
+        ("family", "linear", "linear(peak=3e-4, warmup=100, total=2000)", "", True),
+        ("shape", "cosine", WSD.text.replace("1-sqrt", "cosine"), "", True),
+    ],
+)
+def test_a_cell_of_the_table(column, value, text, label, on):
+    assert apply(WSD, column, value) == c.Candidate(text, label, on)
+
+
+def test_columns_of_the_table_keep_their_types_whatever_the_rows_hold():
+    rows = [[c.Candidate(t) for t in EACH.values()], [c.Candidate("nonsense", on=False)], [c.Candidate("")]]
+    assert len({tuple(map(str, frame(r).dtypes)) for r in rows}) == 1
+
+
+# ---------------------------------------------------------------------------------------------------- names, defaults
+
+
+def test_names_say_what_differs_and_never_repeat():
+    texts = [EACH["cosine"], WSD.text, WSD.text.replace("400", "200"), EACH["cosine"], "nonsense"]
+    rows = [*map(c.Candidate, texts), c.Candidate(EACH["linear"], "mine")]
+    assert c.names(rows) == ["cosine", "wsd decay 400", "wsd decay 200", "cosine (2)", "not a schedule", "mine"]
+
+
+@pytest.mark.parametrize("peak, warmup, total", [(3e-4, 2160, 24000), (1e-3, 0, 1), (1e-3, 9, 10), (0.123456789, 1, 3)])
+def test_defaults_are_schedules_under_one_peak_and_horizon(peak, warmup, total):
+    made = c.defaults(peak, warmup, total)
+    assert 5 <= len(made) <= 6
+    assert {(x.schedule.warmup, x.schedule.total) for x in made} == {(warmup, total)}
+    assert all(x.schedule.peak == pytest.approx(peak, rel=1e-3) for x in made)
+
+
+def test_defaults_follow_the_longest_training_run():
+    cover = Coverage((1e-4, 2e-3), (100, 5000))
+    plans = [Plan(parse(EACH["wsd"])), Plan(parse("constant(peak=1e-3, warmup=10, total=3000)"))]
+    assert c.base_plan(plans, cover) == (1e-3, 10, 3000)
+    logged = Plan(parse("knots(steps=[0, 50, 4000], values=[0, 1e-3, 0])"))  # its warm-up is in the curve
+    assert c.base_plan([logged], cover) == (1e-3, 50, 4000)
+    assert c.base_plan([], cover) == (2e-3, 0, 5000)
+
+
+# ---------------------------------------------------------------------------------------------------- links
+
+
+def test_a_link_brings_back_what_was_put_in():
+    rows = [c.Candidate(t) for t in EACH.values()]
+    rows += [c.Candidate(WSD.text, "my schedule", on=False), c.Candidate("wsd(peak=oops", "half"), c.Candidate("a|b")]
+    assert c.from_link(c.to_link(rows)) == rows
+
+
+@given(st.lists(st.text(max_size=40), max_size=30))
+@settings(deadline=None)
+def test_no_link_raises_and_the_second_round_changes_nothing(values):
+    rows = c.from_link(values)
+    assert len(rows) <= c.MOST
+    assert c.from_link(c.to_link(rows)) == rows
+
+
+def test_a_link_ends_before_it_is_too_long():
+    long = "knots(steps=[" + ", ".join(map(str, range(0, 3000, 3))) + "], values=[" + ", ".join(["1e-3"] * 1000) + "])"
+    rows = [WSD, c.Candidate(long), WSD]
+    assert rows[1].schedule is not None
+    assert len(c.to_link(rows)) == 1
+    assert c.to_link([WSD] * 30) == [WSD.text.replace(", ", ",")] * c.MOST
+
+
+# ---------------------------------------------------------------------------------------------------- curves
+
+
+@pytest.mark.parametrize("between", [",", "\t", " ", ";", " , "])
+@pytest.mark.parametrize("header", ["", "step,lr\n", "# a comment\n\nIteration,Learning_Rate\n"])
+def test_a_pasted_curve_is_read_whatever_separates_its_columns(between, header):
+    rows = ["0,0", "100,3e-4", "1500,3e-4", "1500,3e-5", "2000,0"]
+    curve = read_curve((header + "\n".join(rows)).replace(",", between))
+    assert curve.schedule == parse("knots(steps=[0,100,1500,1500,2000], values=[0,3e-4,3e-4,3e-5,0], warmup=100)")
+    assert curve.sentence == "5 rows became 5 knots that follow them exactly: 2,000 updates, warm-up 100."
+
+
+def test_columns_are_found_by_name():
+    curve = read_curve("lr,loss,step\n1e-3,4,0\n1e-3,3,500\n0,2,1000\n".encode("utf-8-sig"))
+    assert curve.schedule == parse("knots(steps=[0, 500, 1000], values=[1e-3, 1e-3, 0])")
+
+
+@pytest.mark.parametrize("family", SCHEDULES)
+def test_a_schedule_listed_step_by_step_comes_back_as_itself(family):
+    schedule = parse(EACH[family])
+    steps = np.arange(schedule.total)
+    curve = read_curve("\n".join(f"{t} {lr!r}" for t, lr in zip(steps.tolist(), schedule(steps).tolist(), strict=True)))
+    assert curve.schedule.total == schedule.total  # the last row is the last update
+    assert len(curve.schedule.steps) <= MOST_KNOTS
+    np.testing.assert_allclose(curve.schedule(steps), schedule(steps), atol=2e-3 * schedule.peak)
+    rises = 0 if family == "one_cycle" else schedule.warmup
+    assert curve.schedule.warmup == rises  # a straight line from 0 is known as what it is
+
+
+def test_a_curve_that_starts_late_is_held_back_to_step_0():
+    assert read_curve("10 1e-3\n500 1e-3\n1000 0").schedule.steps == (0, 500, 1000)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "at least 2 rows of step and learning rate, got 0"),
+        ("0 1e-3", "at least 2 rows of step and learning rate, got 1"),
+        ("step\n0\n1", "Line 1: a curve has two columns, step and learning rate, got 'step'"),
+        ("0 1e-3\n5", "Line 2: a curve has two columns, step and learning rate, got '5'"),
+        ("0 1e-3\n1 abc", "Line 2: the learning rate must be a number, got 'abc'"),
+        ("0 1e-3\n1 nan", "Line 2: the learning rate must be a number, got 'nan'"),
+        ("0 1e-3\n1 -1", "Line 2: the learning rate must not be negative, got -1"),
+        ("0 1e-3\n1.5 1", "Line 2: steps count updates and must be whole numbers, got 1.5"),
+        ("0 1e-3\n9 1\n3 1", "Line 3: steps must not go backwards, got 3 after 9"),
+        ("0 1\n9 1\n9 2\n9 1\n20 1", "Line 4: a step may stand twice"),
+        ("0 0\n9 0", "must be above 0 somewhere, but all 2 rates are 0"),
+        ("\x00\x01\x02PNG", "two columns"),
+    ],
+)
+def test_a_bad_curve_is_refused_with_its_line(text, message):
+    with pytest.raises(ScheduleError, match=message):
+        read_curve(text)
+
+
+# ---------------------------------------------------------------------------------------------------- words
+
+
+def ranked(*finals: float, reasons: tuple[str, ...] = ()) -> list[Ranked]:
+    return [Ranked(WSD.schedule, f, f - finals[0], None if i == 0 else 100 * i, reasons) for i, f in enumerate(finals)]
+
+
+def fit_with(**scores: float) -> Fit:
+    made = {k: {f"{k}{i}": Scores(9, v, v, 1, 0, 0) for i in range(2)} for k, v in scores.items()}
+    return Fit(
+        law="power_law", theta={"L_inf": 2.0, "A": 3.0, "alpha": 0.5}, interval={}, status=Status.tuned, message="",
+        objective=0.0, coverage=Coverage((1, 1), (1, 1)), **{"train": {}} | made,
+    )  # fmt: skip
+
+
+def test_the_verdict_weighs_the_difference_with_the_error_of_the_fit():
+    yard = ranking.Yardstick.of(fit_with(train=0.001, test=0.0025))
+    assert ranking.verdict(ranked(2.95, 2.9623), ["a", "b"], yard) == (
+        "a ends at 2.9500, 0.0123 (0.42 %) below b; the fit's held-out RMSE is 0.0025, so the difference is resolved."
+    )
+    near = ranking.verdict(ranked(2.95, 2.951, 2.952, 3.1), ["a", "b", "c", "d"], yard)
+    assert near.endswith("so the two are not told apart. Nor is it told apart from c.")
+    for losses, names in (((2.9, 3.0), ["a", "b"]), ((2.9,), ["a"])):
+        said = ranking.verdict(ranked(*losses, reasons=("x", "y")), names, yard)
+        assert said.endswith(" The best lies beyond the training runs (x; y), so check it with a run first.")
+    assert ranking.verdict(ranked(2.9), ["a"], yard).startswith("a is predicted to end at 2.9000.")
+    assert ranking.verdict([], [], yard) == ""
+
+
+def test_the_verdict_weighs_only_candidates_that_are_not_set_apart():
+    yard = ranking.Yardstick.of(fit_with(train=0.001, test=0.0025))
+    rows = [*ranked(2.95, 2.9623), *(replace(r, risk=0.9, apart=True) for r in ranked(2.5))]
+    assert ranking.verdict(rows, ["a", "b", "c"], yard, [0.01, 0.01, 0.01]) == (
+        f"{ranking.verdict(rows[:2], ['a', 'b'], yard, [0.01, 0.01])} Set apart as likely to diverge: c."
+    )
+    assert ranking.verdict(rows[2:], ["c"], yard) == "c is likely to diverge. Try a lower peak."
+    table = ranking.rows(rows, ["a", "b", "c"], None)
+    assert table.risk.isna().tolist() == [True, True, False] and table.name.tolist() == ["a", "b", "c"]
+
+
+def test_the_yardstick_is_the_held_out_error_where_there_is_one():
+    assert "Held-out RMSE 0.0025, the mean over 2 runs" in ranking.Yardstick.of(fit_with(train=1, test=0.0025)).sentence
+    assert "Training RMSE 0.0010 over 2 runs; no run" in ranking.Yardstick.of(fit_with(train=1e-3)).sentence
+    assert "not judged on any run" in ranking.Yardstick.of(fit_with()).sentence
+
+
+def test_the_csv_holds_full_numbers_and_no_formulas():
+    rows = ranked(2.95, 2.95 + 1 / 3)
+    table = ranking.rows(rows, ["=HYPERLINK(1)", "ok"], 1000.0)
+    back = pd.read_csv(io.StringIO(csv_text(table)))
+    assert back.final_loss.tolist() == [2.95, 2.95 + 1 / 3]
+    assert back.name.tolist() == ["'=HYPERLINK(1)", "ok"]
+    assert back.saved_tokens.tolist()[1] == 100_000
+    assert np.isnan(back.saved_updates[0])
+    assert [inert(x)[0] for x in ("=1", "+1", "-1", "@x", " \t=1")] == ["'"] * 5
+    assert inert(-1.5) == -1.5

@@ -1,0 +1,78 @@
+"""A store for tests, on SQLite and on a real PostgreSQL server, a comparison to keep in it, and who asks for it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from optlaws_core import rank
+from optlaws_core.saved import Snapshot
+from optlaws_core.saved.rights import Viewer
+from optlaws_core.saved.store import Store
+
+ME, OTHER = Viewer("my session"), Viewer("another session")
+ALICE, BOB = Viewer("issuer alice", logged_in=True), Viewer("issuer bob", logged_in=True)
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Folder of the socket of a PostgreSQL server of its own, where one is installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    programs = found[-1].parent if found else Path(shutil.which("initdb") or "").parent
+    if not (programs / "initdb").exists():
+        pytest.skip("PostgreSQL's server is not installed, so the store is tested on SQLite alone")
+    folder = Path(tempfile.mkdtemp(prefix="optlaws-pg-"))
+    whose = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}  # the server refuses to run as root
+    if whose:
+        shutil.chown(folder, **whose)
+    how = whose | {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    # What stops the server waits for the end of its input, which comes with that of this process, even a killed one.
+    stop = f"cat; '{programs}/pg_ctl' -D data -m immediate stop; rm -rf '{folder}'"
+    watch = subprocess.Popen(["sh", "-c", stop], stdin=subprocess.PIPE, start_new_session=True, **how)
+    data = folder / "data"
+    subprocess.run([programs / "initdb", "-D", data, "-U", "optlaws", "-A", "trust", "-E", "UTF8"], check=True, **how)
+    start = [programs / "pg_ctl", "-D", data, "-w", "-t", "60", "-o", f"-k {folder} -h ''", "start"]
+    subprocess.run(start, check=True, **how)
+    yield folder
+    watch.communicate(timeout=60)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request, tmp_path):
+    """An empty database of either kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "new folder" / "comparisons.sqlite")
+    import psycopg
+
+    folder, name = request.getfixturevalue("server"), f"t{abs(hash(tmp_path))}"
+    with closing(psycopg.connect(host=str(folder), user="optlaws", dbname="postgres", autocommit=True)) as admin:
+        admin.execute(f"create database {name}")
+    return f"postgresql://optlaws@/{name}?host={folder}"
+
+
+@pytest.fixture
+def store(place):
+    with closing(Store(place)) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def snapshot() -> Snapshot:
+    from benchmarks.store import example  # which most tests do without
+
+    return replace(example(), title="100 % größer", note="A_note\nof two lines", tags=("wsd", "Näher"))
+
+
+def numbers(snapshot: Snapshot) -> list:
+    return [repr(r) for r in rank(snapshot.fit, [c.schedule for c in snapshot.candidates])]
+
+
+def without(place: Path) -> None:
+    """Delete a SQLite file, with what belongs to it."""
+    for file in place.parent.glob(f"{place.name}*"):
+        file.unlink()
