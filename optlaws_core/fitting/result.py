@@ -113,6 +113,21 @@ class Fit:
     left_out: float | None = None  # the same on each training run when it was left out of the fit; None: not tried
 
     @property
+    def parts(self) -> tuple[tuple["Fit", float], ...]:
+        """The fits that predict, and their weights: this one alone."""
+        return ((self, 1.0),)
+
+    @property
+    def single(self) -> "Fit | None":
+        """The fit itself, as it is no average."""
+        return self
+
+    @property
+    def title(self) -> str:
+        """The law's title."""
+        return law_named(self.law).title
+
+    @property
     def vector(self) -> FloatArray:
         """Coefficients in the law's order."""
         return law_named(self.law).vector(self.theta)
@@ -181,6 +196,21 @@ class Average:
     test: Mapping[str, Scores]
     misfit: float  # as a fit's, of the average itself
     left_out: float | None
+
+    @property
+    def parts(self) -> tuple[tuple[Fit, float], ...]:
+        """The fits that predict, and their weights: those above 0."""
+        return tuple((f, w) for f, w in zip(self.fits, self.weights, strict=True) if w > 0)
+
+    @property
+    def single(self) -> None:
+        """No fit stands alone here."""
+        return None
+
+    @property
+    def title(self) -> str:
+        """What it averages, for a heading."""
+        return "Average of " + " and ".join(f.title for f in self.fits)
 
     @property
     def coverage(self) -> Coverage:
