@@ -124,8 +124,9 @@ class Fit:
 
     @property
     def title(self) -> str:
-        """The law's title."""
-        return law_named(self.law).title
+        """What the fit is called: its law, and what was locked."""
+        held = f", {' and '.join(self.locked)} locked" if self.locked else ""
+        return law_named(self.law).title + held
 
     @property
     def vector(self) -> FloatArray:
@@ -209,8 +210,8 @@ class Average:
 
     @property
     def title(self) -> str:
-        """What it averages, for a heading."""
-        return "Average of " + " and ".join(f.title for f in self.fits)
+        """What the average is called."""
+        return f"Average of {len(self.fits)} laws"
 
     @property
     def coverage(self) -> Coverage:

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from tests.browser.tuner_app import KEY, PLANTED, made_runs
 
 from optlaws_core.laws import LAWS
 from optlaws_core.laws.browser import payload
 from optlaws_core.laws.evaluation import batch, predict
+from tests.browser.tuner_app import KEY, PLANTED, made_runs
 
 EQUAL = 1e-9  # relative; exp and log may differ in the last place between browsers and NumPy
 

@@ -199,10 +199,7 @@ def pick(space: Workspace) -> Model | None:
 
 def title_of(model: Model) -> str:
     """What a fit is called: its law, or how many were averaged."""
-    if isinstance(model, Average):
-        return f"Average of {len(model.fits)} laws"
-    held = f", {' and '.join(model.locked)} locked" if model.locked else ""
-    return LAWS[model.law].title + held
+    return model.title
 
 
 def _name_of(space: Workspace, found: Model) -> str:
