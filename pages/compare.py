@@ -2,21 +2,22 @@
 
 import streamlit as st
 
+from pages.parts import page
 from pages.parts.compare import best, curves
 from pages.parts.compare import risk as risks
 from pages.parts.compare import table as candidate_table
 from pages.parts.fit import choice, from_address
 from pages.parts.schedules import export
 from pages.parts.share import comparisons
-from pages.parts.state import session
+from pages.parts.widgets.markdown import literal
 
-space = session.page("Compare", "Learning-rate schedules side by side: the loss that a fitted law predicts for each.")
+space = page.open("Compare", "Learning-rate schedules side by side: the loss that a fitted law predicts for each.")
 from_address.take(space)
 candidate_table.prepare(space, space.fit)
 if space.job:
     choice.watch(space)
 if space.failure:
-    st.error(session.literal(space.failure))
+    st.error(literal(space.failure))
 if not space.fits:
     if space.fittable and not space.job:
         curves.offer(space)

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from pages.parts import page
 from pages.parts.fit import choice as choosing
 from pages.parts.fit import curves, from_address, laws_table, leaderboard, report
-from pages.parts.state import session
+from pages.parts.widgets.markdown import literal
 
-space = session.page("Fit", "Fit laws to some of the runs and judge them on the others, which they have not seen.")
+space = page.open("Fit", "Fit laws to some of the runs and judge them on the others, which they have not seen.")
 
 if not space.fittable:
     st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")
@@ -21,7 +22,7 @@ leaderboard.section()
 if space.job:
     choosing.watch(space)
 if space.failure:
-    st.error(session.literal(space.failure))
+    st.error(literal(space.failure))
 if space.fit is None:
     from_address.tell(space, choice)
     if not space.job:
@@ -34,7 +35,7 @@ found = choosing.pick(space)
 from_address.tell(space, choice)
 with above:
     laws_table.table(space)
-st.subheader(session.literal(space.current), anchor=False)
+st.subheader(literal(space.current), anchor=False)
 report.verdict(found)
 report.coefficients(found)
 st.subheader("Errors", anchor=False)

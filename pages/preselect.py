@@ -2,11 +2,11 @@
 
 import streamlit as st
 
+from pages.parts import page
 from pages.parts.preselect import candidates
 from pages.parts.preselect import fit as final_fit
-from pages.parts.state import session
 
-space = session.page(
+space = page.open(
     "Pre-select",
     "Which of hundreds of schedules to train, from the final losses of smaller runs: Opt-Laws (reconstruction).",
 )

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from pages.parts import page
 from pages.parts.runs import files
 from pages.parts.runs import table as inputs_runs
-from pages.parts.state import address, session
+from pages.parts.state import address
 
-space = session.page("Runs", "Training logs in: the losses, and where each run's learning rate comes from.")
+space = page.open("Runs", "Training logs in: the losses, and where each run's learning rate comes from.")
 address.bring(space, "run")
 left, right = st.columns([1, 3], gap="medium")
 

@@ -30,7 +30,7 @@ from pages.parts.plan import sweep
 from pages.parts.runs import files
 from pages.parts.schedules import gallery
 from pages.parts.server import errors, limits
-from pages.parts.state import session
+from pages.parts.state import workspace
 from tests.places import ROOT
 
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -145,9 +145,9 @@ def test_the_servers_limits_are_the_readers():
 
 @pytest.mark.parametrize("limit, thing", [("MOST_RUNS", "2 runs"), ("MOST_LOSSES", "50 losses")])
 def test_a_visitors_runs_are_limited_and_too_many_lose_nothing(monkeypatch, limit, thing):
-    space = session.Workspace()
-    session.load_example(space)
-    monkeypatch.setattr(session, limit, int(thing.split()[0]))
+    space = workspace.Workspace()
+    space.load_example()
+    monkeypatch.setattr(workspace, limit, int(thing.split()[0]))
     space.upload([Source("a.csv", LOG), Source("b.csv", LOG)])
     before = dict(space.runs), dict(space.reports), dict(space.sources)
     with pytest.raises(LogError, match=f"^{thing} can be loaded at once, these make it (3|60); remove some first.$"):
@@ -206,7 +206,7 @@ def test_final_losses_take_no_plan_that_would_keep_the_server_busy():
 
 
 def test_a_fit_ends_when_its_visitor_has_gone():
-    space, begun, gone, ended = session.Workspace(), threading.Event(), threading.Event(), threading.Event()
+    space, begun, gone, ended = workspace.Workspace(), threading.Event(), threading.Event(), threading.Event()
 
     def work(progress) -> None:
         assert progress(0.1, 1.0)

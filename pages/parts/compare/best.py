@@ -14,7 +14,9 @@ from optlaws_core.text import format_amount, format_number, parse_amount, parse_
 
 from ..state import address
 from ..state.candidates import MOST, Candidate
-from ..state.session import Workspace, literal, state
+from ..state.session import state
+from ..state.workspace import Workspace
+from ..widgets.markdown import literal
 from . import table as candidate_table
 from .curves import Entry
 

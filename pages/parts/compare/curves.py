@@ -18,10 +18,12 @@ from optlaws_core.text import format_amount, parse_amount
 
 from ..fit import choice as choosing
 from ..fit import from_address
-from ..state import address, session
+from ..state import address
 from ..state import candidates as c
+from ..state.workspace import Choice, Workspace
 from ..widgets import candidate_chart as charts
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import ranking
 
 EXTRAPOLATES = "Beyond the training runs, in peak, horizon, model size or batch: the law was never checked there."
@@ -42,7 +44,7 @@ SAVED = (
 # ---------------------------------------------------------------------------------------------------- the fit
 
 
-def offer(space: session.Workspace) -> None:
+def offer(space: Workspace) -> None:
     """No fit yet: one button that makes one, of what a link asked for where there was one."""
     train, test = first_split.split(space.runs)
     if space.choice.train:
@@ -50,7 +52,7 @@ def offer(space: session.Workspace) -> None:
     laws = space.choice.laws or POOL
     st.info("A comparison needs a law fitted to some runs. Fit one here, or choose law and runs on the Fit page.")
     if st.button("Fit the loaded runs", type="primary", icon=":material/play_arrow:", disabled=not train):
-        choice = session.Choice(laws, tuple(train), tuple(test), space.choice.split, space.choice.from_step)
+        choice = Choice(laws, tuple(train), tuple(test), space.choice.split, space.choice.from_step)
         choosing.begin(space, choice)
         st.rerun()
     named = " and ".join(LAWS[name].title for name in laws[:3]) + (f" and {len(laws) - 3} more" if laws[3:] else "")
@@ -58,7 +60,7 @@ def offer(space: session.Workspace) -> None:
     st.text(f"{', '.join(train)}; {len(test)} runs held out.")
 
 
-def pick(space: session.Workspace) -> list[str]:
+def pick(space: Workspace) -> list[str]:
     """Names of the fits to draw, the one that ranks first, and how good that one is."""
     names = list(space.fits)
     left, right = st.columns([2, 3], gap="medium")
@@ -83,7 +85,7 @@ def pick(space: session.Workspace) -> list[str]:
     fit = space.fits[main]
     st.caption(ranking.Yardstick.of(fit).sentence)
     for doubt in ranking.doubts(fit):
-        st.warning(session.literal(doubt))
+        st.warning(literal(doubt))
     return [main, *others]
 
 
@@ -139,7 +141,7 @@ class Entry:
     schedule: Schedule
 
 
-def entries(space: session.Workspace, fits: Sequence[str]) -> list[Entry]:
+def entries(space: Workspace, fits: Sequence[str]) -> list[Entry]:
     """Candidates that can be predicted. Says which cannot, and why."""
     names, good = c.names(space.candidates), []
     for i, candidate in enumerate(space.candidates):
@@ -159,7 +161,7 @@ def entries(space: session.Workspace, fits: Sequence[str]) -> list[Entry]:
 
 
 def look(
-    space: session.Workspace, key: str = "compare", start: charts.View | None = None, observed: Sequence[str] = ()
+    space: Workspace, key: str = "compare", start: charts.View | None = None, observed: Sequence[str] = ()
 ) -> tuple[charts.View, list[str]]:
     """How to draw, and which observed runs to draw faintly behind; begins as `start` and `observed` say.
 
@@ -197,14 +199,14 @@ def look(
         try:
             batch = parse_amount(typed, "The number of tokens per update") if typed else None
         except OptLawsError as fault:
-            st.error(session.literal(str(fault)))
+            st.error(literal(str(fault)))
     if x == "tokens" and batch is None:
         st.caption("The runs do not say how many tokens one update sees, so the axis counts updates until you do.")
         x = "step"
     return charts.View(x, log_x, log_y, part, batch, start.bands), observed
 
 
-def _batch(space: session.Workspace) -> float | None:
+def _batch(space: Workspace) -> float | None:
     """Tokens per update of the training runs, where they agree on it."""
     fit = space.fit
     sizes = {space.runs[n].plan.batch_tokens for n in fit.train if n in space.fittable} if fit else set()
@@ -212,7 +214,7 @@ def _batch(space: session.Workspace) -> float | None:
 
 
 def draw(
-    space: session.Workspace, fits: Sequence[str], found: Sequence[Entry], view: charts.View, observed: list[str]
+    space: Workspace, fits: Sequence[str], found: Sequence[Entry], view: charts.View, observed: list[str]
 ) -> tuple[go.Figure, charts.View]:
     """Losses above, learning rates beneath, bands of the fit in use. Returns the chart, and the view as chosen."""
     chosen = _to_band(space, fits[0], found, view.bands)
@@ -240,9 +242,7 @@ def draw(
     return figure, replace(view, bands=chosen)
 
 
-def _to_band(
-    space: session.Workspace, name: str, found: Sequence[Entry], start: tuple[int, ...] | None
-) -> tuple[int, ...]:
+def _to_band(space: Workspace, name: str, found: Sequence[Entry], start: tuple[int, ...] | None) -> tuple[int, ...]:
     """Which candidates have their bands drawn; to begin with those of `start`."""
     known = _Known.of(space.fits[name])
     if not any(free for _, _, free, _ in known.parts) and known.errors[1] is None:
@@ -265,7 +265,7 @@ def _to_band(
 
 
 def result(
-    space: session.Workspace, found: Sequence[Entry], batch_tokens: float | None, risk: Risk | None, most_risk: float
+    space: Workspace, found: Sequence[Entry], batch_tokens: float | None, risk: Risk | None, most_risk: float
 ) -> tuple[pd.DataFrame, str]:
     """Verdict and table; the table and the verdict once more. Above `most_risk` of `risk`: set apart."""
     fit = space.fit

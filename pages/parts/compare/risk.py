@@ -10,9 +10,10 @@ from optlaws_core.text import counted, format_amount
 
 from ..preselect import fit as final_fit
 from ..state import address
-from ..state.session import Workspace
+from ..state.bundled import SWEEP
+from ..state.workspace import Workspace
 
-LOADED, TABLE, SWEEP, COPIED = "Loaded runs", "Table of Pre-select", "Bundled sweep", "Saved comparison"
+LOADED, TABLE, PROJECT, COPIED = "Loaded runs", "Table of Pre-select", "Bundled sweep", "Saved comparison"
 NONE = "Not shown"
 
 
@@ -59,13 +60,13 @@ def _sources(space: Workspace) -> dict[str, list[TableRun]]:
     if space.table is not None:
         found[TABLE] = final_fit.uploaded(space.table)
     if space.example:  # for runs of one's own it is another model
-        found[SWEEP] = _sweep()
+        found[PROJECT] = _sweep()
     return found
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def _sweep() -> list[TableRun]:
-    return read_table(final_fit.BUNDLED, sure=True)
+    return read_table(SWEEP, sure=True)
 
 
 @st.cache_resource(show_spinner="Learning the risk of divergence", max_entries=16)

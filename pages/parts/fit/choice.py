@@ -15,8 +15,9 @@ from optlaws_core.fitting.single import doubts, fit
 from optlaws_core.text import parse_int
 
 from ..server import libraries
-from ..state import session
-from ..state.session import Choice, Workspace, literal
+from ..state import settings
+from ..state.workspace import Choice, Workspace
+from ..widgets.markdown import literal
 
 
 def choose(space: Workspace) -> tuple[Choice, bool]:
@@ -94,7 +95,7 @@ def _options(space: Workspace, place) -> tuple[str, int | None, str]:
         except OptLawsError as unread:
             fault = str(unread)
             st.error(literal(fault), icon=":material/error:")
-        if address := session.cluster():
+        if address := settings.cluster():
             st.caption(literal(f"Fits run on the Dask cluster at {address}, as whoever runs this app has set it."))
     return split, own, fault
 
@@ -128,10 +129,10 @@ def begin(space: Workspace, choice: Choice) -> None:
     # One thread rather than this machine's pool of processes: the pool is one for all visitors, so that a second one
     # would wait at 0 %, and starting it takes as long (1 to 3 s) as all fits of two laws to three runs. Many fits to
     # many runs are what a cluster is for.
-    if session.cluster():
+    if settings.cluster():
         libraries.load(libraries.CLUSTER)
     work = functools.partial(
-        select, laws, train, test=test, from_step=choice.from_step, cluster=session.cluster(), processes=1
+        select, laws, train, test=test, from_step=choice.from_step, cluster=settings.cluster(), processes=1
     )
     title = LAWS[laws[0]].title if len(laws) == 1 else f"{len(laws)} laws"
     space.start(title, lambda progress: work(progress=lambda share: progress(share, np.inf)))

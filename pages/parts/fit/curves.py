@@ -11,7 +11,7 @@ from optlaws_core.fitting.single import curve
 from optlaws_core.text import counted
 
 from ..state import address
-from ..state.session import Workspace
+from ..state.workspace import Workspace
 from ..widgets import showing
 from . import charts
 

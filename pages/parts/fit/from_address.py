@@ -13,7 +13,8 @@ from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 
 from ..state import address, session
-from ..state.session import Choice, Workspace
+from ..state.bundled import example_runs
+from ..state.workspace import Choice, Workspace
 from . import choice as choosing
 
 AVERAGE = "average"
@@ -88,7 +89,7 @@ def _step(given: list[str] | None) -> int | None:
 
 def usual(space: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Training and held-out runs of a new visitor; None for someone who works on other runs."""
-    bundled = {run.name: run for run in session.bundled().runs}
+    bundled = {run.name: run for run in example_runs()}
     return first_split.split(bundled) if space.example and bundled.keys() <= space.runs.keys() else None
 
 

@@ -8,8 +8,9 @@ from optlaws_core import LAWS, Average, Fit, Status, noise_floor
 from optlaws_core.fitting.result import Model
 from optlaws_core.text import counted
 
-from ..state.session import Workspace, literal
+from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from .choice import chosen, title_of
 
 SAYS = {

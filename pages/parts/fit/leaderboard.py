@@ -9,7 +9,7 @@ import streamlit as st
 from optlaws_core import LAWS
 
 from ..state import address
-from ..state.session import ROOT
+from ..state.bundled import ROOT
 from ..widgets import showing
 
 FILE = ROOT / "data" / "leaderboard.csv"

@@ -13,8 +13,9 @@ from optlaws_core.fitting.single import tuned, usable
 from optlaws_core.laws import FEATURES
 from optlaws_core.laws.browser import POINTS, payload
 
-from ..state.session import Workspace, literal
+from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from .choice import chosen, refit, title_of
 from .laws_table import EXPECTED, noise
 from .tuner import tuner

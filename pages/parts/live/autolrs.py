@@ -25,9 +25,11 @@ from optlaws_core.fitting.result import Model
 from optlaws_core.text import format_number, parse_amount
 
 from ..state import address
-from ..state.session import Workspace, literal, state
+from ..state.session import state
+from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.candidate_chart import steps_of
+from ..widgets.markdown import literal
 from . import autolrs_charts as charts
 
 JOB, FOUND = "staging_job", "staging_found"  # a simulation that runs, and what the last one came to

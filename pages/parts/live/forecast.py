@@ -31,8 +31,9 @@ from optlaws_core.readers import Reading
 from optlaws_core.runs.noise import DIVERGED
 
 from ..state import address, session
-from ..state.session import Workspace, literal
+from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
 FOLDER = "OPTLAWS_LIVE"  # environment variable: the one log, or folder of logs, of the server that may be watched

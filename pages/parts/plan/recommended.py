@@ -12,8 +12,8 @@ from optlaws_core.hyper.published import Recommended
 from optlaws_core.text import format_amount, parse_amount
 
 from ..state import address
-from ..state.session import literal
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
 USUAL = {"params": "1B", "tokens": "20B"}

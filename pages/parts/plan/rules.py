@@ -9,8 +9,8 @@ from optlaws_core.hyper.sweep_cells import HIGHEST_LR
 from optlaws_core.text import format_amount, parse_amount
 
 from ..state import address
-from ..state.session import literal
 from ..widgets import showing
+from ..widgets.markdown import literal
 from .recommended import SURE, USUAL, Asked
 
 COMPUTE, LR, BATCH, OTHER = "1e21", "1e-3", "500k", "2M"  # where nothing is typed

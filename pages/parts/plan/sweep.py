@@ -15,8 +15,9 @@ from optlaws_core.hyper.sweep_cells import COLUMNS, columns_of
 from optlaws_core.readers.frames import read_frame
 from optlaws_core.text import format_amount, parse_amount
 
-from ..state.session import TableFile, Workspace, literal
+from ..state.workspace import TableFile, Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 from .recommended import Asked
 

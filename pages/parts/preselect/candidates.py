@@ -19,8 +19,10 @@ from optlaws_core.text import counted, format_amount, format_number, parse_amoun
 
 from ..state import address
 from ..state import candidates as c
-from ..state.session import Workspace, literal, state
+from ..state.session import state
+from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
 PEAKS = 11  # of the grid that is offered

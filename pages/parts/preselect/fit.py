@@ -24,11 +24,12 @@ from optlaws_core.readers.frames import read_frame
 from optlaws_core.text import counted, format_amount
 
 from ..state import address
-from ..state.session import ROOT, TableFile, Workspace, literal
+from ..state.bundled import SWEEP
+from ..state.workspace import TableFile, Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
-BUNDLED = ROOT / "data" / "manifest.csv"
 SOURCES = {"bundled": "Bundled sweep", "loaded": "Loaded runs", "table": "A table"}
 MOST_MB, MOST_RUNS = 20, 5_000
 MEANINGS = {
@@ -63,7 +64,7 @@ def source(space: Workspace) -> list[TableRun]:
 
 
 def _bundled() -> list[TableRun]:
-    return read_table(BUNDLED, sure=True)  # peaks up to 32 were run to see them diverge
+    return read_table(SWEEP, sure=True)  # peaks up to 32 were run to see them diverge
 
 
 def _loaded(space: Workspace) -> list[TableRun]:
@@ -108,8 +109,8 @@ def _table(space: Workspace) -> list[TableRun]:
 
 @st.cache_data(show_spinner=False, max_entries=1)
 def _example() -> str:
-    known = columns_of(pd.read_csv(BUNDLED, nrows=0).columns)
-    frame = pd.read_csv(BUNDLED, dtype=str, keep_default_na=False)[list(known.values())]
+    known = columns_of(pd.read_csv(SWEEP, nrows=0).columns)
+    frame = pd.read_csv(SWEEP, dtype=str, keep_default_na=False)[list(known.values())]
     return frame.set_axis(list(known), axis=1).to_csv(index=False)
 
 

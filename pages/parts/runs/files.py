@@ -10,8 +10,10 @@ from optlaws_core.readers.rates import asks
 from optlaws_core.text import counted, format_amount, parse_amount
 
 from ..server import limits
-from ..state.session import Workspace, literal, state
+from ..state.session import state
+from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 
 MOST_SHOWN = 5  # errors shown one by one; the table has them all
 MOST_MB = min(500, MOST_BYTES // 2**20)  # the uploader would show 512 MB as "1GB"

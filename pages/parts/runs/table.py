@@ -13,8 +13,9 @@ from optlaws_core.readers import Facts, Note
 from optlaws_core.text import counted, format_amount, format_number, parse_amount
 
 from ..state import address
-from ..state.session import Workspace, literal, load_example
+from ..state.workspace import Workspace
 from ..widgets import chart_style, showing
+from ..widgets.markdown import literal
 from . import charts
 from .files import forget_news
 
@@ -137,7 +138,7 @@ def example(space: Workspace) -> None:
     with st.popover("Load the example runs", key=_key("example", space)):
         st.write("The project's own runs replace all that is loaded, fits included.")
         if st.button("Replace", key="replace"):
-            load_example(space)
+            space.load_example()
             st.rerun()
 
 

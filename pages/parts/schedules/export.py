@@ -9,7 +9,7 @@ from optlaws_core.exports import TARGETS, Export, export
 
 from ..compare.curves import Entry
 from ..state import address
-from ..state.session import literal
+from ..widgets.markdown import literal
 
 MOST_SHOWN = 20_000  # characters; the download has all of them
 SHOWN = {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".toml": "toml"}

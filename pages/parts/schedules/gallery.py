@@ -13,9 +13,11 @@ from optlaws_core.sums.clocks import trace
 
 from ..state import address
 from ..state.candidates import MOST, MOST_LINK, Candidate, from_fields
-from ..state.session import Workspace, literal, state
+from ..state.session import state
+from ..state.workspace import Workspace
 from ..widgets import fields as entering
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
 FAMILY, LAST_VALID, LINK = "schedule_family", "schedule_last_valid", "s"

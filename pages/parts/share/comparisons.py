@@ -16,13 +16,15 @@ from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Entry
 from optlaws_core.text import counted
 
+from .. import page
 from ..compare import curves, ranking
 from ..compare import risk as risks
 from ..fit import report
 from ..state import address as links
-from ..state import candidates, identity, session
-from ..state.session import Workspace, literal
+from ..state import candidates, identity, session, settings
+from ..state.workspace import Workspace
 from ..widgets.candidate_chart import AXES, PARTS, View
+from ..widgets.markdown import literal
 from . import html_report
 
 SHOWN = 50  # saved comparisons in the list
@@ -101,10 +103,10 @@ def _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens) ->
         )  # fmt: skip
         if unnamed:
             made = replace(anonymised(made), title=made.title, view=made.view)  # no visitor words a view
-        id = session.store().save(made, identity.viewer(), opens)
+        id = settings.store().save(made, identity.viewer(), opens)
         st.success(f"Saved. This link shows it as it is now. Who may open it: {opens.value}", icon=":material/check:")
         st.code(link(id), language=None)
-        st.page_link(session.at("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})
+        st.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})
 
 
 def link(id: str) -> str:
@@ -138,7 +140,7 @@ def listing() -> None:
 
 
 def _listing() -> None:
-    store, viewer = session.store(), identity.viewer()
+    store, viewer = settings.store(), identity.viewer()
     search = st.text_input(
         "Search", key="share_search", bind="query-params", placeholder="title, note, tag", width=420,
         icon=":material/search:",
@@ -182,7 +184,7 @@ def _import() -> None:
         )  # fmt: skip
         if file is not None and st.button("Save it here", icon=":material/save:"):
             viewer = identity.viewer()
-            st.query_params["id"] = session.store().save(from_bundle(file.getvalue()), viewer, _usual(viewer))
+            st.query_params["id"] = settings.store().save(from_bundle(file.getvalue()), viewer, _usual(viewer))
             st.rerun()
 
 
@@ -196,8 +198,8 @@ def show(id: str) -> None:
 
 
 def _show(id: str) -> None:
-    entry = session.store().entry(id, identity.viewer())
-    found = session.store().open(id, identity.viewer())
+    entry = settings.store().entry(id, identity.viewer())
+    found = settings.store().open(id, identity.viewer())
     actions = _heading(entry, found)
     space = _workspace(found)
     fits = [found.current, *found.also] if found.current else []
@@ -258,7 +260,7 @@ def _heading(entry: Entry, found: Snapshot) -> DeltaGenerator:
     st.caption(" · ".join(parts))
     if found.note:
         st.text(found.note)
-    parent = found.parent and session.store().find(found.parent, identity.viewer())
+    parent = found.parent and settings.store().find(found.parent, identity.viewer())
     if parent:
         st.button(
             f"Began as a copy of {literal(parent.title)}", type="tertiary", icon=":material/history:",
@@ -312,12 +314,12 @@ def _copy(found: Snapshot) -> None:
     address = {
         key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in told.items() if value
     }
-    st.switch_page(session.at("compare"), query_params=address | {"compare_observed": list(found.observed)})
+    st.switch_page(page.called("compare"), query_params=address | {"compare_observed": list(found.observed)})
 
 
 def _owner(entry: Entry) -> None:
     """What its owner may do with it."""
-    store, viewer = session.store(), identity.viewer()
+    store, viewer = settings.store(), identity.viewer()
     with st.expander("Who may open it", icon=":material/lock:"):
         kinds = _kinds(viewer, entry.visibility)
         chosen = st.radio(

@@ -15,8 +15,10 @@ from streamlit.delta_generator import DeltaGenerator
 from optlaws_core import OptLawsError, text
 from optlaws_core.text import format_number as written
 
+from ..widgets.markdown import literal
 from . import session
-from .session import literal
+from .bundled import sweep_runs
+from .workspace import Workspace
 
 MOST = 100  # values of one name in an address
 LONGEST = 300  # characters of a value; longer ones are nothing that the app wrote
@@ -229,14 +231,12 @@ def whole(place: DeltaGenerator, label: str, low: int, usual: int, *, name: str,
     return value
 
 
-def bring(space: session.Workspace, *keys: str) -> None:
+def bring(space: Workspace, *keys: str) -> None:
     """Load those of the project's own runs that an address names, unless the visitor works on other runs."""
     asked = _stay().asked
     absent = [name for key in keys for name in asked.get(key, ())[:MOST] if name and name not in space.runs]
     if space.example and absent:
-        from ..sweep import sweep  # reads hundreds of runs
-
-        own = {run.name: run for run in sweep.runs()}
+        own = {run.name: run for run in sweep_runs()}
         space.runs |= {name: own[name] for name in absent if name in own}
 
 

@@ -10,11 +10,11 @@ from optlaws_core import LAWS, NoiseFloor, Run, noise_floor
 from optlaws_core.text import counted
 
 from ..state import address
-from ..state.session import ROOT, Workspace, digest, reading_of
+from ..state.bundled import SWEEP, digest, sweep_runs
+from ..state.workspace import Workspace
 from ..widgets import showing
 from . import charts
 
-MANIFEST = ROOT / "data" / "manifest.csv"
 MOST_LOADED = 60  # runs; more make the other pages slow and their charts unreadable
 GROUPS = {
     "schedules": "one peak and horizon, nine families of schedules",
@@ -28,11 +28,6 @@ GROUPS = {
     "fine-tuning": "from library code to the manual's English",
     "extrapolation": "836,736 parameters",
 }
-
-
-def runs() -> tuple[Run, ...]:
-    """All runs of the sweep, on held-out losses."""
-    return tuple(run.on(SPLIT) if SPLIT in run.series else run for run in reading_of(MANIFEST).runs)
 
 
 def choose(everything: Sequence[Run]) -> list[Run]:
@@ -153,7 +148,7 @@ def noise(floor: NoiseFloor | None) -> None:
 
 @st.cache_resource(show_spinner="Fitting the law to three runs of each size", max_entries=16)
 def _judged(law: str, design: str, content: str) -> list[Judged]:
-    return judge(runs(), law, design)
+    return judge(sweep_runs(), law, design)
 
 
 def law_against(floor: NoiseFloor | None) -> None:
@@ -169,7 +164,7 @@ def law_against(floor: NoiseFloor | None) -> None:
             help="One peak: a constant rate, a cosine and a drop at the size's usual peak. Three peaks: a constant "
             "rate there, a cosine at a lower and a WSD at a higher one.",
         )  # fmt: skip
-    rows = _judged(law, design or next(iter(DESIGNS)), digest(MANIFEST))
+    rows = _judged(law, design or next(iter(DESIGNS)), digest(SWEEP))
     perfect = floor.mean_error if floor else None
     percent = {"format": "%.2f %%"}
     showing.table(
@@ -227,7 +222,7 @@ def _percent(share: float | None) -> float | None:
 
 
 def _params(row: Judged) -> float:
-    return next(run.plan.params for run in runs() if run.about["size"] == row.size)
+    return next(run.plan.params for run in sweep_runs() if run.about["size"] == row.size)
 
 
 def floor_of(everything: Sequence[Run]) -> NoiseFloor | None:

@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from optlaws_core import LAWS, Average, Coverage, Plan, Run, Series, cli, parse, rank, with_bands
 from optlaws_core.fitting.selection import POOL
 from pages.parts.compare import ranking
-from pages.parts.state import session
 from pages.parts.state.candidates import Candidate
+from pages.parts.state.workspace import Workspace
 from pages.parts.widgets.spreadsheet import csv_text
 from tests.pages.compare.compare_page import THREE, a_fit, a_run, opened, space_with, texts
 
@@ -135,7 +135,7 @@ def test_published_runs_end_to_end(published):
 
     size, train, test = published
     found = fit("opt_laws_curve", train, test=test)
-    space = session.Workspace(runs={r.name: r for r in (*train, *test)})
+    space = Workspace(runs={r.name: r for r in (*train, *test)})
     space.keep("fit", found)
     app = opened(space)
     table = app.dataframe[-1].value
@@ -225,7 +225,7 @@ def labelled(diverged: int = 6) -> dict[str, Run]:
     }  # fmt: skip
 
 
-def risky() -> session.Workspace:
+def risky() -> Workspace:
     fit = replace(a_fit(), coverage=Coverage((1e-3, 1e-3), (500, 1000), params=(1e5, 1e5)))
     hot = Candidate("linear(peak=4, warmup=50, total=1000)", "hot")
     space = space_with(fit, candidates=[hot, Candidate(THREE[0], "calm"), Candidate(THREE[1], "steady")])

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from optlaws_core import Run, read, select
 from optlaws_core.fitting import first_split
 from pages.parts.fit import choice
-from pages.parts.state.session import Workspace, load_example
+from pages.parts.state.workspace import Workspace
 from tests.places import ROOT
 
 PATIENCE = 60  # seconds for a fit on a busy machine
@@ -72,7 +72,7 @@ def reported(*laws: str) -> AppTest:
     """The page on fits that are there already."""
     at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
     space = Workspace()
-    load_example(space)
+    space.load_example()
     choice.keep(space, selected(*laws))
     at.session_state.workspace = space
     at.run()

@@ -9,13 +9,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Average, Plan, Run, Series, parse, predict, select, with_bands
+from optlaws_core.errors import Cancelled
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.single import tuned, usable
 from optlaws_core.laws import FEATURES
 from pages.parts.fit import choice, curves, leaderboard
 from pages.parts.fit.curves import predictions
-from pages.parts.state import session
-from pages.parts.state.session import Choice, Workspace, load_example
+from pages.parts.state.workspace import Choice, Workspace
 from pages.parts.widgets.chart_style import BANDS
 from tests.pages.fit.fit_page import (
     AVERAGE,
@@ -136,7 +136,7 @@ def test_cancel_ends_the_fits_and_keeps_nothing(alone, monkeypatch):
         began.set()
         go_on.wait(PATIENCE)
         assert progress(0.5) is False
-        raise session.Cancelled
+        raise Cancelled
 
     monkeypatch.setattr(choice, "select", slow)
     space = alone.session_state.workspace
@@ -147,7 +147,7 @@ def test_cancel_ends_the_fits_and_keeps_nothing(alone, monkeypatch):
     future = space.job.future
     next(b for b in alone.button if b.label == "Cancel").click().run()
     go_on.set()
-    assert isinstance(future.exception(PATIENCE), session.Cancelled)
+    assert isinstance(future.exception(PATIENCE), Cancelled)
     alone.run()
     assert not alone.exception and not alone.error and not space.fits and space.job is None
 
@@ -163,7 +163,7 @@ def test_fits_of_two_visitors_go_on_side_by_side(monkeypatch):
     monkeypatch.setattr(choice, "select", watched)
     spaces = [Workspace(), Workspace()]
     for space in spaces:
-        load_example(space)
+        space.load_example()
         choice.begin(space, Choice(FAST, first_split.split(space.runs)[0], ()))
     for space in spaces:
         assert len(space.job.future.result(PATIENCE).fits) == 2 and space.job.share == 1

@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from pages.parts.runs import files as inputs_files
 from pages.parts.runs.files import MOST_SHOWN
 from pages.parts.state import session
-from pages.parts.state.session import literal
+from pages.parts.state.workspace import Workspace
+from pages.parts.widgets.markdown import literal
 from tests.places import ROOT
 
 RUNS = "pages/runs.py"
@@ -49,7 +50,7 @@ def fine(at: AppTest) -> AppTest:
     return at
 
 
-def space(at: AppTest) -> session.Workspace:
+def space(at: AppTest) -> Workspace:
     return at.session_state["workspace"]
 
 
@@ -121,9 +122,9 @@ def test_a_click_right_after_an_upload_does_not_read_it_again(monkeypatch):
     from streamlit.runtime.uploaded_file_manager import DeletedFile
 
     monkeypatch.setattr(inputs_files, "state", lambda: {"files-0": [DeletedFile("id")]})
-    empty = session.Workspace()
+    empty = Workspace()
     inputs_files._take(empty, "files-0", False)
-    assert empty == session.Workspace()
+    assert empty == Workspace()
 
 
 def test_many_bad_files_are_summed_up(page):

@@ -17,7 +17,7 @@ from optlaws_core.hyper import HYPER_LAWS
 from pages.parts.preselect import candidates
 from pages.parts.state import address
 from pages.parts.state.candidates import MOST
-from pages.parts.state.session import Workspace
+from pages.parts.state.workspace import Workspace
 from pages.parts.widgets import candidate_chart as charts
 from tests.pages.fit.fit_page import AVERAGE, FAST, examples, selected, until
 from tests.places import ROOT
