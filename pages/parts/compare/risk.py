@@ -8,7 +8,7 @@ from optlaws_core.final_loss import TableRun, labelled, labelled_risk, read_tabl
 from optlaws_core.prediction.divergence import FEWEST, MOST_RISK, Risk
 from optlaws_core.text import counted, format_amount
 
-from ..preselect import fit as final_fit
+from ..preselect import tables
 from ..state import address
 from ..state.bundled import SWEEP
 from ..state.workspace import Workspace
@@ -43,7 +43,7 @@ def choose(space: Workspace) -> tuple[Risk | None, float]:
         )  # fmt: skip
     if name == NONE:
         return None, most
-    risk = space.risk if name == COPIED else _learned(final_fit.digest(known[name]), known[name])
+    risk = space.risk if name == COPIED else _learned(tables.digest(known[name]), known[name])
     st.caption(described(risk))
     return risk, most
 
@@ -58,7 +58,7 @@ def _sources(space: Workspace) -> dict[str, list[TableRun]]:
     """What is at hand, the nearest to the visitor's own runs first."""
     found = {LOADED: table_runs(space.runs.values())}
     if space.table is not None:
-        found[TABLE] = final_fit.uploaded(space.table)
+        found[TABLE] = tables.uploaded(space.table)
     if space.example:  # for runs of one's own it is another model
         found[PROJECT] = _sweep()
     return found
