@@ -6,7 +6,7 @@ from pages.parts import page
 from pages.parts.compare import best, curves
 from pages.parts.compare import risk as risks
 from pages.parts.compare import table as candidate_table
-from pages.parts.fit import choice, from_address
+from pages.parts.fit import from_address, job
 from pages.parts.schedules import export
 from pages.parts.share import comparisons
 from pages.parts.widgets.markdown import literal
@@ -15,7 +15,7 @@ space = page.open("Compare", "Learning-rate schedules side by side: the loss tha
 from_address.take(space)
 candidate_table.prepare(space, space.fit)
 if space.job:
-    choice.watch(space)
+    job.watch(space)
 if space.failure:
     st.error(literal(space.failure))
 if not space.fits:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.parts import page
 from pages.parts.fit import choice as choosing
-from pages.parts.fit import curves, from_address, laws_table, leaderboard, report
+from pages.parts.fit import curves, from_address, job, laws_table, leaderboard, report
 from pages.parts.widgets.markdown import literal
 
 space = page.open("Fit", "Fit laws to some of the runs and judge them on the others, which they have not seen.")
@@ -17,10 +17,10 @@ from_address.take(space)
 choice, pressed = choosing.choose(space)
 choosing.warn(space, choice)
 if pressed:
-    choosing.begin(space, choice)
+    job.begin(space, choice)
 leaderboard.section()
 if space.job:
-    choosing.watch(space)
+    job.watch(space)
 if space.failure:
     st.error(literal(space.failure))
 if space.fit is None:

@@ -1,7 +1,7 @@
 """Follow a run in progress, or replay a finished one: forecast its end, weigh when to decay, see if it diverges."""
 
 from pages.parts import page
-from pages.parts.fit import choice, from_address
+from pages.parts.fit import from_address, job
 from pages.parts.live import autolrs, forecast
 from pages.parts.state import address
 
@@ -9,7 +9,7 @@ space = page.open("Live", "A run in progress: where its loss is going, when to d
 address.bring(space, "run")
 from_address.take(space)
 if space.job:
-    choice.watch(space)
+    job.watch(space)
 if space.fit:
     from_address.tell(space)
 forecast.show(space)

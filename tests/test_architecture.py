@@ -1,6 +1,7 @@
 """The shape of the code: data flows one way, the core knows no user interface, pages are thin."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ LAZY = {
     "server/limits.py": {"optlaws_core.text"},
     "state/identity.py": {"optlaws_core.saved.rights"},
     "state/settings.py": {"optlaws_core.saved.store"},
-    "state/workspace.py": {"optlaws_core.saved"},
+    "state/kept_fits.py": {"optlaws_core.saved"},
 }
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
 RUNS = {"eval", "exec", "compile", "__import__"}
@@ -140,6 +141,12 @@ def test_no_modules_of_the_pages_import_each_other():
     assert not left, "a circle, or what hangs on one"
 
 
+def test_no_page_asks_whether_a_model_is_a_fit_or_an_average():
+    """Both answer to the same questions: `parts`, `single`, `title`."""
+    asked = re.compile(r"isinstance\([^)]*\b(Fit|Average)\b")
+    assert not [p.name for p in (ROOT / "pages").rglob("*.py") if asked.search(p.read_text(encoding="utf-8"))]
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda p: p.name)
 def test_a_page_reads_calls_and_shows(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -156,7 +163,7 @@ def test_one_file_uses_the_session_state():
 def test_one_file_shows_charts_and_tables():
     shown = ("plotly_chart(", "st.dataframe(", ".dataframe(", "st.table(", "to_csv(")
     users = {p.name for p in (ROOT / "pages").rglob("*.py") for word in shown if word in p.read_text(encoding="utf-8")}
-    assert users == {"showing.py", "spreadsheet.py", "fit.py"}  # the last writes a bundled table of numbers
+    assert users == {"showing.py", "spreadsheet.py", "tables.py"}  # the last writes a bundled table of numbers
 
 
 def test_charts_know_no_streamlit():

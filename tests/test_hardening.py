@@ -30,7 +30,7 @@ from pages.parts.plan import sweep
 from pages.parts.runs import files
 from pages.parts.schedules import gallery
 from pages.parts.server import errors, limits
-from pages.parts.state import workspace
+from pages.parts.state import library, workspace
 from tests.places import ROOT
 
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -147,7 +147,7 @@ def test_the_servers_limits_are_the_readers():
 def test_a_visitors_runs_are_limited_and_too_many_lose_nothing(monkeypatch, limit, thing):
     space = workspace.Workspace()
     space.load_example()
-    monkeypatch.setattr(workspace, limit, int(thing.split()[0]))
+    monkeypatch.setattr(library, limit, int(thing.split()[0]))
     space.upload([Source("a.csv", LOG), Source("b.csv", LOG)])
     before = dict(space.runs), dict(space.reports), dict(space.sources)
     with pytest.raises(LogError, match=f"^{thing} can be loaded at once, these make it (3|60); remove some first.$"):

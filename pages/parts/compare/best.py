@@ -12,7 +12,7 @@ from optlaws_core.optimize import FAMILIES, KNOTS, Finding, Limits, find, update
 from optlaws_core.prediction.losses import sized
 from optlaws_core.text import format_amount, format_number, parse_amount, parse_int
 
-from ..state import address
+from ..state import address, jobs
 from ..state.candidates import MOST, Candidate
 from ..state.session import state
 from ..state.workspace import Workspace
@@ -123,10 +123,8 @@ def _begin(space: Workspace, usual: dict[str, str]) -> None:
     except OptLawsError as fault:
         memory[FOUND] = [("error", str(fault))]
         return
-    # A workspace of its own for the job: that of the visitor's is for fits, which every page watches and keeps.
-    jobs = Workspace()
-    jobs.start("best schedule", lambda progress: work(progress=progress))
-    memory[SEARCH] = jobs, space.current, space.fit
+    job = jobs.Job.start("best schedule", lambda report: work(progress=report))
+    memory[SEARCH] = job, space.current, space.fit
 
 
 def _limits(fit: Model, texts: dict[str, str]) -> Limits:
@@ -148,30 +146,25 @@ def _limits(fit: Model, texts: dict[str, str]) -> Limits:
     )
 
 
-@st.fragment(run_every=0.25)
 def _watch(space: Workspace) -> None:
     """Progress of the running search, a button that stops it, and the result's way to the candidates."""
     memory = state()
-    if SEARCH not in memory:
-        return
-    jobs, name, fit = memory[SEARCH]
-    if jobs.job.running:
-        bar, button = st.columns([5, 1], vertical_alignment="center")
-        lowest = f": {jobs.job.best:.4f} so far" if jobs.job.share else ""
-        bar.progress(min(jobs.job.share, 1.0), f"Looking for the lowest final loss{lowest}")
-        if button.button("Cancel", width="stretch", key="best_cancel"):
-            jobs.stop()
-            del memory[SEARCH]
-            st.rerun()
-        return
-    del memory[SEARCH]
-    try:
-        finding = jobs.finish()
-    except OptLawsError as fault:
-        memory[FOUND] = [("error", str(fault))]
-    else:
-        _take(space, name, fit, finding)
-    st.rerun()
+    search, name, fit = memory[SEARCH]
+
+    def said(progress: jobs.Progress) -> str:
+        return "Looking for the lowest final loss" + ("" if progress.best is None else f": {progress.best:.4f} so far")
+
+    def ended(job: jobs.Job[Finding]) -> None:
+        del memory[SEARCH]
+        try:
+            finding = job.result()
+        except OptLawsError as fault:
+            memory[FOUND] = [("error", str(fault))]
+        else:
+            if finding is not None:
+                _take(space, name, fit, finding)
+
+    jobs.watch(search, said, ended, "best_cancel")
 
 
 def _take(space: Workspace, name: str, fit: Model, finding: Finding) -> None:

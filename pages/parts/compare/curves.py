@@ -9,18 +9,18 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Ranked, Schedule, predict, rank, with_bands
+from optlaws_core import LAWS, OptLawsError, Prediction, Ranked, Schedule, predict, rank, with_bands
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.result import Coverage, Model
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.text import format_amount, parse_amount
 
-from ..fit import choice as choosing
-from ..fit import from_address
+from ..fit import from_address, job
 from ..state import address
 from ..state import candidates as c
-from ..state.workspace import Choice, Workspace
+from ..state.kept_fits import Choice
+from ..state.workspace import Workspace
 from ..widgets import candidate_chart as charts
 from ..widgets import showing
 from ..widgets.markdown import literal
@@ -53,7 +53,7 @@ def offer(space: Workspace) -> None:
     st.info("A comparison needs a law fitted to some runs. Fit one here, or choose law and runs on the Fit page.")
     if st.button("Fit the loaded runs", type="primary", icon=":material/play_arrow:", disabled=not train):
         choice = Choice(laws, tuple(train), tuple(test), space.choice.split, space.choice.from_step)
-        choosing.begin(space, choice)
+        job.begin(space, choice)
         st.rerun()
     named = " and ".join(LAWS[name].title for name in laws[:3]) + (f" and {len(laws) - 3} more" if laws[3:] else "")
     st.caption(f"{named}{', and their average' if laws[1:] else ''}, trained on")
@@ -104,7 +104,7 @@ class _Known:
 
     @classmethod
     def of(cls, model: Model) -> "_Known":
-        fits, weights = ((model,), (1.0,)) if isinstance(model, Fit) else (model.fits, model.weights)
+        fits, weights = zip(*model.parts, strict=True)
         parts = tuple((f.law, tuple(f.theta.items()), f.free, f.covariance) for f in fits)
         return cls(parts, weights, (model.misfit, model.left_out), model.coverage, model)
 

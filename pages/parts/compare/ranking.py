@@ -15,7 +15,7 @@ NOT_APART = "so the two are not told apart"
 
 def laws_of(model: Model) -> list[tuple[Fit, float]]:
     """The fits that a model is made of, and their weights."""
-    return [(model, 1.0)] if isinstance(model, Fit) else list(zip(model.fits, model.weights, strict=True))
+    return list(model.parts)
 
 
 def basis(model: Model) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Run, with_bands
+from optlaws_core import LAWS, OptLawsError, Prediction, Run, with_bands
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.single import curve
 from optlaws_core.text import counted
@@ -21,10 +21,10 @@ BANDS_DRAWN = 2  # runs whose bands are drawn at first
 
 def predictions(found: Model, runs: Iterable[Run]) -> dict[str, np.ndarray]:
     """Predicted losses at each run's observed steps, by run."""
-    if isinstance(found, Fit):
-        return {r.name: curve(LAWS[found.law], found.vector, r) for r in runs}
-    runs, used = list(runs), [(f, w) for f, w in zip(found.fits, found.weights, strict=True) if w > 0]
-    parts = [(w, predictions(f, runs)) for f, w in used]
+    runs = list(runs)
+    parts = [(w, {r.name: curve(LAWS[f.law], f.vector, r) for r in runs}) for f, w in found.parts]
+    if len(parts) == 1:
+        return parts[0][1]
     with np.errstate(all="ignore"):
         return {r.name: np.exp(sum(w * np.log(part[r.name]) for w, part in parts)) for r in runs}
 

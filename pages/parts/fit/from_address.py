@@ -7,15 +7,17 @@ without, the choice alone is taken over. What is usual to a new visitor is left 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from optlaws_core import LAWS, Average, Status
+from optlaws_core import LAWS, Status
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 
 from ..state import address, session
 from ..state.bundled import example_runs
-from ..state.workspace import Choice, Workspace
+from ..state.kept_fits import Choice
+from ..state.workspace import Workspace
 from . import choice as choosing
+from . import job
 
 AVERAGE = "average"
 MOST_FITS = 60  # of one law, that an address may start by itself; more take a press
@@ -103,7 +105,7 @@ def _settle(space: Workspace, wanted: Wanted) -> None:
         space.current = found
     elif not wanted.started and space.choice.train and fits <= MOST_FITS:
         wanted.started = True
-        choosing.begin(space, space.choice)
+        job.begin(space, space.choice)
         return
     wanted.fit = ""  # it is there, was stopped, or cannot be; from now on the visitor chooses
 
@@ -126,9 +128,10 @@ def _alike(one: Choice, other: Choice) -> bool:
 
 def word(model: Model) -> str:
     """What a model is called in an address; empty for one that an address cannot bring back."""
-    if isinstance(model, Average):
+    single = model.single
+    if single is None:
         return AVERAGE
-    return "" if model.locked or model.status is Status.tuned else model.law
+    return "" if single.locked or single.status is Status.tuned else single.law
 
 
 def described(space: Workspace, name: str) -> Choice:
@@ -137,7 +140,7 @@ def described(space: Workspace, name: str) -> Choice:
     if selection is not None:
         laws = (*(fit.law for fit in selection.fits), *selection.failed)
     else:
-        laws = tuple(fit.law for fit in model.fits) if isinstance(model, Average) else (model.law,)
+        laws = job.laws_of(model)
     return Choice(laws, tuple(model.train), tuple(model.test), model.split, model.from_step)
 
 

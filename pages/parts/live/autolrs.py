@@ -24,7 +24,7 @@ from optlaws_core.autolrs import (
 from optlaws_core.fitting.result import Model
 from optlaws_core.text import format_number, parse_amount
 
-from ..state import address
+from ..state import address, jobs
 from ..state.session import state
 from ..state.workspace import Workspace
 from ..widgets import showing
@@ -34,7 +34,6 @@ from . import autolrs_charts as charts
 
 JOB, FOUND = "staging_job", "staging_found"  # a simulation that runs, and what the last one came to
 NEXT, SIMULATED = "Next stage of a run", "Simulated run"
-EVERY = 0.5  # s between two looks at a simulation
 
 
 def section(space: Workspace) -> None:
@@ -228,42 +227,38 @@ def _simulation(space: Workspace) -> None:
     st.button("Simulate", icon=":material/play_arrow:", key="staging_simulate", disabled=running,
               on_click=_begin, args=(space.current, space.fit, search, total, warmup))  # fmt: skip
     if running:
-        st.fragment(_watch, run_every=EVERY)()
+        _watch()
     elif FOUND in state():
         _result(*state()[FOUND])
 
 
 def _begin(name: str, model: Model, search: Search, total: int, warmup: int) -> None:
-    def work(progress):
-        ran = simulate_stages(model, search, total, warmup, progress=lambda share, loss: progress(share / 2, loss))
-        others = rivals(model, search, total, warmup, lambda share, loss: progress((1 + share) / 2, loss))
+    def work(report: jobs.Report):
+        ran = simulate_stages(model, search, total, warmup, progress=lambda share, _: report(share / 2))
+        others = rivals(model, search, total, warmup, lambda share, _: report((1 + share) / 2))
         drawn = [("AutoLRS", ran.schedule), *((r.name, r.schedule) for r in others if r.name != "best curve")]
         return name, ran, others, {n: (s, predict(model, s, steps_of(s))) for n, s in drawn}
 
-    jobs = Workspace()  # of its own: that of the visitor is for fits, which every page watches
-    jobs.start("AutoLRS", work)
-    state()[JOB] = jobs
+    state()[JOB] = jobs.Job.start("AutoLRS", work)
     state().pop(FOUND, None)
 
 
 def _watch() -> None:
-    jobs = state().get(JOB)
-    if jobs is None:
-        return
-    if jobs.job.running:
-        bar, button = st.columns([5, 1], vertical_alignment="center")
-        bar.progress(min(jobs.job.share, 1.0), "Simulating" if jobs.job.share < 0.5 else "Looking for what beats it")
-        if button.button("Cancel", width="stretch", key="staging_cancel"):
-            jobs.stop()
-            del state()[JOB]
-            st.rerun()
-        return
-    del state()[JOB]
-    try:
-        state()[FOUND] = jobs.finish()
-    except OptLawsError as fault:
-        state()[FOUND] = (str(fault),)
-    st.rerun()
+    """Progress of the simulation, a button that stops it, and what it came to."""
+
+    def said(progress: jobs.Progress) -> str:
+        return "Simulating" if progress.share < 0.5 else "Looking for what beats it"
+
+    def ended(job: jobs.Job) -> None:
+        del state()[JOB]
+        try:
+            found = job.result()
+        except OptLawsError as fault:
+            found = (str(fault),)
+        if found is not None:
+            state()[FOUND] = found
+
+    jobs.watch(state()[JOB], said, ended, "staging_cancel")
 
 
 def _result(name: str, ran: Simulated | None = None, others: list[Rival] = (), curves: dict | None = None) -> None:

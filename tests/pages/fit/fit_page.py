@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import Run, read, select
 from optlaws_core.fitting import first_split
-from pages.parts.fit import choice
+from pages.parts.fit import job
 from pages.parts.state.workspace import Workspace
 from tests.places import ROOT
 
@@ -73,7 +73,7 @@ def reported(*laws: str) -> AppTest:
     at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
     space = Workspace()
     space.load_example()
-    choice.keep(space, selected(*laws))
+    job.keep(space, selected(*laws))
     at.session_state.workspace = space
     at.run()
     assert not at.exception, at.exception[0].message

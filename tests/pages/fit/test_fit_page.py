@@ -10,7 +10,7 @@ from optlaws_core import LAWS, Plan, Run, Series, Status, fit, parse, read, sele
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.single import tuned
 from optlaws_core.readers import Layout, Source
-from pages.parts.fit import charts, choice, report
+from pages.parts.fit import charts, job, report
 from pages.parts.fit.curves import predictions
 from pages.parts.state import settings
 from pages.parts.state.workspace import Workspace
@@ -219,7 +219,7 @@ def test_a_refit_with_a_held_coefficient_is_a_fit_of_its_own(alone):
     at = fitted(alone, "power_law")
     space = at.session_state.workspace
     base = space.fit
-    choice.refit(space, base, dict(base.theta) | {"alpha": 0.5}, ("alpha",))
+    job.refit(space, base, dict(base.theta) | {"alpha": 0.5}, ("alpha",))
     until(at, lambda: space.job is None and len(space.fits) == 2)
     assert space.fit.locked == ("alpha",) and space.fit.theta["alpha"] == 0.5 and space.fit.left_out is None
     assert space.current == f"{LAWS['power_law'].title}, alpha locked" and space.current not in space.selections
