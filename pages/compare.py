@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.parts import page
-from pages.parts.compare import best, curves
+from pages.parts.compare import best, curves, predicted, ranking
 from pages.parts.compare import risk as risks
 from pages.parts.compare import table as candidate_table
 from pages.parts.fit import from_address, job
@@ -32,7 +32,7 @@ candidate_table.table(space)
 candidate_table.buttons(space, space.fit)
 candidate_table.share(space)
 
-found = curves.entries(space, fits)
+found = predicted.entries(space, fits)
 if not found:
     st.info("No candidate is in use. Switch one on in the table, or add one.")
     st.stop()
@@ -42,7 +42,7 @@ view, observed = curves.look(space)
 _, view = curves.draw(space, fits, found, view, observed)
 st.subheader("Ranking", anchor=False)
 risk, most_risk = risks.choose(space)
-curves.result(space, found, view.batch_tokens, risk, most_risk)
+ranking.result(space, found, view.batch_tokens, risk, most_risk)
 best.section(space, found)
 export.section(found)
 comparisons.section(space, fits, view, observed, risk, most_risk)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from optlaws_core import OptLawsError, Schedule, with_bands
+from optlaws_core import OptLawsError, Schedule
 from optlaws_core.fitting.result import Model
 from optlaws_core.optimize import FAMILIES, KNOTS, Finding, Limits, find, updates_within
 from optlaws_core.prediction.losses import sized
@@ -18,7 +18,7 @@ from ..state.session import state
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
 from . import table as candidate_table
-from .curves import Entry
+from .predicted import Entry, Known, half_width
 
 FOUND = "compare_best"  # what the last search said
 OF = "compare_best_of"  # text form of the schedule that it is about; None: of none
@@ -181,7 +181,7 @@ def _take(space: Workspace, name: str, fit: Model, finding: Finding) -> None:
     new_ones = [c for c in new if c.text not in known]
     left_out = max(0, len(space.candidates) + len(new_ones) - MOST)
     candidate_table.add(space, new_ones)
-    half = _half_width(fit, finding)
+    half = half_width(Known.of(fit), best)
     end = f"{finding.best.loss:.4f}" + ("" if half is None else f" ± {half:.4f} (90 % prediction band)")
     said = (
         f"Under {name}, the {new[0].label} of {best.total:,} updates, peak {format_number(best.peak)}, ends at {end}. "
@@ -197,12 +197,3 @@ def _unused(label: str, taken: Collection[str]) -> str:
     """The label, with a number where it is taken: the ranking would number it otherwise than the table."""
     names = (label, *(f"{label} {n}" for n in range(2, MOST + 2)))
     return next(name for name in names if name not in taken)
-
-
-def _half_width(model: Model, finding: Finding) -> float | None:
-    """Half the width of the prediction band at the end, where there is one."""
-    known = with_bands(model, finding.best.schedule)
-    if known.prediction is None:
-        return None
-    low, high = known.band(known.prediction)
-    return float(high[-1] - low[-1]) / 2

@@ -1,46 +1,30 @@
-"""The Compare page's other parts: the fit in use, the charts, the ranking."""
+"""The fit in use on the Compare page, and the charts of what it predicts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from optlaws_core import LAWS, OptLawsError, Prediction, Ranked, Schedule, predict, rank, with_bands
+from optlaws_core import LAWS, OptLawsError
 from optlaws_core.fitting import first_split
-from optlaws_core.fitting.result import Coverage, Model
 from optlaws_core.fitting.selection import POOL
-from optlaws_core.prediction.divergence import Risk
+from optlaws_core.prediction.verdict import Yardstick, doubts
 from optlaws_core.text import format_amount, parse_amount
 
 from ..fit import from_address, job
 from ..state import address
-from ..state import candidates as c
 from ..state.kept_fits import Choice
 from ..state.workspace import Workspace
 from ..widgets import candidate_chart as charts
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import ranking
+from . import predicted
+from .predicted import Entry, Known
 
-EXTRAPOLATES = "Beyond the training runs, in peak, horizon, model size or batch: the law was never checked there."
 BANDED = 6  # candidates at most; bands of more could not be told apart
 ALSO = 20  # fits drawn beside the one in use, as many as are saved
-END_BAND = (
-    "Half the width of the 90 % prediction band of the final loss. Candidates share part of the law's error, so a "
-    "difference between two of them is somewhat surer than their two bands together."
-)
-RISK = "Probability of divergence, learned from the labelled runs named above. None: a model of another size."
-SAVED = (
-    "How many updates fewer the best schedule needs to end at this row's loss: its shape, everything after the warm-up "
-    "shortened in proportion, at the horizon where it ends exactly there. Negative: it would need more, and leads only "
-    "because it is longer. Its own curve read half way would not tell, since it has not decayed there yet."
-)
-
-
 # ---------------------------------------------------------------------------------------------------- the fit
 
 
@@ -83,78 +67,10 @@ def pick(space: Workspace) -> list[str]:
         )  # fmt: skip
         address.put("also", [call for call, n in known.items() if n in others], [])
     fit = space.fits[main]
-    st.caption(ranking.Yardstick.of(fit).sentence)
-    for doubt in ranking.doubts(fit):
+    st.caption(Yardstick.of(fit).sentence)
+    for doubt in doubts(fit):
         st.warning(literal(doubt))
     return [main, *others]
-
-
-# ---------------------------------------------------------------------------------------------------- predictions
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A fit or an average that can be a key: two are equal when they predict the same, bands included."""
-
-    parts: tuple[tuple, ...]  # of each law: its name, coefficients, what is free, and their covariance
-    weights: tuple[float, ...]
-    errors: tuple[float | None, float | None]  # misfit, left out
-    coverage: Coverage
-    model: Model = field(compare=False, repr=False)
-
-    @classmethod
-    def of(cls, model: Model) -> "_Known":
-        fits, weights = zip(*model.parts, strict=True)
-        parts = tuple((f.law, tuple(f.theta.items()), f.free, f.covariance) for f in fits)
-        return cls(parts, weights, (model.misfit, model.left_out), model.coverage, model)
-
-
-@lru_cache(maxsize=512)
-def _curve(known: _Known, schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
-    steps = charts.steps_of(schedule)
-    return steps, predict(known.model, schedule, steps)
-
-
-@lru_cache(maxsize=256)
-def _banded(known: _Known, schedule: Schedule) -> Prediction:
-    return with_bands(known.model, schedule, charts.steps_of(schedule))
-
-
-@lru_cache(maxsize=512)
-def _half_width(known: _Known, schedule: Schedule) -> float | None:
-    """Half the width of the prediction band of the final loss, in the loss's unit; None without such a band."""
-    end = with_bands(known.model, schedule)
-    return None if end.prediction is None else float(end.loss[0] * np.sinh(end.prediction[0]))
-
-
-@lru_cache(maxsize=128)
-def _ranked(known: _Known, schedules: tuple[Schedule, ...], risk: Risk | None, most_risk: float) -> tuple[Ranked, ...]:
-    return tuple(rank(known.model, schedules, risk, most_risk))
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A candidate that takes part: its place in the list (and so its colour), its name and its schedule."""
-
-    place: int
-    name: str
-    schedule: Schedule
-
-
-def entries(space: Workspace, fits: Sequence[str]) -> list[Entry]:
-    """Candidates that can be predicted. Says which cannot, and why."""
-    names, good = c.names(space.candidates), []
-    for i, candidate in enumerate(space.candidates):
-        if not candidate.on or candidate.schedule is None:
-            continue
-        try:
-            for name in fits:
-                _curve(_Known.of(space.fits[name]), candidate.schedule)
-        except OptLawsError as fault:
-            st.text(f"Row {i + 1} is left out. {fault}")
-        else:
-            good.append(Entry(i, names[i], candidate.schedule))
-    return good
 
 
 # ---------------------------------------------------------------------------------------------------- charts
@@ -220,12 +136,12 @@ def draw(
     chosen = _to_band(space, fits[0], found, view.bands)
     curves, banded = [], {found[i].place for i in chosen}
     for k, name in enumerate(fits):
-        known = _Known.of(space.fits[name])
+        known = Known.of(space.fits[name])
         said = name if len(fits) > 1 else ""
         curves += [
             charts.Curve(
-                e.name, e.place, e.schedule, *_curve(known, e.schedule), fit=said, dash=k,
-                bands=_banded(known, e.schedule) if k == 0 and e.place in banded else None,
+                e.name, e.place, e.schedule, *predicted.curve(known, e.schedule), fit=said, dash=k,
+                bands=predicted.banded(known, e.schedule) if k == 0 and e.place in banded else None,
             )
             for e in found
         ]  # fmt: skip
@@ -244,10 +160,10 @@ def draw(
 
 def _to_band(space: Workspace, name: str, found: Sequence[Entry], start: tuple[int, ...] | None) -> tuple[int, ...]:
     """Which candidates have their bands drawn; to begin with those of `start`."""
-    known = _Known.of(space.fits[name])
+    known = Known.of(space.fits[name])
     if not any(free for _, _, free, _ in known.parts) and known.errors[1] is None:
         return ()  # set by hand: nothing is known of its errors
-    names, ends = [e.name for e in found], [_curve(known, e.schedule)[1][-1] for e in found]
+    names, ends = [e.name for e in found], [predicted.curve(known, e.schedule)[1][-1] for e in found]
     best = names[int(np.argmin(ends))]
     usual = [best] if start is None else [names[i] for i in start if i < len(names)]
     first = address.several("bands", names, usual, "candidate", BANDED)
@@ -259,59 +175,3 @@ def _to_band(space: Workspace, name: str, found: Sequence[Entry], start: tuple[i
     )  # fmt: skip
     address.put("bands", chosen, usual)
     return tuple(i for i, name in enumerate(names) if name in chosen)
-
-
-# ---------------------------------------------------------------------------------------------------- ranking
-
-
-def result(
-    space: Workspace, found: Sequence[Entry], batch_tokens: float | None, risk: Risk | None, most_risk: float
-) -> tuple[pd.DataFrame, str]:
-    """Verdict and table; the table and the verdict once more. Above `most_risk` of `risk`: set apart."""
-    fit = space.fit
-    known = _Known.of(fit)
-    ranked = _ranked(known, tuple(e.schedule for e in found), risk, most_risk)
-    halves = [_half_width(known, r.schedule) for r in ranked]
-    names = _in_order(ranked, found)
-    verdict = ranking.verdict(ranked, names, ranking.Yardstick.of(fit), halves)
-    with st.container(border=True):
-        st.text(verdict)
-    table = ranking.rows(ranked, names, batch_tokens, halves)
-    showing.table(
-        table, "compare-ranking", hide_index=True, width="stretch", column_order=_shown(table),
-        column_config=_columns(), placeholder="–",
-    )  # fmt: skip
-    return table, verdict
-
-
-def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[str]:
-    """Names in the order of the ranking; equal schedules keep their order."""
-    left = list(found)
-    return [left.pop(next(i for i, e in enumerate(left) if e.schedule == r.schedule)).name for r in ranked]
-
-
-def _shown(table: pd.DataFrame) -> list[str]:
-    """Columns worth showing."""
-    empty = {
-        n for n in ("plus_minus", "risk", "saved_tokens", "saved_updates", "saved_percent") if table[n].isna().all()
-    }
-    order = sorted(table.columns, key=lambda n: n not in ("rank", "name", "extrapolates"))  # what to doubt stands first
-    return [n for n in order if n not in empty and (n != "extrapolates" or table[n].any())]
-
-
-def _columns() -> dict:
-    text, numbers = st.column_config.TextColumn, st.column_config.NumberColumn
-    return {
-        "rank": numbers("Rank", width=50),
-        "name": text("Schedule", width=170),
-        "final_loss": numbers("Predicted final loss", format="%.5f", help="After the last update.", width=130),
-        "plus_minus": numbers("± at the end", format="%.4f", help=END_BAND, width=125),
-        "delta": numbers("Above the best", format="%.5f", help="Predicted final loss minus the best one.", width=110),
-        "delta_percent": numbers("in %", format="%.3f %%", help="The same as a share of the best loss.", width=80),
-        "risk": numbers("Diverges", format="percent", help=RISK, width=90),
-        "saved_updates": numbers("Updates saved", format="localized", help=SAVED, width=115),
-        "saved_percent": numbers("of its own", format="%.1f %%", help="As a share of this row's horizon.", width=90),
-        "saved_tokens": numbers("Tokens saved", format="compact", help="Updates saved × tokens per update.", width=110),
-        "extrapolates": text("Extrapolates", help=EXTRAPOLATES, width=380),
-        "schedule": text("Text form", help="For the command line and links.", width=420),
-    }

@@ -19,7 +19,6 @@ from optlaws_core.text import counted, format_amount, format_number, parse_amoun
 
 from ..state import address
 from ..state import candidates as c
-from ..state.session import state
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
@@ -288,7 +287,6 @@ def hand_over(space: Workspace, found: FinalRanking, ticked: Sequence[FinalRanke
         )  # fmt: skip
         if pressed:
             space.candidates = [c.Candidate(row.plan.schedule.text) for row in own[: c.MOST]]
-            state().pop("candidates_link", None)
             st.success(f"{counted(len(space.candidates), 'candidate')} on the Compare page.")
 
 

@@ -131,7 +131,7 @@ def files(space: Workspace) -> None:
         "runs-files",
         hide_index=True,
         placeholder="",
-        height=35 * min(len(reports) + 1, 9) + 3,
+        rows=8,
         column_config={
             "File": st.column_config.TextColumn(width="medium"),
             "Format": st.column_config.TextColumn(width="small"),

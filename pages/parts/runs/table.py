@@ -48,7 +48,7 @@ def choose(space: Workspace) -> dict[int, Run]:
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [i for i, run in enumerate(runs) if run.name in first]}},
         hide_index=True,
-        height=35 * min(len(runs) + 1, 13) + 3,
+        rows=12,
         column_config=_RUN_COLUMNS,
         placeholder="",
     )

@@ -7,7 +7,7 @@ import streamlit as st
 from optlaws_core import OptLawsError, Schedule
 from optlaws_core.exports import TARGETS, Export, export
 
-from ..compare.curves import Entry
+from ..compare.predicted import Entry
 from ..state import address
 from ..widgets.markdown import literal
 

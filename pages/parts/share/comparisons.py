@@ -11,13 +11,14 @@ from streamlit.delta_generator import DeltaGenerator
 from optlaws_core import LAWS, OptLawsError
 from optlaws_core.fitting.result import Model
 from optlaws_core.prediction.divergence import Risk
+from optlaws_core.prediction.verdict import Yardstick, basis, doubts
 from optlaws_core.saved import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, to_bundle
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Entry
 from optlaws_core.text import counted
 
 from .. import page
-from ..compare import curves, ranking
+from ..compare import curves, predicted, ranking
 from ..compare import risk as risks
 from ..fit import report
 from ..state import address as links
@@ -203,7 +204,7 @@ def _show(id: str) -> None:
     actions = _heading(entry, found)
     space = _workspace(found)
     fits = [found.current, *found.also] if found.current else []
-    shown = curves.entries(space, fits)
+    shown = predicted.entries(space, fits)
     if not fits or not shown:
         if not fits or not any(c.on for c in found.candidates):
             st.info("This comparison holds runs alone: no fit, or no candidate that was switched on.")
@@ -212,11 +213,11 @@ def _show(id: str) -> None:
     view, observed = curves.look(space, SHARED, _view(found), found.observed)
     figure, _ = curves.draw(space, fits, shown, view, observed)
     st.subheader("Ranking", anchor=False)
-    yardstick = ranking.Yardstick.of(space.fit).sentence
-    st.caption(literal(" ".join([ranking.basis(space.fit), yardstick, *_risk(found)])))
-    for doubt in ranking.doubts(space.fit):
+    yardstick = Yardstick.of(space.fit).sentence
+    st.caption(literal(" ".join([basis(space.fit), yardstick, *_risk(found)])))
+    for doubt in doubts(space.fit):
         st.warning(literal(doubt))
-    table, verdict = curves.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
+    table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
     actions.download_button(
         "Report", lambda: html_report.html(found, figure, table, verdict, [yardstick, *_risk(found)]),
         f"comparison-{found.digest[:12]}.html", "text/html", icon=":material/description:", on_click="ignore",
@@ -229,7 +230,7 @@ def _show(id: str) -> None:
 
 def _laws(model: Model) -> None:
     """Formula and coefficients of each law, to be opened."""
-    for i, (fit, weight) in enumerate(ranking.laws_of(model)):
+    for i, (fit, weight) in enumerate(model.parts):
         share = f", weight {weight:.0%}" if weight < 1 else ""
         box = st.expander(
             f"{LAWS[fit.law].title}{share}", icon=":material/function:", on_change="rerun", key=f"{SHARED}_law {i}"

@@ -88,7 +88,7 @@ def table(chosen: Sequence[Run]) -> list[Run]:
         "sweep-runs",
         hide_index=True,
         placeholder="",
-        height=35 * min(len(rows) + 1, 11) + 3,
+        rows=10,
         on_select="rerun",
         selection_mode="multi-row",
         key=f"sweep_table_{hash(tuple(run.name for run in chosen))}",

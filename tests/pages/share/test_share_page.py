@@ -11,11 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Average, Fit, OptLawsError, Status, rank
+from optlaws_core.prediction import verdict
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.saved import Snapshot, from_bundle, to_bundle
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Store
-from pages.parts.compare import curves, ranking
+from pages.parts.compare import columns, curves
 from pages.parts.share import comparisons, html_report
 from pages.parts.state import settings
 from pages.parts.state.candidates import Candidate
@@ -116,7 +117,7 @@ def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
     shown.run()
     assert not shown.exception
     assert any("coefficient" in t.value and "A1" in t.value.coefficient.tolist() for t in shown.dataframe)
-    page = html_report.html(found, go.Figure(), pd.DataFrame({"rank": [1]}), "", ranking.doubts(found.fit))
+    page = html_report.html(found, go.Figure(), pd.DataFrame({"rank": [1]}), "", verdict.doubts(found.fit))
     assert laws in page and doubt in page
 
 
@@ -281,7 +282,7 @@ def test_a_file_brings_it_elsewhere(compared, store):
 
 def test_a_report_is_one_file_with_the_same_numbers_and_no_markup_of_users(compared, store):
     found, _ = saved(compared, store, Title="<script>alert(1)</script>", Note="a & <b>")
-    table = ranking.rows(rank(found.fit, [c.schedule for c in found.candidates]), ["c0", "c1", "c2"], None)
+    table = columns.rows(rank(found.fit, [c.schedule for c in found.candidates]), ["c0", "c1", "c2"], None)
     page = html_report.html(found, go.Figure(go.Scatter(y=[1.0])), table, "Verdict.", ["Yard."])
     library = max(re.findall(r"<script[^>]*>.*?</script>", page, re.DOTALL), key=len)
     own = page.replace(library, "")
