@@ -12,7 +12,7 @@ from pages.parts.share import comparisons
 from pages.parts.widgets.markdown import literal
 
 space = page.open("Compare", "Learning-rate schedules side by side: the loss that a fitted law predicts for each.")
-from_address.take(space)
+from_address.read_address(space)
 candidate_table.prepare(space, space.fit)
 if space.job:
     job.watch(space)
@@ -26,7 +26,7 @@ if not space.fits:
     st.stop()
 
 fits = curves.pick(space)
-from_address.tell(space)
+from_address.write_address(space)
 st.subheader("Candidates", anchor=False)
 candidate_table.table(space)
 candidate_table.buttons(space, space.fit)

@@ -13,7 +13,7 @@ if not space.fittable:
     st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")
     st.stop()
 
-from_address.take(space)
+from_address.read_address(space)
 choice, pressed = choosing.choose(space)
 choosing.warn(space, choice)
 if pressed:
@@ -24,7 +24,7 @@ if space.job:
 if space.failure:
     st.error(literal(space.failure))
 if space.fit is None:
-    from_address.tell(space, choice)
+    from_address.write_address(space, choice)
     if not space.job:
         st.info("Press Fit. It takes a few seconds; the report appears here.")
     report.formulas(choice.laws)
@@ -32,7 +32,7 @@ if space.fit is None:
 
 above = st.container()
 found = choosing.pick(space)
-from_address.tell(space, choice)
+from_address.write_address(space, choice)
 with above:
     laws_table.table(space)
 st.subheader(literal(space.current), anchor=False)

@@ -6,11 +6,11 @@ from pages.parts.live import autolrs, forecast
 from pages.parts.state import address
 
 space = page.open("Live", "A run in progress: where its loss is going, when to decay, and whether it is diverging.")
-address.bring(space, "run")
-from_address.take(space)
+address.load_named_runs(space, "run")
+from_address.read_address(space)
 if space.job:
     job.watch(space)
 if space.fit:
-    from_address.tell(space)
+    from_address.write_address(space)
 forecast.show(space)
 autolrs.section(space)

@@ -8,7 +8,7 @@ from pages.parts.runs import table as inputs_runs
 from pages.parts.state import address
 
 space = page.open("Runs", "Training logs in: the losses, and where each run's learning rate comes from.")
-address.bring(space, "run")
+address.load_named_runs(space, "run")
 left, right = st.columns([1, 3], gap="medium")
 
 with left:

@@ -14,7 +14,7 @@ def open(title: str, lead: str = "") -> Workspace:
     if lead:
         st.caption(lead)
     identity.gate()
-    address.arrive(title, st.empty())
+    address.open_page(title, st.empty())
     return session.workspace()
 
 

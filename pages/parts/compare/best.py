@@ -81,11 +81,11 @@ def _form(usual: dict[str, str]) -> None:
         place.text_input(label, placeholder=usual[name], key=f"best_{name}", bind="query-params", help=meaning)
 
     first = st.columns(len(MEANINGS))
-    address.bound(
+    address.bound_widget(
         first[0].selectbox, "Search", FORMS, key="best_form",
         help="A free curve between knots, or the best peak, decay, exponents and final rate of a family.",
     )  # fmt: skip
-    unit = address.bound(
+    unit = address.bound_widget(
         first[1].selectbox, "Length in", LENGTHS, key="best_unit",
         help="Training compute in FLOPs counts as 6 times parameters times tokens (arXiv 2001.08361).",
     )  # fmt: skip

@@ -58,14 +58,14 @@ def pick(space: Workspace) -> list[str]:
         known = {
             call: n for call, n in from_address.named(space, from_address.described(space, main)).items() if n != main
         }
-        first = address.several("also", known, [], most=ALSO)
+        first = address.read_several("also", known, [], most=ALSO)
         others = right.multiselect(
             "Also draw", [n for n in names if n != main], [known[call] for call in first],
             key=f"compare_others {main} {len(names)}", max_selections=ALSO,
             help="Predictions of other fits, dashed: where they disagree, the choice of law or coefficients decides. "
             f"{ALSO} at most.",
         )  # fmt: skip
-        address.put("also", [call for call, n in known.items() if n in others], [])
+        address.write("also", [call for call, n in known.items() if n in others], [])
     fit = space.fits[main]
     st.caption(Yardstick.of(fit).sentence)
     for doubt in doubts(fit):
@@ -87,25 +87,27 @@ def look(
     batch = _batch(space)
     left, middle, right = st.columns([5, 4, 4], gap="medium", vertical_alignment="bottom")
     with left, st.container(horizontal=True, vertical_alignment="bottom"):
-        x = address.bound(
+        x = address.bound_widget(
             st.selectbox, "Horizontal axis", list(charts.AXES), list(charts.AXES).index(start.x),
             format_func=charts.AXES.get, key=f"{key}_x",
             help="Cumulative learning rate: the sum of the rates of all updates so far.",
         )  # fmt: skip
-        part = address.bound(
+        part = address.bound_widget(
             st.selectbox, "Show", list(charts.PARTS), list(charts.PARTS).index(start.part), key=f"{key}_part",
             help="Differences between schedules show at the end of a run.",
         )  # fmt: skip
     with middle, st.container(horizontal=True):
-        log_x = address.bound(st.toggle, "Log steps" if x == "step" else "Log x", start.log_x, key=f"{key}_log_x")
-        log_y = address.bound(st.toggle, "Log loss", start.log_y, key=f"{key}_log_y")
+        log_x = address.bound_widget(
+            st.toggle, "Log steps" if x == "step" else "Log x", start.log_x, key=f"{key}_log_x"
+        )
+        log_y = address.bound_widget(st.toggle, "Log loss", start.log_y, key=f"{key}_log_y")
     usual = list(observed)
     observed = right.multiselect(
         "Observed runs behind", list(space.fittable),
-        address.several(f"{key}_observed", space.fittable, usual, address.RUN), key=f"{key}_observed",
+        address.read_several(f"{key}_observed", space.fittable, usual, address.RUN), key=f"{key}_observed",
         help="Losses that were measured, in grey.",
     )  # fmt: skip
-    address.put(f"{key}_observed", observed, usual)
+    address.write(f"{key}_observed", observed, usual)
     if x == "tokens" and batch is None:
         usual = "" if start.batch_tokens is None else format_amount(start.batch_tokens)
         typed = st.text_input(
@@ -166,12 +168,12 @@ def _to_band(space: Workspace, name: str, found: Sequence[Entry], start: tuple[i
     names, ends = [e.name for e in found], [predicted.curve(known, e.schedule)[1][-1] for e in found]
     best = names[int(np.argmin(ends))]
     usual = [best] if start is None else [names[i] for i in start if i < len(names)]
-    first = address.several("bands", names, usual, "candidate", BANDED)
+    first = address.read_several("bands", names, usual, "candidate", BANDED)
     chosen = st.multiselect(
         "Bands of", names, default=first, key=f"compare_bands {best} {len(names)}", max_selections=BANDED, wrap=True,
         placeholder="no candidate", width=560,
         help="How sure a predicted loss is. Where candidates share part of their schedule, their bands coincide, so "
         f"only the best one's is drawn at first; {BANDED} at most.",
     )  # fmt: skip
-    address.put("bands", chosen, usual)
+    address.write("bands", chosen, usual)
     return tuple(i for i, name in enumerate(names) if name in chosen)

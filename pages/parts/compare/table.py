@@ -32,7 +32,7 @@ def prepare(space: Workspace, fit: Model | None) -> None:
     """Bring the list up to date: the link when the page is opened, edits, defaults while there is nothing else."""
     memory = session.state()
     _take_edits(space)
-    space.candidates = c.from_link(address.asked(LINK, c.MOST, c.MOST_LINK) or ()) or space.candidates
+    space.candidates = c.from_link(address.read(LINK, c.MOST, c.MOST_LINK) or ()) or space.candidates
     untouched = not space.candidates or space.candidates == memory.get("compare_defaults")
     if untouched and fit is not None:
         space.candidates = _defaults(space, fit)
@@ -49,7 +49,7 @@ def _defaults(space: Workspace, fit: Model) -> list[c.Candidate]:
 def share(space: Workspace) -> None:
     """Put the list into the address of the page."""
     values = c.to_link(space.candidates)
-    address.put(LINK, values, [])
+    address.write(LINK, values, [])
     left_out = len(space.candidates) - len(values)
     if left_out:
         last = "one is" if left_out == 1 else f"{left_out} are"

@@ -52,7 +52,7 @@ def section(space: Workspace) -> None:
             "Before each stage, short probes try several rates from one checkpoint; an exponential forecasts where "
             "each would end, and Bayesian optimisation says which to probe next (Jin et al. 2021, arXiv 2105.10762)."
         )
-        view = address.bound(st.segmented_control, "Show", (NEXT, SIMULATED), default=NEXT, required=True,
+        view = address.bound_widget(st.segmented_control, "Show", (NEXT, SIMULATED), default=NEXT, required=True,
                            key="staging_view", label_visibility="collapsed")  # fmt: skip
         try:
             (_next if view == NEXT else _simulation)(space)
@@ -70,24 +70,24 @@ def _next(space: Workspace) -> None:
         return
     places = st.columns([2, 1, 1, 1, 1, 1])
     usual = max(staged, key=staged.get)
-    name = places[0].selectbox("Staged run", list(staged), key="staging_run",
-                               index=list(staged).index(address.one("staged", staged, usual, address.RUN)))  # fmt: skip
-    address.put("staged", name, usual)
+    first = list(staged).index(address.read_one("staged", staged, usual, address.RUN))
+    name = places[0].selectbox("Staged run", list(staged), first, key="staging_run")
+    address.write("staged", name, usual)
     run = space.runs[name]
     splits = [k for k, s in run.series.items() if len(s)]
     usual = max(splits, key=lambda k: len(run.series[k]))
     split = places[1].selectbox("Its losses", splits, key=f"staging_split {name}",
-                                index=splits.index(address.one("staged_losses", splits, usual)))  # fmt: skip
-    address.put("staged_losses", split, usual)
+                                index=splits.index(address.read_one("staged_losses", splits, usual)))  # fmt: skip
+    address.write("staged_losses", split, usual)
     run = run.on(split)
-    start = address.whole(
+    start = address.number_field(
         places[2], "From update", 1, _start(run), name="from_update", key=f"staging_start {name} {split}",
         help="First update of the stage. An earlier one replays the run: what followed does not count.",
     )  # fmt: skip
     if start is None:
         return
     ahead = next_stage(run, start)
-    length = address.whole(
+    length = address.number_field(
         places[3], "Updates", FEWEST, ahead.length, name="updates", key=f"staging_length {name} {start}",
         help="Of the stage. AutoLRS doubles them from stage to stage, up to 8 times the first.",
     )  # fmt: skip
@@ -132,7 +132,7 @@ def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]
     None while the length of a probe cannot be read.
     """
     place, count = st.columns([5, 1])
-    updates = address.whole(
+    updates = address.number_field(
         count, "Updates of a probe", FEWEST, probe_length(length), name="probe_updates",
         key=f"staging_probe {length}",
         help="Those that count; AutoLRS takes a tenth of the stage.",
@@ -151,11 +151,11 @@ def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]
             usual.setdefault(found[name].rate, name)
     first = list(usual.values())
     picked = place.multiselect(
-        "Probes", list(found), default=address.several("probe", found, first, address.RUN),
+        "Probes", list(found), default=address.read_several("probe", found, first, address.RUN),
         key=f"staging_probes {run.name} {ahead.start} {length}", persist_state="session",
         help="Loaded runs whose rate is constant from that update on. They should start from this run's checkpoint.",
     )  # fmt: skip
-    address.put("probe", picked, first)
+    address.write("probe", picked, first)
     return [found[name] for name in picked]
 
 
@@ -216,11 +216,11 @@ def _simulation(space: Workspace) -> None:
         _typed(places[0], "Lowest rate", format_number(float(f"{coverage.peak[1] / REACH:.3g}")), "staging_sim_low"),
         _typed(places[1], "Highest rate", format_number(coverage.peak[1]), "staging_sim_high"),
     )
-    total = address.whole(
+    total = address.number_field(
         places[2], "Updates in all", 1, coverage.total[1], name="simulated_total", key="staging_total"
     )
     usual = longest.warmup_end if longest is not None else 0
-    warmup = address.whole(places[3], "Warm-up", 0, usual, name="simulated_warmup", key="staging_warmup")
+    warmup = address.number_field(places[3], "Warm-up", 0, usual, name="simulated_warmup", key="staging_warmup")
     if total is None or warmup is None:
         return
     running = JOB in state()

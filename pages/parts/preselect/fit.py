@@ -26,7 +26,7 @@ from .tables import digest
 
 def fitted(runs: Sequence[TableRun]) -> FinalFit | None:
     """The law fitted to the runs, once for each table; None with a sentence where they do not tell enough."""
-    law = address.bound(
+    law = address.bound_widget(
         st.selectbox, "Law", list(FINAL_LAWS), format_func=lambda n: FINAL_LAWS[n].title, key="final_law", width=380,
         help="  \n".join(f"**{law.title}**: {law.summary}" for law in FINAL_LAWS.values()),
     )  # fmt: skip
@@ -52,7 +52,7 @@ def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:
     key = digest(runs)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_told(fit, runs))
-        tried = address.bound(
+        tried = address.bound_widget(
             st.toggle, "Cross-validate", key="final_folds",
             help="Fit ten times more, each without a tenth of the runs, and judge each run by the fit that has not "
             "seen it. Everything is chosen anew each time, the strength of the priors included.",

@@ -131,7 +131,7 @@ def _usual(viewer: Viewer) -> Visibility:
 
 def _go(id: str = "") -> None:
     """Open a saved comparison, or the list; a callback of buttons, so that the address says what is shown."""
-    links.anew(PAGE, SHARED, **({"id": id} if id else {}))
+    links.start_over(PAGE, SHARED, **({"id": id} if id else {}))
 
 
 def listing() -> None:

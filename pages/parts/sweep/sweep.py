@@ -33,16 +33,16 @@ GROUPS = {
 def choose(everything: Sequence[Run]) -> list[Run]:
     """Filters by group, size and outcome. Returns what they leave."""
     kinds = _values(everything, "group")
-    groups = address.bound(
+    groups = address.bound_widget(
         st.pills, "Groups", kinds, selection_mode="multi", key="sweep_groups",
         help="  \n".join(f"**{name}**: {GROUPS[name]}" for name in kinds if name in GROUPS),
     )  # fmt: skip
     left, right = st.columns(2, gap="medium")
-    sizes = address.bound(
+    sizes = address.bound_widget(
         left.pills, "Sizes", _values(everything, "size"), selection_mode="multi", key="sweep_sizes",
         help="Model sizes: 37,024, 123,200, 369,312 and 836,736 parameters.",
     )  # fmt: skip
-    outcomes = address.bound(
+    outcomes = address.bound_widget(
         right.pills, "Ended", _values(everything, "outcome"), selection_mode="multi", key="sweep_ended",
         help="**diverged**: the loss left the finite numbers, ended 5 % above its lowest, or within 5 % of "
         "what byte frequencies alone give. **spiked**: the training loss rose by 0.5 nats and came back.",
@@ -57,7 +57,7 @@ def _values(everything: Sequence[Run], column: str) -> list[str]:
 
 def overview(chosen: Sequence[Run]) -> None:
     """Final losses over what was varied."""
-    x = address.bound(
+    x = address.bound_widget(
         st.segmented_control, "Over", list(charts.X), format_func=lambda key: charts.X[key].capitalize(),
         default="peak", key="sweep_x", label_visibility="collapsed",
     )  # fmt: skip
@@ -154,11 +154,11 @@ def _judged(law: str, design: str, content: str) -> list[Judged]:
 def law_against(floor: NoiseFloor | None) -> None:
     """Fit a law to three runs of each size and show how far off it is on the others."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        law = address.bound(
+        law = address.bound_widget(
             st.selectbox, "Law", list(LAWS), format_func=lambda n: LAWS[n].title,
             index=list(LAWS).index("opt_laws_curve"), key="sweep_law", width=320,
         )  # fmt: skip
-        design = address.bound(
+        design = address.bound_widget(
             st.segmented_control, "Trained at", list(DESIGNS), default=next(iter(DESIGNS)), format_func=str.capitalize,
             key="sweep_design",
             help="One peak: a constant rate, a cosine and a drop at the size's usual peak. Three peaks: a constant "
