@@ -1,7 +1,11 @@
 """Shared by all tests: the public runs beside the checkout, where they are present, and slow twins of the fast sums."""
 
+import os
 import sys
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: more threads of linear algebra would wait for each other
+    os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 import numpy as np
 import pytest
@@ -11,8 +15,18 @@ from tests.commands import fit_file, select_files  # noqa: F401  fixtures for wh
 from tests.machines import cluster, machines, no_process_is_left  # noqa: F401  the same
 from tests.stores import place, server, snapshot, store  # noqa: F401  the same
 
+MARKS = {"browser": ("e2e/",), "pages": ("test_page_", "test_charts_", "test_deployment")}
 PUBLIC = Path(__file__).resolve().parents[2] / "shared" / "data"
 SPLIT = ("cosine_24000", "constant_24000", "wsdcon_9")  # the published training runs of multi_power_law
+
+
+def pytest_collection_modifyitems(items):
+    """What drives a browser or opens pages is marked so, by where it stands."""
+    for item in items:
+        where = item.path.relative_to(Path(__file__).parent).as_posix()
+        for mark, beginnings in MARKS.items():
+            if where.startswith(beginnings):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")
