@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from .errors import Cancelled, OptLawsError
+from .errors import Cancelled, OptLawsError, extra
 
 CONNECT = 5.0  # s; a scheduler that has not answered by then is not there
 WORKERS = 20.0  # s that a cluster may be without any worker, at the start and later
@@ -128,8 +128,9 @@ def _started(jobs: list[Callable], shared: Any, **how: Any) -> Generator[tuple[i
 
 
 def _there(work: Callable[[T], R], jobs: list[Callable], address: str, report: Report) -> list[R]:
-    from distributed import KilledWorker
-    from distributed.client import FutureCancelledError
+    with extra("dask", "A Dask cluster"):
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
 
     with _connected(address) as client:
         _check_workers(client, address)
