@@ -17,7 +17,7 @@ from streamlit.errors import StreamlitMissingAuthlibError
 
 import optlaws_core
 from optlaws_core.errors import MissingExtra, extra
-from pages.parts import identity
+from pages.parts.state import identity
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
