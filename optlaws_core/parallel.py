@@ -52,7 +52,7 @@ def map_tasks(
     if cluster is not None:
         _check_address(cluster)
     report = progress or (lambda share: None)
-    jobs = [functools.partial(_one, i, task) for i, task in enumerate(tasks)]
+    jobs: list[Callable] = [functools.partial(_one, i, task) for i, task in enumerate(tasks)]
     if len(jobs) < 2 or (cluster is None and processes == 1):
         return _gathered((job(work) for job in jobs), len(jobs), report)
     return _here(work, jobs, processes, report) if cluster is None else _there(work, jobs, cluster, report)
@@ -134,7 +134,8 @@ def _there(work: Callable[[T], R], jobs: list[Callable], address: str, report: R
 
     with _connected(address) as client:
         _check_workers(client, address)
-        futures, over = [], threading.Event()
+        futures: list[Any] = []
+        over = threading.Event()
         watch = threading.Thread(target=_watch, args=(client, futures, over), name="optlaws-watch", daemon=True)
         watch.start()
         try:

@@ -65,8 +65,10 @@ class Proposal:
     deviation: FloatArray | None
 
     @property
-    def band(self) -> tuple[FloatArray, FloatArray]:
-        """90 % band of the loss after the stage, at the rates."""
+    def band(self) -> tuple[FloatArray, FloatArray] | None:
+        """90 % band of the loss after the stage, at the rates; None before the first probe."""
+        if self.mean is None or self.deviation is None:
+            return None
         return self.mean - QUANTILE * self.deviation, self.mean + QUANTILE * self.deviation
 
 
