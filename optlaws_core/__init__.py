@@ -10,6 +10,8 @@
 
 from importlib import import_module
 
+__version__ = "0.1.0"  # the only place; pyproject.toml and `optlaws --version` read it here
+
 # Names are loaded when first used: SymPy and SciPy take most of a second, and reading logs needs neither.
 _HOME = {
     "autolrs": ("propose_rate", "simulate_stages", "stages_of"),

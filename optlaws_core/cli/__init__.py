@@ -1,4 +1,4 @@
-"""The command line: `python -m optlaws_core COMMAND`.
+"""The command line: `optlaws COMMAND`, or `python -m optlaws_core COMMAND`.
 
 Exit code 0 on success, 1 on bad input with one line on stderr, 130 when stopped with Ctrl-C. Where a command succeeds
 without some of its files or runs, or with a fit that is in doubt, stderr names each with the reason.
@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields
+
+from optlaws_core import __version__
 
 from ..errors import FitError, OptLawsError, unread
 from ..exports import TABLES, TARGETS, export
@@ -25,11 +27,11 @@ from .shared import Parser, check_out, path, print_json, step
 STOPPED = 130  # what a shell expects of a command that Ctrl-C ended: 128 and the signal's number
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+def main(argv: Sequence[str] | None = None, name: str = "python -m optlaws_core") -> int:
+    """Run one command; returns the exit code. `name` is what the program is called by in its own texts."""
     _open_streams()
     try:
-        args = _parser().parse_args(argv)
+        args = _parser(name).parse_args(argv)
         remarks = args.run(args) or ()
         sys.stdout.flush()
         _tell(remarks)
@@ -76,8 +78,9 @@ def _tell(remarks: Iterable[str]) -> None:
         print(one_line(remark), file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m optlaws_core", description=__doc__.splitlines()[0])
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = Parser(prog=name, description="Fit laws to training logs, and rank learning-rate schedules by them.")
+    parser.add_argument("--version", action="version", version=f"optlaws {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run, help: str) -> argparse.ArgumentParser:

@@ -269,7 +269,7 @@ def fold(runs: Sequence[TableRun], by: str, k: int = FOLDS, seed: int = 0) -> li
     if by == "random":
         order = np.random.default_rng(seed).permutation(len(runs))
         return [np.sort(order[i::k]) for i in range(min(k, len(runs)))]
-    keys = {
+    keys: dict[str, list] = {
         "family": [r.family for r in runs],
         "params": [r.plan.params for r in runs],
         "configuration": [r.configuration for r in runs],

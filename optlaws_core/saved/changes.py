@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
-from tsdownsample import M4Downsampler
 
+from ..errors import extra
 from ..fitting.result import Average, Model
 from ..fitting.selection import Selection
 from ..runs import Run, Series
@@ -28,6 +28,8 @@ def _thin(series: Series, most: int) -> Series:
     """M4 (Jugel et al. 2014): of each of equal stretches the first, last, lowest and highest."""
     if len(series) <= most:
         return series
+    with extra("app", "Thinning losses for a chart"):
+        from tsdownsample import M4Downsampler
     kept = np.unique(M4Downsampler().downsample(series.loss, n_out=most // 4 * 4))
     return Series(series.steps[kept], series.loss[kept])
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from streamlit.errors import StreamlitAuthError
+from streamlit.errors import StreamlitAuthError, StreamlitMissingAuthlibError
 
 from ..widgets.markdown import literal
 from .settings import browser, setting
@@ -71,6 +71,8 @@ def bar() -> None:
 def _log_in(provider: str | None) -> None:
     try:
         st.login(provider)
+    except StreamlitMissingAuthlibError:
+        st.error('Log-in needs the package Authlib, which is not installed: pip install "optlaws[oidc]".')
     except StreamlitAuthError as fault:  # of the operator's settings
         st.error(literal(f"Log-in is not set up rightly: {fault}"), icon=":material/error:")
 
