@@ -9,8 +9,10 @@ from ..arrays import FloatArray
 from ..errors import LogError, OptLawsError
 from ..text import listed
 from .base import Source
-from .opened import Manifest, Opened
-from .reading import open_log, sentence
+from .format import Content
+from .formats import format_of, manifest
+from .opened import Opened
+from .reading import sentence
 
 _NORM = re.compile(r"grad(ient)?s?[-_/ .]*(global[-_/ .]*)?norm|norm[-_/ .]*(of[-_/ .]*)?grad", re.IGNORECASE)
 
@@ -22,8 +24,10 @@ def gradient_norms(source: Source) -> tuple[FloatArray, FloatArray]:
     for a log that cannot be read, has no column of gradient norms, or several runs.
     """
     try:
-        _, opened = open_log([source])
-        if isinstance(opened, Manifest):
+        content = Content.of(source)
+        format = format_of(content)
+        opened = None if format is manifest.FORMAT else format.open(content)
+        if not isinstance(opened, Opened):
             raise LogError("this is a manifest; give the log itself.")
         return _norms(opened)
     except OptLawsError as error:

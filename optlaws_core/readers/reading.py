@@ -52,7 +52,7 @@ def read_all(sources: Sequence[Source], layouts: Mapping[str, Layout] = {}) -> R
     return Reading(files, tuple(run for report in files for run in report.runs), notes)
 
 
-def open_log(sources: Sequence[Source]) -> tuple[Format, Opened | Manifest]:
+def _open(sources: Sequence[Source]) -> tuple[Format, Opened | Manifest]:
     """One log, which is one file or several event files, in its format. Raises `LogError` for what cannot be read."""
     content = Content.of(*sources)
     format = format_of(content)
@@ -64,7 +64,7 @@ def _read(sources: list[Source], layout: Layout | None, entries: Sequence[Entry]
     source = sources[0]
     report = FileReport(source.name, UNKNOWN)
     try:
-        format, opened = open_log(sources)
+        format, opened = _open(sources)
         if isinstance(opened, Manifest):
             return _manifest_report(opened)
         layout = layout or opened.layout
