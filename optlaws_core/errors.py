@@ -3,6 +3,7 @@
 OptLawsError (a ValueError: the input is at fault)
 ├── ScheduleError   a schedule that cannot exist, or a text that is none
 ├── LogError        a log or a manifest that cannot be read      -> .source
+│   └── UnlikelyUnit  a table whose numbers suggest another unit
 ├── DesignError     runs that cannot identify a law
 └── MissingExtra    what was asked for needs packages that are not installed
 FitError (a RuntimeError: the input was fine)  no usable coefficients at all -> .best
@@ -52,6 +53,10 @@ class LogError(OptLawsError):
     def __init__(self, message: str, source: str = "") -> None:
         super().__init__(message)
         self.source = source
+
+
+class UnlikelyUnit(LogError):
+    """A table with a number that suggests another unit than the expected one. Readers take it once they are told so."""
 
 
 class DesignError(OptLawsError):

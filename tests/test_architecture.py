@@ -1,6 +1,7 @@
 """The shape of the code: data flows one way, the core knows no user interface, pages are thin."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,16 @@ ORDER = (
     "errors arrays text parallel schedules exports runs sums laws readers fitting hyper prediction final_loss live "
     "optimize saved autolrs cli"
 ).split()
+PARTS = ROOT / "pages" / "parts"
+# The same of the folders and modules in pages/parts. What is above `page` belongs to one page, or to several.
+PAGES_ORDER = "server widgets state page runs sweep fit preselect plan live compare schedules share router".split()
+# Imports of our own modules within a function, each for a reason that stands beside it.
+LAZY = {
+    "server/limits.py": {"optlaws_core.text"},
+    "state/identity.py": {"optlaws_core.saved.rights"},
+    "state/settings.py": {"optlaws_core.saved.store"},
+    "state/kept_fits.py": {"optlaws_core.saved"},
+}
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
 RUNS = {"eval", "exec", "compile", "__import__"}
 RUNS_AS_METHOD = {"eval", "query", "read_pickle", "sympify", "parse_expr", "parse_latex", "system", "popen"}
@@ -87,12 +98,61 @@ def test_exported_names_are_the_public_names():
     assert optlaws_core.__all__ == sorted(optlaws_core.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
 
 
+def parts_imported(path: Path) -> set[str]:
+    """Modules of pages/parts that a module of it imports at any depth of its code, as paths below pages/parts."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1] / "/".join((node.module or "").split("."))
+            names = [base / a.name for a in node.names] if base.is_dir() else [base]
+            found |= {str(name.relative_to(PARTS)) for name in names if name.with_suffix(".py").is_file()}
+    return found
+
+
+def in_functions(path: Path) -> set[str]:
+    """Modules of ours that a file imports within a function."""
+    functions = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.FunctionDef)]
+    inner = [node for function in functions for node in ast.walk(function)]
+    found = {("." * n.level) + (n.module or "") for n in inner if isinstance(n, ast.ImportFrom)}
+    found |= {alias.name for n in inner if isinstance(n, ast.Import) for alias in n.names}
+    return {name for name in found if name.startswith((".", "optlaws_core", "pages"))}
+
+
+def test_every_part_of_a_page_has_its_place():
+    places = {p.relative_to(PARTS).parts[0].removesuffix(".py") for p in PARTS.rglob("*.py")}
+    assert places == set(PAGES_ORDER)
+    assert {p.name for p in PARTS.glob("*.py")} == {"page.py", "router.py"}
+
+
+@pytest.mark.parametrize("path", sorted(PARTS.rglob("*.py")), ids=lambda p: str(p.relative_to(PARTS)))
+def test_the_parts_of_the_pages_flow_one_way(path):
+    here = path.relative_to(PARTS).parts[0].removesuffix(".py")
+    for name in parts_imported(path):
+        there = name.split("/")[0]
+        assert PAGES_ORDER.index(there) <= PAGES_ORDER.index(here), f"{path.name} imports {name}, which comes later"
+    assert in_functions(path) <= LAZY.get(str(path.relative_to(PARTS)), set())
+
+
+def test_no_modules_of_the_pages_import_each_other():
+    left = {str(p.relative_to(PARTS).with_suffix("")): parts_imported(p) for p in PARTS.rglob("*.py")}
+    assert {name for found in left.values() for name in found} <= set(left)
+    while ready := {name for name, found in left.items() if not found & set(left)}:
+        left = {name: found for name, found in left.items() if name not in ready}
+    assert not left, "a circle, or what hangs on one"
+
+
+def test_no_page_asks_whether_a_model_is_a_fit_or_an_average():
+    """Both answer to the same questions: `parts`, `single`, `title`."""
+    asked = re.compile(r"isinstance\([^)]*\b(Fit|Average)\b")
+    assert not [p.name for p in (ROOT / "pages").rglob("*.py") if asked.search(p.read_text(encoding="utf-8"))]
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda p: p.name)
 def test_a_page_reads_calls_and_shows(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert not [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
-    assert "session.page(" in path.read_text(encoding="utf-8")
+    assert "page.open(" in path.read_text(encoding="utf-8")
 
 
 def test_one_file_uses_the_session_state():
@@ -103,7 +163,7 @@ def test_one_file_uses_the_session_state():
 def test_one_file_shows_charts_and_tables():
     shown = ("plotly_chart(", "st.dataframe(", ".dataframe(", "st.table(", "to_csv(")
     users = {p.name for p in (ROOT / "pages").rglob("*.py") for word in shown if word in p.read_text(encoding="utf-8")}
-    assert users == {"showing.py", "spreadsheet.py", "fit.py"}  # the last writes a bundled table of numbers
+    assert users == {"showing.py", "spreadsheet.py", "tables.py"}  # the last writes a bundled table of numbers
 
 
 def test_charts_know_no_streamlit():

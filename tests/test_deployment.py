@@ -139,7 +139,7 @@ from streamlit.testing.v1 import AppTest
 for page in sorted(Path("pages").glob("*.py")):
     found = AppTest.from_file(str(page.resolve()), default_timeout=300).run()
     print(page.stem, len(found.title), [e.message for e in found.exception])
-import pages.parts.session
+import pages.parts.state.session
 assert Path(pages.parts.state.session.__file__).is_relative_to(Path.cwd())
 """
     told = environment(image, **{PLACE: str(tmp_path / "store.sqlite")})

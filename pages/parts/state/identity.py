@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.errors import StreamlitAuthError, StreamlitMissingAuthlibError
 
-from .session import browser, literal, setting
+from ..widgets.markdown import literal
+from .settings import browser, setting
 
 if TYPE_CHECKING:
     from optlaws_core.saved.rights import Viewer
