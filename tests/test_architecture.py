@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -81,10 +82,35 @@ def test_nothing_runs_a_text_or_unpickles_a_file(folder):
     assert found == (ALLOWED if folder == "optlaws_core" else {})
 
 
+def test_whoever_asks_a_model_need_not_know_which_kind_it_is():
+    for path in [*CORE.rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        if path.parent.name == "fitting":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+                kinds = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
+                assert not kinds & {"Fit", "Average"}, f"{path.name}:{node.lineno}"
+
+
 def test_exported_names_are_the_public_names():
     assert set(optlaws_core.__all__) == set(optlaws_core._MODULE) <= set(dir(optlaws_core))
     assert all(getattr(optlaws_core, name) is not None for name in optlaws_core.__all__)
     assert optlaws_core.__all__ == sorted(optlaws_core.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
+
+
+def test_type_checkers_see_the_public_names():
+    tree = ast.parse((CORE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = [n for n in tree.body if isinstance(n, ast.If)]
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {n.module: tuple(alias.name for alias in n.names) for n in block.body if isinstance(n, ast.ImportFrom)}
+    assert seen == optlaws_core._HOME
+
+
+def test_a_file_name_stands_for_one_file_of_the_core():
+    names = Counter(p.name for p in CORE.rglob("*.py"))
+    assert {n for n, times in names.items() if times > 1} <= {"__init__.py", "base.py"}
+    inside = [p for p in CORE.iterdir() if p.name != "__pycache__"]
+    assert len([p for p in inside if p.suffix == ".py"]) <= 6 and len([p for p in inside if p.is_dir()]) <= 16
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda p: p.name)

@@ -13,7 +13,7 @@ from ..saved import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
 from ..saved.database import default_place
 from ..saved.rights import OPERATOR, Visibility
 from ..saved.store import Store
-from .shared import check_out, file, path, place, print_json
+from .options import check_out, file, path, place, print_json
 
 MOST_LISTED = 1_000
 
