@@ -14,7 +14,7 @@ CORE = ROOT / "optlaws_core"
 # Every module may import those before it, and none after it.
 ORDER = (
     "errors amounts parallel schedules runs noise trace history functionals sde divergence readers laws features bound "
-    "evaluation fits final_loss hyper uncertainty search fitting joint bootstrap selection prediction optimize "
+    "evaluation fits final_loss hyper uncertainty descent search fitting joint bootstrap selection prediction optimize "
     "autolrs bands live browser exports snapshot store cli"
 ).split()
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
