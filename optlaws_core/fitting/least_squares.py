@@ -297,7 +297,7 @@ def lowest(ends: Sequence[End]) -> End:
 
 
 class _Residuals:
-    """Residuals of `LeastSquares` as `Descent` wants them: coefficients in which a law is linear are not on a log scale."""
+    """Residuals of `LeastSquares` for a `Descent`: coefficients in which a law is linear are not on a log scale."""
 
     def __init__(self, problem: LeastSquares) -> None:
         self.problem, self.linear, self.logs = problem, problem.linear, problem.slices[-1].stop
