@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,16 @@ def test_nothing_runs_a_text_or_unpickles_a_file(folder):
     assert found == (ALLOWED if folder == "optlaws_core" else {})
 
 
+def test_whoever_asks_a_model_need_not_know_which_kind_it_is():
+    for path in [*CORE.rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        if path.parent.name == "fitting":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+                kinds = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
+                assert not kinds & {"Fit", "Average"}, f"{path.name}:{node.lineno}"
+
+
 def test_exported_names_are_the_public_names():
     assert set(optlaws_core.__all__) == set(optlaws_core._MODULE) <= set(dir(optlaws_core))
     assert all(getattr(optlaws_core, name) is not None for name in optlaws_core.__all__)
@@ -141,10 +152,27 @@ def test_no_modules_of_the_pages_import_each_other():
     assert not left, "a circle, or what hangs on one"
 
 
-def test_no_page_asks_whether_a_model_is_a_fit_or_an_average():
+def test_nobody_asks_whether_a_model_is_a_fit_or_an_average():
     """Both answer to the same questions: `parts`, `single`, `title`."""
     asked = re.compile(r"isinstance\([^)]*\b(Fit|Average)\b")
-    assert not [p.name for p in (ROOT / "pages").rglob("*.py") if asked.search(p.read_text(encoding="utf-8"))]
+    paths = [p for folder in ("pages", "optlaws_core", "benchmarks") for p in (ROOT / folder).rglob("*.py")]
+    asking = {str(p.relative_to(ROOT)) for p in paths if asked.search(p.read_text(encoding="utf-8"))}
+    assert not {name for name in asking if not name.startswith("optlaws_core/fitting/")}
+
+
+def test_type_checkers_see_the_public_names():
+    tree = ast.parse((CORE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = [n for n in tree.body if isinstance(n, ast.If)]
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {n.module: tuple(alias.name for alias in n.names) for n in block.body if isinstance(n, ast.ImportFrom)}
+    assert seen == optlaws_core._HOME
+
+
+def test_a_file_name_stands_for_one_file_of_the_core():
+    names = Counter(p.name for p in CORE.rglob("*.py"))
+    assert {n for n, times in names.items() if times > 1} <= {"__init__.py", "base.py"}
+    inside = [p for p in CORE.iterdir() if p.name != "__pycache__"]
+    assert len([p for p in inside if p.suffix == ".py"]) <= 6 and len([p for p in inside if p.is_dir()]) <= 16
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda p: p.name)

@@ -160,7 +160,7 @@ def test_a_visitors_runs_are_limited_and_too_many_lose_nothing(monkeypatch, limi
 
 
 @pytest.mark.parametrize("data, what", [
-    (gzip.compress(b"x" * 10_000), "this is a gzip archive; unpack it and give the logs inside."),
+    (gzip.compress(b"x" * 10_000, mtime=0), "this is a gzip archive; unpack it and give the logs inside."),
     (b"PK\x03\x04" + b"\0" * 100, "this is a ZIP archive; unpack it and give the logs inside."),
     (b"\x80\x04\x95" + b"x" * 100, "this is a Python pickle, which could run code when opened; export it as CSV."),
     (b"\0" * 1000, "a log must be text, a Parquet file or a TensorBoard event file, but this holds binary data."),
@@ -168,7 +168,7 @@ def test_a_visitors_runs_are_limited_and_too_many_lose_nothing(monkeypatch, limi
     (b"a\n" + b"1\n" * 100_000, "a table may have 100,000 lines, this one has 100,001 or more."),
     (b",".join(b"c%d" % i for i in range(4_000)) + b"\n" + b"1\n" * 5_000,
      "a table may have 5,000,000 cells, this one has 5,004,000 or more."),
-])  # fmt: skip
+], ids=["gzip", "zip", "pickle", "binary", "columns", "lines", "cells"])  # fmt: skip
 @pytest.mark.parametrize("read", [lambda data: read_frame(data, "t.csv"), lambda d: TableFile("t.csv", d).frame])
 def test_a_table_that_is_none_or_unpacks_to_too_much_is_refused(read, data, what):
     with pytest.raises(LogError) as refused:

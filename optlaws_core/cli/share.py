@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import OptLawsError
 from ..saved import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
-from .shared import check_out, file, path, place, print_json
+from .options import check_out, file, path, place, print_json
 
 MOST_LISTED = 1_000
 

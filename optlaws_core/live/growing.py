@@ -6,11 +6,10 @@ from pathlib import Path
 from ..errors import LogError
 from ..readers import Reading, Source, Sources, read_all, sources_from_paths
 from ..readers.base import Note
-from ..readers.manifest import opens_manifest
+from ..readers.files import FEWEST_LINES
+from ..readers.formats.manifest import opens_manifest
 from ..readers.sniff import as_utf8
 from ..text import counted, listed
-
-LINES = {".csv": 2, ".tsv": 2, ".txt": 2, ".jsonl": 1, ".ndjson": 1}  # files that grow by lines, and their fewest
 
 
 def reread(path: Path) -> Reading:
@@ -37,7 +36,7 @@ def reread(path: Path) -> Reading:
 
 def _whole(source: Source) -> bytes | Path | None:
     """The lines of a log that have an end, None without a row; anything that does not grow by lines as it is."""
-    least = LINES.get(Path(source.name).suffix.lower())
+    least = FEWEST_LINES.get(Path(source.name).suffix.lower())
     if least is None:
         return source.data
     text = as_utf8(source.read(), source.shown, whole=False)

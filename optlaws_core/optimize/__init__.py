@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..arrays import FloatArray
+from ..fitting.coverage import outside
 from ..fitting.result import Model
 from ..laws.base import Law
 from ..parallel import one_thread
-from ..prediction.losses import outside
 from ..runs import Plan
 from ..schedules import WSD, Schedule
 from . import curve_search, family_search

@@ -5,10 +5,16 @@
 >>> report.format, report.runs[0].name, report.runs[0].loss.tolist(), report.runs[0].lr_source
 ('CSV', 'a', [3.0, 2.0], 'logged')
 
-The way of a file: `sniff` (what is it) -> `delimited`, `parquet`, `wandb_chart`, `records`, `trainer_state`,
-`wandb_history`, `event_files` (columns as written, `RawRun`) -> `aliases` (which column is what, `Layout`) -> `clean`
-(points) -> `rates` (where the learning rate comes from) -> `assembly` (a `Run`) -> `reading` (a report a file, and what
-manifests add).
+The way of a file:
+
+1. `files`: paths on disk to a `Source` each (`base` has it, and whatever else goes in and comes out).
+2. `formats`: a `Format` recognises the `Content` of a source (both in `format`; `sniff` refuses what is never read,
+   `header` finds the columns of a table) and opens it (`opened`): columns as written, `RawRun`, nothing dropped yet.
+   Helpers are `cells` and `numbers`, cells to numbers, and `layout`, which column is what by its name.
+3. `clean`: points; `rates`: where the learning rate comes from, `thinning` its curve; `assembly`: a `Run`.
+4. `reading`: a report on each file, and what manifests add.
+
+Other doors: `norms` (gradient norms out of a log), `pasted` (a learning-rate curve), `frames` (a table of whole runs).
 """
 
 from .base import (
@@ -25,23 +31,9 @@ from .base import (
     Source,
 )
 from .files import SUFFIXES, Sources, sources_from_paths
+from .format import Format
+from .formats import FORMATS
 from .reading import read, read_all, read_source
-
-FORMATS = (
-    "CSV",
-    "TSV",
-    "CSV with semicolons",
-    "table with spaces",
-    "Parquet",
-    "JSON lines",
-    "JSON records",
-    "JSON columns",
-    "Hugging Face trainer_state.json",
-    "W&B chart CSV",
-    "W&B history JSON",
-    "TensorBoard events",
-    "Manifest",
-)
 
 __all__ = [
     "FORMATS",
@@ -53,6 +45,7 @@ __all__ = [
     "X_UNITS",
     "Facts",
     "FileReport",
+    "Format",
     "Layout",
     "Note",
     "Reading",

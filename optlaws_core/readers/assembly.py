@@ -8,8 +8,9 @@ import numpy as np
 from ..errors import LogError
 from ..runs import Plan, Run, Series
 from ..text import counted, listed, shortened
-from .base import Facts, Layout, Note, Numbers, RawRun
+from .base import Facts, Layout, Note
 from .clean import Points, checked_losses, points
+from .opened import Numbers, RawRun
 from .rates import rates_of
 
 STEADY = 1e-3  # tokens per step may vary this much, relative, and still give one batch size
@@ -133,7 +134,7 @@ def _with_batch(raw: RawRun, layout: Layout, facts: Facts, notes: list[Note]) ->
             )
         )
         return facts
-    tokens = counted(round(batch), "token")
-    text = f"The batch size, {tokens} per update, was taken from the column {shortened(layout.tokens)!r}."
+    size = counted(round(batch), "token")
+    text = f"The batch size, {size} per update, was taken from the column {shortened(layout.tokens)!r}."
     notes.append(Note("info", text, raw.name))
     return replace(facts, batch_tokens=float(round(batch)))

@@ -1,19 +1,13 @@
-"""What goes into a reader and what comes out: `Source`, `Layout`, `Note`, `FileReport`, `Reading`; and the limits.
-
-Between the two, every format produces `RawRun`s of `Numbers`: columns as the log wrote them, nothing dropped yet.
-"""
+"""What goes into a reader and what comes out: `Source`, `Layout`, `Note`, `FileReport`, `Reading`; and the limits."""
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from ..arrays import FloatArray, IntArray
 from ..errors import LogError
 from ..runs import Run
 from ..schedules import Schedule
@@ -153,53 +147,6 @@ class Facts:
         return Facts(**{k: v if v is not None else getattr(other, k) for k, v in vars(self).items()})
 
 
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """A column as numbers. NaN is an empty cell, except at `nans` (the log says NaN) and `words` (the log has text)."""
-
-    values: FloatArray  # (n,)
-    nans: IntArray = field(default_factory=lambda: np.empty(0, np.int64))  # rows
-    words: IntArray = field(default_factory=lambda: np.empty(0, np.int64))  # rows
-    word: str = ""  # the first text found
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def take(self, rows: IntArray) -> "Numbers":
-        """The same column, `rows` only (rising)."""
-        nans, words = (_positions(rows, bad) for bad in (self.nans, self.words))
-        return Numbers(self.values[rows], nans, words, self.word)
-
-
-@dataclass(frozen=True, eq=False)
-class RawRun:
-    """One run as its log wrote it. Columns share their rows, unless `own_x` gives a column an x of its own."""
-
-    name: str
-    columns: Mapping[str, Numbers]
-    own_x: Mapping[str, Numbers] = field(default_factory=dict)
-    lines: IntArray | int | None = None  # line of each row, or of the first one; None where a format has no lines
-    facts: Facts = Facts()
-    notes: tuple[Note, ...] = ()
-
-    def line(self, row: int) -> int | None:
-        """The line in the file that row `row` stands on, 1-based."""
-        if self.lines is None:
-            return None
-        return int(self.lines + row if isinstance(self.lines, int) else self.lines[row])
-
-
-@dataclass(frozen=True, eq=False)
-class Opened:
-    """A file whose format is known: its columns, the layout they suggest, and its runs under any layout."""
-
-    format: str
-    columns: tuple[str, ...]
-    layout: Layout
-    runs: Callable[[Layout], list[RawRun]]
-    notes: tuple[Note, ...] = ()
-
-
 @dataclass(frozen=True)
 class FileReport:
     """What one file gave. With an `error` there are no runs."""
@@ -250,12 +197,6 @@ def _row(report: FileReport, run: Run) -> dict:
         "lr_source": run.lr_source,
         "notes": [n.text for n in report.notes if n.run in ("", run.name)],
     }
-
-
-def _positions(rows: IntArray, some: IntArray) -> IntArray:
-    """Where in `rows` those of `some` stand, both rising: at the cost of `rows`, however many `some` are."""
-    at = np.searchsorted(some, rows)
-    return np.flatnonzero(some[np.minimum(at, len(some) - 1)] == rows) if len(some) else np.empty(0, np.int64)
 
 
 def base_name(name: str) -> str:

@@ -15,8 +15,8 @@ import pandas as pd
 from ..arrays import IntArray
 from ..errors import LogError
 from ..text import shortened
-from .base import Numbers
 from .numbers import from_cells, has_decimal_commas
+from .opened import Numbers
 
 BLOCK = 2**20  # bytes
 # Since pandas 3.1 the default parser is exact and this argument is deprecated.
@@ -89,12 +89,12 @@ class Table:
 def joined(parts: list[Numbers]) -> Numbers:
     """Parts of one column, one after another."""
     starts = np.cumsum([0, *(len(p) for p in parts)])
-    bad = [
+    nans, words = (
         np.concatenate([np.empty(0, np.int64), *(getattr(p, kind) + s for p, s in zip(parts, starts, strict=False))])
         for kind in ("nans", "words")
-    ]
+    )
     values = np.concatenate([np.empty(0), *(p.values for p in parts)])
-    return Numbers(values, *bad, next((p.word for p in parts if len(p.words)), ""))
+    return Numbers(values, nans, words, next((p.word for p in parts if len(p.words)), ""))
 
 
 def _floats(block: bytes, options: dict, wanted: list[int]) -> dict[int, Numbers]:

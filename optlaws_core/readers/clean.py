@@ -10,7 +10,8 @@ import numpy as np
 from ..arrays import FloatArray, IntArray
 from ..errors import LogError
 from ..text import counted, shortened
-from .base import LARGEST_STEP, Note, Numbers, RawRun
+from .base import LARGEST_STEP, Note
+from .opened import Numbers, RawRun
 
 ALL = slice(None)
 MOST_RESUMES = 200  # with more steps backwards than this a file is unsorted, not resumed

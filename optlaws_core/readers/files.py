@@ -7,9 +7,19 @@ from pathlib import Path
 from ..errors import LogError
 from ..text import counted, listed
 from .base import Note, Source
-from .manifest import opens_manifest, read_manifest
+from .format import Content
+from .formats import FORMATS
+from .formats.manifest import open_manifest, opens_manifest
 
-SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".parquet")
+SUFFIXES = tuple(dict.fromkeys(suffix for format in FORMATS for suffix in format.suffixes))
+# Suffixes of files that grow by lines -> lines with which the first row is there.
+FEWEST_LINES = {
+    suffix: max(f.fewest_lines for f in FORMATS if suffix in f.suffixes)
+    for format in FORMATS
+    for suffix in format.suffixes
+    if format.fewest_lines
+}
+_PIECE_MARKS = tuple(format.piece_mark for format in FORMATS if format.piece_mark)
 
 
 class Sources(list[Source]):
@@ -54,7 +64,12 @@ def _path(path: str | Path) -> Path:
 
 def is_log_name(name: str) -> bool:
     """Whether a file's name suggests a log."""
-    return name.lower().endswith(SUFFIXES) or "tfevents" in name
+    return name.lower().endswith(SUFFIXES) or is_piece_name(name)
+
+
+def is_piece_name(name: str) -> bool:
+    """Whether a file's name says that all such files of a folder are one run."""
+    return any(mark in name for mark in _PIECE_MARKS)
 
 
 def _in_folder(folder: Path, ignored: list[str]) -> list[Path]:
@@ -77,7 +92,7 @@ def _beside(path: Path) -> list[Path]:
     try:
         if not opens_manifest(source):
             return []
-        names = [entry.file for entry in read_manifest(source)]
+        names = [entry.file for entry in open_manifest(Content.of(source)).entries]
     except LogError:
         return []  # reading the file tells the fault
     folder = path.parent.resolve()

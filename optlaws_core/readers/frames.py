@@ -9,9 +9,12 @@ import pandas as pd
 
 from ..errors import LogError
 from ..text import counted, shortened
-from .formats.delimited import unique_names
+from .base import Source
+from .format import Content
+from .formats import event_files, parquet
 from .formats.records import MOST_COLUMNS
-from .sniff import kind_of
+from .header import unique_names
+from .sniff import HEAD, check_text
 
 MOST_LINES = 100_000
 MOST_CELLS = 5_000_000  # short rows count as long as the header: they are filled up
@@ -26,7 +29,7 @@ def read_frame(table: Path | str | bytes, what: str) -> pd.DataFrame:
     try:
         data = table if isinstance(table, bytes) else Path(table).read_bytes()
         if data.strip():
-            kind_of(data[:65_536], what)  # a sentence on what is no text
+            _check_text(data, what)
         lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
         rows = []
         for row in lines:
@@ -54,6 +57,13 @@ def read_frame(table: Path | str | bytes, what: str) -> pd.DataFrame:
             raise LogError(f"{what}: line {number:,} has {len(row):,} cells, but the header names {named}.", what)
         row += [""] * (len(head) - len(row))
     return pd.DataFrame([row for _, row in rows[1:]], columns=list(unique_names(head)), dtype=str)
+
+
+def _check_text(data: bytes, what: str) -> None:
+    """Raises `LogError` for what is no text, unless it is a binary log: that it is no CSV table says enough."""
+    content = Content(Source(what, data), data)
+    if not any(format.recognises(content) for format in (event_files.FORMAT, parquet.FORMAT)):
+        check_text(data[:HEAD], what)
 
 
 def _check_size(lines: int, columns: int, what: str) -> None:

@@ -8,8 +8,11 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import LogError, OptLawsError
 from ..text import listed
-from .base import Opened, Source
-from .reading import _open, _sentence
+from .base import Source
+from .format import Content
+from .formats import format_of, manifest
+from .opened import Opened
+from .reading import sentence
 
 _NORM = re.compile(r"grad(ient)?s?[-_/ .]*(global[-_/ .]*)?norm|norm[-_/ .]*(of[-_/ .]*)?grad", re.IGNORECASE)
 
@@ -21,12 +24,14 @@ def gradient_norms(source: Source) -> tuple[FloatArray, FloatArray]:
     for a log that cannot be read, has no column of gradient norms, or several runs.
     """
     try:
-        opened = _open([source])
-        if opened is None:
+        content = Content.of(source)
+        format = format_of(content)
+        opened = None if format is manifest.FORMAT else format.open(content)
+        if not isinstance(opened, Opened):
             raise LogError("this is a manifest; give the log itself.")
         return _norms(opened)
     except OptLawsError as error:
-        raise LogError(_sentence(source, error), source.name) from None
+        raise LogError(sentence(source, error), source.name) from None
 
 
 def _norms(opened: Opened) -> tuple[FloatArray, FloatArray]:
@@ -41,7 +46,9 @@ def _norms(opened: Opened) -> tuple[FloatArray, FloatArray]:
     runs = opened.runs(replace(layout, losses=(("norm", named[0]),), lr=None, tokens=None))
     if len(runs) != 1:
         raise LogError(f"gradient norms are taken from one run, this log has {len(runs):,}.")
-    norms, x = runs[0].columns[named[0]], runs[0].own_x.get(named[0]) or runs[0].columns.get(layout.x)
+    columns = runs[0].columns
+    norms = columns[named[0]]
+    x = runs[0].own_x.get(named[0]) or (None if layout.x is None else columns.get(layout.x))
     logged = ~np.isnan(norms.values)
     logged[norms.nans] = logged[norms.words] = True
     steps = np.arange(len(norms), dtype=float) if x is None else x.values

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..text import shortened
-from .base import Numbers
+from .opened import Numbers
 
 # Cells that say "not logged here". NaN is not among them: a loss of NaN is something to tell the user about.
 EMPTY = {"", "na", "n/a", "null", "none", "-", "#n/a", "<na>"}
@@ -17,7 +17,9 @@ _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?([eE][+-]?\d+)?")
 def from_cells(cells: Sequence[object], decimal_comma: bool = False) -> Numbers:
     """A column from cells as a file held them: numbers, texts, None. Slow (1 µs a cell) but tells text from NaN."""
     values = np.full(len(cells), np.nan)
-    nans, words, word = [], [], ""
+    nans: list[int] = []
+    words: list[int] = []
+    word = ""
     for row, cell in enumerate(cells):
         value = _number(cell, decimal_comma)
         if isinstance(value, str):

@@ -58,7 +58,8 @@ def as_knots(schedule: Schedule) -> Knots:
 
 
 def _columns(text: str) -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = [], (0, 1)
+    rows: list[tuple[int, float]] = []
+    columns = (0, 1)
     for line, words in _lines(text):
         if not rows and not _is_number(words[0]):
             columns = _header(line, words)

@@ -9,20 +9,13 @@ from ..errors import LogError, OptLawsError
 from ..runs import Run
 from ..text import counted, listed, shortened
 from .assembly import assemble
-from .base import LONGEST_NAME, MOST_FILES, FileReport, Layout, Note, Opened, RawRun, Reading, Source
-from .files import sources_from_paths
-from .formats import records
-from .formats.delimited import header_of, open_delimited
-from .formats.event_files import open_events
-from .formats.parquet import open_parquet
-from .formats.trainer_state import is_trainer_state, open_trainer_state
-from .formats.wandb_chart import is_chart, open_chart
-from .formats.wandb_history import is_history, open_history
-from .manifest import Entry, find, is_manifest, opens_manifest, read_manifest
-from .sniff import as_utf8, is_utf16, kind_of
+from .base import LONGEST_NAME, MOST_FILES, FileReport, Layout, Note, Reading, Source
+from .files import is_piece_name, sources_from_paths
+from .format import Content, Format
+from .formats import format_of, manifest
+from .opened import Entry, Manifest, Opened, RawRun
 
 UNKNOWN = "unknown"
-MANIFEST = "Manifest"
 
 
 def read_source(source: Source, layout: Layout | None = None) -> FileReport:
@@ -59,57 +52,33 @@ def read_all(sources: Sequence[Source], layouts: Mapping[str, Layout] = {}) -> R
     return Reading(files, tuple(run for report in files for run in report.runs), notes)
 
 
+def _open(sources: Sequence[Source]) -> tuple[Format, Opened | Manifest]:
+    """One log, which is one file or several event files, in its format. Raises `LogError` for what cannot be read."""
+    content = Content.of(*sources)
+    format = format_of(content)
+    return format, format.open(content)
+
+
 def _read(sources: list[Source], layout: Layout | None, entries: Sequence[Entry]) -> FileReport:
     """The report on one log, which is one file or several event files."""
-    source, opened = sources[0], None
+    source = sources[0]
+    report = FileReport(source.name, UNKNOWN)
     try:
-        opened = _open(sources)
-        if opened is None:
-            return _manifest_report(source, read_manifest(source))
+        format, opened = _open(sources)
+        if isinstance(opened, Manifest):
+            return _manifest_report(opened)
         layout = layout or opened.layout
+        report = replace(report, format=format.name, layout=layout, columns=opened.columns)
         _check_layout(opened, layout)
-        raws = _named(source, opened.runs(layout))
-        opened = replace(opened, runs=None)  # lets go of the file's bytes
-        return _report(source, opened, layout, raws, entries)
+        raws, notes = _named(source, opened.runs(layout)), opened.notes
+        del opened  # lets go of the file's bytes
+        return _assembled(report.noted(*notes), layout, raws, entries)
     except OptLawsError as error:
-        shape = (opened.format, layout or opened.layout, opened.columns) if opened else (UNKNOWN, None, ())
-        return FileReport(source.name, *shape, error=_sentence(source, error))
+        return replace(report, error=sentence(source, error))
     except MemoryError:
         return FileReport(
             source.name, UNKNOWN, error=f"{source.shown}: the file is too large for this machine's memory."
         )
-
-
-def _open(sources: list[Source]) -> Opened | None:
-    """The file in its format; None for a manifest."""
-    source = sources[0]
-    file = source.shown
-    data = source.read()
-    kind = kind_of(data[:65_536], file)
-    if kind == "events":
-        return open_events([data, *(s.read() for s in sources[1:])], source.parts)
-    if kind == "parquet":
-        return open_parquet(data)
-    data = as_utf8(data, file) if is_utf16(data) else data
-    if kind == "json":
-        return _open_json(data, source.parts)
-    header = header_of(data, file)
-    if is_manifest(header):
-        return None
-    return open_chart(data, header, file) if is_chart(header) else open_delimited(data, header, file)
-
-
-def _open_json(data: bytes, parts: tuple[str, ...]) -> Opened:
-    value = records.parsed(data)
-    if is_trainer_state(value):
-        return open_trainer_state(value, parts)
-    if is_history(value):
-        return open_history(value)
-    if isinstance(value, list):
-        return records.opened("JSON records", *records.from_array(value))
-    if isinstance(value, dict) and any(isinstance(v, list) for v in value.values()):
-        return records.opened("JSON columns", *records.from_columns(value))
-    return records.opened("JSON lines", *records.from_lines(data))
 
 
 def _check_layout(opened: Opened, layout: Layout) -> None:
@@ -135,10 +104,10 @@ def _named(source: Source, raws: list[RawRun]) -> list[RawRun]:
     return list(named.values())
 
 
-def _report(source: Source, opened: Opened, layout: Layout, raws: list[RawRun], entries: Sequence[Entry]) -> FileReport:
-    """Every run of a file that gives a curve; the file's error when none does."""
-    raws, notes = _renamed(raws, entries)
-    notes = [*opened.notes, *notes]
+def _assembled(report: FileReport, layout: Layout, raws: list[RawRun], entries: Sequence[Entry]) -> FileReport:
+    """The report with every run of the file that gives a curve. Raises `LogError` when none does."""
+    raws, renamed = _renamed(raws, entries)
+    notes = [*report.notes, *renamed]
     if layout.x is None:
         notes.append(
             Note("info", "No column counts steps, tokens or samples; the row number, from 0, was taken as the step.")
@@ -155,7 +124,7 @@ def _report(source: Source, opened: Opened, layout: Layout, raws: list[RawRun], 
     if not runs:
         raise LogError(errors[0] if errors else "the table has no rows.")
     notes += [Note("refused", text) for text in errors]
-    return FileReport(source.name, opened.format, layout, opened.columns, tuple(runs), tuple(notes), None, facts)
+    return replace(report, runs=tuple(runs), notes=tuple(notes), facts=facts)
 
 
 def _renamed(raws: list[RawRun], entries: Sequence[Entry]) -> tuple[list[RawRun], list[Note]]:
@@ -170,31 +139,33 @@ def _renamed(raws: list[RawRun], entries: Sequence[Entry]) -> tuple[list[RawRun]
     return raws, [Note("refused", text.format(e.at, shortened(e.run), listed(sorted(names)))) for e in strays]
 
 
-def _manifest(source: Source) -> tuple[Entry, ...] | LogError | None:
-    """The rows of a manifest, its fault, or None when the source is a log."""
+def _manifest(source: Source) -> Manifest | LogError | None:
+    """A manifest, its fault, or None when the source is a log."""
     try:
-        if not opens_manifest(source):
+        if not manifest.opens_manifest(source):
             return None
     except LogError:
         return None  # reading it as a log tells the fault
     try:
-        return read_manifest(source)
+        return manifest.open_manifest(Content.of(source))
     except LogError as error:
         return error
 
 
-def _joined(manifests: Mapping[int, tuple[Entry, ...] | LogError], logs: list[Source]):
+def _joined(
+    manifests: Mapping[int, Manifest | LogError], logs: list[Source]
+) -> tuple[dict[int, list[Entry]], dict[int, FileReport]]:
     """Rows of the manifests by index of their log, and the reports on the manifests by index of theirs."""
     declared: dict[int, list[Entry]] = {}
     reports: dict[int, FileReport] = {}
-    for index, entries in manifests.items():
-        if isinstance(entries, LogError):
-            reports[index] = FileReport(entries.source, MANIFEST, error=str(entries))
+    for index, found in manifests.items():
+        if isinstance(found, LogError):
+            reports[index] = FileReport(found.source, manifest.FORMAT.name, error=str(found))
             continue
-        report, absent = _manifest_report(entries[0].manifest, entries), []
-        for entry in entries:
+        report, absent = _manifest_report(found), []
+        for entry in found.entries:
             try:
-                at = find(entry, logs)
+                at = manifest.find(entry, logs)
             except LogError as error:
                 report = report.noted(Note("refused", str(error)))
                 continue
@@ -209,8 +180,9 @@ def _joined(manifests: Mapping[int, tuple[Entry, ...] | LogError], logs: list[So
     return declared, reports
 
 
-def _manifest_report(source: Source, entries: Sequence[Entry]) -> FileReport:
-    return FileReport(source.name, MANIFEST, notes=(Note("info", f"It declares {counted(len(entries), 'run')}."),))
+def _manifest_report(found: Manifest) -> FileReport:
+    note = Note("info", f"It declares {counted(len(found.entries), 'run')}.")
+    return FileReport(found.source.name, manifest.FORMAT.name, notes=(note,))
 
 
 def _grouped(logs: list[Source]) -> dict[int, list[int]]:
@@ -219,7 +191,7 @@ def _grouped(logs: list[Source]) -> dict[int, list[int]]:
     folders: dict[tuple[str, ...], int] = {}
     for i in sorted(range(len(logs)), key=lambda i: logs[i].name):
         folder = logs[i].parts[:-1]
-        if "tfevents" in logs[i].parts[-1:][0] if logs[i].parts else False:
+        if logs[i].parts and is_piece_name(logs[i].parts[-1]):
             first = folders.setdefault(folder, i) if folder else i
             groups.setdefault(first, []).append(i)
         else:
@@ -256,6 +228,7 @@ def _free(run: Run, source: Source, taken: set[str]) -> str:
     return name
 
 
-def _sentence(source: Source, error: OptLawsError) -> str:
+def sentence(source: Source, error: OptLawsError) -> str:
+    """What is wrong with a file, beginning with its name."""
     text = str(error)
     return text if text.startswith(source.shown) else f"{source.shown}: {text}"

@@ -1,13 +1,13 @@
-"""What a file is, by its content. Archives and binary formats are refused by their first bytes and never unpacked."""
+"""What is never read, by its first bytes, and text in the encodings of spreadsheets.
+
+Archives and binary formats are refused and never unpacked.
+"""
 
 import codecs
-from typing import Literal
 
 from ..errors import LogError
-from .formats.event_files import is_events
-from .formats.parquet_sizes import MAGIC as PARQUET
 
-Kind = Literal["events", "parquet", "json", "table"]
+HEAD = 65_536  # bytes at the beginning of a file by which it is judged
 
 # First bytes, what they are, what to do instead.
 REFUSED = (
@@ -30,14 +30,10 @@ REFUSED = (
 _TEXT = bytes({7, 8, 9, 10, 12, 13, 27}) + bytes(range(0x20, 0x100))
 
 
-def kind_of(head: bytes, file: str) -> Kind:
-    """The kind of a file that starts with `head`. Raises `LogError` for what is never read."""
+def check_text(head: bytes, file: str) -> None:
+    """Raises `LogError` for a file that is never read: one that is empty, or whose `head` is not that of a text."""
     if not head.strip():
         raise LogError(f"{file}: the file is empty.", file)
-    if is_events(head):
-        return "events"
-    if head.startswith(PARQUET):
-        return "parquet"
     for magic, what, instead in REFUSED:
         if head.startswith(magic):
             raise LogError(f"{file}: this is {what}; {instead}.", file)
@@ -49,8 +45,6 @@ def kind_of(head: bytes, file: str) -> Kind:
         raise LogError(
             f"{file}: a log must be text, a Parquet file or a TensorBoard event file, but this holds binary data.", file
         )
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    return "json" if start in (b"{", b"[") else "table"
 
 
 def is_utf16(head: bytes) -> bool:

@@ -1,8 +1,12 @@
-"""Valid files of every kind that mutations start from: small ones of our own, and the beginnings of public logs."""
+"""Valid files of every kind that mutations start from: small ones of our own, and the beginnings of public logs.
+
+Those of a log format come after its sample, which is the first.
+"""
 
 import json
 import tempfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from optlaws_core import parse
@@ -36,7 +40,7 @@ def tables(by: str) -> tuple[bytes, ...]:
     texts = [text.replace(",", by).encode() for text in (resumed, several, tokens)]
     own = [*texts, quoted.encode()] if by == "," else texts
     real = [start(PUBLIC / "multi_power_law" / "25M" / "cosine_24000.csv", 12).replace(b",", by.encode())]
-    return tuple(filter(None, (logs.table(by), *own, *real)))
+    return tuple(filter(None, (*own, *real)))
 
 
 def start(path: Path, lines: int) -> bytes:
@@ -48,7 +52,7 @@ def json_lines() -> tuple[bytes, ...]:
     """Logs of one JSON object a line."""
     nested = [{"step": s, "train": {"loss": y, "optim": {"lr": 1e-3}}, "tags": ["x"]} for s, y in ((0, 3.0), (5, 2.0))]
     mixed = [{"run": run, "iter": i, "loss": y} for run, i, y in (("a", 0, 3), ("b", 0, None), ("a", 1, "2"))]
-    return tuple(lines_of(rows) for rows in (logs.records(), nested, mixed))
+    return tuple(lines_of(rows) for rows in (nested, mixed))
 
 
 def lines_of(rows: Iterable[dict]) -> bytes:
@@ -60,19 +64,17 @@ def json_records() -> tuple[bytes, ...]:
 
 
 def json_columns() -> tuple[bytes, ...]:
-    columns = {"step": logs.STEPS, "loss": logs.LOSS, "lr": logs.LR, "name": "x"}
-    return tuple(json.dumps(c).encode() for c in (columns, {"val_loss": [3, None, 2], "tokens": [1e6, 2e6, 3e6]}))
+    return (json.dumps({"val_loss": [3, None, 2], "tokens": [1e6, 2e6, 3e6]}).encode(),)
 
 
 def trainer_states() -> tuple[bytes, ...]:
     rows = [{"step": s, "loss": y, "eval_loss": 2 / s, "grad_norm": 1.0} for s, y in ((1, 3.0), (2, "2.5"), (3, 2.0))]
-    return tuple(json.dumps(d).encode() for d in (logs.trainer_state(), {"log_history": rows, "max_steps": 3}))
+    return (json.dumps({"log_history": rows, "max_steps": 3}).encode(),)
 
 
 def histories() -> tuple[bytes, ...]:
     """Runs exported from W&B as JSON."""
-    own = logs.history() | {"config": {"iterations": 31, "warmup_steps": 2, "batch_size": 8, "acc_steps": 1}}
-    found = [json.dumps(own).encode()]
+    found = []
     for path in sorted((PUBLIC / "lr_scheduling" / "raw").glob("*.json"))[:1]:
         run = json.loads(path.read_text())
         run["history"] = {
@@ -85,7 +87,7 @@ def histories() -> tuple[bytes, ...]:
 
 def charts() -> tuple[bytes, ...]:
     group = '"train/step","Group: a - loss","Group: a - loss__MIN","b - loss"\n1,3,2,\n2,2.5,2,4\n3,2.25,2,3\n'
-    return logs.chart(), group.encode()
+    return (group.encode(),)
 
 
 def parquets() -> tuple[bytes, ...]:
@@ -104,12 +106,26 @@ def events() -> tuple[bytes, ...]:
 
 def manifests() -> tuple[bytes, ...]:
     """Manifests of a log that is called a.csv."""
-    small = (
-        "run,file,params,batch_tokens,schedule,warmup_steps,total_steps,seed\n"
-        'one,a.csv,1e6,1024,"linear(peak=1e-3, total=31)",0,31,1\ntwo,b.csv,,,,,,2\n'
-    )
     two = "run,file,params,batch_size,total_steps\na,logs/a.csv,7e9,8,\nb,logs/a.csv,7e9,8,40\n"
-    return small.encode(), two.encode(), start(ROOT / "data" / "examples.csv", 3)
+    return two.encode(), start(ROOT / "data" / "examples.csv", 3)
+
+
+# Log format -> more files of it than its sample.
+OF_FORMAT = {
+    "CSV": partial(tables, ","),
+    "TSV": partial(tables, "\t"),
+    "CSV with semicolons": partial(tables, ";"),
+    "table with spaces": partial(tables, " "),
+    "W&B chart CSV": charts,
+    "JSON lines": json_lines,
+    "JSON records": json_records,
+    "JSON columns": json_columns,
+    "Hugging Face trainer_state.json": trainer_states,
+    "W&B history JSON": histories,
+    "Parquet": parquets,
+    "TensorBoard events": events,
+    "Manifest": manifests,
+}
 
 
 def refused() -> tuple[bytes, ...]:
@@ -121,7 +137,7 @@ def refused() -> tuple[bytes, ...]:
 
     pickles = [pickle.dumps({"loss": [1.5, 2.5]}, protocol) for protocol in (2, 3, 4, 5)]
     tar = b"a.csv" + bytes(252) + b"ustar" + bytes(300)
-    return *pickles, gzip.compress(logs.table(",")), tar, *(magic + bytes(24) for magic, _, _ in REFUSED)
+    return *pickles, gzip.compress(logs.table(","), mtime=0), tar, *(magic + bytes(24) for magic, _, _ in REFUSED)
 
 
 def final_tables() -> tuple[bytes, ...]:
@@ -213,7 +229,7 @@ def norms() -> tuple[bytes, ...]:
     rows = [(s, 3 - s / 50, 1 + 1 / (s + 1)) for s in range(0, 60, 5)]
     csv = "step,loss,grad_norm\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
     lines = lines_of({"step": s, "train/grad_norm": g} for s, _, g in rows)
-    return csv.encode(), lines, trainer_states()[1]
+    return csv.encode(), lines, trainer_states()[0]
 
 
 def staged() -> tuple[bytes, ...]:

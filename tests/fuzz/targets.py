@@ -18,10 +18,10 @@ from optlaws_core import Run, Schedule, parse
 from optlaws_core.autolrs import next_stage, stages_of
 from optlaws_core.errors import OptLawsError
 from optlaws_core.final_loss import load_final
+from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.final_loss.table import read_table
-from optlaws_core.fitting.result import load_fit
 from optlaws_core.hyper import read_sweep
-from optlaws_core.readers import FileReport, Source, read_all, read_source
+from optlaws_core.readers import FORMATS, FileReport, Format, Source, formats, read_all, read_source
 from optlaws_core.readers.base import LARGEST_STEP
 from optlaws_core.readers.norms import gradient_norms
 from optlaws_core.readers.pasted import read_curve
@@ -282,22 +282,26 @@ class Target:
 
 
 TABLE, TREE = (mutate.table,), (mutate.tree,)
+FRAMES = {
+    "JSON lines": (mutate.lines,),
+    "Parquet": (mutate.parquet,),
+    "TensorBoard events": (mutate.records,),
+}  # mutations that keep the frame of a format, where it is neither one JSON value nor lines of cells
+
+
+def of_format(format: Format) -> Target:
+    """The target of a log format: its sample, and what more of it there is among the seeds."""
+    door = a_manifest if format is formats.manifest.FORMAT else a_log
+    more = seeds.OF_FORMAT.get(format.name, tuple)
+    frame = TREE if format.sample[:1] in (b"{", b"[") else TABLE
+    text = b"\0" not in format.sample
+    return Target(format.name, door, lambda: (format.sample, *more()), FRAMES.get(format.name, frame), text)
+
+
 TARGETS = {
     t.name: t
     for t in (
-        Target("CSV", a_log, lambda: seeds.tables(","), TABLE),
-        Target("TSV", a_log, lambda: seeds.tables("\t"), TABLE),
-        Target("CSV with semicolons", a_log, lambda: seeds.tables(";"), TABLE),
-        Target("table with spaces", a_log, lambda: seeds.tables(" "), TABLE),
-        Target("W&B chart CSV", a_log, seeds.charts, TABLE),
-        Target("JSON lines", a_log, seeds.json_lines, (mutate.lines,)),
-        Target("JSON records", a_log, seeds.json_records, TREE),
-        Target("JSON columns", a_log, seeds.json_columns, TREE),
-        Target("Hugging Face trainer_state.json", a_log, seeds.trainer_states, TREE),
-        Target("W&B history JSON", a_log, seeds.histories, TREE),
-        Target("Parquet", a_log, seeds.parquets, (mutate.parquet,), text=False),
-        Target("TensorBoard events", a_log, seeds.events, (mutate.records,), text=False),
-        Target("Manifest", a_manifest, seeds.manifests, TABLE),
+        *map(of_format, FORMATS),
         Target("archives and pickles", no_log, seeds.refused, text=False),
         Target("gradient norms", gradients, seeds.norms, (mutate.table, mutate.lines)),
         Target("AutoLRS stages", stages, seeds.staged, TABLE),

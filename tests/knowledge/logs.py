@@ -1,16 +1,52 @@
-"""Small logs in every format for tests of readers, and what is read of one file."""
+"""Small logs in every format for tests of readers, and what must be read of them."""
 
 import io
-import math
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from optlaws_core.readers import Layout, Source, read_all, read_source
+from optlaws_core.readers import FORMATS, Layout, Source, read_all, read_source
 
 STEPS, LOSS, LR = [0, 10, 20, 30], [3.25, 2.5, 2.125, 2.0], [1e-3, 1e-3, 5e-4, 0.0]
 GOOD = b"step,loss,lr\n0,3,1e-3\n10,2.5,1e-3\n20,2,1e-3\n"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What must be read of one run."""
+
+    run: str
+    steps: list[int] = field(default_factory=lambda: STEPS)
+    loss: list[float] = field(default_factory=lambda: LOSS)
+    lr: list[float] | None = field(default_factory=lambda: LR)  # the logged rates; None where none are logged
+    split: str = "train"
+    total: int = 31  # updates of the schedule, where rates are logged
+
+
+# Every format of `readers.FORMATS` -> a file name for its sample, and the runs that stand in the sample, in order.
+READINGS: dict[str, tuple[str, list[Curve]]] = {
+    "TensorBoard events": ("big/events.out.tfevents.1", [Curve("big", lr=np.float32(LR).tolist())]),
+    "Parquet": ("a.parquet", [Curve("a")]),
+    "Hugging Face trainer_state.json": ("my-run/trainer_state.json", [Curve("my-run")]),
+    "W&B history JSON": ("a.json", [Curve("from-json")]),
+    "JSON records": ("a.json", [Curve("a")]),
+    "JSON columns": ("a.json", [Curve("a")]),
+    "JSON lines": ("a.jsonl", [Curve("a")]),
+    "Manifest": ("manifest.csv", []),
+    "W&B chart CSV": ("chart.csv", [Curve("brisk - pond-1")]),
+    "CSV": ("a.csv", [Curve("a")]),
+    "TSV": ("a.tsv", [Curve("a")]),
+    "CSV with semicolons": ("a.csv", [Curve("a")]),
+    "table with spaces": ("a.txt", [Curve("a")]),
+}
+
+
+def sample(name: str) -> bytes:
+    """The sample of the format of that name."""
+    return next(format.sample for format in FORMATS if format.name == name)
 
 
 def table(delimiter: str) -> bytes:
@@ -18,30 +54,12 @@ def table(delimiter: str) -> bytes:
     return "".join(delimiter.join(map(str, row)) + "\n" for row in rows).encode()
 
 
-def records() -> list[dict]:
-    return [{"step": s, "loss": y, "lr": e} for s, y, e in zip(STEPS, LOSS, LR, strict=True)]
-
-
 def trainer_state() -> dict:
-    rows = [{"step": s, "loss": y, "learning_rate": e, "epoch": 0.1} for s, y, e in zip(STEPS, LOSS, LR, strict=True)]
-    summary = {"step": 30, "train_loss": 99.0, "train_runtime": 1.0, "total_flos": 1e18}
-    return {"log_history": [*rows, {"predict_loss": 7.0}, summary], "max_steps": 31, "logging_steps": 10}
+    return json.loads(sample("Hugging Face trainer_state.json"))
 
 
 def history() -> dict:
-    train = {"iter": STEPS, "train_loss": LOSS, "train_lr": LR, "train_perplexity": [math.exp(y) for y in LOSS]}
-    return {
-        "name": "from-json",
-        "config": {},
-        "summary": {},
-        "history": {"train": train, "wa": {"iter": [], "loss": []}},
-    }
-
-
-def chart() -> bytes:
-    rows = [f'"{s}","{y}","{y - 0.1}","{y + 0.1}","{e}"' for s, y, e in zip(STEPS, LOSS, LR, strict=True)]
-    head = '"Step","brisk - pond-1 - train/loss","brisk - pond-1 - train/loss__MIN"'
-    return "\n".join([head + ',"brisk - pond-1 - train/loss__MAX","brisk - pond-1 - train/lr"', *rows]).encode()
+    return json.loads(sample("W&B history JSON"))
 
 
 def parquet() -> bytes:

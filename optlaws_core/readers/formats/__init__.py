@@ -1,1 +1,29 @@
-"""Log formats, one module each: a file's columns as written, `RawRun`; nothing dropped yet."""
+"""Log formats, one module each with one record, `Format`; a module whose formats differ in a trifle has several.
+
+`FORMATS` lists them in the order in which they are tried: a file is of the first format that recognises its content.
+Binary formats come first; then texts that open as JSON; the tables of any columns come last and take every other text.
+"""
+
+from ..format import Content, Format
+from . import delimited, event_files, manifest, parquet, records, trainer_state, wandb_chart, wandb_history
+
+FORMATS: tuple[Format, ...] = (
+    event_files.FORMAT,
+    parquet.FORMAT,
+    trainer_state.FORMAT,
+    wandb_history.FORMAT,
+    records.JSON_RECORDS,
+    records.JSON_COLUMNS,
+    records.JSON_LINES,
+    manifest.FORMAT,
+    wandb_chart.FORMAT,
+    delimited.CSV,
+    delimited.TSV,
+    delimited.SEMICOLONS,
+    delimited.SPACES,
+)
+
+
+def format_of(content: Content) -> Format:
+    """The format of a file. Raises `LogError` for what is no log, such as an archive or a table without a header."""
+    return next(format for format in FORMATS if format.recognises(content))

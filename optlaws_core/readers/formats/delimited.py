@@ -1,70 +1,31 @@
 """CSV, TSV, semicolon- and space-separated tables, with any column names."""
 
-import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ...arrays import IntArray
 from ...errors import LogError
-from ...text import counted, listed, shortened
-from ..base import MOST_ROWS, Layout, Numbers, Opened, RawRun
+from ...text import counted, shortened
+from ..base import MOST_ROWS, Layout
 from ..cells import Table
+from ..format import Content, Format
+from ..header import Header, cells_of
 from ..layout import guess_layout
+from ..opened import Numbers, Opened, RawRun
 
-DELIMITERS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", " ": "table with spaces"}
-BOM = b"\xef\xbb\xbf"
-LONGEST_HEADER = 1_000_000  # bytes
 MOST_RUNS = 2_000  # in one file
+SAMPLE = b"step,loss,lr\n0,3.25,0.001\n10,2.5,0.001\n20,2.125,0.0005\n30,2.0,0.0\n"
 
 
-@dataclass(frozen=True)
-class Header:
-    """The first line that is no comment."""
-
-    columns: tuple[str, ...]
-    delimiter: str
-    line: int  # 1-based
-    start: int  # bytes before the data
-
-    @property
-    def format(self) -> str:
-        return DELIMITERS[self.delimiter]
-
-
-def open_delimited(data: bytes, header: Header, file: str) -> Opened:
+def open_delimited(content: Content) -> Opened:
     """A table with a header, opened."""
+    # The runs hold on to no more of the content than they need.
+    header, text, file = content.header, content.text, content.file
     return Opened(
-        header.format,
-        header.columns,
-        guess_layout(header.columns),
-        lambda layout: read_delimited(data, layout, header, file),
+        header.columns, guess_layout(header.columns), lambda layout: read_delimited(text, layout, header, file)
     )
-
-
-def header_of(data: bytes, file: str) -> Header:
-    """The header of a table. Raises `LogError` when there is none."""
-    at, line = len(BOM) if data.startswith(BOM) else 0, 1
-    while data[at : at + 1] in (b"#", b"\n", b"\r"):
-        end = data.find(b"\n", at)
-        if end < 0:
-            raise LogError(f"{file}: the file holds comments only, no table.", file)
-        at, line = end + 1, line + 1
-    end = data.find(b"\n", at)
-    end = len(data) if end < 0 else end
-    if end - at > LONGEST_HEADER:
-        raise LogError(f"{file}: line {line} is longer than {LONGEST_HEADER:,} bytes, so it is no table header.", file)
-    text = data[at:end].decode("utf-8", "replace").strip("\r\n")
-    delimiter = _delimiter(text)
-    columns = tuple(c.strip() for c in _cells(text, delimiter))
-    if not any(columns):
-        raise LogError(f"{file}: line {line} must name the columns, but it names none.", file)
-    if all(re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", c) for c in columns):
-        raise LogError(f"{file}: line {line} must name the columns, but it holds numbers ({listed(columns, 4)}).", file)
-    return Header(unique_names(columns), delimiter, line, end + 1)
 
 
 def table_of(data: bytes, header: Header, file: str) -> Table:
@@ -125,7 +86,7 @@ def _check_width(data: bytes, header: Header, file: str) -> None:
         if line.startswith(b"#"):
             continue
         if line.count(delimiter) >= width:
-            cells = _cells(line.decode("utf-8", "replace").rstrip("\r\n"), header.delimiter)
+            cells = cells_of(line.decode("utf-8", "replace").rstrip("\r\n"), header.delimiter)
             while len(cells) > width and not cells[-1].strip():
                 cells.pop()  # delimiters at the end of a line separate nothing
             if len(cells) > width:
@@ -134,29 +95,13 @@ def _check_width(data: bytes, header: Header, file: str) -> None:
                 )
 
 
-def _delimiter(line: str) -> str:
-    counts = {d: len(_cells(line, d)) for d in (",", "\t", ";")}
-    best = max(counts, key=counts.get)
-    if counts[best] > 1:
-        return best
-    return " " if len(line.split()) > 1 and '"' not in line else ","
+def _format(name: str, delimiter: str, suffix: str) -> Format:
+    """Tables with that delimiter."""
+    sample = SAMPLE.replace(b",", delimiter.encode())
+    return Format(name, (suffix,), lambda c: c.header.delimiter == delimiter, open_delimited, sample, fewest_lines=2)
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
-    if delimiter == " ":
-        return line.split()
-    try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return line.split(delimiter)
-
-
-def unique_names(columns: Sequence[str]) -> tuple[str, ...]:
-    """Column names, each once: a second `loss` becomes `loss (2)`, an empty one `column 3`."""
-    seen: dict[str, int] = {}
-    out = []
-    for i, name in enumerate(columns, 1):
-        name = name or f"column {i}"
-        seen[name] = seen.get(name, 0) + 1
-        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return tuple(out)
+CSV = _format("CSV", ",", ".csv")
+TSV = _format("TSV", "\t", ".tsv")
+SEMICOLONS = _format("CSV with semicolons", ";", ".csv")
+SPACES = _format("table with spaces", " ", ".txt")

@@ -5,38 +5,38 @@ as `simple_value` (PyTorch, TF1) or as tensors of one element (TF2, JAX). Needs 
 """
 
 import struct
-from collections.abc import Sequence
+from base64 import b64decode
 
 import numpy as np
 
 from ...errors import LogError
-from ..base import MOST_ROWS, Layout, Note, Numbers, Opened, RawRun
+from ..base import MOST_ROWS, Layout, Note
+from ..format import Content, Format
 from ..layout import guess_layout
-from .trainer_state import run_name
+from ..opened import Numbers, Opened, RawRun
 
-FORMAT = "TensorBoard events"
 CUT_OFF = "An event file ends inside a record (the run was killed or still writes); what stands before it was read."
 _DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}  # tensorflow.DataType of scalars
 
 
-def is_events(head: bytes) -> bool:
-    """Whether bytes open an event file: its first record says the version."""
-    return b"brain.Event:" in head[:64]
+def is_events(content: Content) -> bool:
+    """Whether a file is an event file: its first record says the version."""
+    return b"brain.Event:" in content.data[:64]
 
 
-def open_events(files: Sequence[bytes], parts: tuple[str, ...]) -> Opened:
+def open_events(content: Content) -> Opened:
     """The event files of one run, in the order they were written. Raises `LogError` without tensorboard or scalars."""
     scalars: dict[str, tuple[list[int], list[float]]] = {}  # tag -> steps, values
     notes = []
-    for data in files:
+    for data in content.files:
         if _collect(data, scalars):
             notes.append(Note("repaired", CUT_OFF))
     columns = {tag: Numbers(np.array(values), _nan_rows(values)) for tag, (_, values) in scalars.items()}
     own_x = {tag: Numbers(np.array(steps, float)) for tag, (steps, _) in scalars.items()}
     if not columns:
         raise LogError("the event file holds no scalars.")
-    raw = RawRun(run_name(parts), columns, own_x)
-    return Opened(FORMAT, tuple(columns), _layout(tuple(columns)), lambda layout: [raw], tuple(notes))
+    raw = RawRun(content.run_name, columns, own_x)
+    return Opened(tuple(columns), _layout(tuple(columns)), lambda layout: [raw], tuple(notes))
 
 
 def _layout(tags: tuple[str, ...]) -> Layout:
@@ -93,3 +93,13 @@ def _scalar(value) -> float | None:
         return float(np.frombuffer(tensor.tensor_content, dtype)[0])
     field = (*tensor.float_val, *tensor.double_val, *tensor.int_val, *tensor.int64_val)
     return float(field[0]) if len(field) == 1 else None
+
+
+# The curve of every sample: losses 3.25, 2.5, 2.125, 2 and rates 1e-3, 1e-3, 5e-4, 0 at steps 0, 10, 20, 30.
+SAMPLE = b64decode(
+    "DwAAAAAAAABtUysJGg1icmFpbi5FdmVudDoy/JhRKSYAAAAAAAAAc0/jACokChEKCnRyYWluL2xvc3MVAABQQAoPCgh0cmFpbi9schVvEoM6ltHO"
+    "PSgAAAAAAAAA/3AWShAKKiQKEQoKdHJhaW4vbG9zcxUAACBACg8KCHRyYWluL2xyFW8SgzqrzThpKAAAAAAAAAD/cBZKEBQqJAoRCgp0cmFpbi9s"
+    "b3NzFQAACEAKDwoIdHJhaW4vbHIVbxIDOiXVn2MoAAAAAAAAAP9wFkoQHiokChEKCnRyYWluL2xvc3MVAAAAQAoPCgh0cmFpbi9schUAAAAAMkjV"
+    "6Q=="
+)
+FORMAT = Format("TensorBoard events", (), is_events, open_events, SAMPLE, piece_mark="tfevents")

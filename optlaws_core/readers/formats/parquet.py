@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,18 +18,20 @@ import numpy as np
 from ...arrays import IntArray
 from ...errors import LogError
 from ...text import listed, shortened
-from ..base import Layout, Note, Numbers, Opened, RawRun
+from ..base import Layout, Note
+from ..format import Content, Format
+from ..header import unique_names
 from ..layout import guess_layout
 from ..numbers import from_cells
-from .delimited import one_per_run, unique_names
-from .parquet_sizes import Footer, check_sizes, read_footer
+from ..opened import Numbers, Opened, RawRun
+from .delimited import one_per_run
+from .parquet_sizes import MAGIC, Footer, check_sizes, read_footer
 from .records import MOST_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-FORMAT = "Parquet"
 # What is read, by how it is stored and what that stands for. Not read: times, identifiers, lists, maps and the like.
 _READ = {
     "BOOLEAN": {"NONE"},
@@ -61,13 +64,13 @@ class Table:
         return (*self.ranges, *self.places)
 
 
-def open_parquet(data: bytes) -> Opened:
+def open_parquet(content: Content) -> Opened:
     """A Parquet file, opened; no column is read yet. Raises `LogError` for what is damaged, encrypted or too large."""
     with _faults_told():
-        table, ignored = _table(data)
+        table, ignored = _table(content.data)
     text = f"Only flat columns of numbers or texts are read; ignored: {listed(ignored, 6)}."
     notes = (Note("info", text),) if ignored else ()
-    return Opened(FORMAT, table.columns, guess_layout(table.columns), lambda layout: read_parquet(table, layout), notes)
+    return Opened(table.columns, guess_layout(table.columns), lambda layout: read_parquet(table, layout), notes)
 
 
 def read_parquet(table: Table, layout: Layout) -> list[RawRun]:
@@ -213,3 +216,14 @@ def _encoded(column: pa.ChunkedArray) -> tuple[IntArray, list[object]]:
 
 def _text(cell: object) -> object:
     return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
+
+
+SAMPLE = b64decode(
+    "UEFSMRUAFUwVTCwVCBUAFQYVBhwAAAACAAAACAEAAAAAAAAAAAoAAAAAAAAAFAAAAAAAAAAeAAAAAAAAABUAFUwVTCwVCBUAFQYVBhwAAAACAAAA"
+    "CAEAAAAAAAAKQAAAAAAAAARAAAAAAAAAAUAAAAAAAAAAQBUAFUwVTCwVCBUAFQYVBhwAAAACAAAACAH8qfHSTWJQP/yp8dJNYlA//Knx0k1iQD8A"
+    "AAAAAAAAABUEGUw1ABgGc2NoZW1hFQYAFQQlAhgEc3RlcAAVCiUCGARsb3NzABUKJQIYAmxyABYIGRwZPCYAHBUEGSUGABkYBHN0ZXAVABYIFnIW"
+    "ciYISRwVABUAFQIAPCkGGSYACAAAACYAHBUKGSUGABkYBGxvc3MVABYIFnIWciZ6SRwVABUAFQIAPCkGGSYACAAAACYAHBUKGSUGABkYAmxyFQAW"
+    "CBZyFnIm7AFJHBUAFQAVAgA8KQYZJgAIAAAAFtYCFggmCBbWAgAoIHBhcnF1ZXQtY3BwLWFycm93IHZlcnNpb24gMjYuMC4xGTwcAAAcAAAcAAAA"
+    "9QAAAFBBUjE="
+)
+FORMAT = Format("Parquet", (".parquet",), lambda content: content.data.startswith(MAGIC), open_parquet, SAMPLE)

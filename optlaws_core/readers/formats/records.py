@@ -7,9 +7,11 @@ import numpy as np
 
 from ...errors import LogError
 from ...text import counted, shortened
-from ..base import MOST_ROWS, Layout, Note, Numbers, Opened, RawRun
+from ..base import MOST_ROWS, Layout, Note
+from ..format import Content, Format
 from ..layout import guess_layout
 from ..numbers import from_cells
+from ..opened import Numbers, Opened, RawRun
 
 DEEPEST = 4  # levels of nesting that become column names
 MOST_COLUMNS = 5_000
@@ -51,8 +53,8 @@ class Records:
 
     def numbers(self, column: str) -> Numbers:
         """A column over all rows; rows without it are empty."""
-        rows, cells = self.cells[column]
-        rows = np.array(rows, np.int64)
+        listed, cells = self.cells[column]
+        rows = np.array(listed, np.int64)
         part = from_cells(cells)
         values = np.full(self.length, np.nan)
         values[rows] = part.values
@@ -73,19 +75,9 @@ class Records:
         ]
 
 
-def opened(format: str, records: Records, notes: tuple[Note, ...]) -> Opened:
-    """Records, opened as a file of that format."""
-    return Opened(format, records.columns, guess_layout(records.columns), records.runs, notes)
-
-
-def parsed(data: bytes) -> object | None:
-    """The JSON value of a whole file, or None when it is not one value. Raises `LogError` for a nesting bomb."""
-    try:
-        return json.loads(data)
-    except ValueError:
-        return None
-    except RecursionError:
-        raise LogError("the JSON is nested too deeply to be a log.") from None
+def opened(records: Records, notes: tuple[Note, ...]) -> Opened:
+    """Records, opened."""
+    return Opened(records.columns, guess_layout(records.columns), records.runs, notes)
 
 
 def from_lines(data: bytes) -> tuple[Records, tuple[Note, ...]]:
@@ -144,3 +136,41 @@ def from_columns(table: dict) -> tuple[Records, tuple[Note, ...]]:
         raise LogError(f"the columns of a JSON object must have one length, got {said}.")
     keys = list(lists)
     return Records((None, dict(zip(keys, row, strict=True))) for row in zip(*lists.values(), strict=True)), ()
+
+
+def _is_columns(content: Content) -> bool:
+    return isinstance(content.json, dict) and any(isinstance(column, list) for column in content.json.values())
+
+
+JSON_RECORDS = Format(
+    "JSON records",
+    (".json",),
+    lambda content: isinstance(content.json, list),
+    lambda content: opened(*from_array(content.json)),
+    sample=(
+        b'[{"step": 0, "loss": 3.25, "lr": 0.001}, {"step": 10, "loss": 2.5, "lr": 0.001}, {"step": 20, "loss": '
+        b'2.125, "lr": 0.0005}, {"step": 30, "loss": 2.0, "lr": 0.0}]'
+    ),
+)
+JSON_COLUMNS = Format(
+    "JSON columns",
+    (".json",),
+    _is_columns,
+    lambda content: opened(*from_columns(content.json)),
+    sample=(
+        b'{"step": [0, 10, 20, 30], "loss": [3.25, 2.5, 2.125, 2.0], "lr": [0.001, 0.001, 0.0005, 0.0], "name": "x"}'
+    ),
+)
+JSON_LINES = Format(
+    "JSON lines",
+    (".jsonl", ".ndjson"),
+    lambda content: content.opens_json,
+    lambda content: opened(*from_lines(content.text)),
+    sample=(
+        b'{"step": 0, "loss": 3.25, "lr": 0.001}\n'
+        b'{"step": 10, "loss": 2.5, "lr": 0.001}\n'
+        b'{"step": 20, "loss": 2.125, "lr": 0.0005}\n'
+        b'{"step": 30, "loss": 2.0, "lr": 0.0}\n'
+    ),
+    fewest_lines=1,
+)

@@ -1,30 +1,30 @@
 """Hugging Face `trainer_state.json`: its `log_history` has rows for training, evaluation, prediction and a summary."""
 
-import re
 from dataclasses import replace
 
 from ...errors import LogError
 from ...schedules.base import LARGEST
-from ...text import shortened
-from ..base import Facts, Layout, Note, Opened
+from ..base import Facts, Layout, Note
+from ..format import Content, Format
 from ..layout import guess_layout
+from ..opened import Opened
 from .records import Records
 
 
-def open_trainer_state(state: dict, parts: tuple[str, ...]) -> Opened:
-    """A trainer's state, opened; `parts` are its file's folders and name. Raises `LogError` when it logged nothing."""
-    records, facts, notes = read_trainer_state(state)
-    name = run_name(parts)
+def open_trainer_state(content: Content) -> Opened:
+    """A trainer's state, opened. Raises `LogError` when it logged nothing."""
+    records, facts, notes = read_trainer_state(content.json)
+    name = content.run_name
 
     def runs(layout: Layout):
         return [replace(raw, facts=facts) for raw in records.runs(layout, name)]
 
-    return Opened("Hugging Face trainer_state.json", records.columns, trainer_layout(records.columns), runs, notes)
+    return Opened(records.columns, trainer_layout(records.columns), runs, notes)
 
 
-def is_trainer_state(value: object) -> bool:
-    """Whether a JSON value is a trainer's state."""
-    return isinstance(value, dict) and isinstance(value.get("log_history"), list)
+def is_trainer_state(content: Content) -> bool:
+    """Whether a file is a trainer's state."""
+    return isinstance(content.json, dict) and isinstance(content.json.get("log_history"), list)
 
 
 def read_trainer_state(state: dict) -> tuple[Records, Facts, tuple[Note, ...]]:
@@ -37,7 +37,7 @@ def read_trainer_state(state: dict) -> tuple[Records, Facts, tuple[Note, ...]]:
     total = state.get("max_steps")
     facts = Facts(total_steps=total if isinstance(total, int) and 0 < total <= LARGEST else None)
     every = state.get("logging_steps")
-    notes = ()
+    notes: tuple[Note, ...] = ()
     if isinstance(every, (int, float)) and 1 < every <= LARGEST:
         notes = (Note("info", f"Each training loss is the mean over the last {every:g} steps (logging_steps)."),)
     return Records((None, row) for row in kept), facts, notes
@@ -50,9 +50,11 @@ def trainer_layout(columns: tuple[str, ...]) -> Layout:
     return Layout("step", "step", losses, "learning_rate" if "learning_rate" in columns else None, tokens=guess.tokens)
 
 
-def run_name(parts: tuple[str, ...]) -> str:
-    """The folder that holds the state, or the one above a folder of a checkpoint; the stem without folders."""
-    for folder in reversed(parts[:-1]):
-        if not re.fullmatch(r"checkpoint-\d+", folder) and folder not in ("/", "\\"):
-            return shortened(folder, 200)
-    return parts[-1].rsplit(".", 1)[0] if parts else ""
+SAMPLE = (
+    b'{"log_history": [{"step": 0, "loss": 3.25, "learning_rate": 0.001, "epoch": 0.1}, {"step": 10, "loss": '
+    b'2.5, "learning_rate": 0.001, "epoch": 0.1}, {"step": 20, "loss": 2.125, "learning_rate": 0.0005, '
+    b'"epoch": 0.1}, {"step": 30, "loss": 2.0, "learning_rate": 0.0, "epoch": 0.1}, {"predict_loss": 7.0}, '
+    b'{"step": 30, "train_loss": 99.0, "train_runtime": 1.0, "total_flos": 1e+18}], "max_steps": 31, '
+    b'"logging_steps": 10}'
+)
+FORMAT = Format("Hugging Face trainer_state.json", (".json",), is_trainer_state, open_trainer_state, SAMPLE)

@@ -5,24 +5,27 @@ Wide and sparse: one column a run and metric. Bands (`__MIN`, `__MAX`) are dropp
 
 from ...errors import LogError
 from ...text import listed, shortened
-from ..base import Layout, Note, Opened, RawRun
+from ..base import Layout, Note
+from ..format import Content, Format
+from ..header import Header
 from ..layout import guess_layout
-from .delimited import Header, read_columns
+from ..opened import Opened, RawRun
+from .delimited import read_columns
 
-FORMAT = "W&B chart CSV"
 _BANDS = ("__MIN", "__MAX")
 _GROUP = "Group: "
 _SAMPLED = Note("info", "W&B samples the curves of a chart when it exports them; the run's history has every point.")
 
 
-def is_chart(header: Header) -> bool:
-    """Whether a header is that of an exported chart: an x axis, then `run - metric` columns only."""
-    x, *rest = header.columns
-    return header.delimiter == "," and bool(rest) and " - " not in x and all(" - " in c for c in rest)
+def is_chart(content: Content) -> bool:
+    """Whether a table's header is that of an exported chart: an x axis, then `run - metric` columns only."""
+    x, *rest = content.header.columns
+    return content.header.delimiter == "," and bool(rest) and " - " not in x and all(" - " in c for c in rest)
 
 
-def open_chart(data: bytes, header: Header, file: str) -> Opened:
+def open_chart(content: Content) -> Opened:
     """The chart, opened; its columns are the x axis and the metrics. Raises `LogError` when x cannot give steps."""
+    header, text, file = content.header, content.text, content.file
     cells = _cells(header)
     metrics = tuple(dict.fromkeys(m for table in cells.values() for m in table))
     columns = (header.columns[0], *metrics)
@@ -31,7 +34,7 @@ def open_chart(data: bytes, header: Header, file: str) -> Opened:
         raise LogError(
             f"the x axis is {shortened(header.columns[0])!r}; export the chart with steps or tokens on its x axis."
         )
-    return Opened(FORMAT, columns, layout, lambda chosen: _runs(data, header, chosen, cells, file), (_SAMPLED,))
+    return Opened(columns, layout, lambda chosen: _runs(text, header, chosen, cells, file), (_SAMPLED,))
 
 
 def _cells(header: Header) -> dict[str, dict[str, str]]:
@@ -67,3 +70,14 @@ def _group_notes(run: str) -> tuple[Note, ...]:
         return ()
     name = run.removeprefix(_GROUP)
     return (Note("info", "This curve is the mean of a group of runs.", name),)
+
+
+SAMPLE = (
+    b'"Step","brisk - pond-1 - train/loss","brisk - pond-1 - train/loss__MIN","brisk - pond-1 - '
+    b'train/loss__MAX","brisk - pond-1 - train/lr"\n'
+    b'"0","3.25","3.15","3.35","0.001"\n'
+    b'"10","2.5","2.4","2.6","0.001"\n'
+    b'"20","2.125","2.025","2.225","0.0005"\n'
+    b'"30","2.0","1.9","2.1","0.0"'
+)
+FORMAT = Format("W&B chart CSV", (".csv",), is_chart, open_chart, SAMPLE)

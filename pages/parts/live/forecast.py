@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import OptLawsError, Run, predict
+from optlaws_core.fitting.coverage import outside
 from optlaws_core.fitting.result import Model
 from optlaws_core.live import (
     ALARM,
@@ -26,7 +27,6 @@ from optlaws_core.live import (
 )
 from optlaws_core.prediction.divergence import FEWEST, Risk, learn_risk
 from optlaws_core.prediction.divergence import risk_of as risks_of
-from optlaws_core.prediction.losses import outside
 from optlaws_core.readers import Reading
 from optlaws_core.runs.noise import DIVERGED
 

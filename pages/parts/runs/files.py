@@ -4,7 +4,18 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import OptLawsError
-from optlaws_core.readers import LOSS_UNITS, MOST_BYTES, MOST_FILES, X_UNITS, FileReport, Layout, Note, Reading, Source
+from optlaws_core.readers import (
+    FORMATS,
+    LOSS_UNITS,
+    MOST_BYTES,
+    MOST_FILES,
+    X_UNITS,
+    FileReport,
+    Layout,
+    Note,
+    Reading,
+    Source,
+)
 from optlaws_core.readers.files import is_log_name
 from optlaws_core.readers.rates import asks
 from optlaws_core.text import counted, format_amount, parse_amount
@@ -17,20 +28,20 @@ from ..widgets.markdown import literal
 
 MOST_SHOWN = 5  # errors shown one by one; the table has them all
 MOST_MB = min(500, MOST_BYTES // 2**20)  # the uploader would show 512 MB as "1GB"
+KINDS = ", ".join(sorted((format.name for format in FORMATS), key=str.casefold))
 ROW_NUMBER, NO_COLUMN = "(the row number)", "(none)"
 
 
 def upload(space: Workspace) -> None:
     """Two ways to hand over logs, and what came of the last ones."""
     files, folder = st.tabs(["Files", "Folder"], key="upload")
-    formats = "CSV, TSV, Parquet, JSON lines, trainer_state.json, W&B exports, TensorBoard event files, and a manifest"
     with files:
         _uploader(
             "Training logs",
             f"files-{space.revision}",
             space,
             True,
-            f"{formats}. Up to {MOST_FILES} files of {MOST_MB} MB. A manifest is a table with the columns run, file "
+            f"{KINDS}. Up to {MOST_FILES} files of {MOST_MB} MB. A manifest is a table with the columns run, file "
             "and what logs lack: schedule, params, batch_tokens, warmup_steps, total_steps.",
         )
     with folder:
@@ -39,7 +50,7 @@ def upload(space: Workspace) -> None:
             f"folder-{space.revision}",
             space,
             "directory",
-            f"Every log in the folder and its folders: {formats}. Other files are ignored once they are here: choose a "
+            f"Every log in the folder and its folders: {KINDS}. Other files are ignored once they are here: choose a "
             "folder without checkpoints.",
         )
     for note in space.news:

@@ -8,54 +8,38 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from ..errors import LogError, ScheduleError
-from ..schedules import parse
-from ..schedules.base import LARGEST
-from ..text import counted, one_line, shortened
-from .base import LONGEST_NAME, Facts, Source, base_name
-from .formats.delimited import Header, header_of
-from .sniff import as_utf8, kind_of
+from ...errors import LogError, ScheduleError
+from ...schedules import parse
+from ...schedules.base import LARGEST
+from ...text import counted, one_line, shortened
+from ..base import LONGEST_NAME, Facts, Source, base_name
+from ..format import Content, Format
+from ..opened import Entry, Manifest
 
 NEEDED = ("run", "file")
 DECLARES = ("params", "batch_tokens", "batch_size", "schedule", "warmup_steps", "total_steps")
 MOST_ROWS = 10_000
-_COUNTS = ("warmup_steps", "total_steps")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One row of a manifest."""
-
-    manifest: Source
-    row: int  # as a spreadsheet counts, the header being row 1
-    run: str
-    file: str
-    facts: Facts
-
-    @property
-    def at(self) -> str:
-        return f"{self.manifest.shown}, row {self.row}"
-
-
-def is_manifest(header: Header) -> bool:
-    """Whether a table's header is that of a manifest."""
-    return set(NEEDED) <= set(header.columns) and bool(set(DECLARES) & set(header.columns))
+def is_manifest(content: Content) -> bool:
+    """Whether a file is a table with the header of a manifest."""
+    if content.opens_json:
+        return False
+    columns = set(content.header.columns)
+    return set(NEEDED) <= columns and bool(set(DECLARES) & columns)
 
 
 def opens_manifest(source: Source) -> bool:
-    """Whether a file opens as a manifest. Raises `LogError` for what cannot be read, or is no log at all."""
-    head, file = source.head(), source.shown
-    return kind_of(head, file) == "table" and is_manifest(header_of(as_utf8(head, file, whole=False), file))
+    """Whether a file opens as a manifest. Raises `LogError` for what cannot be read or is no text."""
+    return is_manifest(Content.beginning(source))
 
 
-def read_manifest(source: Source) -> tuple[Entry, ...]:
+def open_manifest(content: Content) -> Manifest:
     """The rows of a manifest. Raises `LogError` for the first cell that breaks a rule; then no row of it counts."""
-    data = as_utf8(source.read(), source.shown)
-    header = header_of(data, source.shown)
-    text = data[header.start :].decode("utf-8", "replace")
+    source, header = content.source, content.header
+    text = content.text[header.start :].decode("utf-8", "replace")
     table = csv.DictReader(io.StringIO(text, newline=""), header.columns, delimiter=header.delimiter)
     entries = []
     try:
@@ -74,7 +58,7 @@ def read_manifest(source: Source) -> tuple[Entry, ...]:
         ) from None
     if not entries:
         raise LogError(f"{source.shown}: a manifest needs at least one row, got none.", source.name)
-    return tuple(entries)
+    return Manifest(source, tuple(entries))
 
 
 def find(entry: Entry, sources: Sequence[Source]) -> int | None:
@@ -110,11 +94,16 @@ def _entry(source: Source, row: int, cells: dict) -> Entry:
         if not cell[name]:
             raise _fault(source, row, name, "the cell must not be empty")
     _check_inside(source, row, cell["file"])
-    values = {
-        name: _number(source, row, name, cell[name]) for name in DECLARES if name != "schedule" and cell.get(name)
-    }
     about = {one_line(k): one_line(v) for k, v in cell.items() if v and k not in (*NEEDED, *DECLARES)}
-    facts = Facts(**values, schedule=_schedule(source, row, cell.get("schedule", "")), about=about or None)
+    facts = Facts(
+        params=_number(source, row, "params", cell),
+        batch_tokens=_number(source, row, "batch_tokens", cell),
+        batch_size=_number(source, row, "batch_size", cell),
+        warmup_steps=_count(source, row, "warmup_steps", cell, least=0),
+        total_steps=_count(source, row, "total_steps", cell),
+        schedule=_schedule(source, row, cell.get("schedule", "")),
+        about=about or None,
+    )
     _check_agreement(source, row, facts)
     return Entry(source, row, cell["run"], cell["file"], facts)
 
@@ -128,22 +117,29 @@ def _schedule(source: Source, row: int, text: str):
         raise _fault(source, row, "schedule", str(error).rstrip(".")) from None
 
 
-def _number(source: Source, row: int, name: str, text: str) -> float | int:
+def _number(source: Source, row: int, name: str, cells: Mapping[str, str], least: int | None = None) -> float | None:
+    """The number in a cell, None where it is empty or not there; it must be above 0, or `least` or more."""
+    text = cells.get(name)
+    if not text:
+        return None
     try:
         value = float(text)
     except ValueError:
         raise _fault(source, row, name, f"the cell must be a number, got {shortened(text)!r}") from None
-    least = 0 if name == "warmup_steps" else None
-    if not math.isfinite(value) or (value <= 0 if least is None else value < 0):
-        rule = "must be above 0" if least is None else "must be 0 or more"
+    if not math.isfinite(value) or (value <= 0 if least is None else value < least):
+        rule = "must be above 0" if least is None else f"must be {least} or more"
         raise _fault(source, row, name, f"the number {rule} and finite, got {shortened(text)}")
     if value > LARGEST:
         raise _fault(source, row, name, f"the number must be at most {LARGEST:g}, got {shortened(text)}")
-    if name not in _COUNTS:
-        return value
-    if value != int(value):
-        raise _fault(source, row, name, f"steps are whole numbers, got {shortened(text)}")
-    return int(value)
+    return value
+
+
+def _count(source: Source, row: int, name: str, cells: Mapping[str, str], least: int | None = None) -> int | None:
+    """The whole number in a cell, None where it is empty or not there."""
+    value = _number(source, row, name, cells, least)
+    if value is not None and value != int(value):
+        raise _fault(source, row, name, f"steps are whole numbers, got {shortened(cells[name])}")
+    return None if value is None else int(value)
 
 
 def _check_inside(source: Source, row: int, file: str) -> None:
@@ -179,3 +175,11 @@ def _parts(file: str) -> tuple[str, ...]:
 def _fault(source: Source, row: int, column: str, what: str) -> LogError:
     column = f", column {column}" if column else ""
     return LogError(f"{source.shown}, row {row}{column}: {what}{'' if what.endswith('?') else '.'}", source.name)
+
+
+SAMPLE = (
+    b"run,file,params,batch_tokens,schedule,warmup_steps,total_steps,seed\n"
+    b'one,a.csv,1e6,1024,"linear(peak=1e-3, total=31)",0,31,1\n'
+    b"two,b.csv,,,,,,2\n"
+)
+FORMAT = Format("Manifest", (".csv",), is_manifest, open_manifest, SAMPLE)

@@ -1,0 +1,98 @@
+"""`Format`, what a log format is, and `Content`, the file that it looks at."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..errors import LogError
+from ..text import shortened
+from .base import Source
+from .header import BOM, Header, header_of
+from .opened import Manifest, Opened
+from .sniff import HEAD, as_utf8, check_text, is_utf16
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file as formats look at it. What several of them ask for is made once, when it is first asked for."""
+
+    source: Source
+    data: bytes = field(repr=False)
+    others: tuple[Source, ...] = ()  # the further files of the run, where a run is several files
+    cut: bool = False  # `data` is only the beginning
+
+    @classmethod
+    def of(cls, source: Source, *others: Source) -> "Content":
+        """All of a file. Raises `LogError` when it cannot be read."""
+        return cls(source, source.read(), others)
+
+    @classmethod
+    def beginning(cls, source: Source) -> "Content":
+        """The first bytes of a file, `sniff.HEAD` at most. Raises `LogError` when it cannot be read."""
+        return cls(source, source.head(HEAD), cut=True)
+
+    @property
+    def file(self) -> str:
+        """The file's name as messages show it."""
+        return self.source.shown
+
+    @property
+    def files(self) -> tuple[bytes, ...]:
+        """Every file of the run, in the order of their names. Raises `LogError` when one cannot be read."""
+        return (self.data, *(source.read() for source in self.others))
+
+    @property
+    def run_name(self) -> str:
+        """The folder that holds the file, or the one above a folder of a checkpoint; the stem without folders."""
+        parts = self.source.parts
+        for folder in reversed(parts[:-1]):
+            if not re.fullmatch(r"checkpoint-\d+", folder) and folder not in ("/", "\\"):
+                return shortened(folder, 200)
+        return parts[-1].rsplit(".", 1)[0] if parts else ""
+
+    @cached_property
+    def text(self) -> bytes:
+        """The text, UTF-8. Raises `LogError` for what is empty, binary or otherwise no text."""
+        check_text(self.data[:HEAD], self.file)
+        return as_utf8(self.data, self.file, whole=not self.cut)
+
+    @cached_property
+    def opens_json(self) -> bool:
+        """Whether the text opens with a JSON object or array; one in UTF-16, as from a spreadsheet, is a table."""
+        start = self.text[:HEAD].removeprefix(BOM).lstrip()[:1]
+        return not is_utf16(self.data) and start in (b"{", b"[")
+
+    @cached_property
+    def json(self) -> Any:
+        """The JSON value of the whole text, None when it is not one. Raises `LogError` for a nesting bomb."""
+        if not self.opens_json:
+            return None
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+        except RecursionError:
+            raise LogError("the JSON is nested too deeply to be a log.") from None
+
+    @cached_property
+    def header(self) -> Header:
+        """The header of a table. Raises `LogError` when there is none."""
+        return header_of(self.text, self.file)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file that the readers know: one record, defined in a module of `formats` and listed in `FORMATS`."""
+
+    name: str  # as the user reads it
+    suffixes: tuple[str, ...]  # ends of file names, in lower case, by which a folder's logs are known
+    # By content and cheaply, given that no format before it in `FORMATS` recognised the file. May raise `LogError`
+    # where the file is no log at all.
+    recognises: Callable[[Content], bool]
+    open: Callable[[Content], Opened | Manifest]  # raises `LogError` for what it cannot read
+    sample: bytes = field(repr=False)  # a small valid file, for tests, for the fuzzer and as documentation
+    fewest_lines: int = 0  # with which a file that is still written has a row; 0 where files do not grow by lines
+    piece_mark: str = ""  # stands in the names of files of which all in one folder are one run
