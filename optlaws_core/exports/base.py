@@ -1,8 +1,10 @@
 """What every export is, how far it may be off, and how its text is kept safe."""
 
+import json
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -37,19 +39,28 @@ class Export:
 
 @dataclass(frozen=True)
 class Target:
-    """A trainer: its name in prose, what its own options can express, where they are documented."""
+    """A trainer, or a kind of table, and all that is said of it.
 
+    `key` is its name on the command line, `title` in prose; `write` makes the export of a schedule (of a table, from
+    the number of rows, too). `takes` tells what the export is: options of the trainer's own scheduler, code with the
+    schedule's formula, or a table. `native` is what these express exactly, as the end of a sentence. `source` is where
+    the trainer's scheduler is documented or defined, `version` the one that it was read in.
+    """
+
+    key: str
     title: str
-    native: str
-    source: str
     write: Callable[..., Export]
+    takes: Literal["options", "code", "table"] = "options"
+    native: str = field(kw_only=True)
+    source: str = field(kw_only=True)
+    version: str = field(kw_only=True)
 
 
 def compared(schedule: Schedule) -> FloatArray:
     """Updates in which an export is compared with the schedule; (n,), ascending."""
     last = schedule.total - 1
     if schedule.total <= MANY:
-        return np.arange(schedule.total, dtype=float)
+        return np.arange(schedule.total, dtype=np.float64)
     near = [b + d for b in schedule.breaks for d in (-1, 0, 1)]
     steps = np.concatenate([np.arange(2000), np.linspace(0, last, MANY // 2).round(), near, [last]])
     return np.unique(np.clip(steps, 0, last))
@@ -80,6 +91,15 @@ def word(value: float | int) -> str:
     return (
         f"{mantissa if '.' in mantissa else mantissa + '.0'}{e}{sign}{exponent}"  # YAML takes 3e-4 and 1.0e9 as words
     )
+
+
+def python(value: object) -> str:
+    """A word, a number or a dict of them as Python."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{k}": {python(v)}' for k, v in value.items()) + "}"
+    if isinstance(value, float):
+        return word(value)
+    return json.dumps(value) if isinstance(value, str) else str(value)
 
 
 def plain(text: str, most: int = 400) -> str:

@@ -5,63 +5,48 @@ from .base import EXACT, Export, Rates, checked, deviation, heading, off, word
 from .formula import Formula, array_rates, array_text, constants_text, formula, imports_text, scalar_rates, scalar_text
 
 
-def pytorch(schedule: Schedule) -> Export:
-    """A LambdaLR, which multiplies the rate that the optimizer was made with."""
-    tail = '''
+def lambda_lr(about: str) -> str:
+    """The end of a file whose function is `lr_at`: a LambdaLR of it, `about` being its docstring."""
+    return f'''
 
 def scheduler_for(optimizer, last_epoch=-1):
-    """The scheduler of an optimizer that was made with lr=PEAK; call its step() after each optimizer.step()."""
+    """{about}"""
     from torch.optim.lr_scheduler import LambdaLR
 
     return LambdaLR(optimizer, lambda step: lr_at(step) / PEAK, last_epoch)
 '''
-    return scalar(schedule, "pytorch", "PyTorch", "lr_at", "step", tail)
-
-
-def nanogpt(schedule: Schedule) -> Export:
-    """The function `get_lr` of train.py."""
-    last = word(schedule.total - 1)
-    notes = (
-        "Put in the place of get_lr in nanoGPT's train.py, and set decay_lr = True; its own warm-up starts at 1 / "
-        f"(warmup_iters + 1), not at 0. It trains max_iters + 1 updates: max_iters = {last}.",
-    )
-    return scalar(schedule, "nanogpt", "nanoGPT", "get_lr", "it", "", notes)
 
 
 def scalar(
     schedule: Schedule, target: str, title: str, name: str, argument: str, tail: str, notes: tuple[str, ...] = ()
 ) -> Export:
-    """Code with a function of one step."""
+    """Code with a function of one step, called `name`, and what follows it in the file, `tail`."""
     found = formula(schedule)
     body = constants_text(found) + "\n\n" + scalar_text(found, name, argument)
     rates, head = scalar_rates(body, name), imports_text(body)
     return _export(schedule, target, title, found, rates, name, head, body + tail, notes)
 
 
-def optax(schedule: Schedule) -> Export:
-    """A callable from the count of updates to the rate, as every optax optimizer takes it."""
+def array(schedule: Schedule, target: str, title: str, name: str, argument: str, notes: tuple[str, ...] = ()) -> Export:
+    """Code with a function, called `name`, of a step or an array of them, which JAX computes in 32 bits."""
     found = formula(schedule)
-    body = constants_text(found) + "\n\n" + array_text(found, "learning_rate", "count")
-    notes = (
-        "Use as optax.adamw(learning_rate). JAX computes in 32 bits, so to about 3e-7 of the peak and exactly in steps "
-        "up to 16,777,216 only, unless jax_enable_x64 is set.",
-    )
-    rates = array_rates(body, "learning_rate")
-    head = imports_text(body) + "\nimport jax.numpy as jnp\n"
-    return _export(schedule, "optax", "optax", found, rates, "learning_rate", head, body, notes)
+    body = constants_text(found) + "\n\n" + array_text(found, name, argument)
+    rates, head = array_rates(body, name), imports_text(body) + "\nimport jax.numpy as jnp\n"
+    return _export(schedule, target, title, found, rates, name, head, body, notes, "1e-6")
 
 
 def _export(
     schedule: Schedule, target: str, title: str, found: Formula, rates: Rates, name: str, head: str, body: str,
-    notes: tuple[str, ...],
+    notes: tuple[str, ...], within: str = "",
 ) -> Export:  # fmt: skip
+    """The file: heading, code, check table. `within` is what its check admits over the peak; by default rounding."""
     far = deviation(schedule, rates)
     exact = far <= EXACT
     if not exact:
         why = f"The family {schedule.family} has no formula in exports." if not found.known else ""
         notes = (off(f"{title} code" if not found.known else title, far), *([why] if why else []), *notes)
     head = heading(schedule, title, notes) + "\n" + head.lstrip("\n")
-    tail = _check(schedule, name, "1e-6" if target == "optax" else word(max(EXACT, 2 * far)))
+    tail = _check(schedule, name, within or word(max(EXACT, 2 * far)))
     return Export(target, head + "\n" + body + tail, ".py", exact, far, notes)
 
 

@@ -1,42 +1,76 @@
 """The nearest among the forms that a trainer's own options can take."""
 
-from collections.abc import Callable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from ..arrays import FloatArray
 from ..schedules.base import Schedule
-from .base import EXACT, compared, deviation
+from .base import EXACT, Rates, compared, deviation, off
 
 ROUGH = 400  # updates in which forms are compared first
-Options = dict[str, float | int | str]
-Form = Callable[[Options, FloatArray], FloatArray]  # options and updates, (n,), to rates, (n,)
-Moves = dict[str, tuple[float, float]]  # options that may take any value between two ends
 
 
-def nearest(schedule: Schedule, form: Form, candidates: Iterable[Options], moves: Moves) -> tuple[Options, float]:
+@dataclass(frozen=True)
+class Options(ABC):
+    """Values of a trainer's own options. A trainer's module derives a dataclass with a field for each of them."""
+
+    @abstractmethod
+    def rates(self, t: FloatArray) -> FloatArray:
+        """What the trainer makes of them: the rates of updates `t` = 0, 1, …, (n,), in the units of the peak."""
+
+
+Form = TypeVar("Form", bound=Options)
+Moves = Mapping[str, tuple[float, float]]  # fields of the options that may take any value between two ends
+
+
+@dataclass(frozen=True)
+class Nearest(Generic[Form]):
+    """Options for a schedule, and the largest difference of their rates from it over the peak."""
+
+    options: Form
+    deviation: float
+
+    @property
+    def exact(self) -> bool:
+        return self.deviation <= EXACT
+
+    def notes(self, title: str) -> tuple[str, ...]:
+        """The sentence on the deviation from what the trainer named `title` can express; none where it is exact."""
+        return () if self.exact else (off(title, self.deviation),)
+
+    @property
+    def differing(self) -> Rates | None:
+        """The rates, for a check table that has them beside the schedule's; None where they are the same."""
+        return None if self.exact else self.options.rates
+
+
+def nearest(schedule: Schedule, candidates: Iterable[Form], moves: Moves) -> Nearest[Form]:
     """Options with the smallest largest deviation that was found, and that deviation over all compared updates.
 
-    The first exact candidate is taken. Else the best three are improved; a search like this may
-    miss a somewhat better form.
+    The first exact candidate is taken. Else the best three are improved along those of `moves` that they have; a
+    search like this may miss a somewhat better form.
     """
     steps = compared(schedule)
     rough = _thinned(schedule, steps)
     wanted = schedule(rough)
 
     def score(options: Options) -> float:
-        return float(np.max(np.abs(form(options, rough) - wanted))) / schedule.peak
+        return float(np.max(np.abs(options.rates(rough) - wanted))) / schedule.peak
 
-    scored = []
+    scored: list[tuple[float, int, Form]] = []
     for options in candidates:
         found = score(options)
-        if found <= EXACT and (far := deviation(schedule, lambda t, o=options: form(o, t), steps)) <= EXACT:
-            return options, far
+        if found <= EXACT and (far := deviation(schedule, options.rates, steps)) <= EXACT:
+            return Nearest(options, far)
         scored.append((found, len(scored), options))
     improved = [_improved(options, found, score, moves) for found, _, options in sorted(scored)[:3]]
     _, best = min(improved, key=lambda pair: pair[0])
-    return best, deviation(schedule, lambda t: form(best, t), steps)
+    return Nearest(best, deviation(schedule, best.rates, steps))
 
 
 def _thinned(schedule: Schedule, steps: FloatArray) -> FloatArray:
@@ -46,20 +80,23 @@ def _thinned(schedule: Schedule, steps: FloatArray) -> FloatArray:
     return np.unique(np.clip(np.concatenate([some, near]), 0, schedule.total - 1))
 
 
-def _improved(options: Options, found: float, score: Callable[[Options], float], moves: Moves) -> tuple[float, Options]:
-    """`options` after steps of ever smaller size along the options that can move, one or several at once."""
-    names = [name for name in moves if name in options]
+def _improved(options: Form, found: float, score: Callable[[Form], float], moves: Moves) -> tuple[float, Form]:
+    """`options` after steps of ever smaller size along the fields that can move, one or several at once."""
+    names = [name for name in moves if hasattr(options, name)]
     for size in 0.1 * 0.5 ** np.arange(10):
         for signs in product((-1, 0, 1), repeat=len(names)):
-            other = dict(options)
-            for name, sign in zip(names, signs, strict=True):
-                low, high = moves[name]
-                value = options[name] + sign * size * (high - low)
-                value = round(value) if isinstance(options[name], int) else float(value)
-                other[name] = min(max(value, low), high)
+            steps = zip(names, signs, strict=True)
+            other = replace(options, **{name: _moved(getattr(options, name), sign * size, *moves[name])
+                                        for name, sign in steps})  # fmt: skip
             if (closer := score(other)) < found:
                 found, options = closer, other
     return found, options
+
+
+def _moved(value: float, share: float, low: float, high: float) -> float:
+    """`value` moved by a `share` of the way from `low` to `high`, not beyond them; whole numbers stay whole."""
+    moved = value + share * (high - low)
+    return min(max(round(moved) if isinstance(value, int) else float(moved), low), high)
 
 
 def levels(schedule: Schedule) -> list[float]:

@@ -7,7 +7,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..schedules.base import Schedule
-from .base import EXACT, Export, deviation, percent
+from .base import EXACT, Export, Target, deviation, percent
 
 ROWS = 200
 MOST_ROWS = 10_000_000
@@ -51,7 +51,7 @@ def _table(schedule: Schedule, steps: int | None) -> tuple[list[int], list[float
     at = rows(schedule, steps)
     rates: FloatArray = schedule(at)
     far = deviation(schedule, lambda t: np.interp(t, at, rates))
-    notes = ("The last row belongs to the step after the last update.",)
+    notes: tuple[str, ...] = ("The last row belongs to the step after the last update.",)
     if far > EXACT:
         notes = (
             f"The rows are exact; straight lines between them are off by up to {percent(far)} of the peak: more rows "
@@ -59,3 +59,19 @@ def _table(schedule: Schedule, steps: int | None) -> tuple[list[int], list[float
             *notes,
         )
     return at, rates.tolist(), far, notes
+
+
+CSV = Target(
+    "csv", "CSV", csv,
+    takes="table",
+    native="the rates of some steps",
+    source="https://www.rfc-editor.org/rfc/rfc4180",
+    version="RFC 4180",
+)  # fmt: skip
+JSON = Target(
+    "json", "JSON", json_table,
+    takes="table",
+    native="the rates of some steps",
+    source="https://www.rfc-editor.org/rfc/rfc8259",
+    version="RFC 8259",
+)  # fmt: skip

@@ -4,13 +4,11 @@ import csv
 import io
 import json
 import runpy
-import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 
 from optlaws_core import SCHEDULES, parse
@@ -22,16 +20,11 @@ from optlaws_core.exports.formula import FORMULAS
 from optlaws_core.schedules.base import Schedule, entry
 from optlaws_core.schedules.chain import Chain
 from tests.knowledge.families import schedules, texts
+from tests.support.schedulers import executed
 
 TOTAL = 240
 TEXTS = [text for warmup in (0, 1, 12) for text in texts(warmup, TOTAL)]
 COSINE = "cosine(peak=3e-4, warmup=100, total=2000)"
-
-
-def executed(text: str) -> dict:
-    space: dict = {"__name__": "exported"}
-    exec(text, space)
-    return space
 
 
 def test_every_family_has_a_formula():
@@ -53,19 +46,6 @@ def test_code_is_the_schedule(text):
             assert all(lr == pytest.approx(float(schedule(step)), rel=1e-12) for step, lr in space["CHECK"])
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_pytorch_trains_at_the_schedule(text):
-    schedule = parse(text)
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=schedule.peak)
-    space = executed(export(schedule, "pytorch").text)
-    scheduler, rates = space["scheduler_for"](optimizer), []
-    for _ in range(TOTAL):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    np.testing.assert_allclose(rates, schedule(np.arange(TOTAL)), rtol=0, atol=EXACT * schedule.peak)
-
-
 def test_the_check_in_the_code_runs(tmp_path):
     for target in ("pytorch", "nanogpt"):
         file = tmp_path / f"{target}.py"
@@ -75,43 +55,6 @@ def test_the_check_in_the_code_runs(tmp_path):
         file.write_text(found.replace("PEAK = 3.0e-4", "PEAK = 3.1e-4"))
         with pytest.raises(AssertionError):
             runpy.run_path(str(file), run_name="__main__")
-
-
-@pytest.mark.parametrize("wide", [False, True], ids=["32 bits", "64 bits"])
-def test_optax_trains_at_the_schedule(wide):
-    optax = pytest.importorskip("optax", reason="optax is not installed")
-    import jax
-
-    jax.config.update("jax_enable_x64", wide)
-    try:
-        for text in TEXTS:
-            schedule = parse(text)
-            space = executed(export(schedule, "optax").text)
-            transform = optax.scale_by_schedule(space["learning_rate"])
-            state, rates = transform.init(jax.numpy.zeros(())), []
-            update = jax.jit(lambda s, f=transform: f.update(jax.numpy.ones(()), s))
-            for _ in range(TOTAL):
-                rate, state = update(state)
-                rates.append(float(rate))
-            near = EXACT if wide else 1e-6
-            wanted = schedule(np.arange(TOTAL))
-            np.testing.assert_allclose(rates, wanted, rtol=0, atol=near * schedule.peak, err_msg=text)
-    finally:
-        jax.config.update("jax_enable_x64", False)
-
-
-@pytest.mark.parametrize("text", TEXTS)
-def test_optax_code_is_the_schedule_with_numpy_in_the_place_of_jax(text):
-    schedule = parse(text)
-    found = export(schedule, "optax")
-    assert found.exact
-    body = found.text.replace("import jax.numpy as jnp", "import numpy as jnp")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # nothing is computed where it is not defined
-        space = executed(body)
-        rates = space["learning_rate"](np.arange(-3, TOTAL + 3))
-        np.testing.assert_allclose(rates, schedule(np.arange(-3, TOTAL + 3)), rtol=0, atol=EXACT * schedule.peak)
-        assert float(space["learning_rate"](7)) == pytest.approx(float(schedule(7)))
 
 
 @given(schedules(TOTAL))
@@ -256,9 +199,3 @@ def test_the_command_writes_a_file_and_tells_what_is_not_exact(capsys, tmp_path)
 def test_bad_input_is_one_sentence(capsys, argv, why):
     code, out, err = told(capsys, *argv)
     assert code == 1 and out == "" and why in err and err.count("\n") == 1
-
-
-def test_targets_say_what_they_are():
-    assert list(TARGETS) == ["pytorch", "transformers", "optax", "megatron", "deepspeed", "torchtitan", "olmo_core",
-                             "llm_foundry", "nanogpt", "csv", "json"]  # fmt: skip
-    assert all(t.title and t.native and t.source.startswith("https://") for t in TARGETS.values())

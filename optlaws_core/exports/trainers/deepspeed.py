@@ -1,0 +1,197 @@
+"""DeepSpeed: the scheduler of its JSON, of its own classes or of PyTorch's, which it takes by name."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...arrays import FloatArray
+from ...schedules.base import Schedule
+from ...schedules.pieces import Step
+from ..base import Export, Target, checked, plain, word
+from ..nearest import Nearest, Options, levels, nearest, warmups
+from ..shapes import fall, rise
+
+KEY, TITLE = "deepspeed", "DeepSpeed"
+TINY = 1e-12  # a factor in the place of 0, for schedulers that take none
+
+
+@dataclass(frozen=True)
+class Scheduler(Options):
+    """A class of DeepSpeed or PyTorch, whose name is the record's."""
+
+    peak: float
+
+    @property
+    @abstractmethod
+    def params(self) -> dict[str, object]:
+        """The "params" of the JSON."""
+
+
+@dataclass(frozen=True)
+class WarmupLR(Scheduler):
+    """A warm-up from `low`. DeepSpeed's own classes lag: update t has the rate of their step t − 1."""
+
+    warmup: int
+    low: float
+
+    @property
+    def params(self) -> dict[str, object]:
+        ends = {"warmup_min_lr": self.low, "warmup_max_lr": self.peak}
+        return ends | {"warmup_num_steps": self.warmup, "warmup_type": "linear"}
+
+    def rates(self, t: FloatArray) -> FloatArray:
+        w, i = max(2, self.warmup), np.maximum(t - 1, 0)
+        return self.low + (self.peak - self.low) * np.where(i < w, i / w, self._late(i, w))
+
+    def _late(self, i: FloatArray, w: int) -> FloatArray:
+        return np.ones_like(i)
+
+
+@dataclass(frozen=True)
+class WarmupDecayLR(WarmupLR):
+    """A warm-up from `low` and a line back to it at `total`."""
+
+    total: int
+
+    @property
+    def params(self) -> dict[str, object]:
+        return {"total_num_steps": self.total} | super().params
+
+    def _late(self, i: FloatArray, w: int) -> FloatArray:
+        return np.clip((self.total - i) / max(1, self.total - w), 0, None)
+
+
+@dataclass(frozen=True)
+class WarmupCosineLR(Scheduler):
+    """A warm-up from `first` of the peak and half a cosine to `low` at `total`; 0 in the very first update."""
+
+    warmup: int
+    first: float
+    low: float
+    total: int
+
+    @property
+    def params(self) -> dict[str, object]:
+        early = {"warmup_min_ratio": self.first, "warmup_num_steps": self.warmup}
+        late = {"cos_min_ratio": self.low / self.peak, "warmup_type": "linear"}
+        return {"total_num_steps": self.total} | early | late
+
+    def rates(self, t: FloatArray) -> FloatArray:
+        w, i, low = max(2, self.warmup), t - 1, self.low / self.peak
+        early = self.first + (1 - self.first) * i / w
+        late = low + (1 - low) * fall("cosine", (i - w + 1) / max(1, self.total - w))
+        return np.where(i < 0, 0.0, self.peak * np.where(i < w, early, late))
+
+
+@dataclass(frozen=True)
+class OneCycleLR(Scheduler):
+    """PyTorch's, with lines: from 0 to the peak and down to `low`."""
+
+    total: int
+    warmup: int
+    low: float
+
+    @property
+    def params(self) -> dict[str, object]:
+        ends = {"max_lr": self.peak, "total_steps": self.total + 1, "pct_start": (self.warmup + 1) / (self.total + 1)}
+        lines = {"anneal_strategy": "linear", "cycle_momentum": False, "div_factor": 1 / TINY}
+        return ends | lines | {"final_div_factor": self.peak * TINY / self.low if self.low else 1 / TINY}
+
+    def rates(self, t: FloatArray) -> FloatArray:
+        w, total = self.warmup, self.total
+        late = self.low + (self.peak - self.low) * fall("linear", (t - w) / (total - w))
+        return np.where(t < w, self.peak * rise(t, w), late)
+
+
+@dataclass(frozen=True)
+class LinearLR(Scheduler):
+    """PyTorch's: from the share `first` of the peak to `last` over the first `length` updates, then constant."""
+
+    first: float
+    last: float
+    length: int
+
+    @property
+    def params(self) -> dict[str, object]:
+        return {"start_factor": self.first, "end_factor": self.last, "total_iters": self.length}
+
+    def rates(self, t: FloatArray) -> FloatArray:
+        return self.peak * (self.first + (self.last - self.first) * np.minimum(t / self.length, 1.0))
+
+
+@dataclass(frozen=True)
+class CosineAnnealingLR(Scheduler):
+    """PyTorch's: half a cosine from the peak to `low`."""
+
+    total: int
+    low: float
+
+    @property
+    def params(self) -> dict[str, object]:
+        return {"T_max": self.total, "eta_min": self.low}
+
+    def rates(self, t: FloatArray) -> FloatArray:
+        return self.low + (self.peak - self.low) * fall("cosine", t / self.total)
+
+
+@dataclass(frozen=True)
+class MultiStepLR(Scheduler):
+    """PyTorch's: times `gamma` at each of the milestones."""
+
+    gamma: float
+    milestones: tuple[int, ...]
+
+    @property
+    def params(self) -> dict[str, object]:
+        return {"milestones": list(self.milestones), "gamma": self.gamma}
+
+    def rates(self, t: FloatArray) -> FloatArray:
+        return self.peak * np.power(self.gamma, np.searchsorted(self.milestones, t, side="right"))
+
+
+def candidates(schedule: Schedule) -> Iterator[Scheduler]:
+    p, total = schedule.peak, schedule.total
+    for w in warmups(schedule):
+        yield LinearLR(p, TINY if w else 1.0, 1.0, max(w, 1))
+        for low in levels(schedule):
+            if w:
+                yield OneCycleLR(p, total, w, low)
+            else:
+                yield LinearLR(p, 1.0, low / p, total)
+                yield CosineAnnealingLR(p, total, low)
+            for v in {max(w - 1, 1), max(w, 1), w + 1}:
+                yield from (WarmupCosineLR(p, v, 1 / max(w, 1), low, end) for end in (total, total + 1))
+                yield WarmupDecayLR(p, v, low, max(total - 1, 1))
+        for v in {max(w - 1, 1), max(w, 1)}:
+            yield WarmupLR(p, v, 0.0)
+    if isinstance(schedule, Step) and not schedule.warmup and schedule.values[0]:
+        yield MultiStepLR(p, schedule.values[0] / p, schedule.boundaries)
+
+
+def write(schedule: Schedule) -> Export:
+    """The scheduler of a DeepSpeed JSON; comments and the check table are fields of it that DeepSpeed passes over."""
+    found: Nearest[Scheduler] = nearest(schedule, candidates(schedule), {"low": (0.0, schedule.peak)})
+    o, notes = found.options, found.notes(TITLE)
+    if not found.exact:
+        notes = (*notes, "The code of --to pytorch is exact: deepspeed.initialize(..., lr_scheduler=scheduler_for).")
+    notes = (*notes, f"The optimizer's lr must be {word(o.peak)}.")
+    steps = checked(schedule)
+    rows = zip(steps, o.rates(np.array(steps, dtype=float)), schedule(steps), strict=True)
+    said = (f"{TITLE}: {schedule.text}", "Updates count from 0; lr is what update t uses.", *notes)
+    config = {
+        "_comment": [plain(t) for t in said],
+        "scheduler": {"type": type(o).__name__, "params": o.params},
+        "_check": [{"step": t, "lr": float(x), "of the schedule": float(y)} for t, x, y in rows],
+    }
+    return Export(KEY, json.dumps(config, indent=1) + "\n", ".json", found.exact, found.deviation, notes)
+
+
+TRAINER = Target(
+    KEY, TITLE, write,
+    native="constant and linear; cosine and steps of one ratio without a warm-up",
+    source="https://deepspeed.readthedocs.io/en/latest/schedulers.html",
+    version="DeepSpeed 0.19",
+)  # fmt: skip

@@ -1,0 +1,36 @@
+"""Schedulers of trainers in tests: a training loop around one, and what an exported file defines when it is run."""
+
+import warnings
+
+import pytest
+import torch
+
+
+def executed(text: str) -> dict:
+    """The names that an exported Python file defines."""
+    space: dict = {"__name__": "exported"}
+    exec(text, space)
+    return space
+
+
+def optimizer_of(rate: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
+
+
+def driven(scheduler, optimizer: torch.optim.Optimizer, updates: int) -> list[float]:
+    """The rate of every update of a loop that steps the scheduler after the optimizer."""
+    rates = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(updates):
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+            scheduler.step()
+    return rates
+
+
+def installed(name: str):
+    """The module `name` of a trainer; the test is skipped where the trainer is not installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip(name, reason=f"{name.split('.')[0]} is not installed", exc_type=ImportError)
