@@ -45,7 +45,7 @@ def add(command: argparse.ArgumentParser) -> None:
                            help="who may open it: whoever has the link, or whoever is logged in")  # fmt: skip
 
 
-def _list(args) -> list[str]:
+def _list(args: argparse.Namespace) -> list[str]:
     with closing(Store(args.store, make=False)) as store:
         found = store.listed(OPERATOR, args.search, MOST_LISTED)
         left = store.count(OPERATOR, args.search) - len(found)
@@ -58,7 +58,7 @@ def _list(args) -> list[str]:
     return [f"{left:,} more are not listed; name words with --search."] if left > 0 else []
 
 
-def _export(args) -> None:
+def _export(args: argparse.Namespace) -> None:
     if args.out:
         check_out("--out", args.out, args.store or default_place())
     with closing(Store(args.store, make=False)) as store:
@@ -70,7 +70,7 @@ def _export(args) -> None:
         print(bundle.decode("utf-8"), end="")
 
 
-def _import(args) -> None:
+def _import(args: argparse.Namespace) -> None:
     snapshots = [_read(bundle) for bundle in args.bundles]  # all are checked before the first is saved
     with closing(Store(args.store)) as store:
         for snapshot in snapshots:

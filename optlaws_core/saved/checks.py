@@ -36,9 +36,9 @@ def words(value: object, what: str, limit: str) -> str:
 
 def name(value: object, what: str) -> str:
     """A name of anything: a text that is not empty."""
-    if not words(value, what, "name"):
+    if not (found := words(value, what, "name")):
         raise OptLawsError(f"{what} must not be empty.")
-    return value
+    return found
 
 
 def shown(value: object, what: str, limit: str, also: str = "") -> str:
@@ -51,10 +51,10 @@ def shown(value: object, what: str, limit: str, also: str = "") -> str:
 
 
 def line(value: object, what: str, limit: str) -> str:
-    """The same, with something to see in it."""
-    if not shown(value, what, limit).strip():
+    """A text without control characters that is more than spaces."""
+    if not (found := shown(value, what, limit)).strip():
         raise OptLawsError(f"{what} must not be empty.")
-    return value
+    return found
 
 
 def mapping(value: object, what: str, limit: str = "runs") -> dict:
@@ -98,9 +98,9 @@ def boolean(value: object, what: str) -> bool:
 
 def share(value: object, what: str) -> float:
     """A number from 0 to 1."""
-    if not 0 <= finite(value, what) <= 1:
+    if not 0 <= (found := finite(value, what)) <= 1:
         raise OptLawsError(f"{what} must lie between 0 and 1, got {value}.")
-    return value
+    return found
 
 
 def setting(value: object, what: str) -> Setting:
@@ -119,15 +119,16 @@ def digest(value: object, what: str) -> str:
 
 def time(value: object, what: str) -> str:
     """A time with its zone, ISO 8601."""
+    found = words(value, what, "tag")
     try:
-        zone = datetime.fromisoformat(words(value, what, "tag")).tzinfo
+        zone = datetime.fromisoformat(found).tzinfo
     except ValueError:
         zone = None
     if zone is None:
         raise OptLawsError(
             f"{what} must be a time with its zone such as 2026-01-31T12:00:00+00:00, got {brief(value)!r}."
         )
-    return value
+    return found
 
 
 def among(names: Collection[str], known: Collection[str], what: str) -> tuple[str, ...]:

@@ -75,7 +75,9 @@ def address(place: str | Path) -> URL:
 
 def shown(url: URL) -> str:
     """A store's place as a user may see it: a file, or a URL without passwords, which may stand in its query, too."""
-    return url.database if url.drivername == "sqlite" else url.set(query={}).render_as_string(hide_password=True)
+    if url.drivername == "sqlite":
+        return url.database or ""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def connected(url: URL, make: bool) -> Engine:
@@ -85,7 +87,7 @@ def connected(url: URL, make: bool) -> Engine:
     """
     if url.drivername == POSTGRES:
         return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": PATIENCE})
-    file = Path(url.database)
+    file = Path(url.database or "")
     if file.is_dir():
         raise OptLawsError(f"The store must be a file, got the folder {file}.")
     if not make and not file.exists():

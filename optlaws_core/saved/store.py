@@ -191,7 +191,8 @@ def _seen(db: Connection, id: str, viewer: Viewer) -> Row:
 
 def _found(viewer: Viewer, search: str = "") -> tuple[str, dict[str, object]]:
     """Which snapshots a list has: a condition in SQL and its values."""
-    where, values = viewer.listing()
+    where, own = viewer.listing()
+    values: dict[str, object] = {**own}
     conditions = [f"({where})"]
     for i, word in enumerate(w for w in search[:LONGEST_SEARCH].casefold().split() if w.isprintable()):
         for sign in "\\%_":  # they mean themselves
