@@ -73,7 +73,7 @@ def address(place: str | Path) -> URL:
     )
 
 
-def shown(url: URL) -> str:
+def display_name(url: URL) -> str:
     """A store's place as a user may see it: a file, or a URL without passwords, which may stand in its query, too."""
     if url.drivername == "sqlite":
         return url.database or ""
@@ -173,7 +173,7 @@ def migrate(db: Connection, make: bool = True) -> None:
     Raises `OptLawsError` for a database that a newer version has migrated, and without `make` for one without tables.
     """
     if not make and not inspect(db).has_table(VERSION):
-        raise OptLawsError(NONE.format(shown(db.engine.url)))
+        raise OptLawsError(NONE.format(display_name(db.engine.url)))
     if db.dialect.name == "postgresql":
         db.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     db.execute(text(f"create table if not exists {VERSION} (version integer not null)"))

@@ -54,7 +54,7 @@ class Store:
         `make`: whether a store is made where there is none; one in an older form is brought to this version anyway.
         """
         url = database.address(place or database.default_place())
-        self.name = database.shown(url)
+        self.name = database.display_name(url)
         self._engine = database.connected(url, make)
         try:
             with self._transaction(writes=True) as db:
