@@ -106,7 +106,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _laws(args) -> None:
+def _laws(args: argparse.Namespace) -> None:
     rows = [
         {
             "law": law.name,
@@ -127,8 +127,8 @@ def _laws(args) -> None:
         print(f"{row['law']:16} {row['title']}. {row['summary']}\n{'':16} {row['reference']}")
 
 
-def _schedules(args) -> None:
-    rows = [
+def _schedules(args: argparse.Namespace) -> None:
+    rows: list[dict] = [
         {
             "schedule": name,
             "summary": cls.__doc__.strip().splitlines()[0],

@@ -62,7 +62,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
-def run(args) -> list[str]:
+def run(args: argparse.Namespace) -> list[str]:
     """Propose a rate, or simulate."""
     if args.fit is None:
         refuse(args, SIMULATED, "is for a simulated run (--fit); a logged one (--runs) has no use for it")
@@ -73,19 +73,20 @@ def run(args) -> list[str]:
     return _simulate(args)
 
 
-def _search(args, high: float | None) -> Search:
+def _search(args: argparse.Namespace, high: float | None) -> Search:
     high = args.high or high
     if high is None:
         raise OptLawsError("A simulated run needs --high, its highest rate.")
     return Search(args.low or high / REACH, high, args.tries, args.kappa)
 
 
-def _propose(args) -> list[str]:
+def _propose(args: argparse.Namespace) -> list[str]:
     reading = everything(args.runs)
     if args.name is None and len(reading.runs) > 1:
         raise OptLawsError(f"--run is needed: {args.runs} holds {', '.join(r.name for r in reading.runs)}.")
     chosen = named(reading, reading.runs[0].name if args.name is None else args.name, args.split)
     ahead = next_stage(chosen, args.start)
+    assert chosen.plan is not None  # or there would be no next stage
     last = max(chosen.plan.schedule.total, int(chosen.steps[-1]) + 1)
     if ahead.start > last:
         raise OptLawsError(
@@ -99,33 +100,33 @@ def _propose(args) -> list[str]:
     probes = named_once(
         "--probe", ((name, probe_of(named(reading, name, args.split), ahead.start, length)) for name in args.probe)
     )
-    told = propose_rate([*probes.values()], search, length, ahead.rate)
-    updates = length if told.train else probe_length(length)
+    proposal = propose_rate([*probes.values()], search, length, ahead.rate)
+    updates = length if proposal.train else probe_length(length)
     if args.json:
         print_json({
             "stages": [_stage(s) for s in ahead.stages],
-            "probes": [vars(t) for t in told.tried],
-            "next": {"do": "train" if told.train else "probe", "rate": told.rate, "start": ahead.start,
+            "probes": [vars(t) for t in proposal.tried],
+            "next": {"do": "train" if proposal.train else "probe", "rate": proposal.rate, "start": ahead.start,
                      "updates": updates, "stage": length},
-            "posterior": _posterior(told),
+            "posterior": _posterior(proposal),
         })  # fmt: skip
     else:
         _print_stages(ahead)
-        for t in told.tried:
+        for t in proposal.tried:
             print(
                 f"probe at {format_number(t.rate)}: " + ("diverged" if t.diverged else f"{t.loss:.4f} ± {t.error:.2g}")
             )
-        verb = "Train the stage" if told.train else "Probe"
-        print(f"{verb} at {format_number(told.rate)} for {updates:,} updates from {ahead.start:,} on.")
+        verb = "Train the stage" if proposal.train else "Probe"
+        print(f"{verb} at {format_number(proposal.rate)} for {updates:,} updates from {ahead.start:,} on.")
     return unread_files(reading.files)
 
 
 def _stage(stage: Stage) -> dict:
-    told = stage.hindsight()
-    ends = None if told is None else tuple(map(float, told.interval(stage.length)))
+    forecast = stage.hindsight()
+    ends = None if forecast is None else tuple(map(float, forecast.interval(stage.length)))
     return {
         "rate": stage.rate, "start": stage.start, "end": stage.end, "losses": len(stage.loss),
-        "reached": stage.reached, "forecast": None if told is None else float(told(stage.length)),
+        "reached": stage.reached, "forecast": None if forecast is None else float(forecast(stage.length)),
         "low": ends and ends[0], "high": ends and ends[1],
     }  # fmt: skip
 
@@ -138,15 +139,15 @@ def _print_stages(ahead: Next) -> None:
         print(f"stage at {format_number(row['rate'])}, updates {row['start']:,} to {row['end'] - 1:,}: {seen}")
 
 
-def _posterior(told: Proposal) -> list[dict]:
+def _posterior(proposal: Proposal) -> list[dict]:
     """What is known of every rate; nothing before the first probe."""
-    if told.mean is None:
+    if proposal.mean is None:
         return []
-    columns = np.stack((told.rates, told.mean, *told.band), axis=1).tolist()
+    columns = np.stack((proposal.rates, proposal.mean, *proposal.band), axis=1).tolist()
     return [dict(zip(("rate", "mean", "low", "high"), row, strict=True)) for row in columns]
 
 
-def _simulate(args) -> list[str]:
+def _simulate(args: argparse.Namespace) -> list[str]:
     if args.total is None:
         raise OptLawsError("A simulated run needs --total, its updates in all.")
     model = curve_model(args)

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> list[str]:
     half = _half_width(model, finding.best)
     if args.json:
         print_json({
-            **_row(finding.best), "smooth": _row(finding.smooth), "simple": _row(finding.simple),
+            **_found(finding.best), "smooth": _row(finding.smooth), "simple": _row(finding.simple),
             "wsd": _row(finding.wsd), "constant": finding.constant, "share": finding.share, "band": half,
             "finished": finding.best.finished, "reasons": list(finding.reasons),
         })  # fmt: skip
@@ -61,8 +61,12 @@ def run(args: argparse.Namespace) -> list[str]:
     return [*filter(None, [finding.summary]), *finding.doubts(half)]
 
 
+def _found(found: Found) -> dict:
+    return {"schedule": found.schedule.text, "final_loss": found.loss}
+
+
 def _row(found: Found | None) -> dict | None:
-    return None if found is None else {"schedule": found.schedule.text, "final_loss": found.loss}
+    return None if found is None else _found(found)
 
 
 def _half_width(model: Model, found: Found) -> float | None:

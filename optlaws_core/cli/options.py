@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
         raise OptLawsError(f"{self.prog}: {message}")
 
 
-def refuse(args, options: Iterable[str], why: str) -> None:
+def refuse(args: argparse.Namespace, options: Iterable[str], why: str) -> None:
     """Raises `OptLawsError` for an option that was typed where it would do nothing; `why` ends the sentence."""
     if found := next((option for option in options if option in args.given), None):
         raise OptLawsError(f"{found} {why}.")

@@ -20,10 +20,10 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
-def run(args) -> tuple[str, ...]:
+def run(args: argparse.Namespace) -> tuple[str, ...]:
     """Print it; what was not taken from the log as it stood comes back as remarks."""
     steps, norms = gradient_norms(Source(str(args.path), args.path))
-    found = refined(steps, norms, args.peak, norm=args.norm, smoothing=args.smoothing)
+    found = refined(steps.tolist(), norms.tolist(), args.peak, norm=args.norm, smoothing=args.smoothing)
     if args.json:
         print_json({"schedule": found.schedule.text, "norms": len(norms), "notes": list(found.notes)})
     else:

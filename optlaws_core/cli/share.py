@@ -43,7 +43,7 @@ def add(command: argparse.ArgumentParser) -> None:
                            help="who may open it: whoever has the link, or whoever is logged in")  # fmt: skip
 
 
-def _list(args) -> list[str]:
+def _list(args: argparse.Namespace) -> list[str]:
     from ..saved.rights import OPERATOR
     from ..saved.store import Store
 
@@ -59,7 +59,7 @@ def _list(args) -> list[str]:
     return [f"{left:,} more are not listed; name words with --search."] if left > 0 else []
 
 
-def _export(args) -> None:
+def _export(args: argparse.Namespace) -> None:
     from ..saved.database import default_place
     from ..saved.rights import OPERATOR
     from ..saved.store import Store
@@ -75,7 +75,7 @@ def _export(args) -> None:
         print(bundle.decode("utf-8"), end="")
 
 
-def _import(args) -> None:
+def _import(args: argparse.Namespace) -> None:
     from ..saved.rights import OPERATOR, Visibility
     from ..saved.store import Store
 

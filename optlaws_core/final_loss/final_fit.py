@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,10 @@ class FinalFit(JsonRecord):
 
     def to_dict(self) -> dict:
         """Plain values, in the order of a curve fit; `from_dict` reads them back."""
-        plain = replace(self, risk=None, transfers={}, **{n: dict(getattr(self, n)) for n in _MAPPINGS})
+        plain = replace(
+            self, theta=dict(self.theta), interval=dict(self.interval), train=dict(self.train), test=dict(self.test),
+            references=dict(self.references), risk=None, transfers={},
+        )  # fmt: skip
         d = asdict(plain) | {
             "status": self.status.name,
             "coverage": self.coverage.to_dict(),
@@ -107,12 +111,11 @@ class FinalFit(JsonRecord):
             if law.name == LOG_LINEAR and {"mu", "kappa"} - set(references):
                 raise KeyError("references")
             train, test = ({str(n): End(**_numbers(e, f"{k}.{n}")) for n, e in d[k].items()} for k in ("train", "test"))
-            ends = {k: None if v is None else (_finite(v[0], k), _finite(v[1], k)) for k, v in d["coverage"].items()}
             return cls(
                 law.name, theta, {k: None if v is None else (v[0], v[1]) for k, v in d["interval"].items()},
-                Status[d["status"]], str(d["message"]), _finite(d["objective"], "objective"), train, Coverage(**ends),
-                references, _finite(d["strength"], "strength"), test, int(d["folds"]), free, covariance,
-                None if d["left_out"] is None else _finite(d["left_out"], "left_out"),
+                Status[d["status"]], str(d["message"]), _finite(d["objective"], "objective"), train,
+                _coverage(d["coverage"]), references, _finite(d["strength"], "strength"), test, int(d["folds"]), free,
+                covariance, None if d["left_out"] is None else _finite(d["left_out"], "left_out"),
                 _finite(d["seconds"], "seconds"), d["risk"] and Risk.from_dict(d["risk"]),
                 {str(text): _transfer(t, f"transfers.{text}") for text, t in d["transfers"].items()},
             )  # fmt: skip
@@ -122,7 +125,9 @@ class FinalFit(JsonRecord):
             raise OptLawsError(f"This is not a final-loss fit: {amiss(fault)}.") from None
 
 
-_MAPPINGS = ("theta", "interval", "train", "test", "references")
+def _coverage(d: Mapping) -> Coverage:
+    ends: dict[str, Any] = {k: None if v is None else (_finite(v[0], k), _finite(v[1], k)) for k, v in d.items()}
+    return Coverage(**ends)
 
 
 def _numbers(d: Mapping, name: str) -> dict[str, float]:
@@ -133,7 +138,8 @@ def _transfer(d: Mapping, name: str) -> Transfer:
     rows = tuple(tuple(_finite(v, f"{name}.covariance") for v in row) for row in d["covariance"])
     if np.shape(rows) != (3, 3):
         raise KeyError(f"{name}.covariance")
-    return Transfer(**_numbers({k: v for k, v in d.items() if k != "covariance"}, name), covariance=rows)
+    numbers: dict[str, Any] = _numbers({k: v for k, v in d.items() if k != "covariance"}, name)
+    return Transfer(**numbers, covariance=rows)
 
 
 def _finite(value: object, name: str) -> float:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 from ..errors import OptLawsError
 from ..fitting.json_values import read_json
@@ -60,8 +61,10 @@ def _curve_fit(d: object) -> Fit | Average:
 def _final_fit(d: object) -> FinalFit:
     if _has_law(d, LAWS):
         raise OptLawsError("a fit of final losses is needed, this is a fit of whole loss curves.")
+    if not isinstance(d, Mapping):
+        raise OptLawsError("This is not a final-loss fit: a value in it is of another kind than it must be.")
     return FinalFit.from_dict(d)
 
 
-def _has_law(d: object, laws: Mapping[str, object]) -> bool:
+def _has_law(d: object, laws: Mapping[str, object]) -> TypeGuard[Mapping]:
     return isinstance(d, Mapping) and isinstance(d.get("law"), str) and d["law"] in laws

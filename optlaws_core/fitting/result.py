@@ -238,8 +238,9 @@ def _mean_rmse(scores: Mapping[str, Scores]) -> float | None:
 
 
 def _expected_error(misfit: float | None, left_out: float | None) -> float:
-    known = [e for e in (misfit, left_out) if e is not None]
-    return float(np.hypot(*known)) if len(known) == 2 else known[0] if known else np.inf
+    if misfit is None or left_out is None:
+        return next((e for e in (misfit, left_out) if e is not None), np.inf)
+    return float(np.hypot(misfit, left_out))
 
 
 def _coverage(d: Mapping) -> Coverage:

@@ -210,8 +210,8 @@ def stacked(inside: Sequence[Sequence[FloatArray]], outside: Sequence[Sequence[F
     M, k = np.column_stack(rows), len(rows)
     squares = (M**2).sum(axis=0)
     # Not of the mean one: a law that is far off would tie the others to equal weights, and its own to theirs.
-    M /= np.sqrt(max(squares.min(), 1e-4 * squares.mean(), 1e-30))
-    heavy = 1e3 * max(1.0, np.linalg.norm(M))
+    M /= np.sqrt(max(float(squares.min()), 1e-4 * float(squares.mean()), 1e-30))
+    heavy = 1e3 * max(1.0, float(np.linalg.norm(M)))
     pull, sum_to_one = np.sqrt(SHRINKAGE) * np.eye(k), heavy * np.ones((1, k))
     target = np.concatenate((np.zeros(len(M)), np.full(k, np.sqrt(SHRINKAGE) / k), [heavy]))
     weights, _ = nnls(np.vstack((M, pull, sum_to_one)), target)
@@ -221,36 +221,45 @@ def stacked(inside: Sequence[Sequence[FloatArray]], outside: Sequence[Sequence[F
 def _advice(fits: Sequence[Fit], average: Average | None, train: Sequence[Run], n: int) -> tuple[Model, str]:
     """Which model to trust, and why. `n`: how many different schedules the training runs have."""
     best = fits[0]
+    title = LAWS[best.law].title
     if best.left_out is None:
         what = "training run" if len(train) == 1 else "schedule among the training runs"
-        said = f"With one {what} no law can be judged on another one: add runs. {LAWS[best.law].title} fits best, off "
-        return best, said + f"by {100 * best.misfit:.2f} %." + _reservations(best, train)
-    title = LAWS[best.law].title
-    told = (
-        f"off by {100 * best.left_out:.2f} % on training runs that were left out of its fit and by "
-        f"{100 * best.misfit:.2f} % on fitted ones"
+        said = f"With one {what} no law can be judged on another one: add runs. {title} fits best, off "
+        return best, said + f"by {_percent(best.misfit)}." + _reservations(best, train)
+    errors = (
+        f"off by {_percent(best.left_out)} on training runs that were left out of its fit and by "
+        f"{_percent(best.misfit)} on fitted ones"
     )
     # A root mean square over n runs is itself uncertain by a factor of about 1 ± 1/√(2n).
     blur = 1 + 2 / np.sqrt(2 * n)
     alike = best.expected_error * blur
-    shares = [] if average is None else zip(average.weights, average.fits, strict=True)
-    shares = sorted(((w, LAWS[f.law].title) for w, f in shares if w > NEGLIGIBLE), reverse=True)
-    if len(shares) > 1 and average.expected_error <= alike:
+    shares = _shares(average)
+    if average is not None and len(shares) > 1 and average.expected_error <= alike:
         parts = " and ".join(f"{100 * w:.0f} % {name}" for w, name in shares)
         lower = average.expected_error * blur < best.expected_error
         than = f"above the average by more than {n} schedules blur" if lower else "no different, as far as they tell"
         said = (
-            f"Trust the average of {parts}: off by {100 * average.left_out:.2f} % on left-out training runs, with "
-            f"bands that widen where its laws disagree. The best single law is {title}, {told}: {than}."
+            f"Trust the average of {parts}: off by {_percent(average.left_out)} on left-out training runs, with "
+            f"bands that widen where its laws disagree. The best single law is {title}, {errors}: {than}."
         )
         return average, said + _reservations(average, train)
     if len(fits) == 1:
-        said = f"{title} is {told}. Fit several laws to see whether another does better."
+        said = f"{title} is {errors}. Fit several laws to see whether another does better."
     elif fits[1].expected_error <= alike:
-        said = f"Trust {title}: {told}, the least of {len(fits)} laws; {LAWS[fits[1].law].title} is hardly worse."
+        said = f"Trust {title}: {errors}, the least of {len(fits)} laws; {LAWS[fits[1].law].title} is hardly worse."
     else:
-        said = f"Trust {title}: {told}, the least of {len(fits)} laws by more than {n} schedules blur."
+        said = f"Trust {title}: {errors}, the least of {len(fits)} laws by more than {n} schedules blur."
     return best, said + _reservations(best, train)
+
+
+def _shares(average: Average | None) -> list[tuple[float, str]]:
+    """Weights that count, the largest first, and the titles of their laws."""
+    parts = () if average is None else average.parts
+    return sorted(((w, LAWS[f.law].title) for f, w in parts if w > NEGLIGIBLE), reverse=True)
+
+
+def _percent(error: float | None) -> str:
+    return "an unknown share" if error is None else f"{100 * error:.2f} %"
 
 
 def _reservations(model: Model, train: Sequence[Run]) -> str:

@@ -16,7 +16,7 @@ from ..errors import DesignError
 from ..laws import Law, law_named
 from ..laws.base import bound_noise, eta, momentum_area
 from ..laws.evaluation import batch, predict
-from ..runs import HIGHEST_LOSS, Run, Series
+from ..runs import HIGHEST_LOSS, Plan, Run, Series
 from ..sums.clocks import trace
 from .covariance import Uncertainty, uncertainty
 from .least_squares import HUBER, LeastSquares, Progress
@@ -31,14 +31,13 @@ EXACT = 4000  # losses of one run for whose scores the law is evaluated one by o
 
 def usable(run: Run, from_step: int | None = None) -> Run:
     """`run` without its warm-up, or without what lies before `from_step`. Raises `DesignError` if nothing is left."""
-    if run.plan is None:
-        raise DesignError(f"Run {run.name!r} has no learning rate, logged or declared; declare its schedule first.")
-    if run.steps[-1] > run.plan.schedule.total:
+    schedule = _plan(run).schedule
+    if run.steps[-1] > schedule.total:
         raise DesignError(
-            f"Run {run.name!r}: losses must end with the schedule at step {run.plan.schedule.total:,}, "
+            f"Run {run.name!r}: losses must end with the schedule at step {schedule.total:,}, "
             f"but the log goes on to step {int(run.steps[-1]):,}."
         )
-    kept = run.after(run.plan.schedule.warmup_end if from_step is None else from_step)
+    kept = run.after(schedule.warmup_end if from_step is None else from_step)
     if len(kept.loss) < 2:
         since = "after its warm-up" if from_step is None else f"from step {from_step:,} on"
         raise DesignError(f"Run {run.name!r} needs at least 2 losses {since}, got {len(kept.loss)}.")
@@ -64,7 +63,8 @@ def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
             "not identified: add a run with an abrupt drop (a step or a WSD cooldown)."
         )
     if law.ridge:
-        longest = max(float(trace(r.plan.schedule).S(r.plan.schedule.total - 1)) for r in runs)
+        schedules = [_plan(r).schedule for r in runs]
+        longest = max(float(trace(s).S(s.total - 1)) for s in schedules)
         if longest > REACH:
             found.append(
                 f"{law.title} has parts down to a rate of 0.01 and suits summed learning rates up to about {REACH:g}; "
@@ -79,9 +79,16 @@ def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
     return found
 
 
+def _plan(run: Run) -> Plan:
+    """The plan of a run. Raises `DesignError` where nothing tells its learning rate."""
+    if run.plan is None:
+        raise DesignError(f"Run {run.name!r} has no learning rate, logged or declared; declare its schedule first.")
+    return run.plan
+
+
 def _shape(run: Run) -> str:
-    schedule = run.plan.schedule
-    return schedule.family if schedule.family != "wsd" else f"wsd {schedule.shape}"
+    schedule = _plan(run).schedule
+    return f"wsd {getattr(schedule, 'shape', '')}" if schedule.family == "wsd" else schedule.family
 
 
 def fit(
@@ -191,15 +198,15 @@ def curve(law: Law, theta: FloatArray, run: Run) -> FloatArray:
     Beyond `EXACT` observations the law is evaluated at that many of them, with all that follow a turn of the schedule
     closely, and interpolated in between, where it is smooth.
     """
-    steps = run.steps
+    plan, steps = _plan(run), run.steps
     if len(steps) <= EXACT:
-        return predict(batch(law, [(run.plan, steps)]), theta)
+        return predict(batch(law, [(plan, steps)]), theta)
     last = len(steps) - 1
     picked = np.concatenate((np.linspace(0, last, EXACT // 2), np.geomspace(1, last, EXACT // 2))).astype(np.int64)
-    turns = np.searchsorted(steps, run.plan.schedule.breaks[:EXACT])
+    turns = np.searchsorted(steps, plan.schedule.breaks[:EXACT])
     near = np.add.outer(turns, np.arange(-2, 32)).ravel()
     picked = np.unique(np.concatenate((picked, near[(near >= 0) & (near < len(steps))])))
-    return np.interp(steps, steps[picked], predict(batch(law, [(run.plan, steps[picked])]), theta))
+    return np.interp(steps, steps[picked], predict(batch(law, [(plan, steps[picked])]), theta))
 
 
 def averaged(run: Run) -> Run:

@@ -20,6 +20,7 @@ from ..parallel import one_thread
 from ..runs import Plan
 from ..sums.functionals import functionals
 
+Flags = Sequence[bool] | NDArray[np.bool_]  # one for each plan
 FEATURES = ("log p", "log N", "log p/a", "log E_kappa", "log max V_mu", "log V_mu")
 MU = (0.03, 0.3, 3.0)  # 1/rate
 HEIGHTS = (0.3, 1.0, 3.0)  # κ over the median peak of the training runs
@@ -55,12 +56,15 @@ class Risk:
     def from_dict(cls, d: dict) -> "Risk":
         """A risk from `to_dict`'s values. Raises `OptLawsError` when they are not those of one."""
         try:
-            vectors = {k: tuple(map(float, d[k])) for k in ("weights", "mean", "scale")}
-            if {len(v) for v in vectors.values()} != {len(FEATURES)}:
+            weights, mean, scale = (tuple(map(float, d[k])) for k in ("weights", "mean", "scale"))
+            if {len(v) for v in (weights, mean, scale)} != {len(FEATURES)}:
                 raise KeyError(f"weights, mean and scale, which have {len(FEATURES)} numbers each")
-            numbers = {k: float(d[k]) for k in ("offset", "mu", "kappa", "ridge", "threshold")}
+            mu, kappa, ridge, threshold = (float(d[k]) for k in ("mu", "kappa", "ridge", "threshold"))
             low, high = map(float, d["params"])
-            return cls(**vectors, **numbers, runs=int(d["runs"]), diverged=int(d["diverged"]), params=(low, high))
+            return cls(
+                weights, float(d["offset"]), mean, scale, mu, kappa, ridge, threshold, int(d["runs"]),
+                int(d["diverged"]), (low, high),
+            )  # fmt: skip
         except (KeyError, TypeError, ValueError, OverflowError) as fault:
             raise OptLawsError(f"This is not a divergence risk: {amiss(fault)}.") from None
 
@@ -83,7 +87,7 @@ def risk_of(risk: Risk, plans: Sequence[Plan]) -> list[float | None]:
 
 
 @one_thread()
-def learn_risk(plans: Sequence[Plan], diverged: Sequence[bool]) -> Risk:
+def learn_risk(plans: Sequence[Plan], diverged: Flags) -> Risk:
     """The risk that best tells the `diverged` plans from the others.
 
     μ, κ and the ridge have the lowest log loss on left-out fifths of the plans, equal plans together. The threshold is
@@ -99,7 +103,7 @@ def learn_risk(plans: Sequence[Plan], diverged: Sequence[bool]) -> Risk:
             f"got {bad.sum()} and {(~bad).sum()}."
         )
     median = float(np.median([p.schedule.peak for p in plans]))
-    part, best = _fifths(plans, bad), None
+    part, candidates = _fifths(plans, bad), []
     for mu in MU:
         for kappa in np.array(HEIGHTS) * median:
             x = _features(plans, mu, float(kappa))
@@ -111,13 +115,11 @@ def learn_risk(plans: Sequence[Plan], diverged: Sequence[bool]) -> Risk:
                         w, b, mean, scale = _regress(x[inside], bad[inside], ridge)
                         p[~inside] = _logistic((x[~inside] - mean) / scale @ w + b)
                 loss = -np.mean(np.log(np.clip(np.where(bad, p, 1 - p), 1e-12, 1)))
-                if best is None or loss < best[0]:
-                    best = (loss, mu, float(kappa), ridge, p, x)
-    _, mu, kappa, ridge, p, x = best
+                candidates.append((loss, mu, float(kappa), ridge, p, x))
+    _, mu, kappa, ridge, p, x = min(candidates, key=lambda c: c[0])
     w, b, mean, scale = _regress(x, bad, ridge)
-    vectors = (tuple(v.tolist()) for v in (w, mean, scale))
-    weights, means, scales = vectors
-    sizes = [plan.params for plan in plans]
+    weights, means, scales = (tuple(v.tolist()) for v in (w, mean, scale))
+    sizes = _sizes(plans)
     return Risk(
         weights, float(b), means, scales, mu, kappa, ridge, _threshold(p, bad), len(bad), int(bad.sum()),
         (float(min(sizes)), float(max(sizes))),
@@ -125,7 +127,7 @@ def learn_risk(plans: Sequence[Plan], diverged: Sequence[bool]) -> Risk:
 
 
 def cross_validated(
-    plans: Sequence[Plan], diverged: Sequence[bool], parts: Sequence[NDArray[np.int64]]
+    plans: Sequence[Plan], diverged: Flags, parts: Sequence[NDArray[np.int64]]
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Probabilities (plans,) from risks that never saw the plan, and whether they are above the threshold (plans,).
 
@@ -158,25 +160,29 @@ def parts_by_configuration(plans: Sequence[Plan], k: int = 10, seed: int = 0) ->
     return [np.flatnonzero(place == i) for i in range(k)]
 
 
-def f1(predicted: Sequence[bool], actual: Sequence[bool]) -> float:
+def f1(predicted: Flags, actual: Flags) -> float:
     """Harmonic mean of precision and recall: 2·hits over twice the hits and all misses and false alarms; 1 for none."""
-    predicted, actual = np.asarray(predicted, bool), np.asarray(actual, bool)
-    hits, wrong = (predicted & actual).sum(), (predicted ^ actual).sum()
+    flagged, bad = np.asarray(predicted, bool), np.asarray(actual, bool)
+    hits, wrong = (flagged & bad).sum(), (flagged ^ bad).sum()
     return float(2 * hits / (2 * hits + wrong)) if hits + wrong else 1.0
 
 
 def _features(plans: Sequence[Plan], mu: float, kappa: float) -> FloatArray:
-    """(plans, 6)."""
-    for plan in plans:
-        if plan.params is None:
-            raise DesignError(f"{plan.schedule.text}: a divergence risk needs the model size.")
-    schedules = [p.schedule for p in plans]
+    """The `FEATURES` of plans, (plans, 6). Raises `DesignError` for a plan without a model size."""
+    sizes, schedules = _sizes(plans), [p.schedule for p in plans]
     f = functionals(*schedules)
     peak = np.log([s.peak for s in schedules])
     ramp = peak - np.log([max(s.warmup_end, 1) for s in schedules])
     # Exposures and noise far below any that matters are alike.
     escape, highest, last = (np.log(np.maximum(v, 1e-30)) for v in (f.E_kappa(kappa), f.highest_noise(mu), f.V_mu(mu)))
-    return np.stack((peak, np.log([p.params for p in plans]), ramp, escape, highest, last), axis=1)
+    return np.stack((peak, np.log(sizes), ramp, escape, highest, last), axis=1)
+
+
+def _sizes(plans: Sequence[Plan]) -> list[float]:
+    """Model sizes of plans. Raises `DesignError` for one that is not known."""
+    if bare := next((p for p in plans if p.params is None), None):
+        raise DesignError(f"{bare.schedule.text}: a divergence risk needs the model size.")
+    return [p.params for p in plans if p.params is not None]
 
 
 def _regress(x: FloatArray, bad: np.ndarray, ridge: float) -> tuple[FloatArray, float, FloatArray, FloatArray]:
@@ -223,7 +229,7 @@ def _fifths(plans: Sequence[Plan], bad: np.ndarray) -> np.ndarray:
     """Which fifth each plan is in, (plans,): equal plans together, both outcomes spread evenly."""
     keys = list(dict.fromkeys(sorted(plans, key=lambda p: (p.schedule.peak, p.params, p.schedule.text))))
     worst = {p: any(b for q, b in zip(plans, bad, strict=True) if q == p) for p in keys}
-    place = {}
+    place: dict[Plan, int] = {}
     for outcome in (False, True):
         place |= {p: i % FOLDS for i, p in enumerate(k for k in keys if worst[k] == outcome)}
     return np.array([place[p] for p in plans])

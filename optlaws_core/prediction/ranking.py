@@ -108,16 +108,20 @@ def _shortest(shape: Schedule, end: Ends, loss: float) -> int | None:
             return None
         if (at_trial := end(trial)) is not None and at_trial <= loss:
             good = bad = trial
+            at_good = at_trial
         else:
             bad = trial
-    return _between(end, loss, bad, good)
+    return _crossing(end, loss, bad, good, at_good)
 
 
-def _between(end: Ends, loss: float, bad: int, good: int) -> int | None:
-    """The crossing between two horizons by regula falsi on integers (Illinois variant), a handful of evaluations."""
+def _crossing(end: Ends, loss: float, bad: int, good: int, at_good: float) -> int | None:
+    """The crossing between two horizons by regula falsi on integers (Illinois variant), a handful of evaluations.
+
+    `at_good`: final loss at the horizon `good`.
+    """
     exact = max(1, good // 1_000_000)
     over = None if (at := end(bad)) is None else at - loss  # above 0
-    under = end(good) - loss  # at most 0
+    under = at_good - loss  # at most 0
     last = 0
     while good - bad > exact:
         if over is None or under == 0:  # no slope to follow

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ..errors import OptLawsError
-from ..text import one_line
+from ..text import shortened
 
 POINTS = 2_000  # of one split of a run, as many as a chart shows
 MOST_BYTES = 16 * 2**20  # of the canonical form
@@ -26,7 +26,7 @@ LONGEST = {"title": 200, "tag": 40, "author": 200, "name": 500, "setting": 200, 
 Setting = str | float | int | bool | None
 
 
-def words(value: object, what: str, limit: str) -> str:
+def limited_text(value: object, what: str, limit: str) -> str:
     """A text of limited length."""
     if not isinstance(value, str) or len(value) > LONGEST[limit]:
         got = f"{len(value):,} characters" if isinstance(value, str) else repr(brief(value))
@@ -36,25 +36,25 @@ def words(value: object, what: str, limit: str) -> str:
 
 def name(value: object, what: str) -> str:
     """A name of anything: a text that is not empty."""
-    if not words(value, what, "name"):
+    if not (found := limited_text(value, what, "name")):
         raise OptLawsError(f"{what} must not be empty.")
-    return value
+    return found
 
 
-def shown(value: object, what: str, limit: str, also: str = "") -> str:
+def printable(value: object, what: str, limit: str, also: str = "") -> str:
     """A text without control characters, other than those of `also`: databases refuse some of them."""
-    text = words(value, what, limit)
+    text = limited_text(value, what, limit)
     wrong = next((c for c in text if (c < " " or "\x7f" <= c < "\xa0") and c not in also), "")
     if wrong:
         raise OptLawsError(f"{what} must have no control characters, got U+{ord(wrong):04X}.")
     return text
 
 
-def line(value: object, what: str, limit: str) -> str:
-    """The same, with something to see in it."""
-    if not shown(value, what, limit).strip():
+def printable_line(value: object, what: str, limit: str) -> str:
+    """A text without control characters that is more than spaces."""
+    if not (found := printable(value, what, limit)).strip():
         raise OptLawsError(f"{what} must not be empty.")
-    return value
+    return found
 
 
 def mapping(value: object, what: str, limit: str = "runs") -> dict:
@@ -82,7 +82,7 @@ def finite(value: object, what: str) -> float:
     return value
 
 
-def whole(value: object, what: str) -> int:
+def natural_number(value: object, what: str) -> int:
     """A whole number from 0 on."""
     if type(value) is not int or not 0 <= value < 2**63:
         raise OptLawsError(f"{what} must be a whole number from 0 on, got {brief(value)!r}.")
@@ -98,15 +98,15 @@ def boolean(value: object, what: str) -> bool:
 
 def share(value: object, what: str) -> float:
     """A number from 0 to 1."""
-    if not 0 <= finite(value, what) <= 1:
+    if not 0 <= (found := finite(value, what)) <= 1:
         raise OptLawsError(f"{what} must lie between 0 and 1, got {value}.")
-    return value
+    return found
 
 
 def setting(value: object, what: str) -> Setting:
     """A text, a number, true, false or nothing."""
     if isinstance(value, str):
-        return words(value, what, "setting")
+        return limited_text(value, what, "setting")
     return value if value is None or isinstance(value, bool) else finite(value, what)
 
 
@@ -119,15 +119,16 @@ def digest(value: object, what: str) -> str:
 
 def time(value: object, what: str) -> str:
     """A time with its zone, ISO 8601."""
+    found = limited_text(value, what, "tag")
     try:
-        zone = datetime.fromisoformat(words(value, what, "tag")).tzinfo
+        zone = datetime.fromisoformat(found).tzinfo
     except ValueError:
         zone = None
     if zone is None:
         raise OptLawsError(
             f"{what} must be a time with its zone such as 2026-01-31T12:00:00+00:00, got {brief(value)!r}."
         )
-    return value
+    return found
 
 
 def among(names: Collection[str], known: Collection[str], what: str) -> tuple[str, ...]:
@@ -156,7 +157,6 @@ def size(data: bytes, room: int = 0) -> None:
 def brief(value: object, most: int = 40) -> str:
     """The beginning of a value in one printable line; an integer of thousands of digits has no text."""
     try:
-        text = one_line(str(value))
+        return shortened(str(value), most)
     except (ValueError, RecursionError):
-        text = type(value).__name__
-    return text if len(text) <= most else text[: most - 1] + "…"
+        return type(value).__name__

@@ -74,9 +74,11 @@ def address(place: str | Path) -> URL:
     )
 
 
-def shown(url: URL) -> str:
+def display_name(url: URL) -> str:
     """A store's place as a user may see it: a file, or a URL without passwords, which may stand in its query, too."""
-    return url.database if url.drivername == "sqlite" else url.set(query={}).render_as_string(hide_password=True)
+    if url.drivername == "sqlite":
+        return url.database or ""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def connected(url: URL, make: bool) -> Engine:
@@ -87,7 +89,7 @@ def connected(url: URL, make: bool) -> Engine:
     if url.drivername == POSTGRES:
         with extra("postgres", "A store in PostgreSQL"):
             return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": PATIENCE})
-    file = Path(url.database)
+    file = Path(url.database or "")
     if file.is_dir():
         raise OptLawsError(f"The store must be a file, got the folder {file}.")
     if not make and not file.exists():
@@ -173,7 +175,7 @@ def migrate(db: Connection, make: bool = True) -> None:
     Raises `OptLawsError` for a database that a newer version has migrated, and without `make` for one without tables.
     """
     if not make and not inspect(db).has_table(VERSION):
-        raise OptLawsError(NONE.format(shown(db.engine.url)))
+        raise OptLawsError(NONE.format(display_name(db.engine.url)))
     if db.dialect.name == "postgresql":
         db.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     db.execute(text(f"create table if not exists {VERSION} (version integer not null)"))

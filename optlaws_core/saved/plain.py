@@ -32,7 +32,7 @@ class Candidate:
     @classmethod
     def from_dict(cls, d: Mapping) -> "Candidate":
         """A candidate from `to_dict`'s values."""
-        return cls(_schedule(d["text"]), checks.shown(d["label"], "a label", "name"), checks.boolean(d["on"], "on"))
+        return cls(_schedule(d["text"]), checks.printable(d["label"], "a label", "name"), checks.boolean(d["on"], "on"))
 
 
 def run_to_dict(run: Run) -> dict:
@@ -60,11 +60,12 @@ def run_from_dict(d: Mapping, place: int) -> Run:
         name=checks.name(d["name"], f"the name of {what}"),
         plan=None if d["plan"] is None else _plan(d["plan"]),
         series={checks.name(split, f"a split of {what}"): _series(s, what) for split, s in series.items()},
-        split=checks.words(d["split"], f"the split of {what}", "name"),
+        split=checks.limited_text(d["split"], f"the split of {what}", "name"),
         lr_source=d["lr_source"],
-        last_step=None if d["last_step"] is None else checks.whole(d["last_step"], f"last_step of {what}"),
+        last_step=None if d["last_step"] is None else checks.natural_number(d["last_step"], f"last_step of {what}"),
         about={
-            checks.name(k, f"about of {what}"): checks.words(v, f"about of {what}", "note") for k, v in about.items()
+            checks.name(k, f"about of {what}"): checks.limited_text(v, f"about of {what}", "note")
+            for k, v in about.items()
         },
     )
 
@@ -86,7 +87,7 @@ def _series(d: Mapping, what: str) -> Series:
     if not steps:
         raise OptLawsError(f"each split of {what} must have a point at least, got none.")
     return Series(
-        np.array([checks.whole(s, f"a step of {what}") for s in steps], np.int64),
+        np.array([checks.natural_number(s, f"a step of {what}") for s in steps], np.int64),
         np.array([checks.finite(v, f"a loss of {what}") for v in loss], float),
     )
 
@@ -107,8 +108,8 @@ def selection_from_dict(d: Mapping) -> Selection:
     if trusted is None:
         raise OptLawsError(f"a selection must trust one of its fits, got {checks.brief(d['trusted'])!r}.")
     failed = checks.mapping(d["failed"], "failed").items()
-    why = {law_named(law).name: checks.words(reason, "failed", "note") for law, reason in failed}
-    return Selection(fits, average, why, trusted, checks.words(d["advice"], "advice", "note"))
+    why = {law_named(law).name: checks.limited_text(reason, "failed", "note") for law, reason in failed}
+    return Selection(fits, average, why, trusted, checks.limited_text(d["advice"], "advice", "note"))
 
 
 def risk_from_dict(d: object) -> Risk:

@@ -194,7 +194,7 @@ def _read(d: dict) -> dict:
     view = checks.mapping(d["view"], "view", "settings").items()
     versions = checks.mapping(d["versions"], "versions", "settings").items()
     return {
-        "title": checks.line(d["title"], "title", "title"),
+        "title": checks.printable_line(d["title"], "title", "title"),
         "runs": runs,
         "fits": fits,
         "current": d["current"],
@@ -204,11 +204,15 @@ def _read(d: dict) -> dict:
         "most_risk": checks.share(d["most_risk"], "most_risk"),
         "also": checks.among(checks.items(d["also"], "also", "drawn"), fits, "also"),
         "observed": checks.among(checks.items(d["observed"], "observed", "runs"), {r.name for r in runs}, "observed"),
-        "view": {checks.words(k, "a setting", "setting"): checks.setting(v, f"the setting {k[:40]}") for k, v in view},
-        "note": checks.shown(d["note"], "note", "note", "\n\t"),
-        "tags": tuple(checks.line(t, "a tag", "tag") for t in checks.items(d["tags"], "tags", "tags")),
-        "author": checks.shown(d["author"], "author", "author"),
+        "view": {
+            checks.limited_text(k, "a setting", "setting"): checks.setting(v, f"the setting {k[:40]}") for k, v in view
+        },
+        "note": checks.printable(d["note"], "note", "note", "\n\t"),
+        "tags": tuple(checks.printable_line(t, "a tag", "tag") for t in checks.items(d["tags"], "tags", "tags")),
+        "author": checks.printable(d["author"], "author", "author"),
         "parent": None if d["parent"] is None else checks.digest(d["parent"], "parent"),
         "created": checks.time(d["created"], "created"),
-        "versions": {checks.words(k, "versions", "tag"): checks.words(v, "versions", "tag") for k, v in versions},
+        "versions": {
+            checks.limited_text(k, "versions", "tag"): checks.limited_text(v, "versions", "tag") for k, v in versions
+        },
     }

@@ -55,7 +55,7 @@ class Store:
         `make`: whether a store is made where there is none; one in an older form is brought to this version anyway.
         """
         url = database.address(place or database.default_place())
-        self.name = database.shown(url)
+        self.name = database.display_name(url)
         self._engine = database.connected(url, make)
         try:
             with self._transaction(writes=True) as db:
@@ -192,7 +192,8 @@ def _seen(db: Connection, id: str, viewer: Viewer) -> Row:
 
 def _found(viewer: Viewer, search: str = "") -> tuple[str, dict[str, object]]:
     """Which snapshots a list has: a condition in SQL and its values."""
-    where, values = viewer.listing()
+    where, own = viewer.listing()
+    values: dict[str, object] = {**own}
     conditions = [f"({where})"]
     for i, word in enumerate(w for w in search[:LONGEST_SEARCH].casefold().split() if w.isprintable()):
         for sign in "\\%_":  # they mean themselves

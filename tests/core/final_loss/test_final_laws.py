@@ -231,7 +231,7 @@ def test_terms_add_up_to_the_loss(fitted):
 def test_extrapolation_is_told_with_how_far(fitted):
     assert beyond(fitted, plans()[0]) == []
     assert beyond(fitted, Plan(Constant(6e-3, total=100_000), 1e9, 1e4)) == [
-        "peak 6e-3, the training runs had 1e-3 to 3e-3",
+        "peak 6e-3, the training runs had 2e-4 to 3e-3",
         "100,000 updates, the longest training run had 50,000",
         "1B parameters, the training runs had 30M to 300M",
         "10k tokens in an update, the training runs had 100k to 200k",
@@ -240,6 +240,13 @@ def test_extrapolation_is_told_with_how_far(fitted):
     again = replace(plan, schedule=Chain(plan.schedule.rescaled(plan.schedule.total // 2), plan.schedule))
     assert "it goes on from a checkpoint, the training runs began anew" in beyond(fitted, again)
     assert not any("checkpoint" in reason for reason in beyond(fitted, again, "another text"))
+
+
+def test_a_final_fit_tells_of_itself_what_a_curve_fit_does(fitted):
+    errors = [np.log(end.predicted) - np.log(end.observed) for end in fitted.train.values()]
+    assert fitted.misfit == pytest.approx(np.sqrt(np.mean(np.square(errors)))) and 0 < fitted.misfit < 0.01
+    assert fitted.title == FINAL_LAWS[fitted.law].title and fitted.doubts == []
+    assert replace(fitted, status=Status.at_bound, message="On a bound.").doubts == ["On a bound."]
 
 
 def test_folds_are_the_errors_of_a_cross_validation(fitted):

@@ -1,15 +1,18 @@
 """Fits as records: scores, coverage, the way to a file and back, and files that hold none."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from optlaws_core.errors import OptLawsError
 from optlaws_core.final_loss.loading import load_fit
-from optlaws_core.fitting.result import Coverage, Fit, Scores
+from optlaws_core.fitting.result import Coverage, Fit, Scores, Status
 from optlaws_core.fitting.single import fit
+from optlaws_core.laws import LAWS
 from optlaws_core.runs import Run, Series
+from tests.fuzz import seeds
 from tests.knowledge.planted import OTHER_PEAK, PLANTED, TRAINING, twin_run
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS
 
@@ -94,3 +97,25 @@ def test_a_tampered_fit_is_refused(path, value, found):
     part[path[-1]] = value
     with pytest.raises(OptLawsError, match=found):
         Fit.from_dict(whole)
+
+
+def test_a_fit_and_an_average_answer_alike():
+    fit, average = seeds.fit(), seeds.average()
+    assert fit.parts == ((fit, 1.0),) and fit.single is fit and average.single is None
+    assert [w for _, w in average.parts] == [0.25, 0.75] and average.coverage == fit.coverage
+    assert fit.has_bands and average.has_bands and not replace(fit, free=(), covariance=()).has_bands
+    assert fit.doubts == average.doubts == []
+    weak = replace(fit, status=Status.weak)
+    assert weak.doubts == [f"{LAWS['power_law'].title}: {Status.weak.value}"]
+    assert replace(average, fits=(weak, average.fits[1])).doubts == weak.doubts
+    assert replace(average, fits=(weak, average.fits[1]), weights=(0.0, 1.0)).doubts == []
+
+
+@pytest.mark.parametrize("model", [seeds.fit(), seeds.average()], ids=lambda m: m.title)
+def test_names_of_runs_and_splits_change_everywhere(model):
+    found = model.renamed(lambda name: name + "!", lambda split: split + "?")
+    for m in (found, *(f for f, _ in found.parts)):
+        assert list(m.train) == list(m.test) == ["a!", "b!"] and m.split == "train?"
+    assert found.renamed(lambda name: name[:-1], lambda split: split[:-1]) == model
+    tuned = model.map_fits(lambda f: replace(f, status=Status.tuned))
+    assert {f.status for f, _ in tuned.parts} == {Status.tuned} and tuned.train == model.train

@@ -1,4 +1,4 @@
-"""The command line: lists, logs, fits; words, JSON keys, exit codes, one sentence on stderr."""
+"""The command `fit` of curve laws: its file, locks, and bad input of any command as one sentence on stderr."""
 
 import json
 import os
@@ -6,32 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from optlaws_core import LAWS, SCHEDULES, fit, read
-from optlaws_core.final_loss import FINAL_LAWS
+from optlaws_core import LAWS, fit, read
 from optlaws_core.final_loss.loading import load_fit
 from tests.support.commands import BUNDLED, CANDIDATES, TRAIN, told
-
-
-def test_lists(capsys):
-    code, out, _ = told(capsys, "laws", "--json")
-    assert code == 0 and [row["law"] for row in json.loads(out)] == list(LAWS)
-    code, out, _ = told(capsys, "laws", "--of", "final", "--json")
-    assert code == 0 and [row["law"] for row in json.loads(out)] == list(FINAL_LAWS)
-    code, out, _ = told(capsys, "schedules", "--json")
-    assert code == 0 and [row["schedule"] for row in json.loads(out)] == list(SCHEDULES)
-    for command, names in (("laws", LAWS), ("schedules", SCHEDULES)):
-        code, out, _ = told(capsys, command)
-        assert code == 0 and all(name in out for name in names)
-
-
-def test_read(capsys):
-    code, out, _ = told(capsys, "read", BUNDLED, "--json")
-    rows = json.loads(out)
-    assert code == 0 and len(rows) >= 6
-    assert list(rows[0]) == ["run", "format", "points", "first_step", "last_step", "lr_source", "notes"]
-    assert {row["lr_source"] for row in rows} == {"logged"}
-    code, out, _ = told(capsys, "read", BUNDLED)
-    assert code == 0 and all(row["run"] in out for row in rows)
 
 
 def test_fit(fit_file):
@@ -134,59 +111,6 @@ def test_locks_and_first_step(capsys, tmp_path):
 def test_bad_input_is_one_sentence(capsys, tmp_path, fit_file, argv, found):
     code, out, err = told(capsys, *(a.format(tmp=tmp_path, fit=fit_file) for a in argv))
     assert code == 1 and found in err and len(err.strip().splitlines()) == 1 and "Traceback" not in err
-
-
-LOG = "step,loss,lr\n" + "".join(f"{s},{3 - s / 100},1e-3\n" for s in range(0, 100, 5))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Three usable runs with a val loss; a short one, one without val, one without a rate; and a file that is none."""
-    for name, peak in (("a", 1e-3), ("b", 5e-4), ("c", 2e-4)):
-        rows = "".join(f"{s},{3 - s / 100},{3.1 - s / 100},{peak if s < 60 else peak / 3}\n" for s in range(0, 100, 5))
-        (tmp_path / f"{name}.csv").write_text("step,loss,val_loss,lr\n" + rows)
-    (tmp_path / "short.csv").write_text("step,loss,val_loss,lr\n0,3,3,1e-3\n5,2.9,2.9,1e-3\n10,2.8,2.8,1e-3\n")
-    (tmp_path / "train_only.csv").write_text(LOG)
-    (tmp_path / "no_rate.csv").write_text("step,loss,val_loss\n0,3,3\n50,2.9,2.9\n90,2.8,2.8\n")
-    (tmp_path / "bad.csv").write_text("neither,nor\n1,2\n")
-    return tmp_path
-
-
-def test_unsuitable_bystanders_do_not_block_a_fit(capsys, folder):
-    out = folder / "out" / "fit.json"
-    out.parent.mkdir()
-    base = ["fit", "--law", "annealing", "--runs", str(folder), "--json", str(out)]
-    argv = [*base, "--train", "a", "b", "--split", "val", "--from-step", "30"]
-    code, _, err = told(capsys, *argv)
-    assert code == 0 and list(json.loads(out.read_text())["test"]) == ["c"]
-    lines = err.strip().splitlines()
-    reasons = ("bad.csv: no column is known as a loss", "'no_rate' has no learning rate", "'short' needs at least 2",
-               "'train_only' has no split 'val'")  # fmt: skip
-    for reason in reasons:
-        assert len([line for line in lines if reason in line]) == 1
-    assert sum(line.startswith("Not held out: ") for line in lines) == 3
-    out.unlink()
-    for named in ("--train", "--test"):  # what is named must be usable
-        names = ["--train", "a", "train_only"] if named == "--train" else ["--train", "a", "--test", "train_only"]
-        code, _, err = told(capsys, *base, *names, "--split", "val")
-        assert code == 1 and "'train_only' has no split 'val'" in err and len(err.splitlines()) == 1
-
-
-def test_what_was_not_read_is_told_on_stderr(capsys, folder):
-    code, out, err = told(capsys, "read", str(folder), "--json")
-    assert code == 0 and len(json.loads(out)) == 6
-    assert "bad.csv: no column is known as a loss" in err and len(err.splitlines()) == 1
-    manifest = folder / "manifest.csv"
-    manifest.write_text("run,file,params\nx,a.csv,1e6\ny,gone.csv,1e6\n")
-    code, out, err = told(capsys, "read", str(manifest), "--json")
-    assert code == 0 and [row["run"] for row in json.loads(out)] == ["x"]
-    assert err == f"{manifest}: files that it names are not beside it: gone.csv.\n"
-    argv = ["fit", "--law", "annealing", "--runs", str(manifest), "--train", "y", "--json", str(folder / "fit.json")]
-    code, _, err = told(capsys, *argv)
-    assert code == 1 and "There is no run 'y'. Known runs: x." in err and "gone.csv" in err and err.count("\n") == 1
-    manifest.write_text("run,file,params\ny,gone.csv,1e6\n")
-    code, _, err = told(capsys, "read", str(manifest))
-    assert code == 1 and "no runs were found" in err and "gone.csv" in err and err.count("\n") == 1
 
 
 def test_a_fit_is_not_begun_when_it_cannot_be_written(capsys, tmp_path, monkeypatch):

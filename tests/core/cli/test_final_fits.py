@@ -285,7 +285,7 @@ def test_risky_candidates_are_set_apart(capsys, fitted):
     out = told(capsys, *ask)[1]
     assert "Set apart as likely to diverge: 2 of 4." in out and "peak=2," not in out
     out = told(capsys, *ask, "--risk", "1")[1]
-    assert "Set apart" not in out and "extrapolates: peak 2, the training runs had 1e-3 to 3e-3" in out
+    assert "Set apart" not in out and "extrapolates: peak 2, the training runs had 2e-4 to 3e-3" in out
 
 
 def test_candidates_go_on_from_a_parent(capsys, fitted):
