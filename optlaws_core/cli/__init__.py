@@ -149,7 +149,7 @@ def _schedules(args) -> None:
     rows = [
         {
             "schedule": name,
-            "summary": cls.__doc__.strip().splitlines()[0],
+            "summary": cls.summary,
             "formula": cls.formula,
             "fields": [
                 {

@@ -13,7 +13,7 @@ from ..errors import OptLawsError
 from ..final_loss import FINAL_LAWS, FinalFit
 from ..fitting.result import Fit, Model, load_fit
 from ..prediction.losses import sized
-from ..schedules.base import LARGEST
+from ..schedules.entries import LARGEST
 from ..text import parse_amount
 
 T = TypeVar("T")

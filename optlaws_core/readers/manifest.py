@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..errors import LogError, ScheduleError
 from ..schedules import parse
-from ..schedules.base import LARGEST
+from ..schedules.entries import LARGEST
 from ..text import counted, one_line, shortened
 from .base import LONGEST_NAME, Facts, Source, base_name
 from .formats.delimited import Header, header_of

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from ...errors import LogError
-from ...schedules.base import LARGEST
+from ...schedules.entries import LARGEST
 from ...text import shortened
 from ..base import Facts, Layout, Note, Opened
 from ..layout import guess_layout
