@@ -27,7 +27,7 @@ class Cyclic(Falling):
 
     family: ClassVar[str] = "cyclic"
     formula: ClassVar[str] = (
-        r"\eta(t) = f + (p-f)\,s^{\lceil u/2 \rceil}\,\gamma^{t-W}\,\left|1 - (u \bmod 2)\right|, \qquad "
+        r"\eta(t) = f + (p-f)\,s^{\lfloor (u+1)/2 \rfloor}\,\gamma^{t-W}\,\left|1 - (u \bmod 2)\right|, \qquad "
         r"u = (2n-1)\,\frac{t-W}{T-W}"
     )
     shapes: ClassVar[Shapes] = {}
