@@ -131,7 +131,7 @@ def _schedules(args: argparse.Namespace) -> None:
     rows: list[dict] = [
         {
             "schedule": name,
-            "summary": cls.__doc__.strip().splitlines()[0],
+            "summary": cls.summary,
             "formula": cls.formula,
             "fields": [
                 {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import OptLawsError
-from ..schedules.base import LARGEST
+from ..schedules.entries import LARGEST
 from ..text import parse_amount
 
 T = TypeVar("T")

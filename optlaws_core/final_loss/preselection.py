@@ -18,7 +18,7 @@ from ..arrays import FloatArray
 from ..errors import DesignError, ScheduleError
 from ..prediction.divergence import MOST_RISK, probability
 from ..runs import Plan
-from ..schedules import WSD, Constant, Cosine, InverseSqrt, Linear, Power, Rex, Schedule, Step
+from ..schedules import SCHEDULES, Schedule
 from ..schedules.chain import Chain
 from .final_fit import FinalFit
 from .predictive import beyond, predictive
@@ -33,24 +33,16 @@ NONE = 0.02
 KINSHIP = 0.7  # how much of them different shapes share
 ROUNDING = 1e-9  # keeps a Cholesky factor from failing for places that are nearly one
 HORIZONS = np.geomspace(0.1, 1.0, 24)  # of the best candidate's own, at which its shape is read to say what it saves
-FLOOR = 0.1  # final rate over the peak where a shape has one
 
 Maker = Callable[[float, int, int], Schedule]  # from peak, warm-up and horizon
+
+
+def _maker(cls: type[Schedule], fields: Callable[[float, int], dict]) -> Maker:
+    return lambda peak, warmup, total: cls(peak=peak, warmup=warmup, total=total, **fields(peak, total))
+
+
 SHAPES: Mapping[str, Maker] = {
-    "constant": lambda p, w, t: Constant(p, warmup=w, total=t),
-    "linear": lambda p, w, t: Linear(p, warmup=w, total=t),
-    "cosine": lambda p, w, t: Cosine(p, warmup=w, total=t),
-    "cosine to 10 %": lambda p, w, t: Cosine(p, warmup=w, total=t, final=FLOOR * p),
-    "WSD 10 %": lambda p, w, t: WSD(p, warmup=w, total=t, decay=max(1, round(0.1 * t))),
-    "WSD 20 %": lambda p, w, t: WSD(p, warmup=w, total=t, decay=max(1, round(0.2 * t))),
-    "WSD 40 %": lambda p, w, t: WSD(p, warmup=w, total=t, decay=max(1, round(0.4 * t))),
-    "WSD 20 %, 1-sqrt": lambda p, w, t: WSD(p, warmup=w, total=t, decay=max(1, round(0.2 * t)), shape="1-sqrt"),
-    "REX": lambda p, w, t: Rex(p, warmup=w, total=t),
-    "power, 10 % cooldown": lambda p, w, t: Power(p, warmup=w, total=t, decay=max(1, round(0.1 * t))),
-    "inverse square root": lambda p, w, t: InverseSqrt(p, warmup=w, total=t),
-    "step 8-1-1": lambda p, w, t: Step(
-        p, warmup=w, total=t, boundaries=(round(0.8 * t), round(0.9 * t)), values=(0.316 * p, 0.1 * p)
-    ),
+    title: _maker(cls, fields) for cls in SCHEDULES.values() for title, fields in cls.shapes.items()
 }
 
 
@@ -152,7 +144,7 @@ def rank_final(
         raise DesignError(f"A ranking takes 1 to {MOST:,} candidates, got {len(plans):,}.")
     known = predictive(fit, plans, text)
     # what a checkpoint came through is behind it; only what follows can diverge
-    risk = None if fit.risk is None else probability(fit.risk, [replace(p, schedule=_last(p)) for p in plans])
+    risk = None if fit.risk is None else probability(fit.risk, [replace(p, schedule=p.schedule.last) for p in plans])
     apart = np.zeros(len(plans), bool) if risk is None else risk > most_risk
     order = np.lexsort((known.log_loss, apart))
     running = order[~apart[order]]
@@ -200,7 +192,7 @@ def _draws(known, plans: Sequence[Plan], seed: int) -> FloatArray:
         return drawn
     # candidates that are the same in all of this share what the law is off by, so it is drawn once for each such place
     kinds = np.unique([family(p) for p in plans], return_inverse=True)[1]
-    own = [_last(p) for p in plans]
+    own = [p.schedule.last for p in plans]
     shapes = [(getattr(s, "decay", 0) / s.total + NONE, getattr(s, "final", 0.0) / s.peak + NONE) for s in own]
     at = np.log2([(s.peak, s.warmup + 1.0, s.total, *shape) for s, shape in zip(own, shapes, strict=True)])
     places, which = np.unique(np.column_stack((kinds, at)), axis=0, return_inverse=True)
@@ -256,11 +248,6 @@ def _interval(saved: float, low: float, high: float) -> Saved:
     if not np.isfinite(saved):
         return None, None, None
     return saved, low if np.isfinite(low) else None, high if np.isfinite(high) else None
-
-
-def _last(plan: Plan) -> Schedule:
-    """What can still be chosen: the schedule, or its last part."""
-    return plan.schedule.second if isinstance(plan.schedule, Chain) else plan.schedule
 
 
 def _horizon(plan: Plan, share: float) -> int:

@@ -67,7 +67,7 @@ class TableRun:
 
 def family(plan: Plan) -> str:
     """The kind of the plan's schedule, of the last part if it has several, with the shape of its cooldown."""
-    schedule = plan.schedule.second if isinstance(plan.schedule, Chain) else plan.schedule
+    schedule = plan.schedule.last
     shape = getattr(schedule, "shape", None)
     return f"{schedule.family}-{shape}" if shape else schedule.family
 

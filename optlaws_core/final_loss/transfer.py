@@ -80,7 +80,7 @@ def _reach(plans: Sequence[Plan]) -> FloatArray:
         raise DesignError(
             f"{alone.text}: a run on another text starts from a run's end; name the schedule of that one."
         )
-    return functionals(*(p.schedule.second for p in plans)).I1
+    return functionals(*(p.schedule.last for p in plans)).I1
 
 
 def _design(plans: Sequence[Plan], law: FloatArray, reference: float) -> FloatArray:

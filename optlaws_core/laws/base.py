@@ -106,7 +106,7 @@ class Law:
     starts: tuple[Mapping[str, float], ...]
     sums: tuple[HistorySum, ...] = ()
     where: tuple[str, ...] = ()  # LaTeX of definitions that the formula needs
-    written: str = ""  # LaTeX of the formula, where the expression is too long to be read
+    latex_override: str = ""  # LaTeX of the formula, where the expression is too long to be read
     # Above 0 for laws that are linear in all coefficients: mean squared relative error that a weight is charged for
     # each square of the largest share of the loss that it makes up anywhere in the training runs.
     ridge: float = 0.0
@@ -150,8 +150,8 @@ class Law:
     @cached_property
     def latex(self) -> str:
         """The formula for a reader."""
-        if self.written:
-            return self.written
+        if self.latex_override:
+            return self.latex_override
         names = {p.symbol: p.latex for p in self.params} | {f: text for f, (text, _) in FEATURES.items()} | _PAST
         for h in self.sums:
             inner = sp.latex(h.source * h.kernel, symbol_names=names | {u: h.lag_latex})
@@ -160,8 +160,8 @@ class Law:
         terms = sorted(
             sp.Add.make_args(self.formula), key=lambda e: min(rank.get(s, len(rank)) for s in e.free_symbols)
         )
-        written = [sp.latex(e, symbol_names=names, order="none") for e in terms]
-        return "L(t) = " + " + ".join(written).replace("+ -", "-")
+        shown = [sp.latex(e, symbol_names=names, order="none") for e in terms]
+        return "L(t) = " + " + ".join(shown).replace("+ -", "-")
 
     @cached_property
     def compiled(self) -> "Compiled":

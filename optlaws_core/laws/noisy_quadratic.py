@@ -48,7 +48,7 @@ NOISY_QUADRATIC = Law(
         r"S_t = \sum_{i=0}^{t} \eta_i",
         rf"h_i = 10^{{(i-7)/3}},\quad i = 1 \ldots {len(RATES)}",
     ),
-    written=r"L(t) = L_\infty + \sum_{i} a_i\, e^{-2 h_i S_t} "
+    latex_override=r"L(t) = L_\infty + \sum_{i} a_i\, e^{-2 h_i S_t} "
     r"+ \sum_{i} b_i \sum_{k=0}^{t} \eta_k^2\, e^{-2 h_i \left(S_t-S_k\right)}",
     ridge=5e-4,
 )

@@ -6,14 +6,16 @@
 [0.0, 0.00015, 0.0003, 0.000165]
 """
 
-from .base import WARMUPS, Schedule
+from .base import Schedule
 from .cooldowns import COOLDOWNS
 from .cycles import SGDR, Cyclic, OneCycle
+from .entries import WARMUPS
 from .extension import Extended
 from .families import UBA, Constant, Cosine, Exponential, InverseSqrt, Linear, Polynomial, PowerDecay, Rex
-from .multi_stage import WSD, WSDS, Power, PowerScheduler
+from .multi_stage import WSD, WSDS
 from .parsing import parse_with
 from .pieces import Knots, Step
+from .power_scheduler import Power, PowerScheduler
 from .refinement import Refined, refined
 
 SCHEDULES: dict[str, type[Schedule]] = {

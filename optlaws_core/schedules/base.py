@@ -6,10 +6,10 @@ value belongs to `t = total`, one past the last update; the cumulative learning 
 `S(t) = Σ_{τ≤t} lr(τ)`.
 """
 
-from collections.abc import Iterable
-from dataclasses import Field, dataclass, field, fields, replace
-from types import UnionType
-from typing import ClassVar, get_args, get_origin
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,33 +17,17 @@ from numpy.typing import ArrayLike
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import SMALLEST, format_number
+from .code_pieces import LEFT, PASSED, Code, Piece
+from .entries import WARMUPS, checked, entry, final_entry, warmup_entry, warmup_shape_entry
+from .search_ranges import Range
 
-LARGEST = 1e15  # steps beyond it are not exact in floating point; no field means anything there
-
-# u runs from 0 at step 0 to 1 at the end of the warm-up; each maps it to a share of the peak, from 0 to 1.
-WARMUPS = {
-    "linear": lambda u: u,
-    "cosine": lambda u: np.sin(0.5 * np.pi * u) ** 2,  # (1 − cos πu)/2
-    "1-sqrt": lambda u: u / (1 + np.sqrt(1 - u)),  # 1 − √(1−u)
-    "exponential": lambda u: np.expm1(np.log(100) * u) / 99,  # (100ᵘ − 1)/99: a hundredfold rise, moved to start at 0
-}
+LETS = {"x": PASSED, "z": LEFT}
+Shapes = Mapping[str, Callable[[float, int], dict]]  # titles to what defaults lack, from peak and total
 
 
-def entry(meaning: str, unit: str = "", choices: Iterable[str] = (), **kwargs):
-    """A dataclass field that carries what a form needs: `meaning` (a tooltip), `unit` and, of a word, its `choices`."""
-    return field(metadata={"meaning": meaning, "unit": unit, "choices": tuple(choices)}, **kwargs)
-
-
-def warmup_entry(default: int | None = 0, meaning: str = "updates of warm-up from 0"):
-    return entry(meaning, "updates", kw_only=True, default=default)
-
-
-def warmup_shape_entry(default: str = "linear"):
-    return entry("form of the warm-up: " + ", ".join(WARMUPS), kw_only=True, default=default, choices=WARMUPS)
-
-
-def final_entry():
-    return entry("learning rate at t = total, one past the last update", "LR", kw_only=True, default=0.0)
+def AS_IS(peak: float, total: int) -> dict:
+    """The fields of a shape that takes the family's defaults."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -55,12 +39,37 @@ class Schedule:
     """
 
     family: ClassVar[str]
-    formula: ClassVar[str]  # LaTeX of the part after the warm-up
+    summary: ClassVar[str]  # the first line of the docstring: one sentence, with its source
+    formula: ClassVar[str]  # LaTeX of the part after the warm-up, in the symbols of the fields
+    # The rate after the warm-up as Python (code_pieces.py), lines before the last one being variables that it needs;
+    # empty for a family that has an `as_code` of its own.
+    code: ClassVar[str] = ""
+    warmup_code: ClassVar[str] = "PEAK * {rise}"  # the rate before, from the code of the warm-up's shape
+    example: ClassVar[Mapping[str, float]] = {"peak": 1e-3, "warmup": 500, "total": 10_000}
+    shapes: ClassVar[Shapes]  # that Pre-select offers; {} for none
+    unsearched: ClassVar[str] = ""  # why no search looks for the best schedule of this family; empty where one does
+
+    if TYPE_CHECKING:  # fields or properties of every family, in an order of its own
+
+        @property
+        def peak(self) -> float: ...
+
+        @property
+        def total(self) -> int: ...
+
+        @property
+        def warmup(self) -> int: ...
+
+        @property
+        def warmup_shape(self) -> str: ...
+
+    def __init_subclass__(cls) -> None:
+        cls.summary = next(iter((cls.__dict__.get("__doc__") or "").strip().splitlines()), "")
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            object.__setattr__(self, f.name, _checked(self.family, f, getattr(self, f.name)))
-        for name, value in self._left_out().items():
+            object.__setattr__(self, f.name, checked(self.family, f, getattr(self, f.name)))
+        for name, value in self._defaults().items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         if not self.peak > 0:
@@ -82,10 +91,10 @@ class Schedule:
             raise ScheduleError(
                 f"{self.family}: warmup_shape must be one of {', '.join(WARMUPS)}, got {self.warmup_shape[:40]!r}."
             )
-        if getattr(self, "final", 0.0) > self.peak:
+        final = getattr(self, "final", 0.0)
+        if final > self.peak:
             raise ScheduleError(
-                f"{self.family}: final must not exceed the peak {format_number(self.peak)}, "
-                f"got {format_number(self.final)}."
+                f"{self.family}: final must not exceed the peak {format_number(self.peak)}, got {format_number(final)}."
             )
 
     def __call__(self, t: ArrayLike) -> FloatArray:
@@ -95,7 +104,46 @@ class Schedule:
         late = self._after_warmup(np.maximum(t, self.warmup))
         return np.where(t < self.warmup, self._in_warmup(np.minimum(t, self.warmup)), late)
 
-    def _left_out(self) -> dict:
+    @classmethod
+    def usual(cls, **numbers) -> "Schedule":
+        """An example of the family, with `numbers` in the place of its own peak, warm-up or total."""
+        values = cls.example | numbers
+        found = {f.name: cls.usual_value(f, values) for f in fields(cls)}
+        return cls(**{name: value for name, value in found.items() if value is not None})
+
+    @classmethod
+    def usual_value(cls, f: Field, numbers: Mapping[str, float]):
+        """What an example has in a field; None for one that is left out. `numbers`: peak, warm-up, total, or more."""
+        if f.name in numbers:
+            return numbers[f.name]
+        if f.default is None or f.metadata["usual"] is None:
+            return None if f.default is MISSING else f.default
+        return f.metadata["usual"](numbers["peak"], numbers["warmup"], numbers["total"])
+
+    @classmethod
+    def search_ranges(cls) -> dict[str, Range]:
+        """What is searched besides the peak and the shape of a cooldown, in the order in which it is read."""
+        if cls.unsearched:
+            return {}
+        found = {f.name: r for f in fields(cls) if isinstance(r := f.metadata["search"], Range)}
+        return dict(sorted(found.items(), key=lambda item: item[1].order))
+
+    @classmethod
+    def from_search(cls, values: dict) -> "Schedule":
+        """The schedule with the `values` of `search_ranges`, and of peak, warm-up, total. Raises `ScheduleError`."""
+        return cls(**values)
+
+    def as_code(self) -> Code | None:
+        """The formula as Python code, what the family's `code` says; None where it has none."""
+        if not self.code:
+            return None
+        *lets, rate = self.code.splitlines()
+        lets = [let for name, let in LETS.items() if re.search(rf"\b{name}\b", self.code)] + lets
+        names = dict.fromkeys(re.findall(r"\b[A-Z][A-Z_]+\b", rate))
+        own = {name: getattr(self, name.lower()) for name in names if name not in ("PEAK", "WARMUP", "TOTAL")}
+        return Code(own, (Piece("WARMUP", rate, tuple(lets)),))
+
+    def _defaults(self) -> dict:
         """Values that follow from the other fields, for fields that may be left out. The others are not yet checked."""
         return {}
 
@@ -114,6 +162,11 @@ class Schedule:
     def _turns(self) -> tuple[int, ...]:
         """Steps after the warm-up at which the formula changes (kinks and jumps)."""
         return ()
+
+    @property
+    def last(self) -> "Schedule":
+        """The part that can still be chosen: the schedule itself, of a chain the second part."""
+        return self
 
     @property
     def warmup_end(self) -> int:
@@ -167,9 +220,15 @@ class Schedule:
 class Peaked(Schedule):
     """A schedule that is told its peak, its warm-up and its horizon: every family but knots adds its own fields."""
 
-    peak: float = entry("highest learning rate, reached at the end of the warm-up", "LR")
+    peak: float = entry(
+        "highest learning rate, reached at the end of the warm-up", "LR", symbol="p", usual=lambda p, w, t: p,
+        search="always searched",
+    )  # fmt: skip
     warmup: int = warmup_entry()
-    total: int = entry("updates in all, warm-up included", "updates", kw_only=True)
+    total: int = entry(
+        "updates in all, warm-up included", "updates", symbol="T", usual=lambda p, w, t: t, search="a limit",
+        kw_only=True,
+    )  # fmt: skip
     warmup_shape: str = warmup_shape_entry()
 
 
@@ -201,29 +260,3 @@ def _word(value) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_word(v) for v in value) + "]"
     return str(value) if isinstance(value, int) else format_number(value)
-
-
-def _checked(family: str, f: Field, value):
-    """`value` in the type that field `f` declares: int, float, str or a tuple of one of them; None where allowed."""
-    if value is None and f.default is None:
-        return None
-    kind = get_args(f.type)[0] if isinstance(f.type, UnionType) else f.type  # of `int | None`: int
-    if get_origin(kind) is not tuple:
-        return _scalar(family, f.name, kind, value)
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
-        raise ScheduleError(f"{family}: {f.name} must be a list such as [100, 200], got {value!r}.")
-    return tuple(_scalar(family, f.name, get_args(kind)[0], v) for v in value)
-
-
-def _scalar(family: str, name: str, kind: type, value):
-    if kind is str:
-        return str(value)
-    if isinstance(value, (str, bytes, bool)) or not np.isscalar(value):
-        raise ScheduleError(f"{family}: {name} must be a number, got {value!r}.")
-    if not -LARGEST <= value <= LARGEST:  # NaN fails every comparison
-        raise ScheduleError(f"{family}: {name} must be a finite number below {LARGEST:g}, got {str(value)[:20]}.")
-    if kind is int and value != int(value):
-        raise ScheduleError(f"{family}: {name} counts updates and must be a whole number, got {format_number(value)}.")
-    if kind is float and value < 0:
-        raise ScheduleError(f"{family}: {name} must not be negative, got {format_number(value)}.")
-    return kind(value) + 0  # no −0, which the text form cannot tell from 0

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from ..arrays import FloatArray
 from ..errors import ScheduleError
-from .base import LARGEST, Schedule
+from .base import Schedule
+from .entries import LARGEST
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Chain(Schedule):
     def warmup_end(self) -> int:
         """That of the first part."""
         return self.first.warmup_end
+
+    @property
+    def last(self) -> Schedule:
+        """The second part."""
+        return self.second
 
     @property
     def breaks(self) -> tuple[int, ...]:

@@ -1,24 +1,56 @@
 """How a rate falls from one value to another at the end of a run: the shapes of a cooldown, each under one name."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..errors import ScheduleError
-from .base import entry
+from .code_pieces import Curve
+from .entries import entry
+from .search_ranges import Range
 
-# y runs from 0 at the start of the cooldown to 1 at its end; each maps (first rate, last rate, y) to the rate.
+# y runs from 0 at the start of the cooldown to 1 at its end; each maps (first rate, last rate, y) to the rate. In code,
+# the first rate is {top}, the last one FINAL.
 COOLDOWNS = {
-    "linear": lambda p, f, y: f + (p - f) * (1 - y),
-    "exponential": lambda p, f, y: p ** (1 - y) * f**y,
-    "cosine": lambda p, f, y: f + (p - f) * 0.5 * (1 + np.cos(np.pi * y)),
-    "1-sqrt": lambda p, f, y: f + (p - f) * (1 - np.sqrt(y)),
-    "mirror-cosine": lambda p, f, y: f + (p - f) * (2 * (1 - y) - np.sin(0.5 * np.pi * (1 - y)) ** 2),
-    "square": lambda p, f, y: f + (p - f) * (1 - y) * (1 + y),
+    "linear": Curve(lambda p, f, y: f + (p - f) * (1 - y), "FINAL + ({top} - FINAL) * (1 - {y})"),
+    "exponential": Curve(lambda p, f, y: p ** (1 - y) * f**y, "{top} ** (1 - {y}) * FINAL**{y}"),
+    "cosine": Curve(
+        lambda p, f, y: f + (p - f) * 0.5 * (1 + np.cos(np.pi * y)),
+        "FINAL + ({top} - FINAL) * 0.5 * (1 + cos(pi * {y}))",
+    ),
+    "1-sqrt": Curve(lambda p, f, y: f + (p - f) * (1 - np.sqrt(y)), "FINAL + ({top} - FINAL) * (1 - sqrt({y}))"),
+    "mirror-cosine": Curve(
+        lambda p, f, y: f + (p - f) * (2 * (1 - y) - np.sin(0.5 * np.pi * (1 - y)) ** 2),
+        "FINAL + ({top} - FINAL) * (2 * (1 - {y}) - sin(0.5 * pi * (1 - {y})) ** 2)",
+    ),
+    "square": Curve(lambda p, f, y: f + (p - f) * (1 - y) * (1 + y), "FINAL + ({top} - FINAL) * (1 - {y}) * (1 + {y})"),
 }
+
+
+def cooldown_code(shape: str, top: str = "PEAK", y: str = "y") -> str:
+    """The code of a shape, from the constant `top` to FINAL over the variable `y`."""
+    return COOLDOWNS[shape].code.format(top=top, y=y)
 
 
 def shape_entry(default: str = "linear"):
     """The field that names a shape; always written into the text form."""
-    return entry("form of the cooldown: " + ", ".join(COOLDOWNS), kw_only=True, default=default, choices=COOLDOWNS)
+    return entry(
+        "form of the cooldown: " + ", ".join(COOLDOWNS), choices=COOLDOWNS, search="every one", kw_only=True,
+        default=default,
+    )  # fmt: skip
+
+
+def decay_entry(meaning: str, share: float, search: Range, **kwargs):
+    """The field that holds the length of the cooldown; `share` of the total in examples."""
+    return entry(
+        meaning, "updates", symbol="d", usual=lambda p, w, t: max(1, min(round(share * t), t - w)), search=search,
+        kw_only=True, **kwargs,
+    )  # fmt: skip
+
+
+def of_horizon(share: float) -> Callable[[float, int], dict]:
+    """The fields of a shape whose cooldown takes `share` of the horizon, from peak and total."""
+    return lambda p, t: {"decay": max(1, round(share * t))}
 
 
 def check_cooldown(family: str, shape: str, final: float, used: bool = True) -> None:

@@ -1,6 +1,6 @@
 """Schedules of cycles. With p the peak, W the warm-up, T the total, f the final rate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -8,8 +8,10 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import format_number
-from .base import WARMUPS, Falling, Peaked, entry, final_entry, warmup_entry, warmup_shape_entry
-from .cooldowns import COOLDOWNS, check_cooldown, shape_entry
+from .base import Falling, Peaked, Shapes
+from .code_pieces import FIND, LINES, PASSED, Code, Piece
+from .cooldowns import COOLDOWNS, check_cooldown, cooldown_code, shape_entry
+from .entries import WARMUPS, entry, final_entry, warmup_entry, warmup_shape_entry
 
 MOST_CYCLES = 1000  # each is a stretch of its own in every sum
 
@@ -25,12 +27,16 @@ class Cyclic(Falling):
 
     family: ClassVar[str] = "cyclic"
     formula: ClassVar[str] = (
-        r"\eta(t) = f + (p-f)\,s^{\lceil u/2 \rceil}\,\gamma^{t-W}\,\left|1 - (u \bmod 2)\right|, \qquad "
+        r"\eta(t) = f + (p-f)\,s^{\lfloor (u+1)/2 \rfloor}\,\gamma^{t-W}\,\left|1 - (u \bmod 2)\right|, \qquad "
         r"u = (2n-1)\,\frac{t-W}{T-W}"
     )
-    cycles: int = entry("n, how often the rate falls to the final rate", kw_only=True, default=3)
-    shrink: float = entry("s, height of a rise relative to the one before", kw_only=True, default=1.0)
-    gamma: float = entry("γ, height after an update relative to before it; above 0", kw_only=True, default=1.0)
+    shapes: ClassVar[Shapes] = {}
+    unsearched: ClassVar[str] = "its rate rises again"
+    cycles: int = entry("n, how often the rate falls to the final rate", symbol="n", kw_only=True, default=3)
+    shrink: float = entry("s, height of a rise relative to the one before", symbol="s", kw_only=True, default=1.0)
+    gamma: float = entry(
+        "γ, height after an update relative to before it; above 0", symbol=r"\gamma", kw_only=True, default=1.0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,6 +56,19 @@ class Cyclic(Falling):
         v[::2] = self.shrink ** np.arange(self.cycles)
         height = np.interp(t, k, v) * self.gamma ** (t - self.warmup)
         return self.final + (self.peak - self.final) * height
+
+    def as_code(self) -> Code:
+        constants = {
+            "FINAL": self.final,
+            "CYCLES": self.cycles,
+            "SHRINK": self.shrink,
+            "STEPS": "[WARMUP + round(i * (TOTAL - WARMUP) / (2 * CYCLES - 1)) for i in range(2 * CYCLES)]",
+            "VALUES": "[(PEAK - FINAL) * (0 if i % 2 else SHRINK ** (i // 2)) for i in range(2 * CYCLES)]",
+        }
+        if self.gamma == 1:
+            return Code(constants, (replace(LINES, rate=f"FINAL + {LINES.rate}"),))
+        rate = f"FINAL + ({LINES.rate}) * GAMMA ** (t - WARMUP)"
+        return Code(constants | {"GAMMA": self.gamma}, (replace(LINES, rate=rate),))
 
     def _turns(self) -> tuple[int, ...]:
         lines = 2 * self.cycles - 1
@@ -71,16 +90,21 @@ class SGDR(Peaked):
         r"\eta(t) = f + \frac{p-f}{2}\left(1 + \cos\pi\frac{t-c_i}{T_0 m^i}\right), \qquad "
         r"c_i = W + T_0\,(1 + m + \dots + m^{i-1})"
     )
-    period: int | None = entry(
+    shapes: ClassVar[Shapes] = {}
+    unsearched: ClassVar[str] = "its rate rises again"
+    period: int = entry(
         "T₀, updates of the first cycle; such that three cycles fill the horizon when not given",
         "updates",
+        symbol="T_0",
         kw_only=True,
         default=None,
     )
-    growth: int = entry("m or T_mult, length of a cycle relative to the one before", kw_only=True, default=1)
+    growth: int = entry(
+        "m or T_mult, length of a cycle relative to the one before", symbol="m", kw_only=True, default=1
+    )
     final: float = final_entry()
 
-    def _left_out(self) -> dict:
+    def _defaults(self) -> dict:
         m = max(self.growth, 1)
         return {"period": max(1, -((self.warmup - self.total) // (1 + m + m * m)))}
 
@@ -107,6 +131,18 @@ class SGDR(Peaked):
         x = (t - np.array(starts, dtype=float)[cycle]) / (float(self.period) * float(self.growth) ** cycle)
         return self.final + (self.peak - self.final) * 0.5 * (1 + np.cos(np.pi * x))
 
+    def as_code(self) -> Code:
+        starts = "i * PERIOD" if self.growth == 1 else "PERIOD * (GROWTH**i - 1) // (GROWTH - 1)"
+        constants = {
+            "FINAL": self.final,
+            "PERIOD": self.period,
+            "GROWTH": self.growth,
+            "CYCLES": len([b for b in self.breaks[:-1] if b >= self.warmup]),
+            "STEPS": f"[WARMUP + {starts} for i in range(CYCLES)] + [TOTAL]",
+        }
+        x = "x = (t - STEPS[i]) / (PERIOD * float(GROWTH) ** i)"
+        return Code(constants, (Piece("WARMUP", cooldown_code("cosine", y="x"), (FIND, x)),))
+
     def _turns(self) -> tuple[int, ...]:
         return tuple(self._starts()[1:])
 
@@ -126,13 +162,16 @@ class OneCycle(Peaked):
         r"\eta(t) = \begin{cases} \frac{p}{D} + \left(p - \frac{p}{D}\right)\text{rise}\left(\frac{t}{W}\right) & t < W"
         r" \\ \text{shape}\left(p, \frac{p}{D F}, \frac{t-W}{T-W}\right) & t \ge W \end{cases}"
     )
-    warmup: int | None = warmup_entry(None, "updates of the rise to the peak; 30 % of the total when not given")
-    div: float = entry("D, the peak over the rate at step 0", kw_only=True, default=25.0)
-    final_div: float = entry("F, the rate at step 0 over the one at t = total", kw_only=True, default=1e4)
+    warmup_code: ClassVar[str] = "BOTTOM + (PEAK - BOTTOM) * {rise}"
+    shapes: ClassVar[Shapes] = {}
+    unsearched: ClassVar[str] = "its rise is its own"
+    warmup: int = warmup_entry(None, "updates of the rise to the peak; 30 % of the total when not given")
+    div: float = entry("D, the peak over the rate at step 0", symbol="D", kw_only=True, default=25.0)
+    final_div: float = entry("F, the rate at step 0 over the one at t = total", symbol="F", kw_only=True, default=1e4)
     shape: str = shape_entry("cosine")
     warmup_shape: str = warmup_shape_entry("cosine")
 
-    def _left_out(self) -> dict:
+    def _defaults(self) -> dict:
         return {"warmup": min(round(0.3 * self.total), max(self.total - 1, 0))}
 
     def __post_init__(self) -> None:
@@ -146,3 +185,12 @@ class OneCycle(Peaked):
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:
         return COOLDOWNS[self.shape](self.peak, self.peak / self.div / self.final_div, 1 - self._left(t))
+
+    def as_code(self) -> Code:
+        constants = {
+            "DIV": self.div,
+            "FINAL_DIV": self.final_div,
+            "BOTTOM": "PEAK / DIV",
+            "FINAL": "BOTTOM / FINAL_DIV",
+        }
+        return Code(constants, (Piece("WARMUP", cooldown_code(self.shape, y="x"), (PASSED,)),))

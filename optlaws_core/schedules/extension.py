@@ -17,8 +17,10 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import format_number
-from .base import Peaked, entry
-from .cooldowns import COOLDOWNS, check_cooldown, shape_entry
+from .base import Peaked, Shapes
+from .code_pieces import DOWN, Code, Piece
+from .cooldowns import COOLDOWNS, check_cooldown, cooldown_code, shape_entry
+from .entries import entry
 
 NODES = 48  # of a Gauss rule, for integrals of smooth functions over [0, 1]
 LEAST = 1e-3  # of the horizon: the shortest cooldown for which the integrals are a good picture of the sums
@@ -38,23 +40,27 @@ class Extended(Peaked):
         r"\text{shape}(\rho\,p, 0, y),\ y=\frac{t-(T-d)}{d} & t \ge T-d \end{cases}, \qquad "
         r"d_1 = c\,(T_1 - W),\ d = c\,(T - W)"
     )
-    first: int | None = entry(
+    shapes: ClassVar[Shapes] = {}
+    unsearched: ClassVar[str] = "a fresh run has no first horizon"
+    first: int = entry(
         "T₁, total of the run that is extended; half of the total when not given",
         "updates",
+        symbol="T_1",
         kw_only=True,
         default=None,
     )
     share: float = entry(
-        "c, cooldown as a share of the updates after the warm-up, in both runs", kw_only=True, default=0.2
+        "c, cooldown as a share of the updates after the warm-up, in both runs", symbol="c", kw_only=True, default=0.2
     )
-    factor: float | None = entry(
+    factor: float = entry(
         "ρ, rate after the first run's stable part relative to the peak; what convex theory asks for when not given",
+        symbol=r"\rho",
         kw_only=True,
         default=None,
     )
     shape: str = shape_entry()
 
-    def _left_out(self) -> dict:
+    def _defaults(self) -> dict:
         first = self.total // 2 if self.first is None else self.first
         whole, part = self.total - self.warmup, first - self.warmup
         if self.factor is not None or not (0 < part <= whole and self._has_bound):
@@ -85,6 +91,12 @@ class Extended(Peaked):
         drop, cooling = self._turns()
         y = np.maximum(t - cooling, 0) / (self.total - cooling)
         return np.where(t < drop, self.peak, COOLDOWNS[self.shape](self.factor * self.peak, 0.0, y))
+
+    def as_code(self) -> Code:
+        drop, start = self._turns()
+        constants = {"FINAL": 0.0, "FACTOR": self.factor, "TOP": "FACTOR * PEAK", "DROP": drop, "START": start}
+        down = Piece("START", cooldown_code(self.shape, "TOP"), (DOWN,))
+        return Code(constants, (Piece("WARMUP", "PEAK"), Piece("DROP", "TOP"), down))
 
     def _turns(self) -> tuple[int, int]:
         """Starts of the first run's cooldown, where the rate drops instead, and of the cooldown."""

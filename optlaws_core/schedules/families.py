@@ -1,6 +1,7 @@
 """The schedules of one formula. With p the peak, W the warm-up, T the total, f the final rate, z the time left."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -8,7 +9,22 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import format_number
-from .base import Falling, Peaked, entry
+from .base import AS_IS, Falling, Peaked, Shapes
+from .code_pieces import Code, Piece
+from .cooldowns import cooldown_code
+from .entries import entry
+from .search_ranges import LAST, Draft, Range, evenly, final, share
+
+
+def _timescale(x: float, draft: Draft) -> float:
+    """From the shortest that keeps to floor and slope; updates."""
+
+    def least(kept: float) -> float:  # in units of the updates after which that share of the peak is kept
+        return np.inf if kept >= 1 else max(kept, 0.0) ** 2 / ((1 - kept) * (1 + kept))
+
+    by_floor, by_slope = draft.length * least(draft.limits.floor / draft.peak), least(1 - draft.slope / draft.peak)
+    low = max(1.0, 1e-3 * draft.length, by_floor, by_slope)
+    return float(np.ceil(evenly(x, low, 10 * max(low, draft.length))))
 
 
 @dataclass(frozen=True)
@@ -17,6 +33,9 @@ class Constant(Peaked):
 
     family: ClassVar[str] = "constant"
     formula: ClassVar[str] = r"\eta(t) = p"
+    code: ClassVar[str] = "PEAK"
+    shapes: ClassVar[Shapes] = {"constant": AS_IS}
+    unsearched: ClassVar[str] = "it has nothing to search for but its peak"
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:
         return np.full_like(t, self.peak)
@@ -28,6 +47,8 @@ class Linear(Falling):
 
     family: ClassVar[str] = "linear"
     formula: ClassVar[str] = r"\eta(t) = p + (f - p)\,\frac{t-W}{T-W}"
+    code: ClassVar[str] = cooldown_code("linear", y="x")
+    shapes: ClassVar[Shapes] = {"linear": AS_IS}
 
     def _height(self, z: FloatArray) -> FloatArray:
         return z
@@ -39,6 +60,8 @@ class Cosine(Falling):
 
     family: ClassVar[str] = "cosine"
     formula: ClassVar[str] = r"\eta(t) = f + \frac{p-f}{2}\left(1 + \cos\pi\frac{t-W}{T-W}\right)"
+    code: ClassVar[str] = cooldown_code("cosine", y="x")
+    shapes: ClassVar[Shapes] = {"cosine": AS_IS, "cosine to 10 %": lambda p, t: {"final": 0.1 * p}}
 
     def _height(self, z: FloatArray) -> FloatArray:
         return np.sin(0.5 * np.pi * z) ** 2  # (1 + cos π(1−z))/2 without its rounding near the end
@@ -53,7 +76,11 @@ class Polynomial(Falling):
 
     family: ClassVar[str] = "polynomial"
     formula: ClassVar[str] = r"\eta(t) = f + (p-f)\left(1 - \frac{t-W}{T-W}\right)^a"
-    exponent: float = entry("a, power of the time that is left; above 0", kw_only=True, default=2.0)
+    code: ClassVar[str] = "FINAL + (PEAK - FINAL) * z**EXPONENT"
+    shapes: ClassVar[Shapes] = {}
+    exponent: float = entry(
+        "a, power of the time that is left; above 0", symbol="a", search=share(0.1, 10.0), kw_only=True, default=2.0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,8 +96,12 @@ class PowerDecay(Falling):
 
     family: ClassVar[str] = "power_decay"
     formula: ClassVar[str] = r"\eta(t) = f + (p-f)\left(1 - \frac{t-W}{T-W}\right)^{2\beta-1}"
+    code: ClassVar[str] = "FINAL + (PEAK - FINAL) * z ** (2 * BETA - 1)"
+    shapes: ClassVar[Shapes] = {}
     beta: float = entry(
         "β, capacity exponent: how fast the curvatures of the task fall; above 0.5, and above 1 in the theory",
+        symbol=r"\beta",
+        search=share(0.55, 5.0),
         kw_only=True,
         default=1.5,
     )
@@ -90,14 +121,18 @@ class Exponential(Peaked):
 
     family: ClassVar[str] = "exponential"
     formula: ClassVar[str] = r"\eta(t) = p\left(\frac{f}{p}\right)^{\frac{t-W}{T-W}}"
-    final: float | None = entry(
+    code: ClassVar[str] = cooldown_code("exponential", y="x")
+    shapes: ClassVar[Shapes] = {}
+    final: float = entry(
         "learning rate at t = total, one past the last update, above 0; a hundredth of the peak when not given",
         "LR",
+        symbol="f",
+        search=Range(partial(final, exponential=True), LAST),
         kw_only=True,
         default=None,
     )
 
-    def _left_out(self) -> dict:
+    def _defaults(self) -> dict:
         return {"final": 0.01 * self.peak}
 
     def __post_init__(self) -> None:
@@ -116,9 +151,13 @@ class InverseSqrt(Peaked):
 
     family: ClassVar[str] = "inverse_sqrt"
     formula: ClassVar[str] = r"\eta(t) = p\,\sqrt{\frac{s}{t - W + s}}"
+    shapes: ClassVar[Shapes] = {"inverse square root": AS_IS}
     timescale: int | None = entry(
         "s, updates after which the rate has fallen to p/√2; the warm-up length when not given",
         "updates",
+        symbol="s",
+        usual=lambda p, w, t: w or max(1, t // 10),
+        search=Range(_timescale),
         kw_only=True,
         default=None,
     )
@@ -134,6 +173,10 @@ class InverseSqrt(Peaked):
         s = self.timescale or self.warmup
         return self.peak * np.sqrt(s / (t - self.warmup + s))
 
+    def as_code(self) -> Code:
+        rate = "PEAK * sqrt(TIMESCALE / (t - WARMUP + TIMESCALE))"
+        return Code({"TIMESCALE": self.timescale or self.warmup}, (Piece("WARMUP", rate),))
+
 
 @dataclass(frozen=True)
 class Rex(Falling):
@@ -141,6 +184,8 @@ class Rex(Falling):
 
     family: ClassVar[str] = "rex"
     formula: ClassVar[str] = r"\eta(t) = f + (p-f)\,\frac{2z}{1+z}, \qquad z = \frac{T-t}{T-W}"
+    code: ClassVar[str] = "FINAL + (PEAK - FINAL) * 2 * z / (1 + z)"
+    shapes: ClassVar[Shapes] = {"REX": AS_IS}
 
     def _height(self, z: FloatArray) -> FloatArray:
         return 2 * z / (1 + z)
@@ -158,8 +203,14 @@ class UBA(Falling):
     formula: ClassVar[str] = (
         r"\eta(t) = f + (p-f)\,\frac{2\,(1+\cos\pi x)}{2\varphi + (2-\varphi)(1+\cos\pi x)}, \qquad x = \frac{t-W}{T-W}"
     )
+    code: ClassVar[str] = "c = sin(0.5 * pi * z) ** 2\nFINAL + (PEAK - FINAL) * 2 * c / (PHI + (2 - PHI) * c)"
+    shapes: ClassVar[Shapes] = {}
     phi: float = entry(
-        "φ, how early the rate falls: 2 is the cosine, less is later; above 0", kw_only=True, default=1.0
+        "φ, how early the rate falls: 2 is the cosine, less is later; above 0",
+        symbol=r"\varphi",
+        search=share(0.05, 20.0),
+        kw_only=True,
+        default=1.0,
     )
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """Schedules given by their pieces: constant ones, and straight lines between knots."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
@@ -10,7 +11,25 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import format_number
-from .base import WARMUPS, Peaked, Schedule, _checked, entry, warmup_entry, warmup_shape_entry
+from .base import Peaked, Schedule, Shapes
+from .code_pieces import FIND, LINES, Code, Piece
+from .entries import WARMUPS, checked, entry, rounded_rate, warmup_entry, warmup_shape_entry
+from .search_ranges import Draft, Range, Reading, between, evenly, updates
+
+
+def _second(x: float, draft: Draft) -> int:
+    first = draft.fields["first"]
+    return round(evenly(x, max(1, 0.02 * first), max(1, first - 1)))
+
+
+def _dropped(above: str) -> Reading:
+    """A rate after a drop within one update from the field `above`."""
+
+    def reading(x: float, draft: Draft) -> float:
+        top = draft.fields[above]
+        return between(x, max(draft.limits.floor, top - draft.slope), top)
+
+    return reading
 
 
 @dataclass(frozen=True)
@@ -19,8 +38,19 @@ class Step(Peaked):
 
     family: ClassVar[str] = "step"
     formula: ClassVar[str] = r"\eta(t) = v_i \quad \text{for } b_i \le t < b_{i+1}, \qquad v_0 = p"
-    boundaries: tuple[int, ...] = entry("steps at which the rate changes", "updates", kw_only=True)
-    values: tuple[float, ...] = entry("rates from those steps on", "LR", kw_only=True)
+    shapes: ClassVar[Shapes] = {
+        "step 8-1-1": lambda p, t: {"boundaries": (round(0.8 * t), round(0.9 * t)), "values": (0.316 * p, 0.1 * p)}
+    }
+    boundaries: tuple[int, ...] = entry(
+        "steps at which the rate changes", "updates", symbol="b_i",
+        usual=lambda p, w, t: (max(w + 1, round(0.6 * t)), max(w + 2, round(0.85 * t))), search="read off two drops",
+        kw_only=True,
+    )  # fmt: skip
+    values: tuple[float, ...] = entry(
+        "rates from those steps on", "LR", symbol="v_i",
+        usual=lambda p, w, t: (rounded_rate(0.3 * p), rounded_rate(0.1 * p)), search="read off two drops",
+        kw_only=True,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,6 +76,27 @@ class Step(Peaked):
         rates = np.array((self.peak, *self.values))
         return rates[np.searchsorted(self.boundaries, t, side="right")]
 
+    @classmethod
+    def search_ranges(cls) -> dict[str, Range]:
+        """Two drops, `first` and `second` updates before the end, and the rates after them."""
+        return {
+            "first": updates(0.01, 0.9),
+            "second": Range(_second),
+            "between": Range(_dropped("peak")),
+            "last": Range(_dropped("between")),
+        }
+
+    @classmethod
+    def from_search(cls, values: dict) -> "Step":
+        said = dict(values)
+        said["boundaries"] = tuple(said["total"] - said.pop(name) for name in ("first", "second"))
+        said["values"] = tuple(said.pop(name) for name in ("between", "last"))
+        return cls(**said)
+
+    def as_code(self) -> Code:
+        constants = {"STEPS": (0, *self.boundaries, self.total), "VALUES": (self.peak, *self.values)}
+        return Code(constants, (Piece("WARMUP", "VALUES[i]", (FIND,)),))
+
     def _turns(self) -> tuple[int, ...]:
         return self.boundaries
 
@@ -62,8 +113,18 @@ class Knots(Schedule):
 
     family: ClassVar[str] = "knots"
     formula: ClassVar[str] = r"\eta(t) = v_i + (v_{i+1} - v_i)\,\frac{t - k_i}{k_{i+1} - k_i}"
-    steps: tuple[int, ...] = entry("steps of the knots, from 0 to the total", "updates")
-    values: tuple[float, ...] = entry("rates at those steps", "LR")
+    warmup_code: ClassVar[str] = "TOP * {rise}"  # the rate at the end of the warm-up need not be the highest
+    example: ClassVar[Mapping[str, float]] = {**Schedule.example, "warmup": 0}
+    shapes: ClassVar[Shapes] = {}
+    unsearched: ClassVar[str] = "a free-form curve is what the best schedule is without a family"
+    steps: tuple[int, ...] = entry(
+        "steps of the knots, from 0 to the total", "updates", symbol="k_i",
+        usual=lambda p, w, t: (0, w + max(1, t // 20), *((max(w + 2, round(0.6 * t)),) * 2), t),
+    )  # fmt: skip
+    values: tuple[float, ...] = entry(
+        "rates at those steps", "LR", symbol="v_i",
+        usual=lambda p, w, t: (p if w else 0.0, p, rounded_rate(0.7 * p), rounded_rate(0.3 * p), 0.0),
+    )  # fmt: skip
     warmup: int = warmup_entry()
     warmup_shape: str = warmup_shape_entry()
 
@@ -79,7 +140,7 @@ class Knots(Schedule):
                 f"got {len(self.steps)} and {len(self.values)}."
             )
         # Before anything divides by their distances.
-        k = np.array(_checked(self.family, next(f for f in fields(self) if f.name == "steps"), self.steps))
+        k = np.array(checked(self.family, next(f for f in fields(self) if f.name == "steps"), self.steps))
         if k[0] != 0 or (np.diff(k) < 0).any() or (k[2:] == k[:-2]).any() or k[-1] == k[-2] or k[1] == 0:
             raise ScheduleError(
                 "knots: steps must start at 0 and rise; a step may stand twice (a jump), but not the first or last, "
@@ -108,6 +169,10 @@ class Knots(Schedule):
         right = np.clip(np.searchsorted(k, t, side="right"), 1, len(k) - 1)
         left = right - 1
         return v[left] + (v[right] - v[left]) * ((t - k[left]) / (k[right] - k[left]))
+
+    def as_code(self) -> Code:
+        top = {"TOP": float(self(self.warmup))} if self.warmup else {}
+        return Code({"STEPS": self.steps, "VALUES": self.values} | top, (LINES,))
 
     @cached_property
     def _table(self) -> tuple[FloatArray, FloatArray]:

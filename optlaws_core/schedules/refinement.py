@@ -13,7 +13,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import format_number
-from .base import LARGEST
+from .entries import LARGEST
 from .pieces import Knots
 
 POWERS = {"l2": -2.0, "l1": -1.0}  # the norm that was logged, and what makes a weight of it

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from ...errors import LogError, ScheduleError
 from ...schedules import parse
-from ...schedules.base import LARGEST
+from ...schedules.entries import LARGEST
 from ...text import counted, one_line, shortened
 from ..base import LONGEST_NAME, Facts, Source, base_name
 from ..format import Content, Format

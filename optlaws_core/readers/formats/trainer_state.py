@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ...errors import LogError
-from ...schedules.base import LARGEST
+from ...schedules.entries import LARGEST
 from ..base import Facts, Layout, Note
 from ..format import Content, Format
 from ..layout import guess_layout

@@ -6,7 +6,7 @@ Each section has steps of its own. What the run's config declares (batch, warm-u
 import math
 
 from ...errors import LogError
-from ...schedules.base import LARGEST
+from ...schedules.entries import LARGEST
 from ...text import listed, shortened
 from ..base import Facts, Layout, Note
 from ..format import Content, Format

@@ -14,7 +14,7 @@ import streamlit as st
 from optlaws_core import SCHEDULES, OptLawsError
 from optlaws_core.fitting.result import Model
 from optlaws_core.readers.pasted import MOST_BYTES, read_curve
-from optlaws_core.schedules import COOLDOWNS, Schedule
+from optlaws_core.schedules import COOLDOWNS
 from optlaws_core.text import format_number
 
 from ..state import address, session
@@ -120,20 +120,24 @@ def _columns(key: str) -> dict:
         "peak": text("Peak LR", help=MEANINGS["peak"], **rate),
         "warmup": text("Warm-up", help=f"{MEANINGS['warmup']}.", **count),
         "total": text("Total", help=f"{MEANINGS['total']}.", **count),
-        "decay": text("Decay", help=f"wsd, power: {MEANINGS['decay']}.", **count),
-        "final": text("Final LR", help=f"Not for constant, inverse_sqrt, step, knots: {MEANINGS['final']}.", **rate),
-        "shape": choose("Shape", options=list(COOLDOWNS), help=f"wsd, power: {MEANINGS['shape']}.", width=95),
+        "decay": text("Decay", help=_of("decay"), **count),
+        "final": text("Final LR", help=_of("final"), **rate),
+        "shape": choose("Shape", options=list(COOLDOWNS), help=_of("shape"), width=95),
         "text": text(TEXT, help="Also what the command line and links use. Editing it changes the fields.", width=420),
         "state": text("Check", disabled=True, width=80, help="Whether the row is a schedule; why not is said below."),
     }
 
 
 def _families() -> str:
-    return "; ".join(f"{name}: {_summary(cls)}" for name, cls in SCHEDULES.items())
+    return "; ".join(f"{name}: {cls.summary.rstrip('.')}" for name, cls in SCHEDULES.items())
 
 
-def _summary(family: type[Schedule]) -> str:
-    return family.__doc__.strip().splitlines()[0].rstrip(".")
+def _of(field: str) -> str:
+    """Which families have a field, for its column's help: those it is for, or, if fewer, those it is not for."""
+    having = [name for name, cls in SCHEDULES.items() if field in {f.name for f in fields(cls)}]
+    others = [name for name in SCHEDULES if name not in having]
+    said = f"Not for {', '.join(others)}" if len(others) < len(having) else ", ".join(having)
+    return f"{said}: {MEANINGS[field]}."
 
 
 def apply(candidate: c.Candidate, column: str, value) -> c.Candidate:
@@ -256,7 +260,7 @@ def _form(space: Workspace, panel: dict) -> None:
             f"Family of row {row + 1}" if row is not None else "Family of the new schedule", known,
             index=known.index(template.family or "cosine"), key=f"{panel['key']}_family",
         )  # fmt: skip
-        st.caption(f"{_summary(SCHEDULES[family])}.")
+        st.caption(SCHEDULES[family].summary)
     with right:
         st.latex(SCHEDULES[family].formula)
     if family != template.family:

@@ -98,6 +98,12 @@ def marked(table: pd.DataFrame, measure: str):
     return shown
 
 
+def unmeasured(rows: pd.DataFrame) -> str:
+    """A sentence on the laws that are newer than the file; empty where there is none."""
+    new = [law.title for name, law in LAWS.items() if name not in set(rows["law"])]
+    return f"Not yet measured: {', '.join(new)}." if new else ""
+
+
 def section() -> None:
     """The leaderboard, shut until it is asked for; nothing where there is no file."""
     if not FILE.exists():
@@ -132,5 +138,5 @@ def section() -> None:
             "rank over the sets. Coefficients and weights come from each set's training runs alone. The forms of the "
             "two Opt-Laws curves, the rule for the average and the width of the bands were chosen with scores on some "
             "of these runs in view (docs/lab-notes.md). Public runs are named by where they come from. Made by "
-            "`python -m benchmarks leaderboard`."
+            f"`python -m benchmarks leaderboard`. {unmeasured(rows)}"
         )

@@ -200,19 +200,19 @@ def answers(found: FinalRanking) -> None:
     """Peak, warm-up and shape as answers of their own."""
     said = []
     for what, of, form in (
-        ("Peak", lambda p: _own(p).peak, lambda v: format_amount(v, 3)),
-        ("Warm-up", lambda p: _own(p).warmup, lambda v: f"{v:,} updates"),
+        ("Peak", lambda p: p.schedule.last.peak, lambda v: format_amount(v, 3)),
+        ("Warm-up", lambda p: p.schedule.last.warmup, lambda v: f"{v:,} updates"),
         ("Shape", charts.name_of, str),
-        ("Length", lambda p: p.batch_tokens * _own(p).total, lambda v: f"{format_amount(v, 3)} tokens"),
+        ("Length", lambda p: p.batch_tokens * p.schedule.last.total, lambda v: f"{format_amount(v, 3)} tokens"),
     ):
         chances = sorted(found.answers(of).items(), key=lambda pair: -pair[1])
         if len({of(row.plan) for row in found.rows}) < 2 or not chances:
             continue
         said.append(f"**{what}**: " + ", ".join(f"{literal(form(v))} ({share:.0%})" for v, share in chances[:3]))
-    peaks = sorted({_own(row.plan).peak for row in found.rows})
+    peaks = sorted({row.plan.schedule.last.peak for row in found.rows})
     if said:
         st.markdown(" · ".join(said), help="Probability that the best candidate has this value, three highest each.")
-    first = _own(found.pair[0]).peak
+    first = found.pair[0].schedule.last.peak
     if len(peaks) > 2 and first in (peaks[0], peaks[-1]):
         side = "lowest" if first == peaks[0] else "highest"
         st.caption(f"The best peak is the {side} of those asked for: the optimum may lie beyond.")
@@ -278,7 +278,7 @@ def frame(found: FinalRanking) -> pd.DataFrame:
 def hand_over(space: Workspace, found: FinalRanking, ticked: Sequence[FinalRanked]) -> None:
     """Download the table; compare the curves of candidates."""
     wanted = list(ticked) or [row for row in found.rows if not row.apart][:HANDED]
-    own = [row for row in wanted if not hasattr(row.plan.schedule, "second")]
+    own = [row for row in wanted if row.plan.schedule.last is row.plan.schedule]
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
             f"Compare {counted(min(len(own), c.MOST), 'curve')}", icon=":material/leaderboard:", disabled=not own,
@@ -313,9 +313,5 @@ def where_from(fit: FinalFit, found: FinalRanking, ticked: Sequence[FinalRanked]
         "end lets the noise be forgotten. " + ("Ticked candidates." if ticked else "The best of each shape.")
     )
     showing.chart(charts.terms(parts), "preselect-shares")
-    if found.rows and hasattr(found.rows[0].plan.schedule, "second"):
+    if found.rows and found.rows[0].plan.schedule.last is not found.rows[0].plan.schedule:
         st.caption("On the text of the first runs: the step to another text comes on top.")
-
-
-def _own(plan) -> Schedule:
-    return getattr(plan.schedule, "second", plan.schedule)

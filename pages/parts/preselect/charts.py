@@ -46,7 +46,7 @@ def over_peaks(rows: Sequence[FinalRanked]) -> go.Figure:
     figure = go.Figure()
     lowest: dict[str, dict[float, FinalRanked]] = {}
     for row in rows:  # best first, so the first of a shape and peak is its lowest, unless it was set apart
-        lowest.setdefault(name_of(row.plan), {}).setdefault(_own(row.plan).peak, row)
+        lowest.setdefault(name_of(row.plan), {}).setdefault(row.plan.schedule.last.peak, row)
     for i, (shape, by_peak) in enumerate(lowest.items()):
         peaks = sorted(by_peak)
         for apart in (False, True):
@@ -99,7 +99,7 @@ def terms(parts: Mapping[str, Mapping[str, float]]) -> go.Figure:
 
 def name_of(plan: Plan) -> str:
     """A candidate's shape in a few words: its family, and what tells its members apart."""
-    schedule = _own(plan)
+    schedule = plan.schedule.last
     said = family(plan).replace("wsd", "WSD").replace("-linear", "").replace("_", " ")
     if decay := getattr(schedule, "decay", 0):
         said += f" {100 * decay / schedule.total:.0f} %"
@@ -110,12 +110,8 @@ def name_of(plan: Plan) -> str:
 
 def long_name(plan: Plan) -> str:
     """A candidate in one line: shape, peak, warm-up, length."""
-    schedule = _own(plan)
+    schedule = plan.schedule.last
     return (
         f"{name_of(plan)}, peak {format_number(float(f'{schedule.peak:.3g}'))}, warm-up {schedule.warmup:,}, "
         f"{schedule.total:,} updates"
     )
-
-
-def _own(plan: Plan):
-    return getattr(plan.schedule, "second", plan.schedule)

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
-from optlaws_core import OptLawsError, Plan, Run, Schedule, parse
+from optlaws_core import SCHEDULES, OptLawsError, Plan, Run, Schedule, parse
 from optlaws_core.readers import Facts, Note
 from optlaws_core.text import counted, format_amount, format_number, parse_amount
 
@@ -181,7 +181,7 @@ def _declaration(space: Workspace, names: list[str]) -> tuple[str, str, str]:
             "Schedule",
             value=text if len(text) <= LONGEST_TEXT else "",
             placeholder="unchanged" if plan else "cosine(peak=3e-4, warmup=2160, total=24000, final=3e-5)",
-            help="The learning rate at every step. Families: constant, linear, cosine, wsd, inverse_sqrt, step, knots. "
+            help=f"The learning rate at every step. Families: {', '.join(SCHEDULES)}. "
             "Empty: the schedule stays as it is.",
         )
     known = plan or facts

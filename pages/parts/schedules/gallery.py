@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import MISSING, Field, fields
+from dataclasses import Field, fields
 from functools import lru_cache
 
 import streamlit as st
@@ -23,35 +23,12 @@ from . import charts
 FAMILY, LAST_VALID, LINK = "schedule_family", "schedule_last_valid", "s"
 LINKED = "schedule_linked"  # the schedule that an address brought; its fields begin with its values
 LAST = 0.1  # share of the updates whose share of the summed rate is told
-SYMBOLS = {
-    "peak": "p", "warmup": "W", "total": "T", "final": "f", "decay": "d", "ends": "e_i", "boundaries": "b_i",
-    "steps": "k_i", "values": "v_i", "first": "T_1",
-}  # fmt: skip
-USUAL = {"peak": 1e-3, "warmup": 500, "total": 10_000, "final": 1e-4, "decay": 2_000}
-# Where a family's picture would otherwise not show what it does.
-OWN = {
-    "one_cycle": {"warmup": 3_000},
-    "power": {"decay": 1_000},
-    "power_scheduler": {"peak": 0.02, "total": 50_000, "decay": 5_000},
-    "step": {"boundaries": (6_000, 8_500), "values": (3e-4, 1e-4)},
-    "knots": {"steps": (0, 500, 6_000, 6_000, 10_000), "values": (0.0, 1e-3, 7e-4, 3e-4, 0.0), "warmup": 0},
-}
-
-
-def default(family: str, f: Field) -> entering.Value:
-    """What a field holds at first; None for one that is left out."""
-    own = OWN.get(family, {})
-    if f.name in own:
-        return own[f.name]
-    if f.default is None or f.name not in USUAL:
-        return None if f.default is MISSING else f.default
-    return USUAL[f.name]
 
 
 @lru_cache(maxsize=1)
 def examples() -> dict[str, Schedule]:
     """Every family as it is at first, by its name."""
-    return {name: cls(**{f.name: default(name, f) for f in fields(cls)}) for name, cls in SCHEDULES.items()}
+    return {name: cls.usual() for name, cls in SCHEDULES.items()}
 
 
 def choose() -> str:
@@ -89,20 +66,20 @@ def about(family: str) -> None:
 
 
 def said(cls: type[Schedule]) -> tuple[str, str]:
-    """The first line of a family's docstring, and the rest of it, papers linked."""
-    lines = cls.__doc__.strip().splitlines()
+    """A family's summary, and the rest of its docstring, papers linked."""
+    rest = (cls.__doc__ or "").strip().removeprefix(cls.summary)
     linked = [
         re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", " ".join(part.split()))
-        for part in (lines[0], " ".join(lines[1:]))
+        for part in (cls.summary, rest)
     ]
     return linked[0], linked[1]
 
 
 def letters(cls: type[Schedule]) -> str:
-    """What the letters of the formula are called below, where the field itself does not say."""
-    known = [f.name for f in fields(cls) if f.name in SYMBOLS]
-    used = [n for n in known if re.search(rf"(?<![\\A-Za-z]){SYMBOLS[n]}(?![A-Za-z])", cls.formula)]
-    return ", ".join(f"${SYMBOLS[n]}$ {n}" for n in used) + ", $t$ step, counted from 0."
+    """What the letters of the formula are called below."""
+    symbols = {f.name: f.metadata["symbol"] for f in fields(cls) if f.metadata["symbol"]}
+    used = [n for n, s in symbols.items() if re.search(rf"(?<![\\A-Za-z]){re.escape(s)}(?![A-Za-z_])", cls.formula)]
+    return ", ".join(f"${symbols[n]}$ {n}" for n in used) + ", $t$ step, counted from 0."
 
 
 def fields_of(family: str) -> Candidate:
@@ -117,8 +94,14 @@ def fields_of(family: str) -> Candidate:
 
 def _field(family: str, f: Field) -> str | None:
     brought = _linked()
-    value = getattr(brought, f.name) if brought and brought.family == family else default(family, f)
+    value = getattr(brought, f.name) if brought and brought.family == family else _first(family, f)
     return entering.field(f, value, f"schedule_{family}_{f.name}", persist_state="session")
+
+
+def _first(family: str, f: Field) -> entering.Value:
+    """What a field holds at first; None for one that is left out."""
+    cls = SCHEDULES[family]
+    return cls.usual_value(f, cls.example)
 
 
 def valid(family: str, candidate: Candidate) -> Schedule:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from optlaws_core import SCHEDULES, Plan, Schedule, ScheduleError, parse
 from optlaws_core.readers.pasted import as_knots
 from optlaws_core.schedules import WSD, Constant, Cosine, Linear, Step
-from optlaws_core.schedules.base import LARGEST
+from optlaws_core.schedules.entries import LARGEST
 from optlaws_core.text import format_number
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def with_family(candidate: Candidate, family: str) -> Candidate:
     guesses = _guesses(family, pairs)
     kept = {f.name: pairs[f.name] for f in known if f.name in pairs}
     for f in known:
-        if f.name not in kept and (f.default is MISSING or f.name in guesses and f.name in ("timescale", "knee")):
+        if f.name not in kept and f.name in guesses and f.default in (MISSING, None):
             kept[f.name] = guesses[f.name]
     return with_text(candidate, _call(family, kept))
 
@@ -151,7 +151,7 @@ def _word(value: object) -> str:
 
 
 def _guesses(family: str, pairs: Mapping[str, str]) -> dict[str, str]:
-    """Words for fields that another family did not have."""
+    """Words for the fields of a family that another one did not have: what is usual under its peak and horizon."""
 
     def read(key: str, otherwise: float) -> float:
         try:
@@ -160,20 +160,13 @@ def _guesses(family: str, pairs: Mapping[str, str]) -> dict[str, str]:
             return otherwise
         return value if abs(value) <= LARGEST else otherwise
 
-    total, peak, warmup = int(read("total", 1000)), read("peak", 1e-3), int(read("warmup", 0))
-    drop = max(warmup + 1, round((1 - DECAY) * total))
-    return {
-        "peak": format_number(peak),
-        "total": str(total),
-        "decay": str(max(1, round(DECAY * total))),
-        "boundaries": f"[{drop}]",
-        "values": f"[{format_number(peak / 10)}]"
-        if family == "step"
-        else f"[{format_number(peak)}, {format_number(peak)}]",
-        "steps": f"[0, {total}]",
-        "timescale": str(warmup or max(1, total // 10)),
-        "knee": str(warmup or max(1, total // 10)),
-    }
+    peak, warmup, total = read("peak", 1e-3), int(read("warmup", 0)), int(read("total", 1000))
+    usual = {f.name: f.metadata["usual"] for f in fields(SCHEDULES[family])}
+    return {name: _field_word(value(peak, warmup, total)) for name, value in usual.items() if value is not None}
+
+
+def _field_word(value: object) -> str:
+    return f"[{', '.join(map(_word, value))}]" if isinstance(value, tuple) else _word(value)
 
 
 # ---------------------------------------------------------------------------------------------------- names

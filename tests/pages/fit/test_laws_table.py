@@ -311,6 +311,8 @@ def test_the_leaderboard_has_laws_down_and_data_sets_across(monkeypatch, tmp_pat
     at.run()
     assert not at.exception and len(at.dataframe[0].value) == 3
     assert "python -m benchmarks leaderboard" in at.caption[0].value
+    assert f"Not yet measured: {LAWS['opt_laws_curve'].title}, " in at.caption[0].value  # laws newer than the file
+    assert leaderboard.unmeasured(pd.DataFrame({"law": list(LAWS)})) == ""
 
 
 def _leaderboard_alone():

@@ -29,12 +29,10 @@ EACH = {
     "cyclic": "cyclic(peak=3e-4, warmup=100, total=2000)",
     "step": "step(peak=3e-4, warmup=100, total=2000, boundaries=[1500], values=[3e-5])",
     "knots": "knots(steps=[0, 1500, 2000], values=[3e-4, 3e-4, 0], warmup=100)",
-} | {
-    family: parse(f"{family}(peak=3e-4, warmup=100, total=2000)").text
-    for family in (
-        "wsd_s", "extended", "power_scheduler", "polynomial", "power_decay", "exponential", "uba", "sgdr", "one_cycle",
-    )
-}  # fmt: skip
+}
+EACH |= {
+    family: cls.usual(peak=3e-4, warmup=100, total=2000).text for family, cls in SCHEDULES.items() if family not in EACH
+}
 
 
 def test_every_family_is_tried():

@@ -1,0 +1,133 @@
+"""Every schedule family says all that pages, exports and searches ask of it; what one lacks is told in a sentence."""
+
+import inspect
+from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from optlaws_core.errors import ScheduleError
+from optlaws_core.exports.code import scalar
+from optlaws_core.exports.formula import array_rates, array_text, constants_text, formula
+from optlaws_core.final_loss import SHAPES
+from optlaws_core.optimize import FAMILIES
+from optlaws_core.schedules import COOLDOWNS, SCHEDULES, WARMUPS, Schedule, parse
+from optlaws_core.schedules.base import Falling, Peaked
+from optlaws_core.schedules.entries import entry
+from optlaws_core.schedules.search_ranges import Range
+from tests.knowledge.families import schedules, texts
+from tests.knowledge.twins import shipped
+from tests.places import ROOT
+
+LIMITS = ("peak", "warmup", "total", "warmup_shape", "shape")  # what every search sets by itself
+
+
+def lacking(cls: type[Schedule], readme: str, slow: set[str]) -> list[str]:
+    """What a family lacks, one sentence for each."""
+    name = getattr(cls, "family", cls.__name__)
+    found = []
+    if not (cls.summary.endswith(".") and cls.summary[:-1]):
+        found.append(f"{name}: the docstring's first line must be one sentence, its summary.")
+    if not getattr(cls, "formula", ""):
+        found.append(f"{name} has no LaTeX: set `formula`.")
+    if not cls.code and cls.as_code is Schedule.as_code:
+        found.append(f"{name} has no formula code for exports: set `code`, or write `as_code`.")
+    if not hasattr(cls, "shapes"):
+        found.append(f"{name} does not say which shapes Pre-select offers: set `shapes`, {{}} for none.")
+    found += [s for f in fields(cls) for s in _lacking_field(cls, name, f)]
+    if not cls.unsearched and not cls.search_ranges():
+        found.append(f"{name} has no search range: give a field `search`, or say in `unsearched` why there is none.")
+    try:
+        if parse_back(cls.usual()) != cls.usual():
+            found.append(f"{name}: the usual example does not read back from its text form.")
+    except (ScheduleError, TypeError) as fault:
+        found.append(f"{name} has no usual example ({fault}): give its fields `usual` values.")
+    if name not in slow:
+        found.append(f"{name} has no slow twin: add a text of it to `shipped` in tests/knowledge/twins.py.")
+    if f"`{name}`" not in readme:
+        found.append(f"{name} is not in README.md, in the list of schedule families.")
+    return found
+
+
+def _lacking_field(cls: type[Schedule], name: str, f) -> list[str]:
+    found, said = [], f.metadata
+    if not said["meaning"]:
+        found.append(f"{name}.{f.name} has no meaning.")
+    if not said["symbol"] and not said["choices"]:
+        found.append(f"{name}.{f.name} has no symbol in the LaTeX: give `symbol`.")
+    if f.default is MISSING and said["usual"] is None:
+        found.append(f"{name}.{f.name} has neither a default nor a usual value: give `usual`.")
+    if not cls.unsearched and f.name not in LIMITS and not said["search"]:
+        found.append(f"{name}.{f.name} has no search range: give `search`, or a phrase on why it keeps its default.")
+    return found
+
+
+def parse_back(schedule: Schedule) -> Schedule:
+    return parse(schedule.text) if schedule.family in SCHEDULES else schedule
+
+
+@pytest.mark.parametrize("cls", SCHEDULES.values(), ids=lambda cls: cls.family)
+def test_a_family_lacks_nothing(cls):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lacks = lacking(cls, readme, {parse(text).family for text in [*shipped(20, 300), *texts(20, 300)]})
+    assert not lacks, "\n" + "\n".join(lacks)
+
+
+@dataclass(frozen=True)
+class Bare(Peaked):
+    family: ClassVar[str] = "bare"
+    bend: float = entry("", kw_only=True)
+
+
+@dataclass(frozen=True)
+class Short(Falling):
+    """Without a full stop"""
+
+    family: ClassVar[str] = "short"
+    formula: ClassVar[str] = "p"
+    bend: float = entry("how much it bends", symbol="b", kw_only=True, default=1.0)
+
+
+def test_what_a_family_lacks_is_told():
+    told = "\n".join(lacking(Bare, "", set()))
+    for part in (
+        "one sentence", "no LaTeX", "no formula code", "set `shapes`", "bare.bend has no meaning", "no symbol",
+        "neither a default nor", "bare.bend has no search range", "bare has no search range", "no usual example",
+        "no slow twin", "not in README",
+    ):  # fmt: skip
+        assert part in told, part
+    less = "\n".join(lacking(Short, "`short`", {"short"}))
+    assert "short.bend has no search range" in less and "short has no search range" not in less
+    assert "no usual example" not in less and "README" not in less and "one sentence" in less
+
+
+def test_registries_are_those_of_the_families():
+    assert set(FAMILIES) == {name for name, cls in SCHEDULES.items() if not cls.unsearched}
+    assert all(isinstance(r, Range) for ranges in FAMILIES.values() for r in ranges.values())
+    assert len(SHAPES) == sum(len(cls.shapes) for cls in SCHEDULES.values())  # no title twice
+    assert all(not inspect.isabstract(cls) and cls.summary for cls in SCHEDULES.values())
+
+
+def code_rates(schedule: Schedule) -> np.ndarray:
+    """The rates of the code that exports print, by NumPy."""
+    found = formula(schedule)
+    assert found.known
+    body = constants_text(found) + "\n\n" + array_text(found, "learning_rate", "count")
+    return array_rates(body, "learning_rate")(np.arange(schedule.total + 1.0))
+
+
+@given(schedules(150))
+def test_code_is_the_rate(schedule):
+    """To 1e-12 of the peak."""
+    rates = schedule(np.arange(schedule.total + 1))
+    np.testing.assert_allclose(code_rates(schedule), rates, rtol=0, atol=1e-12 * schedule.peak)
+
+
+@pytest.mark.parametrize("shape", COOLDOWNS)
+@pytest.mark.parametrize("rise", WARMUPS)
+def test_code_of_every_shape_is_the_rate(shape, rise):
+    schedule = parse(f"wsd(peak=1e-3, warmup=40, total=400, decay=150, final=1e-5, shape={shape}, warmup_shape={rise})")
+    np.testing.assert_allclose(code_rates(schedule), schedule(np.arange(401)), rtol=0, atol=1e-15)
+    assert scalar(schedule, "pytorch", "PyTorch", "lr_at", "step", "").deviation < 1e-12
