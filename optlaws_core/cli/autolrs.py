@@ -141,7 +141,7 @@ def _print_stages(ahead: Next) -> None:
 
 def _posterior(proposal: Proposal) -> list[dict]:
     """What is known of every rate; nothing before the first probe."""
-    if proposal.mean is None:
+    if proposal.mean is None or proposal.band is None:
         return []
     columns = np.stack((proposal.rates, proposal.mean, *proposal.band), axis=1).tolist()
     return [dict(zip(("rate", "mean", "low", "high"), row, strict=True)) for row in columns]

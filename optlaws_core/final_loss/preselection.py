@@ -37,7 +37,7 @@ HORIZONS = np.geomspace(0.1, 1.0, 24)  # of the best candidate's own, at which i
 Maker = Callable[[float, int, int], Schedule]  # from peak, warm-up and horizon
 
 
-def _maker(cls: type[Schedule], fields: Callable[[float, int], dict]) -> Maker:
+def _maker(cls: Callable[..., Schedule], fields: Callable[[float, int], dict]) -> Maker:
     return lambda peak, warmup, total: cls(peak=peak, warmup=warmup, total=total, **fields(peak, total))
 
 
@@ -259,7 +259,7 @@ def _horizon(plan: Plan, share: float) -> int:
 def _own(plan: Plan) -> float:
     """Tokens of the plan's last part."""
     before = plan.schedule.at if isinstance(plan.schedule, Chain) else 0
-    return plan.batch_tokens * (plan.schedule.total - before)
+    return (plan.batch_tokens or np.nan) * (plan.schedule.total - before)  # every plan that is ranked has a batch
 
 
 __all__ = ["SHAPES", "FinalRanked", "FinalRanking", "candidates", "rank_final"]

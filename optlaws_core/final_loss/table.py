@@ -157,7 +157,10 @@ def _row(name: str, row: Mapping, sure: bool) -> TableRun:
         raise LogError(f"{at}: {fault}", name) from None
     params = _size(name, "params", row["params"])
     tokens = None if "tokens" not in row else _size(name, "tokens", row["tokens"])
-    batch = tokens / schedule.total if "batch_tokens" not in row else _size(name, "batch_tokens", row["batch_tokens"])
+    if "batch_tokens" in row or tokens is None:  # a table has one of the two at least
+        batch = _size(name, "batch_tokens", row["batch_tokens"])
+    else:
+        batch = tokens / schedule.total
     if tokens is None:
         tokens = batch * schedule.total
     if not sure:

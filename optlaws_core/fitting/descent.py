@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..arrays import FloatArray
+from ..arrays import BoolArray, FloatArray
 
 HUBER = 1e-3  # log residuals beyond 0.1 % count linearly (Luo et al. 2025, arXiv:2503.12811, use the same)
 RADIUS = 1.0  # of the first step
@@ -37,11 +37,15 @@ class Residuals(Protocol):
 
     low: FloatArray  # (free,)
     high: FloatArray  # (free,)
-    linear: FloatArray  # (free,) bool
+    linear: BoolArray  # (free,)
     logs: int  # how many of the residuals are logarithms of predicted over observed losses; the others are priors
 
     def __call__(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Residuals (rows,), those of losses first, and their Jacobian (rows, free)."""
+        ...
+
+    def searched(self, z: FloatArray) -> FloatArray:
+        """Coordinates of the search (free,) from those of the descent."""
         ...
 
 
@@ -83,7 +87,7 @@ class Descent:
             s, e = self._model_step(size)
             length = float(np.abs(s * size)[~self.linear].max(initial=0.0))
             short = length >= 0.99 * self.radius
-            promised = at.cost - huber(e) - 0.5 * s @ self.curvature @ s
+            promised = at.cost - huber(e) - 0.5 * float(s @ self.curvature @ s)
             if promised <= SETTLED * at.cost + len(at.r) * EXACT**2:
                 if not short:
                     self.finished = True
@@ -209,10 +213,10 @@ def minimised(
             break
         inside = J[np.abs(e) <= HUBER]
         d = _newton(inside.T @ inside + C, gradient, free, s <= low, s >= high, size)
-        falls = -gradient @ d
+        falls = -float(gradient @ d)
         if not falls > 1e-16 * before:
             break
-        share = _along(e, J @ d, -falls, d @ C @ d, _room(s, d, low, high))
+        share = _along(e, J @ d, -falls, float(d @ C @ d), _room(s, d, low, high))
         s = np.clip(s + share * d, low, high)
         e = r + J @ s
     return s, e

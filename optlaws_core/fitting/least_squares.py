@@ -36,12 +36,12 @@ class LeastSquares:
             )
         _check(law, locked)
         self.law, self.runs = law, list(runs)
-        self.data: Batch = batch(law, [(r.plan, r.steps) for r in runs])
+        self.data: Batch = batch(law, [(r.known_plan, r.steps) for r in runs])
         self.log_loss = np.log(np.concatenate([r.loss for r in runs]))
         self.slices = self.data.slices
-        sizes = {r.plan.params for r in runs}
+        sizes = {r.known_plan.params for r in runs}
         differs = {
-            "peak": len({r.plan.schedule.peak for r in runs}) > 1,
+            "peak": len({r.known_plan.schedule.peak for r in runs}) > 1,
             "params": len(sizes) > 1 and None not in sizes,
         }
         idle = {p.name: p.neutral for p in law.params if p.needs and not differs[p.needs]}
@@ -121,7 +121,7 @@ class LeastSquares:
         if self.convex:
             return self._solve(report)
         ends: list[End] = []
-        begun = self._begun() if start is None else [self._from(self._start(self.law.starts[0] | dict(start)))]
+        begun = self._begun() if start is None else [self._from(self._start({**self.law.starts[0], **start}))]
         for i, descent in enumerate(begun):
             so_far = min((end.cost for end in ends), default=np.inf)
 
@@ -185,14 +185,15 @@ class LeastSquares:
 
     def _start(self, given: Mapping[str, float]) -> FloatArray:
         """Search coordinates (free,) of a start whose linear coefficients are solved for."""
-        return self.coordinates(self.with_linear_part(given | self.fixed))
+        return self.coordinates(self.with_linear_part({**given, **self.fixed}))
 
     def _believable(self, given: Mapping[str, float]) -> dict[str, float]:
         """A start whose coefficients with a prior lie within two widths of its centre."""
         moved = dict(given)
-        for p in (p for p in self.params if p.prior and p.name in given):
-            centre, reach = p.to_scale(p.prior[0]), 2 * p.prior[1]
-            moved[p.name] = float(p.from_scale(np.clip(p.to_scale(given[p.name]), centre - reach, centre + reach)))
+        for p in self.params:
+            if p.prior and p.name in given:
+                centre, reach = p.to_scale(p.prior[0]), 2 * p.prior[1]
+                moved[p.name] = float(p.from_scale(np.clip(p.to_scale(given[p.name]), centre - reach, centre + reach)))
         return moved
 
     def coordinates(self, theta: FloatArray) -> FloatArray:

@@ -230,9 +230,9 @@ def recommend(
     for what, value in (("N", params), ("D", tokens), ("The batch", batch), ("The loss", loss)):
         if value is not None and not 0 < value < float("inf"):
             raise OptLawsError(f"{what} must be a number above 0, got {value:g}.")
-    step = HYPER_LAWS["step_law"]
-    bare = Setting(params, tokens)
-    setting = replace(bare, batch=batch or step.batch(bare), loss=loss or BESIROGLU.loss(params, tokens))
+    step, bare = HYPER_LAWS["step_law"], Setting(params, tokens)
+    usual = step.batch(bare) if step.batch else bare.batch
+    setting = replace(bare, batch=batch or usual, loss=loss or BESIROGLU.loss(params, tokens))
     rows = []
     for law in HYPER_LAWS.values():
         lr = law.lr(setting) if law.lr else None

@@ -114,14 +114,14 @@ def read_sweep(
     if found := next(((row, said) for row, said in odd if said), None):
         raise UnlikelyUnit(f"{what}, row {found[0]}: is the unit right? {found[1]}.", what)
     pairs = [_alike(runs[name]) for name in ("params", "tokens")]
-    found = [
+    cells = [
         SweepCell(n, d, *(c[name].to_numpy() for name in ("lr", "batch", "loss")))
         for (n, d), c in runs.groupby(pairs)
         if np.isfinite(c["loss"]).any()
     ]
-    if not found:
+    if not cells:
         raise LogError(f"{what} must have at least 1 run that ended with a loss, got none.", what)
-    return sorted(found, key=lambda cell: cell.compute)
+    return sorted(cells, key=lambda cell: cell.compute)
 
 
 def _numbers(column: pd.Series, ours: str, what: str) -> NDArray:

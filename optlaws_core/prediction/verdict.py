@@ -75,13 +75,14 @@ def verdict(
         return f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} likely to diverge. Try a lower peak."
     if apart:
         stay = len(ranked) - len(apart)
-        said = verdict(ranked[:stay], names[:stay], yard, halves[:stay] if halves else None)
-        return f"{said} Set apart as likely to diverge: {_listed(apart)}."
+        others = verdict(ranked[:stay], names[:stay], yard, halves[:stay] if halves else None)
+        return f"{others} Set apart as likely to diverge: {_listed(apart)}."
     best, half = ranked[0], halves[0] if halves else None
+    second = halves[1] if halves and len(halves) > 1 else None
     if len(ranked) == 1:
         end = f"{best.final_loss:.4f}{_within(half)}"
-        said = f"{names[0]} is predicted to end at {end}. Add a second candidate to compare it with."
-        return " ".join(filter(None, [said, _beyond(best)]))
+        alone = f"{names[0]} is predicted to end at {end}. Add a second candidate to compare it with."
+        return " ".join(filter(None, [alone, _beyond(best)]))
     said = [
         f"{names[0]} ends at {best.final_loss:.4f}{_within(half)}, {difference(ranked[1].delta)} "
         f"({percent(ranked[1].delta / ranked[1].final_loss)}) below {names[1]}{_resolved(ranked[1].delta, yard)}."
@@ -89,8 +90,8 @@ def verdict(
     tied = [n for r, n in zip(ranked[2:], names[2:], strict=True) if yard.rmse is not None and r.delta < yard.rmse]
     if tied:
         said.append(f"Nor is it told apart from {_listed(tied)}.")
-    if half is not None:
-        said.append(_overlap(ranked[1].delta, half + halves[1], yard))
+    if half is not None and second is not None:
+        said.append(_overlap(ranked[1].delta, half + second, yard))
     return " ".join(filter(None, [*said, _beyond(best)]))
 
 
