@@ -8,7 +8,7 @@ import numpy as np
 from ..fitting.result import Model, Status
 from ..laws import LAWS
 from ..text import listed
-from .losses import Ranked
+from .ranking import Ranked
 
 NOT_APART = "so the two are not told apart"
 
