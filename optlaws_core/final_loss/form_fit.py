@@ -8,11 +8,12 @@ from scipy.optimize import least_squares
 
 from ..arrays import FloatArray
 from ..errors import FitError
+from ..fitting.covariance import QUANTILE
+from ..fitting.descent import FAR, huber, log_residuals
 from ..fitting.result import Coverage, Status
 from ..sums.clocks import ETA_REF
 from .final_fit import End, FinalFit
 from .final_laws import LINE, LOG_LINEAR, FinalLaw, PlanFeatures, features, losses
-from .predictive import QUANTILE
 from .table import TableRun, fold
 
 HUBER = 3e-3  # log residuals beyond 0.3 % count linearly
@@ -21,7 +22,7 @@ NOISES = np.geomspace(3e-4, 0.05, 40)  # standard deviations of log residuals am
 TRIAL, MOST = 12, 200  # evaluations of each starting point, and to the end
 NEAR_BOUND = 1e-3  # of the searched width
 MU = np.geomspace(0.3, 3e3, 13)  # 1/rate, curvatures that the log-linear law tries
-HEIGHTS = np.geomspace(0.01, 3.0, 7)  # κ over the median peak
+BARRIERS = np.geomspace(0.01, 3.0, 7)  # κ over the median peak
 RIDGES = np.geomspace(1e-6, 1.0, 13)  # share of the squared norm of a feature
 # Starts differ in how the noise is remembered, on which the search is not convex.
 _STARTS: tuple[Mapping[str, float], ...] = (
@@ -49,12 +50,10 @@ class Search:
         """Residuals of the runs `among` and of the priors, and their Jacobian."""
         with np.errstate(all="ignore"):
             loss, slopes = losses(self.law, self.seen, self.natural(x))
-            r = (np.log(loss) - self.y)[among]
-            J = np.stack([slopes[p.name] / loss for p in self.free], axis=1)[among]
-        bad = ~(np.isfinite(r) & np.isfinite(J).all(axis=1))
-        r[bad], J[bad] = 10.0, 0.0  # far beyond any loss ratio, so that the search turns back
-        grip = HUBER * strength / self.width
-        return np.append(r, grip * (x - self.centre)), np.vstack((J, np.diag(grip)))
+            by_coefficient = np.stack([slopes[p.name] for p in self.free], axis=1)
+        r, J = log_residuals(loss[among], by_coefficient[among], self.y[among])
+        pull = HUBER * strength / self.width  # of the priors: one width off counts like `HUBER`
+        return np.append(r, pull * (x - self.centre)), np.vstack((J, np.diag(pull)))
 
     def best(
         self, among: NDArray[np.intp], strength: float, start: FloatArray | None = None
@@ -66,7 +65,7 @@ class Search:
         if start is None:
             start = self.promising(among, strength)
         end = self._descend(start, among, strength, MOST)
-        if not np.isfinite(end.cost) or np.abs(end.fun[: len(among)]).max() >= 10:
+        if not np.isfinite(end.cost) or np.abs(end.fun[: len(among)]).max() >= FAR:
             raise FitError(f"The law {self.law.name} gives no finite losses on these runs.", end.x)
         return end.x, end.status > 0
 
@@ -104,7 +103,7 @@ class Search:
         """
         n = len(self.y)
         residual, J = self.rows(x, np.arange(n), strength)
-        misfit = _huber(residual[:n]).sum() + 0.5 * (residual[n:] ** 2).sum()
+        misfit = huber(residual[:n], HUBER) + 0.5 * (residual[n:] ** 2).sum()
         volume = 0.5 * np.linalg.slogdet(_curvature(residual, J, n))[1]
         prior = np.log(HUBER * strength / self.width).sum()
         # the volume and the prior scale with the noise alike, so both powers of it cancel
@@ -122,7 +121,16 @@ class Search:
         return errors
 
 
-def fit_form(law, runs, seen, y, references, strength, bands) -> FinalFit:
+def fit_form(
+    law: FinalLaw,
+    runs: Sequence[TableRun],
+    seen: PlanFeatures,
+    y: FloatArray,
+    references: dict[str, float],
+    strength: float | None,
+    bands: bool,
+) -> FinalFit:
+    """A form with priors fitted to log losses `y` (runs,); see `table_fit.fit_final`. `references`: N0 and B0."""
     search, every, n = Search(law, seen, y), np.arange(len(y)), len(y)
     if strength is None:
         tried = {s: search.best(every, s) for s in STRENGTHS}
@@ -147,19 +155,26 @@ def fit_form(law, runs, seen, y, references, strength, bands) -> FinalFit:
         interval[p.name] = None if on else tuple(float(p.from_scale(np.clip(e, low, high))) for e in (v - h, v + h))
     left_out = _reach(search.left_out(strength, fold(runs, "random"))) if bands else None
     return FinalFit(
-        law.name, search.natural(x), interval, status, message, float(_huber(residual[:n]).sum()),
+        law.name, search.natural(x), interval, status, message, huber(residual[:n], HUBER),
         End.of(runs, np.exp(residual[:n] + y)), _coverage(runs), references, strength, free=names,
         covariance=tuple(map(tuple, covariance.tolist())), left_out=left_out,
     )  # fmt: skip
 
 
-def fit_line(runs, seen, y, references, _, bands) -> FinalFit:
+def fit_line(
+    runs: Sequence[TableRun],
+    seen: PlanFeatures,
+    y: FloatArray,
+    references: dict[str, float],
+    _: float | None,
+    bands: bool,
+) -> FinalFit:
     """Log-linear: z-scored features, ridge; μ, κ and the ridge have the lowest error on left-out single runs."""
     median = ETA_REF * float(np.exp(np.median(seen.peak)))
     best = (np.inf,)
     varied = np.ptp(seen.warmup) > 0 and len({r.plan.schedule.warmup_end for r in runs}) > 1
     for mu in MU:
-        for kappa in HEIGHTS * median:
+        for kappa in BARRIERS * median:
             phi = features(seen, mu, kappa)
             if not varied:
                 phi[:, [7, 15]] = 0.0  # with one warm-up, log(a/T) is the horizon over again
@@ -172,7 +187,7 @@ def fit_line(runs, seen, y, references, _, bands) -> FinalFit:
                 kept = s**2 / (s**2 + ridge * len(y))
                 leverage = 1 / len(y) + (U**2) @ kept
                 errors = (y - y.mean() - U @ (kept * centred)) / (1 - np.minimum(leverage, 0.999))
-                if (score := float(_huber(errors).mean())) < best[0]:
+                if (score := huber(errors, HUBER) / len(y)) < best[0]:
                     coefficients = Vt.T @ (centred * kept / np.where(s > 0, s, 1.0)) / scale
                     best = (score, mu, kappa, ridge, coefficients, y.mean() - mean @ coefficients, errors)
     _score, mu, kappa, ridge, coefficients, offset, errors = best
@@ -180,7 +195,7 @@ def fit_line(runs, seen, y, references, _, bands) -> FinalFit:
     fitted = features(seen, mu, kappa) @ np.array(list(theta.values()))
     return FinalFit(
         LOG_LINEAR, theta, dict.fromkeys(LINE), Status.converged, Status.converged.value,
-        float(_huber(fitted - y).sum()), End.of(runs, np.exp(fitted)), _coverage(runs),
+        huber(fitted - y, HUBER), End.of(runs, np.exp(fitted)), _coverage(runs),
         references | {"mu": float(mu), "kappa": float(kappa)}, float(ridge), left_out=_reach(errors) if bands else None,
     )  # fmt: skip
 
@@ -204,11 +219,6 @@ def _weight(r: FloatArray) -> FloatArray:
 def _curvature(residual: FloatArray, J: FloatArray, n: int) -> FloatArray:
     """Second derivatives of the objective, (free, free): of `n` runs, and of the priors behind them."""
     return (J[:n] * _weight(residual[:n])[:, None]).T @ J[:n] + J[n:].T @ J[n:]
-
-
-def _huber(r: FloatArray) -> FloatArray:
-    size = np.abs(r)
-    return np.where(size <= HUBER, 0.5 * r**2, HUBER * (size - HUBER / 2))
 
 
 __all__ = ["Search", "fit_form", "fit_line"]

@@ -7,14 +7,13 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import DesignError, OptLawsError
+from ..fitting.covariance import QUANTILE
 from ..fitting.coverage import outside
 from ..runs import Plan
 from ..schedules.chain import Chain
 from .final_fit import FinalFit
 from .final_laws import LINE, LOG_LINEAR, PlanFeatures, features, final_law, losses, terms
 from .table import TableRun
-
-QUANTILE = 1.645  # of a 90 % band
 
 
 @dataclass(frozen=True, eq=False)

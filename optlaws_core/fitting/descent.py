@@ -17,6 +17,7 @@ import numpy as np
 from ..arrays import BoolArray, FloatArray
 
 HUBER = 1e-3  # log residuals beyond 0.1 % count linearly (Luo et al. 2025, arXiv:2503.12811, use the same)
+FAR = 10.0  # log residual where a law has no finite loss: beyond any ratio of losses
 RADIUS = 1.0  # of the first step
 LINEAR = 100.0
 FACTOR = 3.0  # by which the radius grows and shrinks
@@ -175,14 +176,26 @@ class Descent:
         self.curvature, self.curved, self.fresh, self.wanted = found, True, True, False
 
 
-def huber(r: FloatArray) -> float:
-    """Σ r²/2 where |r| ≤ δ, else δ(|r| − δ/2), with δ = `HUBER`; infinite if any residual is not finite."""
+def huber(r: FloatArray, delta: float = HUBER) -> float:
+    """Σ r²/2 where |r| ≤ δ, else δ(|r| − δ/2), with δ = `delta`; infinite if any residual is not finite."""
     size = np.abs(r)
     return (
-        float(np.where(size <= HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER)).sum())
+        float(np.where(size <= delta, 0.5 * size**2, delta * (size - 0.5 * delta)).sum())
         if np.isfinite(r).all()
         else np.inf
     )
+
+
+def log_residuals(loss: FloatArray, slopes: FloatArray, log_loss: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Log predicted minus log observed, (n,), and the Jacobian (n, free), from losses (n,) and their slopes (n, free).
+
+    Rows that are not finite become `FAR` with no slope, so that a search turns back. `log_loss`: observed, (n,).
+    """
+    with np.errstate(all="ignore"):
+        r, J = np.log(loss) - log_loss, slopes / loss[:, None]
+    bad = ~(np.isfinite(r) & np.isfinite(J).all(axis=1))
+    r[bad], J[bad] = FAR, 0.0
+    return r, J
 
 
 def _size(point: Point) -> FloatArray:

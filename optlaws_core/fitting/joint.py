@@ -16,7 +16,7 @@ from ..laws import Law, law_named
 from ..runs import Run
 from ..text import format_number
 from .covariance import Uncertainty, uncertainty
-from .least_squares import HUBER, MAX_STEPS, LeastSquares, Progress, lowest
+from .least_squares import HUBER, MAX_STEPS, End, LeastSquares, Progress, lowest
 from .result import Fit
 from .single import averaged, check_unique, finish, usable
 
@@ -163,7 +163,7 @@ def _sizes(runs: Sequence[Run]) -> dict[float, list[Run]]:
 
 def _descended(joint: Joint, starts: Sequence[FloatArray], report: Progress) -> tuple[FloatArray, bool]:
     """The lowest end of a descent from every start, and whether the search had converged there."""
-    ends = []
+    ends: list[End] = []
     for i, z in enumerate(starts):
         so_far = min((end.cost for end in ends), default=np.inf)
 

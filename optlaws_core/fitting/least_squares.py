@@ -11,7 +11,7 @@ from ..errors import Cancelled, FitError, OptLawsError
 from ..laws import Law
 from ..laws.evaluation import Batch, batch, predict, predict_with_jacobian
 from ..runs import Run
-from .descent import HUBER, Descent, huber
+from .descent import HUBER, Descent, huber, log_residuals
 from .result import Status
 
 FOLLOWED = 3  # starting points, the lowest ones, that are followed to the end
@@ -72,10 +72,7 @@ class LeastSquares:
         with np.errstate(all="ignore"):
             loss, jacobian = predict_with_jacobian(self.data, theta)
             slopes = np.array([p.slope(theta[i]) for p, i in zip(self.params, self.free, strict=True)])
-            r, J = np.log(loss) - self.log_loss, jacobian[:, self.free] * slopes / loss[:, None]
-        bad = ~(np.isfinite(r) & np.isfinite(J).all(axis=1))
-        r[bad], J[bad] = 10.0, 0.0  # far beyond any loss ratio, so that the search turns back
-        return r, J
+            return log_residuals(loss, jacobian[:, self.free] * slopes, self.log_loss)
 
     def cost(self, theta: FloatArray) -> float:
         """Σ Huber(log residual) at natural coefficients."""

@@ -1,12 +1,14 @@
 """Learning rate, batch size, model size and data: published laws side by side, and one's own from a sweep.
 
-laws.py     laws for the peak learning rate and the batch, each with its source and fitted range
-scaling.py  rules for another batch, the split of a compute budget, quantisation-aware training, sparsity
-cells.py    the runs of a sweep, by model size and length
-surface.py  the loss surface of each cell and its minimum
-fit.py      power laws through the minima
+published.py      laws for the peak learning rate and the batch, each with its source and fitted range
+peak_transfer.py  the best peak for one schedule from that for another, by the convex last-iterate bound
+scaling.py        rules for another batch, the split of a compute budget, quantisation-aware training, sparsity
+sweep_cells.py    the runs of a sweep, by model size and length
+surface.py        the loss surface of each cell and its minimum
+sweep_fit.py      power laws through the minima
 """
 
+from .peak_transfer import bound, transferred_peak
 from .published import HYPER_LAWS, HyperLaw, agreement, recommend
 from .surface import Optimum, optimum
 from .sweep_cells import SweepCell, excess, read_sweep, unlikely
@@ -14,5 +16,5 @@ from .sweep_fit import SweepFit, fit_sweep, laws_through
 
 __all__ = [
     "HYPER_LAWS", "HyperLaw", "Optimum", "SweepCell", "SweepFit", "excess", "fit_sweep", "laws_through", "optimum",
-    "read_sweep", "recommend", "agreement", "unlikely",
+    "read_sweep", "recommend", "agreement", "bound", "transferred_peak", "unlikely",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ from ..errors import DesignError, extra
 from ..runs import Run
 from . import HistorySum, Law, Param
 from .base import S_k, d_k, eta_k
-from .evaluation import HistoryBatch, batch
+from .evaluation import LOWEST, HistoryBatch, batch
 
 Role = Literal["train", "held out"]
 DRAWN = 300  # observed losses drawn for each run
@@ -47,7 +47,7 @@ def payload(
     """
     theta, fitted, interval = law.complete(theta), law.complete(fitted or theta), interval or {}
     content = {
-        "law": {"name": law.name, "title": law.title, **law.javascript},
+        "law": {"name": law.name, "title": law.title, "lowest": LOWEST, **law.javascript},
         "params": [
             _param(p, theta[p.name], fitted[p.name], interval.get(p.name), p.name in locked) for p in law.params
         ],

@@ -162,6 +162,7 @@ def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, F
             if symbol != pace_k:
                 slope[:, code.column[symbol]] += np.add.reduceat(a_pairs * dk, past.first)
                 continue
+            assert pace is not None  # a kernel without pace does not depend on it
             for outer, dg in zip(pace.wrt, g_slopes, strict=True):
                 slope[:, code.column[outer]] += np.add.reduceat(a_pairs * dk * dg[past.node], past.first)
         slopes.append(slope)

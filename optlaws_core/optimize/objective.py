@@ -15,8 +15,9 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
 from ..fitting.result import Model
 from ..laws import law_named
-from ..laws.base import HistorySum, Law, S, S_k, _Expression, _paced, d_k, eta, eta0, eta_k, pace_k, params, peak, t, u
+from ..laws.base import HistorySum, Law, S, S_k, d_k, eta, eta0, eta_k, pace_k, params, peak, t, u
 from ..laws.base import tokens as seen
+from ..laws.compiled import Expression
 from ..laws.evaluation import LOWEST, NOTHING, batch
 from ..laws.evaluation import predict as evaluate
 from ..prediction.losses import predict
@@ -171,7 +172,7 @@ class _Final:
         self.law, self.theta = law, theta
         symbols = [p.symbol for p in law.params]
         self.held = [h.symbol for h in law.sums]
-        self.formula = _Expression(law.formula, [*symbols, *law.features, *self.held], [*law.features, *self.held])
+        self.formula = Expression(law.formula, [*symbols, *law.features, *self.held], [*law.features, *self.held])
         self.sums = [_Sum(h, symbols) for h in law.sums]
         # A law that needs a model size or a batch that nobody tells was refused when the flat schedule was judged.
         seen_in_all = (plan.batch_tokens or 1.0) * limits.total
@@ -228,12 +229,12 @@ class _Sum:
 
     def __init__(self, h: HistorySum, symbols: list[sp.Symbol]) -> None:
         self.clock, self.inclusive = h.clock, h.inclusive
-        self.source = _Expression(h.source, [*symbols, eta_k, S_k, d_k], [eta_k, S_k, d_k])
-        self.kernel = _Expression(_paced(h, pace_k), [*symbols, u, pace_k], [u, pace_k])
-        self.pace = None if h.pace is None else _Expression(h.pace, [*symbols, eta_k], [eta_k])
+        self.source = Expression(h.source, [*symbols, eta_k, S_k, d_k], [eta_k, S_k, d_k])
+        self.kernel = Expression(h.paced(pace_k), [*symbols, u, pace_k], [u, pace_k])
+        self.pace = None if h.pace is None else Expression(h.pace, [*symbols, eta_k], [eta_k])
 
 
-def _named(expression: _Expression, theta: FloatArray, *at) -> tuple[FloatArray, dict[sp.Symbol, FloatArray]]:
+def _named(expression: Expression, theta: FloatArray, *at) -> tuple[FloatArray, dict[sp.Symbol, FloatArray]]:
     """Value, and derivatives by symbol."""
     value, *slopes = expression.both(*theta, *at)
     return value, dict(zip(expression.wrt, slopes, strict=True))

@@ -203,7 +203,7 @@ def _nodes(schedules: Sequence[Schedule], fine: Fine) -> list[Nodes]:
     flat = [v[used] for v in (panels.eta, panels.weight, S, np.maximum(lag, 0.0))]
     ends = np.cumsum(np.bincount(np.repeat(panels.owner, used.sum(axis=1)), minlength=len(schedules)))[:-1]
     parts = zip(*(np.split(v, ends) for v in flat), strict=True)
-    return [Nodes(*part, np.zeros(1, np.int64)) for part in parts]
+    return [Nodes(eta, weight, S, lag, np.zeros(1, np.int64)) for eta, weight, S, lag in parts]
 
 
 def _lags_resolved(p: Panels, before: FloatArray, after: FloatArray, schedules) -> NDArray[np.bool_]:
@@ -230,10 +230,12 @@ def _escapes_resolved(p: Panels, before: FloatArray, after: FloatArray, schedule
 
 def _first_cuts(schedules: Sequence[Schedule]) -> tuple[IntArray, IntArray, IntArray]:
     """Owners, starts and lengths of the stretches of each schedule, cut at ever larger distances from its end."""
-    owner, start, length = [], [], []
+    owner: list[IntArray] = []
+    start: list[IntArray] = []
+    length: list[IntArray] = []
     for i, s in enumerate(schedules):
         lags = FIRST * RATIO ** np.arange(max(0.0, np.ceil(np.log(s.total / FIRST) / np.log(RATIO))))
-        edges = np.unique(np.concatenate((s.breaks, s.total - lags.astype(np.int64), [s.total])))
+        edges = np.unique(np.concatenate((np.array(s.breaks), s.total - lags.astype(np.int64), np.array([s.total]))))
         owner.append(np.full(len(edges) - 1, i))
         start.append(edges[:-1])
         length.append(np.diff(edges))

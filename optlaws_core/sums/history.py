@@ -46,8 +46,8 @@ class History:
         before = np.concatenate(([0], np.cumsum(keep)))
         used, node = np.unique(self.node[keep], return_inverse=True)
         first = before[self.first].astype(np.intp)
-        at_nodes = (v[used] for v in (self.step, self.owner, self.weight, self.clock, self.S))
-        return History(*at_nodes, self.now, node, first)
+        step, owner, weight = self.step[used], self.owner[used], self.weight[used]
+        return History(step, owner, weight, self.clock[used], self.S[used], self.now, node, first)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from optlaws_core.hyper.peak_transfer import bound, transferred_peak
+from optlaws_core.hyper import bound, transferred_peak
 from optlaws_core.schedules import parse
 
 SHAPES = {

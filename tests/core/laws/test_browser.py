@@ -14,7 +14,7 @@ from optlaws_core.errors import DesignError
 from optlaws_core.fitting.result import Scores
 from optlaws_core.laws import LAWS
 from optlaws_core.laws.browser import DRAWN, label, pack, payload, tuning_range
-from optlaws_core.laws.evaluation import Batch, HistoryBatch, batch, predict
+from optlaws_core.laws.evaluation import LOWEST, Batch, HistoryBatch, batch, predict
 from optlaws_core.runs import Plan, Run, Series
 from optlaws_core.schedules import parse
 from pages.parts.fit import tuner as page
@@ -69,6 +69,11 @@ def live_rmse(law, run, theta):
     """The error that the tuner shows."""
     error = unpacked(run["loss"]) - predict(unpacked_batch(law, run), law.vector(theta))
     return np.sqrt(np.average(error**2, weights=unpacked(run["share"])))
+
+
+def test_the_least_rate_of_a_pace_travels_with_the_law():
+    law = LAWS["multi_power"]
+    assert payload(law, [(made_run(law), "train")], THETA["multi_power"])["law"]["lowest"] == LOWEST
 
 
 @EACH_LAW

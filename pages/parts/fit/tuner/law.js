@@ -63,11 +63,11 @@ function unpackRun(run) {
 
 /** Compiled law: `predict(theta, run)` writes `run.predicted`. */
 class BrowserLaw {
-  /** @param {{formula: string, sums: {source: string, kernel: string, pace: string|null}[]}} law */
+  /** @param {{lowest: number, formula: string, sums: {source: string, kernel: string, pace: string|null}[]}} law */
   constructor(law) {
     this.sums = law.sums.map(({ source, kernel, pace }) => ({
       source: compileSource(source),
-      pace: pace === null ? () => {} : compilePace(pace),
+      pace: pace === null ? () => {} : compilePace(pace, law.lowest),
       kernel: compileKernel(kernel),
     }));
     this.formula = compileFormula(law.formula, law.sums.length);
@@ -102,14 +102,14 @@ function compileSource(code) {
     }`);
 }
 
-/** As in Python, a rate below 1e-10 counts as that much: a pace may be a negative power of it. */
-function compilePace(code) {
+/** A rate below `lowest` counts as that much, as in Python: a pace may be a negative power of it. */
+function compilePace(code, lowest) {
   const [before, inner] = hoisted(code);
   return new Function("theta", "past", `
     const { eta, pace } = past;
     ${before}
     for (let n = 0; n < pace.length; n++) {
-      const eta_k = Math.max(eta[n], 1e-10);
+      const eta_k = Math.max(eta[n], ${lowest});
       pace[n] = ${inner};
     }`);
 }
