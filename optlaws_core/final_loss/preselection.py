@@ -38,7 +38,7 @@ Maker = Callable[[float, int, int], Schedule]  # from peak, warm-up and horizon
 
 
 def _maker(cls: type[Schedule], fields: Callable[[float, int], dict]) -> Maker:
-    return lambda peak, warmup, total: cls(peak=peak, warmup=warmup, total=total, **fields(peak, total))
+    return lambda peak, warmup, total: cls(**{"peak": peak, "warmup": warmup, "total": total, **fields(peak, total)})
 
 
 SHAPES: Mapping[str, Maker] = {
