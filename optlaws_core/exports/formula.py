@@ -7,6 +7,7 @@ import re
 import textwrap
 from dataclasses import dataclass
 from math import pi
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from .lines import knotted
 class Formula:
     """Constants by name, as numbers, tuples of numbers or expressions of those before; pieces by ascending start."""
 
-    constants: dict[str, float | tuple | str]
+    constants: dict[str, Any]
     pieces: tuple[Piece, ...]
     known: bool = True  # False: straight lines in place of a formula that the family does not have
 

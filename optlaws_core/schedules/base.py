@@ -98,16 +98,16 @@ class Schedule:
             )
 
     def __call__(self, t: ArrayLike) -> FloatArray:
-        t = np.clip(np.asarray(t, dtype=float), 0.0, self.total)
+        at = np.clip(np.asarray(t, dtype=float), 0.0, self.total)
         if not self.warmup:
-            return self._after_warmup(t)
-        late = self._after_warmup(np.maximum(t, self.warmup))
-        return np.where(t < self.warmup, self._in_warmup(np.minimum(t, self.warmup)), late)
+            return self._after_warmup(at)
+        late = self._after_warmup(np.maximum(at, self.warmup))
+        return np.where(at < self.warmup, self._in_warmup(np.minimum(at, self.warmup)), late)
 
     @classmethod
     def usual(cls, **numbers) -> "Schedule":
         """An example of the family, with `numbers` in the place of its own peak, warm-up or total."""
-        values = cls.example | numbers
+        values = {**cls.example, **numbers}
         found = {f.name: cls.usual_value(f, values) for f in fields(cls)}
         return cls(**{name: value for name, value in found.items() if value is not None})
 
@@ -139,7 +139,7 @@ class Schedule:
             return None
         *lets, rate = self.code.splitlines()
         lets = [let for name, let in LETS.items() if re.search(rf"\b{name}\b", self.code)] + lets
-        names = dict.fromkeys(re.findall(r"\b[A-Z][A-Z_]+\b", rate))
+        names = dict.fromkeys(re.findall(r"\b[A-Z][A-Z_]+\b", self.code))
         own = {name: getattr(self, name.lower()) for name in names if name not in ("PEAK", "WARMUP", "TOTAL")}
         return Code(own, (Piece("WARMUP", rate, tuple(lets)),))
 
@@ -198,7 +198,8 @@ class Schedule:
                 f"{self.family}: a horizon of {total} leaves nothing after {self.warmup} warm-up updates."
             )
         factor = (total - self.warmup) / (self.total - self.warmup)
-        return replace(self, total=total, **self._stretched(factor))
+        changed = {"total": total, **self._stretched(factor)}
+        return replace(self, **changed)
 
     def _stretched(self, factor: float) -> dict:
         """Fields, other than `total`, that change when the part after the warm-up is stretched by `factor`."""

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from .base import Schedule
-from .entries import LARGEST
+from .entries import LARGEST, entry
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Chain(Schedule):
 
     first: Schedule
     second: Schedule
-    at: int | None = None  # t₁, after the warm-up of the first part; None for its end
+    at: int = entry("t₁, after the warm-up of the first part; None for its end", "updates", default=None)
 
     def __post_init__(self) -> None:
         for part in (self.first, self.second):
@@ -43,9 +43,9 @@ class Chain(Schedule):
             raise ScheduleError(f"chain: both parts together may have {LARGEST:g} updates, got {self.total:g}.")
 
     def __call__(self, t: ArrayLike) -> FloatArray:
-        t = np.clip(np.asarray(t, dtype=float), 0.0, self.total)
-        before = self.first(np.minimum(t, self.at))
-        return np.where(t < self.at, before, self.second(np.maximum(t - self.at, 0.0)))
+        step = np.clip(np.asarray(t, dtype=float), 0.0, self.total)
+        before = self.first(np.minimum(step, self.at))
+        return np.where(step < self.at, before, self.second(np.maximum(step - self.at, 0.0)))
 
     @property
     def peak(self) -> float:

@@ -7,6 +7,7 @@ are those of `math`. Exports write the same code for numbers and for arrays; a t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..arrays import FloatArray
 
@@ -38,7 +39,7 @@ class Code:
     A constant is a number, a tuple of numbers or an expression of those before it.
     """
 
-    constants: dict[str, float | tuple | str]
+    constants: dict[str, Any]
     pieces: tuple[Piece, ...]
 
 

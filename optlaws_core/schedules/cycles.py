@@ -87,8 +87,8 @@ class SGDR(Peaked):
 
     family: ClassVar[str] = "sgdr"
     formula: ClassVar[str] = (
-        r"\eta(t) = f + \frac{p-f}{2}\left(1 + \cos\pi\frac{t-c_i}{T_0 m^i}\right), \qquad "
-        r"c_i = W + T_0\,(1 + m + \dots + m^{i-1})"
+        r"\eta(t) = f + \frac{p-f}{2}\left(1 + \cos\pi\frac{t-c_i}{T_0 m^i}\right) "
+        r"\quad \text{for } c_i \le t < c_{i+1}, \qquad c_i = W + T_0 \sum_{j=0}^{i-1} m^j"
     )
     shapes: ClassVar[Shapes] = {}
     unsearched: ClassVar[str] = "its rate rises again"

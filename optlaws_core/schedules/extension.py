@@ -98,7 +98,7 @@ class Extended(Peaked):
         down = Piece("START", cooldown_code(self.shape, "TOP"), (DOWN,))
         return Code(constants, (Piece("WARMUP", "PEAK"), Piece("DROP", "TOP"), down))
 
-    def _turns(self) -> tuple[int, int]:
+    def _turns(self) -> tuple[int, ...]:
         """Starts of the first run's cooldown, where the rate drops instead, and of the cooldown."""
         return tuple(end - max(1, round(self.share * (end - self.warmup))) for end in (self.first, self.total))
 

@@ -6,6 +6,7 @@ One form for the command line, links, saved comparisons and the app. `parse(s.te
 import difflib
 import re
 from dataclasses import MISSING
+from typing import Any
 
 from ..errors import ScheduleError
 from .base import Schedule, ordered_fields
@@ -42,7 +43,8 @@ def parse_with(families: dict[str, type[Schedule]], text: str) -> Schedule:
 
 def _pairs(name: str, body: str) -> dict:
     """`a=1, b=[2, 3], c=word` as a dict."""
-    pairs, at = {}, 0
+    pairs: dict[str, Any] = {}
+    at = 0
     while at < len(body.rstrip()):
         pair = _PAIR.match(body, at)
         if not pair:

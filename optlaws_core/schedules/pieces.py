@@ -37,7 +37,9 @@ class Step(Peaked):
     """Constant pieces: the peak, then `values[i]` from step `boundaries[i]` on."""
 
     family: ClassVar[str] = "step"
-    formula: ClassVar[str] = r"\eta(t) = v_i \quad \text{for } b_i \le t < b_{i+1}, \qquad v_0 = p"
+    formula: ClassVar[str] = (
+        r"\eta(t) = v_i \quad \text{for } b_i \le t < b_{i+1}, \qquad b_0 = W,\ b_{n+1} = T,\ v_0 = p"
+    )
     shapes: ClassVar[Shapes] = {
         "step 8-1-1": lambda p, t: {"boundaries": (round(0.8 * t), round(0.9 * t)), "values": (0.316 * p, 0.1 * p)}
     }
@@ -112,7 +114,9 @@ class Knots(Schedule):
     """
 
     family: ClassVar[str] = "knots"
-    formula: ClassVar[str] = r"\eta(t) = v_i + (v_{i+1} - v_i)\,\frac{t - k_i}{k_{i+1} - k_i}"
+    formula: ClassVar[str] = (
+        r"\eta(t) = v_i + (v_{i+1} - v_i)\,\frac{t - k_i}{k_{i+1} - k_i} \quad \text{for } k_i \le t < k_{i+1}"
+    )
     warmup_code: ClassVar[str] = "TOP * {rise}"  # the rate at the end of the warm-up need not be the highest
     example: ClassVar[Mapping[str, float]] = {**Schedule.example, "warmup": 0}
     shapes: ClassVar[Shapes] = {}

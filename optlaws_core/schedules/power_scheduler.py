@@ -163,10 +163,10 @@ class PowerScheduler(_PowerLaw):
 
     family: ClassVar[str] = "power_scheduler"
     formula: ClassVar[str] = (
-        r"\eta(t) = \begin{cases} \min\left(p,\ B\,a\,(B L t)^{-b}\right) & t < T-d \\ "
+        r"\eta(t) = \begin{cases} \min\left(p, B\,a\,(B L t)^{-b}\right) & t < T-d \\ "
         r"\text{shape}(\eta(T-d), f, y),\ y=\frac{t-(T-d)}{d} & t \ge T-d \end{cases}"
     )
-    example: ClassVar[Mapping[str, float]] = {"peak": 0.02, "warmup": 500, "total": 50_000, "final": 1e-4}
+    example: ClassVar[Mapping[str, float]] = {"peak": 0.02, "warmup": 500, "total": 50_000}
     shapes: ClassVar[Shapes] = {}
     unsearched: ClassVar[str] = "it is power in tokens"
     scale: float = entry(

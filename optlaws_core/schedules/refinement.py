@@ -66,7 +66,7 @@ def refined(
     k, rate = k[kept], rate[kept]
     if k[0] > 0:
         k, rate = np.append(0, k), np.append(rate[0], rate)
-    return Refined(Knots(tuple(k.tolist()), tuple(rate.tolist())), (*left_out, *filled, *unsmoothed))
+    return Refined(Knots(tuple(map(int, k)), tuple(rate.tolist())), (*left_out, *filled, *unsmoothed))
 
 
 def _checked(steps: Sequence[int], norms: Sequence[float]) -> tuple[FloatArray, FloatArray]:

@@ -1,7 +1,8 @@
 """Every schedule family says all that pages, exports and searches ask of it; what one lacks is told in a sentence."""
 
 import inspect
-from dataclasses import MISSING, dataclass, fields
+from contextlib import suppress
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from optlaws_core.schedules.entries import entry
 from optlaws_core.schedules.search_ranges import Range
 from tests.knowledge.families import schedules, texts
 from tests.knowledge.twins import shipped
+from tests.oracles import latex
 from tests.places import ROOT
 
 LIMITS = ("peak", "warmup", "total", "warmup_shape", "shape")  # what every search sets by itself
@@ -131,3 +133,54 @@ def test_code_of_every_shape_is_the_rate(shape, rise):
     schedule = parse(f"wsd(peak=1e-3, warmup=40, total=400, decay=150, final=1e-5, shape={shape}, warmup_shape={rise})")
     np.testing.assert_allclose(code_rates(schedule), schedule(np.arange(401)), rtol=0, atol=1e-15)
     assert scalar(schedule, "pytorch", "PyTorch", "lr_at", "step", "").deviation < 1e-12
+
+
+def spelled_out(cls: type[Schedule]) -> list[Schedule]:
+    """Examples in which no field is left out and no rounding to whole updates is seen, each field bent in turn."""
+    numbers = dict(cls.example) | {"warmup": 120, "total": 3120}
+    base = cls.usual(**numbers)
+    left_out = {f.name: f.metadata["usual"] for f in fields(cls) if getattr(base, f.name) is None}
+    base = replace(base, **{name: usual(base.peak, 120, 3120) for name, usual in left_out.items()})
+    bends: list[dict] = [{}]
+    for f in fields(cls):
+        value = getattr(base, f.name)
+        if isinstance(value, float) and f.metadata["unit"] != "LR" and value:
+            bends.append({f.name: 0.75 * value})
+        elif f.metadata["choices"]:
+            bends += [{f.name: word} for word in f.metadata["choices"]]
+        elif value == 1:
+            bends.append({f.name: 2})
+    found = []
+    for bend in bends:
+        with suppress(ScheduleError):  # an exponential cooldown to 0
+            found.append(replace(base, **bend))
+    return found
+
+
+def latex_rate(schedule: Schedule, t: int, formula: str | None = None) -> float:
+    """The rate at a step after the warm-up, read off the LaTeX."""
+    symbols = {f.metadata["symbol"]: getattr(schedule, f.name) for f in fields(schedule) if f.metadata["symbol"]}
+    symbols |= {"p": schedule.peak, "T": schedule.total}
+    lists = {name: value for name, value in symbols.items() if isinstance(value, tuple)}
+    letters = {name: value for name, value in symbols.items() if name not in lists}
+    calls = {"eta": lambda t: float(schedule(t)), "shape": COOLDOWNS[getattr(schedule, "shape", "linear")],
+             "rise": WARMUPS[schedule.warmup_shape]}  # fmt: skip
+    return latex.rate(formula or schedule.formula, t, letters, lists, calls)
+
+
+@pytest.mark.parametrize("cls", SCHEDULES.values(), ids=lambda cls: cls.family)
+def test_latex_is_the_rate(cls):
+    for schedule in spelled_out(cls):
+        steps = {*range(schedule.warmup, schedule.total, 83), *(b for b in schedule.breaks if schedule.warmup <= b)}
+        for t in sorted(steps - {schedule.total}):
+            want = float(schedule(t))
+            assert latex_rate(schedule, t) == pytest.approx(want, rel=0, abs=1e-12 * schedule.peak), (schedule, t)
+
+
+def test_a_slip_in_the_latex_is_noticed():
+    schedule = parse("cyclic(peak=1, warmup=120, total=3120, shrink=0.5)")
+    formula = schedule.formula.replace("(u+1)/2", "u/2 + 1")
+    assert formula != schedule.formula
+    assert latex_rate(schedule, 200) != pytest.approx(latex_rate(schedule, 200, formula), rel=0.1)
+    with pytest.raises(KeyError):
+        latex_rate(schedule, 200, formula.replace("u", "q", 1))
