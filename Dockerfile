@@ -1,12 +1,11 @@
-# The app without torch: docker build -t optlaws . && docker run -p 8501:8501 -v optlaws:/store optlaws
+# The app: docker build -t optlaws . && docker run -p 8501:8501 -v optlaws:/store optlaws
 FROM python:3.11.14-slim-bookworm AS packages
 
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 RUN python -m venv /venv
 COPY requirements.txt .
-# torch is for data/ alone, the program that trained the bundled runs; it is larger than all the rest together
-RUN grep -v '^torch==' requirements.txt > app.txt && /venv/bin/pip install -r app.txt
+RUN /venv/bin/pip install -r requirements.txt
 
 FROM python:3.11.14-slim-bookworm
 

@@ -1,24 +1,46 @@
-# make app      the app on bundled real runs, at http://localhost:8501
-# make test     everything: lint, unit tests, pages, a real browser where there is one
-# make install  the environment alone, in .venv
-# make bench    speed and accuracy, as tables
-# make clean    forget the environment
+# make app       the app on bundled real runs, at http://localhost:8501
+# make test      everything: lint, unit tests, pages, a real browser where there is one
+# make quick     lint, and the core's tests but the slow ones
+# make types     the type check of the core
+# make coverage  the tests, and which lines and branches of the core they reach
+# make install   the environment of the app alone, in .venv
+# make train     the training runs of data/ made again, in fresh/; installs torch
+# make bench     speed and accuracy, as tables
+# make clean     forget the environment
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 8501
+JOBS ?= 2
+# One process a core. Neighbouring tests share their fixtures, so each takes a stretch, and who is done early helps out.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: app test install bench clean
+.PHONY: app lint types test quick coverage train install bench clean
 
 app: .venv/installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 install: .venv/installed
 
-test: .venv/tested
+lint: .venv/tested
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -m pytest
+
+types: .venv/tested
+	$(BIN)/python -m mypy
+
+test: lint
+	$(PYTEST)
+
+quick: lint
+	$(PYTEST) -m "not slow and not browser and not pages"
+
+coverage: .venv/tested
+	$(PYTEST) --cov --cov-report term --cov-report html
+
+train: .venv/trained
+	$(BIN)/python -m data.train --sweep data/sweep.toml --out fresh/runs --jobs $(JOBS)
 
 bench: .venv/tested
 	$(BIN)/python -m benchmarks
@@ -26,11 +48,15 @@ bench: .venv/tested
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PIP) -r requirements.txt
 	@touch $@
 
-.venv/tested: .venv/installed tests/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+.venv/trained: .venv/installed requirements-train.txt
+	$(PIP) -r requirements-train.txt
+	@touch $@
+
+.venv/tested: .venv/trained tests/requirements.txt
+	$(PIP) -r tests/requirements.txt
 	$(BIN)/python tests/browser/install_browser.py
 	@touch $@
 

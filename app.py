@@ -26,9 +26,9 @@ def warm_up() -> None:
 
     libraries.load(libraries.CHARTS)
     from pages.parts.runs import charts
-    from pages.parts.state import session
+    from pages.parts.state import bundled
 
-    charts.curves(dict(enumerate(session.bundled().runs)))
+    charts.curves(dict(enumerate(bundled.bundled().runs)))
     time.sleep(LATER)
     libraries.load(libraries.LAWS)
     gc.freeze()  # as there, for what the figure left

@@ -18,10 +18,9 @@ from typing import TextIO
 
 import pyarrow as pa
 
-from optlaws_core.errors import OptLawsError
+from optlaws_core.errors import OptLawsError, extra
 
 from .corpus import Corpus, load_texts
-from .pretrain import pretrain
 from .sweep import Manifest, RunSpec, as_parquet, read_sweep
 
 HERE = Path(__file__).parent
@@ -35,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side, one core each")
     args = parser.parse_args(argv)
     try:
+        with extra("train", "The training program"):
+            import torch  # noqa: F401  so that the want of it is told here, and not by each run's process
         failed = run_sweep(read_sweep(args.sweep), Manifest(args.out), args.jobs, sys.stderr)
     except OptLawsError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -159,6 +160,8 @@ def _receive(pipe: Connection) -> int | tuple[pa.Table, dict[str, str]] | None:
 
 
 def _work(pipe: Connection) -> None:
+    from .pretrain import pretrain
+
     try:
         task = pipe.recv()
         own, *parents = task.texts.values()

@@ -9,13 +9,46 @@
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the same names once more, for editors and type checkers
+    from .autolrs import propose_rate, simulate_stages, stages_of
+    from .errors import DesignError, FitError, LogError, OptLawsError, ScheduleError
+    from .final_loss import (
+        FINAL_LAWS,
+        FinalFit,
+        candidates,
+        fit_final,
+        fit_table,
+        load_final,
+        load_fit,
+        load_model,
+        predict_final,
+        rank_final,
+        read_table,
+    )
+    from .fitting.bootstrap import refits
+    from .fitting.coverage import Coverage
+    from .fitting.joint import fit_sizes
+    from .fitting.result import Average, Fit
+    from .fitting.scores import Scores, Status
+    from .fitting.selection import Selection, select
+    from .fitting.single import fit, tuned
+    from .laws import LAWS, Law
+    from .prediction.bands import Prediction, with_bands
+    from .prediction.losses import predict
+    from .prediction.ranking import Ranked, rank, updates_for
+    from .readers import read
+    from .runs import Plan, Run, Series
+    from .runs.noise import NoiseFloor, noise_floor, repeats
+    from .schedules import SCHEDULES, Schedule, parse
+
+__version__ = "0.1.0"  # the only place; pyproject.toml and `optlaws --version` read it here
 
 # Names are loaded when first used: SymPy and SciPy take most of a second, and reading logs needs neither.
 _HOME = {
     "autolrs": ("propose_rate", "simulate_stages", "stages_of"),
     "errors": ("DesignError", "FitError", "LogError", "OptLawsError", "ScheduleError"),
-    "prediction.bands": ("Prediction", "with_bands"),
-    "fitting.bootstrap": ("refits",),
     "final_loss": (
         "FINAL_LAWS",
         "FinalFit",
@@ -23,19 +56,26 @@ _HOME = {
         "fit_final",
         "fit_table",
         "load_final",
+        "load_fit",
+        "load_model",
         "predict_final",
         "rank_final",
         "read_table",
     ),
-    "fitting.result": ("Average", "Coverage", "Fit", "Scores", "Status", "load_fit"),
-    "fitting.single": ("fit", "tuned"),
+    "fitting.bootstrap": ("refits",),
+    "fitting.coverage": ("Coverage",),
     "fitting.joint": ("fit_sizes",),
+    "fitting.result": ("Average", "Fit"),
+    "fitting.scores": ("Scores", "Status"),
+    "fitting.selection": ("Selection", "select"),
+    "fitting.single": ("fit", "tuned"),
     "laws": ("LAWS", "Law"),
-    "runs.noise": ("NoiseFloor", "noise_floor", "repeats"),
-    "prediction.losses": ("Ranked", "predict", "rank", "updates_for"),
+    "prediction.bands": ("Prediction", "with_bands"),
+    "prediction.losses": ("predict",),
+    "prediction.ranking": ("Ranked", "rank", "updates_for"),
     "readers": ("read",),
     "runs": ("Plan", "Run", "Series"),
-    "fitting.selection": ("Selection", "select"),
+    "runs.noise": ("NoiseFloor", "noise_floor", "repeats"),
     "schedules": ("SCHEDULES", "Schedule", "parse"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -71,6 +111,7 @@ __all__ = [
     "fit_table",
     "load_final",
     "load_fit",
+    "load_model",
     "noise_floor",
     "parse",
     "predict",
@@ -91,7 +132,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_MODULE[name]}", __name__), name)

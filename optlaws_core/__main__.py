@@ -1,4 +1,4 @@
-"""`python -m optlaws_core`."""
+"""`python -m optlaws_core`, and the script `optlaws`."""
 
 import os
 import signal
@@ -22,12 +22,18 @@ def interrupt(*_) -> None:
     raise Interrupt
 
 
-heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a job in the background ignores Ctrl-C
-if heeded:
-    signal.signal(signal.SIGINT, leave)
+def run(name: str = "optlaws") -> int:
+    """The command that the process was started with; `name` is what it is called by. Returns the exit code."""
+    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a job in the background ignores Ctrl-C
+    if heeded:
+        signal.signal(signal.SIGINT, leave)
 
-from .cli import main  # noqa: E402  a second or two: SymPy, SciPy, pandas
+    from .cli import main  # a second or two: SymPy, SciPy, pandas
 
-if heeded:
-    signal.signal(signal.SIGINT, interrupt)
-sys.exit(main())
+    if heeded:
+        signal.signal(signal.SIGINT, interrupt)
+    return main(name=name)
+
+
+if __name__ == "__main__":
+    sys.exit(run("python -m optlaws_core"))

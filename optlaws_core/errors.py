@@ -3,11 +3,15 @@
 OptLawsError (a ValueError: the input is at fault)
 ├── ScheduleError   a schedule that cannot exist, or a text that is none
 ├── LogError        a log or a manifest that cannot be read      -> .source
-└── DesignError     runs that cannot identify a law
+│   └── UnlikelyUnit  a table whose numbers suggest another unit
+├── DesignError     runs that cannot identify a law
+└── MissingExtra    what was asked for needs packages that are not installed
 FitError (a RuntimeError: the input was fine)  no usable coefficients at all -> .best
 Cancelled (an Exception: nothing is wrong)      the progress callback asked to stop
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from json import JSONDecodeError
 
 
@@ -51,8 +55,31 @@ class LogError(OptLawsError):
         self.source = source
 
 
+class UnlikelyUnit(LogError):
+    """A table with a number that suggests another unit than the expected one. Readers take it once they are told so."""
+
+
 class DesignError(OptLawsError):
     """The chosen runs cannot identify the chosen law."""
+
+
+class MissingExtra(OptLawsError):
+    """Packages that are not installed; the message names the extra of the distribution that brings them."""
+
+
+@contextmanager
+def extra(name: str, subject: str) -> Iterator[None]:
+    """Around imports: one that is not installed raises `MissingExtra`, which says that the extra `name` brings it.
+
+    subject: what needs the package, as the beginning of the sentence. A module that is there and cannot be loaded
+    raises what it raises.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise MissingExtra(
+            f'{subject} needs the package {missing.name}, which is not installed: pip install "optlaws[{name}]".'
+        ) from None
 
 
 class FitError(RuntimeError):

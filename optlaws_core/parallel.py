@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from .errors import Cancelled, OptLawsError
+from .errors import Cancelled, OptLawsError, extra
 
 CONNECT = 5.0  # s; a scheduler that has not answered by then is not there
 WORKERS = 20.0  # s that a cluster may be without any worker, at the start and later
@@ -52,7 +52,7 @@ def map_tasks(
     if cluster is not None:
         _check_address(cluster)
     report = progress or (lambda share: None)
-    jobs = [functools.partial(_one, i, task) for i, task in enumerate(tasks)]
+    jobs: list[Callable] = [functools.partial(_one, i, task) for i, task in enumerate(tasks)]
     if len(jobs) < 2 or (cluster is None and processes == 1):
         return _gathered((job(work) for job in jobs), len(jobs), report)
     return _here(work, jobs, processes, report) if cluster is None else _there(work, jobs, cluster, report)
@@ -128,12 +128,14 @@ def _started(jobs: list[Callable], shared: Any, **how: Any) -> Generator[tuple[i
 
 
 def _there(work: Callable[[T], R], jobs: list[Callable], address: str, report: Report) -> list[R]:
-    from distributed import KilledWorker
-    from distributed.client import FutureCancelledError
+    with extra("dask", "A Dask cluster"):
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
 
     with _connected(address) as client:
         _check_workers(client, address)
-        futures, over = [], threading.Event()
+        futures: list[Any] = []
+        over = threading.Event()
         watch = threading.Thread(target=_watch, args=(client, futures, over), name="optlaws-watch", daemon=True)
         watch.start()
         try:

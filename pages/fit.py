@@ -2,28 +2,29 @@
 
 import streamlit as st
 
+from pages.parts import page
 from pages.parts.fit import choice as choosing
-from pages.parts.fit import curves, from_address, laws_table, leaderboard, report
-from pages.parts.state import session
+from pages.parts.fit import curves, from_address, job, laws_table, leaderboard, report
+from pages.parts.widgets.markdown import literal
 
-space = session.page("Fit", "Fit laws to some of the runs and judge them on the others, which they have not seen.")
+space = page.open("Fit", "Fit laws to some of the runs and judge them on the others, which they have not seen.")
 
 if not space.fittable:
     st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")
     st.stop()
 
-from_address.take(space)
+from_address.read_address(space)
 choice, pressed = choosing.choose(space)
 choosing.warn(space, choice)
 if pressed:
-    choosing.begin(space, choice)
+    job.begin(space, choice)
 leaderboard.section()
 if space.job:
-    choosing.watch(space)
+    job.watch(space)
 if space.failure:
-    st.error(session.literal(space.failure))
+    st.error(literal(space.failure))
 if space.fit is None:
-    from_address.tell(space, choice)
+    from_address.write_address(space, choice)
     if not space.job:
         st.info("Press Fit. It takes a few seconds; the report appears here.")
     report.formulas(choice.laws)
@@ -31,10 +32,10 @@ if space.fit is None:
 
 above = st.container()
 found = choosing.pick(space)
-from_address.tell(space, choice)
+from_address.write_address(space, choice)
 with above:
     laws_table.table(space)
-st.subheader(session.literal(space.current), anchor=False)
+st.subheader(literal(space.current), anchor=False)
 report.verdict(found)
 report.coefficients(found)
 st.subheader("Errors", anchor=False)

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+from pages.parts import page
 from pages.parts.plan import recommended, rules, sweep
-from pages.parts.state import session
 
-space = session.page(
+space = page.open(
     "Plan",
     "What published laws recommend for a model size and a length, how far they agree, and what your own sweep says.",
 )

@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from pages.parts.preselect import candidates
+from pages.parts import page
+from pages.parts.preselect import candidates, tables
 from pages.parts.preselect import fit as final_fit
-from pages.parts.state import session
 
-space = session.page(
+space = page.open(
     "Pre-select",
     "Which of hundreds of schedules to train, from the final losses of smaller runs: Opt-Laws (reconstruction).",
 )
-runs = final_fit.source(space)
+runs = tables.source(space)
 if not runs:
     st.stop()
 

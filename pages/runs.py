@@ -2,12 +2,13 @@
 
 import streamlit as st
 
+from pages.parts import page
 from pages.parts.runs import files
 from pages.parts.runs import table as inputs_runs
-from pages.parts.state import address, session
+from pages.parts.state import address
 
-space = session.page("Runs", "Training logs in: the losses, and where each run's learning rate comes from.")
-address.bring(space, "run")
+space = page.open("Runs", "Training logs in: the losses, and where each run's learning rate comes from.")
+address.load_named_runs(space, "run")
 left, right = st.columns([1, 3], gap="medium")
 
 with left:

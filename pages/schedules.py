@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+from pages.parts import page
 from pages.parts.schedules import export, gallery, refine
-from pages.parts.state import session
 
-space = session.page(
+space = page.open(
     "Schedules", "Every family: formula, source, fields, and a picture that follows them. Choose one and change it."
 )
 family = gallery.choose()

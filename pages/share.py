@@ -2,10 +2,11 @@
 
 import streamlit as st
 
+from pages.parts import page
 from pages.parts.share import comparisons
-from pages.parts.state import identity, session
+from pages.parts.state import identity
 
-session.page("Share", "Comparisons that were saved: as they were, without the files they came from.")
+page.open("Share", "Comparisons that were saved: as they were, without the files they came from.")
 identity.bar()
 id = st.query_params.get("id", "")
 if id:

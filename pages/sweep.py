@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from pages.parts.state import session
+from pages.parts import page
+from pages.parts.state.bundled import sweep_runs
 from pages.parts.sweep import sweep
 
-space = session.page("Sweep", "The project's own training runs: what laws here are judged on, and yours to work with.")
-everything = sweep.runs()
+space = page.open("Sweep", "The project's own training runs: what laws here are judged on, and yours to work with.")
+everything = sweep_runs()
 chosen = sweep.choose(everything)
 if not chosen:
     st.info("No run has all of these; take a filter away.")

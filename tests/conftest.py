@@ -1,7 +1,11 @@
 """Shared by all tests: the public runs beside the checkout, where they are present, and slow twins of the fast sums."""
 
+import os
 import sys
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: more threads of linear algebra would wait for each other
+    os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 import numpy as np
 import pytest
@@ -12,7 +16,17 @@ from tests.support.commands import fit_file, select_files  # noqa: F401  fixture
 from tests.support.machines import cluster, machines, no_process_is_left  # noqa: F401  the same
 from tests.support.stores import place, server, snapshot, store  # noqa: F401  the same
 
+MARKS = {"browser": ("browser/",), "pages": ("pages/", "test_deployment")}
 SPLIT = ("cosine_24000", "constant_24000", "wsdcon_9")  # the published training runs of multi_power_law
+
+
+def pytest_collection_modifyitems(items):
+    """What drives a browser or opens pages is marked so, by where it stands."""
+    for item in items:
+        where = item.path.relative_to(Path(__file__).parent).as_posix()
+        for mark, beginnings in MARKS.items():
+            if where.startswith(beginnings):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 """The shape of the code: data flows one way, the core knows no user interface, pages are thin."""
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,16 @@ ORDER = (
     "errors arrays text parallel schedules exports runs sums laws readers fitting hyper prediction final_loss live "
     "optimize saved autolrs cli"
 ).split()
+PARTS = ROOT / "pages" / "parts"
+# The same of the folders and modules in pages/parts. What is above `page` belongs to one page, or to several.
+PAGES_ORDER = "server widgets state page runs sweep fit preselect plan live compare schedules share router".split()
+# Imports of our own modules within a function, each for a reason that stands beside it.
+LAZY = {
+    "server/limits.py": {"optlaws_core.text"},
+    "state/identity.py": {"optlaws_core.saved.rights"},
+    "state/settings.py": {"optlaws_core.saved.store"},
+    "state/kept_fits.py": {"optlaws_core.saved"},
+}
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
 RUNS = {"eval", "exec", "compile", "__import__"}
 RUNS_AS_METHOD = {"eval", "query", "read_pickle", "sympify", "parse_expr", "parse_latex", "system", "popen"}
@@ -81,10 +93,86 @@ def test_nothing_runs_a_text_or_unpickles_a_file(folder):
     assert found == (ALLOWED if folder == "optlaws_core" else {})
 
 
+def test_whoever_asks_a_model_need_not_know_which_kind_it_is():
+    for path in [*CORE.rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        if path.parent.name == "fitting":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+                kinds = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
+                assert not kinds & {"Fit", "Average"}, f"{path.name}:{node.lineno}"
+
+
 def test_exported_names_are_the_public_names():
     assert set(optlaws_core.__all__) == set(optlaws_core._MODULE) <= set(dir(optlaws_core))
     assert all(getattr(optlaws_core, name) is not None for name in optlaws_core.__all__)
     assert optlaws_core.__all__ == sorted(optlaws_core.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
+
+
+def parts_imported(path: Path) -> set[str]:
+    """Modules of pages/parts that a module of it imports at any depth of its code, as paths below pages/parts."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1] / "/".join((node.module or "").split("."))
+            names = [base / a.name for a in node.names] if base.is_dir() else [base]
+            found |= {str(name.relative_to(PARTS)) for name in names if name.with_suffix(".py").is_file()}
+    return found
+
+
+def in_functions(path: Path) -> set[str]:
+    """Modules of ours that a file imports within a function."""
+    functions = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.FunctionDef)]
+    inner = [node for function in functions for node in ast.walk(function)]
+    found = {("." * n.level) + (n.module or "") for n in inner if isinstance(n, ast.ImportFrom)}
+    found |= {alias.name for n in inner if isinstance(n, ast.Import) for alias in n.names}
+    return {name for name in found if name.startswith((".", "optlaws_core", "pages"))}
+
+
+def test_every_part_of_a_page_has_its_place():
+    places = {p.relative_to(PARTS).parts[0].removesuffix(".py") for p in PARTS.rglob("*.py")}
+    assert places == set(PAGES_ORDER)
+    assert {p.name for p in PARTS.glob("*.py")} == {"page.py", "router.py"}
+
+
+@pytest.mark.parametrize("path", sorted(PARTS.rglob("*.py")), ids=lambda p: str(p.relative_to(PARTS)))
+def test_the_parts_of_the_pages_flow_one_way(path):
+    here = path.relative_to(PARTS).parts[0].removesuffix(".py")
+    for name in parts_imported(path):
+        there = name.split("/")[0]
+        assert PAGES_ORDER.index(there) <= PAGES_ORDER.index(here), f"{path.name} imports {name}, which comes later"
+    assert in_functions(path) <= LAZY.get(str(path.relative_to(PARTS)), set())
+
+
+def test_no_modules_of_the_pages_import_each_other():
+    left = {str(p.relative_to(PARTS).with_suffix("")): parts_imported(p) for p in PARTS.rglob("*.py")}
+    assert {name for found in left.values() for name in found} <= set(left)
+    while ready := {name for name, found in left.items() if not found & set(left)}:
+        left = {name: found for name, found in left.items() if name not in ready}
+    assert not left, "a circle, or what hangs on one"
+
+
+def test_nobody_asks_whether_a_model_is_a_fit_or_an_average():
+    """Both answer to the same questions: `parts`, `single`, `title`."""
+    asked = re.compile(r"isinstance\([^)]*\b(Fit|Average)\b")
+    paths = [p for folder in ("pages", "optlaws_core", "benchmarks") for p in (ROOT / folder).rglob("*.py")]
+    asking = {str(p.relative_to(ROOT)) for p in paths if asked.search(p.read_text(encoding="utf-8"))}
+    assert not {name for name in asking if not name.startswith("optlaws_core/fitting/")}
+
+
+def test_type_checkers_see_the_public_names():
+    tree = ast.parse((CORE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = [n for n in tree.body if isinstance(n, ast.If)]
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {n.module: tuple(alias.name for alias in n.names) for n in block.body if isinstance(n, ast.ImportFrom)}
+    assert seen == optlaws_core._HOME
+
+
+def test_a_file_name_stands_for_one_file_of_the_core():
+    names = Counter(p.name for p in CORE.rglob("*.py"))
+    assert {n for n, times in names.items() if times > 1} <= {"__init__.py", "base.py"}
+    inside = [p for p in CORE.iterdir() if p.name != "__pycache__"]
+    assert len([p for p in inside if p.suffix == ".py"]) <= 6 and len([p for p in inside if p.is_dir()]) <= 16
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda p: p.name)
@@ -92,7 +180,7 @@ def test_a_page_reads_calls_and_shows(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert not [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
-    assert "session.page(" in path.read_text(encoding="utf-8")
+    assert "page.open(" in path.read_text(encoding="utf-8")
 
 
 def test_one_file_uses_the_session_state():
@@ -103,7 +191,7 @@ def test_one_file_uses_the_session_state():
 def test_one_file_shows_charts_and_tables():
     shown = ("plotly_chart(", "st.dataframe(", ".dataframe(", "st.table(", "to_csv(")
     users = {p.name for p in (ROOT / "pages").rglob("*.py") for word in shown if word in p.read_text(encoding="utf-8")}
-    assert users == {"showing.py", "spreadsheet.py", "fit.py"}  # the last writes a bundled table of numbers
+    assert users == {"showing.py", "spreadsheet.py", "tables.py"}  # the last writes a bundled table of numbers
 
 
 def test_charts_know_no_streamlit():

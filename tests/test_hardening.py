@@ -26,11 +26,11 @@ from optlaws_core.readers import MOST_BYTES, MOST_FILES, Source, frames
 from optlaws_core.readers.frames import read_frame
 from optlaws_core.runs import MOST_UPDATES
 from optlaws_core.text import parse_amount
-from pages.parts.plan import sweep
 from pages.parts.runs import files
 from pages.parts.schedules import gallery
 from pages.parts.server import errors, limits
-from pages.parts.state import session
+from pages.parts.state import library, workspace
+from pages.parts.widgets.table_upload import TableFile
 from tests.places import ROOT
 
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -145,9 +145,9 @@ def test_the_servers_limits_are_the_readers():
 
 @pytest.mark.parametrize("limit, thing", [("MOST_RUNS", "2 runs"), ("MOST_LOSSES", "50 losses")])
 def test_a_visitors_runs_are_limited_and_too_many_lose_nothing(monkeypatch, limit, thing):
-    space = session.Workspace()
-    session.load_example(space)
-    monkeypatch.setattr(session, limit, int(thing.split()[0]))
+    space = workspace.Workspace()
+    space.load_example()
+    monkeypatch.setattr(library, limit, int(thing.split()[0]))
     space.upload([Source("a.csv", LOG), Source("b.csv", LOG)])
     before = dict(space.runs), dict(space.reports), dict(space.sources)
     with pytest.raises(LogError, match=f"^{thing} can be loaded at once, these make it (3|60); remove some first.$"):
@@ -160,7 +160,7 @@ def test_a_visitors_runs_are_limited_and_too_many_lose_nothing(monkeypatch, limi
 
 
 @pytest.mark.parametrize("data, what", [
-    (gzip.compress(b"x" * 10_000), "this is a gzip archive; unpack it and give the logs inside."),
+    (gzip.compress(b"x" * 10_000, mtime=0), "this is a gzip archive; unpack it and give the logs inside."),
     (b"PK\x03\x04" + b"\0" * 100, "this is a ZIP archive; unpack it and give the logs inside."),
     (b"\x80\x04\x95" + b"x" * 100, "this is a Python pickle, which could run code when opened; export it as CSV."),
     (b"\0" * 1000, "a log must be text, a Parquet file or a TensorBoard event file, but this holds binary data."),
@@ -168,8 +168,8 @@ def test_a_visitors_runs_are_limited_and_too_many_lose_nothing(monkeypatch, limi
     (b"a\n" + b"1\n" * 100_000, "a table may have 100,000 lines, this one has 100,001 or more."),
     (b",".join(b"c%d" % i for i in range(4_000)) + b"\n" + b"1\n" * 5_000,
      "a table may have 5,000,000 cells, this one has 5,004,000 or more."),
-])  # fmt: skip
-@pytest.mark.parametrize("read", [lambda data: read_frame(data, "t.csv"), lambda d: sweep._table("t.csv", d)])
+], ids=["gzip", "zip", "pickle", "binary", "columns", "lines", "cells"])  # fmt: skip
+@pytest.mark.parametrize("read", [lambda data: read_frame(data, "t.csv"), lambda d: TableFile("t.csv", d).frame])
 def test_a_table_that_is_none_or_unpacks_to_too_much_is_refused(read, data, what):
     with pytest.raises(LogError) as refused:
         read(data)
@@ -206,7 +206,7 @@ def test_final_losses_take_no_plan_that_would_keep_the_server_busy():
 
 
 def test_a_fit_ends_when_its_visitor_has_gone():
-    space, begun, gone, ended = session.Workspace(), threading.Event(), threading.Event(), threading.Event()
+    space, begun, gone, ended = workspace.Workspace(), threading.Event(), threading.Event(), threading.Event()
 
     def work(progress) -> None:
         assert progress(0.1, 1.0)

@@ -98,7 +98,8 @@ def _spread(
     weight = np.minimum(1, delta / np.maximum(np.abs(off[kept]), 1e-300))
     J = _jacobian(a, b, x[kept])
     variance = _scale(off) ** 2 * n / (n - 3) / 0.95 * each
-    return variance * np.linalg.pinv(J.T @ (weight[:, None] * J), hermitian=True), max(n / each - 3, 1.0)
+    covariance = variance * np.linalg.pinv(J.T @ (weight[:, None] * J), hermitian=True)
+    return np.asarray(covariance, float), max(n / each - 3, 1.0)
 
 
 def _scale(off: FloatArray) -> float:

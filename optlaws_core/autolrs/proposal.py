@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..arrays import FloatArray
-from ..errors import DesignError
+from ..errors import DesignError, extra
 from ..fitting.covariance import QUANTILE
 from ..parallel import one_thread
 from ..text import format_number
@@ -65,8 +65,10 @@ class Proposal:
     deviation: FloatArray | None
 
     @property
-    def band(self) -> tuple[FloatArray, FloatArray]:
-        """90 % band of the loss after the stage, at the rates."""
+    def band(self) -> tuple[FloatArray, FloatArray] | None:
+        """90 % band of the loss after the stage, at the rates; None before the first probe."""
+        if self.mean is None or self.deviation is None:
+            return None
         return self.mean - QUANTILE * self.deviation, self.mean + QUANTILE * self.deviation
 
 
@@ -121,9 +123,10 @@ def _forecast(probe: Stage, length: int) -> Tried:
 
 def _process(tried: Sequence[Tried], rates: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """A Gaussian process through forecasts over log rate: means at the tried rates, means and deviations at `rates`."""
-    from sklearn.exceptions import ConvergenceWarning  # half a second, which all else is spared
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+    with extra("autolrs", "AutoLRS"):
+        from sklearn.exceptions import ConvergenceWarning  # half a second, which all else is spared
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
     x, y, error = np.log([t.rate for t in tried]), *np.array([(t.loss, t.error) for t in tried]).T
     weight = 1 / (error**2 + max(np.median(error), APART * np.abs(y).min()) ** 2)

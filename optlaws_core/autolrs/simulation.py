@@ -52,7 +52,8 @@ def lengths(updates: int, first: int | None = None) -> list[int]:
         raise DesignError(
             f"The first stage takes {FEWEST} to {updates:,} updates, all after the warm-up, got {first:,}."
         )
-    found, left = [], updates
+    found: list[int] = []
+    left = updates
     while left > 0:
         wanted = first * 2 ** min(len(found), DOUBLINGS)
         found.append(left if left - wanted < first else wanted)
@@ -80,7 +81,9 @@ def simulate_stages(
         raise DesignError(f"The warm-up must end before the run of {total:,} updates, got {warmup:,}.")
     if not 0 <= noise < 1:
         raise DesignError(f"The noise is a share of the loss, from 0 to below 1, got {noise:g}.")
-    draw, found, rates, ends, probed = np.random.default_rng(seed), [], [], [], 0
+    draw, found, probed = np.random.default_rng(seed), [], 0
+    rates: list[float] = []
+    ends: list[int] = []
     for length in lengths(total - warmup, first):
         start = ends[-1] if ends else warmup
         ends.append(start + length)
@@ -144,5 +147,7 @@ def rivals(model: Model, search: Search, total: int, warmup: int = 0, progress: 
         found = find(model, Limits(search.high, total, warmup), progress=progress)
     except DesignError:
         return [held]
-    simple = Rival(f"best {found.simple.schedule.family}", found.simple.schedule, found.simple.loss)
-    return [held, simple, Rival("best curve", found.best.schedule, found.best.loss)]
+    curve = Rival("best curve", found.best.schedule, found.best.loss)
+    if found.simple is None:
+        return [held, curve]
+    return [held, Rival(f"best {found.simple.schedule.family}", found.simple.schedule, found.simple.loss), curve]

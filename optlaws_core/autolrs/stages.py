@@ -47,9 +47,8 @@ def stages_of(run: Run) -> list[Stage]:
 
     Raises `DesignError` for a run without a learning rate or without such a stretch.
     """
-    if run.plan is None:
-        raise DesignError(f"Run {run.name!r} has no learning rate, logged or declared; declare its schedule first.")
-    schedule, found = run.plan.schedule, []
+    schedule = run.known_plan.schedule
+    found: list[tuple[float, int, int]] = []
     first = schedule.warmup_end
     edges = [first, *(b for b in schedule.breaks if b > first)]
     for start, end in zip(edges[:-1], edges[1:], strict=True):
@@ -92,7 +91,7 @@ def next_stage(run: Run, start: int | None = None) -> Next:
             f"Run {run.name!r} has no stage before update {start:,}; its first begins with update {known[0].start:,}."
         )
     length = min(2 * past[-1].length, 2**DOUBLINGS * past[0].length)
-    return Next(start, length, float(run.plan.schedule(start - 1)), tuple(past))
+    return Next(start, length, float(run.known_plan.schedule(start - 1)), tuple(past))
 
 
 def probe_length(length: int) -> int:
@@ -121,4 +120,4 @@ def probe_of(run: Run, start: int, length: int, updates: int | None = None) -> S
 
 def _stage(run: Run, rate: float, start: int, end: int) -> Stage:
     inside = (run.steps >= start) & (run.steps < end)
-    return Stage(rate, start, end, run.steps[inside] - start + 1.0, run.loss[inside])
+    return Stage(rate, start, end, (run.steps[inside] - start + 1).astype(float), run.loss[inside])

@@ -1,4 +1,4 @@
-"""The command line: `python -m optlaws_core COMMAND`.
+"""The command line: `optlaws COMMAND`, or `python -m optlaws_core COMMAND`.
 
 Exit code 0 on success, 1 on bad input with one line on stderr, 130 when stopped with Ctrl-C. Where a command succeeds
 without some of its files or runs, or with a fit that is in doubt, stderr names each with the reason.
@@ -11,25 +11,24 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields
 
+from optlaws_core import __version__
+
 from ..errors import FitError, OptLawsError, unread
-from ..exports import TABLES, TARGETS, export
-from ..exports.tables import ROWS
 from ..final_loss import FINAL_LAWS
 from ..laws import LAWS
-from ..schedules import SCHEDULES, parse
+from ..schedules import SCHEDULES
 from ..text import one_line
-from . import best, curves, refine, share, stages
-from .logs import everything, unread_files
-from .shared import Parser, check_out, path, print_json, step
+from . import autolrs, export, fit, optimize, predict, rank, read, refine, select, share
+from .options import Parser, print_json
 
 STOPPED = 130  # what a shell expects of a command that Ctrl-C ended: 128 and the signal's number
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+def main(argv: Sequence[str] | None = None, name: str = "python -m optlaws_core") -> int:
+    """Run one command; returns the exit code. `name` is what the program is called by in its own texts."""
     _open_streams()
     try:
-        args = _parser().parse_args(argv)
+        args = _parser(name).parse_args(argv)
         remarks = args.run(args) or ()
         sys.stdout.flush()
         _tell(remarks)
@@ -76,8 +75,9 @@ def _tell(remarks: Iterable[str]) -> None:
         print(one_line(remark), file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m optlaws_core", description=__doc__.splitlines()[0])
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = Parser(prog=name, description="Fit laws to training logs, and rank learning-rate schedules by them.")
+    parser.add_argument("--version", action="version", version=f"optlaws {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run, help: str) -> argparse.ArgumentParser:
@@ -92,33 +92,15 @@ def _parser() -> argparse.ArgumentParser:
     schedules = command("schedules", _schedules, "list the schedule families and their fields")
     schedules.add_argument("--json", action="store_true", help="as JSON")
 
-    reading = command("read", _read, "say what is in log files")
-    reading.add_argument("paths", nargs="+", metavar="PATH", help="log file, manifest CSV, or a folder of them")
-    reading.add_argument("--json", action="store_true", help="as JSON")
-
-    curves.add_fit(command("fit", curves.run_fit, "fit a law to runs and score it on held-out runs"))
-    curves.add_select(command("select", curves.run_select, "fit several laws, say which to trust, and average them"))
-    curves.add_predict(command("predict", curves.run_predict, "predict the losses of one schedule"))
-    curves.add_rank(command("rank", curves.run_rank, "rank schedules by predicted final loss"))
-
-    optimizing = command("optimize", best.run, "find the best schedule under a fit")
-    curves.add_model(optimizing)
-    best.add(optimizing)
-
-    stages.add(command("autolrs", stages.run, "propose the next stage's rate as AutoLRS does, or simulate a run"))
-
-    refining = command("refine", refine.run, "make a schedule of logged gradient norms")
-    refine.add(refining)
-
-    exporting = command("export", _export, "write a schedule in the words of a trainer")
-    exporting.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
-    exporting.add_argument("--to", required=True, metavar="TARGET", help=", ".join(TARGETS))
-    exporting.add_argument("--steps", type=step, metavar="N",
-                           help=f"about how many rows a table ({', '.join(TABLES)}) has; {ROWS}. Steps at which the "
-                                "schedule bends are always among them; from the number of updates on, every update is, "
-                                "and the end as the last row")  # fmt: skip
-    exporting.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
-
+    read.add(command("read", read.run, "say what is in log files"))
+    fit.add(command("fit", fit.run, "fit a law to runs and score it on held-out runs"))
+    select.add(command("select", select.run, "fit several laws, say which to trust, and average them"))
+    predict.add(command("predict", predict.run, "predict the losses of one schedule"))
+    rank.add(command("rank", rank.run, "rank schedules by predicted final loss"))
+    optimize.add(command("optimize", optimize.run, "find the best schedule under a fit"))
+    autolrs.add(command("autolrs", autolrs.run, "propose the next stage's rate as AutoLRS does, or simulate a run"))
+    refine.add(command("refine", refine.run, "make a schedule of logged gradient norms"))
+    export.add(command("export", export.run, "write a schedule in the words of a trainer"))
     sharing = commands.add_parser("share", help="saved comparisons: list, export, import")
     share.add(sharing)
     return parser
@@ -169,29 +151,3 @@ def _schedules(args) -> None:
     for row in rows:
         given = ", ".join(f["name"] if f["required"] else f"{f['name']}={f['default']}" for f in row["fields"])
         print(f"{row['schedule']}({given})\n    {row['summary']}")
-
-
-def _read(args) -> list[str]:
-    reading = everything(*args.paths)
-    rows = reading.rows()
-    if args.json:
-        print_json(rows)
-    for row in () if args.json else rows:
-        print(
-            f"{row['run']}: {row['points']:,} points, steps {row['first_step']:,} to {row['last_step']:,}, "
-            f"{row['format']}, learning rate {row['lr_source']}"
-        )
-        for note in row["notes"]:
-            print(f"    {note}")
-    return unread_files(f for f in reading.files if not f.runs)  # what other files lack stands in their runs' notes
-
-
-def _export(args) -> tuple[str, ...]:
-    if args.out:
-        check_out("--out", args.out)
-    found = export(parse(args.schedule), args.to, args.steps)
-    if args.out:
-        args.out.write_text(found.text, encoding="utf-8")
-    else:
-        print(found.text, end="")
-    return () if found.exact else found.notes

@@ -6,7 +6,7 @@ from ..readers import Source
 from ..readers.norms import gradient_norms
 from ..schedules import refined
 from ..schedules.refinement import POWERS
-from .shared import amount, file, print_json
+from .options import amount, file, print_json
 
 
 def add(command: argparse.ArgumentParser) -> None:

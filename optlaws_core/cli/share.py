@@ -1,6 +1,7 @@
 """The command `share`: saved comparisons listed, written as bundles, and read from them.
 
-It sees all that a store holds, as whoever runs it can read the database anyway.
+It sees all that a store holds, as whoever runs it can read the database anyway. The store, and SQLAlchemy with it, is
+imported by the command that runs: all others do without.
 """
 
 import argparse
@@ -10,10 +11,7 @@ from pathlib import Path
 
 from ..errors import OptLawsError
 from ..saved import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
-from ..saved.database import default_place
-from ..saved.rights import OPERATOR, Visibility
-from ..saved.store import Store
-from .shared import check_out, file, path, place, print_json
+from .options import check_out, file, path, place, print_json
 
 MOST_LISTED = 1_000
 
@@ -46,6 +44,9 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def _list(args) -> list[str]:
+    from ..saved.rights import OPERATOR
+    from ..saved.store import Store
+
     with closing(Store(args.store, make=False)) as store:
         found = store.listed(OPERATOR, args.search, MOST_LISTED)
         left = store.count(OPERATOR, args.search) - len(found)
@@ -59,6 +60,10 @@ def _list(args) -> list[str]:
 
 
 def _export(args) -> None:
+    from ..saved.database import default_place
+    from ..saved.rights import OPERATOR
+    from ..saved.store import Store
+
     if args.out:
         check_out("--out", args.out, args.store or default_place())
     with closing(Store(args.store, make=False)) as store:
@@ -71,6 +76,9 @@ def _export(args) -> None:
 
 
 def _import(args) -> None:
+    from ..saved.rights import OPERATOR, Visibility
+    from ..saved.store import Store
+
     snapshots = [_read(bundle) for bundle in args.bundles]  # all are checked before the first is saved
     with closing(Store(args.store)) as store:
         for snapshot in snapshots:

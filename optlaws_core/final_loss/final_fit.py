@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import OptLawsError, amiss
-from ..fitting.result import Coverage, Fit, Status, stored
+from ..fitting.coverage import Coverage
+from ..fitting.json_values import JsonRecord
+from ..fitting.scores import Status
 from ..prediction.divergence import Risk
 from ..text import shortened
 from .final_laws import LINE, LOG_LINEAR, final_law
@@ -32,7 +33,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class FinalFit:
+class FinalFit(JsonRecord):
     """A final-loss law with coefficients, how far to trust it, and what its table says of divergence and of children.
 
     Plain values, stored as JSON; the keys that a curve fit has, too, mean the same.
@@ -56,6 +57,22 @@ class FinalFit:
     seconds: float = 0.0
     risk: Risk | None = None  # None where too few runs diverged to learn from
     transfers: Mapping[str, Transfer] = field(default_factory=dict)  # by the text that children of runs learn
+
+    @property
+    def title(self) -> str:
+        """What the fit is called: its law."""
+        return final_law(self.law).title
+
+    @property
+    def misfit(self) -> float:
+        """Root mean square log error on the training runs."""
+        logs = [np.log(end.predicted / end.observed) for end in self.train.values()]
+        return float(np.sqrt(np.mean(np.square(logs))))
+
+    @property
+    def doubts(self) -> list[str]:
+        """How the search ended, as far as that speaks against predictions."""
+        return [] if self.status is Status.converged else [self.message]
 
     @property
     def held_out_error(self) -> float | None:
@@ -104,15 +121,8 @@ class FinalFit:
                 raise
             raise OptLawsError(f"This is not a final-loss fit: {amiss(fault)}.") from None
 
-    save = Fit.save
-
 
 _MAPPINGS = ("theta", "interval", "train", "test", "references")
-
-
-def load_final(path: Path) -> FinalFit:
-    """A final-loss fit from a JSON file. Raises `OptLawsError` with the reason when there is none in it."""
-    return stored(path, FinalFit.from_dict, "a final-loss fit is a JSON file")
 
 
 def _numbers(d: Mapping, name: str) -> dict[str, float]:
@@ -133,4 +143,4 @@ def _finite(value: object, name: str) -> float:
     return value
 
 
-__all__ = ["End", "FinalFit", "load_final"]
+__all__ = ["End", "FinalFit"]

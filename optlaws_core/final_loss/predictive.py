@@ -7,9 +7,9 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import DesignError, OptLawsError
+from ..fitting.coverage import outside
 from ..runs import Plan
 from ..schedules.chain import Chain
-from ..text import format_number
 from .final_fit import FinalFit
 from .final_laws import LINE, LOG_LINEAR, PlanFeatures, features, final_law, losses, terms
 from .table import TableRun
@@ -96,28 +96,14 @@ def shares(fit: FinalFit, plan: Plan) -> dict[str, float]:
 
 
 def beyond(fit: FinalFit, plan: Plan, text: str = "") -> list[str]:
-    """How far a plan lies outside of the training runs, a sentence for each of peak, horizon, size and batch.
+    """How a plan leaves what the training runs cover, in sentences: those of `outside`, and one on checkpoints.
 
     `text`: what it learns, where it goes on to another text than the law's. On the law's own no run that goes on from
     another is among the training runs.
     """
-    found = []
-    if isinstance(plan.schedule, Chain) and not text:
-        found.append("it goes on from a checkpoint, the training runs began anew")
-    for what, value, ends in (
-        ("peak", plan.schedule.peak, fit.coverage.peak),
-        ("horizon", plan.schedule.total, fit.coverage.total),
-        ("model size", plan.params, fit.coverage.params),
-        ("batch", plan.batch_tokens, fit.coverage.batch_tokens),
-    ):
-        if value is None or ends is None or ends[0] * (1 - 1e-9) <= value <= ends[1] * (1 + 1e-9):
-            continue
-        side, end = ("below the smallest", ends[0]) if value < ends[0] else ("above the largest", ends[1])
-        factor = max(value / end, end / value)
-        found.append(
-            f"{what} {format_number(value)} is {factor:.3g} times {side} of the training runs, {format_number(end)}"
-        )
-    return found
+    goes_on = isinstance(plan.schedule, Chain) and not text
+    checkpoint = ["it goes on from a checkpoint, the training runs began anew"] if goes_on else []
+    return [*checkpoint, *outside(fit.coverage, plan)]
 
 
 __all__ = ["Predictive", "beyond", "predict_final", "predict_runs", "shares", "predictive"]

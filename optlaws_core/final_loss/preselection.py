@@ -171,13 +171,21 @@ def rank_final(
     half = known.half
     rows = tuple(
         FinalRanked(
-            plans[i], float(np.exp(known.log_loss[i])), float(np.exp(known.log_loss[i] - half[i])),
-            float(np.exp(known.log_loss[i] + half[i])), float(best[i]), float(top2[i]),
-            None if risk is None else float(risk[i]), bool(apart[i]),
-            *(saved[i] if i != running[0] else (None,) * 3), tuple(beyond(fit, plans[i], text)),
+            plan=plans[i],
+            loss=float(np.exp(known.log_loss[i])),
+            low=float(np.exp(known.log_loss[i] - half[i])),
+            high=float(np.exp(known.log_loss[i] + half[i])),
+            best=float(best[i]),
+            top2=float(top2[i]),
+            risk=None if risk is None else float(risk[i]),
+            apart=bool(apart[i]),
+            saved=saved[i][0],
+            saved_low=saved[i][1],
+            saved_high=saved[i][2],
+            reasons=tuple(beyond(fit, plans[i], text)),
         )
         for i in order
-    )  # fmt: skip
+    )
     return FinalRanking(
         rows, tuple(plans[running[i]] for i in pair), float(chance[list(pair)].sum()), regret, regret_one
     )
@@ -204,6 +212,9 @@ def _draws(known, plans: Sequence[Plan], seed: int) -> FloatArray:
     return drawn + known.misfit * off[:, which.ravel()]
 
 
+Saved = tuple[float | None, float | None, float | None]  # tokens, lower and upper end
+
+
 def _pair(drawn: FloatArray) -> tuple[tuple[int, ...], float, float]:
     """The first candidate, and the one that leaves least to lose beside it; what both leave, and the first alone."""
     lowest = drawn.min(axis=1)
@@ -215,9 +226,7 @@ def _pair(drawn: FloatArray) -> tuple[tuple[int, ...], float, float]:
     return (0, other + 1), float(both[other]), one
 
 
-def _saved(
-    fit: FinalFit, plans: Sequence[Plan], known, drawn: FloatArray, best: int, text: str
-) -> list[tuple[float, float, float] | tuple[None, None, None]]:
+def _saved(fit: FinalFit, plans: Sequence[Plan], known, drawn: FloatArray, best: int, text: str) -> list[Saved]:
     """Tokens that the best candidate's shape saves at each candidate's loss, with a 90 % interval."""
     plan, shorter = plans[best], []
     for share in HORIZONS[:-1]:
@@ -238,10 +247,15 @@ def _saved(
     at = known.log_loss[best]
     columns = (needed(known.log_loss), needed(np.maximum(at + low, at)), needed(at + high))
     rows = np.rint(np.stack([have - c for c in columns], axis=1)) + 0.0  # whole tokens, and no −0
-    return [
-        tuple(v if np.isfinite(v) else None for v in row) if np.isfinite(row[0]) else (None,) * 3
-        for row in rows.tolist()
-    ]
+    rows[best] = np.nan  # it saves nothing over itself
+    return [_interval(*row) for row in rows.tolist()]
+
+
+def _interval(saved: float, low: float, high: float) -> Saved:
+    """Tokens saved and their interval; ends that the shape cannot tell of, or all three, as None."""
+    if not np.isfinite(saved):
+        return None, None, None
+    return saved, low if np.isfinite(low) else None, high if np.isfinite(high) else None
 
 
 def _last(plan: Plan) -> Schedule:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DesignError, LogError, OptLawsError, ScheduleError
+from ..errors import DesignError, LogError, OptLawsError, ScheduleError, UnlikelyUnit
 from ..readers.frames import read_frame
 from ..readers.numbers import from_cells
 from ..runs import Plan, Run
@@ -167,7 +167,7 @@ def _row(name: str, row: Mapping, sure: bool) -> TableRun:
             ("tokens", tokens < FEWEST_TOKENS, f"below {FEWEST_TOKENS:,} (of millions or billions?)", tokens),
         ):
             if unlikely:
-                raise LogError(f"{at}: is the unit right? {what} {rule} is unlikely, got {found:g}.", name)
+                raise UnlikelyUnit(f"{at}: is the unit right? {what} {rule} is unlikely, got {found:g}.", name)
     if abs(tokens / (batch * schedule.total) - 1) > 0.05:
         raise LogError(
             f"{at}: tokens must be batch_tokens × updates = {batch * schedule.total:g}, got {tokens:g}.", name
@@ -269,7 +269,7 @@ def fold(runs: Sequence[TableRun], by: str, k: int = FOLDS, seed: int = 0) -> li
     if by == "random":
         order = np.random.default_rng(seed).permutation(len(runs))
         return [np.sort(order[i::k]) for i in range(min(k, len(runs)))]
-    keys = {
+    keys: dict[str, list] = {
         "family": [r.family for r in runs],
         "params": [r.plan.params for r in runs],
         "configuration": [r.configuration for r in runs],

@@ -69,7 +69,8 @@ def learn_transfer(plans: Sequence[Plan], law: FloatArray, loss: FloatArray) -> 
         told = np.trace(covariance @ X.T @ X) / noise**2  # coefficients that the runs determine
         squares = ((y - X @ best) ** 2).sum()
         noise = float(np.sqrt((squares + CERTAIN * NOISE**2) / (max(len(y) - told, 0.0) + CERTAIN)))
-    return Transfer(*best.tolist(), reference, noise, tuple(map(tuple, covariance.tolist())), len(y))
+    step, power, fade = best.tolist()
+    return Transfer(step, power, fade, reference, noise, tuple(map(tuple, covariance.tolist())), len(y))
 
 
 def _reach(plans: Sequence[Plan]) -> FloatArray:

@@ -18,19 +18,19 @@ def split(runs: Mapping[str, Run]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     known = [run for run in runs.values() if run.plan is not None]
     if not known:
         return (), ()
-    size, peak = Counter((r.plan.params, r.plan.schedule.peak) for r in known).most_common(1)[0][0]
-    alike = [r for r in known if (r.plan.params, r.plan.schedule.peak) == (size, peak)]
+    size, peak = Counter((r.known_plan.params, r.known_plan.schedule.peak) for r in known).most_common(1)[0][0]
+    alike = [r for r in known if (r.known_plan.params, r.known_plan.schedule.peak) == (size, peak)]
     train = _training(alike)
     return tuple(r.name for r in train), tuple(r.name for r in alike if r not in train)
 
 
 def _training(runs: Sequence[Run]) -> list[Run]:
     """A run without decay, one with a smooth decay and one with an abrupt drop, each as short as there is one."""
-    shortest_first = sorted(runs, key=lambda r: r.plan.schedule.total)
+    shortest_first = sorted(runs, key=lambda r: r.known_plan.schedule.total)
     picked: list[Run] = []
     for kinds in (("step", "wsd"), ("cosine", "linear"), ("constant", "inverse_sqrt", "knots")):
         for kind in kinds:
-            found = next((r for r in shortest_first if r.plan.schedule.family == kind), None)
+            found = next((r for r in shortest_first if r.known_plan.schedule.family == kind), None)
             if found is not None:
                 picked.append(found)
                 break

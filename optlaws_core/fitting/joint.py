@@ -16,7 +16,7 @@ from ..laws import Law, law_named
 from ..runs import Run
 from ..text import format_number
 from .covariance import Uncertainty, uncertainty
-from .least_squares import HUBER, MAX_STEPS, LeastSquares, Progress
+from .least_squares import HUBER, MAX_STEPS, LeastSquares, Progress, lowest
 from .result import Fit
 from .single import averaged, check_unique, finish, usable
 
@@ -46,6 +46,9 @@ class Joint(LeastSquares):
         self.free = list(range(len(self.params)))
         self.runs = [r for part in parts for r in part.runs]
         ends = np.cumsum([0, *(len(part.data) for part in parts)])
+        self.linear = np.zeros(len(self.params), bool)
+        for part, place in zip(parts, self.places, strict=True):
+            self.linear[place] = part.linear
         self.slices = tuple(
             slice(s.start + int(e), s.stop + int(e)) for part, e in zip(parts, ends, strict=False) for s in part.slices
         )
@@ -162,16 +165,16 @@ def _descended(joint: Joint, starts: Sequence[FloatArray], report: Progress) -> 
     """The lowest end of a descent from every start, and whether the search had converged there."""
     ends = []
     for i, z in enumerate(starts):
-        lowest = min((end.cost for end in ends), default=np.inf)
+        so_far = min((end.cost for end in ends), default=np.inf)
 
-        def told(n: int, i=i, lowest=lowest) -> bool | None:
-            return report(0.5 + 0.5 * (i + 1 - 0.98**n) / len(starts), lowest)
+        def told(n: int, i=i, so_far=so_far) -> bool | None:
+            return report(0.5 + 0.5 * (i + 1 - 0.9**n) / len(starts), so_far)
 
         ends.append(joint.descend(z, MAX_STEPS, told))
-    best = min(ends, key=lambda end: end.cost)
+    best = lowest(ends)
     if not np.isfinite(best.cost):
         raise FitError(f"{joint.law.title}: no starting point gave finite losses on these runs.", best.x)
-    return best.x, best.status > 0
+    return best.x, best.finished
 
 
 def _shared_with(joint: Joint, size: float, sizes: Mapping[float, object]) -> str:

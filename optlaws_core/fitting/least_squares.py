@@ -1,22 +1,22 @@
 """The search for a law's coefficients: Huber loss on log residuals, exact Jacobians, deterministic multi-start."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares, lsq_linear, nnls
+from scipy.optimize import lsq_linear, nnls
 
 from ..arrays import FloatArray
 from ..errors import Cancelled, FitError, OptLawsError
 from ..laws import Law
 from ..laws.evaluation import Batch, batch, predict, predict_with_jacobian
 from ..runs import Run
+from .descent import HUBER, Descent, huber
 from .result import Status
 
-HUBER = 1e-3  # log residuals beyond 0.1 % count linearly (Luo et al. 2025, arXiv:2503.12811, use the same)
-RACED = 4  # starting points that are tried out; the one that is lowest after that is followed to the end
-HEAT = 15  # iterations of each trial
-MAX_STEPS = 300  # iterations to the end
+FOLLOWED = 3  # starting points, the lowest ones, that are followed to the end
+MAX_STEPS = 150  # of a descent
+SAME = 1e-9  # relative difference of two ends' objectives that is none: the earlier start has it
 AT_BOUND = 1e-3  # of the searched width
 UNSEEN = 1e-6  # a weight that could change no loss by more than this share stays at 0
 SETTLED = 1e-9  # relative change of the objective at which a convex search ends
@@ -48,6 +48,7 @@ class LeastSquares:
         self.fixed = idle | dict(locked)
         self.free = [i for i, p in enumerate(law.params) if p.name not in self.fixed]
         self.params = [law.params[i] for i in self.free]
+        self.linear = np.array([p.name in law.linear and p.prior is None for p in self.params], bool)
         self.convex = law.ridge > 0 and all(p.scale == "linear" and p.name in law.linear for p in self.params)
         self._set_bounds_and_priors()
 
@@ -119,24 +120,20 @@ class LeastSquares:
             _check(self.law, start)
         if self.convex:
             return self._solve(report)
-        if start is not None:
-            given = self.law.starts[0] | dict(start) | self.fixed
-            starts = [self.coordinates(self.with_linear_part(given))]
-        else:
-            starts = self._ranked_starts()
-        best, best_cost = None, np.inf
-        for i, x in enumerate(starts if len(starts) > 1 else ()):
-            told = functools.partial(self._told_trial, report, i, len(starts), best_cost)
-            trial = self.descend(x, HEAT, told)
-            if trial.cost < best_cost:
-                best, best_cost = trial.x, trial.cost
-        last = self.descend(
-            starts[0] if best is None else best, MAX_STEPS, lambda n: report(_towards_one(n), best_cost)
-        )
+        ends: list[End] = []
+        begun = self._begun() if start is None else [self._from(self._start(self.law.starts[0] | dict(start)))]
+        for i, descent in enumerate(begun):
+            so_far = min((end.cost for end in ends), default=np.inf)
+
+            def told(n: int, i=i, so_far=so_far) -> bool | None:
+                return report((i + 1 - 0.9**n) / len(begun), so_far)
+
+            ends.append(self._end(descent, MAX_STEPS, told))
+        last = lowest(ends)
         if not np.isfinite(last.cost):
             raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.", last.x)
         report(1.0, last.cost)
-        return last.x, float(last.cost) - huber(self.prior(last.x)[0]), last.status > 0
+        return last.x, last.cost - huber(self.prior(last.x)[0]), last.finished
 
     def _solve(self, report: Progress) -> tuple[FloatArray, float, bool]:
         """`search` where the law is linear in all free coefficients: reweighted, bounded least squares with a ridge.
@@ -178,21 +175,17 @@ class LeastSquares:
         report(1.0, now)
         return x, huber(r), i < MAX_STEPS
 
-    @staticmethod
-    def _told_trial(report: Progress, i: int, trials: int, best_cost: float, iterations: int) -> bool | None:
-        """Progress of trial `i`: the trials together are half of the work."""
-        return report(0.5 * (i + iterations / HEAT) / trials, best_cost)
-
-    def _ranked_starts(self) -> list[FloatArray]:
-        """The most promising starting points, linear coefficients solved for."""
-        found = []
-        for given in self.law.starts:
-            x = self.coordinates(self.with_linear_part(self._believable(given) | self.fixed))
-            found.append((self.cost(self.natural(x)) + huber(self.prior(x)[0]), len(found), x))
-        found = sorted(f for f in found if np.isfinite(f[0]))
-        if not found:
+    def _begun(self) -> list[Descent]:
+        """Descents from the lowest starting points, linear coefficients solved for."""
+        starts = [self._start(self._believable(given)) for given in self.law.starts]
+        begun = [self._from(x) for x in starts if np.isfinite(self.cost(self.natural(x)))]
+        if not begun:
             raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.")
-        return [x for _, _, x in found[:RACED]]
+        return sorted(begun, key=lambda descent: descent.at.cost)[:FOLLOWED]
+
+    def _start(self, given: Mapping[str, float]) -> FloatArray:
+        """Search coordinates (free,) of a start whose linear coefficients are solved for."""
+        return self.coordinates(self.with_linear_part(given | self.fixed))
 
     def _believable(self, given: Mapping[str, float]) -> dict[str, float]:
         """A start whose coefficients with a prior lie within two widths of its centre."""
@@ -225,47 +218,23 @@ class LeastSquares:
             theta[solve] = lsq_linear(A / size, b, (low * size, high * size), method="bvls").x / size
         return theta
 
-    def _rows(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Residuals of the runs, then those of the priors, and their Jacobian."""
-        return tuple(np.concatenate(parts) for parts in zip(self.residuals(x), self.prior(x), strict=True))
+    def descend(self, x0: FloatArray, most: int, report: Callable[[int], bool | None]) -> "End":
+        """Where a descent from `x0` (free,) ends after at most `most` steps; `report` gets the number of those done."""
+        return self._end(self._from(x0), most, report)
 
-    def descend(self, x0: FloatArray, most: int, report, method: str = "trf"):
-        """Trust-region least squares from `x0` in at most `most` iterations; `report` gets the number of those done.
+    def _from(self, x0: FloatArray) -> Descent:
+        residuals = _Residuals(self)
+        return Descent(residuals, residuals.coordinates(x0))
 
-        `method`: as for SciPy's `least_squares`.
-        """
-        memory: dict[bytes, tuple] = {}
-        taken = 0
-
-        def both(x):
-            key = x.tobytes()
-            if key not in memory:
-                memory.clear()
-                memory[key] = self._rows(x)
-            return memory[key]
-
-        def after_step(intermediate_result) -> None:
-            nonlocal taken
-            taken += 1
-            if report(min(taken, most)) is False:
+    @staticmethod
+    def _end(descent: Descent, most: int, report: Callable[[int], bool | None]) -> "End":
+        for n in range(1, most + 1):
+            if descent.finished:
+                break
+            descent.step()
+            if report(n) is False:
                 raise Cancelled
-
-        inside = np.clip(x0, self.low + 1e-9 * (self.high - self.low), self.high - 1e-9 * (self.high - self.low))
-        return least_squares(
-            lambda x: both(x)[0],
-            inside,
-            jac=lambda x: both(x)[1],
-            bounds=(self.low, self.high),
-            method=method,
-            loss="huber",
-            f_scale=HUBER,
-            x_scale="jac",
-            ftol=1e-10,
-            xtol=1e-10,
-            gtol=1e-12,
-            max_nfev=most,
-            callback=after_step,
-        )
+        return End(descent.of.searched(descent.at.z), descent.at.cost, descent.finished)
 
     def verdict(self, x: FloatArray, finished: bool, interval) -> tuple[Status, str]:
         """How the search ended, and the sentence with the names of the coefficients concerned."""
@@ -312,16 +281,41 @@ def _bounded(A: FloatArray, b: FloatArray, low: FloatArray, high: FloatArray) ->
         held |= over
 
 
-def _towards_one(iterations: int) -> float:
-    """A share of the work done when nobody knows how much there is: half of it for the trials, then ever slower."""
-    return 0.5 + 0.5 * (1 - 0.98**iterations)
+@dataclass(frozen=True, eq=False)
+class End:
+    """Where a descent ended, in search coordinates (free,), its objective, and whether it had converged."""
+
+    x: FloatArray
+    cost: float
+    finished: bool
 
 
-def huber(r: FloatArray) -> float:
-    """Σ r²/2 where |r| ≤ δ, else δ(|r| − δ/2), with δ = `HUBER`; infinite if any residual is not finite."""
-    size = np.abs(r)
-    return (
-        float(np.where(size <= HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER)).sum())
-        if np.isfinite(r).all()
-        else np.inf
-    )
+def lowest(ends: Sequence[End]) -> End:
+    """The end with the lowest objective; the earliest of those that differ by rounding."""
+    least = min(end.cost for end in ends)
+    return next(end for end in ends if end.cost <= least * (1 + SAME))
+
+
+class _Residuals:
+    """Residuals of `LeastSquares` for a `Descent`: coefficients in which a law is linear are not on a log scale."""
+
+    def __init__(self, problem: LeastSquares) -> None:
+        self.problem, self.linear, self.logs = problem, problem.linear, problem.slices[-1].stop
+        self.natural = [p if linear else None for p, linear in zip(problem.params, problem.linear, strict=True)]
+        self.low, self.high = np.sort([self.coordinates(problem.low), self.coordinates(problem.high)], axis=0)
+
+    def coordinates(self, x: FloatArray) -> FloatArray:
+        """Those of the descent from those of the search, (free,)."""
+        return np.array([p.from_scale(v) if p else v for p, v in zip(self.natural, x, strict=True)])
+
+    def searched(self, z: FloatArray) -> FloatArray:
+        """Coordinates of the search from those of the descent, (free,)."""
+        x = np.array([p.to_scale(v) if p else v for p, v in zip(self.natural, z, strict=True)])
+        return np.clip(x, self.problem.low, self.problem.high)
+
+    def __call__(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Residuals of the runs, then those of the priors, (rows,), and their Jacobian (rows, free)."""
+        x = self.searched(z)
+        parts = zip(self.problem.residuals(x), self.problem.prior(x), strict=True)
+        r, J = (np.concatenate(part) for part in parts)
+        return r, J / [p.slope(v) if p else 1.0 for p, v in zip(self.natural, z, strict=True)]

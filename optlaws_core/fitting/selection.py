@@ -27,9 +27,9 @@ from .result import Average, Fit, Model, Scores, Status
 from .single import averaged, check_unique, curve, doubts, fit, rms, score, usable
 
 POOL = ("opt_laws_sublinear", "opt_laws_curve")  # averaged unless others are asked for
-PULL = 0.1  # of the weights towards equal ones, in units of the best law's mean squared error
-WRONG = 0.5  # log error of a law that tells of no loss; in the weights no error counts for more
-NONE = 0.005  # a weight that a whole percentage would show as 0
+SHRINKAGE = 0.1  # pull of the weights towards equal ones, in units of the best law's mean squared error
+LARGEST_ERROR = 0.5  # log error of a law without a finite loss; in the weights no error counts for more
+NEGLIGIBLE = 0.005  # weights up to it would be shown as 0 %
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Part:
-    """A law fitted to all training runs or to all but one, and its log errors (n,) on each training run it tells of."""
+    """A law fitted to all training runs or all but some, and its log errors (n,) on each run that it is judged by."""
 
     fit: Fit
     errors: tuple[FloatArray, ...]
@@ -160,15 +160,16 @@ def _log_errors(found: Fit, run: Run) -> FloatArray:
     """log predicted − log observed, (n,): a law without a finite loss above 0 is wrong there, not infinitely so."""
     with np.errstate(all="ignore"):
         e = np.log(curve(law_named(found.law), found.vector, run)) - np.log(run.loss)
-    return np.nan_to_num(e, nan=WRONG, posinf=WRONG, neginf=-WRONG)
+    return np.nan_to_num(e, nan=LARGEST_ERROR, posinf=LARGEST_ERROR, neginf=-LARGEST_ERROR)
 
 
 def _left_errors(left: Left, runs: Sequence[FloatArray]) -> list[FloatArray]:
-    """Errors on each run when it was left out; `WRONG` throughout where no fit without it could be made."""
-    found = [np.full_like(e, WRONG) for e in runs]
+    """Errors on each run when it was left out; `LARGEST_ERROR` throughout where no fit without it could be made."""
+    found = [np.full_like(e, LARGEST_ERROR) for e in runs]
     for out, part in left.items():
-        for place, i in enumerate(out if isinstance(part, _Part) else ()):
-            found[i] = part.errors[place]
+        if isinstance(part, _Part):
+            for i, errors in zip(out, part.errors, strict=True):
+                found[i] = errors
     return found
 
 
@@ -178,17 +179,21 @@ def _judged(whole: _Part, left: Left, order: Sequence[str]) -> Fit:
     return replace(whole.fit, left_out=known, train={name: whole.fit.train[name] for name in order})
 
 
-def _averaged(fits, wholes, lefts, train: Sequence[Run], test: Sequence[Run]) -> Average:
+def _averaged(
+    fits: Sequence[Fit], wholes: Sequence[_Part], lefts: Sequence[Left], train: Sequence[Run], test: Sequence[Run]
+) -> Average:
     """The average of fits, its weights, and its own errors."""
     inside = [part.errors for part in wholes]
     outside = [_left_errors(left, part.errors) if left else () for left, part in zip(lefts, wholes, strict=True)]
     weights = stacked(inside, outside)
     mixed = [sum(w * e for w, e in zip(weights, errors, strict=True)) for errors in zip(*inside, strict=True)]
     mixed_out = [sum(w * e for w, e in zip(weights, errors, strict=True)) for errors in zip(*outside, strict=True)]
-    told = [r for r in test if all(r.name in f.test for f in fits)]
-    scores = [{r.name: Scores.of(r.loss, _mixed(fits, weights, r)) for r in some} for some in (train, told)]
+    scored = [r for r in test if all(r.name in f.test for f in fits)]
+    on_train, on_test = (
+        {r.name: Scores.of(r.loss, _mixed(fits, weights, r)) for r in some} for some in (train, scored)
+    )
     left_out = rms(mixed_out) if mixed_out else None
-    return Average(tuple(fits), tuple(map(float, weights)), *scores, misfit=rms(mixed), left_out=left_out)
+    return Average(tuple(fits), tuple(map(float, weights)), on_train, on_test, rms(mixed), left_out)
 
 
 def _mixed(fits: Sequence[Fit], weights: FloatArray, run: Run) -> FloatArray:
@@ -199,7 +204,7 @@ def _mixed(fits: Sequence[Fit], weights: FloatArray, run: Run) -> FloatArray:
 def stacked(inside: Sequence[Sequence[FloatArray]], outside: Sequence[Sequence[FloatArray]]) -> FloatArray:
     """Weights (laws,), none below 0, of sum 1, from log errors by law and run: on fitted runs, and on left-out ones."""
     rows = [
-        np.concatenate([np.clip(e, -WRONG, WRONG) / np.sqrt(len(e)) for e in (*a, *b)])
+        np.concatenate([np.clip(e, -LARGEST_ERROR, LARGEST_ERROR) / np.sqrt(len(e)) for e in (*a, *b)])
         for a, b in zip(inside, outside, strict=True)
     ]
     M, k = np.column_stack(rows), len(rows)
@@ -207,8 +212,8 @@ def stacked(inside: Sequence[Sequence[FloatArray]], outside: Sequence[Sequence[F
     # Not of the mean one: a law that is far off would tie the others to equal weights, and its own to theirs.
     M /= np.sqrt(max(squares.min(), 1e-4 * squares.mean(), 1e-30))
     heavy = 1e3 * max(1.0, np.linalg.norm(M))
-    pull, sum_to_one = np.sqrt(PULL) * np.eye(k), heavy * np.ones((1, k))
-    target = np.concatenate((np.zeros(len(M)), np.full(k, np.sqrt(PULL) / k), [heavy]))
+    pull, sum_to_one = np.sqrt(SHRINKAGE) * np.eye(k), heavy * np.ones((1, k))
+    target = np.concatenate((np.zeros(len(M)), np.full(k, np.sqrt(SHRINKAGE) / k), [heavy]))
     weights, _ = nnls(np.vstack((M, pull, sum_to_one)), target)
     return weights / weights.sum()
 
@@ -229,7 +234,7 @@ def _advice(fits: Sequence[Fit], average: Average | None, train: Sequence[Run], 
     blur = 1 + 2 / np.sqrt(2 * n)
     alike = best.expected_error * blur
     shares = [] if average is None else zip(average.weights, average.fits, strict=True)
-    shares = sorted(((w, LAWS[f.law].title) for w, f in shares if w > NONE), reverse=True)
+    shares = sorted(((w, LAWS[f.law].title) for w, f in shares if w > NEGLIGIBLE), reverse=True)
     if len(shares) > 1 and average.expected_error <= alike:
         parts = " and ".join(f"{100 * w:.0f} % {name}" for w, name in shares)
         lower = average.expected_error * blur < best.expected_error
@@ -250,9 +255,7 @@ def _advice(fits: Sequence[Fit], average: Average | None, train: Sequence[Run], 
 
 def _reservations(model: Model, train: Sequence[Run]) -> str:
     """What speaks against the model all the same: unfinished searches, runs that identify little."""
-    fits = (
-        [model] if isinstance(model, Fit) else [f for f, w in zip(model.fits, model.weights, strict=True) if w > NONE]
-    )
+    fits = [f for f, w in model.parts if w > NEGLIGIBLE]
     unfinished = [LAWS[f.law].title for f in fits if f.status is Status.out_of_steps]
     said = [f"The search stopped before it had converged: {', '.join(unfinished)}."] if unfinished else []
     said += dict.fromkeys(d for f in fits for d in doubts(law_named(f.law), train))

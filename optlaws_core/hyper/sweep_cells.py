@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import QhullError
 
-from ..errors import DesignError, LogError
+from ..errors import DesignError, LogError, UnlikelyUnit
 from ..readers.frames import read_frame
 from ..readers.numbers import from_cells
 from ..text import listed, shortened
@@ -112,7 +112,7 @@ def read_sweep(
             raise LogError(f"{what}, row {row}: {ours} may be at most {MOST:g}, got {high:g}.", what)
     odd = () if sure else enumerate(map(unlikely, *(runs[name] for name in ("params", "tokens", "batch", "lr"))), 1)
     if found := next(((row, said) for row, said in odd if said), None):
-        raise LogError(f"{what}, row {found[0]}: is the unit right? {found[1]}.", what)
+        raise UnlikelyUnit(f"{what}, row {found[0]}: is the unit right? {found[1]}.", what)
     pairs = [_alike(runs[name]) for name in ("params", "tokens")]
     found = [
         SweepCell(n, d, *(c[name].to_numpy() for name in ("lr", "batch", "loss")))

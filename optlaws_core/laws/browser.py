@@ -14,10 +14,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-from tsdownsample import MinMaxLTTBDownsampler
 
 from ..arrays import FloatArray
-from ..errors import DesignError
+from ..errors import DesignError, extra
 from ..runs import Run
 from . import HistorySum, Law, Param
 from .base import S_k, d_k, eta_k
@@ -141,6 +140,8 @@ def _thinned(steps: np.ndarray, loss: FloatArray) -> np.ndarray:
     """Indices of the observations to draw; peaks and dips survive."""
     if len(steps) <= DRAWN:
         return np.arange(len(steps))
+    with extra("app", "Thinning losses for a chart"):
+        from tsdownsample import MinMaxLTTBDownsampler
     chosen = MinMaxLTTBDownsampler().downsample(steps.astype(float), np.ascontiguousarray(loss), n_out=DRAWN)
     return np.unique(chosen.astype(np.int64))
 

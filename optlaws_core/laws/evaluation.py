@@ -8,13 +8,16 @@ import numpy as np
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
 from ..runs import Plan
-from ..sums.clocks import Trace, trace
-from ..sums.history import history
+from ..schedules import Schedule
+from ..sums.clocks import Trace, make_clocks, trace
+from ..sums.history import History, histories
+from ..sums.panels import rates
 from . import HistorySum, Law
-from .base import d_k, pace_k
-from .features import drop, feature, positive
+from .base import S, d_k, pace_k
+from .features import feature
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
+AT_ONCE = 4096  # observations whose past is cut together
 LOWEST = 1e-10  # rates below it count as this much in a pace, which may be a negative power of the rate
 
 
@@ -50,39 +53,66 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     """Prepare `law` on plans and steps (n_i,) of each. Raises `DesignError` for steps outside a plan, or for none."""
     if not parts or not all(len(steps) for _, steps in parts):
         raise DesignError("A law is evaluated at one step at least, got none.")
-    singles = [_single(law, plan, np.asarray(steps, np.int64)) for plan, steps in parts]
-    ends = np.cumsum([len(s) for s in singles])
+    plans, steps = [plan for plan, _ in parts], [np.asarray(steps, np.int64) for _, steps in parts]
+    paths = [trace(plan.schedule) for plan in plans]
+    for path, some in zip(paths, steps, strict=True):
+        _check_steps(path.schedule, some)
+    if S in law.features:
+        make_clocks(paths, 1.0)
+    known = [[feature(f, *run) for f in law.features] for run in zip(plans, paths, steps, strict=True)]
+    groups = _groups([len(some) for some in steps])
+    ends = np.cumsum([len(some) for some in steps])
     return Batch(
         law,
-        tuple(np.concatenate(columns) for columns in zip(*(s.features for s in singles), strict=True)),
-        tuple(_joined(pasts) for pasts in zip(*(s.pasts for s in singles), strict=True)),
-        tuple(slice(int(e) - len(s), int(e)) for e, s in zip(ends, singles, strict=True)),
+        tuple(np.concatenate(columns) for columns in zip(*known, strict=True)),
+        tuple(_joined([_past(h, paths[g], steps[g]) for g in groups]) for h in law.sums),
+        tuple(slice(int(e) - len(some), int(e)) for e, some in zip(ends, steps, strict=True)),
     )
 
 
-def _single(law: Law, plan: Plan, steps: IntArray) -> Batch:
-    schedule = plan.schedule
+def _check_steps(schedule: Schedule, steps: IntArray) -> None:
     if steps.min() < 0 or steps.max() > schedule.total:
         outside = steps.max() if steps.max() > schedule.total else steps.min()
         raise DesignError(f"Steps must lie between 0 and the schedule's total of {schedule.total:,}, got {outside:,}.")
-    path = trace(schedule)
-    known = tuple(feature(f, plan, path, steps) for f in law.features)
-    pasts = tuple(_past(h, path, steps) for h in law.sums)
-    return Batch(law, known, pasts, (slice(0, len(steps)),))
 
 
-def _past(h: HistorySum, path: Trace, steps: IntArray) -> HistoryBatch:
-    schedule = path.schedule
-    past = history(path, steps, h.clock, drops=d_k in h.source.free_symbols)
+def _groups(sizes: Sequence[int]) -> list[slice]:
+    """Runs of `sizes` observations in groups of at most `AT_ONCE` each, or of one run, so that memory stays small."""
+    found, first, held = [], 0, 0
+    for i, n in enumerate(sizes):
+        if i > first and held + n > AT_ONCE:
+            found.append(slice(first, i))
+            first, held = i, 0
+        held += n
+    return [*found, slice(first, len(sizes))]
+
+
+def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> HistoryBatch:
+    """The history sum at `steps` (n_i,) of each path, all at once."""
+    schedules = [path.schedule for path in paths]
+    past = histories(paths, steps, h.clock, drops=d_k in h.source.free_symbols)
     if h.drops_only:
-        past = past.only(drop(schedule, past.step) != 0)
-    eta = schedule(past.step)
+        past = past.only(_drops(schedules, past) != 0)
+    eta, least = rates(schedules, past.owner, past.step), np.array([path.first_rate for path in paths])
     if h.inclusive:
         past = replace(past, clock=past.clock - eta)
-    S_node = positive(path.S(past.step), path)
     return HistoryBatch(
-        eta, S_node, past.weight, past.clock, past.node, past.first, past.now, past.lag, drop(schedule, past.step)
+        eta=eta,
+        S=np.maximum(past.S, least[past.owner]),
+        weight=past.weight,
+        clock=past.clock,
+        node=past.node,
+        first=past.first,
+        now=past.now,
+        lag=past.lag,
+        drop=_drops(schedules, past),
     )
+
+
+def _drops(schedules: Sequence[Schedule], past: History) -> FloatArray:
+    """η_{k−1} − η_k at the nodes, (nodes,), 0 at step 0."""
+    before, here = (rates(schedules, past.owner, np.maximum(past.step - i, 0)) for i in (1, 0))
+    return before - here
 
 
 def _joined(pasts: Sequence[HistoryBatch]) -> HistoryBatch:

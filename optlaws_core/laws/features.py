@@ -30,9 +30,7 @@ def drop(schedule: Schedule, steps: IntArray) -> FloatArray:
 
 def positive(S_values: FloatArray, path: Trace) -> FloatArray:
     """S, but never below the first rate above 0: before it S is 0 or rounding, and 0 has no negative powers."""
-    at = np.array(sorted({k for b in path.schedule.breaks for k in (b, b + 1)}))
-    rates = path.schedule(at)
-    return np.maximum(S_values, rates[rates > 0][0])
+    return np.maximum(S_values, path.first_rate)
 
 
 def _needed(value: float | None, what: str, plan: Plan) -> float:

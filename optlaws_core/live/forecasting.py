@@ -82,7 +82,9 @@ def forecast(
     Raises `DesignError` for a run that is not past its warm-up, has nothing left, or does not suit the schedule.
     """
     kept = usable(run)
-    now, plan = int(kept.steps[-1]), kept.plan if schedule is None else replace(kept.plan, schedule=schedule)
+    now, plan = int(kept.steps[-1]), kept.known_plan
+    if schedule is not None:
+        plan = replace(plan, schedule=schedule)
     if schedule is not None:
         _same_past(run, schedule, now)
     if at is None and now >= plan.schedule.total - 1:
@@ -95,8 +97,8 @@ def forecast(
         raise DesignError(f"A forecast starts after step {now:,}, the last that was seen, got {int(steps.min()):,}.")
     told = with_bands(model, plan, steps)
     if not anchored:
-        ends = (None, None) if told.prediction is None else told.band(told.prediction)
-        return Forecast(now, told.steps, told.loss, *ends, 0.0)
+        low, high = (None, None) if told.prediction is None else told.band(told.prediction)
+        return Forecast(now, told.steps, told.loss, low, high, 0.0)
     offset, noise, n = _anchor(model, kept)
     alike = (max(now, 1) / told.steps) ** MEMORY
     loss = told.loss * np.exp(offset * alike)
@@ -115,9 +117,7 @@ def decays(
     to these: a decay that ends at `total`, no decay, and what is planned. What would go beyond `total` is left out.
     Raises `DesignError` for a run without a plan, in its warm-up, at rate 0, or with nothing left.
     """
-    if run.plan is None:
-        raise DesignError(f"Run {run.name!r} has no learning rate, logged or declared; declare its schedule first.")
-    first = run.plan.schedule
+    first = run.known_plan.schedule
     if now < first.warmup_end:
         raise DesignError(
             f"Run {run.name!r} is still warming up at step {now:,}; a decay can start from step {first.warmup_end:,}."
@@ -132,7 +132,7 @@ def decays(
     rate, turn = float(first(now)), now + 1
     if not rate > 0:
         raise DesignError(f"Run {run.name!r} has a learning rate of 0 at step {now:,}, so there is nothing to decay.")
-    found = {}
+    found: dict[str, Schedule] = {}
     for length in dict.fromkeys(lengths):
         latest = total - turn - length
         for wait in (w for w in dict.fromkeys((*starts, latest)) if 0 <= w <= latest):
@@ -150,15 +150,15 @@ def outcomes(model: Model, run: Run, ways: Sequence[tuple[str, Schedule]]) -> li
     found = []
     for name, schedule in ways:
         end = forecast(model, run, schedule, schedule.total - 1)
-        ends = (None, None) if end.low is None else (float(end.low[0]), float(end.high[0]))
-        found.append(Outcome(name, schedule, float(end.loss[0]), *ends))
+        low, high = (None if edge is None else float(edge[0]) for edge in (end.low, end.high))
+        found.append(Outcome(name, schedule, float(end.loss[0]), low, high))
     return sorted(found, key=lambda o: o.loss)
 
 
 def _anchor(model: Model, run: Run) -> tuple[float, float, int]:
     """Log offset of the latest losses from the law, the noise of one of them, and how many there are."""
     n = min(len(run.loss), max(FEWEST, round(WINDOW * len(run.loss))))
-    off = np.log(run.loss[-n:]) - np.log(predict(model, run.plan, run.steps[-n:]))
+    off = np.log(run.loss[-n:]) - np.log(predict(model, run.known_plan, run.steps[-n:]))
     seen = np.log(run.loss[-max(n, NOISY) :])
     noise = single_loss_noise(seen) if len(seen) > FEWEST else float(off.std())
     return float(np.median(off)) * n / (n + PULL), noise, n
@@ -177,8 +177,9 @@ def _same_past(run: Run, schedule: Schedule, now: int) -> None:
     if schedule.total <= now:
         raise DesignError(f"The schedule must go on after step {now:,}, got {schedule.total:,} updates in all.")
     past = np.unique(np.rint(np.linspace(0, now, 2000)).astype(np.int64))
-    had, told = run.plan.schedule(past), schedule(past)
-    other = np.abs(had - told) > TOLERANCE * run.plan.schedule.peak
+    plan = run.known_plan.schedule
+    had, told = plan(past), schedule(past)
+    other = np.abs(had - told) > TOLERANCE * plan.peak
     if other.any():
         i = int(np.argmax(other))
         raise DesignError(

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..arrays import FloatArray
+from ..fitting.coverage import outside
 from ..fitting.result import Model
 from ..laws.base import Law
 from ..parallel import one_thread
-from ..prediction.losses import outside
 from ..runs import Plan
-from ..schedules import Schedule
+from ..schedules import WSD, Schedule
 from . import curve_search, family_search
+from .curve_search import Curve
 from .limits import KNOTS, Limits, updates_within
 from .objective import Objective, flat
 from .progress import Progress, ProgressMeter
@@ -78,15 +79,14 @@ class Finding:
     @property
     def summary(self) -> str:
         """What the curve gains, in sentences; empty where a family was asked for."""
-        if self.simple is None:
+        if self.simple is None or self.gain is None:
             return ""
         name = self.simple.schedule.family
         if self.gain <= 0:
             return f"No curve was found that ends below {name}, the best simple family, at {self.simple.loss:.6f}."
         said = f"The best curve ends {self.gain:.2g} below {name}, the best simple family."
-        if self.share is None:
+        if self.share is None or self.wsd is None or not isinstance(decay := self.wsd.schedule, WSD):
             return said
-        decay = self.wsd.schedule
         return (
             f"{said} WSD with the best decay ({decay.decay:,} updates, {decay.shape}) has {100 * self.share:.1f} % of "
             "what the curve gains over the peak held to the end."
@@ -95,10 +95,11 @@ class Finding:
     def doubts(self, half: float | None) -> list[str]:
         """Why not to believe it, in sentences; `half`: half-width of the prediction band at the end, where known."""
         said = [f"This extrapolates: {'; '.join(self.reasons)}."] if self.reasons else []
-        if self.gain is not None and half is not None and 0 < self.gain < half:
+        if self.simple is not None and half is not None and 0 < (gain := self.simple.loss - self.best.loss) < half:
+            name = self.simple.schedule.family
             said.append(
-                f"The gain of {self.gain:.2g} over {self.simple.schedule.family} is smaller than the prediction band's "
-                f"half-width of {half:.2g}: the two are not told apart, and {self.simple.schedule.family} is simpler."
+                f"The gain of {gain:.2g} over {name} is smaller than the prediction band's "
+                f"half-width of {half:.2g}: the two are not told apart, and {name} is simpler."
             )
         if self.smooth is not None:
             said.append(
@@ -160,14 +161,17 @@ def best_under(law: Law, theta: FloatArray, limits: Limits, family: str | None =
 
 def _curve(objective: Objective, told: ProgressMeter, known: Sequence[Schedule] = ()) -> Best:
     objective.check_curves()
-    smooth, jump = (
-        c and Found(s := c.schedule(objective.limits), objective.judge(s), c.finished)
-        for c in curve_search.search(objective, told, known)
-    )
+    without, with_jump = curve_search.search(objective, told, known)
+    smooth = _judged(objective, without)
     best, other = smooth, None
-    if jump is not None and jump.loss < smooth.loss * (1 - TOLD_APART):
+    if with_jump is not None and (jump := _judged(objective, with_jump)).loss < smooth.loss * (1 - TOLD_APART):
         best, other = jump, smooth
     return Best(best.schedule, best.loss, best.finished, other, told.evaluations)
+
+
+def _judged(objective: Objective, curve: Curve) -> Found:
+    schedule = curve.schedule(objective.limits)
+    return Found(schedule, objective.judge(schedule), curve.finished)
 
 
 def _family(objective: Objective, family: str, told: ProgressMeter) -> Found:

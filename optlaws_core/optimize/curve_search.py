@@ -100,7 +100,8 @@ def descend(objective: Objective, at: FloatArray, starts: Sequence[FloatArray], 
     start = min(starts, key=lambda y: loss(y)[0])
     if limits.slope is not None:
         end = minimize(
-            loss, start, jac=True, method="SLSQP", bounds=[(low, 1.0)] * len(at), constraints=_rules(at, limits),
+            loss, start, jac=True, method="SLSQP", bounds=[(low, 1.0)] * len(at),
+            constraints=_rules(at, limits, limits.slope),
             options={"maxiter": MOST_ROUNDS, "ftol": 1e-11},
         )  # fmt: skip
         return Curve(at, end.x, float(end.fun), bool(end.success))
@@ -145,10 +146,10 @@ def shapes(at: FloatArray, limits: Limits) -> list[FloatArray]:
     return found
 
 
-def _rules(at: FloatArray, limits: Limits) -> list[dict]:
-    """Linear constraints on the knots: no slope beyond the largest, and no rise where the curve may only fall."""
+def _rules(at: FloatArray, limits: Limits, slope: float) -> list[dict]:
+    """Linear constraints on the knots: no slope beyond `slope`, and no rise where the curve may only fall."""
     fall = np.eye(len(at))[:-1] - np.eye(len(at))[1:]
-    steepest = limits.slope / limits.peak * np.diff(at)
+    steepest = slope / limits.peak * np.diff(at)
     rules = ((-fall, steepest), (fall, 0.0 if limits.falling else steepest))
     return [{"type": "ineq", "fun": lambda y, A=A, b=b: A @ y + b, "jac": lambda y, A=A: A} for A, b in rules]
 
@@ -182,4 +183,4 @@ class Lines:
     def pulled(self, slope: FloatArray) -> FloatArray:
         """A slope by the rates of the knots (knots,), from one by those of the cells (cells,)."""
         first = np.bincount(self.left, self.by_left * slope, self.knots)
-        return first + np.bincount(self.left + 1, self.by_right * slope, self.knots)
+        return np.asarray(first + np.bincount(self.left + 1, self.by_right * slope, self.knots), float)

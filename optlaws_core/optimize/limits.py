@@ -49,19 +49,19 @@ def updates_within(coverage: Coverage, *, tokens: float | None = None, flops: fl
     The batch, and for compute the model size, are those of the training runs, or the ones asked for. Raises
     `DesignError` where there are none, or several, and for a budget below one update.
     """
-    if (tokens is None) == (flops is None):
-        raise DesignError("A budget is either tokens or compute, got both or neither.")
     params, batch_tokens = coverage.usual
-    cost = _one(batch_tokens, "number of tokens in an update")
-    said, unit = tokens, "tokens"
-    if tokens is None:
+    if tokens is not None and flops is None:
+        budget, unit, cost = tokens, "tokens", _one(batch_tokens, "number of tokens in an update")
+    elif flops is not None and tokens is None:
+        budget, unit, cost = flops, "FLOPs", _one(batch_tokens, "number of tokens in an update")
         cost *= FLOPS_PER_TOKEN * _one(params, "model size")
-        said, unit = flops, "FLOPs"
-    if not 0 < said < np.inf:
-        raise DesignError(f"A budget must be a finite number of {unit} above 0, got {said:g}.")
-    found = int(said / cost * (1 + 1e-12))  # a quotient that is whole may round to just below
+    else:
+        raise DesignError("A budget is either tokens or compute, got both or neither.")
+    if not 0 < budget < np.inf:
+        raise DesignError(f"A budget must be a finite number of {unit} above 0, got {budget:g}.")
+    found = int(budget / cost * (1 + 1e-12))  # a quotient that is whole may round to just below
     if not found:
-        raise DesignError(f"A budget must pay for one update of {cost:g} {unit}, got {said:g} {unit}.")
+        raise DesignError(f"A budget must pay for one update of {cost:g} {unit}, got {budget:g} {unit}.")
     return found
 
 

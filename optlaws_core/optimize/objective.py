@@ -13,7 +13,7 @@ import sympy as sp
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
-from ..fitting.result import Average, Model
+from ..fitting.result import Model
 from ..laws import law_named
 from ..laws.base import HistorySum, Law, S, S_k, _Expression, _paced, d_k, eta, eta0, eta_k, pace_k, params, peak, t, u
 from ..laws.base import tokens as seen
@@ -109,8 +109,7 @@ class Objective:
     def of(cls, model: Model, limits: Limits, plan: Plan | None = None) -> "Objective":
         """Of a fit; `plan`: its model size and batch are the schedule's, by default the training runs'."""
         told = plan or model.coverage.plan(flat(limits))
-        fits = zip(model.fits, model.weights, strict=True) if isinstance(model, Average) else [(model, 1.0)]
-        parts = [(law_named(f.law), f.vector, w) for f, w in fits if w > 0]
+        parts = [(law_named(f.law), f.vector, w) for f, w in model.parts]
         return cls(
             parts, limits, told, lambda s: float(predict(model, Plan(s, told.params, told.batch_tokens))[0])
         )  # fmt: skip

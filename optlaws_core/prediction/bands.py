@@ -47,17 +47,19 @@ def with_bands(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = N
     """Losses of `schedule` after the updates `at` (n,), by default its last, and their bands. Raises like `predict`."""
     plan, steps = checked(model, schedule, at)
     loss = predict(model, plan, steps)
-    fits, weights = ((model,), (1.0,)) if isinstance(model, Fit) else (model.fits, model.weights)
-    used = [(f, w) for f, w in zip(fits, weights, strict=True) if w > 0]
-    deviations = [_deviation(f, plan, steps) for f, _ in used]
-    if any(d is None for d in deviations):
-        return Prediction(steps, loss, None, None)
-    parameter, whole = sum(w * d for d, (_, w) in zip(deviations, used, strict=True)), None
-    if model.left_out is not None and model.misfit is not None:
-        apart = 0.0 if len(used) == 1 else sum(w * np.log(predict(f, plan, steps) / loss) ** 2 for f, w in used)
-        variance = parameter**2 + model.misfit**2 + (LEFT_OUT * model.left_out) ** 2 + SPREAD**2 * apart
-        whole = QUANTILE * np.sqrt(variance)
-    return Prediction(steps, loss, QUANTILE * parameter, whole)
+    parameter = np.zeros(len(steps))
+    for fit, weight in model.parts:
+        deviation = _deviation(fit, plan, steps)
+        if deviation is None:
+            return Prediction(steps, loss, None, None)
+        parameter += weight * deviation
+    if model.left_out is None or model.misfit is None:
+        return Prediction(steps, loss, QUANTILE * parameter, None)
+    apart = np.zeros(len(steps))  # variance of the averaged laws around their mean
+    for fit, weight in model.parts if len(model.parts) > 1 else ():
+        apart += weight * np.log(predict(fit, plan, steps) / loss) ** 2
+    variance = parameter**2 + model.misfit**2 + (LEFT_OUT * model.left_out) ** 2 + SPREAD**2 * apart
+    return Prediction(steps, loss, QUANTILE * parameter, QUANTILE * np.sqrt(variance))
 
 
 def _deviation(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray | None:

@@ -99,8 +99,8 @@ def noise_floor(runs: Iterable[Run]) -> NoiseFloor | None:
     n = sum(freedom)
     variance = sum(k * group.relative**2 for k, group in zip(freedom, found, strict=True)) / n
     tail = (1 - LEVEL) / 2
-    ends = tuple(float(np.sqrt(n * variance / chdtri(n, p))) for p in (tail, 1 - tail))
-    return NoiseFloor(found, float(np.sqrt(variance)), ends, n, _along(found, freedom))
+    low, high = (float(np.sqrt(n * variance / chdtri(n, p))) for p in (tail, 1 - tail))
+    return NoiseFloor(found, float(np.sqrt(variance)), (low, high), n, _along(found, freedom))
 
 
 def _along(found: Sequence[Repeats], freedom: Sequence[int]) -> float:
@@ -118,7 +118,7 @@ def _plan(run: Run) -> Hashable:
 
 def _setting(run: Run) -> Hashable:
     """What two runs must share to differ by chance alone. A logged rate is as good as a declared one."""
-    plan = run.plan
+    plan = run.known_plan
     return (
         plan.schedule,
         plan.params,

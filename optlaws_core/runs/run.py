@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LogError
+from ..errors import DesignError, LogError
 from ..schedules import Schedule
 
 LrSource = Literal["logged", "declared", "missing"]
@@ -79,6 +79,15 @@ class Run:
             raise LogError(f"Run {self.name!r} has no split {self.split!r}; it has {', '.join(self.series) or 'none'}.")
         if (self.plan is None) != (self.lr_source == "missing"):
             raise LogError(f"Run {self.name!r}: a plan and the source of its learning rate go together.")
+
+    @property
+    def known_plan(self) -> Plan:
+        """The plan. Raises `DesignError` for a run whose learning rate nobody tells."""
+        if self.plan is None:
+            raise DesignError(
+                f"Run {self.name!r} has no learning rate, logged or declared; declare its schedule first."
+            )
+        return self.plan
 
     @property
     def steps(self) -> NDArray[np.int64]:

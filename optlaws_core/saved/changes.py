@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
-from tsdownsample import M4Downsampler
 
-from ..fitting.result import Average, Model
+from ..errors import extra
+from ..fitting.interface import Rename
+from ..fitting.result import Fit, Model
 from ..fitting.selection import Selection
 from ..runs import Run, Series
 from .checks import POINTS, different
@@ -14,6 +16,7 @@ from .record import Snapshot
 
 ALL_POINTS = 200_000  # of all runs together, as long as every split keeps FEWEST
 FEWEST = 40
+M = TypeVar("M", bound=Model)
 OUTCOMES = ("finished", "diverged", "spiked")  # what a manifest may say of how a run ended
 
 
@@ -28,6 +31,8 @@ def _thin(series: Series, most: int) -> Series:
     """M4 (Jugel et al. 2014): of each of equal stretches the first, last, lowest and highest."""
     if len(series) <= most:
         return series
+    with extra("app", "Thinning losses for a chart"):
+        from tsdownsample import M4Downsampler
     kept = np.unique(M4Downsampler().downsample(series.loss, n_out=most // 4 * 4))
     return Series(series.steps[kept], series.loss[kept])
 
@@ -52,18 +57,19 @@ def anonymised(snapshot: Snapshot, keep_text: bool = False) -> Snapshot:
     for run in snapshot.runs:
         runs(run.name)
     fits = {name: name if keep_text else f"fit-{i}" for i, name in enumerate(snapshot.fits, 1)}
-    bare = _mapped(snapshot, runs, lambda name: name if name in ("train", "val") else evals(name), _plain)
-    told = replace(
+    bare = _mapped(snapshot, runs, lambda name: name if name in ("train", "val") else evals(name), _without_message)
+    nameless = replace(
         bare, author="", parent=None,
         runs=tuple(replace(r, about={k: v for k, v in r.about.items() if _harmless(k, v)}) for r in bare.runs),
         fits={fits[n]: m for n, m in bare.fits.items()}, current=bare.current and fits[bare.current],
         also=tuple(fits[n] for n in bare.also), selections={fits[n]: s for n, s in bare.selections.items()},
     )  # fmt: skip
     if keep_text:
-        return told
+        return nameless
+    candidates = tuple(replace(c, label="") for c in nameless.candidates)
     return replace(
-        told, title="Comparison", note="", tags=(), candidates=tuple(replace(c, label="") for c in told.candidates),
-        view={k: v for k, v in told.view.items() if not isinstance(v, str)},
+        nameless, title="Comparison", note="", tags=(), candidates=candidates,
+        view={k: v for k, v in nameless.view.items() if not isinstance(v, str)},
     )  # fmt: skip
 
 
@@ -71,7 +77,8 @@ class _Numbered:
     """Names by what they stand for, made as they are asked for."""
 
     def __init__(self, form: str) -> None:
-        self.form, self.names = form, {}
+        self.form = form
+        self.names: dict[str, str] = {}
 
     def __call__(self, name: str) -> str:
         return self.names.setdefault(name, self.form.format(len(self.names) + 1))
@@ -81,57 +88,48 @@ def _harmless(column: str, value: str) -> bool:
     return column == "parent" or column == "outcome" and value in OUTCOMES
 
 
-def _plain(model: Model) -> Model:
-    """A model whose sentence no log had a part in."""
-    return model if isinstance(model, Average) else replace(model, message=model.status.value)
-
-
-Change = Callable[[str], str]
+def _without_message(fit: Fit) -> Fit:
+    """The fit with the sentence of its status as its message, in which no log had a part."""
+    return replace(fit, message=fit.status.value)
 
 
 def _same(name: str) -> str:
     return name
 
 
-def mapped_model(m: Model, run: Change, split: Change = _same, plain: Callable[[Model], Model] | None = None) -> Model:
-    """The model with `run` and `split` applied wherever one is named, and `plain` to it and to those within it."""
-    scores = {kind: {run(name): s for name, s in getattr(m, kind).items()} for kind in ("train", "test")}
-    average = isinstance(m, Average)
-    parts = (
-        {"fits": tuple(mapped_model(f, run, split, plain) for f in m.fits)} if average else {"split": split(m.split)}
-    )
-    changed = replace(m, **scores, **parts)
-    return plain(changed) if plain else changed
+def mapped_model(m: M, run: Rename, split: Rename = _same, change: Callable[[Fit], Fit] | None = None) -> M:
+    """The model with `run` and `split` applied wherever one is named, and `change` to every fit in it."""
+    found = m.renamed(run, split)
+    return found if change is None else found.map_fits(change)
 
 
 def mapped_selection(
-    s: Selection, run: Change, split: Change = _same, plain: Callable[[Model], Model] | None = None
+    s: Selection, run: Rename, split: Rename = _same, change: Callable[[Fit], Fit] | None = None
 ) -> Selection:
-    """The same of a selection and all its models."""
-
-    def model(m: Model) -> Model:
-        return mapped_model(m, run, split, plain)
-
-    fits, average = tuple(map(model, s.fits)), s.average and model(s.average)
-    trusted = average if isinstance(s.trusted, Average) else model(s.trusted)
-    failed = dict.fromkeys(s.failed, "It could not be fitted.") if plain else s.failed
-    return Selection(fits, average, failed, trusted, s.advice)
+    """The same of a selection and all its models; with `change` nothing is said of why laws failed either."""
+    return Selection(
+        fits=tuple(mapped_model(f, run, split, change) for f in s.fits),
+        average=s.average and mapped_model(s.average, run, split, change),
+        failed=dict.fromkeys(s.failed, "It could not be fitted.") if change else s.failed,
+        trusted=mapped_model(s.trusted, run, split, change),
+        advice=s.advice,
+    )
 
 
 def _mapped(
-    snapshot: Snapshot, run: Change, split: Change = _same, plain: Callable[[Model], Model] | None = None
+    snapshot: Snapshot, run: Rename, split: Rename = _same, change: Callable[[Fit], Fit] | None = None
 ) -> Snapshot:
     """The same of a snapshot."""
 
-    def told(r: Run) -> Run:
+    def changed(r: Run) -> Run:
         about = {k: run(v) if k == "parent" and v else v for k, v in r.about.items()}
         series = {split(name): s for name, s in r.series.items()}
         return replace(r, name=run(r.name), split=split(r.split), series=series, about=about)
 
     return replace(
         snapshot,
-        runs=tuple(map(told, snapshot.runs)),
-        fits={name: mapped_model(m, run, split, plain) for name, m in snapshot.fits.items()},
-        selections={name: mapped_selection(s, run, split, plain) for name, s in snapshot.selections.items()},
+        runs=tuple(map(changed, snapshot.runs)),
+        fits={name: mapped_model(m, run, split, change) for name, m in snapshot.fits.items()},
+        selections={name: mapped_selection(s, run, split, change) for name, s in snapshot.selections.items()},
         observed=tuple(map(run, snapshot.observed)),
     )

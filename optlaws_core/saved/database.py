@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DisconnectionError
+from ..errors import OptLawsError, extra
 
-from ..errors import OptLawsError
+with extra("store", "A store of comparisons"):
+    from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+    from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 PLACE = "OPTLAWS_STORE"  # environment variable: path of a SQLite file, or the URL of a PostgreSQL database
 PATIENCE = 30  # seconds to wait for a database that is locked or far away
@@ -84,7 +85,8 @@ def connected(url: URL, make: bool) -> Engine:
     Raises `OptLawsError` where it cannot be made, or is not there and not to be made.
     """
     if url.drivername == POSTGRES:
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": PATIENCE})
+        with extra("postgres", "A store in PostgreSQL"):
+            return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": PATIENCE})
     file = Path(url.database)
     if file.is_dir():
         raise OptLawsError(f"The store must be a file, got the folder {file}.")

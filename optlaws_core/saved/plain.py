@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..errors import OptLawsError
-from ..fitting.result import Average, Fit, Model
+from ..fitting.result import Average, Fit
 from ..fitting.selection import Selection
 from ..laws import law_named
 from ..prediction.divergence import Risk
@@ -91,16 +91,11 @@ def _series(d: Mapping, what: str) -> Series:
     )
 
 
-def model_from_dict(d: object) -> Model:
-    """A fit or an average."""
-    return Average.from_dict(d) if isinstance(d, dict) and "weights" in d else Fit.from_dict(d)
-
-
 def selection_to_dict(s: Selection) -> dict:
     """What a fit was judged beside; of the model to trust the law, or None for the average."""
     return {
         "fits": [f.to_dict() for f in s.fits], "average": s.average and s.average.to_dict(), "failed": dict(s.failed),
-        "trusted": s.trusted.law if isinstance(s.trusted, Fit) else None, "advice": s.advice,
+        "trusted": s.trusted.single and s.trusted.single.law, "advice": s.advice,
     }  # fmt: skip
 
 

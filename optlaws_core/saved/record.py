@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from ..errors import OptLawsError, unread
-from ..fitting.result import Model
+from ..fitting.result import Model, model_from_dict
 from ..fitting.selection import Selection
 from ..prediction.divergence import MOST_RISK, Risk
 from ..runs import Run
@@ -186,7 +186,7 @@ def _read(d: dict) -> dict:
     runs = tuple(plain.run_from_dict(r, i) for i, r in enumerate(checks.items(d["runs"], "runs", "runs"), 1))
     checks.different([r.name for r in runs], "runs")
     models = checks.mapping(d["fits"], "fits", "fits").items()
-    fits = {checks.name(n, "the name of a fit"): plain.model_from_dict(m) for n, m in models}
+    fits = {checks.name(n, "the name of a fit"): model_from_dict(m) for n, m in models}
     if d["current"] not in (fits or (None,)):
         raise OptLawsError(f"the fit in use must be one of its {len(fits)}, got {checks.brief(d['current'])!r}.")
     selections = checks.mapping(d["selections"], "selections", "fits")

@@ -1,10 +1,14 @@
 """Who may see a saved comparison. One place decides it, for opening and for listing."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Row
+if TYPE_CHECKING:
+    from sqlalchemy import Row
 
 
 class Visibility(Enum):

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Row, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
-from ..errors import OptLawsError
+from ..errors import OptLawsError, extra
 from . import MOST_BYTES, Snapshot, database
 from .record import UNREADABLE
 from .rights import Viewer, Visibility, visibility_of
+
+with extra("store", "The store of saved comparisons"):
+    from sqlalchemy import Connection, Row, text
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 MISSING = "There is no such comparison: it was never saved, its link was revoked, or it is not open to you."
 FIELDS = "number, id, owner, visibility, saved, title, note, tags, author, digest"

@@ -19,29 +19,25 @@ panel a Gauss rule for sums over integers stands for all its updates. So a sched
 it has a thousand updates or a billion, and functionals with any coefficients are sums over the same nodes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import FloatArray, IntArray
 from ..errors import OptLawsError
 from ..schedules import Schedule
-from .clocks import ETA_REF, halves
+from .clocks import ETA_REF
+from .panels import Panels, resolved
 
-NODES = 10  # of a panel; with the limits below, sums are exact to a relative 1e-9
-REACH = 1.5  # largest size of a panel over its distance from the end, both in summed rate
-GROWTH = 2.0  # largest relative growth of S within a panel, for sources that contain powers of S
 FIRST, RATIO = 24, 1.6  # first cuts of a schedule: this many updates before the end, and so much further each time
 STEEPEST = 200.0  # κ over the peak up to which E_κ is exact; there it is e^{−200} of I1
 BEND, SLOPE = 0.04, 0.25  # how far peak/η may change within an escape panel: this much, or this share of peak/η − 1
 NEGLIGIBLE = 1e-12  # share of the summed rate below which a panel need not be cut further
 STEADY = 8.0  # largest ratio of rates within a panel, for sources that contain powers of the rate
-TOLERANCE = 1e-11  # of the largest rate in a panel: how well a polynomial through its nodes must meet its ends
-KEPT = 8192  # schedules whose nodes are kept
-SEEN = 64  # updates after which `highest_noise` looks at least
+CACHED = 8192  # schedules whose nodes are kept
+WATCHED = 64  # updates after which `highest_noise` looks at least
 FADES = 6.0  # largest 2μ·summed rate of a panel, on which the nodes resolve what is forgotten to a relative 1e-8
 FORGOTTEN = 45.0  # 2μ·summed rate after which e^{−45} of the noise is left, which counts for nothing
 
@@ -61,9 +57,11 @@ class Nodes:
         return np.add.reduceat(values * self.weight, self.first, axis=-1)
 
 
-_PAST: dict[Schedule, Nodes] = {}
-_EXPOSURE: dict[Schedule, Nodes] = {}
-_HIGHEST: dict[tuple[Schedule, float], float] = {}
+# Which panels are fine enough, (panels,), from them and the summed rates before and after each.
+Fine = Callable[[Panels, FloatArray, FloatArray, Sequence[Schedule]], NDArray[np.bool_]]
+_LAG_NODES: dict[Schedule, Nodes] = {}
+_ESCAPE_NODES: dict[Schedule, Nodes] = {}
+_HIGHEST_NOISE: dict[tuple[Schedule, float], float] = {}
 
 
 class Functionals:
@@ -73,7 +71,7 @@ class Functionals:
         if not schedules:
             raise OptLawsError("Functionals are those of at least 1 schedule, got none.")
         self.schedules = tuple(schedules)
-        self.nodes = _known(self.schedules, _PAST, _lags_resolved)
+        self.nodes = _known(self.schedules, _LAG_NODES, _lags_resolved)
         self._escape: Nodes | None = None
 
     @property
@@ -127,7 +125,7 @@ class Functionals:
         """
         kappa = _coefficients("kappa", kappa)
         if self._escape is None:
-            self._escape = _known(self.schedules, _EXPOSURE, _escapes_resolved)
+            self._escape = _known(self.schedules, _ESCAPE_NODES, _escapes_resolved)
         return self._sums(_escaping, kappa, nodes=self._escape)
 
     def highest_noise(self, mu: float) -> FloatArray:
@@ -137,14 +135,14 @@ class Functionals:
         schedule cut off after update t, here exact to a relative 1e-8. Raises `OptLawsError` for a μ below 0.
         """
         mu = float(_coefficients("mu", mu))
-        new = [s for s in dict.fromkeys(self.schedules) if (s, mu) not in _HIGHEST]
-        if len(_HIGHEST) + len(new) > KEPT:
-            _HIGHEST.clear()
+        new = [s for s in dict.fromkeys(self.schedules) if (s, mu) not in _HIGHEST_NOISE]
+        if len(_HIGHEST_NOISE) + len(new) > CACHED:
+            _HIGHEST_NOISE.clear()
             new = list(dict.fromkeys(self.schedules))
         for i in range(0, len(new), 250):  # so that panels in the making stay small
             some = new[i : i + 250]
-            _HIGHEST.update(zip(((s, mu) for s in some), _highest(some, mu).tolist(), strict=True))
-        return np.array([_HIGHEST[s, mu] for s in self.schedules])
+            _HIGHEST_NOISE.update(zip(((s, mu) for s in some), _highest(some, mu).tolist(), strict=True))
+        return np.array([_HIGHEST_NOISE[s, mu] for s in self.schedules])
 
     def _sums(self, source, *coefficients: FloatArray, nodes: Nodes | None = None) -> FloatArray:
         """Sums of source(nodes, *coefficients), one set of coefficients at a time, so that memory stays small."""
@@ -183,47 +181,10 @@ def _joined(parts: Sequence[Nodes]) -> Nodes:
     return Nodes(eta, weight, S, lag, np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64))
 
 
-@dataclass(frozen=True, eq=False)
-class _Panels:
-    """Stretches of updates of several schedules, in the order of the schedules and of the updates."""
-
-    owner: IntArray  # (panels,) which schedule
-    start: IntArray  # (panels,)
-    length: IntArray  # (panels,)
-    step: FloatArray  # (panels, NODES) nodes; of a panel that is summed one by one, its updates, then any
-    weight: FloatArray  # (panels, NODES) 0 for nodes that are none
-    eta: FloatArray  # (panels, NODES)
-    past: FloatArray  # (panels, NODES) summed rate from each node, exclusive, to the panel's last update
-    ends: FloatArray  # (panels, 2) rate of the panel's first and last update
-    smooth: NDArray[np.bool_]  # (panels,) whether a polynomial through the nodes gives the rates at both ends
-
-    @property
-    def size(self) -> FloatArray:
-        """Summed rate of each panel, (panels,)."""
-        return (self.weight * self.eta).sum(axis=1)
-
-    def only(self, kept: NDArray[np.bool_]) -> "_Panels":
-        return _Panels(*(getattr(self, f.name)[kept] for f in fields(self)))
-
-    def merged(self, other: "_Panels") -> "_Panels":
-        order = np.lexsort((np.append(self.start, other.start), np.append(self.owner, other.owner)))
-        both = (np.concatenate((getattr(self, f.name), getattr(other, f.name)))[order] for f in fields(self))
-        return _Panels(*both)
-
-    def before_and_after(self) -> tuple[FloatArray, FloatArray]:
-        """Summed rate of each schedule up to each panel, and from behind it to the end, (panels,) each."""
-        number = np.arange(len(self.owner)) - np.searchsorted(self.owner, self.owner)
-        table = np.zeros((self.owner[-1] + 1, number.max() + 1))
-        table[self.owner, number] = self.size
-        # Both ways from 0, since a difference of sums would lose the small lags at the end of a decay.
-        before, after = np.cumsum(table, axis=1) - table, np.cumsum(table[:, ::-1], axis=1)[:, ::-1] - table
-        return before[self.owner, number], np.maximum(after[self.owner, number], 0.0)
-
-
-def _known(schedules: Sequence[Schedule], kept: dict[Schedule, Nodes], fine) -> Nodes:
+def _known(schedules: Sequence[Schedule], kept: dict[Schedule, Nodes], fine: Fine) -> Nodes:
     """Nodes of the schedules, from those kept and, for all others at once, new ones."""
     new = list(dict.fromkeys(s for s in schedules if s not in kept))
-    if len(kept) + len(new) > KEPT:
+    if len(kept) + len(new) > CACHED:
         kept.clear()
         new = list(dict.fromkeys(schedules))
     for i in range(0, len(new), 250):  # so that panels in the making stay small
@@ -232,16 +193,10 @@ def _known(schedules: Sequence[Schedule], kept: dict[Schedule, Nodes], fine) -> 
     return _joined([kept[s] for s in schedules])
 
 
-def _nodes(schedules: Sequence[Schedule], fine) -> list[Nodes]:
-    panels = _panels(schedules, *_first_cuts(schedules))
-    while True:
-        before, after = panels.before_and_after()
-        good = (panels.length <= NODES) | (panels.smooth & fine(panels, before, after, schedules))
-        if good.all():
-            break
-        coarse = panels.only(~good)
-        cut = halves(coarse.start, coarse.length)
-        panels = panels.only(good).merged(_panels(schedules, np.tile(coarse.owner, 2), *cut))
+def _nodes(schedules: Sequence[Schedule], fine: Fine) -> list[Nodes]:
+    panels = Panels.of(schedules, *_first_cuts(schedules))
+    panels = panels.refined(schedules, lambda p: fine(p, *p.before_and_after(), schedules))
+    before, after = panels.before_and_after()
     lag = panels.past + after[:, None]
     S = np.maximum(before[:, None] + panels.size[:, None] - panels.past, 0.0)
     used = panels.weight > 0
@@ -251,14 +206,14 @@ def _nodes(schedules: Sequence[Schedule], fine) -> list[Nodes]:
     return [Nodes(*part, np.zeros(1, np.int64)) for part in parts]
 
 
-def _lags_resolved(p: _Panels, before: FloatArray, after: FloatArray, schedules) -> NDArray[np.bool_]:
+def _lags_resolved(p: Panels, before: FloatArray, after: FloatArray, schedules) -> NDArray[np.bool_]:
     """Panels on which functions of lag, of S and of powers of the rate change little enough."""
     most = p.eta.max(axis=1)
     steady = (p.ends.min(axis=1) * STEADY >= most) | (p.size <= NEGLIGIBLE * (before + p.size + after))
-    return (p.size <= REACH * after) & (p.size <= GROWTH * before) & steady
+    return resolved(p.size, after, p.size, before) & steady
 
 
-def _escapes_resolved(p: _Panels, before: FloatArray, after: FloatArray, schedules) -> NDArray[np.bool_]:
+def _escapes_resolved(p: Panels, before: FloatArray, after: FloatArray, schedules) -> NDArray[np.bool_]:
     """Panels on which peak/rate changes little, or that count for nothing with any κ.
 
     With a = κ/peak and x = peak/rate, a panel's share of E_κ is at most e^{−a(x−1)}. Where it counts, a(x − 1) is below
@@ -285,92 +240,19 @@ def _first_cuts(schedules: Sequence[Schedule]) -> tuple[IntArray, IntArray, IntA
     return np.concatenate(owner), np.concatenate(start), np.concatenate(length)
 
 
-def _panels(schedules: Sequence[Schedule], owner: IntArray, start: IntArray, length: IntArray) -> _Panels:
-    """Panels with their nodes, rates and sums."""
-    order = np.argsort(owner, kind="stable")
-    owner, start, length = owner[order], start[order], length[order]
-    unique, which = np.unique(length, return_inverse=True)
-    x, weight, past, to_ends = (v[which] for v in _rules(unique))
-    step = start[:, None] + np.concatenate((x, np.zeros((len(x), 1)), length[:, None] - 1.0), axis=1)
-    rates = np.empty_like(step)
-    edges = np.searchsorted(owner, np.arange(len(schedules) + 1))
-    for s, a, b in zip(schedules, edges[:-1], edges[1:], strict=True):
-        if b > a:
-            rates[a:b] = s(step[a:b])
-    eta, ends = rates[:, :NODES], rates[:, NODES:]
-    missed = np.abs(np.einsum("pij,pj->pi", to_ends, eta) - ends).max(axis=1)
-    smooth = missed <= TOLERANCE * np.maximum(eta.max(axis=1), ends.max(axis=1))
-    return _Panels(
-        owner, start, length, step[:, :NODES], weight, eta, np.einsum("pij,pj->pi", past, eta), ends, smooth
-    )  # fmt: skip
-
-
-def _rules(n: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """For panels of `n` (u,) updates: offsets and weights of the nodes, (u, NODES) each; the matrices from rates at the
-    nodes to summed rates from each node, exclusive, to the last update, (u, NODES, NODES), and to the rates of the
-    first and last update, (u, 2, NODES).
-
-    Up to NODES updates stand for themselves. For more, Σ w·p(x) = Σ_{k<n} p(k) for polynomials up to degree
-    2·NODES − 1: nodes are the zeros of the Gram polynomial (orthogonal on 0..n−1), which lie between the integers.
-    """
-    x, w = np.tile(np.arange(NODES, dtype=float), (len(n), 1)), np.ones((len(n), NODES))
-    past, to_ends = np.zeros((len(n), NODES, NODES)), np.zeros((len(n), 2, NODES))
-    few = n <= NODES
-    w[few] = x[few] < n[few, None]
-    x[few] = np.minimum(x[few], n[few, None] - 1)
-    past[few] = (np.arange(NODES)[None, :] > np.arange(NODES)[:, None]) * w[few][:, None, :]
-    many = n[~few].astype(float)
-    if len(many):
-        j = np.arange(1, NODES)
-        # of the Gram polynomials' recurrence, in t = (2k − n + 1)/n from −1 to 1
-        off = j * np.sqrt((1 - (j / many[:, None]) ** 2) / (4.0 * j * j - 1.0))
-        tridiagonal = np.zeros((len(many), NODES, NODES))
-        tridiagonal[:, j, j - 1] = tridiagonal[:, j - 1, j] = off
-        t, vectors = np.linalg.eigh(tridiagonal)
-        x[~few], w[~few] = (many[:, None] * (t + 1) - 1) / 2, many[:, None] * vectors[:, 0] ** 2
-        end = (1 - 1 / many)[:, None]
-        at = legendre.legvander(np.concatenate((t, -end, end), axis=1), NODES)  # (u, NODES + 2, NODES + 1)
-        to_coefficients = np.linalg.inv(at[:, :NODES, :NODES])
-        to_ends[~few] = at[:, NODES:, :NODES] @ to_coefficients
-        past[~few] = (at[:, -1:] - at[:, :NODES]) @ _summation(2 / many) @ to_coefficients
-    return x, w, past, to_ends
-
-
-def _summation(h: FloatArray) -> FloatArray:
-    """Legendre coefficients of Q with Q(t) − Q(t − h) = p(t) from those of p, (u, NODES + 1, NODES).
-
-    Euler–Maclaurin, which ends for polynomials: Q = ∫p/h + p/2 + h·p'/12 − h³·p‴/720 + …
-    """
-    one = np.eye(NODES)
-    integral = legendre.legint(one, axis=0)
-    out = integral / h[:, None, None]
-    out[:, :NODES] += one / 2
-    derivative = legendre.legder(one, axis=0)
-    for i, bernoulli in enumerate((1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160)):
-        out[:, : len(derivative)] += bernoulli * h[:, None, None] ** (2 * i + 1) * derivative
-        derivative = legendre.legder(derivative, 2, axis=0)
-    return out
-
-
 def _highest(schedules: Sequence[Schedule], mu: float) -> FloatArray:
     """max_t V_μ(t), (schedules,), panel by panel: what was left is forgotten a little, and new noise comes in.
 
     Panels are resolved near the updates at which noise is looked at. What lies between two of them, so far from both
     that its noise is forgotten by then, may be coarse: cost grows with the logarithm of the number of updates.
     """
-    cuts = [_sights(s) for s in schedules]
+    cuts = [_watched_ends(s) for s in schedules]
     owner = np.repeat(np.arange(len(schedules)), [len(c) - 1 for c in cuts])
     start, length = (np.concatenate([f(c) for c in cuts]) for f in (lambda c: c[:-1], np.diff))
-    panels = _panels(schedules, owner, start, length)
-    while True:
-        coarse = _forgotten(panels, cuts, mu)
-        resolved = coarse | (2 * mu * panels.size <= FADES)
-        good = (panels.length <= NODES) | (panels.smooth & resolved)
-        if good.all():
-            break
-        long = panels.only(~good)
-        cut = halves(long.start, long.length)
-        panels = panels.only(good).merged(_panels(schedules, np.tile(long.owner, 2), *cut))
+    panels = Panels.of(schedules, owner, start, length).refined(
+        schedules, lambda p: _forgotten(p, cuts, mu) | (2 * mu * p.size <= FADES)
+    )
+    coarse = _forgotten(panels, cuts, mu)
     gain = (panels.weight * panels.eta**2 * np.exp(-2 * mu * panels.past)).sum(axis=1)
     kept = np.exp(-2 * mu * panels.size)
     first = np.searchsorted(panels.owner, np.arange(len(schedules) + 1))
@@ -383,7 +265,7 @@ def _highest(schedules: Sequence[Schedule], mu: float) -> FloatArray:
     return most
 
 
-def _forgotten(p: _Panels, cuts: Sequence[IntArray], mu: float) -> NDArray[np.bool_]:
+def _forgotten(p: Panels, cuts: Sequence[IntArray], mu: float) -> NDArray[np.bool_]:
     """Panels far from both ends of their stretch, (panels,): `cuts` are the ends of the stretches of each schedule."""
     span = 1 + max(int(c[-1]) for c in cuts)
     ends = np.concatenate([i * span + c for i, c in enumerate(cuts)])
@@ -394,10 +276,10 @@ def _forgotten(p: _Panels, cuts: Sequence[IntArray], mu: float) -> NDArray[np.bo
     return 2 * mu * np.minimum(before, after) >= FORGOTTEN
 
 
-def _sights(schedule: Schedule) -> IntArray:
+def _watched_ends(schedule: Schedule) -> IntArray:
     """Ends, exclusive, of the stretches after which noise is looked at, from 0."""
     last = schedule.total - 1
-    spread = np.concatenate((np.geomspace(1, last + 1, SEEN // 2) - 1, np.linspace(0, last, SEEN // 2)))
+    spread = np.concatenate((np.geomspace(1, last + 1, WATCHED // 2) - 1, np.linspace(0, last, WATCHED // 2)))
     steps = np.concatenate((spread, schedule.breaks)).astype(np.int64)
     return np.unique(np.concatenate(([0], np.clip(steps, 0, last) + 1, schedule.breaks)))
 

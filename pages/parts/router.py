@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from .server import libraries
+from pages.parts.server import libraries
 
 PAGES = Path(__file__).resolve().parents[1]
 
@@ -24,7 +24,7 @@ page = st.navigation(
     position="top",
 )
 libraries.load(libraries.CHARTS)
-from .state import session  # noqa: E402  it imports those itself
+from pages.parts.state import session  # noqa: E402  it imports those itself
 
 if page != FIRST or session.begun():  # a visitor's first chart does not wait for what it does not need
     libraries.load(libraries.LAWS)

@@ -24,7 +24,7 @@ from tests.places import ROOT
 
 START = 90  # seconds a server may take to answer: a cold machine imports slowly
 ATTEMPTS = 3  # a free port may be taken by someone else before the server has it
-WAIT = 30_000  # ms that Playwright waits for what a test looks for
+WAIT = 90_000  # ms that Playwright waits for what a test looks for: cores may be shared with others
 
 
 class Server:
@@ -178,20 +178,47 @@ def serve(browser) -> Iterator[Callable[..., str]]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def app(browser) -> Iterator[str]:
+    """The address of one server of the app, for tests that neither read its log nor ask how it is set up."""
+    server = Server("app.py")
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def known(browser) -> Iterator[dict]:
+    """Contexts of visitors who come back within a module, by how they look at a page."""
+    contexts = {}
+    yield contexts
+    for context in contexts.values():
+        context.close()
+
+
 @pytest.fixture
-def page(browser) -> Iterator[Callable]:
-    """`page(url, dark=False, width=1280, height=900) -> Page`, in its own context, after the script has run.
+def page(browser, known) -> Iterator[Callable]:
+    """`page(url, dark=False, width=1280, height=900, again=False) -> Page`, after the script has run.
 
-    What the page writes to its console as errors, and exceptions nobody caught, is in `page.complaints`.
+    Each is in a context of its own, as of a new visitor; with `again` a visitor comes back, whose browser has the
+    scripts and a cookie already, which takes a fraction of the time. What the page writes to its console as errors,
+    and exceptions nobody caught, is in `page.complaints`.
     """
-    contexts = []
+    contexts, pages = [], []
 
-    def open_page(url: str, *, dark: bool = False, width: int = 1280, height: int = 900, **options):
-        context = browser.new_context(
-            color_scheme="dark" if dark else "light", viewport={"width": width, "height": height}, **options
-        )
-        contexts.append(context)
-        opened = context.new_page()
+    def context_of(again: bool, **look):
+        if not again:
+            contexts.append(browser.new_context(**look))
+            return contexts[-1]
+        if repr(look) not in known:
+            known[repr(look)] = browser.new_context(**look)
+        return known[repr(look)]
+
+    def open_page(
+        url: str, *, dark: bool = False, width: int = 1280, height: int = 900, again: bool = False, **options
+    ):
+        look = {"color_scheme": "dark" if dark else "light", "viewport": {"width": width, "height": height}}
+        opened = context_of(again, **look, **options).new_page()
+        pages.append(opened)
         opened.set_default_timeout(WAIT)
         opened.complaints = []
         opened.on("console", lambda m: opened.complaints.append(m.text) if m.type == "error" else None)
@@ -201,5 +228,7 @@ def page(browser) -> Iterator[Callable]:
         return opened
 
     yield open_page
+    for opened in pages:
+        opened.close()
     for context in contexts:
         context.close()

@@ -9,7 +9,7 @@ from tests.browser.conftest import Server, ready
 MEGABYTE = 2**20
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(browser):
     """A server whose page fails on request, with room for 1 MB of uploads."""
     running = Server("tests/browser/failing_app.py")
@@ -18,8 +18,15 @@ def server(browser):
     running.stop()
 
 
+@pytest.fixture
+def log(server):
+    """`log()`: what the server has said since the test began."""
+    before = len(server.output())
+    return lambda: server.output()[before:]
+
+
 @pytest.mark.parametrize("where", ("script", "fragment", "callback"))
-def test_an_error_shows_an_id_and_loses_nothing(server, page, where):
+def test_an_error_shows_an_id_and_loses_nothing(server, log, page, where):
     at = page(server.url)
     at.get_by_role("button", name="Count").click()
     at.get_by_text("Counted 1").wait_for()
@@ -30,19 +37,20 @@ def test_an_error_shows_an_id_and_loses_nothing(server, page, where):
     id = re.search(r"id ([0-9a-f]{8})\.", said.inner_text())[1]
     shown = at.content()
     assert [word for word in ("KeyError", "Traceback", "unforeseen") if word in shown] == []
-    log = server.output()
-    assert log.count("Traceback") == 1 and f"id {id}" in log and f"KeyError: 'unforeseen: {where}'" in log
+    said_there = log()
+    assert said_there.count("Traceback") == 1 and f"id {id}" in said_there
+    assert f"KeyError: 'unforeseen: {where}'" in said_there
     at.get_by_role("button", name="Show the page again").click()
     said.wait_for(state="detached")
     at.get_by_text("Counted 1").wait_for()
 
 
 @pytest.mark.parametrize("name", ("Stop", "Run again"))
-def test_control_flow_is_no_error(server, page, name):
+def test_control_flow_is_no_error(server, log, page, name):
     at = page(server.url)
     at.get_by_role("button", name=name).click()
     ready(at)
-    assert at.get_by_text("Something went wrong").count() == 0 and "Traceback" not in server.output()
+    assert at.get_by_text("Something went wrong").count() == 0 and "Traceback" not in log()
 
 
 def test_uploads_past_a_visitors_room_are_refused_and_the_others_stay(server, page):

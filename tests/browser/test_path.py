@@ -14,12 +14,6 @@ DOWNLOAD = '[data-testid="stDownloadButton"] button'
 PUBLIC = ROOT.parent / "shared" / "data" / "multi_power_law" / "100M"
 
 
-@pytest.fixture(scope="module")
-def app(serve):
-    """The app on a fresh server."""
-    return serve("app.py")
-
-
 def test_a_deep_link_is_the_first_request_of_a_fresh_server(serve, page):
     at = page(f"{serve('app.py')}/compare")
     assert at.locator("h1").inner_text() == "Compare"
@@ -46,7 +40,7 @@ def test_a_deep_link_is_the_first_request_of_a_fresh_server(serve, page):
 )
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_opens_without_a_fault(app, page, path, title, dark):
-    at = page(f"{app}/{path}", dark=dark)
+    at = page(f"{app}/{path}", dark=dark, again=True)
     assert at.locator("h1").inner_text() == title
     assert at.locator('[data-testid="stException"]').count() == 0
     broken = [c for c in at.complaints if "404" not in c and "ERR_NAME_NOT_RESOLVED" not in c]
@@ -85,7 +79,7 @@ def chips(at, label: str) -> list[str]:
 
 def test_runs_of_the_sweep_are_taken_to_the_other_pages(app, page):
     """The repeats, by a link; on the Fit page their spread is told beside the errors."""
-    at = page(f"{app}/sweep?sweep_groups=schedules&sweep_groups=seeds&sweep_sizes=tiny")
+    at = page(f"{app}/sweep?sweep_groups=schedules&sweep_groups=seeds&sweep_sizes=tiny", again=True)
     runs = [r for r in read(ROOT / "data" / "manifest.csv").runs
             if r.about["group"] in ("schedules", "seeds") and r.about["size"] == "tiny"]  # fmt: skip
     floor = noise_floor(run.on("val") for run in runs)
@@ -104,7 +98,7 @@ AREAS = """() => document.querySelectorAll('.js-plotly-plot')[0]?._fullData
 
 def test_two_laws_are_fitted_averaged_and_drawn_with_bands(app, page):
     """What a visitor gets who changes nothing; then all laws at once, and a fit that is cancelled."""
-    at = page(f"{app}/fit")
+    at = page(f"{app}/fit", again=True)
     assert len(chips(at, "Laws")) == 2
     press_fit(at)
     assert at.get_by_text("Average of 2 laws", exact=True).count() >= 1
@@ -132,7 +126,7 @@ def test_two_laws_are_fitted_averaged_and_drawn_with_bands(app, page):
 
 
 def test_an_address_chooses_laws_and_the_choice_stands_in_it(app, page):
-    at = page(f"{app}/fit?law=power_law")
+    at = page(f"{app}/fit?law=power_law", again=True)
     assert chips(at, "Laws") == [LAWS["power_law"].title]
     box(at, "Laws").locator("input").fill(LAWS["chinchilla"].title)
     at.keyboard.press("Enter")
@@ -142,7 +136,7 @@ def test_an_address_chooses_laws_and_the_choice_stands_in_it(app, page):
 
 
 def test_the_leaderboard_opens(app, page):
-    at = page(f"{app}/fit")
+    at = page(f"{app}/fit", again=True)
     if not (ROOT / "data" / "leaderboard.csv").exists():
         assert at.get_by_text("Leaderboard").count() == 0
         return
@@ -171,7 +165,7 @@ def shown(at, label: str) -> str:
 def test_from_upload_to_ranking(app, page, tmp_path, capsys):
     if not PUBLIC.exists():
         pytest.skip("the public runs are not beside the checkout, so the path was not walked on them")
-    at = page(app, width=1280)
+    at = page(app, again=True)
     files = sorted(str(p) for p in PUBLIC.glob("*.csv"))
     at.locator('input[type="file"]').first.set_input_files(files)
     plots = "[...document.querySelectorAll('.js-plotly-plot')]"

@@ -8,12 +8,6 @@ COLOURS = """() => [getComputedStyle(document.querySelector('.stApp')).backgroun
   document.querySelector('.js-plotly-plot').clientWidth]"""
 
 
-@pytest.fixture(scope="module")
-def app(serve):
-    """The app on a fresh server."""
-    return serve("app.py")
-
-
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_chart_is_taken_away_as_it_is_drawn(app, page, dark):
     at = page(app, dark=dark)

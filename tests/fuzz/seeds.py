@@ -137,7 +137,7 @@ def refused() -> tuple[bytes, ...]:
 
     pickles = [pickle.dumps({"loss": [1.5, 2.5]}, protocol) for protocol in (2, 3, 4, 5)]
     tar = b"a.csv" + bytes(252) + b"ustar" + bytes(300)
-    return *pickles, gzip.compress(logs.table(",")), tar, *(magic + bytes(24) for magic, _, _ in REFUSED)
+    return *pickles, gzip.compress(logs.table(","), mtime=0), tar, *(magic + bytes(24) for magic, _, _ in REFUSED)
 
 
 def final_tables() -> tuple[bytes, ...]:

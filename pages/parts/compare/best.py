@@ -6,17 +6,19 @@ from dataclasses import replace
 
 import streamlit as st
 
-from optlaws_core import OptLawsError, Schedule, with_bands
+from optlaws_core import OptLawsError, Schedule
 from optlaws_core.fitting.result import Model
 from optlaws_core.optimize import FAMILIES, KNOTS, Finding, Limits, find, updates_within
 from optlaws_core.prediction.losses import sized
 from optlaws_core.text import format_amount, format_number, parse_amount, parse_int
 
-from ..state import address
+from ..state import address, jobs
 from ..state.candidates import MOST, Candidate
-from ..state.session import Workspace, literal, state
+from ..state.session import state
+from ..state.workspace import Workspace
+from ..widgets.markdown import literal
 from . import table as candidate_table
-from .curves import Entry
+from .predicted import Entry, Known, half_width
 
 FOUND = "compare_best"  # what the last search said
 OF = "compare_best_of"  # text form of the schedule that it is about; None: of none
@@ -79,11 +81,11 @@ def _form(usual: dict[str, str]) -> None:
         place.text_input(label, placeholder=usual[name], key=f"best_{name}", bind="query-params", help=meaning)
 
     first = st.columns(len(MEANINGS))
-    address.bound(
+    address.bound_widget(
         first[0].selectbox, "Search", FORMS, key="best_form",
         help="A free curve between knots, or the best peak, decay, exponents and final rate of a family.",
     )  # fmt: skip
-    unit = address.bound(
+    unit = address.bound_widget(
         first[1].selectbox, "Length in", LENGTHS, key="best_unit",
         help="Training compute in FLOPs counts as 6 times parameters times tokens (arXiv 2001.08361).",
     )  # fmt: skip
@@ -121,10 +123,8 @@ def _begin(space: Workspace, usual: dict[str, str]) -> None:
     except OptLawsError as fault:
         memory[FOUND] = [("error", str(fault))]
         return
-    # A workspace of its own for the job: that of the visitor's is for fits, which every page watches and keeps.
-    jobs = Workspace()
-    jobs.start("best schedule", lambda progress: work(progress=progress))
-    memory[SEARCH] = jobs, space.current, space.fit
+    job = jobs.Job.start("best schedule", lambda report: work(progress=report))
+    memory[SEARCH] = job, space.current, space.fit
 
 
 def _limits(fit: Model, texts: dict[str, str]) -> Limits:
@@ -146,30 +146,25 @@ def _limits(fit: Model, texts: dict[str, str]) -> Limits:
     )
 
 
-@st.fragment(run_every=0.25)
 def _watch(space: Workspace) -> None:
     """Progress of the running search, a button that stops it, and the result's way to the candidates."""
     memory = state()
-    if SEARCH not in memory:
-        return
-    jobs, name, fit = memory[SEARCH]
-    if jobs.job.running:
-        bar, button = st.columns([5, 1], vertical_alignment="center")
-        lowest = f": {jobs.job.best:.4f} so far" if jobs.job.share else ""
-        bar.progress(min(jobs.job.share, 1.0), f"Looking for the lowest final loss{lowest}")
-        if button.button("Cancel", width="stretch", key="best_cancel"):
-            jobs.stop()
-            del memory[SEARCH]
-            st.rerun()
-        return
-    del memory[SEARCH]
-    try:
-        finding = jobs.finish()
-    except OptLawsError as fault:
-        memory[FOUND] = [("error", str(fault))]
-    else:
-        _take(space, name, fit, finding)
-    st.rerun()
+    search, name, fit = memory[SEARCH]
+
+    def said(progress: jobs.Progress) -> str:
+        return "Looking for the lowest final loss" + ("" if progress.best is None else f": {progress.best:.4f} so far")
+
+    def ended(job: jobs.Job[Finding]) -> None:
+        del memory[SEARCH]
+        try:
+            finding = job.result()
+        except OptLawsError as fault:
+            memory[FOUND] = [("error", str(fault))]
+        else:
+            if finding is not None:
+                _take(space, name, fit, finding)
+
+    jobs.watch(search, said, ended, "best_cancel")
 
 
 def _take(space: Workspace, name: str, fit: Model, finding: Finding) -> None:
@@ -186,7 +181,7 @@ def _take(space: Workspace, name: str, fit: Model, finding: Finding) -> None:
     new_ones = [c for c in new if c.text not in known]
     left_out = max(0, len(space.candidates) + len(new_ones) - MOST)
     candidate_table.add(space, new_ones)
-    half = _half_width(fit, finding)
+    half = half_width(Known.of(fit), best)
     end = f"{finding.best.loss:.4f}" + ("" if half is None else f" ± {half:.4f} (90 % prediction band)")
     said = (
         f"Under {name}, the {new[0].label} of {best.total:,} updates, peak {format_number(best.peak)}, ends at {end}. "
@@ -202,12 +197,3 @@ def _unused(label: str, taken: Collection[str]) -> str:
     """The label, with a number where it is taken: the ranking would number it otherwise than the table."""
     names = (label, *(f"{label} {n}" for n in range(2, MOST + 2)))
     return next(name for name in names if name not in taken)
-
-
-def _half_width(model: Model, finding: Finding) -> float | None:
-    """Half the width of the prediction band at the end, where there is one."""
-    known = with_bands(model, finding.best.schedule)
-    if known.prediction is None:
-        return None
-    low, high = known.band(known.prediction)
-    return float(high[-1] - low[-1]) / 2

@@ -1,171 +1,58 @@
-"""The ranking in words and as tables: how far to trust it, the verdict, rows. Plain functions; no Streamlit."""
+"""The Compare page's ranking: verdict and table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
+import streamlit as st
 
-from optlaws_core import LAWS, Fit, Ranked, Status
-from optlaws_core.fitting.result import Model
-from optlaws_core.text import listed
+from optlaws_core import Ranked
+from optlaws_core.prediction.divergence import Risk
+from optlaws_core.prediction.verdict import Yardstick, verdict
 
-NOT_APART = "so the two are not told apart"
-
-
-def laws_of(model: Model) -> list[tuple[Fit, float]]:
-    """The fits that a model is made of, and their weights."""
-    return [(model, 1.0)] if isinstance(model, Fit) else list(zip(model.fits, model.weights, strict=True))
-
-
-def basis(model: Model) -> str:
-    """Which laws a prediction rests on, and on which runs."""
-    laws = " and ".join(LAWS[f.law].title + (f" ({w:.0%})" if w < 1 else "") for f, w in laws_of(model) if w > 0)
-    judged = f"; judged on {listed(model.test)}" if model.test else ""
-    return f"{laws}, fitted to {listed(model.train)}{judged}."
+from ..state.workspace import Workspace
+from ..widgets import showing
+from . import predicted
+from .columns import COLUMNS, MAY_LACK, Column, rows
+from .predicted import Entry, Known
 
 
-def doubts(model: Model) -> list[str]:
-    """What speaks against the fits of a model, each with the law's name where there are several."""
-    fits = [f for f, w in laws_of(model) if w > 0]
-    found = [f for f in fits if f.status not in (Status.converged, Status.tuned) or f.message != f.status.value]
-    return [f"{LAWS[f.law].title}: {f.message}" if len(fits) > 1 else f.message for f in found]
+def result(
+    space: Workspace, found: Sequence[Entry], batch_tokens: float | None, risk: Risk | None, most_risk: float
+) -> tuple[pd.DataFrame, str]:
+    """Verdict and table; the table and the verdict once more. Above `most_risk` of `risk`: set apart."""
+    fit = space.fit
+    known = Known.of(fit)
+    ranked = predicted.ranked(known, tuple(e.schedule for e in found), risk, most_risk)
+    halves = [predicted.half_width(known, r.schedule) for r in ranked]
+    names = _in_order(ranked, found)
+    said = verdict(ranked, names, Yardstick.of(fit), halves)
+    with st.container(border=True):
+        st.text(said)
+    table = rows(ranked, names, batch_tokens, halves)
+    showing.table(
+        table, "compare-ranking", hide_index=True, width="stretch", column_order=_shown(table),
+        column_config={column.key: _shown_as(column) for column in COLUMNS}, placeholder="–",
+    )  # fmt: skip
+    return table, said
 
 
-@dataclass(frozen=True)
-class Yardstick:
-    """The error of a fit, below which differences mean nothing."""
+def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[str]:
+    """Names in the order of the ranking; equal schedules keep their order."""
+    left = list(found)
+    return [left.pop(next(i for i, e in enumerate(left) if e.schedule == r.schedule)).name for r in ranked]
 
-    rmse: float | None  # loss
-    name: str  # "held-out RMSE" or "training RMSE"
-    runs: int
 
-    @classmethod
-    def of(cls, fit: Model) -> "Yardstick":
-        """The held-out error, or else the training error."""
-        if fit.test:
-            return cls(fit.held_out_rmse, "held-out RMSE", len(fit.test))
-        errors = [s.rmse for s in fit.train.values()]
-        return cls(float(np.mean(errors)) if errors else None, "training RMSE", len(errors))
+def _shown(table: pd.DataFrame) -> list[str]:
+    """Columns worth showing."""
+    empty = {name for name in MAY_LACK if table[name].isna().all()}
+    order = sorted(table.columns, key=lambda n: n not in ("rank", "name", "extrapolates"))  # what to doubt stands first
+    return [n for n in order if n not in empty and (n != "extrapolates" or table[n].any())]
 
-    @property
-    def sentence(self) -> str:
-        """What the fit's error means for the comparison."""
-        if self.rmse is None:
-            return "This fit was not judged on any run, so nothing tells which differences are resolved."
-        runs = f"{self.runs} run{'s' if self.runs != 1 else ''}"
-        if self.name == "held-out RMSE":
-            return (
-                f"Held-out RMSE {self.rmse:.4f}, the mean over {runs} that the fit has not seen: "
-                "differences between candidates smaller than that are not resolved."
-            )
-        return (
-            f"Training RMSE {self.rmse:.4f} over {runs}; no run was held out, so on new schedules the error is larger: "
-            "differences between candidates smaller than that are not resolved."
+
+def _shown_as(column: Column):
+    """How Streamlit shows a column."""
+    if column.form or column.key == "rank":
+        return st.column_config.NumberColumn(
+            column.title, format=column.form or None, help=column.help or None, width=column.width
         )
-
-
-def verdict(
-    ranked: Sequence[Ranked], names: Sequence[str], yard: Yardstick, halves: Sequence[float | None] | None = None
-) -> str:
-    """The comparison in a few sentences. `names` and `halves`, of prediction bands at the end, go with `ranked`."""
-    if not ranked:
-        return ""
-    apart = [n for r, n in zip(ranked, names, strict=True) if r.apart]
-    if len(apart) == len(ranked):
-        return f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} likely to diverge. Try a lower peak."
-    if apart:
-        stay = len(ranked) - len(apart)
-        said = verdict(ranked[:stay], names[:stay], yard, halves[:stay] if halves else None)
-        return f"{said} Set apart as likely to diverge: {_listed(apart)}."
-    best, half = ranked[0], halves[0] if halves else None
-    if len(ranked) == 1:
-        end = f"{best.final_loss:.4f}{_within(half)}"
-        said = f"{names[0]} is predicted to end at {end}. Add a second candidate to compare it with."
-        return " ".join(filter(None, [said, _beyond(best)]))
-    said = [
-        f"{names[0]} ends at {best.final_loss:.4f}{_within(half)}, {difference(ranked[1].delta)} "
-        f"({percent(ranked[1].delta / ranked[1].final_loss)}) below {names[1]}{_resolved(ranked[1].delta, yard)}."
-    ]
-    tied = [n for r, n in zip(ranked[2:], names[2:], strict=True) if yard.rmse is not None and r.delta < yard.rmse]
-    if tied:
-        said.append(f"Nor is it told apart from {_listed(tied)}.")
-    if half is not None:
-        said.append(_overlap(ranked[1].delta, half + halves[1], yard))
-    return " ".join(filter(None, [*said, _beyond(best)]))
-
-
-def _beyond(best: Ranked) -> str:
-    reasons = "; ".join(best.reasons)
-    return reasons and f"The best lies beyond the training runs ({reasons}), so check it with a run first."
-
-
-def _within(half: float | None) -> str:
-    return "" if half is None else f" ± {half:.4f} (90 % prediction band)"
-
-
-def _overlap(delta: float, both: float, yard: Yardstick) -> str:
-    """What two bands, of these half-widths together, say of the order: apart they settle it, overlapping they do not.
-
-    Nor do they deny it: candidates share part of the law's error.
-    """
-    if delta >= both:
-        return "Their bands lie apart."
-    told_apart = yard.rmse is not None and delta >= yard.rmse
-    return "Their bands overlap, so the order is likely rather than sure." if told_apart else ""
-
-
-def _resolved(delta: float, yard: Yardstick) -> str:
-    if yard.rmse is None:
-        return ""
-    if yard.name != "held-out RMSE":
-        return "; no run was held out, so nothing tells whether that is resolved"
-    end = "so the difference is resolved" if delta >= yard.rmse else NOT_APART
-    return f"; the fit's {yard.name} is {yard.rmse:.4f}, {end}"
-
-
-def _listed(names: Sequence[str], most: int = 4) -> str:
-    shown = list(names[:most]) + ([f"{len(names) - most} more"] if len(names) > most else [])
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
-def difference(x: float) -> str:
-    """A difference of losses: four decimals, or two digits where that would show nothing."""
-    return f"{x:.4f}" if x >= 5e-4 or x == 0 else f"{x:.1e}" if x < 5e-6 else f"{x:.6f}"
-
-
-def percent(share: float) -> str:
-    """A share as a percentage with two digits that count."""
-    return f"{100 * share:.2f} %" if share >= 1e-4 or share == 0 else f"{100 * share:.1g} %"
-
-
-def rows(
-    ranked: Sequence[Ranked],
-    names: Sequence[str],
-    batch_tokens: float | None,
-    halves: Sequence[float | None] | None = None,
-) -> pd.DataFrame:
-    """The ranking as a table, numbers in full precision. `names` and `halves`, of bands, go with `ranked`."""
-    best = ranked[0].final_loss if ranked else float("nan")
-    made = [
-        {
-            "rank": i,
-            "name": name,
-            "final_loss": r.final_loss,
-            "plus_minus": half,
-            "delta": r.delta,
-            "delta_percent": 100 * r.delta / best,
-            "risk": r.risk,
-            "saved_updates": r.saved_updates,
-            "saved_percent": None if r.saved_updates is None else 100 * r.saved_updates / r.schedule.total,
-            "saved_tokens": None if r.saved_updates is None or not batch_tokens else r.saved_updates * batch_tokens,
-            "extrapolates": "; ".join(r.reasons),
-            "schedule": r.schedule.text,
-        }
-        for i, (r, name, half) in enumerate(zip(ranked, names, halves or [None] * len(ranked), strict=True), 1)
-    ]
-    table = pd.DataFrame(made)
-    for column in ("plus_minus", "risk", "saved_updates", "saved_percent", "saved_tokens"):
-        if column in table:
-            table[column] = table[column].astype("Int64" if column == "saved_updates" else "Float64")
-    return table
+    return st.column_config.TextColumn(column.title, help=column.help or None, width=column.width)

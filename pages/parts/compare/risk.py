@@ -8,11 +8,12 @@ from optlaws_core.final_loss import TableRun, labelled, labelled_risk, read_tabl
 from optlaws_core.prediction.divergence import FEWEST, MOST_RISK, Risk
 from optlaws_core.text import counted, format_amount
 
-from ..preselect import fit as final_fit
+from ..preselect import tables
 from ..state import address
-from ..state.session import Workspace
+from ..state.bundled import SWEEP
+from ..state.workspace import Workspace
 
-LOADED, TABLE, SWEEP, COPIED = "Loaded runs", "Table of Pre-select", "Bundled sweep", "Saved comparison"
+LOADED, TABLE, PROJECT, COPIED = "Loaded runs", "Table of Pre-select", "Bundled sweep", "Saved comparison"
 NONE = "Not shown"
 
 
@@ -29,20 +30,20 @@ def choose(space: Workspace) -> tuple[Risk | None, float]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         sources = [*names, NONE]
         name = st.selectbox(
-            "Risk of divergence from", sources, sources.index(address.one("risk", sources, sources[0])),
+            "Risk of divergence from", sources, sources.index(address.read_one("risk", sources, sources[0])),
             key=f"compare_risk {' '.join(names)}", width=260,
             help="Labelled runs from which the probability is learned that a candidate diverges: peak rate, warm-up, "
             "noise, model size. Runs of another model or optimizer tell little.",
         )  # fmt: skip
-        address.put("risk", name, sources[0])
-        most = address.bound(
+        address.write("risk", name, sources[0])
+        most = address.bound_widget(
             st.slider, "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, format="percent", key="compare_most_risk",
             width=260, disabled=name == NONE,
             help="Candidates that are more likely to diverge rank behind all others.",
         )  # fmt: skip
     if name == NONE:
         return None, most
-    risk = space.risk if name == COPIED else _learned(final_fit.digest(known[name]), known[name])
+    risk = space.risk if name == COPIED else _learned(tables.digest(known[name]), known[name])
     st.caption(described(risk))
     return risk, most
 
@@ -57,15 +58,15 @@ def _sources(space: Workspace) -> dict[str, list[TableRun]]:
     """What is at hand, the nearest to the visitor's own runs first."""
     found = {LOADED: table_runs(space.runs.values())}
     if space.table is not None:
-        found[TABLE] = final_fit.uploaded(space.table)
+        found[TABLE] = tables.uploaded(space.table)
     if space.example:  # for runs of one's own it is another model
-        found[SWEEP] = _sweep()
+        found[PROJECT] = _sweep()
     return found
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def _sweep() -> list[TableRun]:
-    return read_table(final_fit.BUNDLED, sure=True)
+    return read_table(SWEEP, sure=True)
 
 
 @st.cache_resource(show_spinner="Learning the risk of divergence", max_entries=16)

@@ -19,6 +19,7 @@ from optlaws_core.text import format_number
 
 from ..state import address, session
 from ..state import candidates as c
+from ..state.workspace import Workspace
 from ..widgets import fields as entering
 
 EDIT, DUPLICATE, REMOVE = "Edit as a form", "Duplicate", "Remove"
@@ -27,11 +28,11 @@ TEXT = "Schedule as text"
 MEANINGS = {f.name: f.metadata["meaning"] for family in SCHEDULES.values() for f in fields(family)}
 
 
-def prepare(space: session.Workspace, fit: Model | None) -> None:
+def prepare(space: Workspace, fit: Model | None) -> None:
     """Bring the list up to date: the link when the page is opened, edits, defaults while there is nothing else."""
     memory = session.state()
     _take_edits(space)
-    space.candidates = c.from_link(address.asked(LINK, c.MOST, c.MOST_LINK) or ()) or space.candidates
+    space.candidates = c.from_link(address.read(LINK, c.MOST, c.MOST_LINK) or ()) or space.candidates
     untouched = not space.candidates or space.candidates == memory.get("compare_defaults")
     if untouched and fit is not None:
         space.candidates = _defaults(space, fit)
@@ -40,15 +41,15 @@ def prepare(space: session.Workspace, fit: Model | None) -> None:
             _renew()
 
 
-def _defaults(space: session.Workspace, fit: Model) -> list[c.Candidate]:
+def _defaults(space: Workspace, fit: Model) -> list[c.Candidate]:
     plans = [space.runs[n].plan for n in fit.train if n in space.fittable]
     return c.defaults(*c.base_plan(plans, fit.coverage))
 
 
-def share(space: session.Workspace) -> None:
+def share(space: Workspace) -> None:
     """Put the list into the address of the page."""
     values = c.to_link(space.candidates)
-    address.put(LINK, values, [])
+    address.write(LINK, values, [])
     left_out = len(space.candidates) - len(values)
     if left_out:
         last = "one is" if left_out == 1 else f"{left_out} are"
@@ -58,7 +59,7 @@ def share(space: session.Workspace) -> None:
 # ---------------------------------------------------------------------------------------------------- table
 
 
-def table(space: session.Workspace) -> None:
+def table(space: Workspace) -> None:
     """The editable table, and beneath it a sentence for each row that is no schedule."""
     key = _key()
     st.data_editor(
@@ -153,7 +154,7 @@ def _key() -> str:
     return f"candidates_{session.state().setdefault('compare_version', 0)}"
 
 
-def _take_edits(space: session.Workspace) -> None:
+def _take_edits(space: Workspace) -> None:
     """Apply what is new among the editor's edits, which accumulate until the browser drops them."""
     memory, key = session.state(), _key()
     if key not in memory:
@@ -201,7 +202,7 @@ def _act(key: str) -> None:
 # ---------------------------------------------------------------------------------------------------- adding
 
 
-def buttons(space: session.Workspace, fit: Model) -> None:
+def buttons(space: Workspace, fit: Model) -> None:
     """Add by form or by curve, start over."""
     full = len(space.candidates) >= c.MOST
     with st.container(horizontal=True):
@@ -219,14 +220,14 @@ def buttons(space: session.Workspace, fit: Model) -> None:
             (_form if panel["kind"] == "form" else _curve)(space, panel)
 
 
-def add(space: session.Workspace, new: list[c.Candidate]) -> None:
+def add(space: Workspace, new: list[c.Candidate]) -> None:
     """Put further candidates behind those there are, as far as there is room."""
     _take_edits(space)
     space.candidates = [*space.candidates, *new][: c.MOST]
     _renew()
 
 
-def _start_over(space: session.Workspace, fit: Model) -> None:
+def _start_over(space: Workspace, fit: Model) -> None:
     _take_edits(space)
     space.candidates = _defaults(space, fit)
     session.state()["compare_defaults"] = list(space.candidates)
@@ -244,7 +245,7 @@ def _close() -> None:
     session.state().pop("compare_panel", None)
 
 
-def _form(space: session.Workspace, panel: dict) -> None:
+def _form(space: Workspace, panel: dict) -> None:
     """A schedule field by field, as its family declares them."""
     row = panel["row"] if panel["row"] is not None and panel["row"] < len(space.candidates) else None
     template = space.candidates[row] if row is not None else _template(space)
@@ -280,7 +281,7 @@ def _form(space: session.Workspace, panel: dict) -> None:
             st.form_submit_button("Cancel", on_click=_close)
 
 
-def _template(space: session.Workspace) -> c.Candidate:
+def _template(space: Workspace) -> c.Candidate:
     first = next((x for x in space.candidates if x.schedule is not None), c.Candidate("cosine(peak=1e-3, total=1000)"))
     return c.with_family(first, "cosine")
 
@@ -304,7 +305,7 @@ def _save_form(family: str, keys: dict[str, str], label: str) -> None:
     _renew()
 
 
-def _curve(space: session.Workspace, panel: dict) -> None:
+def _curve(space: Workspace, panel: dict) -> None:
     """Two columns, step and learning rate, pasted or from a file."""
     key = panel["key"]
     st.markdown("Two columns, step and learning rate: comma, tab or space between. A step that stands twice is a jump.")
@@ -329,7 +330,7 @@ def _curve(space: session.Workspace, panel: dict) -> None:
         st.button("Cancel", key=f"{key}_cancel", on_click=_close)
 
 
-def _save_curve(space: session.Workspace, text: str, label: str) -> None:
+def _save_curve(space: Workspace, text: str, label: str) -> None:
     _take_edits(space)
     space.candidates.append(c.with_label(c.Candidate(text), label))
     _close()

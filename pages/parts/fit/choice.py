@@ -1,22 +1,22 @@
-"""The first half of the Fit page: laws, runs and options; how the fits go; which of them to report."""
+"""The first half of the Fit page: laws, runs and options, and which of the kept fits to report."""
 
-import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import streamlit as st
 
-from optlaws_core import LAWS, Average, Fit, FitError, OptLawsError, Run, Selection, Status, select
+from optlaws_core import LAWS, OptLawsError
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
-from optlaws_core.fitting.single import doubts, fit
+from optlaws_core.fitting.single import doubts
 from optlaws_core.text import parse_int
 
-from ..server import libraries
-from ..state import session
-from ..state.session import Choice, Workspace, literal
+from ..state import settings
+from ..state.kept_fits import Choice
+from ..state.workspace import Workspace
+from ..widgets.markdown import literal
+from .job import chosen
 
 
 def choose(space: Workspace) -> tuple[Choice, bool]:
@@ -94,7 +94,7 @@ def _options(space: Workspace, place) -> tuple[str, int | None, str]:
         except OptLawsError as unread:
             fault = str(unread)
             st.error(literal(fault), icon=":material/error:")
-        if address := session.cluster():
+        if address := settings.cluster():
             st.caption(literal(f"Fits run on the Dask cluster at {address}, as whoever runs this app has set it."))
     return split, own, fault
 
@@ -105,12 +105,6 @@ def common_split(space: Workspace) -> str | None:
     return most[0][0] if most else None
 
 
-def chosen(space: Workspace, names: Sequence[str], split: str | None) -> list[Run]:
-    """Runs by name, judged on `split` where they have it (None: on their own)."""
-    runs = [space.runs[n] for n in names if n in space.runs]
-    return [r.on(split) if split in r.series else r for r in runs]
-
-
 def warn(space: Workspace, choice: Choice) -> None:
     """Say beforehand what the chosen runs cannot identify: once for all laws, with the longest law's numbers."""
     runs, said = chosen(space, choice.train, choice.split), {}
@@ -119,68 +113,6 @@ def warn(space: Workspace, choice: Choice) -> None:
             said.setdefault("".join(c for c in sentence if not c.isdigit()), sentence)
     for sentence in said.values():
         st.warning(literal(sentence), icon=":material/warning:")
-
-
-def begin(space: Workspace, choice: Choice) -> None:
-    """Start the fits of the chosen laws in the background."""
-    train, test = (chosen(space, names, choice.split) for names in (choice.train, choice.test))
-    laws = choice.laws or POOL
-    # One thread rather than this machine's pool of processes: the pool is one for all visitors, so that a second one
-    # would wait at 0 %, and starting it takes as long (1 to 3 s) as all fits of two laws to three runs. Many fits to
-    # many runs are what a cluster is for.
-    if session.cluster():
-        libraries.load(libraries.CLUSTER)
-    work = functools.partial(
-        select, laws, train, test=test, from_step=choice.from_step, cluster=session.cluster(), processes=1
-    )
-    title = LAWS[laws[0]].title if len(laws) == 1 else f"{len(laws)} laws"
-    space.start(title, lambda progress: work(progress=lambda share: progress(share, np.inf)))
-
-
-def refit(space: Workspace, base: Fit, start: Mapping[str, float], locked: Sequence[str]) -> None:
-    """Start a fit of one law with some coefficients held, in the background."""
-    train, test = (chosen(space, tuple(names), base.split) for names in (base.train, base.test))
-    held = {name: start[name] for name in locked}
-    work = functools.partial(
-        fit, base.law, train, test=test, from_step=base.from_step, locked=held, start=dict(start)
-    )  # fmt: skip
-    space.start(LAWS[base.law].title, lambda progress: work(progress=progress))
-
-
-@st.fragment(run_every=0.25)
-def watch(space: Workspace) -> None:
-    """Progress of the running fits, a cancel button, and the result's way into the workspace."""
-    job = space.job
-    if job is None:
-        return
-    if job.running:
-        bar, button = st.columns([5, 1], vertical_alignment="center")
-        best = f", best objective {job.best:.3g}" if np.isfinite(job.best) else ""
-        bar.progress(min(job.share, 1.0), f"Fitting {job.title}{best}")
-        if button.button("Cancel", width="stretch"):
-            space.stop()
-            st.rerun()
-        return
-    try:
-        found = space.finish()
-    except (OptLawsError, FitError) as fault:
-        space.failure = str(fault)
-    else:
-        if found is not None:
-            keep(space, found)
-    st.rerun()
-
-
-def keep(space: Workspace, found: Fit | Selection) -> None:
-    """Put what was fitted among the kept fits, and use what is to be trusted."""
-    if isinstance(found, Fit):
-        space.keep(_name_of(space, found), found)
-        return
-    models = (*([found.average] if found.average else ()), *found.fits)
-    names = [_name_of(space, model) for model in models]
-    for name, model in zip(names, models, strict=True):
-        space.keep(name, model, found)
-    space.current = names[models.index(found.trusted)]
 
 
 def pick(space: Workspace) -> Model | None:
@@ -195,21 +127,3 @@ def pick(space: Workspace) -> Model | None:
     )  # fmt: skip
     space.current = name
     return space.fit
-
-
-def title_of(model: Model) -> str:
-    """What a fit is called: its law, or how many were averaged."""
-    return model.title
-
-
-def _name_of(space: Workspace, found: Model) -> str:
-    """Where to keep a fit: in the place of one of the same law, runs and locks, else under a name of its own."""
-    before = (name for name, model in space.fits.items() if _setting(model) == _setting(found))
-    return next(before, None) or space.free_name(title_of(found))
-
-
-def _setting(model: Model) -> tuple:
-    told = tuple(model.train), tuple(model.test), model.split, model.from_step
-    if isinstance(model, Average):
-        return tuple(sorted(f.law for f in model.fits)), *told
-    return model.law, *told, model.locked, model.status is Status.tuned

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from optlaws_core import LAWS, Fit, OptLawsError, Prediction, Run, with_bands
+from optlaws_core import LAWS, OptLawsError, Prediction, Run, with_bands
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.single import curve
 from optlaws_core.text import counted
 
 from ..state import address
-from ..state.session import Workspace
+from ..state.workspace import Workspace
 from ..widgets import showing
 from . import charts
 
@@ -21,10 +21,10 @@ BANDS_DRAWN = 2  # runs whose bands are drawn at first
 
 def predictions(found: Model, runs: Iterable[Run]) -> dict[str, np.ndarray]:
     """Predicted losses at each run's observed steps, by run."""
-    if isinstance(found, Fit):
-        return {r.name: curve(LAWS[found.law], found.vector, r) for r in runs}
-    runs, used = list(runs), [(f, w) for f, w in zip(found.fits, found.weights, strict=True) if w > 0]
-    parts = [(w, predictions(f, runs)) for f, w in used]
+    runs = list(runs)
+    parts = [(w, {r.name: curve(LAWS[f.law], f.vector, r) for r in runs}) for f, w in found.parts]
+    if len(parts) == 1:
+        return parts[0][1]
     with np.errstate(all="ignore"):
         return {r.name: np.exp(sum(w * np.log(part[r.name]) for w, part in parts)) for r in runs}
 
@@ -38,12 +38,12 @@ def show(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Ru
     if known:
         usual = _first(test or train, known)
         drawn = left.multiselect(
-            "Bands of", list(known), default=address.several("bands", known, usual, address.RUN),
+            "Bands of", list(known), default=address.read_several("bands", known, usual, address.RUN),
             key=f"fit_bands {space.current} {len(known)}", wrap=True, placeholder="no run",
             help="Runs whose curves get a band. Over all of them at once, none could be told apart.",
         )  # fmt: skip
-        address.put("bands", drawn, usual)
-    log_x = address.bound(right.toggle, "Logarithmic steps", key="fit_log_x")
+        address.write("bands", drawn, usual)
+    log_x = address.bound_widget(right.toggle, "Logarithmic steps", key="fit_log_x")
     figure = charts.curves(runs, predicted, held_out, log_x, {n: known[n] for n in drawn})
     showing.chart(figure, "fit-curves")
     st.caption("Faint: observed. Bold: predicted; dashed where the run was held out.")

@@ -7,14 +7,17 @@ without, the choice alone is taken over. What is usual to a new visitor is left 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from optlaws_core import LAWS, Average, Status
+from optlaws_core import LAWS, Status
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 
 from ..state import address, session
-from ..state.session import Choice, Workspace
+from ..state.bundled import example_runs
+from ..state.kept_fits import Choice
+from ..state.workspace import Workspace
 from . import choice as choosing
+from . import job
 
 AVERAGE = "average"
 MOST_FITS = 60  # of one law, that an address may start by itself; more take a press
@@ -37,17 +40,17 @@ class Wanted:
         return train, tuple(n for n in test if n not in train)
 
 
-def take(space: Workspace) -> None:
+def read_address(space: Workspace) -> None:
     """Take over what the address asks for, when the page is opened; fit by itself what it shows; use that fit."""
     memory = session.state()
-    address.bring(space, "train", "test")
-    given = {key: address.asked(key) for key in ("law", "laws", "train", "test", "split", "from", "fit")}
+    address.load_named_runs(space, "train", "test")
+    given = {key: address.read(key) for key in ("law", "laws", "train", "test", "split", "from", "fit")}
     if any(values is not None for values in given.values()):
         memory["wanted"] = _taken(space, given)
     wanted = memory.get("wanted")
     if wanted is None:
         return
-    absent = address.missing("train", [*wanted.train, *wanted.test], space.runs)
+    absent = address.warn_of_missing_runs("train", [*wanted.train, *wanted.test], space.runs)
     if (at_hand := wanted.at_hand(space)) != wanted.found:  # when the link was opened, or logs were loaded since
         wanted.found = at_hand
         space.choice = replace(space.choice, train=at_hand[0], test=at_hand[1])
@@ -59,7 +62,7 @@ def _taken(space: Workspace, given: dict[str, list[str] | None]) -> Wanted:
     titles = {law.title: name for name, law in LAWS.items()}
     asked = [titles.get(text, text) for text in (*(given["law"] or ()), *(given["laws"] or ()))]
     laws = tuple(dict.fromkeys(name for name in asked if name in LAWS))
-    address.refuse("law", [name for name in asked if name not in LAWS], f"known laws are {', '.join(LAWS)}")
+    address.warn_of_refused("law", [name for name in asked if name not in LAWS], f"known laws are {', '.join(LAWS)}")
     first = usual(space) or first_split.split(space.runs)
     train, test = (
         tuple(dict.fromkeys(names)) if (names := given[key]) is not None else usually
@@ -68,12 +71,12 @@ def _taken(space: Workspace, given: dict[str, list[str] | None]) -> Wanted:
     splits = {split for run in space.runs.values() for split in run.series}
     split = next(iter(given["split"] or ()), None)
     if split is not None and split not in splits:
-        address.refuse("split", [split], f"the loaded runs have losses called {', '.join(sorted(splits))}")
+        address.warn_of_refused("split", [split], f"the loaded runs have losses called {', '.join(sorted(splits))}")
         split = None
     space.choice = Choice(laws or POOL, split=split, from_step=_step(given["from"]))
     fit = next(iter(given["fit"] or ()), "")
     if fit not in ("", AVERAGE, *LAWS):
-        address.refuse("fit", [fit], f"a fit is called {AVERAGE} or by its law")
+        address.warn_of_refused("fit", [fit], f"a fit is called {AVERAGE} or by its law")
         fit = ""
     return Wanted(train, test, fit)
 
@@ -82,13 +85,13 @@ def _step(given: list[str] | None) -> int | None:
     for text in given or ():
         if text.isascii() and text.isdigit() and int(text) <= LAST_STEP:
             return int(text)
-        address.refuse("from", [text], f"a step is a whole number from 0 to {LAST_STEP:,}")
+        address.warn_of_refused("from", [text], f"a step is a whole number from 0 to {LAST_STEP:,}")
     return None
 
 
 def usual(space: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Training and held-out runs of a new visitor; None for someone who works on other runs."""
-    bundled = {run.name: run for run in session.bundled().runs}
+    bundled = {run.name: run for run in example_runs()}
     return first_split.split(bundled) if space.example and bundled.keys() <= space.runs.keys() else None
 
 
@@ -102,7 +105,7 @@ def _settle(space: Workspace, wanted: Wanted) -> None:
         space.current = found
     elif not wanted.started and space.choice.train and fits <= MOST_FITS:
         wanted.started = True
-        choosing.begin(space, space.choice)
+        job.begin(space, space.choice)
         return
     wanted.fit = ""  # it is there, was stopped, or cannot be; from now on the visitor chooses
 
@@ -111,7 +114,7 @@ def named(space: Workspace, choice: Choice) -> dict[str, str]:
     """Kept fits of a choice, by what they are called in addresses. Coefficients set by hand do not travel."""
     found = {}
     for name, model in space.fits.items():
-        called = word(model)
+        called = address_word(model)
         if called and _alike(choice, described(space, name)):
             found[called] = name
     return found
@@ -123,11 +126,12 @@ def _alike(one: Choice, other: Choice) -> bool:
     return same and one.from_step == other.from_step and (one.split is None or one.split == other.split)
 
 
-def word(model: Model) -> str:
+def address_word(model: Model) -> str:
     """What a model is called in an address; empty for one that an address cannot bring back."""
-    if isinstance(model, Average):
+    single = model.single
+    if single is None:
         return AVERAGE
-    return "" if model.locked or model.status is Status.tuned else model.law
+    return "" if single.locked or single.status is Status.tuned else single.law
 
 
 def described(space: Workspace, name: str) -> Choice:
@@ -136,30 +140,30 @@ def described(space: Workspace, name: str) -> Choice:
     if selection is not None:
         laws = (*(fit.law for fit in selection.fits), *selection.failed)
     else:
-        laws = tuple(fit.law for fit in model.fits) if isinstance(model, Average) else (model.law,)
+        laws = job.laws_of(model)
     return Choice(laws, tuple(model.train), tuple(model.test), model.split, model.from_step)
 
 
-def tell(space: Workspace, choice: Choice | None = None) -> None:
+def write_address(space: Workspace, choice: Choice | None = None) -> None:
     """Put the fit in use into the address; while there is none that can be, the choice.
 
     Runs that an address asked for in vain stay in it, for whoever has them.
     """
-    memory, fit = session.state(), word(space.fit) if space.fit else ""
+    memory, fit = session.state(), address_word(space.fit) if space.fit else ""
     if fit or choice is None:
         choice = described(space, space.current)
     wanted = memory.get("wanted")
     if wanted is not None and not wanted.fit and (choice.train, choice.test) != wanted.found:
         del memory["wanted"]  # the visitor has chosen otherwise
-        address.say("train")
+        address.warn("train")
         wanted = None
     train, test = usual(space) or (None, None)
-    address.put("law", _in_order(choice.laws), _in_order(POOL))
-    address.put("train", wanted.train if wanted else choice.train, train)
-    address.put("test", wanted.test if wanted else choice.test, test)
-    address.put("split", choice.split, choosing.common_split(space))
-    address.put("from", choice.from_step)
-    address.put("fit", fit or wanted and wanted.fit or None)
+    address.write("law", _in_order(choice.laws), _in_order(POOL))
+    address.write("train", wanted.train if wanted else choice.train, train)
+    address.write("test", wanted.test if wanted else choice.test, test)
+    address.write("split", choice.split, choosing.common_split(space))
+    address.write("from", choice.from_step)
+    address.write("fit", fit or wanted and wanted.fit or None)
 
 
 def _in_order(laws: Iterable[str]) -> list[str]:

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from optlaws_core import LAWS, Average, Fit, Status, noise_floor
+from optlaws_core import LAWS, Average, Status, noise_floor
 from optlaws_core.fitting.result import Model
 from optlaws_core.text import counted
 
-from ..state.session import Workspace, literal
+from ..state.workspace import Workspace
 from ..widgets import showing
-from .choice import chosen, title_of
+from ..widgets.markdown import literal
+from .job import chosen
 
 SAYS = {
     Status.converged: "converged",
@@ -80,9 +81,9 @@ def _row(rank: int | None, model: Model, weight: float | None) -> dict:
 
     mean = float(np.mean([s.mean_rel for s in model.test.values()])) if model.test else None
     return {
-        "rank": rank, "law": title_of(model), "weight": weight, "expected": percent(model.expected_error),
+        "rank": rank, "law": model.title, "weight": weight, "expected": percent(model.expected_error),
         "left out": percent(model.left_out), "misfit": percent(model.misfit), "rmse": model.held_out_rmse,
-        "mean": percent(mean), "status": SAYS[model.status] if isinstance(model, Fit) else "",
+        "mean": percent(mean), "status": "" if model.single is None else SAYS[model.single.status],
     }  # fmt: skip
 
 

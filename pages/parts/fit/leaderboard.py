@@ -9,7 +9,7 @@ import streamlit as st
 from optlaws_core import LAWS
 
 from ..state import address
-from ..state.session import ROOT
+from ..state.bundled import ROOT
 from ..widgets import showing
 
 FILE = ROOT / "data" / "leaderboard.csv"
@@ -111,7 +111,7 @@ def section() -> None:
         if rows is None:
             st.caption("The leaderboard's file cannot be read; `python -m benchmarks leaderboard` writes it anew.")
             return
-        measure = address.bound(
+        measure = address.bound_widget(
             st.segmented_control, "Measure", list(MEASURES), format_func=lambda name: MEASURES[name].title,
             default="final_error", required=True, key="leaderboard_measure", label_visibility="collapsed",
         )  # fmt: skip

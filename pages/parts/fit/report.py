@@ -1,7 +1,7 @@
 """The second half of the Fit page: what came out of a fit, or of an average of fits."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,10 @@ from optlaws_core.fitting.single import tuned, usable
 from optlaws_core.laws import FEATURES
 from optlaws_core.laws.browser import POINTS, payload
 
-from ..state.session import Workspace, literal
+from ..state.workspace import Workspace
 from ..widgets import showing
-from .choice import chosen, refit, title_of
+from ..widgets.markdown import literal
+from .job import chosen, refit
 from .laws_table import EXPECTED, noise
 from .tuner import tuner
 
@@ -24,17 +25,18 @@ TUNED_RUNS = 12  # the tuner redraws that many in well under a frame or two; mor
 
 def verdict(found: Model) -> None:
     """How the fit ended, and the four numbers that matter."""
-    if isinstance(found, Fit):
-        say = {Status.converged: st.success, Status.tuned: st.info}.get(found.status, st.warning)
-        held = f" Held: {', '.join(found.locked)}." if found.locked else ""
-        say(literal(found.message + held))
+    single = found.single
+    if single is not None:
+        say = {Status.converged: st.success, Status.tuned: st.info}.get(single.status, st.warning)
+        held = f" Held: {', '.join(single.locked)}." if single.locked else ""
+        say(literal(single.message + held))
     boxes = st.columns(4)
     held_out = "none held out" if found.held_out_rmse is None else f"{found.held_out_rmse:.5f}"
     boxes[0].metric("Held-out RMSE", held_out,
                     help="Root mean square error of the loss, mean over held-out runs. Trust this one.")  # fmt: skip
     boxes[1].metric("Training RMSE", f"{_fitted_rmse(found.train):.5f}", help="The same over the training runs.")
-    if isinstance(found, Fit):
-        boxes[2].metric("Objective", f"{found.objective:.4g}",
+    if single is not None:
+        boxes[2].metric("Objective", f"{single.objective:.4g}",
                         help="Sum of the Huber loss (δ = 0.001) of log predicted minus log observed.")  # fmt: skip
     else:
         known = np.isfinite(found.expected_error) and found.left_out is not None
@@ -75,19 +77,20 @@ def formula(name: str) -> None:
 
 def coefficients(found: Model, name: str = "fit-coefficients") -> None:
     """The formula and its coefficients, with intervals and bounds; of an average, its laws and their weights."""
-    if isinstance(found, Average):
+    single = found.single
+    if single is None:
         _members(found)
         return
-    formulas([found.law])
+    formulas([single.law])
     st.subheader("Coefficients", anchor=False)
-    params = LAWS[found.law].params
-    _coefficients(found, [p for p in params if not p.weight], name)
+    params = LAWS[single.law].params
+    _coefficients(single, [p for p in params if not p.weight], name)
     weights = [p for p in params if p.weight]
     if weights:
-        used = [p for p in weights if found.theta[p.name] > 0]
+        used = [p for p in weights if single.theta[p.name] > 0]
         with st.expander(f"{len(used)} of {len(weights)} weights are above 0"):
             st.caption("Neighbouring rates can stand in for each other: trust the curve that they make together.")
-            _coefficients(found, used, f"{name}-weights")
+            _coefficients(single, used, f"{name}-weights")
 
 
 def _coefficients(found: Fit, params: Sequence, name: str) -> None:
@@ -134,7 +137,7 @@ def _members(found: Average) -> None:
     st.caption(
         "Its loss is the geometric mean of theirs under these weights. Each law's own fit tells its coefficients."
     )
-    rows = [{"law": title_of(f), "weight": 100 * w} for f, w in zip(found.fits, found.weights, strict=True)]
+    rows = [{"law": f.title, "weight": 100 * w} for f, w in zip(found.fits, found.weights, strict=True)]
     showing.table(
         pd.DataFrame(rows), "fit-average", hide_index=True, width=480,
         column_config={
@@ -184,25 +187,26 @@ def runs_of(space: Workspace, found: Model) -> tuple[list[Run], list[Run]] | Non
 def tune(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Run]) -> None:
     """Sliders that redraw the curves while they move; refit the rest; keep a set under a name."""
     st.subheader("Tune the coefficients", anchor=False)
-    if isinstance(found, Average):
+    single = found.single
+    if single is None:
         st.caption("An average has no coefficients of its own. To tune one of its laws, choose it under Report on.")
         return
-    if LAWS[found.law].ridge:
+    if LAWS[single.law].ridge:
         st.caption("This law's weights are settled together by one convex fit, so there is nothing to tune by hand.")
         return
     shown = [(r, "train") for r in train] + [(r, "held out") for r in test]
-    if space.packed is None or space.packed[0] is not found:
-        space.packed = (found, _packed(space, found, shown[:TUNED_RUNS]))
+    if space.packed is None or space.packed[0] is not single:
+        space.packed = (single, _packed(space, single, shown[:TUNED_RUNS]))
     heard = tuner(space.packed[1], key="tuner")
     if len(shown) > TUNED_RUNS:
         st.caption(f"The first {TUNED_RUNS} of {len(shown)} runs are drawn here; errors in the report count all.")
     if any(len(run.steps) > POINTS for run, _ in shown):
         st.caption(f"Errors beside the sliders are taken over {POINTS} losses of a run, those in the report over all.")
     if heard.keep:
-        space.keep(space.free_name(heard.keep.name), tuned(found, heard.keep.theta, train, test))
+        space.keep(space.free_name(heard.keep.name), tuned(single, heard.keep.theta, train, test))
         st.rerun()
     if heard.refit:
-        refit(space, found, dict(heard.refit.theta), heard.refit.locked)
+        refit(space, single, dict(heard.refit.theta), heard.refit.locked)
         st.rerun()
 
 
@@ -211,8 +215,8 @@ def _packed(space: Workspace, found: Fit, shown: Sequence[tuple[Run, str]]) -> d
     law = LAWS[found.law]
     alike = (
         f
-        for f in reversed(space.fits.values())
-        if isinstance(f, Fit) and f.status is not Status.tuned and f.train.keys() == found.train.keys()
+        for f in _singles(reversed(space.fits.values()))
+        if f.status is not Status.tuned and f.train.keys() == found.train.keys()
     )
     base = next((f for f in alike if f.law == found.law), found) if found.status is Status.tuned else found
     return payload(law, shown, found.theta, fitted=base.theta, interval=base.interval, locked=found.locked)
@@ -221,14 +225,15 @@ def _packed(space: Workspace, found: Fit, shown: Sequence[tuple[Run, str]]) -> d
 def kept(space: Workspace) -> None:
     """All fits of this visit side by side: errors, and coefficients of laws that were fitted more than once."""
     st.subheader("Kept fits", anchor=False)
-    times = Counter(f.law for f in space.fits.values() if isinstance(f, Fit))
+    times = Counter(f.law for f in _singles(space.fits.values()))
     rows = []
     for name, f in space.fits.items():
-        single = isinstance(f, Fit)
+        single = f.single
         rows.append(
-            {"name": name, "law": LAWS[f.law].title if single else "average", "held-out RMSE": f.held_out_rmse,
-             "training RMSE": _fitted_rmse(f.train), "objective": f.objective if single else None,
-             **(_shown_coefficients(f) if single and times[f.law] > 1 else {})}
+            {"name": name, "law": "average" if single is None else LAWS[single.law].title,
+             "held-out RMSE": f.held_out_rmse, "training RMSE": _fitted_rmse(f.train),
+             "objective": None if single is None else single.objective,
+             **(_shown_coefficients(single) if single is not None and times[single.law] > 1 else {})}
         )  # fmt: skip
     number = st.column_config.NumberColumn(format="%.5g")
     table = pd.DataFrame(rows)
@@ -236,6 +241,11 @@ def kept(space: Workspace) -> None:
         table, "fit-kept", hide_index=True, width="stretch", placeholder="",
         column_config={c: number for c in table.columns[2:]},
     )  # fmt: skip
+
+
+def _singles(models: Iterable[Model]) -> Iterator[Fit]:
+    """Those of the models that are no averages."""
+    return (f.single for f in models if f.single is not None)
 
 
 def _shown_coefficients(f: Fit) -> dict[str, float]:

@@ -24,15 +24,16 @@ from optlaws_core.autolrs import (
 from optlaws_core.fitting.result import Model
 from optlaws_core.text import format_number, parse_amount
 
-from ..state import address
-from ..state.session import Workspace, literal, state
+from ..state import address, jobs
+from ..state.session import state
+from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.candidate_chart import steps_of
+from ..widgets.markdown import literal
 from . import autolrs_charts as charts
 
 JOB, FOUND = "staging_job", "staging_found"  # a simulation that runs, and what the last one came to
 NEXT, SIMULATED = "Next stage of a run", "Simulated run"
-EVERY = 0.5  # s between two looks at a simulation
 
 
 def section(space: Workspace) -> None:
@@ -51,7 +52,7 @@ def section(space: Workspace) -> None:
             "Before each stage, short probes try several rates from one checkpoint; an exponential forecasts where "
             "each would end, and Bayesian optimisation says which to probe next (Jin et al. 2021, arXiv 2105.10762)."
         )
-        view = address.bound(st.segmented_control, "Show", (NEXT, SIMULATED), default=NEXT, required=True,
+        view = address.bound_widget(st.segmented_control, "Show", (NEXT, SIMULATED), default=NEXT, required=True,
                            key="staging_view", label_visibility="collapsed")  # fmt: skip
         try:
             (_next if view == NEXT else _simulation)(space)
@@ -69,24 +70,24 @@ def _next(space: Workspace) -> None:
         return
     places = st.columns([2, 1, 1, 1, 1, 1])
     usual = max(staged, key=staged.get)
-    name = places[0].selectbox("Staged run", list(staged), key="staging_run",
-                               index=list(staged).index(address.one("staged", staged, usual, address.RUN)))  # fmt: skip
-    address.put("staged", name, usual)
+    first = list(staged).index(address.read_one("staged", staged, usual, address.RUN))
+    name = places[0].selectbox("Staged run", list(staged), first, key="staging_run")
+    address.write("staged", name, usual)
     run = space.runs[name]
     splits = [k for k, s in run.series.items() if len(s)]
     usual = max(splits, key=lambda k: len(run.series[k]))
     split = places[1].selectbox("Its losses", splits, key=f"staging_split {name}",
-                                index=splits.index(address.one("staged_losses", splits, usual)))  # fmt: skip
-    address.put("staged_losses", split, usual)
+                                index=splits.index(address.read_one("staged_losses", splits, usual)))  # fmt: skip
+    address.write("staged_losses", split, usual)
     run = run.on(split)
-    start = address.whole(
+    start = address.number_field(
         places[2], "From update", 1, _start(run), name="from_update", key=f"staging_start {name} {split}",
         help="First update of the stage. An earlier one replays the run: what followed does not count.",
     )  # fmt: skip
     if start is None:
         return
     ahead = next_stage(run, start)
-    length = address.whole(
+    length = address.number_field(
         places[3], "Updates", FEWEST, ahead.length, name="updates", key=f"staging_length {name} {start}",
         help="Of the stage. AutoLRS doubles them from stage to stage, up to 8 times the first.",
     )  # fmt: skip
@@ -131,7 +132,7 @@ def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]
     None while the length of a probe cannot be read.
     """
     place, count = st.columns([5, 1])
-    updates = address.whole(
+    updates = address.number_field(
         count, "Updates of a probe", FEWEST, probe_length(length), name="probe_updates",
         key=f"staging_probe {length}",
         help="Those that count; AutoLRS takes a tenth of the stage.",
@@ -150,11 +151,11 @@ def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]
             usual.setdefault(found[name].rate, name)
     first = list(usual.values())
     picked = place.multiselect(
-        "Probes", list(found), default=address.several("probe", found, first, address.RUN),
+        "Probes", list(found), default=address.read_several("probe", found, first, address.RUN),
         key=f"staging_probes {run.name} {ahead.start} {length}", persist_state="session",
         help="Loaded runs whose rate is constant from that update on. They should start from this run's checkpoint.",
     )  # fmt: skip
-    address.put("probe", picked, first)
+    address.write("probe", picked, first)
     return [found[name] for name in picked]
 
 
@@ -215,53 +216,49 @@ def _simulation(space: Workspace) -> None:
         _typed(places[0], "Lowest rate", format_number(float(f"{coverage.peak[1] / REACH:.3g}")), "staging_sim_low"),
         _typed(places[1], "Highest rate", format_number(coverage.peak[1]), "staging_sim_high"),
     )
-    total = address.whole(
+    total = address.number_field(
         places[2], "Updates in all", 1, coverage.total[1], name="simulated_total", key="staging_total"
     )
     usual = longest.warmup_end if longest is not None else 0
-    warmup = address.whole(places[3], "Warm-up", 0, usual, name="simulated_warmup", key="staging_warmup")
+    warmup = address.number_field(places[3], "Warm-up", 0, usual, name="simulated_warmup", key="staging_warmup")
     if total is None or warmup is None:
         return
     running = JOB in state()
     st.button("Simulate", icon=":material/play_arrow:", key="staging_simulate", disabled=running,
               on_click=_begin, args=(space.current, space.fit, search, total, warmup))  # fmt: skip
     if running:
-        st.fragment(_watch, run_every=EVERY)()
+        _watch()
     elif FOUND in state():
         _result(*state()[FOUND])
 
 
 def _begin(name: str, model: Model, search: Search, total: int, warmup: int) -> None:
-    def work(progress):
-        ran = simulate_stages(model, search, total, warmup, progress=lambda share, loss: progress(share / 2, loss))
-        others = rivals(model, search, total, warmup, lambda share, loss: progress((1 + share) / 2, loss))
+    def work(report: jobs.Report):
+        ran = simulate_stages(model, search, total, warmup, progress=lambda share, _: report(share / 2))
+        others = rivals(model, search, total, warmup, lambda share, _: report((1 + share) / 2))
         drawn = [("AutoLRS", ran.schedule), *((r.name, r.schedule) for r in others if r.name != "best curve")]
         return name, ran, others, {n: (s, predict(model, s, steps_of(s))) for n, s in drawn}
 
-    jobs = Workspace()  # of its own: that of the visitor is for fits, which every page watches
-    jobs.start("AutoLRS", work)
-    state()[JOB] = jobs
+    state()[JOB] = jobs.Job.start("AutoLRS", work)
     state().pop(FOUND, None)
 
 
 def _watch() -> None:
-    jobs = state().get(JOB)
-    if jobs is None:
-        return
-    if jobs.job.running:
-        bar, button = st.columns([5, 1], vertical_alignment="center")
-        bar.progress(min(jobs.job.share, 1.0), "Simulating" if jobs.job.share < 0.5 else "Looking for what beats it")
-        if button.button("Cancel", width="stretch", key="staging_cancel"):
-            jobs.stop()
-            del state()[JOB]
-            st.rerun()
-        return
-    del state()[JOB]
-    try:
-        state()[FOUND] = jobs.finish()
-    except OptLawsError as fault:
-        state()[FOUND] = (str(fault),)
-    st.rerun()
+    """Progress of the simulation, a button that stops it, and what it came to."""
+
+    def said(progress: jobs.Progress) -> str:
+        return "Simulating" if progress.share < 0.5 else "Looking for what beats it"
+
+    def ended(job: jobs.Job) -> None:
+        del state()[JOB]
+        try:
+            found = job.result()
+        except OptLawsError as fault:
+            found = (str(fault),)
+        if found is not None:
+            state()[FOUND] = found
+
+    jobs.watch(state()[JOB], said, ended, "staging_cancel")
 
 
 def _result(name: str, ran: Simulated | None = None, others: list[Rival] = (), curves: dict | None = None) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import OptLawsError, Run, predict
+from optlaws_core.fitting.coverage import outside
 from optlaws_core.fitting.result import Model
 from optlaws_core.live import (
     ALARM,
@@ -26,13 +27,13 @@ from optlaws_core.live import (
 )
 from optlaws_core.prediction.divergence import FEWEST, Risk, learn_risk
 from optlaws_core.prediction.divergence import risk_of as risks_of
-from optlaws_core.prediction.losses import outside
 from optlaws_core.readers import Reading
 from optlaws_core.runs.noise import DIVERGED
 
 from ..state import address, session
-from ..state.session import Workspace, literal
+from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
 FOLDER = "OPTLAWS_LIVE"  # environment variable: the one log, or folder of logs, of the server that may be watched
@@ -116,18 +117,18 @@ def _pick(runs: Collection[Run], watch: bool) -> Run | None:
         )  # fmt: skip
         return None
     left, right = st.columns([3, 1])
-    first = names.index(address.one("run", names, names[0], address.RUN))
+    first = names.index(address.read_one("run", names, names[0], address.RUN))
     name = left.selectbox("Run", names, first, key=key, persist_state="session")
-    address.put("run", name, names[0])
+    address.write("run", name, names[0])
     if name not in by_name:
         st.info(literal(f"The log of {name!r} is not there now, or cannot be read; it is waited for."))
         return None
     run = by_name[name]
     splits = [k for k, s in run.series.items() if len(s)]
     usual = run.split if run.split in splits else splits[0]
-    split = right.selectbox("Losses", splits, index=splits.index(address.one("losses", splits, usual)),
+    split = right.selectbox("Losses", splits, index=splits.index(address.read_one("losses", splits, usual)),
                             key=f"live_split {name}", persist_state="session")  # fmt: skip
-    address.put("losses", split, usual)
+    address.write("losses", split, usual)
     return run.on(split)
 
 
@@ -139,11 +140,11 @@ def _as_of(run: Run) -> Run:
     ended = run.plan is not None and last >= run.plan.schedule.total - 1
     usual = int(first + REPLAYED * (last - first)) if ended else last
     step = st.slider(
-        "As of step", first, last, address.number("step", usual, first, last),
+        "As of step", first, last, address.read_number("step", usual, first, last),
         key=f"live_step {run.name} {run.split}", persist_state="session",
         help="Move it back to replay the run: what came later stays faint, and scores the forecast.",
     )  # fmt: skip
-    address.put("step", step, usual)
+    address.write("step", step, usual)
     return cut(run, step)
 
 
@@ -200,7 +201,9 @@ def _ahead(model: Model, seen: Run, whole: Run) -> None:
     if endless:
         planned = 2 * (now + 1)
     asked = [
-        address.whole(column, label, low, value, name=name, key=f"live_{key} {seen.name}", persist_state="session")
+        address.number_field(
+            column, label, low, value, name=name, key=f"live_{key} {seen.name}", persist_state="session"
+        )
         for column, label, name, low, value, key in zip(
             st.columns(3), ("Updates in all", "Updates of a decay", "A later start, in updates"),
             ("total", "decay", "wait"), (1, 1, 0), (planned, max(planned // 10, 1), max(planned // 10, 1)),
@@ -220,9 +223,9 @@ def _ahead(model: Model, seen: Run, whole: Run) -> None:
     ranked = outcomes(model, seen, ways)
     names = [name for name, _ in ways]
     usual = names.index("as planned") if "as planned" in names else names.index("no decay")
-    first = names.index(address.one("way", names, names[usual]))
+    first = names.index(address.read_one("way", names, names[usual]))
     way = st.selectbox("Draw", names, index=first, key=f"live_way {seen.name}", persist_state="session")
-    address.put("way", way, names[usual])
+    address.write("way", way, names[usual])
     told = forecast(model, seen, dict(ways)[way])
     showing.chart(charts.progress(seen, whole, told, way), "live-losses")
     if reasons := outside(model.coverage, replace(seen.plan, schedule=dict(ways)[way])):

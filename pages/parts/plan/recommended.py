@@ -12,8 +12,8 @@ from optlaws_core.hyper.published import Recommended
 from optlaws_core.text import format_amount, parse_amount
 
 from ..state import address
-from ..state.session import literal
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
 USUAL = {"params": "1B", "tokens": "20B"}
@@ -123,13 +123,13 @@ def over_sizes(asked: Asked) -> None:
     """The laws over N, over D, or one of them over both."""
     kinds = {"tokens": "Over D", "params": "Over N", "both": "One law over both"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = address.bound(
+        kind = address.bound_widget(
             st.segmented_control, "Chart", list(kinds), format_func=kinds.get, default="tokens", required=True,
             key="plan_chart",
         )  # fmt: skip
         name = "step_law"
         if kind == "both":
-            name = address.bound(
+            name = address.bound_widget(
                 st.selectbox, "Law", list(HYPER_LAWS), format_func=lambda n: HYPER_LAWS[n].title, key="plan_law",
                 width=260,
             )  # fmt: skip
@@ -158,7 +158,7 @@ def companions(asked: Asked) -> None:
         f"averages over {100 * scaling.timescale(asked.params, asked.tokens):.2g} % of the training. Power Lines; "
         "constants from memory.",
     )  # fmt: skip
-    bits = address.bound(
+    bits = address.bound_widget(
         boxes[2].selectbox, "Bits of a quantised weight", [2, 3, 4, 6, 8], index=2, key="plan_bits",
         help="For quantisation-aware training: the last part of training, with weights rounded to so many bits.",
     )  # fmt: skip

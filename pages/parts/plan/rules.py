@@ -9,8 +9,8 @@ from optlaws_core.hyper.sweep_cells import HIGHEST_LR
 from optlaws_core.text import format_amount, parse_amount
 
 from ..state import address
-from ..state.session import literal
 from ..widgets import showing
+from ..widgets.markdown import literal
 from .recommended import SURE, USUAL, Asked
 
 COMPUTE, LR, BATCH, OTHER = "1e21", "1e-3", "500k", "2M"  # where nothing is typed
@@ -126,10 +126,10 @@ def sparsity(asked: Asked | None) -> None:
         (asked.params, asked.tokens) if asked else (parse_amount(USUAL["params"]), parse_amount(USUAL["tokens"]))
     )
     places = st.columns([3, 1])
-    share = address.bound(
+    share = address.bound_widget(
         places[0].slider, "Share of weights that are zero, or idle at a token", 0.0, 0.95, 0.5, 0.05, key="plan_sparse",
     )  # fmt: skip
-    fine = address.bound(
+    fine = address.bound_widget(
         places[1].selectbox, "Granularity of experts", [1, 2, 4, 8, 16, 32], key="plan_fine",
         help="Into how many parts an expert of the usual size is split.",
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +12,16 @@ import streamlit as st
 from optlaws_core.errors import DesignError, LogError, OptLawsError
 from optlaws_core.hyper import Optimum, SweepCell, SweepFit, laws_through, optimum, read_sweep, recommend, scaling
 from optlaws_core.hyper.sweep_cells import COLUMNS, columns_of
-from optlaws_core.readers.frames import read_frame
 from optlaws_core.text import format_amount, parse_amount
 
-from ..state.session import TableFile, Workspace, literal
-from ..widgets import showing
+from ..state.workspace import Workspace
+from ..widgets import showing, table_upload
+from ..widgets.markdown import literal
+from ..widgets.table_upload import TableFile
 from . import charts
 from .recommended import Asked
 
-MOST_MB, MOST_RUNS, MOST_CELLS = 20, 20_000, 60
+MOST_RUNS, MOST_CELLS = 20_000, 60
 MEANINGS = {
     "params": "parameters of the model",
     "tokens": "tokens of the whole training",
@@ -28,6 +29,10 @@ MEANINGS = {
     "batch": "batch of one update, in tokens or in the unit given above",
     "loss": "loss at the end; empty or nan where a run diverged",
 }
+COLUMNS_HELP = (
+    f"CSV, one row a run. Columns: {'; '.join(f'**{name}**: {meaning}' for name, meaning in MEANINGS.items())}. Short "
+    "names such as N, D and bs are known, too."
+)
 
 
 @dataclass(frozen=True)
@@ -47,78 +52,45 @@ def sweep(space: Workspace) -> Found | None:
         "three give a law in one of the two, five at different sizes and lengths a law in both."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        file = st.file_uploader(
-            "Table of the sweep", type=["csv"], max_upload_size=MOST_MB, key="plan_sweep",
-            help="CSV, one row a run. Columns: " + "; ".join(f"**{n}**: {m}" for n, m in MEANINGS.items())
-            + ". Short names such as N, D and bs are known, too.",
-        )  # fmt: skip
-        if file is not None and (space.sweep is None or space.sweep.content != file.getvalue()):
-            space.sweep = TableFile(file.name, file.getvalue())
+        try:
+            space.sweep, named = table_upload.upload(space.sweep, "Table of the sweep", "plan_sweep", COLUMNS_HELP)
+        except LogError as fault:
+            st.error(literal(str(fault)))
+            return None
         unit = st.text_input(
             "Tokens in one unit of batch", space.sweep.unit if space.sweep else "", key="plan_unit",
             bind="query-params", placeholder="1", width=220,
             help="1 where the batch column counts tokens; the length of a sequence where it counts sequences.",
         ).strip()  # fmt: skip
-        st.download_button(
-            "Example", data=example, file_name="sweep.csv", mime="text/csv", icon=":material/download:",
-            help="A made-up sweep, to see what one looks like.",
-        )  # fmt: skip
+        table_upload.example(example, "sweep.csv", "A made-up sweep, to see what one looks like.")
     if space.sweep is None:
         st.info("Upload a sweep to see its optima and the power laws through them; the example shows the columns.")
         return None
-    if file is None:
+    if not named:
         st.caption(literal(f"Sweep in use: {space.sweep.name}"))
     space.sweep.unit = unit
     try:
-        return _read(space)
+        return _read(space.sweep)
     except OptLawsError as fault:
         st.error(literal(str(fault)))
         return None
 
 
-def _read(space: Workspace) -> Found | None:
+def _read(sweep: TableFile) -> Found | None:
     """What the sweep tells; unlikely units ask back first."""
-    name, content = space.sweep.name, space.sweep.content
-    if len(content) > MOST_MB * 2**20:
-        space.sweep = None
-        raise LogError(f"{name}: a sweep may have {MOST_MB} MB, this one has {len(content) / 2**20:.0f}.", name)
-    table = _table(name, content)
-    columns = _columns(space.sweep, table)
-    unit, sure = parse_amount(space.sweep.unit or "1", "The tokens in one unit of batch"), space.sweep.sure
-    key = hashlib.sha256(content + json.dumps([columns, unit, sure]).encode()).hexdigest()
-    try:
-        return _found(key, table, columns, unit, sure)
-    except LogError as fault:
-        if "is the unit right?" not in str(fault):
-            raise
-        st.warning(literal(str(fault)), icon=":material/help:")
-        if st.button("The units are right", icon=":material/check:", key="plan_sure"):
-            space.sweep.sure = True
-            st.rerun()
-        return None
-
-
-def _table(name: str, content: bytes) -> pd.DataFrame:
-    table = read_frame(content, name)
+    table = sweep.frame
     if len(table) > MOST_RUNS:
-        raise LogError(f"{name}: a sweep may have {MOST_RUNS:,} runs, this one has {len(table):,}.", name)
-    return table
+        raise LogError(f"{sweep.name}: a sweep may have {MOST_RUNS:,} runs, this one has {len(table):,}.", sweep.name)
+    columns = table_upload.choose_columns(
+        sweep, table, columns_of(table.columns), MEANINGS, _lacking, "sweep column", len(COLUMNS)
+    )
+    unit = parse_amount(sweep.unit or "1", "The tokens in one unit of batch")
+    key = hashlib.sha256(sweep.content + json.dumps([columns, unit, sweep.sure]).encode()).hexdigest()
+    return table_upload.unless_unlikely(sweep, lambda: _found(key, table, columns, unit, sweep.sure), "plan_sure")
 
 
-def _columns(sweep: TableFile, table: pd.DataFrame) -> dict[str, str]:
-    """Which column is which: recognised names, and a choice for the others."""
-    known, names = columns_of(table.columns) | sweep.columns, ["–", *map(str, table.columns)]
-    chosen = {}
-    with st.expander("Columns", expanded=len(known) < len(COLUMNS), icon=":material/view_column:"):
-        for place, ours in zip(st.columns(len(COLUMNS)), COLUMNS, strict=True):
-            chosen[ours] = place.selectbox(
-                ours, names, index=names.index(known[ours]) if ours in known else 0, help=MEANINGS[ours],
-                key=f"sweep column {ours} {hash(tuple(names))}",
-            )  # fmt: skip
-    sweep.columns = {ours: theirs for ours, theirs in chosen.items() if theirs != "–"}
-    if lacking := [ours for ours in COLUMNS if ours not in sweep.columns]:
-        raise LogError(f"Say which column holds {', '.join(lacking)}: the table calls it something else, or lacks it.")
-    return sweep.columns
+def _lacking(known: Collection[str]) -> list[str]:
+    return [name for name in COLUMNS if name not in known]
 
 
 @st.cache_resource(show_spinner="Fitting the loss surfaces", max_entries=16)

@@ -19,8 +19,9 @@ from optlaws_core.text import counted, format_amount, format_number, parse_amoun
 
 from ..state import address
 from ..state import candidates as c
-from ..state.session import Workspace, literal, state
+from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
 PEAKS = 11  # of the grid that is offered
@@ -70,11 +71,11 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
                  "in the risk of divergence."),
             )
         }  # fmt: skip
-        shapes = address.bound(
+        shapes = address.bound_widget(
             third[0].multiselect, "Shapes", list(SHAPES), default=list(SHAPES), key="final_shapes", wrap=True,
             help="Percentages are the share of the length that the cooldown takes, or the final rate of the peak.",
         )  # fmt: skip
-        most_risk = address.bound(
+        most_risk = address.bound_widget(
             third[1].slider, "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, key="final_risk",
             disabled=fit.risk is None,
             help="Candidates above it are set apart. "
@@ -140,7 +141,7 @@ def _checkpoint(fit: FinalFit) -> tuple[str, str]:
             "what follows; what the law sees is both, one after another.",
         )  # fmt: skip
         texts = ["the same text", *fit.transfers]
-        text = address.bound(
+        text = address.bound_widget(
             right.selectbox, "Going on with", texts, key="final_text", disabled=len(texts) < 2,
             help="Another text needs runs in the table that went on to it (columns parent and text): how losses carry "
             "over is learned from them, and three or four are enough to begin with.",
@@ -286,7 +287,6 @@ def hand_over(space: Workspace, found: FinalRanking, ticked: Sequence[FinalRanke
         )  # fmt: skip
         if pressed:
             space.candidates = [c.Candidate(row.plan.schedule.text) for row in own[: c.MOST]]
-            state().pop("candidates_link", None)
             st.success(f"{counted(len(space.candidates), 'candidate')} on the Compare page.")
 
 

@@ -1,172 +1,32 @@
-"""The first half of the Pre-select page: final losses from a table or from loaded logs, and the law fitted to them."""
+"""The law fitted to the Pre-select page's final losses, and how well it does."""
 
-import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from optlaws_core import FitError, LogError, OptLawsError
+from optlaws_core import FitError, OptLawsError, Status
 from optlaws_core.final_loss import (
     FINAL_LAWS,
     FinalFit,
     TableRun,
-    columns_of,
     final_law,
     fit_table,
-    read_table,
-    table_runs,
     with_folds,
 )
-from optlaws_core.final_loss.table import COLUMNS, OPTIONAL
-from optlaws_core.readers.frames import read_frame
 from optlaws_core.text import counted, format_amount
 
 from ..state import address
-from ..state.session import ROOT, TableFile, Workspace, literal
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
-
-BUNDLED = ROOT / "data" / "manifest.csv"
-SOURCES = {"bundled": "Bundled sweep", "loaded": "Loaded runs", "table": "A table"}
-MOST_MB, MOST_RUNS = 20, 5_000
-MEANINGS = {
-    "run": "a name for each run",
-    "params": "trainable parameters",
-    "batch_tokens": "tokens in one update",
-    "tokens": "tokens in all",
-    "schedule": "the schedule's text form, such as cosine(peak=1e-3, warmup=300, total=50000)",
-    "final_loss": "the loss at the end",
-    "outcome": "how the run ended; “diverged” and “spiked” tell of the risk of divergence",
-    "parent": "the run whose last weights it starts from",
-    "text": "what it learns, where that is another text than its parent's",
-}
-
-
-def source(space: Workspace) -> list[TableRun]:
-    """Where the final losses come from, and what was read; none where that could not be."""
-    kind = address.bound(
-        st.segmented_control, "Final losses of", list(SOURCES), format_func=SOURCES.get, default="bundled",
-        required=True, key="final_source",
-        help="The project's own sweep; the last losses of the logs on the Runs page; or a table with one row a run.",
-    )  # fmt: skip
-    try:
-        runs = {"bundled": _bundled, "loaded": lambda: _loaded(space), "table": lambda: _table(space)}[kind]()
-    except LogError as fault:
-        st.error(literal(str(fault)))
-        return []
-    if len(runs) > MOST_RUNS:
-        st.error(f"A table may have {MOST_RUNS:,} runs, this one has {len(runs):,}.")
-        return []
-    return runs
-
-
-def _bundled() -> list[TableRun]:
-    return read_table(BUNDLED, sure=True)  # peaks up to 32 were run to see them diverge
-
-
-def _loaded(space: Workspace) -> list[TableRun]:
-    runs = table_runs(space.runs.values())
-    if not runs:
-        st.info(
-            "No loaded run has a schedule, a model size and a batch. Declare them on the Runs page, or in a manifest."
-        )
-    elif left := len(space.runs) - len(runs):
-        st.caption(f"{counted(left, 'loaded run')} without a schedule, a model size or a batch left out.")
-    return runs
-
-
-def _table(space: Workspace) -> list[TableRun]:
-    """An uploaded table, its columns mapped where their names are not known."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        file = st.file_uploader(
-            "Table of runs", type=["csv"], max_upload_size=MOST_MB, key="final_table",
-            help="CSV, one row a run. Columns: " + "; ".join(f"**{n}**: {MEANINGS[n]}" for n in COLUMNS)
-            + ". One of batch_tokens and tokens is enough. Also read: "
-            + "; ".join(f"**{n}**: {MEANINGS[n]}" for n in OPTIONAL) + ".",
-        )  # fmt: skip
-        st.download_button(
-            "Example", data=_example(), file_name="table.csv", mime="text/csv", icon=":material/download:",
-            help="The bundled sweep as such a table, to see what one looks like.",
-        )  # fmt: skip
-    if file is not None and (space.table is None or space.table.content != file.getvalue()):
-        space.table = TableFile(file.name, file.getvalue())
-    if space.table is None:
-        st.info("Upload a table with one row a run, or look at the bundled sweep first.")
-        return []
-    name, content = space.table.name, space.table.content
-    if len(content) > MOST_MB * 2**20:
-        space.table = None
-        raise LogError(f"{name}: a table may have {MOST_MB} MB, this one has {len(content) / 2**20:.0f}.", name)
-    if file is None:
-        st.caption(literal(f"Table in use: {name}"))
-    frame = read_frame(content, name)
-    mapped = _columns(space.table, frame)
-    return _read(space.table, frame, mapped)
-
-
-@st.cache_data(show_spinner=False, max_entries=1)
-def _example() -> str:
-    known = columns_of(pd.read_csv(BUNDLED, nrows=0).columns)
-    frame = pd.read_csv(BUNDLED, dtype=str, keep_default_na=False)[list(known.values())]
-    return frame.set_axis(list(known), axis=1).to_csv(index=False)
-
-
-def _columns(table: TableFile, frame: pd.DataFrame) -> dict[str, str]:
-    """Which column is which: recognised names, and a choice for the others."""
-    known = columns_of(frame.columns) | table.columns
-    with st.expander("Columns", expanded=bool(_lacking(known)), icon=":material/view_column:"):
-        names, chosen = ["–", *map(str, frame.columns)], {}
-        for start in range(0, len(MEANINGS), 3):
-            for place, ours in zip(st.columns(3), list(MEANINGS)[start : start + 3], strict=False):
-                chosen[ours] = place.selectbox(
-                    ours, names, index=names.index(known[ours]) if ours in known else 0, help=MEANINGS[ours],
-                    key=f"column {ours} {hash(tuple(frame.columns))}",
-                )  # fmt: skip
-    found = {ours: theirs for ours, theirs in chosen.items() if theirs != "–"}
-    table.columns = found
-    if missing := _lacking(found):
-        raise LogError(f"Say which column holds {', '.join(missing)}: the table calls it something else, or lacks it.")
-    return found
-
-
-def _lacking(known: Collection[str]) -> list[str]:
-    """Needed columns that are not known; of the two token counts one is enough."""
-    lacking = [n for n in COLUMNS if n not in known]
-    one = {"batch_tokens", "tokens"} & set(known)
-    return [n for n in lacking if not (one and n in ("batch_tokens", "tokens"))]
-
-
-def _read(table: TableFile, frame: pd.DataFrame, mapped: dict[str, str]) -> list[TableRun]:
-    """The table's runs; unlikely units ask back first."""
-    try:
-        return read_table(_renamed(frame, mapped), sure=table.sure)
-    except LogError as fault:
-        if "is the unit right?" not in str(fault):
-            raise
-        st.warning(literal(str(fault)), icon=":material/help:")
-        if st.button("The units are right", icon=":material/check:"):
-            table.sure = True
-            st.rerun()
-        return []
-
-
-def _renamed(frame: pd.DataFrame, mapped: Mapping[str, str]) -> pd.DataFrame:
-    return frame[list(mapped.values())].set_axis(list(mapped), axis=1) if mapped else frame[[]]
-
-
-def uploaded(table: TableFile) -> list[TableRun]:
-    """The runs of a table that was uploaded before; none as long as something is to be settled on its page."""
-    try:
-        return read_table(_renamed(read_frame(table.content, table.name), table.columns), sure=table.sure)
-    except LogError:
-        return []
+from .tables import digest
 
 
 def fitted(runs: Sequence[TableRun]) -> FinalFit | None:
     """The law fitted to the runs, once for each table; None with a sentence where they do not tell enough."""
-    law = address.bound(
+    law = address.bound_widget(
         st.selectbox, "Law", list(FINAL_LAWS), format_func=lambda n: FINAL_LAWS[n].title, key="final_law", width=380,
         help="  \n".join(f"**{law.title}**: {law.summary}" for law in FINAL_LAWS.values()),
     )  # fmt: skip
@@ -175,12 +35,6 @@ def fitted(runs: Sequence[TableRun]) -> FinalFit | None:
     except (OptLawsError, FitError) as fault:
         st.error(literal(str(fault)))
         return None
-
-
-def digest(runs: Sequence[TableRun]) -> str:
-    """What a table is known by."""
-    told = repr([(r.name, r.plan, r.final_loss, r.diverged, r.parent, r.text) for r in runs])
-    return hashlib.sha256(told.encode()).hexdigest()
 
 
 @st.cache_resource(show_spinner="Fitting the law to the final losses", max_entries=32)
@@ -198,7 +52,7 @@ def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:
     key = digest(runs)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_told(fit, runs))
-        tried = address.bound(
+        tried = address.bound_widget(
             st.toggle, "Cross-validate", key="final_folds",
             help="Fit ten times more, each without a tenth of the runs, and judge each run by the fit that has not "
             "seen it. Everything is chosen anew each time, the strength of the priors included.",
@@ -210,7 +64,7 @@ def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:
         except (OptLawsError, FitError) as fault:
             st.warning(literal(str(fault)), icon=":material/warning:")
     _metrics(judged)
-    if fit.message != "Converged.":
+    if fit.status is not Status.converged:
         st.warning(literal(fit.message), icon=":material/warning:")
     ends = judged.test or judged.train
     plans = {r.name: r.plan for r in runs}

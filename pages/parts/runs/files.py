@@ -21,8 +21,10 @@ from optlaws_core.readers.rates import asks
 from optlaws_core.text import counted, format_amount, parse_amount
 
 from ..server import limits
-from ..state.session import Workspace, literal, state
+from ..state.session import state
+from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 
 MOST_SHOWN = 5  # errors shown one by one; the table has them all
 MOST_MB = min(500, MOST_BYTES // 2**20)  # the uploader would show 512 MB as "1GB"
@@ -140,7 +142,7 @@ def files(space: Workspace) -> None:
         "runs-files",
         hide_index=True,
         placeholder="",
-        height=35 * min(len(reports) + 1, 9) + 3,
+        rows=8,
         column_config={
             "File": st.column_config.TextColumn(width="medium"),
             "Format": st.column_config.TextColumn(width="small"),

@@ -13,8 +13,9 @@ from optlaws_core.readers import Facts, Note
 from optlaws_core.text import counted, format_amount, format_number, parse_amount
 
 from ..state import address
-from ..state.session import Workspace, literal, load_example
+from ..state.workspace import Workspace
 from ..widgets import chart_style, showing
+from ..widgets.markdown import literal
 from . import charts
 from .files import forget_news
 
@@ -37,7 +38,7 @@ def choose(space: Workspace) -> dict[int, Run]:
     st.subheader("Loaded runs", anchor=False)
     runs = list(space.runs.values())
     rows = pd.DataFrame([_row(run) for run in runs])
-    first = address.several("run", space.runs, [], address.RUN)
+    first = address.read_several("run", space.runs, [], address.RUN)
     table = showing.table(
         rows.drop(columns=" "),
         "runs",
@@ -47,13 +48,13 @@ def choose(space: Workspace) -> dict[int, Run]:
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [i for i, run in enumerate(runs) if run.name in first]}},
         hide_index=True,
-        height=35 * min(len(runs) + 1, 13) + 3,
+        rows=12,
         column_config=_RUN_COLUMNS,
         placeholder="",
     )
     ticked = [i for i in table.selection.rows if i < len(runs)]
     names = [runs[i].name for i in ticked]
-    address.put("run", names, [])
+    address.write("run", names, [])
     _actions(space, names)
     return {i: runs[i] for i in ticked or range(len(runs))}
 
@@ -137,7 +138,7 @@ def example(space: Workspace) -> None:
     with st.popover("Load the example runs", key=_key("example", space)):
         st.write("The project's own runs replace all that is loaded, fits included.")
         if st.button("Replace", key="replace"):
-            load_example(space)
+            space.load_example()
             st.rerun()
 
 
@@ -240,22 +241,22 @@ def _facts(space: Workspace, name: str) -> Facts | None:
 def chart(runs: Mapping[int, Run], found: list[str]) -> None:
     """Curves of `runs` and the controls over them; a control redraws this part of the page only."""
     with st.container(horizontal=True, gap="small"):
-        x = address.bound(
+        x = address.bound_widget(
             st.segmented_control, "X axis", list(X_LABELS), default="step", format_func=X_LABELS.get, required=True,
             key="x",
             help="Steps: updates done. Tokens: steps × batch size. Cumulative LR: the sum of the learning rates so far",
         )  # fmt: skip
-        window = address.bound(
+        window = address.bound_widget(
             st.select_slider, "Smoothing", WINDOWS, key="smooth", format_func=lambda n: "off" if n == 1 else f"{n:,}",
             help="Mean over this many logged points around each point; the raw curve stays behind it", width=140,
         )  # fmt: skip
         split = found[0]
         if len(found) > 1:
-            first = found.index(address.one("split", found, split))
+            first = found.index(address.read_one("split", found, split))
             split = st.selectbox("Split", found, first, help="Losses of training, or of an evaluation set", width=120,
                                  key=f"split {' '.join(found)}")  # fmt: skip
-            address.put("split", split, found[0])
-        scale = address.bound(
+            address.write("split", split, found[0])
+        scale = address.bound_widget(
             st.segmented_control, "Scale", list(SCALES), selection_mode="multi", format_func=SCALES.get, key="scale",
             help="Logarithmic axes. Full range: show the steep first losses, too, where they would leave the frame",
         )  # fmt: skip

@@ -7,9 +7,9 @@ import streamlit as st
 from optlaws_core import OptLawsError, Schedule
 from optlaws_core.exports import TARGETS, Export, export
 
-from ..compare.curves import Entry
+from ..compare.predicted import Entry
 from ..state import address
-from ..state.session import literal
+from ..widgets.markdown import literal
 
 MOST_SHOWN = 20_000  # characters; the download has all of them
 SHOWN = {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".toml": "toml"}
@@ -23,9 +23,9 @@ def section(found: Sequence[Entry]) -> None:
         return
     with box:
         names = [e.name for e in found]
-        first = names.index(address.one("export", names, names[0], "candidate"))
+        first = names.index(address.read_one("export", names, names[0], "candidate"))
         name = st.selectbox("Candidate", names, first, key=f"export_candidate {len(names)} {names[0]}")
-        address.put("export", name, names[0])
+        address.write("export", name, names[0])
         panel(next(e.schedule for e in found if e.name == name), "export")
 
 
@@ -33,7 +33,7 @@ def panel(schedule: Schedule, key: str) -> None:
     """Choose a trainer: its text, how far that is off, a download. `key` begins the keys of the widgets."""
     left, right = st.columns([2, 5], gap="large")
     with left:
-        target = address.bound(
+        target = address.bound_widget(
             st.selectbox, "Trainer", list(TARGETS), format_func=lambda t: TARGETS[t].title, key=f"{key}_target"
         )
         known = TARGETS[target]

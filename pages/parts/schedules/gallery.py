@@ -13,9 +13,11 @@ from optlaws_core.sums.clocks import trace
 
 from ..state import address
 from ..state.candidates import MOST, MOST_LINK, Candidate, from_fields
-from ..state.session import Workspace, literal, state
+from ..state.session import state
+from ..state.workspace import Workspace
 from ..widgets import fields as entering
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
 FAMILY, LAST_VALID, LINK = "schedule_family", "schedule_last_valid", "s"
@@ -55,15 +57,15 @@ def examples() -> dict[str, Schedule]:
 def choose() -> str:
     """Thumbnails of all families, and the choice of one."""
     marked = st.container()
-    for text in address.asked(LINK, 1, MOST_LINK) or ():
+    for text in address.read(LINK, 1, MOST_LINK) or ():
         brought = Candidate(text)
         if brought.schedule is None:
-            address.say(LINK, f"The address holds no schedule. {brought.problem}")
+            address.warn(LINK, f"The address holds no schedule. {brought.problem}")
         elif brought.schedule.total > address.LARGEST:
-            address.say(LINK, f"A schedule in an address has at most {address.LARGEST:,} updates; it was left out.")
+            address.warn(LINK, f"A schedule in an address has at most {address.LARGEST:,} updates; it was left out.")
         else:
             state()[LINKED] = brought.schedule
-    family = address.bound(
+    family = address.bound_widget(
         st.pills, "Family", list(SCHEDULES), default=_linked().family if _linked() else "cosine", required=True,
         key=FAMILY, label_visibility="collapsed",
     )  # fmt: skip
@@ -134,7 +136,7 @@ def share(schedule: Schedule) -> None:
     """Put the schedule into the address, unless the family alone tells it."""
     brought, text = _linked(), schedule.text
     usual = examples()[schedule.family].text if not brought or brought.family != schedule.family else None
-    address.put(LINK, text if len(text) <= MOST_LINK else None, usual)
+    address.write(LINK, text if len(text) <= MOST_LINK else None, usual)
 
 
 def picture(schedule: Schedule) -> None:

@@ -11,8 +11,9 @@ from optlaws_core.schedules.refinement import POWERS
 from optlaws_core.text import parse_amount
 
 from ..state.candidates import MOST, Candidate, with_label
-from ..state.session import Workspace, literal
+from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import charts
 
 PEAK = "1e-3"

@@ -11,18 +11,21 @@ from streamlit.delta_generator import DeltaGenerator
 from optlaws_core import LAWS, OptLawsError
 from optlaws_core.fitting.result import Model
 from optlaws_core.prediction.divergence import Risk
+from optlaws_core.prediction.verdict import Yardstick, basis, doubts
 from optlaws_core.saved import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, to_bundle
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Entry
 from optlaws_core.text import counted
 
-from ..compare import curves, ranking
+from .. import page
+from ..compare import curves, predicted, ranking
 from ..compare import risk as risks
 from ..fit import report
 from ..state import address as links
-from ..state import candidates, identity, session
-from ..state.session import Workspace, literal
+from ..state import candidates, identity, session, settings
+from ..state.workspace import Workspace
 from ..widgets.candidate_chart import AXES, PARTS, View
+from ..widgets.markdown import literal
 from . import html_report
 
 SHOWN = 50  # saved comparisons in the list
@@ -101,10 +104,10 @@ def _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens) ->
         )  # fmt: skip
         if unnamed:
             made = replace(anonymised(made), title=made.title, view=made.view)  # no visitor words a view
-        id = session.store().save(made, identity.viewer(), opens)
+        id = settings.store().save(made, identity.viewer(), opens)
         st.success(f"Saved. This link shows it as it is now. Who may open it: {opens.value}", icon=":material/check:")
         st.code(link(id), language=None)
-        st.page_link(session.at("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})
+        st.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})
 
 
 def link(id: str) -> str:
@@ -128,7 +131,7 @@ def _usual(viewer: Viewer) -> Visibility:
 
 def _go(id: str = "") -> None:
     """Open a saved comparison, or the list; a callback of buttons, so that the address says what is shown."""
-    links.anew(PAGE, SHARED, **({"id": id} if id else {}))
+    links.start_over(PAGE, SHARED, **({"id": id} if id else {}))
 
 
 def listing() -> None:
@@ -138,7 +141,7 @@ def listing() -> None:
 
 
 def _listing() -> None:
-    store, viewer = session.store(), identity.viewer()
+    store, viewer = settings.store(), identity.viewer()
     search = st.text_input(
         "Search", key="share_search", bind="query-params", placeholder="title, note, tag", width=420,
         icon=":material/search:",
@@ -182,7 +185,7 @@ def _import() -> None:
         )  # fmt: skip
         if file is not None and st.button("Save it here", icon=":material/save:"):
             viewer = identity.viewer()
-            st.query_params["id"] = session.store().save(from_bundle(file.getvalue()), viewer, _usual(viewer))
+            st.query_params["id"] = settings.store().save(from_bundle(file.getvalue()), viewer, _usual(viewer))
             st.rerun()
 
 
@@ -196,12 +199,12 @@ def show(id: str) -> None:
 
 
 def _show(id: str) -> None:
-    entry = session.store().entry(id, identity.viewer())
-    found = session.store().open(id, identity.viewer())
+    entry = settings.store().entry(id, identity.viewer())
+    found = settings.store().open(id, identity.viewer())
     actions = _heading(entry, found)
     space = _workspace(found)
     fits = [found.current, *found.also] if found.current else []
-    shown = curves.entries(space, fits)
+    shown = predicted.entries(space, fits)
     if not fits or not shown:
         if not fits or not any(c.on for c in found.candidates):
             st.info("This comparison holds runs alone: no fit, or no candidate that was switched on.")
@@ -210,11 +213,11 @@ def _show(id: str) -> None:
     view, observed = curves.look(space, SHARED, _view(found), found.observed)
     figure, _ = curves.draw(space, fits, shown, view, observed)
     st.subheader("Ranking", anchor=False)
-    yardstick = ranking.Yardstick.of(space.fit).sentence
-    st.caption(literal(" ".join([ranking.basis(space.fit), yardstick, *_risk(found)])))
-    for doubt in ranking.doubts(space.fit):
+    yardstick = Yardstick.of(space.fit).sentence
+    st.caption(literal(" ".join([basis(space.fit), yardstick, *_risk(found)])))
+    for doubt in doubts(space.fit):
         st.warning(literal(doubt))
-    table, verdict = curves.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
+    table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
     actions.download_button(
         "Report", lambda: html_report.html(found, figure, table, verdict, [yardstick, *_risk(found)]),
         f"comparison-{found.digest[:12]}.html", "text/html", icon=":material/description:", on_click="ignore",
@@ -227,7 +230,7 @@ def _show(id: str) -> None:
 
 def _laws(model: Model) -> None:
     """Formula and coefficients of each law, to be opened."""
-    for i, (fit, weight) in enumerate(ranking.laws_of(model)):
+    for i, (fit, weight) in enumerate(model.parts):
         share = f", weight {weight:.0%}" if weight < 1 else ""
         box = st.expander(
             f"{LAWS[fit.law].title}{share}", icon=":material/function:", on_change="rerun", key=f"{SHARED}_law {i}"
@@ -258,7 +261,7 @@ def _heading(entry: Entry, found: Snapshot) -> DeltaGenerator:
     st.caption(" · ".join(parts))
     if found.note:
         st.text(found.note)
-    parent = found.parent and session.store().find(found.parent, identity.viewer())
+    parent = found.parent and settings.store().find(found.parent, identity.viewer())
     if parent:
         st.button(
             f"Began as a copy of {literal(parent.title)}", type="tertiary", icon=":material/history:",
@@ -312,12 +315,12 @@ def _copy(found: Snapshot) -> None:
     address = {
         key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in told.items() if value
     }
-    st.switch_page(session.at("compare"), query_params=address | {"compare_observed": list(found.observed)})
+    st.switch_page(page.called("compare"), query_params=address | {"compare_observed": list(found.observed)})
 
 
 def _owner(entry: Entry) -> None:
     """What its owner may do with it."""
-    store, viewer = session.store(), identity.viewer()
+    store, viewer = settings.store(), identity.viewer()
     with st.expander("Who may open it", icon=":material/lock:"):
         kinds = _kinds(viewer, entry.visibility)
         chosen = st.radio(

@@ -13,18 +13,12 @@ import plotly.graph_objects as go
 from latex2mathml.converter import convert
 
 from optlaws_core import LAWS, Fit, Run
+from optlaws_core.prediction.verdict import basis
 from optlaws_core.saved import Snapshot
 
-from ..compare import ranking
+from ..compare.columns import COLUMNS
 from ..widgets.spreadsheet import CSV, csv_text
 
-TITLES = {
-    "rank": "Rank", "name": "Schedule", "final_loss": "Predicted final loss", "plus_minus": "± at the end",
-    "delta": "Above the best", "delta_percent": "in %", "risk": "Diverges", "saved_updates": "Updates saved",
-    "saved_percent": "of its own, %", "saved_tokens": "Tokens saved", "extrapolates": "Extrapolates",
-    "schedule": "Text form",
-}  # fmt: skip
-DIGITS = {"final_loss": 5, "plus_minus": 4, "delta": 5, "delta_percent": 3, "saved_percent": 1}
 STYLE = """
 :root { color-scheme: light; --line: #d5dae4; --faint: #5b6474 }
 body { font: 15px/1.5 system-ui, sans-serif; color: #1d2433; max-width: 1180px; margin: 2.5rem auto; padding: 0 1.5rem;
@@ -53,8 +47,9 @@ def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, 
     chart = go.Figure(figure).update_layout(template="plotly_white", width=None, autosize=True)
     facts = [f"created {found.created}", *([f"by {found.author}"] if found.author else []), *found.tags,
              f"{len(found.runs)} runs", f"content {found.digest}"]  # fmt: skip
-    shown = [c for c in table.columns if not table[c].isna().all() and (table[c].astype(str) != "").any()]
-    rows = [[_cell(c, row[c]) for c in shown] for row in table.to_dict("records")]
+    filled = [c for c in table.columns if not table[c].isna().all() and (table[c].astype(str) != "").any()]
+    shown = [column for column in COLUMNS if column.key in filled]
+    rows = [[column.text(row[column.key]) for column in shown] for row in table.to_dict("records")]
     runs = [(r.name, _plan(r), float(r.loss[-1]) if len(r.loss) else None) for r in found.runs]
     heads = ("Run", "Learning rate", "Last loss")
     laws = "".join(_model(found, name) for name in dict.fromkeys((found.current, *found.also)) if name)
@@ -71,7 +66,7 @@ def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, 
 <p class="note">{escape(found.note)}</p>
 <h2>Verdict</h2><p>{escape(verdict)}</p><p class="facts">{escape(" ".join(remarks))}</p>
 <h2>Predicted curves</h2>{drawn}{PICTURES}
-<h2>Ranking</h2>{_table("ranking", [TITLES[c] for c in shown], rows, table)}
+<h2>Ranking</h2>{_table("ranking", [column.in_report or column.title for column in shown], rows, table)}
 {laws}
 <h2>Runs</h2>{_table("runs", heads, [_told(*run) for run in runs], pd.DataFrame(runs, columns=heads))}
 <p class="facts">{escape(", ".join(f"{k} {v}" for k, v in found.versions.items()))}</p>
@@ -83,8 +78,8 @@ def _model(found: Snapshot, name: str) -> str:
     """A model that was drawn: its laws."""
     drawn = "" if name == found.current else ", drawn beside it"
     model = found.fits[name]
-    runs = f"<p class='facts'>{escape(ranking.basis(model))}</p>"
-    return f"<h2>Under {escape(name)}{drawn}</h2>{runs}" + "".join(map(_law, ranking.laws_of(model)))
+    runs = f"<p class='facts'>{escape(basis(model))}</p>"
+    return f"<h2>Under {escape(name)}{drawn}</h2>{runs}" + "".join(map(_law, model.parts))
 
 
 def _law(weighed: tuple[Fit, float]) -> str:
@@ -114,17 +109,6 @@ def _plan(run: Run) -> str:
 
 def _told(name: str, plan: str, loss: float | None) -> tuple[str, str, str]:
     return name, plan if len(plan) <= 160 else f"{plan[:159]}…", "–" if loss is None else f"{loss:.5f}"
-
-
-def _cell(column: str, value: object) -> str:
-    if value is None or value is pd.NA or value != value:
-        return "–"
-    if column == "risk":
-        return f"{value:.2%}"
-    if column in DIGITS:
-        return f"{value:.{DIGITS[column]}f}"
-    text = f"{value:,.0f}" if column in ("saved_updates", "saved_tokens") else str(value)
-    return text if len(text) <= 300 else f"{text[:299]}…"
 
 
 def _table(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], full: pd.DataFrame) -> str:

@@ -1,9 +1,9 @@
 """A page's state in its address: what an address asks for when a page is opened, and the state's way back into it.
 
 Widgets with `bind="query-params"` follow the address by themselves and leave out what is their default, but drop in
-silence what they do not offer: `bound` says so. What hangs on runs and fits, which may come later or not at all, is
-read with `several`, `one` or `number` and written with `put`. An address is read once for each stay on a page; from
-then on the state counts and the address follows, also when the page is come back to by the menu.
+silence what they do not offer: `bound_widget` says so. What hangs on runs and fits, which may come later or not at all,
+is read with `read_several`, `read_one` or `read_number` and written with `write`. An address is read once for each stay
+on a page; from then on the state counts and the address follows, also when the page is come back to by the menu.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -15,8 +15,10 @@ from streamlit.delta_generator import DeltaGenerator
 from optlaws_core import OptLawsError, text
 from optlaws_core.text import format_number as written
 
+from ..widgets.markdown import literal
 from . import session
-from .session import literal
+from .bundled import sweep_runs
+from .workspace import Workspace
 
 MOST = 100  # values of one name in an address
 LONGEST = 300  # characters of a value; longer ones are nothing that the app wrote
@@ -37,7 +39,7 @@ class _Stay:
     said: dict[str, str] = field(default_factory=dict)
 
 
-def arrive(page: str, place: DeltaGenerator) -> None:
+def open_page(page: str, place: DeltaGenerator) -> None:
     """Read the address if the page was just opened. Sentences about it go to `place`, an `st.empty()`."""
     memory = session.state()
     stay = memory.get("stay")
@@ -52,7 +54,7 @@ def _stay() -> _Stay:
     return session.state().setdefault("stay", _Stay("", {}, {}, None))  # empty: for a part that is shown without a page
 
 
-def anew(page: str, prefix: str, **address: str) -> None:
+def start_over(page: str, prefix: str, **address: str) -> None:
     """Show another thing on the page that is open: neither its address nor widgets named so keep what the last one had.
 
     For callbacks, which come before the page is drawn.
@@ -69,7 +71,7 @@ def _kept(page: str) -> dict[str, list[str]]:
     return session.state().setdefault("links", {}).setdefault(page, {})
 
 
-def say(key: str, sentence: str = "") -> None:
+def warn(key: str, sentence: str = "") -> None:
     """Say what is wrong with the value of `key`, above the page, for as long as it is open; empty: nothing any more."""
     stay = _stay()
     if sentence != stay.said.get(key, ""):
@@ -87,10 +89,10 @@ def _show(stay: _Stay) -> None:
         stay.place.empty()
 
 
-def refuse(key: str, wrong: Sequence[str], rule: str) -> None:
+def warn_of_refused(key: str, wrong: Sequence[str], rule: str) -> None:
     """Say that an address holds values that break a rule."""
     if wrong:
-        say(key, f"The address says {key}={quoted(wrong)}, but {rule}; it was left out.")
+        warn(key, f"The address says {key}={quoted(wrong)}, but {rule}; it was left out.")
 
 
 def quoted(names: Sequence[str]) -> str:
@@ -102,7 +104,7 @@ def quoted(names: Sequence[str]) -> str:
 # ---------------------------------------------------------------------------------------------------- reading
 
 
-def asked(key: str, most: int = MOST, longest: int = LONGEST) -> list[str] | None:
+def read(key: str, most: int = MOST, longest: int = LONGEST) -> list[str] | None:
     """Values that the address gave when the page was opened, at the first look alone; None: it did not name them."""
     values = _given(key, most, longest)
     _stay().asked.pop(key, None)
@@ -110,37 +112,39 @@ def asked(key: str, most: int = MOST, longest: int = LONGEST) -> list[str] | Non
 
 
 def _given(key: str, most: int = MOST, longest: int = LONGEST) -> list[str] | None:
-    """The same at every look, until `put`: a run of the page may end before the widget is drawn, and begin anew."""
+    """The same at every look, until `write`: a run of the page may end before the widget is drawn, and begin anew."""
     values = _stay().asked.get(key)
     if values is None:
         return None
     values = [value for value in values if value]  # `key=` stands for none
     if len(values) > most:
-        say(key, f"The address holds {len(values):,} values of {key}; the first {most} are taken.")
+        warn(key, f"The address holds {len(values):,} values of {key}; the first {most} are taken.")
     long = [value for value in values[:most] if len(value) > longest]
-    refuse(key, long, f"a value has at most {longest:,} characters")
+    warn_of_refused(key, long, f"a value has at most {longest:,} characters")
     return [value for value in values[:most] if value not in long]
 
 
-def several(key: str, options: Collection[str], usual: Sequence[str], what: str = "", most: int = MOST) -> list[str]:
+def read_several(
+    key: str, options: Collection[str], usual: Sequence[str], what: str = "", most: int = MOST
+) -> list[str]:
     """Which of the options to begin with, `most` at most: those of the address, of the last stay, or the usual ones."""
     given, kept = _given(key, most), _stay().kept.get(key)
     if given is None:
         return list(usual) if kept is None else [value for value in kept if value in options][:most]
     known = [value for value in dict.fromkeys(given) if value in options]
     if what == RUN:
-        missing(key, given, options)
+        warn_of_missing_runs(key, given, options)
     else:
-        refuse(key, [value for value in given if value not in options], f"there is no such {what or key} here")
+        warn_of_refused(key, [value for value in given if value not in options], f"there is no such {what or key} here")
     return known if known or not given else list(usual)
 
 
-def one(key: str, options: Collection[str], usual: str, what: str = "") -> str:
+def read_one(key: str, options: Collection[str], usual: str, what: str = "") -> str:
     """Which of the options to begin with, likewise."""
-    return next(iter(several(key, options, [usual], what)), usual)
+    return next(iter(read_several(key, options, [usual], what)), usual)
 
 
-def number(key: str, usual: int, low: int, high: int) -> int:
+def read_number(key: str, usual: int, low: int, high: int) -> int:
     """A whole number to begin with, likewise, from `low` to `high`."""
     given = _given(key)
     for value in given or _stay().kept.get(key) or ():
@@ -151,14 +155,14 @@ def number(key: str, usual: int, low: int, high: int) -> int:
         if found is not None and low <= found <= high:
             return found
         if given:
-            refuse(key, [value], f"it is a whole number from {low:,} to {high:,}")
+            warn_of_refused(key, [value], f"it is a whole number from {low:,} to {high:,}")
     return usual
 
 
 # ---------------------------------------------------------------------------------------------------- writing
 
 
-def put(key: str, value: object, usual: object = None) -> None:
+def write(key: str, value: object, usual: object = None) -> None:
     """Let the address say `key`, or nothing where the value is the usual one. Not for keys that are bound."""
     several = isinstance(value, (list, tuple))
     same = value == usual or several and isinstance(usual, (list, tuple)) and list(value) == list(usual)
@@ -182,7 +186,7 @@ def _word(value: object) -> str:
     return written(value) if isinstance(value, float) else str(value)
 
 
-def bound(widget: Callable, label: str, *args, key: str, **options):
+def bound_widget(widget: Callable, label: str, *args, key: str, **options):
     """A widget of Streamlit that is bound to the address as `key`; says which of its values there it cannot have."""
     given = _given(key)
     value = widget(label, *args, key=key, bind="query-params", **options)
@@ -197,7 +201,7 @@ def bound(widget: Callable, label: str, *args, key: str, **options):
             form = options.get("format_func") or str
             labels = {form(option) for option in offered}
             wrong = [word for word in given if word not in labels]
-        refuse(key, wrong, f"“{label}” takes no such value")
+        warn_of_refused(key, wrong, f"“{label}” takes no such value")
     return value
 
 
@@ -211,13 +215,15 @@ def _denotes(word: str, value: object) -> bool:
         return False
 
 
-def whole(place: DeltaGenerator, label: str, low: int, usual: int, *, name: str, key: str, **options) -> int | None:
+def number_field(
+    place: DeltaGenerator, label: str, low: int, usual: int, *, name: str, key: str, **options
+) -> int | None:
     """A field for a whole number that the address calls `name`; left empty, it is the usual one.
 
     None, with a sentence, while it cannot be read.
     """
     usual = max(low, usual)
-    begun = number(name, usual, low, LARGEST)
+    begun = read_number(name, usual, low, LARGEST)
     shown = "" if begun == usual else f"{begun:,}"
     typed = place.text_input(label, shown, placeholder=f"{usual:,}", key=key, **options).strip()
     try:
@@ -225,24 +231,23 @@ def whole(place: DeltaGenerator, label: str, low: int, usual: int, *, name: str,
     except OptLawsError as fault:
         st.error(literal(str(fault)), icon=":material/error:")
         return None
-    put(name, value, usual)
+    write(name, value, usual)
     return value
 
 
-def bring(space: session.Workspace, *keys: str) -> None:
+def load_named_runs(space: Workspace, *keys: str) -> None:
     """Load those of the project's own runs that an address names, unless the visitor works on other runs."""
     asked = _stay().asked
     absent = [name for key in keys for name in asked.get(key, ())[:MOST] if name and name not in space.runs]
     if space.example and absent:
-        from ..sweep import sweep  # reads hundreds of runs
-
-        own = {run.name: run for run in sweep.runs()}
+        own = {run.name: run for run in sweep_runs()}
         space.runs |= {name: own[name] for name in absent if name in own}
 
 
-def missing(key: str, names: Sequence[str], known: Collection[str]) -> list[str]:
+def warn_of_missing_runs(key: str, names: Sequence[str], known: Collection[str]) -> list[str]:
     """Those of the runs that are not at hand, with a sentence that names them."""
     absent = [name for name in names if name not in known]
-    say(key, f"This link names {'a run' if len(absent) == 1 else 'runs'} not loaded here, {quoted(absent)}. Everything "
-        "else is shown; load the logs on the Runs page to see all of it." if absent else "")  # fmt: skip
+    named = f"This link names {'a run' if len(absent) == 1 else 'runs'} not loaded here, {quoted(absent)}."
+    rest = "Everything else is shown; load the logs on the Runs page to see all of it."
+    warn(key, f"{named} {rest}" if absent else "")
     return absent

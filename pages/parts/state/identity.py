@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from streamlit.errors import StreamlitAuthError
+from streamlit.errors import StreamlitAuthError, StreamlitMissingAuthlibError
 
-from .session import browser, literal, setting
+from ..widgets.markdown import literal
+from .settings import browser, setting
 
 if TYPE_CHECKING:
     from optlaws_core.saved.rights import Viewer
@@ -70,6 +71,8 @@ def bar() -> None:
 def _log_in(provider: str | None) -> None:
     try:
         st.login(provider)
+    except StreamlitMissingAuthlibError:
+        st.error('Log-in needs the package Authlib, which is not installed: pip install "optlaws[oidc]".')
     except StreamlitAuthError as fault:  # of the operator's settings
         st.error(literal(f"Log-in is not set up rightly: {fault}"), icon=":material/error:")
 

@@ -10,11 +10,11 @@ from optlaws_core import LAWS, NoiseFloor, Run, noise_floor
 from optlaws_core.text import counted
 
 from ..state import address
-from ..state.session import ROOT, Workspace, digest, reading_of
+from ..state.bundled import SWEEP, digest, sweep_runs
+from ..state.workspace import Workspace
 from ..widgets import showing
 from . import charts
 
-MANIFEST = ROOT / "data" / "manifest.csv"
 MOST_LOADED = 60  # runs; more make the other pages slow and their charts unreadable
 GROUPS = {
     "schedules": "one peak and horizon, nine families of schedules",
@@ -30,24 +30,19 @@ GROUPS = {
 }
 
 
-def runs() -> tuple[Run, ...]:
-    """All runs of the sweep, on held-out losses."""
-    return tuple(run.on(SPLIT) if SPLIT in run.series else run for run in reading_of(MANIFEST).runs)
-
-
 def choose(everything: Sequence[Run]) -> list[Run]:
     """Filters by group, size and outcome. Returns what they leave."""
     kinds = _values(everything, "group")
-    groups = address.bound(
+    groups = address.bound_widget(
         st.pills, "Groups", kinds, selection_mode="multi", key="sweep_groups",
         help="  \n".join(f"**{name}**: {GROUPS[name]}" for name in kinds if name in GROUPS),
     )  # fmt: skip
     left, right = st.columns(2, gap="medium")
-    sizes = address.bound(
+    sizes = address.bound_widget(
         left.pills, "Sizes", _values(everything, "size"), selection_mode="multi", key="sweep_sizes",
         help="Model sizes: 37,024, 123,200, 369,312 and 836,736 parameters.",
     )  # fmt: skip
-    outcomes = address.bound(
+    outcomes = address.bound_widget(
         right.pills, "Ended", _values(everything, "outcome"), selection_mode="multi", key="sweep_ended",
         help="**diverged**: the loss left the finite numbers, ended 5 % above its lowest, or within 5 % of "
         "what byte frequencies alone give. **spiked**: the training loss rose by 0.5 nats and came back.",
@@ -62,7 +57,7 @@ def _values(everything: Sequence[Run], column: str) -> list[str]:
 
 def overview(chosen: Sequence[Run]) -> None:
     """Final losses over what was varied."""
-    x = address.bound(
+    x = address.bound_widget(
         st.segmented_control, "Over", list(charts.X), format_func=lambda key: charts.X[key].capitalize(),
         default="peak", key="sweep_x", label_visibility="collapsed",
     )  # fmt: skip
@@ -93,7 +88,7 @@ def table(chosen: Sequence[Run]) -> list[Run]:
         "sweep-runs",
         hide_index=True,
         placeholder="",
-        height=35 * min(len(rows) + 1, 11) + 3,
+        rows=10,
         on_select="rerun",
         selection_mode="multi-row",
         key=f"sweep_table_{hash(tuple(run.name for run in chosen))}",
@@ -153,23 +148,23 @@ def noise(floor: NoiseFloor | None) -> None:
 
 @st.cache_resource(show_spinner="Fitting the law to three runs of each size", max_entries=16)
 def _judged(law: str, design: str, content: str) -> list[Judged]:
-    return judge(runs(), law, design)
+    return judge(sweep_runs(), law, design)
 
 
 def law_against(floor: NoiseFloor | None) -> None:
     """Fit a law to three runs of each size and show how far off it is on the others."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        law = address.bound(
+        law = address.bound_widget(
             st.selectbox, "Law", list(LAWS), format_func=lambda n: LAWS[n].title,
             index=list(LAWS).index("opt_laws_curve"), key="sweep_law", width=320,
         )  # fmt: skip
-        design = address.bound(
+        design = address.bound_widget(
             st.segmented_control, "Trained at", list(DESIGNS), default=next(iter(DESIGNS)), format_func=str.capitalize,
             key="sweep_design",
             help="One peak: a constant rate, a cosine and a drop at the size's usual peak. Three peaks: a constant "
             "rate there, a cosine at a lower and a WSD at a higher one.",
         )  # fmt: skip
-    rows = _judged(law, design or next(iter(DESIGNS)), digest(MANIFEST))
+    rows = _judged(law, design or next(iter(DESIGNS)), digest(SWEEP))
     perfect = floor.mean_error if floor else None
     percent = {"format": "%.2f %%"}
     showing.table(
@@ -227,7 +222,7 @@ def _percent(share: float | None) -> float | None:
 
 
 def _params(row: Judged) -> float:
-    return next(run.plan.params for run in runs() if run.about["size"] == row.size)
+    return next(run.plan.params for run in sweep_runs() if run.about["size"] == row.size)
 
 
 def floor_of(everything: Sequence[Run]) -> NoiseFloor | None:

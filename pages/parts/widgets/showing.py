@@ -14,6 +14,7 @@ import streamlit as st
 from .spreadsheet import CSV, csv_text
 
 ASSETS = Path(__file__).with_suffix("")
+ROW, EDGE = 35, 3  # pixels of a row of a table, its head being one, and of its edges together
 SCALE = 2  # pixels of a PNG for each on the screen
 
 
@@ -35,11 +36,15 @@ def chart(figure: go.Figure, name: str, *, key: str | None = None, still: bool =
         _pictures()(key=f"{key}_pictures", data={"chart": key})
 
 
-def table(frame: pd.DataFrame, name: str, *, shown: object = None, key: str | None = None, **options):
+def table(
+    frame: pd.DataFrame, name: str, *, shown: object = None, key: str | None = None, rows: int | None = None, **options
+):
     """Show a frame, or what is `shown` in its place, and its CSV in full precision; returns what `st.dataframe` does.
 
-    `name` is as in `chart`; `options` are those of `st.dataframe`.
+    `name` is as in `chart`; of more than `rows` rows, the rest is scrolled to; `options` are those of `st.dataframe`.
     """
+    if rows is not None:
+        options["height"] = ROW * min(len(frame) + 1, rows + 1) + EDGE
     index = not options.get("hide_index", False)
     with st.container(gap=None):
         heard = st.dataframe(frame if shown is None else shown, key=key, **options)

@@ -8,7 +8,7 @@ import pytest
 
 from optlaws_core import LAWS, SCHEDULES, fit, read
 from optlaws_core.final_loss import FINAL_LAWS
-from optlaws_core.fitting.result import load_fit
+from optlaws_core.final_loss.loading import load_fit
 from tests.support.commands import BUNDLED, CANDIDATES, TRAIN, told
 
 
@@ -56,7 +56,7 @@ def test_scores_without_a_value_are_not_written(capsys, tmp_path, monkeypatch):
         made = fit(*args, **how)
         return replace(made, test={n: replace(s, rmse=float("inf")) for n, s in made.test.items()})
 
-    monkeypatch.setattr("optlaws_core.cli.curves.fit", exploding)
+    monkeypatch.setattr("optlaws_core.cli.fit.fit", exploding)
     out = tmp_path / "fit.json"
     argv = ["fit", "--law", "power_law", "--runs", BUNDLED, "--train", *TRAIN, "--test", "wsd20_4000"]
     code, _, err = told(capsys, *argv, "--json", str(out))
@@ -190,7 +190,7 @@ def test_what_was_not_read_is_told_on_stderr(capsys, folder):
 
 
 def test_a_fit_is_not_begun_when_it_cannot_be_written(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("optlaws_core.cli.logs.read", lambda *paths: pytest.fail("read before the file was checked"))
+    monkeypatch.setattr("optlaws_core.cli.read.read", lambda *paths: pytest.fail("read before the file was checked"))
     sealed = tmp_path / "sealed.json"
     sealed.write_text("old")
     monkeypatch.setattr(os, "access", lambda path, mode: path != sealed)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from optlaws_core import parse, predict, rank, with_bands
-from optlaws_core.fitting.result import Status, load_fit
+from optlaws_core.final_loss.loading import load_fit
+from optlaws_core.fitting.result import Status
 from optlaws_core.prediction.losses import sized
 from tests.places import ROOT
 from tests.support.commands import CANDIDATES, told
@@ -99,7 +100,7 @@ def test_a_fit_without_left_out_runs_has_a_parameter_band_only(capsys, fit_file,
 
 def test_a_band_that_is_not_known_is_none(capsys, fit_file, monkeypatch):
     monkeypatch.setattr(
-        "optlaws_core.cli.curves.with_bands", lambda *a: replace(with_bands(*a), parameter=None, prediction=None)
+        "optlaws_core.cli.predict.with_bands", lambda *a: replace(with_bands(*a), parameter=None, prediction=None)
     )
     ask = ["predict", "--fit", str(fit_file), "--schedule", CANDIDATES[0]]
     (row,) = json.loads(told(capsys, *ask, "--json")[1])["predictions"]
@@ -167,6 +168,6 @@ def test_no_overflow_escapes(capsys, fit_file, monkeypatch):
     def overflow(*_):
         raise OverflowError("int too big to convert")
 
-    monkeypatch.setattr("optlaws_core.cli.curves.with_bands", overflow)
+    monkeypatch.setattr("optlaws_core.cli.predict.with_bands", overflow)
     code, _, err = told(capsys, "predict", "--fit", str(fit_file), "--schedule", CANDIDATES[0])
     assert (code, err) == (1, "A number is too large to be worked with (int too big to convert).\n")

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from optlaws_core import Average, fit_sizes, read, select
-from optlaws_core.fitting.result import load_fit
+from optlaws_core.final_loss.loading import load_fit
 from tests.knowledge.planted import HELD_OUT, PLANTED, TRAINING, twin_run
 from tests.support.commands import BUNDLED, CHOSEN, SELECT, TRAIN, command, told
 

@@ -44,15 +44,20 @@ class Stops:
                 raise ImportError from None
 sys.meta_path.insert(0, Stops())
 """
+STARTS = {
+    "module": "runpy.run_module('optlaws_core', run_name='__main__')",
+    "script": "from optlaws_core.__main__ import run; sys.exit(run())",  # what pip makes of it in pyproject.toml
+}
 
 
 @pytest.mark.parametrize("when", [RUNNING, IMPORTING], ids=["running", "importing"])
 @pytest.mark.parametrize("ignored", [False, True])
-def test_ctrl_c_stops_whenever_it_comes(when, ignored):
+@pytest.mark.parametrize("start", STARTS.values(), ids=[*STARTS])
+def test_ctrl_c_stops_whenever_it_comes(when, ignored, start):
     # A shell ignores it for jobs in the background; these tests may be one.
     heeds = "SIG_IGN" if ignored else "default_int_handler"
     script = f"import runpy, signal, sys\nsignal.signal(signal.SIGINT, signal.{heeds})\n{when}"
-    script += "sys.argv = ['optlaws_core', 'laws']\nrunpy.run_module('optlaws_core', run_name='__main__')\n"
+    script += f"sys.argv = ['optlaws', 'laws']\n{start}\n"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == ((0, "") if ignored else (130, "Stopped.\n"))
     assert ignored or not done.stdout

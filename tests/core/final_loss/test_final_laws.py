@@ -231,10 +231,10 @@ def test_terms_add_up_to_the_loss(fitted):
 def test_extrapolation_is_told_with_how_far(fitted):
     assert beyond(fitted, plans()[0]) == []
     assert beyond(fitted, Plan(Constant(6e-3, total=100_000), 1e9, 1e4)) == [
-        "peak 6e-3 is 2 times above the largest of the training runs, 3e-3",
-        "horizon 1e5 is 2 times above the largest of the training runs, 5e4",
-        "model size 1e9 is 3.33 times above the largest of the training runs, 3e8",
-        "batch 1e4 is 10 times below the smallest of the training runs, 1e5",
+        "peak 6e-3, the training runs had 1e-3 to 3e-3",
+        "100,000 updates, the longest training run had 50,000",
+        "1B parameters, the training runs had 30M to 300M",
+        "10k tokens in an update, the training runs had 100k to 200k",
     ]
     plan = plans()[0]
     again = replace(plan, schedule=Chain(plan.schedule.rescaled(plan.schedule.total // 2), plan.schedule))

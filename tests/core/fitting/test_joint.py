@@ -7,9 +7,9 @@ import pytest
 
 from optlaws_core import Status, fit, fit_sizes, parse, predict
 from optlaws_core.errors import Cancelled, DesignError, OptLawsError
+from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting.joint import Joint
 from optlaws_core.fitting.least_squares import LeastSquares
-from optlaws_core.fitting.result import load_fit
 from optlaws_core.fitting.single import usable
 from optlaws_core.laws import LAWS
 from optlaws_core.runs import Run

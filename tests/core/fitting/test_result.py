@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from optlaws_core.errors import OptLawsError
-from optlaws_core.fitting.result import Coverage, Fit, Scores, load_fit
+from optlaws_core.final_loss.loading import load_fit
+from optlaws_core.fitting.result import Coverage, Fit, Scores
 from optlaws_core.fitting.single import fit
 from optlaws_core.runs import Run, Series
 from tests.knowledge.planted import OTHER_PEAK, PLANTED, TRAINING, twin_run

@@ -8,9 +8,9 @@ import pytest
 
 from optlaws_core import LAWS, Average, Scores, Status, fit, parse, predict, rank, updates_for
 from optlaws_core.errors import Cancelled, DesignError, FitError, OptLawsError
+from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting import selection
-from optlaws_core.fitting.result import load_fit
-from optlaws_core.fitting.selection import POOL, WRONG, select, stacked
+from optlaws_core.fitting.selection import LARGEST_ERROR, POOL, select, stacked
 from optlaws_core.fitting.single import curve
 from optlaws_core.runs import Plan
 from tests.knowledge.planted import BROKEN, DROP, HELD_OUT, OTHER_PEAK, PLANTED, TRAINING, twin_run
@@ -160,7 +160,7 @@ def test_a_law_that_explodes_on_a_left_out_run_is_bounded(runs, monkeypatch):
     chosen = select(MIXED, runs, processes=1)
     assert np.isfinite(chosen["annealing"].left_out) and chosen["annealing"].left_out > 0.1
     weight = dict(zip([f.law for f in chosen.average.fits], chosen.average.weights, strict=True))
-    assert weight["annealing"] < 0.5  # its errors count as at most WRONG, which still tells against it
+    assert weight["annealing"] < 0.5  # its errors count as at most LARGEST_ERROR, which still tells against it
     assert chosen.fits[-1].law == "annealing"
 
 
@@ -183,7 +183,7 @@ def test_a_run_without_which_a_law_cannot_be_fitted_counts_as_wrong(runs, monkey
 
     monkeypatch.setattr(selection, "fit", picky)
     chosen = select(MIXED, runs, processes=1)
-    assert chosen["power_law"].left_out == WRONG and not chosen.failed
+    assert chosen["power_law"].left_out == LARGEST_ERROR and not chosen.failed
 
 
 def test_the_pool_says_what_is_averaged(runs, found):

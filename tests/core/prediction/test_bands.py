@@ -7,9 +7,9 @@ import pytest
 
 from optlaws_core import LAWS, Average, Fit, fit, parse, predict, refits, tuned, with_bands
 from optlaws_core.errors import DesignError, OptLawsError
+from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting.covariance import QUANTILE, covariance
 from optlaws_core.fitting.least_squares import HUBER
-from optlaws_core.fitting.result import load_fit
 from optlaws_core.fitting.selection import select
 from optlaws_core.prediction.bands import LEFT_OUT, SPREAD
 from optlaws_core.runs import Series

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from optlaws_core import LAWS, Coverage, DesignError, Fit, Ranked, Status, fit, parse, predict, rank, updates_for
+from optlaws_core.fitting.coverage import outside
 from optlaws_core.laws.evaluation import batch
 from optlaws_core.laws.evaluation import predict as evaluate
 from optlaws_core.prediction import losses as prediction
 from optlaws_core.prediction.divergence import Risk, learn_risk
-from optlaws_core.prediction.losses import outside
 from optlaws_core.runs import MOST_UPDATES, Plan, Run, Series
 from optlaws_core.schedules import Constant
 

@@ -38,7 +38,7 @@ def tarred() -> bytes:
     "data, sentence",
     [
         (zipped(), "x.csv: this is a ZIP archive; unpack it and give the logs inside."),
-        (gzip.compress(GOOD), "x.csv: this is a gzip archive; unpack it and give the logs inside."),
+        (gzip.compress(GOOD, mtime=0), "x.csv: this is a gzip archive; unpack it and give the logs inside."),
         (bz2.compress(GOOD), "x.csv: this is a bzip2 archive; unpack it and give the logs inside."),
         (lzma.compress(GOOD), "x.csv: this is an xz archive; unpack it and give the logs inside."),
         (tarred(), "x.csv: this is a tar archive; unpack it and give the logs inside."),

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +27,7 @@ from optlaws_core.saved import (
     thinned,
     to_bundle,
 )
+from tests.places import ROOT
 
 FUZZED = int(os.environ.get("OPTLAWS_FUZZ", "400"))  # inputs of each kind
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
@@ -398,3 +401,8 @@ def test_damaged_bytes_open_or_say_why(at, length, put):
     only_clear_errors(Snapshot.from_bytes, damaged)
     with pytest.raises(OptLawsError):
         from_bundle(damaged)
+
+
+def test_a_snapshot_needs_no_database():
+    code = "import sys, optlaws_core.saved; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=120).returncode == 0

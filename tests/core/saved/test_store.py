@@ -24,7 +24,8 @@ def test_what_was_saved_shows_the_same_numbers_in_another_process(place, store, 
     code = """
 import sys
 from optlaws_core import rank
-from optlaws_core.store import STRANGER, Store
+from optlaws_core.saved.rights import STRANGER
+from optlaws_core.saved.store import Store
 found = Store(sys.argv[1]).open(sys.argv[2], STRANGER)
 print(found.digest, *map(repr, rank(found.fit, [c.schedule for c in found.candidates])), sep="\\n")
 """

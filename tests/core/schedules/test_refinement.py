@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from optlaws_core.cli.shared import Parser
 
 from optlaws_core.cli.refine import add, run
-from optlaws_core.cli.shared import Parser
 from optlaws_core.errors import LogError
 from optlaws_core.readers import Source
 from optlaws_core.readers.norms import gradient_norms

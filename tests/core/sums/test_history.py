@@ -8,7 +8,8 @@ from optlaws_core.laws.evaluation import batch, predict, predict_with_jacobian
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Cosine, parse
 from optlaws_core.sums.clocks import ETA_REF, Trace
-from optlaws_core.sums.history import LEAF, NODES, history, rule
+from optlaws_core.sums.history import LEAF, history
+from optlaws_core.sums.panels import WHOLE_NODES, whole_rule
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
 
 HORIZONS = [(0, 7), (20, 300), (2160, 24_000), (1000, 150_000)]
@@ -37,9 +38,9 @@ def test_closed_forms_of_the_cumulative_learning_rate():
 
 @pytest.mark.parametrize("n", [*range(LEAF + 1, 80), 1000, 12345, 10**9])
 def test_the_rule_is_exact_for_polynomials(n):
-    x, w = rule(n)
-    assert len(set(x.tolist())) == NODES and 0 <= x.min() and x.max() < n and (w > 0).all()
-    for degree in range(NODES):
+    x, w = whole_rule(n)
+    assert len(set(x.tolist())) == WHOLE_NODES and 0 <= x.min() and x.max() < n and (w > 0).all()
+    for degree in range(WHOLE_NODES):
         exact = sum_of_powers(n, degree)
         assert float((w * (x / n) ** degree).sum()) == pytest.approx(exact, rel=1e-9)
 

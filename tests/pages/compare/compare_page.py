@@ -3,7 +3,7 @@
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Coverage, Fit, Plan, Run, Scores, Series, Status, parse, predict
-from pages.parts.state import session
+from pages.parts.state.workspace import Workspace
 from tests.places import ROOT
 
 PAGE = ROOT / "pages" / "compare.py"
@@ -31,14 +31,14 @@ def a_run(name: str = "long", batch: float | None = 512.0) -> Run:
     return Run(name, plan, {"train": Series(list(steps), predict(a_fit(), plan, list(steps)))}, lr_source="declared")
 
 
-def space_with(*fits: Fit, candidates=(), runs=True) -> session.Workspace:
-    space = session.Workspace(runs={"long": a_run()} if runs else {}, candidates=list(candidates))
+def space_with(*fits: Fit, candidates=(), runs=True) -> Workspace:
+    space = Workspace(runs={"long": a_run()} if runs else {}, candidates=list(candidates))
     for i, fit in enumerate(fits):
         space.keep(f"fit {i}", fit)
     return space
 
 
-def opened(space: session.Workspace, link: list[str] | None = None) -> AppTest:
+def opened(space: Workspace, link: list[str] | None = None) -> AppTest:
     app = AppTest.from_file(str(PAGE), default_timeout=60)
     app.session_state.workspace = space
     if link is not None:

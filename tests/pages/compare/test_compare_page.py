@@ -10,9 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Average, Coverage, Plan, Run, Series, cli, parse, rank, with_bands
 from optlaws_core.fitting.selection import POOL
-from pages.parts.compare import ranking
-from pages.parts.state import session
+from optlaws_core.prediction import verdict
+from pages.parts.compare import columns
 from pages.parts.state.candidates import Candidate
+from pages.parts.state.workspace import Workspace
 from pages.parts.widgets.spreadsheet import csv_text
 from tests.pages.compare.compare_page import THREE, a_fit, a_run, opened, space_with, texts
 
@@ -112,7 +113,7 @@ def test_the_same_schedule_twice_is_two_rows():
 
 def test_the_download_is_the_table():
     ranked = rank(a_fit(), [parse(t) for t in THREE])
-    rows = list(csv.DictReader(StringIO(csv_text(ranking.rows(ranked, ["@a", "b", "c"], None)))))
+    rows = list(csv.DictReader(StringIO(csv_text(columns.rows(ranked, ["@a", "b", "c"], None)))))
     assert [float(r["final_loss"]) for r in rows] == [r.final_loss for r in ranked]
     assert rows[0]["name"] == "'@a"
 
@@ -135,7 +136,7 @@ def test_published_runs_end_to_end(published):
 
     size, train, test = published
     found = fit("opt_laws_curve", train, test=test)
-    space = session.Workspace(runs={r.name: r for r in (*train, *test)})
+    space = Workspace(runs={r.name: r for r in (*train, *test)})
     space.keep("fit", found)
     app = opened(space)
     table = app.dataframe[-1].value
@@ -189,13 +190,13 @@ def test_a_fit_without_bands_has_neither_bands_nor_a_column_for_them(shown):
 
 def test_bands_are_said_to_settle_the_order_only_where_they_lie_apart():
     ranked, names = rank(a_fit(), [parse(t) for t in THREE]), ["a", "b", "c"]
-    fine, coarse = (ranking.Yardstick(rmse, "held-out RMSE", 3) for rmse in (1e-6, 1.0))
-    wide = ranking.verdict(ranked, names, fine, [1.0] * 3)
+    fine, coarse = (verdict.Yardstick(rmse, "held-out RMSE", 3) for rmse in (1e-6, 1.0))
+    wide = verdict.verdict(ranked, names, fine, [1.0] * 3)
     assert "so the difference is resolved. Their bands overlap, so the order is likely rather than sure." in wide
-    assert "Their bands lie apart." in ranking.verdict(ranked, names, fine, [1e-9] * 3)
-    unresolved = ranking.verdict(ranked, names, coarse, [1.0] * 3)
-    assert ranking.NOT_APART in unresolved and "likely" not in unresolved
-    assert "bands" not in ranking.verdict(ranked, names, fine)
+    assert "Their bands lie apart." in verdict.verdict(ranked, names, fine, [1e-9] * 3)
+    unresolved = verdict.verdict(ranked, names, coarse, [1.0] * 3)
+    assert verdict.NOT_APART in unresolved and "likely" not in unresolved
+    assert "bands" not in verdict.verdict(ranked, names, fine)
 
 
 def test_an_average_and_a_fit_are_drawn_side_by_side():
@@ -225,7 +226,7 @@ def labelled(diverged: int = 6) -> dict[str, Run]:
     }  # fmt: skip
 
 
-def risky() -> session.Workspace:
+def risky() -> Workspace:
     fit = replace(a_fit(), coverage=Coverage((1e-3, 1e-3), (500, 1000), params=(1e5, 1e5)))
     hot = Candidate("linear(peak=4, warmup=50, total=1000)", "hot")
     space = space_with(fit, candidates=[hot, Candidate(THREE[0], "calm"), Candidate(THREE[1], "steady")])

@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import Run, read, select
 from optlaws_core.fitting import first_split
-from pages.parts.fit import choice
-from pages.parts.state.session import Workspace, load_example
+from pages.parts.fit import job
+from pages.parts.state.workspace import Workspace
 from tests.places import ROOT
 
 PATIENCE = 60  # seconds for a fit on a busy machine
@@ -72,8 +72,8 @@ def reported(*laws: str) -> AppTest:
     """The page on fits that are there already."""
     at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
     space = Workspace()
-    load_example(space)
-    choice.keep(space, selected(*laws))
+    space.load_example()
+    job.keep(space, selected(*laws))
     at.session_state.workspace = space
     at.run()
     assert not at.exception, at.exception[0].message

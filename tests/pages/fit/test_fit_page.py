@@ -10,10 +10,10 @@ from optlaws_core import LAWS, Plan, Run, Series, Status, fit, parse, read, sele
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.single import tuned
 from optlaws_core.readers import Layout, Source
-from pages.parts.fit import charts, choice, report
+from pages.parts.fit import charts, job, report
 from pages.parts.fit.curves import predictions
-from pages.parts.state import session
-from pages.parts.state.session import Workspace, load_example
+from pages.parts.state import settings
+from pages.parts.state.workspace import Workspace
 from tests.pages.fit.fit_page import CURVE, FAST, PATIENCE, SUBLINEAR, examples, fitted, opened, reported, texts, until
 from tests.places import ROOT
 
@@ -64,8 +64,8 @@ def test_another_law_is_kept_beside_the_first(alone):
 
 
 def test_the_operator_names_a_cluster_and_a_bad_one_is_one_sentence(alone, monkeypatch):
-    assert session.cluster() is None
-    monkeypatch.setenv(session.CLUSTER, "http://nowhere")
+    assert settings.cluster() is None
+    monkeypatch.setenv(settings.CLUSTER, "http://nowhere")
     alone.run()
     assert any("Fits run on the Dask cluster at http" in c.value for c in alone.caption)
     next(b for b in alone.button if b.label == "Fit").click().run()
@@ -219,7 +219,7 @@ def test_a_refit_with_a_held_coefficient_is_a_fit_of_its_own(alone):
     at = fitted(alone, "power_law")
     space = at.session_state.workspace
     base = space.fit
-    choice.refit(space, base, dict(base.theta) | {"alpha": 0.5}, ("alpha",))
+    job.refit(space, base, dict(base.theta) | {"alpha": 0.5}, ("alpha",))
     until(at, lambda: space.job is None and len(space.fits) == 2)
     assert space.fit.locked == ("alpha",) and space.fit.theta["alpha"] == 0.5 and space.fit.left_out is None
     assert space.current == f"{LAWS['power_law'].title}, alpha locked" and space.current not in space.selections
@@ -227,7 +227,7 @@ def test_a_refit_with_a_held_coefficient_is_a_fit_of_its_own(alone):
 
 def test_the_first_corrected_log_replaces_the_bundled_runs():
     space = Workspace()
-    load_example(space)
+    space.load_example()
     rows = "".join(f"{i * 10},{3 - i * 0.01},1e-3\n" for i in range(50))
     source = Source("mine.csv", f"zeit,verlust,rate\n{rows}".encode())
     assert space.upload([source]).files[0].error and space.example

@@ -9,13 +9,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Average, Plan, Run, Series, parse, predict, select, with_bands
+from optlaws_core.errors import Cancelled
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.single import tuned, usable
 from optlaws_core.laws import FEATURES
-from pages.parts.fit import choice, curves, leaderboard
+from pages.parts.fit import curves, job, leaderboard
 from pages.parts.fit.curves import predictions
-from pages.parts.state import session
-from pages.parts.state.session import Choice, Workspace, load_example
+from pages.parts.state.kept_fits import Choice
+from pages.parts.state.workspace import Workspace
 from pages.parts.widgets.chart_style import BANDS
 from tests.pages.fit.fit_page import (
     AVERAGE,
@@ -69,7 +70,7 @@ def test_held_out_runs_decide_nothing_and_the_page_says_so():
     at.session_state.workspace.fits.clear()
     train, _ = first_split.split(examples())
     without = select((SUBLINEAR, CURVE), [examples()[n] for n in train], processes=1)
-    choice.keep(at.session_state.workspace, without)
+    job.keep(at.session_state.workspace, without)
     at.run()
     table = at.dataframe[0].value
     assert not {"rmse", "mean"} & set(table.columns)  # nothing was held out
@@ -83,7 +84,7 @@ def test_a_single_law_of_several_is_reported_when_it_is_picked():
     assert not at.exception and {"Objective"} <= {m.label for m in at.metric}
     assert "coefficient" in at.dataframe[1].value.columns
     assert at.session_state.workspace.current == LAWS[CURVE].title
-    choice.keep(at.session_state.workspace, selected(*FAST, "chinchilla"))
+    job.keep(at.session_state.workspace, selected(*FAST, "chinchilla"))
     at.run()
     assert len(at.dataframe[0].value) == 4
     next(s for s in at.selectbox if s.label == "Report on").set_value(LAWS[CURVE].title).run()
@@ -94,9 +95,9 @@ def test_laws_fitted_again_to_the_same_runs_take_the_place_of_the_first():
     at = reported(*FAST)
     space = at.session_state.workspace
     before = list(space.fits)
-    choice.keep(space, selected(*FAST))
+    job.keep(space, selected(*FAST))
     assert list(space.fits) == before and len(before) == 3
-    choice.keep(space, selected(*FAST, "chinchilla"))
+    job.keep(space, selected(*FAST, "chinchilla"))
     assert "Average of 3 laws" in space.fits and len(space.fits) == 5
 
 
@@ -136,9 +137,9 @@ def test_cancel_ends_the_fits_and_keeps_nothing(alone, monkeypatch):
         began.set()
         go_on.wait(PATIENCE)
         assert progress(0.5) is False
-        raise session.Cancelled
+        raise Cancelled
 
-    monkeypatch.setattr(choice, "select", slow)
+    monkeypatch.setattr(job, "select", slow)
     space = alone.session_state.workspace
     next(b for b in alone.button if b.label == "Fit").click().run()
     assert began.wait(PATIENCE)
@@ -147,26 +148,26 @@ def test_cancel_ends_the_fits_and_keeps_nothing(alone, monkeypatch):
     future = space.job.future
     next(b for b in alone.button if b.label == "Cancel").click().run()
     go_on.set()
-    assert isinstance(future.exception(PATIENCE), session.Cancelled)
+    assert isinstance(future.exception(PATIENCE), Cancelled)
     alone.run()
     assert not alone.exception and not alone.error and not space.fits and space.job is None
 
 
 def test_fits_of_two_visitors_go_on_side_by_side(monkeypatch):
     """Each has made progress before the other one has ended: neither waits for a turn."""
-    together, known = threading.Barrier(2, timeout=PATIENCE), choice.select
+    together, known = threading.Barrier(2, timeout=PATIENCE), job.select
 
     def watched(*args, progress, **kwargs):
         first = iter((together.wait,))
         return known(*args, progress=lambda share: (next(first, int)(), progress(share))[1], **kwargs)
 
-    monkeypatch.setattr(choice, "select", watched)
+    monkeypatch.setattr(job, "select", watched)
     spaces = [Workspace(), Workspace()]
     for space in spaces:
-        load_example(space)
-        choice.begin(space, Choice(FAST, first_split.split(space.runs)[0], ()))
+        space.load_example()
+        job.begin(space, Choice(FAST, first_split.split(space.runs)[0], ()))
     for space in spaces:
-        assert len(space.job.future.result(PATIENCE).fits) == 2 and space.job.share == 1
+        assert len(space.job.future.result(PATIENCE).fits) == 2 and space.job.progress.share == 1
 
 
 # ---------------------------------------------------------------------------------------------------- bands

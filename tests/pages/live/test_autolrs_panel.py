@@ -12,7 +12,7 @@ from optlaws_core.autolrs import Search, next_stage, probe_of, propose_rate, riv
 from optlaws_core.text import format_number
 from pages.parts.live import autolrs, forecast
 from pages.parts.live import autolrs_charts as charts
-from pages.parts.state import session
+from pages.parts.state.workspace import Workspace
 from tests.pages.compare.compare_page import a_fit, a_run
 from tests.places import ROOT
 
@@ -24,7 +24,7 @@ def _no_folder(monkeypatch):
     monkeypatch.delenv(forecast.FOLDER, raising=False)
 
 
-def opened(space: session.Workspace, view: str = autolrs.NEXT) -> AppTest:
+def opened(space: Workspace, view: str = autolrs.NEXT) -> AppTest:
     app = AppTest.from_file(str(PAGE), default_timeout=120)
     app.session_state.workspace = space
     app.session_state["staging_box"] = True
@@ -49,9 +49,9 @@ def simulated(app: AppTest) -> None:
         ran(app)
 
 
-def bundled() -> session.Workspace:
-    space = session.Workspace()
-    session.load_example(space)
+def bundled() -> Workspace:
+    space = Workspace()
+    space.load_example()
     return space
 
 
@@ -113,13 +113,13 @@ def test_updates_are_typed_and_checked(field, name):
 
 
 def test_runs_without_stages_or_fits_say_so():
-    space = session.Workspace(runs={"long": a_run()})  # a cosine
+    space = Workspace(runs={"long": a_run()})  # a cosine
     assert any("No loaded run has a stage" in t for t in texts(opened(space)))
     assert any("needs a law fitted to finished runs" in t for t in texts(opened(space, autolrs.SIMULATED)))
 
 
 def test_a_simulated_run_stands_beside_its_rivals():
-    space = session.Workspace(runs={"long": a_run()})
+    space = Workspace(runs={"long": a_run()})
     space.keep("a fit", a_fit())
     app = opened(space, autolrs.SIMULATED)
     assert [app.text_input(key=f"staging_{n}").placeholder for n in ("total", "warmup")] == ["1,000", "50"]

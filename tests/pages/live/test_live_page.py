@@ -11,14 +11,14 @@ from optlaws_core import Series
 from optlaws_core.live import cut, decays, diverging, outcomes, risen
 from optlaws_core.prediction.divergence import learn_risk, probability
 from pages.parts.live import forecast
-from pages.parts.state import session
+from pages.parts.state.workspace import Workspace
 from tests.pages.compare.compare_page import a_fit, a_run
 from tests.places import ROOT
 
 PAGE = ROOT / "pages" / "live.py"
 
 
-def opened(space: session.Workspace) -> AppTest:
+def opened(space: Workspace) -> AppTest:
     app = AppTest.from_file(str(PAGE), default_timeout=60)
     app.session_state.workspace = space
     app.run()
@@ -26,8 +26,8 @@ def opened(space: session.Workspace) -> AppTest:
     return app
 
 
-def space_with(run=None, fit=True) -> session.Workspace:
-    space = session.Workspace(runs={} if run is None else {run.name: run})
+def space_with(run=None, fit=True) -> Workspace:
+    space = Workspace(runs={} if run is None else {run.name: run})
     if fit:
         space.keep("a fit", replace(a_fit(), misfit=0.01, left_out=0.02))
     return space

@@ -12,8 +12,7 @@ from optlaws_core import OptLawsError
 from optlaws_core.final_loss import SHAPES, candidates, fit_table, labelled, rank_final, read_table, shares
 from optlaws_core.schedules import Constant
 from pages.parts.preselect import candidates as preselecting
-from pages.parts.preselect import charts
-from pages.parts.preselect import fit as final_fit
+from pages.parts.preselect import charts, tables
 from tests.places import ROOT
 
 PAGE = ROOT / "pages" / "preselect.py"
@@ -43,7 +42,7 @@ def opened(**query: str) -> AppTest:
 
 def table(change=None, **columns: str) -> bytes:
     """The page's own example as an upload, with other names for some columns."""
-    rows = list(csv.DictReader(io.StringIO(final_fit._example())))
+    rows = list(csv.DictReader(io.StringIO(tables._example())))
     if change:
         rows = [row | change for row in rows]
     out = io.StringIO()

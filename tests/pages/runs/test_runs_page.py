@@ -8,8 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from pages.parts.runs import files as inputs_files
 from pages.parts.runs.files import MOST_SHOWN
-from pages.parts.state import session
-from pages.parts.state.session import literal
+from pages.parts.state import bundled
+from pages.parts.state.workspace import Workspace
+from pages.parts.widgets.markdown import literal
 from tests.places import ROOT
 
 RUNS = "pages/runs.py"
@@ -26,7 +27,7 @@ def examples(tmp_path, monkeypatch):
     """Stand-ins for the bundled runs, so that these tests say the same whatever is bundled."""
     (tmp_path / "tiny.csv").write_text(LOG)
     (tmp_path / "manifest.csv").write_text(MANIFEST)
-    monkeypatch.setattr(session, "BUNDLED", tmp_path / "manifest.csv")
+    monkeypatch.setattr(bundled, "BUNDLED", tmp_path / "manifest.csv")
 
 
 @pytest.fixture(params=[RUNS, "pages/parts/router.py"])
@@ -49,7 +50,7 @@ def fine(at: AppTest) -> AppTest:
     return at
 
 
-def space(at: AppTest) -> session.Workspace:
+def space(at: AppTest) -> Workspace:
     return at.session_state["workspace"]
 
 
@@ -121,9 +122,9 @@ def test_a_click_right_after_an_upload_does_not_read_it_again(monkeypatch):
     from streamlit.runtime.uploaded_file_manager import DeletedFile
 
     monkeypatch.setattr(inputs_files, "state", lambda: {"files-0": [DeletedFile("id")]})
-    empty = session.Workspace()
+    empty = Workspace()
     inputs_files._take(empty, "files-0", False)
-    assert empty == session.Workspace()
+    assert empty == Workspace()
 
 
 def test_many_bad_files_are_summed_up(page):
@@ -338,7 +339,7 @@ def test_public_logs_with_their_manifest(page, public):
 
 def test_the_bundled_runs_open(monkeypatch):
     monkeypatch.undo()
-    if not session.BUNDLED.exists():
+    if not bundled.BUNDLED.exists():
         pytest.skip("the bundled runs are not in this checkout yet")
     at = fine(app().run())
     assert len(space(at).runs) >= 8 and not at.error

@@ -41,7 +41,7 @@ def test_threads_that_load_at_once_break_nothing(attempt):
 import sys, threading
 sys.path.insert(0, ".")
 sys.setswitchinterval(1e-5)
-from pages.parts import libraries
+from pages.parts.server import libraries
 failed = []
 def visit(module):
     try:

@@ -11,14 +11,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Average, Fit, OptLawsError, Status, rank
+from optlaws_core.prediction import verdict
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.saved import Snapshot, from_bundle, to_bundle
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Store
-from pages.parts.compare import curves, ranking
+from pages.parts.compare import columns, curves
 from pages.parts.share import comparisons, html_report
-from pages.parts.state import session
+from pages.parts.state import settings
 from pages.parts.state.candidates import Candidate
+from pages.parts.state.workspace import Workspace
 from tests.pages.compare.compare_page import THREE, a_fit, opened, space_with, texts
 from tests.places import ROOT
 from tests.support.stores import without
@@ -30,7 +32,7 @@ PAGES = ROOT / "pages"
 def store(tmp_path, monkeypatch):
     """A store of its own for each test."""
     made = Store(tmp_path / "store.sqlite")
-    monkeypatch.setattr(session, "store", lambda: made)
+    monkeypatch.setattr(settings, "store", lambda: made)
     yield made
     made.close()
 
@@ -115,7 +117,7 @@ def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
     shown.run()
     assert not shown.exception
     assert any("coefficient" in t.value and "A1" in t.value.coefficient.tolist() for t in shown.dataframe)
-    page = html_report.html(found, go.Figure(), pd.DataFrame({"rank": [1]}), "", ranking.doubts(found.fit))
+    page = html_report.html(found, go.Figure(), pd.DataFrame({"rank": [1]}), "", verdict.doubts(found.fit))
     assert laws in page and doubt in page
 
 
@@ -171,7 +173,7 @@ def test_an_anonymised_one_names_nothing(compared, store):
 
 def test_a_copy_is_the_same_comparison_and_names_its_parent(compared, store):
     found, viewer = saved(compared, store)
-    space = session.Workspace()
+    space = Workspace()
     space.become(comparisons._workspace(found), found.digest)
     assert (space.fit, space.parent) == (found.fit, found.digest)
     again = opened(space)
@@ -186,7 +188,7 @@ def test_a_copy_brings_the_risk_and_its_child_says_of_whom_it_is_one(compared, s
     found, viewer = saved(compared, store)
     risk = Risk((0.0,) * 6, 0.0, (0.0,) * 6, (1.0,) * 6, 1.0, 1.0, 0.1, 0.5, 40, 9, (1e4, 1e6))
     risky = replace(found, risk=risk, most_risk=0.3)
-    space = session.Workspace()
+    space = Workspace()
     space.become(comparisons._workspace(risky), risky.digest)
     assert space.risk == risk and "9 of 40 runs diverged or spiked" in " ".join(texts(opened(space)))
     child = store.save(replace(risky, parent=found.digest, title="Child"), Viewer("somebody else"))
@@ -280,7 +282,7 @@ def test_a_file_brings_it_elsewhere(compared, store):
 
 def test_a_report_is_one_file_with_the_same_numbers_and_no_markup_of_users(compared, store):
     found, _ = saved(compared, store, Title="<script>alert(1)</script>", Note="a & <b>")
-    table = ranking.rows(rank(found.fit, [c.schedule for c in found.candidates]), ["c0", "c1", "c2"], None)
+    table = columns.rows(rank(found.fit, [c.schedule for c in found.candidates]), ["c0", "c1", "c2"], None)
     page = html_report.html(found, go.Figure(go.Scatter(y=[1.0])), table, "Verdict.", ["Yard."])
     library = max(re.findall(r"<script[^>]*>.*?</script>", page, re.DOTALL), key=len)
     own = page.replace(library, "")

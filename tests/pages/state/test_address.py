@@ -17,7 +17,7 @@ from optlaws_core.hyper import HYPER_LAWS
 from pages.parts.preselect import candidates
 from pages.parts.state import address
 from pages.parts.state.candidates import MOST
-from pages.parts.state.session import Workspace
+from pages.parts.state.workspace import Workspace
 from pages.parts.widgets import candidate_chart as charts
 from tests.pages.fit.fit_page import AVERAGE, FAST, examples, selected, until
 from tests.places import ROOT
@@ -281,7 +281,7 @@ def test_no_address_breaks_a_page(page):
 def test_numbers_are_whole_and_within_their_ends(words, found, monkeypatch):
     stay = address._Stay("", {"n": words}, {}, None)
     monkeypatch.setattr(address, "_stay", lambda: stay)
-    assert address.number("n", 5, 0, 10) == found
+    assert address.read_number("n", 5, 0, 10) == found
     assert bool(stay.said) == (found == 5 and bool(words))
 
 
@@ -291,9 +291,9 @@ def test_what_was_put_is_what_the_page_begins_with_when_it_is_come_back_to(monke
     monkeypatch.setattr(address.st, "query_params", AddressBar())
     for value, begins in ((["b"], ["b"]), ([], []), (["a"], ["a"])):  # the last is the usual one, and left out
         memory["stay"] = address._Stay("Here", {}, {}, None)
-        address.put("k", value, ["a"])
+        address.write("k", value, ["a"])
         memory["stay"] = address._Stay("Here", {}, dict(address._kept("Here")), None)
-        assert address.several("k", ["a", "b"], ["a"]) == begins
+        assert address.read_several("k", ["a", "b"], ["a"]) == begins
     assert not address.st.query_params
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optlaws_core import SCHEDULES, Coverage, Fit, Plan, Ranked, ScheduleError, Scores, Status, parse
+from optlaws_core.prediction import verdict
 from optlaws_core.readers.pasted import MOST_KNOTS, read_curve
-from pages.parts.compare import ranking
+from pages.parts.compare import columns
 from pages.parts.compare.table import apply, frame
 from pages.parts.state import candidates as c
 from pages.parts.widgets.spreadsheet import csv_text, inert
@@ -240,39 +241,39 @@ def fit_with(**scores: float) -> Fit:
 
 
 def test_the_verdict_weighs_the_difference_with_the_error_of_the_fit():
-    yard = ranking.Yardstick.of(fit_with(train=0.001, test=0.0025))
-    assert ranking.verdict(ranked(2.95, 2.9623), ["a", "b"], yard) == (
+    yard = verdict.Yardstick.of(fit_with(train=0.001, test=0.0025))
+    assert verdict.verdict(ranked(2.95, 2.9623), ["a", "b"], yard) == (
         "a ends at 2.9500, 0.0123 (0.42 %) below b; the fit's held-out RMSE is 0.0025, so the difference is resolved."
     )
-    near = ranking.verdict(ranked(2.95, 2.951, 2.952, 3.1), ["a", "b", "c", "d"], yard)
+    near = verdict.verdict(ranked(2.95, 2.951, 2.952, 3.1), ["a", "b", "c", "d"], yard)
     assert near.endswith("so the two are not told apart. Nor is it told apart from c.")
     for losses, names in (((2.9, 3.0), ["a", "b"]), ((2.9,), ["a"])):
-        said = ranking.verdict(ranked(*losses, reasons=("x", "y")), names, yard)
+        said = verdict.verdict(ranked(*losses, reasons=("x", "y")), names, yard)
         assert said.endswith(" The best lies beyond the training runs (x; y), so check it with a run first.")
-    assert ranking.verdict(ranked(2.9), ["a"], yard).startswith("a is predicted to end at 2.9000.")
-    assert ranking.verdict([], [], yard) == ""
+    assert verdict.verdict(ranked(2.9), ["a"], yard).startswith("a is predicted to end at 2.9000.")
+    assert verdict.verdict([], [], yard) == ""
 
 
 def test_the_verdict_weighs_only_candidates_that_are_not_set_apart():
-    yard = ranking.Yardstick.of(fit_with(train=0.001, test=0.0025))
+    yard = verdict.Yardstick.of(fit_with(train=0.001, test=0.0025))
     rows = [*ranked(2.95, 2.9623), *(replace(r, risk=0.9, apart=True) for r in ranked(2.5))]
-    assert ranking.verdict(rows, ["a", "b", "c"], yard, [0.01, 0.01, 0.01]) == (
-        f"{ranking.verdict(rows[:2], ['a', 'b'], yard, [0.01, 0.01])} Set apart as likely to diverge: c."
+    assert verdict.verdict(rows, ["a", "b", "c"], yard, [0.01, 0.01, 0.01]) == (
+        f"{verdict.verdict(rows[:2], ['a', 'b'], yard, [0.01, 0.01])} Set apart as likely to diverge: c."
     )
-    assert ranking.verdict(rows[2:], ["c"], yard) == "c is likely to diverge. Try a lower peak."
-    table = ranking.rows(rows, ["a", "b", "c"], None)
+    assert verdict.verdict(rows[2:], ["c"], yard) == "c is likely to diverge. Try a lower peak."
+    table = columns.rows(rows, ["a", "b", "c"], None)
     assert table.risk.isna().tolist() == [True, True, False] and table.name.tolist() == ["a", "b", "c"]
 
 
 def test_the_yardstick_is_the_held_out_error_where_there_is_one():
-    assert "Held-out RMSE 0.0025, the mean over 2 runs" in ranking.Yardstick.of(fit_with(train=1, test=0.0025)).sentence
-    assert "Training RMSE 0.0010 over 2 runs; no run" in ranking.Yardstick.of(fit_with(train=1e-3)).sentence
-    assert "not judged on any run" in ranking.Yardstick.of(fit_with()).sentence
+    assert "Held-out RMSE 0.0025, the mean over 2 runs" in verdict.Yardstick.of(fit_with(train=1, test=0.0025)).sentence
+    assert "Training RMSE 0.0010 over 2 runs; no run" in verdict.Yardstick.of(fit_with(train=1e-3)).sentence
+    assert "not judged on any run" in verdict.Yardstick.of(fit_with()).sentence
 
 
 def test_the_csv_holds_full_numbers_and_no_formulas():
     rows = ranked(2.95, 2.95 + 1 / 3)
-    table = ranking.rows(rows, ["=HYPERLINK(1)", "ok"], 1000.0)
+    table = columns.rows(rows, ["=HYPERLINK(1)", "ok"], 1000.0)
     back = pd.read_csv(io.StringIO(csv_text(table)))
     assert back.final_loss.tolist() == [2.95, 2.95 + 1 / 3]
     assert back.name.tolist() == ["'=HYPERLINK(1)", "ok"]

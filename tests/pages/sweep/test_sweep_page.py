@@ -6,11 +6,12 @@ from streamlit.testing.v1 import AppTest
 
 from data.judge import DESIGNS, judge
 from optlaws_core import noise_floor
+from pages.parts.state.bundled import sweep_runs
 from pages.parts.sweep import charts, sweep
 from tests.places import ROOT
 
 PAGE = ROOT / "pages" / "sweep.py"
-RUNS = sweep.runs()
+RUNS = sweep_runs()
 FLOOR = sweep.floor_of(RUNS)
 
 

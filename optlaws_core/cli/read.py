@@ -1,5 +1,9 @@
-"""Runs that a command asks for: what was read of them, and a sentence on everything that was not."""
+"""The command `read`: what is in log files. And what the other commands read: the runs that they ask for.
 
+Everything that could not be read or used comes back as a sentence.
+"""
+
+import argparse
 from collections.abc import Iterable
 
 from ..errors import OptLawsError
@@ -7,6 +11,38 @@ from ..fitting.single import usable
 from ..readers import FileReport, Reading, read
 from ..runs import Run
 from ..text import listed
+from .options import print_json, step
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Options of `read`."""
+    command.add_argument("paths", nargs="+", metavar="PATH", help="log file, manifest CSV, or a folder of them")
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def run(args: argparse.Namespace) -> list[str]:
+    """Print a line for every run; what was not read comes back as remarks."""
+    reading = everything(*args.paths)
+    rows = reading.rows()
+    if args.json:
+        print_json(rows)
+    for row in () if args.json else rows:
+        print(
+            f"{row['run']}: {row['points']:,} points, steps {row['first_step']:,} to {row['last_step']:,}, "
+            f"{row['format']}, learning rate {row['lr_source']}"
+        )
+        for note in row["notes"]:
+            print(f"    {note}")
+    return unread_files(f for f in reading.files if not f.runs)  # what other files lack stands in their runs' notes
+
+
+def add_runs(command: argparse.ArgumentParser, or_table: bool = False) -> None:
+    """Options of `fit` and `select`: which runs, and which losses. `or_table`: a table may take their place."""
+    command.add_argument("--runs", required=not or_table, metavar="MANIFEST_OR_FOLDER", help="where the runs are")
+    command.add_argument("--train", required=not or_table, nargs="+", metavar="RUN", help="runs to fit")
+    command.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default every other usable run")
+    command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
+    command.add_argument("--from-step", type=step, help="first step that counts; by default the end of the warm-up")
 
 
 def everything(*paths: str) -> Reading:
@@ -29,7 +65,7 @@ def unread_files(files: Iterable[FileReport]) -> list[str]:
     return said
 
 
-def logs(args, remarks: list[str]) -> list[Run]:
+def runs_of_logs(args: argparse.Namespace, remarks: list[str]) -> list[Run]:
     """Runs of --runs, on the losses that were asked for; none where a table takes their place."""
     reading = everything(args.runs)
     remarks += unread_files(reading.files)
@@ -45,7 +81,7 @@ def logs(args, remarks: list[str]) -> list[Run]:
     return found
 
 
-def chosen(args) -> tuple[list[Run], list[Run], list[str]]:
+def train_and_test(args: argparse.Namespace) -> tuple[list[Run], list[Run], list[str]]:
     """Training runs, held-out runs, and a sentence on everything that could not be used."""
     reading = everything(args.runs)
     remarks = unread_files(reading.files)
@@ -55,7 +91,7 @@ def chosen(args) -> tuple[list[Run], list[Run], list[str]]:
     return train, [named(reading, name, args.split) for name in args.test], remarks
 
 
-def others(reading: Reading, args, remarks: list[str]) -> list[Run]:
+def others(reading: Reading, args: argparse.Namespace, remarks: list[str]) -> list[Run]:
     """Every run that is not trained on and can be scored; `remarks` gets a sentence for each one that cannot."""
     test = []
     for run in reading.runs:
@@ -70,13 +106,13 @@ def others(reading: Reading, args, remarks: list[str]) -> list[Run]:
     return test
 
 
-def of_sizes(train: list[Run], test: list[Run], args, remarks: list[str]) -> list[Run]:
+def of_sizes(train: list[Run], test: list[Run], args: argparse.Namespace, remarks: list[str]) -> list[Run]:
     """`test`, without the runs that nobody named and whose model size no training run has; `remarks` tells of them."""
     if args.test is not None:
         return test
     sizes, kept = {r.plan.params for r in train if r.plan}, []
     for run in test:
-        if run.plan.params in sizes:
+        if run.plan is not None and run.plan.params in sizes:
             kept.append(run)
         else:
             remarks.append(f"Not held out: Run {run.name!r} has no model size, or one that no training run has.")

@@ -21,10 +21,11 @@ from ..autolrs import (
     simulate_stages,
 )
 from ..errors import OptLawsError
-from ..prediction.losses import outside
+from ..fitting.coverage import outside
 from ..text import format_number
-from .logs import everything, named, unread_files
-from .shared import amount, curve_fit, extrapolation, file, named_once, print_json, refuse, step
+from .model import curve_model, extrapolation
+from .options import amount, file, named_once, print_json, refuse, step
+from .read import everything, named, unread_files
 
 LOGGED = ("--run", "--probe", "--split", "--start", "--length")
 SIMULATED = ("--total", "--warmup", "--first", "--noise", "--seed", "--params", "--batch-tokens")
@@ -148,7 +149,7 @@ def _posterior(told: Proposal) -> list[dict]:
 def _simulate(args) -> list[str]:
     if args.total is None:
         raise OptLawsError("A simulated run needs --total, its updates in all.")
-    model = curve_fit(args)
+    model = curve_model(args)
     search = _search(args, None)
     found = simulate_stages(model, search, args.total, args.warmup, args.first, args.noise, args.seed)
     beside = rivals(model, search, args.total, args.warmup)

@@ -10,13 +10,15 @@ from ..fitting.result import Model
 from ..optimize import FAMILIES, KNOTS, Found, Limits, find, updates_within
 from ..optimize.progress import Progress
 from ..prediction.bands import with_bands
-from .shared import amount, curve_fit, print_json, refuse, step
+from .model import add_model, curve_model
+from .options import amount, print_json, refuse, step
 
 PATIENCE = 2.0  # s after which a search tells how far it is
 
 
 def add(command: argparse.ArgumentParser) -> None:
-    """Options of `optimize`, besides those of the fit."""
+    """Options of `optimize`."""
+    add_model(command)
     command.add_argument("--peak", required=True, type=amount, metavar="LR", help="highest rate")
     length = command.add_mutually_exclusive_group(required=True)
     length.add_argument("--total", type=step, metavar="T", help="updates in all")
@@ -35,11 +37,11 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
-def run(args) -> list[str]:
-    """Find it."""
+def run(args: argparse.Namespace) -> list[str]:
+    """Print the best schedule; what speaks against it comes back as remarks."""
     if args.family is not None:
         refuse(args, ["--knots", "--may-rise"], "is for free curves; a search in a family has no use for it")
-    model = curve_fit(args)
+    model = curve_model(args)
     total = args.total
     if total is None:
         total = updates_within(model.coverage, tokens=args.tokens, flops=args.flops)
@@ -74,13 +76,13 @@ def _half_width(model: Model, found: Found) -> float | None:
 
 @contextmanager
 def _watched() -> Iterator[Progress | None]:
-    """Tells how far a long search is, where somebody watches."""
+    """A progress meter of a long search where stderr is a terminal, else None."""
     if not sys.stderr.isatty():
         yield None
         return
     began, line = time.monotonic(), ""
 
-    def told(share: float, loss: float) -> bool:
+    def report(share: float, loss: float) -> bool:
         nonlocal line
         if time.monotonic() - began > PATIENCE:
             line = f"{share:4.0%}, lowest final loss {loss:.6f}"
@@ -88,6 +90,6 @@ def _watched() -> Iterator[Progress | None]:
         return True
 
     try:
-        yield told
+        yield report
     finally:
         print(" " * len(line), end="\r", file=sys.stderr, flush=True)

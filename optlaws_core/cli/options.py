@@ -1,18 +1,15 @@
-"""What the commands share: options, checks before work begins, output."""
+"""Options of the commands: their types, checks of what was typed before work begins, and JSON on stdout."""
 
 import argparse
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from ..errors import OptLawsError
-from ..final_loss import FINAL_LAWS, FinalFit
-from ..fitting.result import Fit, Model, load_fit
-from ..prediction.losses import sized
 from ..schedules.base import LARGEST
 from ..text import parse_amount
 
@@ -79,7 +76,7 @@ def path(text: str) -> Path:
 def file(text: str) -> Path:
     """A path that is no folder."""
     if (found := path(text)).is_dir():
-        raise argparse.ArgumentTypeError(f"a file is needed, got the folder {brief(text)}")
+        raise argparse.ArgumentTypeError(f"a file is needed, got the folder {quoted(text)}")
     return found
 
 
@@ -88,9 +85,9 @@ def step(text: str) -> int:
     try:
         found = int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"a step is a whole number, got {brief(text)}") from None
+        raise argparse.ArgumentTypeError(f"a step is a whole number, got {quoted(text)}") from None
     if abs(found) > LARGEST:
-        raise argparse.ArgumentTypeError(f"a step may be at most {LARGEST:g}, got {brief(text)}")
+        raise argparse.ArgumentTypeError(f"a step may be at most {LARGEST:g}, got {quoted(text)}")
     return found
 
 
@@ -98,25 +95,12 @@ def amount(text: str) -> float:
     """A number above 0, with or without a suffix: 3e-4, 7B."""
     with suppress(OptLawsError):
         return parse_amount(text)
-    raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {brief(text)}")
+    raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {quoted(text)}")
 
 
-def brief(text: str) -> str:
+def quoted(text: str) -> str:
     """What was typed, in quotes and no longer than a line takes."""
     return repr(text if len(text) <= 40 else text[:39] + "…")
-
-
-def extrapolation(reasons: Sequence[str]) -> list[str]:
-    """A remark on why a prediction is an extrapolation; none where it is not."""
-    return [f"This extrapolates: {'; '.join(reasons)}."] if reasons else []
-
-
-def save(model: Model | FinalFit, out: Path) -> None:
-    """Write a fit. Raises `OptLawsError` for scores that JSON has no number for."""
-    try:
-        model.save(out)
-    except ValueError:  # JSON has no infinity
-        raise OptLawsError(f"{out}: the fit has scores that are not finite numbers, so it was not written.") from None
 
 
 def check_names(train: list[str], test: list[str]) -> None:
@@ -140,20 +124,6 @@ def named_once(option: str, pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
     return found
 
 
-def is_final(file: Path) -> bool:
-    """Whether a file holds a final-loss fit; one that cannot be read is left to whoever reads it next."""
-    with suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
-        return json.loads(file.read_text(encoding="utf-8"))["law"] in FINAL_LAWS
-    return False
-
-
-def curve_fit(args) -> Model:
-    """The fit of whole curves in --fit, told the size and batch of its candidates. Raises `OptLawsError` for others."""
-    if is_final(args.fit):
-        raise OptLawsError(f"{args.fit}: a fit of whole loss curves is needed, this is a fit of final losses.")
-    return sized(load_fit(args.fit), args.params, args.batch_tokens)
-
-
 def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
     """Raises `OptLawsError` for a file that cannot be written, before minutes go into what should stand in it.
 
@@ -167,15 +137,6 @@ def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
         raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise OptLawsError(f"{option} {out}: the file cannot be written (no permission).")
-
-
-def print_coefficients(fit: Fit | FinalFit, width: int) -> None:
-    """How a fit ended, and its coefficients with their intervals, names as wide as `width`."""
-    print(f"{fit.message} Objective {fit.objective:.6g}, {fit.seconds:.2f} s.")
-    for name, value in fit.theta.items():
-        ends = fit.interval[name]
-        between = f"   90 % interval {ends[0]:.6g} to {ends[1]:.6g}" if ends else ""
-        print(f"    {name:{width}} {value:.6g}{between}")
 
 
 def print_json(value) -> None:

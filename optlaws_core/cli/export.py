@@ -1,0 +1,31 @@
+"""The command `export`: a schedule in the words of a trainer, or as a table of rates."""
+
+import argparse
+
+from ..exports import TABLES, TARGETS, export
+from ..exports.tables import ROWS
+from ..schedules import parse
+from .options import check_out, path, step
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Options of `export`."""
+    command.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
+    command.add_argument("--to", required=True, metavar="TARGET", help=", ".join(TARGETS))
+    command.add_argument("--steps", type=step, metavar="N",
+                         help=f"about how many rows a table ({', '.join(TABLES)}) has; {ROWS}. Steps at which the "
+                              "schedule bends are always among them; from the number of updates on, every update is, "
+                              "and the end as the last row")  # fmt: skip
+    command.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
+
+
+def run(args: argparse.Namespace) -> tuple[str, ...]:
+    """Write or print it; where it is not exact, the reasons come back as remarks."""
+    if args.out:
+        check_out("--out", args.out)
+    found = export(parse(args.schedule), args.to, args.steps)
+    if args.out:
+        args.out.write_text(found.text, encoding="utf-8")
+    else:
+        print(found.text, end="")
+    return () if found.exact else found.notes

@@ -1,0 +1,116 @@
+"""Fits as the commands take and print them: of whole curves and of final losses, what both have in common."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..arrays import FloatArray
+from ..errors import OptLawsError
+from ..final_loss import FinalFit, load_model
+from ..fitting.interface import Fitted
+from ..fitting.result import Fit, Model
+from ..prediction.bands import Prediction
+from ..prediction.losses import sized
+from ..runs import Plan
+from ..schedules import parse
+from ..schedules.chain import Chain
+from ..text import format_number
+from .options import amount, file
+
+Ends = tuple[float, float] | None  # of a 90 % band at one step; None where there is none
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """Options of every command on a fit: the fit, and what its candidates are trained with."""
+    command.add_argument("--fit", required=True, type=file, metavar="FIT.json", help="what fit or select wrote")
+    command.add_argument("--params", type=amount, metavar="N",
+                         help="model size of the candidates, by default that of the training runs; an error that asks "
+                              "which one a candidate has, since they had several, asks for this")  # fmt: skip
+    command.add_argument("--batch-tokens", type=amount, metavar="B",
+                         help="tokens in one update of the candidates, by default as in the training runs")  # fmt: skip
+
+
+def curve_model(args: argparse.Namespace) -> Model:
+    """The fit of whole curves in --fit, for candidates of the size and batch that were given.
+
+    Raises `OptLawsError` for a fit of final losses, and where there is none.
+    """
+    return for_candidates(load_model(args.fit), args)
+
+
+def for_candidates(model: Model | FinalFit, args: argparse.Namespace) -> Model:
+    """A fit of whole curves, for candidates of the size and batch that were given. Raises `OptLawsError` for others."""
+    if isinstance(model, FinalFit):
+        raise OptLawsError(f"{args.fit}: a fit of whole loss curves is needed, this is a fit of final losses.")
+    return sized(model, args.params, args.batch_tokens)
+
+
+def final_plan(fit: FinalFit, args: argparse.Namespace, schedule: str) -> Plan:
+    """A candidate of a final-loss fit, which may go on from --parent. Raises `OptLawsError` as `one_value` does."""
+    found, parent = parse(schedule), getattr(args, "parent", None)
+    whole = found if parent is None else Chain(parse(parent), found)
+    return Plan(whole, one_value(fit, args, "params"), one_value(fit, args, "batch_tokens"))
+
+
+def one_value(fit: FinalFit, args: argparse.Namespace, name: str) -> float:
+    """The model size or batch that was given, or else that of all training runs. Raises `OptLawsError` for several."""
+    given, (low, high) = getattr(args, name), getattr(fit.coverage, name)
+    if given is None and low != high:
+        option = "--" + name.replace("_", "-")
+        raise OptLawsError(f"{option} is needed: the training runs had {format_number(low)} to {format_number(high)}.")
+    return low if given is None else given
+
+
+def save(model: Fitted, out: Path) -> None:
+    """Write a fit. Raises `OptLawsError` for scores that JSON has no number for."""
+    try:
+        model.save(out)
+    except ValueError:  # JSON has no infinity
+        raise OptLawsError(f"{out}: the fit has scores that are not finite numbers, so it was not written.") from None
+
+
+def extrapolation(reasons: Sequence[str]) -> list[str]:
+    """A remark on why a prediction is an extrapolation; none where it is not."""
+    return [f"This extrapolates: {'; '.join(reasons)}."] if reasons else []
+
+
+def print_coefficients(fit: Fit | FinalFit, width: int) -> None:
+    """How a search ended, and the coefficients with their intervals, names as wide as `width`."""
+    print(f"{fit.message} Objective {fit.objective:.6g}, {fit.seconds:.2f} s.")
+    for name, value in fit.theta.items():
+        ends = fit.interval[name]
+        between = f"   90 % interval {ends[0]:.6g} to {ends[1]:.6g}" if ends else ""
+        print(f"    {name:{width}} {value:.6g}{between}")
+
+
+def bands(model: Model, found: Prediction) -> list[tuple[Ends, Ends]]:
+    """Parameter band and prediction band at each step; no parameter band where no coefficient has a known error."""
+    inner, outer = found.parameter if model.has_bands else None, found.prediction
+    return list(zip(_ends(found, inner), _ends(found, outer), strict=True))
+
+
+def _ends(found: Prediction, half: FloatArray | None) -> list[Ends]:
+    if half is None:
+        return [None] * len(found.steps)
+    with np.errstate(over="ignore"):
+        low, high = found.band(half)
+    return [finite(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+
+def finite(low: float, high: float) -> Ends:
+    """The ends of a band, None where one is without end or not known."""
+    return (low, high) if np.isfinite(low) and np.isfinite(high) else None
+
+
+def band_keys(name: str, ends: Ends) -> dict:
+    """A band in JSON."""
+    low, high = ends or (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def band_text(inner: Ends, outer: Ends) -> str:
+    """The prediction band, or else the parameter band, from end to end: it is symmetric in the logarithm only."""
+    name, ends = ("prediction", outer) if outer else ("parameter", inner)
+    return f"   90 % {name} band {ends[0]:.6f} to {ends[1]:.6f}" if ends else ""

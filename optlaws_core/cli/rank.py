@@ -1,0 +1,242 @@
+"""The command `rank`: candidates by predicted final loss, under a fit of whole curves or of final losses.
+
+Under a fit of final losses candidates may also be combined of shapes, peaks and lengths, hundreds at once.
+"""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import OptLawsError
+from ..final_loss import (
+    SHAPES,
+    FinalFit,
+    TableRun,
+    candidates,
+    columns_of,
+    labelled_risk,
+    load_model,
+    rank_final,
+    read_table,
+    table_runs,
+)
+from ..final_loss.loading import find_final
+from ..final_loss.preselection import FinalRanked, FinalRanking
+from ..final_loss.table import COLUMNS
+from ..fitting.result import Model
+from ..prediction.bands import with_bands
+from ..prediction.divergence import FEWEST, MOST_RISK, Risk
+from ..prediction.ranking import Ranked, rank
+from ..runs import Plan
+from ..schedules import parse
+from ..text import format_amount, format_number
+from .model import Ends, add_model, band_keys, band_text, bands, final_plan, finite, for_candidates, one_value
+from .options import amount, path, print_json, refuse
+from .read import everything
+
+GRID = ("tokens", "peaks", "shapes", "warmups")
+OWN = (*(f"--{name}" for name in GRID), "--parent", "--text")  # options of `rank` that curve fits do not know
+LEFT = "… and {:,} more; --top says how many are shown."
+SHOWN = 20  # candidates that are printed, where nobody asks for another number
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Options of `rank`."""
+    add_model(command)
+    command.add_argument("--schedule", action="append", help="a candidate; give it several times")
+    command.add_argument("--risk-from", type=path, metavar="PATH",
+                         help="labelled runs that tell the risk of divergence: a table, a manifest, a folder of logs, "
+                              "or a final-loss fit")  # fmt: skip
+    command.add_argument("--risk", type=amount, default=MOST_RISK, metavar="P",
+                         help=f"set candidates apart that are more likely to diverge; {MOST_RISK:g}")  # fmt: skip
+    command.add_argument("--top", type=int, metavar="N",
+                         help=f"candidates to print; of a fit of final losses {SHOWN}, else all")  # fmt: skip
+    _add_final(command)
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_final(command: argparse.ArgumentParser) -> None:
+    """Options that only final-loss fits know."""
+    more = command.add_argument_group("final-loss fits", "candidates as all combinations of shapes, peaks and lengths")
+    more.add_argument("--tokens", nargs="+", type=amount, metavar="D", help="lengths of training")
+    more.add_argument("--peaks", nargs="+", type=amount, metavar="LR", help="peak learning rates")
+    more.add_argument("--shapes", nargs="+", choices=[*SHAPES], metavar="SHAPE",
+                      help=f"by default all: {', '.join(SHAPES)}".replace("%", "%%"))  # fmt: skip
+    more.add_argument(
+        "--warmups", nargs="+", type=float, metavar="W", help="below 1 a share of the length, else updates"
+    )
+    more.add_argument(
+        "--parent", metavar="SCHEDULE", help="what was trained before, for candidates that go on from there"
+    )
+    more.add_argument(
+        "--text", default="", metavar="TEXT", help="what they learn, if that is another text of the table"
+    )
+
+
+def run(args: argparse.Namespace) -> list[str]:
+    """Print the ranking; what speaks against it comes back as remarks."""
+    if args.risk > 1:
+        raise OptLawsError(f"--risk is a probability, got {args.risk:g}.")
+    if args.top is not None and args.top < 1:
+        raise OptLawsError(f"--top must be at least 1, got {args.top}.")
+    model = load_model(args.fit)
+    if isinstance(model, FinalFit):
+        return _final(model, args)
+    refuse(args, OWN, "is for fits of final losses; a fit of a curve law ranks what --schedule names")
+    if not args.schedule:
+        raise OptLawsError("A fit of a curve law ranks candidates that are named: --schedule for each of them.")
+    if args.risk_from is None:
+        refuse(args, ["--risk"], "needs --risk-from: labelled runs that tell the risk of divergence")
+    return _curve(for_candidates(model, args), args)
+
+
+def _curve(model: Model, args: argparse.Namespace) -> list[str]:
+    """Rank the candidates that --schedule names under a law of whole curves."""
+    risk = _risk_from(args.risk_from) if args.risk_from else None
+    rows = rank(model, [parse(s) for s in args.schedule], risk, args.risk)
+    shown = [(r, *bands(model, with_bands(model, r.schedule))[0]) for r in rows[: args.top]]
+    if args.json:
+        print_json([_curve_row(r, outer, risk is not None) for r, _, outer in shown])
+    else:
+        for r, inner, outer in shown:
+            print(_curve_line(r, band_text(inner, outer), risk is not None))
+        if len(shown) < len(rows):
+            print(LEFT.format(len(rows) - len(shown)))
+    return [*model.doubts, *_apart(rows, risk)]
+
+
+def _curve_row(r: Ranked, band: Ends, risky: bool) -> dict:
+    """A candidate in JSON."""
+    row = {
+        "schedule": r.schedule.text,
+        "final_loss": r.final_loss,
+        "delta": r.delta,
+        "extrapolates": r.extrapolates,
+        "saved_updates": r.saved_updates,
+        "reasons": list(r.reasons),
+    } | band_keys("prediction", band)
+    return row | {"risk": r.risk, "apart": r.apart} if risky else row
+
+
+def _curve_line(r: Ranked, band: str, risky: bool) -> str:
+    danger = f"   diverges {'-' if r.risk is None else format(r.risk, '.0%'):>4}" if risky else ""
+    note = f"   extrapolates: {'; '.join(r.reasons)}" if r.reasons else ""
+    above = f"{format_number(round(r.delta, 6)):9}"
+    sign = "" if r.delta < 0 else "+"
+    return f"{r.final_loss:.6f}{band}   {sign}{above}{danger} {r.schedule.text}{note}"
+
+
+def _apart(rows: Sequence[Ranked], risk: Risk | None) -> list[str]:
+    """Remarks on candidates that are likely to diverge, and on those of which that is not known."""
+    said = []
+    if apart := sum(r.apart for r in rows):
+        said.append(f"Set apart as likely to diverge, behind all others: {apart} of {len(rows)}.")
+    if risk and any(r.risk is None for r in rows):
+        low, high = map(format_amount, risk.params)
+        sizes = low if low == high else f"{low} to {high}"
+        said.append(
+            f"No risk of divergence is known for some candidates: the labelled runs have {sizes} parameters, and "
+            "--params tells a candidate's."
+        )
+    return said
+
+
+def _risk_from(file: Path) -> Risk:
+    """The risk of divergence learned from labelled runs. Raises `OptLawsError` where there are too few."""
+    if fit := find_final(file):
+        found, what = fit.risk, "its table"
+    else:
+        runs = _labelled(file)
+        found, what = labelled_risk(runs), f"{sum(not r.stable for r in runs)} of {len(runs)} runs there"
+    if found is None:
+        raise OptLawsError(
+            f"{file}: a risk of divergence needs at least {FEWEST} runs that diverged or spiked and {FEWEST} that did "
+            f"not, of known size and schedule; too few do in {what}."
+        )
+    return found
+
+
+def _labelled(file: Path) -> list[TableRun]:
+    """Runs of a table of final losses, or else of logs."""
+    with suppress(OSError, ValueError, IndexError):
+        with file.open(encoding="utf-8-sig", newline="") as rows:
+            named = columns_of(next(csv.reader(rows), ()))
+        if not set(COLUMNS) - set(named) - {"batch_tokens", "tokens"}:
+            return read_table(file, sure=True)  # peaks far beyond the usual are what such runs are made for
+    return table_runs(everything(str(file)).runs)
+
+
+def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
+    """Rank under a final-loss law; the two to train first are named."""
+    refuse(args, ["--risk-from"], "is for fits of curve laws; a final-loss fit knows its own risk")
+    if fit.risk is None:
+        refuse(args, ["--risk"], "has no effect: too few runs of this fit diverged to tell the risk of it")
+    if args.schedule and any(getattr(args, name) for name in GRID):
+        raise OptLawsError("Candidates are either named (--schedule) or combined (--tokens, --peaks, …), not both.")
+    if args.schedule:
+        plans = [final_plan(fit, args, text) for text in args.schedule]
+    else:
+        plans = _combined(fit, args)
+    found = rank_final(fit, plans, args.text, args.risk)
+    if args.json:
+        print_json([_final_row(found, row) for row in found.rows[: args.top]])
+    else:
+        _print_final(found, args.top or SHOWN)
+    return fit.doubts
+
+
+def _combined(fit: FinalFit, args: argparse.Namespace) -> list[Plan]:
+    if not args.tokens or not args.peaks:
+        raise OptLawsError("A ranking takes candidates: --schedule for each, or --tokens and --peaks to combine.")
+    params, batch_tokens = (one_value(fit, args, name) for name in ("params", "batch_tokens"))
+    parent = None if args.parent is None else parse(args.parent)
+    shapes, warmups = args.shapes or tuple(SHAPES), args.warmups or (0.02,)
+    if bad := next((w for w in warmups if not 0 <= w < np.inf), None):
+        raise OptLawsError(f"--warmups must be 0 or more, got {bad:g}.")
+    return candidates(params, batch_tokens, args.tokens, args.peaks, shapes, warmups, parent)
+
+
+def _final_row(found: FinalRanking, row: FinalRanked) -> dict:
+    return {
+        "schedule": row.plan.schedule.text,
+        "final_loss": row.loss,
+        "delta": row.loss - found.rows[0].loss,
+        "extrapolates": bool(row.reasons),
+        "reasons": list(row.reasons),
+        "params": row.plan.params,
+        "batch_tokens": row.plan.batch_tokens,
+        "probability_best": row.best,
+        "probability_top2": row.top2,
+        "pick": found.pair.index(row.plan) + 1 if row.plan in found.pair else None,
+        "risk": row.risk,
+        "apart": row.apart,
+        "saved_tokens": row.saved,
+        "saved_tokens_low": row.saved_low,
+        "saved_tokens_high": row.saved_high,
+    } | band_keys("prediction", finite(row.low, row.high))
+
+
+def _print_final(found: FinalRanking, top: int) -> None:
+    print(f"{'final loss':>10}  {'90 % band':19}  {'best':>5}  {'risk':>5}  schedule")
+    shown = [r for r in found.rows if not r.apart][:top]
+    for row in shown:
+        risk = "-" if row.risk is None else f"{row.risk:.0%}"
+        note = f"   extrapolates: {'; '.join(row.reasons)}" if row.reasons else ""
+        band = f"{row.low:.5f} to {row.high:.5f}" if np.isfinite(row.low) else "-"
+        print(f"{row.loss:10.6f}  {band:19}  {row.best:>5.0%}  {risk:>5}  {row.plan.schedule.text}{note}")
+    apart = sum(r.apart for r in found.rows)
+    if left := len(found.rows) - apart - len(shown):
+        print(LEFT.format(left))
+    if apart:
+        print(f"Set apart as likely to diverge: {apart} of {len(found.rows)}.")
+    print(f"Train first: {found.pair[0].schedule.text}")
+    if len(found.pair) > 1:
+        print(f"and, if you can, {found.pair[1].schedule.text}")
+        print(
+            f"The better of the two is expected {100 * found.regret:.2f} % above the best of all candidates, the first "
+            f"alone {100 * found.regret_one:.2f} %."
+        )

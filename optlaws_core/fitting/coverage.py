@@ -1,0 +1,105 @@
+"""What training runs cover, and how a plan leaves it: one rule of extrapolation for fits of every kind."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ..runs import Plan, Run
+from ..schedules import Schedule
+from ..text import format_amount, format_number
+
+TOLERANCE = 0.01  # a peak, horizon, size or batch within 1 % of what was covered counts as covered
+
+Range = tuple[float, float]  # smallest and largest value
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What the training runs cover; predictions outside are extrapolation."""
+
+    peak: Range
+    total: tuple[int, int]
+    params: Range | None = None  # model sizes; None where a run does not tell
+    batch_tokens: Range | None = None
+    asked: tuple[float | None, float | None] = (None, None)  # size and batch that a user names; not stored with a fit
+
+    @property
+    def usual(self) -> tuple[float | None, float | None]:
+        """Model size and batch of bare schedules: those asked for, else the training runs', where all have the same."""
+        params, batch_tokens = self.asked
+        return (
+            _common(self.params) if params is None else params,
+            _common(self.batch_tokens) if batch_tokens is None else batch_tokens,
+        )
+
+    def plan(self, schedule: Schedule) -> Plan:
+        """`schedule` with the usual model size and batch."""
+        return Plan(schedule, *self.usual)
+
+    def to_dict(self) -> dict:
+        """Plain values, what a user asked for left out."""
+        d = asdict(self)
+        del d["asked"]
+        return d
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> "Coverage":
+        """Smallest and largest peak, horizon (as far as the runs were observed), model size and batch."""
+        plans = [r.plan for r in runs if r.plan is not None]
+        peaks = [p.schedule.peak for p in plans]
+        ends = (round(r.steps[-1] + np.median(np.diff(r.steps))) for r in runs)
+        totals = [min(p.schedule.total, end) for p, end in zip(plans, ends, strict=True)]
+        return cls(
+            (min(peaks), max(peaks)),
+            (min(totals), max(totals)),
+            _range([p.params for p in plans]),
+            _range([p.batch_tokens for p in plans]),
+        )
+
+
+def outside(coverage: Coverage, schedule: Schedule | Plan) -> tuple[str, ...]:
+    """Sentences on how a schedule or plan leaves what the training runs cover by over 1 %; empty when it stays inside.
+
+    A bare schedule gets the model size and batch that predictions give it.
+    """
+    plan = schedule if isinstance(schedule, Plan) else coverage.plan(schedule)
+    return tuple(_reasons(coverage, plan))
+
+
+def _reasons(coverage: Coverage, plan: Plan) -> Iterator[str]:
+    peak, total = plan.schedule.peak, plan.schedule.total
+    if _outside(coverage.peak, peak):
+        yield f"peak {format_number(peak)}, the training runs had {_between(coverage.peak, format_number)}"
+    if _outside(coverage.total, total):
+        which, end = ("shortest", coverage.total[0]) if total < coverage.total[0] else ("longest", coverage.total[1])
+        yield f"{total:,} updates, the {which} training run had {end:,}"
+    for value, ends, unit in (
+        (plan.params, coverage.params, "parameters"),
+        (plan.batch_tokens, coverage.batch_tokens, "tokens in an update"),
+    ):
+        if value and ends and _outside(ends, value):
+            yield f"{_rounded(value)} {unit}, the training runs had {_between(ends, _rounded)}"
+
+
+def _outside(ends: Range, value: float) -> bool:
+    return not ends[0] * (1 - TOLERANCE) <= value <= ends[1] * (1 + TOLERANCE)
+
+
+def _between(ends: Range, written) -> str:
+    """`1e-3 to 2e-3`, or one number where both ends are the same."""
+    return " to ".join(dict.fromkeys(map(written, ends)))
+
+
+def _rounded(value: float) -> str:
+    return format_amount(value, 3)
+
+
+def _common(ends: Range | None) -> float | None:
+    """The value of all runs, None where they differ or one does not tell."""
+    return ends[0] if ends and ends[0] == ends[1] else None
+
+
+def _range(values: Sequence[float | None]) -> Range | None:
+    known = [v for v in values if v is not None]
+    return (min(known), max(known)) if len(known) == len(values) else None

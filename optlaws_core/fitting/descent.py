@@ -1,0 +1,264 @@
+"""Descent to a minimum of Huber's loss on log residuals, to the last digits: the end does not hang on the way there.
+
+Each step minimises a model in which residuals are straight lines and Huber's loss is kept as it is, kinks included,
+plus the curvature of the residuals themselves (Fletcher 1982, A model algorithm for composite nondifferentiable
+optimization problems). Gauss-Newton steps with reweighted residuals know neither: most residuals lie beyond δ, where
+Huber's loss has no curvature of its own, so that they creep along bent valleys until their iterations are used up, and
+where they stop hangs on the last digits of the linear algebra. Coefficients in which the law is linear are solved for
+after a step (Ruhe and Wedin 1980, Algorithms for separable nonlinear least squares problems), which straightens those
+valleys.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..arrays import FloatArray
+
+HUBER = 1e-3  # log residuals beyond 0.1 % count linearly (Luo et al. 2025, arXiv:2503.12811, use the same)
+RADIUS = 1.0  # of the first step
+LINEAR = 100.0
+FACTOR = 3.0  # by which the radius grows and shrinks
+TRIES = 20  # radii before a step is given up
+SHIFT = 1e-6  # of the searched width: distance over which slopes are compared for the curvature of residuals
+SETTLED = 1e-13  # relative decrease that the model promises at the end
+EXACT = 1e-12  # log residuals of a law that made its runs; smaller ones are rounding
+CALM = 1e-6  # damping that no longer shortens steps
+LEAST = 1e-4  # share of the promised decrease that a step must keep
+GOOD = 0.9  # share from which the linear coordinates are left as the step has them
+SLOW = 0.02  # decrease of a step, as a share of the objective, below which residuals' curvature is used
+INNER = 50  # iterations on the model
+SINGULAR = 1e-11  # share of the largest curvature that counts in a direction without any
+
+
+class Residuals(Protocol):
+    """What is descended on: coordinates within bounds, those among them in which losses are linear, and residuals."""
+
+    low: FloatArray  # (free,)
+    high: FloatArray  # (free,)
+    linear: FloatArray  # (free,) bool
+    logs: int  # how many of the residuals are logarithms of predicted over observed losses; the others are priors
+
+    def __call__(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Residuals (rows,), those of losses first, and their Jacobian (rows, free)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """Coordinates with their residuals, Jacobian and objective."""
+
+    z: FloatArray  # (free,)
+    r: FloatArray  # (rows,)
+    J: FloatArray  # (rows, free)
+    cost: float
+
+
+class Descent:
+    """A descent from one start: `step` until `finished`."""
+
+    def __init__(self, residuals: Residuals, z: FloatArray) -> None:
+        self.of, self.low, self.high = residuals, residuals.low, residuals.high
+        self.linear, self.finished, self.radius = residuals.linear, False, 0.0
+        self.curvature = np.zeros((len(z), len(z)))  # of the residuals, weighted with the loss's slopes
+        self.curved = self.fresh = False  # whether it is used, and whether it was found at this very point
+        self.wanted = False  # whether it is to be found before the next step
+        self.at = self._point(np.clip(z, self.low, self.high))
+        solved, cost = self._linear_part(self.at)
+        if cost < self.at.cost:
+            self.at = self._point(solved)
+        self.radius = RADIUS * np.sqrt(self.at.cost)
+
+    def _point(self, z: FloatArray) -> Point:
+        r, J = self.of(z)
+        return Point(z, r, J, huber(r))
+
+    def step(self) -> None:
+        """One step down, or the end."""
+        at, size = self.at, _size(self.at)
+        if self.wanted:
+            self._find_curvature(size)
+        for _ in range(TRIES):
+            s, e = self._model_step(size)
+            length = float(np.abs(s * size)[~self.linear].max(initial=0.0))
+            short = length >= 0.99 * self.radius
+            promised = at.cost - huber(e) - 0.5 * s @ self.curvature @ s
+            if promised <= SETTLED * at.cost + len(at.r) * EXACT**2:
+                if not short:
+                    self.finished = True
+                    return
+                self.radius *= 100
+                continue
+            new, kept = self._tried(s, promised)
+            if kept > 0.75 and short:
+                self.radius *= FACTOR
+            elif kept < 0.25 and (kept > LEAST or self.fresh):
+                self.radius = min(self.radius, length) / FACTOR
+            if kept > LEAST:
+                self._move(new, kept)
+                return
+            if not self.fresh:
+                self._find_curvature(size)
+        self.finished = True
+
+    def _move(self, new: Point, kept: float) -> None:
+        self.curved |= kept < 0.5 or self.at.cost - new.cost < SLOW * self.at.cost
+        self.wanted = self.curved and (not self.curvature.any() or not 0.8 < kept < 1.2)
+        self.at, self.fresh = new, False
+
+    def _model_step(self, size: FloatArray) -> tuple[FloatArray, FloatArray]:
+        room = self.radius / size * np.where(self.linear, LINEAR, 1.0)
+        low, high = np.maximum(self.low - self.at.z, -room), np.minimum(self.high - self.at.z, room)
+        return minimised(self.at.r, self.at.J, self.curvature + np.diag(1e-14 * size**2), low, high, size)
+
+    def _tried(self, s: FloatArray, promised: float) -> tuple[Point, float]:
+        """The point that step `s` (free,) leads to, and its decrease as a share of the promised one."""
+        at = self.at
+        new = self._point(np.clip(at.z + s, self.low, self.high))
+        if promised <= 1e-10 * at.cost and new.cost <= at.cost * (1 + 1e-11):
+            return new, 1.0  # the difference of the two is rounding
+        kept = (at.cost - new.cost) / promised
+        if kept < GOOD and self.linear.any():
+            solved, cost = self._linear_part(new)
+            if cost < new.cost and (at.cost - cost) / promised > LEAST:
+                new = self._point(solved)
+                kept = (at.cost - new.cost) / promised
+        return new, kept
+
+    def _linear_part(self, point: Point) -> tuple[FloatArray, float]:
+        """`point.z` with its linear coordinates solved for, and the objective there, without evaluating the law."""
+        of, logs = self.linear, self.of.logs
+        z, cost = point.z.copy(), point.cost
+        if not of.any():
+            return z, cost
+        ratio, others = np.exp(point.r[:logs]), huber(point.r[logs:])
+        columns, begin = point.J[:logs, of] * ratio[:, None], ratio
+        low, high = self.low[of], self.high[of]
+        r, cost = point.r[:logs], cost - others
+        none = np.zeros((len(low),) * 2)
+        for _ in range(3):
+            J = columns / ratio[:, None]
+            size = _sizes(r, J)
+            s, _ = minimised(r, J, none + np.diag(1e-14 * size**2), low - z[of], high - z[of], size)
+            for share in (1.0, 0.25, 0.06, 0.015):
+                moved = np.clip(z[of] + share * s, low, high)
+                new = begin + columns @ (moved - point.z[of])
+                if (new > 0).all() and (now := huber(np.log(new))) <= cost:
+                    break
+            else:
+                break
+            gained, cost = cost - now, now
+            z[of], ratio, r = moved, new, np.log(new)
+            if gained <= 1e-3 * cost:
+                break
+        return z, cost + others
+
+    def _find_curvature(self, size: FloatArray) -> None:
+        """Σ ψ(r)·∇²r, (free, free), from slopes a little further on; ψ is what the model expects after the step."""
+        at, linear, logs = self.at, self.linear, self.of.logs
+        _, e = self._model_step(size)
+        psi, found = np.clip(e, -HUBER, HUBER), np.zeros_like(self.curvature)
+        for k in np.flatnonzero(~linear):
+            z, far = at.z.copy(), SHIFT * (self.high[k] - self.low[k])
+            z[k] += far if z[k] + far <= self.high[k] else -far
+            found[k] = (self.of(z)[1] - at.J).T @ psi / (z[k] - at.z[k])
+        rest = np.ix_(~linear, ~linear)
+        found[rest] = (found[rest] + found[rest].T) / 2
+        found[np.ix_(linear, ~linear)] = found[np.ix_(~linear, linear)].T
+        J = at.J[:logs, linear]
+        found[np.ix_(linear, linear)] = -(J.T * psi[:logs]) @ J  # of the logarithm
+        self.curvature, self.curved, self.fresh, self.wanted = found, True, True, False
+
+
+def huber(r: FloatArray) -> float:
+    """Σ r²/2 where |r| ≤ δ, else δ(|r| − δ/2), with δ = `HUBER`; infinite if any residual is not finite."""
+    size = np.abs(r)
+    return (
+        float(np.where(size <= HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER)).sum())
+        if np.isfinite(r).all()
+        else np.inf
+    )
+
+
+def _size(point: Point) -> FloatArray:
+    return _sizes(point.r, point.J)
+
+
+def _sizes(r: FloatArray, J: FloatArray) -> FloatArray:
+    """How strongly each coordinate acts, (free,): the root of the curvature that reweighted least squares give it."""
+    size = np.sqrt((J**2 * (HUBER / np.maximum(np.abs(r), HUBER))[:, None]).sum(axis=0))
+    return np.maximum(size, 1e-8 * max(size.max(), 1e-300))
+
+
+def minimised(
+    r: FloatArray, J: FloatArray, C: FloatArray, low: FloatArray, high: FloatArray, size: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The step s (free,) within `low`..`high` at which Σ Huber(r + J·s) + s·C·s/2 is least, and r + J·s (rows,) there.
+
+    Newton steps with an exact search along each (Madsen and Nielsen 1990, Finite algorithms for robust linear
+    regression). `size`: (free,) units in which coordinates are comparable. Where C has directions that fall, s is one
+    of the local minima.
+    """
+    s, e = np.zeros(J.shape[1]), r
+    before = huber(r)
+    for _ in range(INNER):
+        gradient = J.T @ np.clip(e, -HUBER, HUBER) + C @ s
+        free = ((s > low) | (gradient < 0)) & ((s < high) | (gradient > 0))
+        if ((gradient / size)[free] ** 2).sum() <= 1e-26 * before:
+            break
+        inside = J[np.abs(e) <= HUBER]
+        d = _newton(inside.T @ inside + C, gradient, free, s <= low, s >= high, size)
+        falls = -gradient @ d
+        if not falls > 1e-16 * before:
+            break
+        share = _along(e, J @ d, -falls, d @ C @ d, _room(s, d, low, high))
+        s = np.clip(s + share * d, low, high)
+        e = r + J @ s
+    return s, e
+
+
+def _newton(H, gradient, free, at_low, at_high, size) -> FloatArray:
+    """The Newton direction (free,), 0 for coordinates that it or the gradient would push over their bound."""
+    d = np.zeros(len(gradient))
+    H, slope = H / (size[:, None] * size), gradient / size
+    free = np.flatnonzero(free)
+    while len(free):
+        w, V = np.linalg.eigh(H if len(free) == len(d) else H[free[:, None], free])
+        w = np.abs(w)
+        w = np.maximum(w, SINGULAR * max(w.max(), 1e-300))
+        move = -(V @ ((slope[free] @ V) / w)) / size[free]
+        held = (at_low[free] & (move < 0)) | (at_high[free] & (move > 0))
+        if not held.any():
+            d[free] = move
+            return d
+        free = free[~held]
+    return d
+
+
+def _room(s: FloatArray, d: FloatArray, low: FloatArray, high: FloatArray) -> float:
+    """How many times `d` fits between `s` and the first bound."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.where(d > 0, (high - s) / d, np.where(d < 0, (low - s) / d, np.inf))
+    return float(room.min())
+
+
+def _along(e: FloatArray, b: FloatArray, slope: float, bent: float, most: float) -> float:
+    """The share t in 0..most at which Σ Huber(e + t·b) + slope' t + bent·t²/2 first stops falling; `slope`: at 0."""
+    moving = b != 0
+    e, b = e[moving], b[moving]
+    square = b**2
+    entering, leaving = (-np.sign(b) * HUBER - e) / b, (np.sign(b) * HUBER - e) / b
+    now = square[(entering <= 0) & (leaving > 0)].sum() + bent
+    at, change = np.concatenate((entering, leaving)), np.concatenate((square, -square))
+    ahead = (at > 0) & (at < most)
+    at, change = at[ahead], change[ahead]
+    order = np.argsort(at, kind="stable")
+    bends = now + np.concatenate(([0.0], np.cumsum(change[order])))
+    knots = np.concatenate(([0.0], at[order], [min(most, 1e6)]))
+    slopes = slope + np.concatenate(([0.0], np.cumsum(bends * np.diff(knots))))
+    rising = slopes[1:] >= 0
+    if not rising.any():
+        return float(knots[-1])
+    j = int(np.argmax(rising))
+    return float(min(knots[j] - slopes[j] / bends[j] if bends[j] > 0 else knots[j + 1], most))

@@ -1,0 +1,109 @@
+"""The columns of a ranking, once for the Compare page, a saved comparison and its report. No Streamlit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from optlaws_core import Ranked
+
+LONGEST = 300  # characters of a cell in a report
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the ranking."""
+
+    key: str
+    title: str
+    help: str = ""
+    width: int = 110  # pixels on a page
+    form: str = ""  # how Streamlit formats its numbers; empty: it holds text, or whole numbers
+    in_text: str = ""  # how Python formats them in a report
+    in_report: str = ""  # the title there, where it is another
+
+    def text(self, value: object) -> str:
+        """A cell in a report."""
+        if value is None or value is pd.NA or value != value:
+            return "–"
+        text = format(value, self.in_text)
+        return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+COLUMNS = (
+    Column("rank", "Rank", width=50),
+    Column("name", "Schedule", width=170),
+    Column("final_loss", "Predicted final loss", "After the last update.", 130, "%.5f", ".5f"),
+    Column(
+        "plus_minus",
+        "± at the end",
+        "Half the width of the 90 % prediction band of the final loss. Candidates share part of the law's error, so a "
+        "difference between two of them is somewhat surer than their two bands together.",
+        125,
+        "%.4f",
+        ".4f",
+    ),
+    Column("delta", "Above the best", "Predicted final loss minus the best one.", 110, "%.5f", ".5f"),
+    Column("delta_percent", "in %", "The same as a share of the best loss.", 80, "%.3f %%", ".3f"),
+    Column(
+        "risk",
+        "Diverges",
+        "Probability of divergence, learned from the labelled runs named above. None: a model of another size.",
+        90,
+        "percent",
+        ".2%",
+    ),
+    Column(
+        "saved_updates",
+        "Updates saved",
+        "How many updates fewer the best schedule needs to end at this row's loss: its shape, everything after the "
+        "warm-up shortened in proportion, at the horizon where it ends exactly there. Negative: it would need more, "
+        "and leads only because it is longer. Its own curve read half way would not tell, since it has not decayed "
+        "there yet.",
+        115,
+        "localized",
+        ",.0f",
+    ),
+    Column("saved_percent", "of its own", "As a share of this row's horizon.", 90, "%.1f %%", ".1f", "of its own, %"),
+    Column("saved_tokens", "Tokens saved", "Updates saved × tokens per update.", 110, "compact", ",.0f"),
+    Column(
+        "extrapolates",
+        "Extrapolates",
+        "Beyond the training runs, in peak, horizon, model size or batch: the law was never checked there.",
+        380,
+    ),
+    Column("schedule", "Text form", "For the command line and links.", 420),
+)
+MAY_LACK = ("plus_minus", "risk", "saved_updates", "saved_percent", "saved_tokens")  # numbers that need not be known
+
+
+def rows(
+    ranked: Sequence[Ranked],
+    names: Sequence[str],
+    batch_tokens: float | None,
+    halves: Sequence[float | None] | None = None,
+) -> pd.DataFrame:
+    """The ranking as a table, numbers in full precision. `names` and `halves`, of bands, go with `ranked`."""
+    best = ranked[0].final_loss if ranked else float("nan")
+    made = [
+        {
+            "rank": i,
+            "name": name,
+            "final_loss": r.final_loss,
+            "plus_minus": half,
+            "delta": r.delta,
+            "delta_percent": 100 * r.delta / best,
+            "risk": r.risk,
+            "saved_updates": r.saved_updates,
+            "saved_percent": None if r.saved_updates is None else 100 * r.saved_updates / r.schedule.total,
+            "saved_tokens": None if r.saved_updates is None or not batch_tokens else r.saved_updates * batch_tokens,
+            "extrapolates": "; ".join(r.reasons),
+            "schedule": r.schedule.text,
+        }
+        for i, (r, name, half) in enumerate(zip(ranked, names, halves or [None] * len(ranked), strict=True), 1)
+    ]
+    table = pd.DataFrame(made)
+    for column in MAY_LACK:
+        if column in table:
+            table[column] = table[column].astype("Int64" if column == "saved_updates" else "Float64")
+    return table

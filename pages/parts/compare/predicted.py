@@ -1,0 +1,85 @@
+"""What the Compare page predicts, kept for as long as fits and candidates stay the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import streamlit as st
+
+from optlaws_core import OptLawsError, Prediction, Ranked, Schedule, predict, rank, with_bands
+from optlaws_core.fitting.result import Coverage, Model
+from optlaws_core.prediction.divergence import Risk
+
+from ..state import candidates as c
+from ..state.workspace import Workspace
+from ..widgets.candidate_chart import steps_of
+
+
+@dataclass(frozen=True)
+class Known:
+    """A fit or an average that can be a key: two are equal when they predict the same, bands included."""
+
+    parts: tuple[tuple, ...]  # of each law: its name, coefficients, what is free, and their covariance
+    weights: tuple[float, ...]
+    errors: tuple[float | None, float | None]  # misfit, left out
+    coverage: Coverage
+    model: Model = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, model: Model) -> "Known":
+        """The key of a model."""
+        fits, weights = zip(*model.parts, strict=True)
+        parts = tuple((f.law, tuple(f.theta.items()), f.free, f.covariance) for f in fits)
+        return cls(parts, weights, (model.misfit, model.left_out), model.coverage, model)
+
+
+@lru_cache(maxsize=512)
+def curve(known: Known, schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (n,) of a schedule's chart, and the losses (n,) predicted there."""
+    steps = steps_of(schedule)
+    return steps, predict(known.model, schedule, steps)
+
+
+@lru_cache(maxsize=256)
+def banded(known: Known, schedule: Schedule) -> Prediction:
+    """The same with bands."""
+    return with_bands(known.model, schedule, steps_of(schedule))
+
+
+@lru_cache(maxsize=512)
+def half_width(known: Known, schedule: Schedule) -> float | None:
+    """Half the width of the prediction band of the final loss, in the loss's unit; None without such a band."""
+    end = with_bands(known.model, schedule)
+    return None if end.prediction is None else float(end.loss[0] * np.sinh(end.prediction[0]))
+
+
+@lru_cache(maxsize=128)
+def ranked(known: Known, schedules: tuple[Schedule, ...], risk: Risk | None, most_risk: float) -> tuple[Ranked, ...]:
+    """The schedules, best first; behind all others those whose risk of divergence is above `most_risk`."""
+    return tuple(rank(known.model, schedules, risk, most_risk))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A candidate that takes part: its place in the list (and so its colour), its name and its schedule."""
+
+    place: int
+    name: str
+    schedule: Schedule
+
+
+def entries(space: Workspace, fits: Sequence[str]) -> list[Entry]:
+    """Candidates that can be predicted. Says which cannot, and why."""
+    names, good = c.names(space.candidates), []
+    for i, candidate in enumerate(space.candidates):
+        if not candidate.on or candidate.schedule is None:
+            continue
+        try:
+            for name in fits:
+                curve(Known.of(space.fits[name]), candidate.schedule)
+        except OptLawsError as fault:
+            st.text(f"Row {i + 1} is left out. {fault}")
+        else:
+            good.append(Entry(i, names[i], candidate.schedule))
+    return good

@@ -1,0 +1,97 @@
+"""Fits in the background: how they begin, how they go on, and what is kept of them."""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+from optlaws_core import LAWS, Fit, FitError, OptLawsError, Run, Selection, Status, select
+from optlaws_core.fitting.result import Model
+from optlaws_core.fitting.selection import POOL
+from optlaws_core.fitting.single import fit
+
+from ..server import libraries
+from ..state import jobs, settings
+from ..state.jobs import Job, Progress
+from ..state.kept_fits import Choice
+from ..state.workspace import Workspace
+
+
+def chosen(space: Workspace, names: Sequence[str], split: str | None) -> list[Run]:
+    """Runs by name, judged on `split` where they have it (None: on their own)."""
+    runs = [space.runs[n] for n in names if n in space.runs]
+    return [r.on(split) if split in r.series else r for r in runs]
+
+
+def begin(space: Workspace, choice: Choice) -> None:
+    """Start the fits of the chosen laws in the background."""
+    train, test = (chosen(space, names, choice.split) for names in (choice.train, choice.test))
+    laws = choice.laws or POOL
+    # One thread rather than this machine's pool of processes: the pool is one for all visitors, so that a second one
+    # would wait at 0 %, and starting it takes as long (1 to 3 s) as all fits of two laws to three runs. Many fits to
+    # many runs are what a cluster is for.
+    if settings.cluster():
+        libraries.load(libraries.CLUSTER)
+    work = functools.partial(
+        select, laws, train, test=test, from_step=choice.from_step, cluster=settings.cluster(), processes=1
+    )
+    title = LAWS[laws[0]].title if len(laws) == 1 else f"{len(laws)} laws"
+    space.start(title, lambda report: work(progress=report))
+
+
+def refit(space: Workspace, base: Fit, start: Mapping[str, float], locked: Sequence[str]) -> None:
+    """Start a fit of one law with some coefficients held, in the background."""
+    train, test = (chosen(space, tuple(names), base.split) for names in (base.train, base.test))
+    held = {name: start[name] for name in locked}
+    work = functools.partial(
+        fit, base.law, train, test=test, from_step=base.from_step, locked=held, start=dict(start)
+    )  # fmt: skip
+    space.start(LAWS[base.law].title, lambda report: work(progress=report))
+
+
+def watch(space: Workspace) -> None:
+    """Progress of the fit that runs, a cancel button, and the result's way into the workspace."""
+    title = space.job.title
+
+    def said(progress: Progress) -> str:
+        best = "" if progress.best is None else f", best objective {progress.best:.3g}"
+        return f"Fitting {title}{best}"
+
+    def ended(job: Job[Fit | Selection]) -> None:
+        space.job = None
+        try:
+            found = job.result()
+        except (OptLawsError, FitError) as fault:
+            space.failure = str(fault)
+        else:
+            if found is not None:
+                keep(space, found)
+
+    jobs.watch(space.job, said, ended, "fit_cancel")
+
+
+def keep(space: Workspace, found: Fit | Selection) -> None:
+    """Put what was fitted among the kept fits, and use what is to be trusted."""
+    if not isinstance(found, Selection):
+        space.keep(_name_of(space, found), found)
+        return
+    models = (*([found.average] if found.average else ()), *found.fits)
+    names = [_name_of(space, model) for model in models]
+    for name, model in zip(names, models, strict=True):
+        space.keep(name, model, found)
+    space.current = names[models.index(found.trusted)]
+
+
+def _name_of(space: Workspace, found: Model) -> str:
+    """Where to keep a fit: in the place of one of the same law, runs and locks, else under a name of its own."""
+    before = (name for name, model in space.fits.items() if _setting(model) == _setting(found))
+    return next(before, None) or space.free_name(found.title)
+
+
+def _setting(model: Model) -> tuple:
+    single = model.single
+    own = () if single is None else (single.locked, single.status is Status.tuned)
+    return tuple(sorted(laws_of(model))), tuple(model.train), tuple(model.test), model.split, model.from_step, own
+
+
+def laws_of(model: Model) -> tuple[str, ...]:
+    """Names of the laws that were fitted for a model, of an average also those that came to weigh nothing."""
+    return tuple(f.law for f in model.fits) if model.single is None else (model.single.law,)
