@@ -98,13 +98,13 @@ def _logged_rates(raw: RawRun, layout: Layout, per_step: float | None, notes: li
     """The logged learning rates; None where the log has none. Faults that the losses share are not told twice."""
     if layout.lr is None or layout.lr not in raw.columns:
         return None
-    told = {n.text.partition(": ")[2] for n in notes}
+    known = {n.text.partition(": ")[2] for n in notes}
     try:
         found = _points(raw, layout, layout.lr, "learning rate", per_step)
     except LogError as error:
         notes.append(Note("refused", f"{str(error).rstrip('.')}; the learning rate was not used.", raw.name))
         return None
-    notes += [n for n in found.notes if n.text.partition(": ")[2] not in told]
+    notes += [n for n in found.notes if n.text.partition(": ")[2] not in known]
     return found
 
 

@@ -59,11 +59,15 @@ class Content:
         check_text(self.data[:HEAD], self.file)
         return as_utf8(self.data, self.file, whole=not self.cut)
 
+    @property
+    def start(self) -> bytes:
+        """The beginning of the text, `sniff.HEAD` bytes at most: as much as a format may search to recognise a file."""
+        return self.text[:HEAD]
+
     @cached_property
     def opens_json(self) -> bool:
         """Whether the text opens with a JSON object or array; one in UTF-16, as from a spreadsheet, is a table."""
-        start = self.text[:HEAD].removeprefix(BOM).lstrip()[:1]
-        return not is_utf16(self.data) and start in (b"{", b"[")
+        return not is_utf16(self.data) and self.start.removeprefix(BOM).lstrip()[:1] in (b"{", b"[")
 
     @cached_property
     def json(self) -> Any:

@@ -1,7 +1,9 @@
 """Log formats, one module each with one record, `Format`; a module whose formats differ in a trifle has several.
 
 `FORMATS` lists them in the order in which they are tried: a file is of the first format that recognises its content.
-Binary formats come first; then texts that open as JSON; the tables of any columns come last and take every other text.
+Binary formats come first. Texts that are known by the shape of their lines belong after them, since what a program
+prints may begin with a bracket, and so does what the JSON formats take. Tables of any columns come last and take every
+other text.
 """
 
 from ..format import Content, Format

@@ -66,7 +66,7 @@ class Table:
 
 def open_parquet(content: Content) -> Opened:
     """A Parquet file, opened; no column is read yet. Raises `LogError` for what is damaged, encrypted or too large."""
-    with _faults_told():
+    with _as_log_errors():
         table, ignored = _table(content.data)
     text = f"Only flat columns of numbers or texts are read; ignored: {listed(ignored, 6)}."
     notes = (Note("info", text),) if ignored else ()
@@ -75,7 +75,7 @@ def open_parquet(content: Content) -> Opened:
 
 def read_parquet(table: Table, layout: Layout) -> list[RawRun]:
     """One raw run, or one for each name in the layout's run column."""
-    with _faults_told():
+    with _as_log_errors():
         places = [table.places[c] for c in layout.columns if c in table.places]
         check_sizes(table.data, table.footer, places, table.texts)
         columns = {c: _numbers(_column(table, c), c) for c in layout.columns if c != layout.run}
@@ -86,7 +86,7 @@ def read_parquet(table: Table, layout: Layout) -> list[RawRun]:
 
 
 @contextmanager
-def _faults_told() -> Iterator[None]:
+def _as_log_errors() -> Iterator[None]:
     """Whatever pyarrow raises as a `LogError`, but for want of memory."""
     try:
         import pyarrow as pa
