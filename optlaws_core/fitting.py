@@ -16,6 +16,7 @@ from .evaluation import batch, predict
 from .fits import Coverage, Fit, Scores, Status
 from .laws import Law, law_named
 from .laws.base import bound_noise, eta, momentum_area
+from .parallel import one_thread
 from .runs import HIGHEST_LOSS, Run, Series
 from .schedules.base import FloatArray
 from .search import HUBER, Problem, Progress
@@ -84,6 +85,7 @@ def _shape(run: Run) -> str:
     return schedule.family if schedule.family != "wsd" else f"wsd {schedule.shape}"
 
 
+@one_thread()
 def fit(
     law: Law | str,
     runs: Sequence[Run],

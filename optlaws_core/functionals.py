@@ -27,6 +27,7 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import OptLawsError
+from .history import TIE
 from .schedules import Schedule
 from .schedules.base import FloatArray
 from .trace import ETA_REF, IntArray, halves
@@ -255,7 +256,7 @@ def _lags_resolved(p: _Panels, before: FloatArray, after: FloatArray, schedules)
     """Panels on which functions of lag, of S and of powers of the rate change little enough."""
     most = p.eta.max(axis=1)
     steady = (p.ends.min(axis=1) * STEADY >= most) | (p.size <= NEGLIGIBLE * (before + p.size + after))
-    return (p.size <= REACH * after) & (p.size <= GROWTH * before) & steady
+    return (p.size <= TIE * REACH * after) & (p.size <= TIE * GROWTH * before) & steady
 
 
 def _escapes_resolved(p: _Panels, before: FloatArray, after: FloatArray, schedules) -> NDArray[np.bool_]:

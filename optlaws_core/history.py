@@ -20,6 +20,7 @@ NODES = 8  # with REACH, keeps the relative error of a sum below 1e-6 for kernel
 LEAF = 16  # panels of up to this many steps are summed step by step
 REACH = 1.5  # size of a panel over its distance from the observation, on the kernel's clock
 GROWTH = 2.0  # largest relative growth of S inside a panel, since sources contain powers of S
+TIE = 1 + 1e-9  # under a constant rate many panels are exactly as large as they may be; the last digit must not decide
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ def history(trace: Trace, steps: IntArray, r: float, drops: bool = False) -> His
         small, near = length <= LEAF, _clock_span(clock, start, length)
         whole = (start + length - 1)[panel] <= steps[obs]
         gap = now[obs] - near.last[panel]
-        far = whole & (near.size[panel] <= REACH * gap) & _grows_little(trace, start, length)[panel]
+        far = whole & (near.size[panel] <= TIE * REACH * gap) & _grows_little(trace, start, length)[panel]
         take = far | small[panel]
         found.append((obs[take], start[panel[take]], length[panel[take]], ~far[take]))
         obs, panel, start, length = _halved(obs[~take], panel[~take], start, length, steps)
@@ -93,7 +94,7 @@ def _clock_span(clock, start: IntArray, length: IntArray) -> _Span:
 
 def _grows_little(trace: Trace, start: IntArray, length: IntArray):
     first = trace.S(start)
-    return trace.S(start + length - 1) - first <= GROWTH * first
+    return trace.S(start + length - 1) - first <= TIE * GROWTH * first
 
 
 def _halved(obs, panel, start, length, steps):

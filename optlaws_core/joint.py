@@ -14,6 +14,7 @@ from .errors import DesignError, FitError
 from .fits import Fit
 from .fitting import concluded, once, usable, windowed
 from .laws import Law, law_named
+from .parallel import one_thread
 from .runs import Run
 from .schedules import number
 from .schedules.base import FloatArray
@@ -97,6 +98,7 @@ class Joint(Problem):
         return part.coordinates(part.with_linear_part({n: v for n, v in given.items() if n not in solved}))
 
 
+@one_thread()
 def fit_sizes(
     law: Law | str,
     runs: Sequence[Run],

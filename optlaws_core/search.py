@@ -229,12 +229,12 @@ class Problem:
     @staticmethod
     def _end(descent: Descent, most: int, report: Callable[[int], bool | None]) -> "End":
         for n in range(1, most + 1):
-            if descent.finished:
+            if descent.over:
                 break
             descent.step()
             if report(n) is False:
                 raise Cancelled
-        return End(descent.of.searched(descent.at.z), descent.at.cost, descent.finished)
+        return End(descent.of.searched(descent.at.z), descent.at.cost, descent.converged)
 
     def verdict(self, x: FloatArray, finished: bool, interval) -> tuple[Status, str]:
         """How the search ended, and the sentence with the names of the coefficients concerned."""
@@ -297,7 +297,7 @@ def lowest(ends: Sequence[End]) -> End:
 
 
 class _Residuals:
-    """Residuals of a `Problem` as `Descent` wants them: coefficients in which the law is linear are not on a log scale."""
+    """Residuals of a `Problem` for `Descent`: coefficients in which the law is linear are not on a log scale."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.linear, self.logs = problem, problem.linear, problem.slices[-1].stop
