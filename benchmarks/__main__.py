@@ -11,7 +11,7 @@ ALL = (
     "tuner_drag", "big_csv", "store", "load",
 )  # fmt: skip
 
-HOURS = ("fuzz",)
+HOURS = ("fuzz", "reproducibility")
 
 given = sys.argv[1:]
 options = next((i for i, word in enumerate(given) if word.startswith("-")), len(given))

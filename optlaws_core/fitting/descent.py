@@ -3,10 +3,9 @@
 Each step minimises a model in which residuals are straight lines and Huber's loss is kept as it is, kinks included,
 plus the curvature of the residuals themselves (Fletcher 1982, A model algorithm for composite nondifferentiable
 optimization problems). Gauss-Newton steps with reweighted residuals know neither: most residuals lie beyond δ, where
-Huber's loss has no curvature of its own, so that they creep along bent valleys until their iterations are used up, and
-where they stop hangs on the last digits of the linear algebra. Coefficients in which the law is linear are solved for
-after a step (Ruhe and Wedin 1980, Algorithms for separable nonlinear least squares problems), which straightens those
-valleys.
+Huber's loss has no curvature of its own. So they creep along bent valleys until their iterations are used up, and where
+they stop hangs on the last digits of the linear algebra. Coefficients in which the law is linear are solved for after a
+step (Ruhe and Wedin 1980, Algorithms for separable nonlinear least squares problems), which straightens those valleys.
 """
 
 from dataclasses import dataclass
@@ -18,19 +17,18 @@ from ..arrays import BoolArray, FloatArray
 
 HUBER = 1e-3  # log residuals beyond 0.1 % count linearly (Luo et al. 2025, arXiv:2503.12811, use the same)
 FAR = 10.0  # log residual where a law has no finite loss: beyond any ratio of losses
-RADIUS = 1.0  # of the first step
-LINEAR = 100.0
+WIDER = 100.0  # radii that a coordinate in which losses are linear may go in one step
 FACTOR = 3.0  # by which the radius grows and shrinks
 TRIES = 20  # radii before a step is given up
-SHIFT = 1e-6  # of the searched width: distance over which slopes are compared for the curvature of residuals
-SETTLED = 1e-13  # relative decrease that the model promises at the end
-EXACT = 1e-12  # log residuals of a law that made its runs; smaller ones are rounding
-CALM = 1e-6  # damping that no longer shortens steps
 LEAST = 1e-4  # share of the promised decrease that a step must keep
-GOOD = 0.9  # share from which the linear coordinates are left as the step has them
-SLOW = 0.02  # decrease of a step, as a share of the objective, below which residuals' curvature is used
+GOOD = 0.9  # share from which the linear coordinates stay as the step has them
+SLOW = 0.02  # decrease of a step, as a share of the objective, from which the curvature of residuals is used
+SHIFT = 1e-6  # of the searched width: distance over which slopes are compared for that curvature
+SETTLED = 1e-13  # decrease promised by the model, as a share of the objective, at which a descent has converged
+NOISE = 1e-10  # share of the objective below which a decrease is mostly rounding
+EXACT = 1e-12  # log residuals of a law on losses that it made itself are rounding up to about this size
 INNER = 50  # iterations on the model
-SINGULAR = 1e-11  # share of the largest curvature that counts in a direction without any
+SINGULAR = 1e-11  # share of the largest curvature that a direction without any is taken to have
 
 
 class Residuals(Protocol):
@@ -61,19 +59,22 @@ class Point:
 
 
 class Descent:
-    """A descent from one start: `step` until `finished`."""
+    """A descent from one start: `step` until it is `over`.
+
+    Steps lie within a radius, in units of the coordinates' sizes: how strongly each acts on the weighted residuals.
+    """
 
     def __init__(self, residuals: Residuals, z: FloatArray) -> None:
-        self.of, self.low, self.high = residuals, residuals.low, residuals.high
-        self.linear, self.finished, self.radius = residuals.linear, False, 0.0
-        self.curvature = np.zeros((len(z), len(z)))  # of the residuals, weighted with the loss's slopes
+        self.of, self.low, self.high, self.linear = residuals, residuals.low, residuals.high, residuals.linear
+        self.over = self.converged = False
+        self.curvature = np.zeros((len(z), len(z)))  # Σ ψ(r)·∇²r, with the slopes ψ of Huber's loss
         self.curved = self.fresh = False  # whether it is used, and whether it was found at this very point
         self.wanted = False  # whether it is to be found before the next step
         self.at = self._point(np.clip(z, self.low, self.high))
         solved, cost = self._linear_part(self.at)
         if cost < self.at.cost:
             self.at = self._point(solved)
-        self.radius = RADIUS * np.sqrt(self.at.cost)
+        self.radius = np.sqrt(self.at.cost)  # half the weighted squares of the residuals are at least the objective
 
     def _point(self, z: FloatArray) -> Point:
         r, J = self.of(z)
@@ -81,22 +82,19 @@ class Descent:
 
     def step(self) -> None:
         """One step down, or the end."""
-        at, size = self.at, _size(self.at)
+        size = _sizes(self.at.r, self.at.J)
         if self.wanted:
             self._find_curvature(size)
+        hopes = []
         for _ in range(TRIES):
-            s, e = self._model_step(size)
-            length = float(np.abs(s * size)[~self.linear].max(initial=0.0))
-            short = length >= 0.99 * self.radius
-            promised = at.cost - huber(e) - 0.5 * float(s @ self.curvature @ s)
-            if promised <= SETTLED * at.cost + len(at.r) * EXACT**2:
-                if not short:
-                    self.finished = True
-                    return
-                self.radius *= 100
-                continue
+            s, promised, length = self._proposal(size)
+            hopes.append(promised)
+            whole = length < 0.99 * self.radius
             new, kept = self._tried(s, promised)
-            if kept > 0.75 and short:
+            if whole and promised <= self._nothing(SETTLED):
+                self.at = new if kept > 0 else self.at
+                break
+            if kept > 0.75 and not whole:
                 self.radius *= FACTOR
             elif kept < 0.25 and (kept > LEAST or self.fresh):
                 self.radius = min(self.radius, length) / FACTOR
@@ -105,15 +103,27 @@ class Descent:
                 return
             if not self.fresh:
                 self._find_curvature(size)
-        self.finished = True
+        self.over, self.converged = True, min(hopes[0], hopes[-1]) <= self._nothing(NOISE)
+
+    def _nothing(self, share: float) -> float:
+        """A decrease that is none."""
+        return share * self.at.cost + len(self.at.r) * EXACT**2
 
     def _move(self, new: Point, kept: float) -> None:
         self.curved |= kept < 0.5 or self.at.cost - new.cost < SLOW * self.at.cost
-        self.wanted = self.curved and (not self.curvature.any() or not 0.8 < kept < 1.2)
+        near = self.at.cost - new.cost <= self._nothing(NOISE)
+        self.wanted = self.curved and (near or not self.curvature.any() or not 0.8 < kept < 1.2)
         self.at, self.fresh = new, False
 
+    def _proposal(self, size: FloatArray) -> tuple[FloatArray, float, float]:
+        """The step (free,) that is best by the model, the decrease that it promises, and its length."""
+        s, e = self._model_step(size)
+        promised = self.at.cost - huber(e) - 0.5 * float(s @ self.curvature @ s)
+        return s, promised, float(np.abs(s * size)[~self.linear].max(initial=0.0))
+
     def _model_step(self, size: FloatArray) -> tuple[FloatArray, FloatArray]:
-        room = self.radius / size * np.where(self.linear, LINEAR, 1.0)
+        """The step (free,) and the residuals (rows,) that the model expects after it."""
+        room = self.radius / size * np.where(self.linear, WIDER, 1.0)
         low, high = np.maximum(self.low - self.at.z, -room), np.minimum(self.high - self.at.z, room)
         return minimised(self.at.r, self.at.J, self.curvature + np.diag(1e-14 * size**2), low, high, size)
 
@@ -121,8 +131,8 @@ class Descent:
         """The point that step `s` (free,) leads to, and its decrease as a share of the promised one."""
         at = self.at
         new = self._point(np.clip(at.z + s, self.low, self.high))
-        if promised <= 1e-10 * at.cost and new.cost <= at.cost * (1 + 1e-11):
-            return new, 1.0  # the difference of the two is rounding
+        if promised <= self._nothing(NOISE) and new.cost <= at.cost + self._nothing(NOISE / 10):
+            return new, 1.0
         kept = (at.cost - new.cost) / promised
         if kept < GOOD and self.linear.any():
             solved, cost = self._linear_part(new)
@@ -196,10 +206,6 @@ def log_residuals(loss: FloatArray, slopes: FloatArray, log_loss: FloatArray) ->
     bad = ~(np.isfinite(r) & np.isfinite(J).all(axis=1))
     r[bad], J[bad] = FAR, 0.0
     return r, J
-
-
-def _size(point: Point) -> FloatArray:
-    return _sizes(point.r, point.J)
 
 
 def _sizes(r: FloatArray, J: FloatArray) -> FloatArray:

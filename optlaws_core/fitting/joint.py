@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import DesignError, FitError
 from ..laws import Law, law_named
+from ..parallel import one_thread
 from ..runs import Run
 from ..text import format_number
 from .covariance import Uncertainty, uncertainty
@@ -97,6 +98,7 @@ class Joint(LeastSquares):
         return part.coordinates(part.with_linear_part({n: v for n, v in given.items() if n not in solved}))
 
 
+@one_thread()
 def fit_sizes(
     law: Law | str,
     runs: Sequence[Run],

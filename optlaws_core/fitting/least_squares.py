@@ -227,12 +227,12 @@ class LeastSquares:
     @staticmethod
     def _end(descent: Descent, most: int, report: Callable[[int], bool | None]) -> "End":
         for n in range(1, most + 1):
-            if descent.finished:
+            if descent.over:
                 break
             descent.step()
             if report(n) is False:
                 raise Cancelled
-        return End(descent.of.searched(descent.at.z), descent.at.cost, descent.finished)
+        return End(descent.of.searched(descent.at.z), descent.at.cost, descent.converged)
 
     def verdict(self, x: FloatArray, finished: bool, interval) -> tuple[Status, str]:
         """How the search ended, and the sentence with the names of the coefficients concerned."""

@@ -16,6 +16,7 @@ from ..errors import DesignError
 from ..laws import Law, law_named
 from ..laws.base import bound_noise, eta, momentum_area
 from ..laws.evaluation import batch, predict
+from ..parallel import one_thread
 from ..runs import HIGHEST_LOSS, Plan, Run, Series
 from ..sums.clocks import trace
 from .covariance import Uncertainty, uncertainty
@@ -91,6 +92,7 @@ def _shape(run: Run) -> str:
     return f"wsd {getattr(schedule, 'shape', '')}" if schedule.family == "wsd" else schedule.family
 
 
+@one_thread()
 def fit(
     law: Law | str,
     runs: Sequence[Run],

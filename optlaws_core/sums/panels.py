@@ -26,6 +26,7 @@ WHOLE_NODES = 8  # of a panel of whole updates; with REACH, relative errors belo
 NODES = 10  # of a panel of `Panels`; with the limits below, sums are exact to a relative 1e-9
 REACH = 1.5  # largest size of a panel over its distance from the observation, both on the kernel's clock
 GROWTH = 2.0  # largest relative growth of S within a panel, since sources contain powers of S
+TIE = 1 + 1e-9  # under a constant rate many panels are as large as they may be; the last digit must not decide
 TOLERANCE = 1e-11  # of the largest rate in a panel: how well a polynomial through its nodes must meet its ends
 
 
@@ -35,7 +36,7 @@ def resolved(size: FloatArray, distance: FloatArray, grown: FloatArray, before: 
     `size` and `distance` are on the kernel's clock, from first to last update and from there to the observation;
     `grown` is the summed rate S of a panel, `before` that up to it.
     """
-    return (size <= REACH * distance) & (grown <= GROWTH * before)
+    return (size <= TIE * REACH * distance) & (grown <= TIE * GROWTH * before)
 
 
 def halves(start: IntArray, length: IntArray) -> tuple[IntArray, IntArray]:
