@@ -30,6 +30,8 @@ from optlaws_core.laws.multi_power import MULTI_POWER
 from optlaws_core.prediction import sized
 from tests.twins import THETAS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = str(ROOT / "data" / "examples.csv")
 X = np.linspace(1, 100, 80)

@@ -15,6 +15,8 @@ from optlaws_core.exports import TARGETS, export
 from pages.parts import optimizing
 from pages.parts.optimizing import FOUND, SEARCH
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.commands import BUNDLED, ROOT, TRAIN, told
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_module_runs_from_a_shell():
     done = subprocess.run(

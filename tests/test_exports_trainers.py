@@ -317,6 +317,7 @@ def rates_of(target: str, found, peak: float, own: bool) -> list[float] | None:
 CONFIGURED = ("transformers", "megatron", "torchtitan", "deepspeed", "olmo_core", "llm_foundry")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [False, True], ids=["twin", "real"])
 @pytest.mark.parametrize("target", CONFIGURED)
 def test_a_trainer_makes_of_it_what_the_export_says(target, own, record_property):
@@ -338,6 +339,7 @@ def test_a_trainer_makes_of_it_what_the_export_says(target, own, record_property
     assert natively >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", CONFIGURED)
 @given(schedule=schedules(TOTAL))
 @settings(max_examples=30, deadline=None)

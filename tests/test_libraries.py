@@ -11,6 +11,8 @@ import pytest
 from pages.parts import libraries
 from tests.test_architecture import imports
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 EARLIER = {"streamlit"}  # the server has imported it before any visitor comes
 NEVER = {"torch"}

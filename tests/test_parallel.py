@@ -22,7 +22,7 @@ from optlaws_core.parallel import spread
 from tests.machines import start_worker, stop
 from tests.tasks import die, fitted, last_first, process, refuse, slowly, threads
 
-pytestmark = pytest.mark.usefixtures("no_process_is_left")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_process_is_left")]
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 
