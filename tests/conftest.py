@@ -1,5 +1,6 @@
 """Shared by all tests: the public runs beside the checkout, where they are present, and slow twins of the fast sums."""
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -42,6 +43,20 @@ def published(request, public):
     """(size, training runs, held-out runs) of multi_power_law."""
     runs = {r.name: r for r in read(public / "multi_power_law" / request.param / "manifest.csv").runs}
     return request.param, [runs[n] for n in SPLIT], [r for n, r in runs.items() if n not in SPLIT]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _components_are_sought_once():
+    """AppTest reads the metadata of all installed packages whenever it opens a page, for most of the time it takes."""
+    if "streamlit" not in sys.modules:
+        yield
+        return
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        sought = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", sought)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -199,6 +199,7 @@ def test_charts_know_no_streamlit():
         assert not {n for _, n in imports(path) if n.split(".")[0] == "streamlit"}, path
 
 
+@pytest.mark.slow
 def test_the_app_starts_without_torch():
     code = "import sys, app, pages.parts.fit.report; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=120).returncode == 0

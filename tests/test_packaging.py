@@ -203,6 +203,7 @@ POSTGRES = ["share", "list", "--store", "postgresql://somebody@/nothing"]
 LACKS = '{} needs the package {}, which is not installed: pip install "optlaws[{}]".'
 
 
+@pytest.mark.slow
 def test_what_an_extra_brings_is_missed_in_one_sentence(alone):
     asked = (["--version"], ["--help"], AUTOLRS, SELECT, ["share", "list"])
     version, usage, *lacking = commands(alone(COMMANDS.format(commands=asked)))

@@ -42,6 +42,7 @@ def test_mutations_start_from_what_is_read(name):
         assert formats == {name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_odd_and_damaged_files_give_a_sound_result_or_a_clear_sentence(name):
     found = batch(TARGETS[name], 0, INPUTS)
@@ -151,6 +152,7 @@ WRITTEN = {
 }
 
 
+@pytest.mark.slow
 @given(st.sampled_from([*WRITTEN]), tables())
 @settings(max_examples=INPUTS, deadline=None, derandomize=True)
 def test_any_table_is_a_log_or_is_refused(name, table):

@@ -30,6 +30,7 @@ from optlaws_core.prediction.losses import sized
 from tests.knowledge.twins import THETAS
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow
 BUNDLED = str(ROOT / "data" / "examples.csv")
 X = np.linspace(1, 100, 80)
 TAU = 1000

@@ -144,6 +144,7 @@ def test_runs_without_a_loss_are_told(capsys, table, tmp_path):
     assert not {"run 0", "run 5", "run 7"} & set(fl.load_final(tmp_path / "fit.json").train)
 
 
+@pytest.mark.slow
 def test_logs_are_a_table_too(capsys, tmp_path):
     out = tmp_path / "fit.json"
     code, said, err = told(capsys, "fit", "--law", LINES, "--runs", MANIFEST, "--split", "val", "--json", out)

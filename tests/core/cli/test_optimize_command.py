@@ -15,6 +15,7 @@ from pages.parts.compare import best as optimizing
 from pages.parts.compare.best import FOUND, SEARCH
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 
 

@@ -31,6 +31,7 @@ def test_predict_and_rank(capsys, fit_file):
         assert code == 0 and out.strip()
 
 
+@pytest.mark.slow
 def test_what_lies_beyond_the_training_runs_is_told_by_every_command(capsys, fit_file):
     fit, beyond = ["--fit", str(fit_file)], "This extrapolates: "
     far = "cosine(peak=5, warmup=200, total=8000)"

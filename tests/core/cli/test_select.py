@@ -40,6 +40,7 @@ def test_select_says_what_python_says(select_files):
     assert rows["average"]["message"] == same.advice and rows["average"]["weight"] is None
 
 
+@pytest.mark.slow
 def test_select_tells_its_table_and_which_to_trust(capsys, tmp_path):
     out = tmp_path / "fit.json"
     argv = [*SELECT, "--laws", *CHOSEN, "--test", "wsd20_4000", "--json", str(out)]
@@ -98,6 +99,7 @@ def test_select_tells_its_progress_to_a_terminal_only(capsys, tmp_path, monkeypa
     assert capsys.readouterr().err == " 25%\r 50%\r 75%\r    \r"
 
 
+@pytest.mark.slow
 def test_select_on_a_cluster_gives_the_same_bits(capsys, tmp_path, select_files, cluster):
     address, _ = cluster
     out = tmp_path / "average.json"

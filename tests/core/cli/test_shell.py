@@ -11,6 +11,8 @@ import pytest
 from tests.places import ROOT
 from tests.support.commands import BUNDLED, TRAIN, told
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_module_runs_from_a_shell():
     done = subprocess.run(

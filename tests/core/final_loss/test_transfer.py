@@ -137,6 +137,7 @@ def known(runs, text: str) -> list[TableRun]:
     return [r for r in runs if r.text == text and np.isfinite(r.final_loss) and not r.diverged]
 
 
+@pytest.mark.slow
 def test_our_own_runs_tell_of_both_texts(ours, fitted):
     assert set(fitted.transfers) == set(TEXTS)
     for text in TEXTS:

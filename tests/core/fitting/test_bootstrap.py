@@ -67,6 +67,7 @@ def test_how_the_draws_are_cut_does_not_matter(fitted, runs, drawn, monkeypatch)
     assert told == pytest.approx([1 / 3, 2 / 3, 1.0])
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_bits(fitted, runs, drawn):
     assert refits(fitted, runs, 60, processes=2).tobytes() == drawn.tobytes()
 

@@ -50,6 +50,7 @@ def test_a_spectrum_is_the_same_in_any_order_and_unit_of_the_loss(spectral):
             assert alike.train[name].rmse * scale == pytest.approx(row.rmse, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_spectrum_on_the_public_runs(published):
     """Held-out RMSE near what the form with (1 − ηh)² was measured at: 0.00544 (25M) and 0.00492 (100M)."""
     size, train, test = published

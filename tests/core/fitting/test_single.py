@@ -22,6 +22,7 @@ def test_every_law_is_planted():
     assert set(PLANTED) == set(LAWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, theta", SINGLE.items(), ids=SINGLE)
 def test_planted_coefficients_are_recovered(name, theta):
     runs = [twin_run(name, text, theta) for text in (*TRAINING, OTHER_PEAK)]
@@ -58,6 +59,7 @@ def test_one_model_size_is_fitted_as_if_there_were_no_term_in_it(published):
     assert found.interval["B"] is None and "B" not in found.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, theta", SINGLE.items(), ids=SINGLE)
 def test_intervals_hold_the_planted_coefficients(name, theta):
     """Of 90 % intervals over ten noisy repeats most must hold the truth: at least two in three of all coefficients."""
@@ -69,6 +71,7 @@ def test_intervals_hold_the_planted_coefficients(name, theta):
     assert len(hits) >= 20 and np.mean(hits) > 2 / 3
 
 
+@pytest.mark.slow
 def test_the_published_benchmark(published):
     """Mean held-out RMSE on multi_power_law; the published Multi-Power Law has 0.00465 (25M) and 0.00592 (100M)."""
     size, train, test = published

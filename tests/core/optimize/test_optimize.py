@@ -32,6 +32,8 @@ from optlaws_core.runs import Plan
 from optlaws_core.schedules import COOLDOWNS, SCHEDULES, WSD, Constant, Linear
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(3e-3, 3000, warmup=200)
 PLAN = Plan(parse("constant(peak=3e-3, total=3000)"), PARAMS, BATCH_TOKENS)
 POSSIBLE = [name for name, law in LAWS.items() if set(law.features) <= KNOWN]

@@ -61,6 +61,7 @@ def test_the_parameter_band_is_what_refits_spread(fitted, runs):
     assert told == pytest.approx(QUANTILE * np.std(curves, axis=0), rel=0.35)
 
 
+@pytest.mark.slow
 def test_the_parameter_band_holds_the_truth_nine_times_in_ten(repeats):
     from tests.knowledge.twins import TWINS
 

@@ -74,6 +74,7 @@ def test_the_summed_rate_goes_on_behind_the_joint():
     assert behind.any() and (nodes.lag[~behind] >= f.I1[1] * (1 - 1e-9)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("m, g", [(0.0, 0.0), (-0.45, 0.0), (-0.45, -0.5)])
 def test_functionals_of_a_chain_equal_slow_sums(m, g):
     texts = shipped(200, 6000)

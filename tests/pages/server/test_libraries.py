@@ -12,6 +12,7 @@ from pages.parts.server import libraries
 from tests.places import ROOT
 from tests.test_architecture import imports
 
+pytestmark = pytest.mark.slow
 EARLIER = {"streamlit"}  # the server has imported it before any visitor comes
 NEVER = {"torch"}
 FILES = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *(ROOT / "optlaws_core").rglob("*.py")]
