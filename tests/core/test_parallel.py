@@ -22,7 +22,8 @@ from tests.places import ROOT
 from tests.support.machines import start_worker, stop
 from tests.support.tasks import die, fitted, last_first, process, refuse, slowly, threads
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_process_is_left")]TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_process_is_left")]
+TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 
 
 @pytest.fixture
