@@ -1,6 +1,6 @@
 # make app       the app on bundled real runs, at http://localhost:8501
 # make test      everything: lint, unit tests, pages, a real browser where there is one
-# make quick     lint, and the core's tests but the slow ones
+# make quick     lint, types, and the core's tests but the slow ones
 # make types     the type check of the core
 # make coverage  the tests, and which lines and branches of the core they reach
 # make install   the environment of the app alone, in .venv
@@ -32,10 +32,10 @@ lint: .venv/tested
 types: .venv/tested
 	$(BIN)/python -m mypy
 
-test: lint
+test: lint types
 	$(PYTEST)
 
-quick: lint
+quick: lint types
 	$(PYTEST) -m "not slow and not browser and not pages"
 
 coverage: .venv/tested

@@ -1,6 +1,7 @@
 """The search for the coefficients of a final-loss law, each from a cold start, and how sure they are."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +41,9 @@ class Search:
         self.law, self.seen, self.y, self.free = law, seen, log_loss, law.free
         bounds = np.array([(p.to_scale(p.low), p.to_scale(p.high)) for p in self.free])
         self.low, self.high = bounds.T
-        self.centre = np.array([p.to_scale(p.prior[0]) for p in self.free])
-        self.width = np.array([p.prior[1] for p in self.free])
+        priors = [(p, p.prior) for p in self.free if p.prior is not None]  # every free coefficient has one
+        self.centre = np.array([p.to_scale(prior[0]) for p, prior in priors])
+        self.width = np.array([prior[1] for _, prior in priors])
 
     def natural(self, x: FloatArray) -> dict[str, float]:
         return {p.name: float(p.from_scale(v)) for p, v in zip(self.free, x, strict=True)} | dict(self.law.held)
@@ -152,7 +154,8 @@ def fit_form(
     half = QUANTILE * np.sqrt(np.maximum(np.diag(covariance), 0.0))
     interval: dict[str, tuple[float, float] | None] = dict.fromkeys(law.held)
     for p, v, h, low, high, on in zip(law.free, x, half, search.low, search.high, bounded, strict=True):
-        interval[p.name] = None if on else tuple(float(p.from_scale(np.clip(e, low, high))) for e in (v - h, v + h))
+        lower, upper = (float(p.from_scale(np.clip(e, low, high))) for e in (v - h, v + h))
+        interval[p.name] = None if on else (lower, upper)
     left_out = _reach(search.left_out(strength, fold(runs, "random"))) if bands else None
     return FinalFit(
         law.name, search.natural(x), interval, status, message, huber(residual[:n], HUBER),
@@ -171,7 +174,7 @@ def fit_line(
 ) -> FinalFit:
     """Log-linear: z-scored features, ridge; μ, κ and the ridge have the lowest error on left-out single runs."""
     median = ETA_REF * float(np.exp(np.median(seen.peak)))
-    best = (np.inf,)
+    best: tuple[Any, ...] = (np.inf,)
     varied = np.ptp(seen.warmup) > 0 and len({r.plan.schedule.warmup_end for r in runs}) > 1
     for mu in MU:
         for kappa in BARRIERS * median:
@@ -201,10 +204,12 @@ def fit_line(
 
 
 def _coverage(runs: Sequence[TableRun]) -> Coverage:
-    plans = [r.plan for r in runs]
-    of = ([p.schedule.peak for p in plans], [p.schedule.total for p in plans], [p.params for p in plans])
-    batches = [p.batch_tokens for p in plans]
-    return Coverage(*((min(v), max(v)) for v in (*of, batches)))
+    peaks, totals = [r.plan.schedule.peak for r in runs], [r.plan.schedule.total for r in runs]
+    sizes = [r.plan.params for r in runs if r.plan.params is not None]  # a table tells both of every run
+    batches = [r.plan.batch_tokens for r in runs if r.plan.batch_tokens is not None]
+    return Coverage(
+        (min(peaks), max(peaks)), (min(totals), max(totals)), (min(sizes), max(sizes)), (min(batches), max(batches))
+    )
 
 
 def _reach(errors: FloatArray) -> float:

@@ -35,23 +35,23 @@ class Joint(LeastSquares):
         self.shared = [p for p in law.params if p.name in law.shared and all(p in part.params for part in parts)]
         self.params, self.places = list(self.shared), []
         for part, size in zip(parts, sizes, strict=True):
-            place = []
+            own: list[int] = []
             for p in part.params:
                 if p in self.shared:
-                    place.append(self.shared.index(p))
+                    own.append(self.shared.index(p))
                 else:
-                    place.append(len(self.params))
+                    own.append(len(self.params))
                     self.params.append(replace(p, name=f"{p.name} at {format_number(size)}"))
-            self.places.append(np.array(place, np.intp))
+            self.places.append(np.array(own, np.intp))
         self.law = replace(law, params=tuple(self.params))
         self.free = list(range(len(self.params)))
         self.runs = [r for part in parts for r in part.runs]
-        ends = np.cumsum([0, *(len(part.data) for part in parts)])
+        ends = np.cumsum([0, *(len(part.data) for part in parts)]).tolist()
         self.linear = np.zeros(len(self.params), bool)
         for part, place in zip(parts, self.places, strict=True):
             self.linear[place] = part.linear
         self.slices = tuple(
-            slice(s.start + int(e), s.stop + int(e)) for part, e in zip(parts, ends, strict=False) for s in part.slices
+            slice(s.start + e, s.stop + e) for part, e in zip(parts, ends, strict=False) for s in part.slices
         )
         self._set_bounds_and_priors()
 
@@ -129,7 +129,11 @@ def fit_sizes(
     joint = Joint(law, parts, list(by_size))
     own = []
     for i, part in enumerate(parts):
-        own.append(part.search(None, lambda share, best, i=i: report((i + share) / len(parts) / 2, best)))
+
+        def one_of_all(share: float, best: float, i: int = i) -> bool | None:
+            return report((i + share) / len(parts) / 2, best)
+
+        own.append(part.search(None, one_of_all))
     x, finished = [x for x, _, _ in own], [done for _, _, done in own]
     known = [uncertainty(part, y, HUBER) for part, y in zip(parts, x, strict=True)]
     if joint.shared and len(parts) > 1:
@@ -157,10 +161,12 @@ def fit_sizes(
 
 def _sizes(runs: Sequence[Run]) -> dict[float, list[Run]]:
     """Runs by model size, smallest first. Raises `DesignError` for one whose size nobody tells."""
+    found: dict[float, list[Run]] = {}
     for r in runs:
         if r.plan is None or r.plan.params is None:
             raise DesignError(f"Run {r.name!r} has no model size; a fit of several sizes needs that of every run.")
-    return {n: [r for r in runs if r.plan.params == n] for n in sorted({float(r.plan.params) for r in runs})}
+        found.setdefault(float(r.plan.params), []).append(r)
+    return dict(sorted(found.items()))
 
 
 def _descended(joint: Joint, starts: Sequence[FloatArray], report: Progress) -> tuple[FloatArray, bool]:

@@ -44,7 +44,7 @@ class LeastSquares:
             "peak": len({r.known_plan.schedule.peak for r in runs}) > 1,
             "params": len(sizes) > 1 and None not in sizes,
         }
-        idle = {p.name: p.neutral for p in law.params if p.needs and not differs[p.needs]}
+        idle = {p.name: p.neutral for p in law.params if p.needs and p.neutral is not None and not differs[p.needs]}
         self.fixed = idle | dict(locked)
         self.free = [i for i, p in enumerate(law.params) if p.name not in self.fixed]
         self.params = [law.params[i] for i in self.free]

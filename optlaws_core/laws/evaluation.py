@@ -151,8 +151,12 @@ def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, F
     sums, slopes = [], []
     for past, source, pace, kernel in zip(data.pasts, code.sources, code.paces, code.kernels, strict=True):
         a, *a_slopes = (x * past.weight for x in source.both(*theta, past.eta, past.S, past.drop))
-        g, *g_slopes = (1.0,) if pace is None else pace.both(*theta, np.maximum(past.eta, LOWEST))
-        k, *k_slopes = kernel.both(*theta, past.lag, g if pace is None else g[past.node])
+        if pace is None:
+            at_nodes, g_slopes = 1.0, []
+        else:
+            g, *g_slopes = pace.both(*theta, np.maximum(past.eta, LOWEST))
+            at_nodes = g[past.node]
+        k, *k_slopes = kernel.both(*theta, past.lag, at_nodes)
         a_pairs = a[past.node]
         sums.append(_summed(a_pairs * k, past))
         slope = np.zeros((len(data), len(theta)))

@@ -40,7 +40,7 @@ def _needed(value: float | None, what: str, plan: Plan) -> float:
 
 
 def _tokens(plan: Plan, path: Trace, steps: IntArray) -> FloatArray:
-    return _needed(plan.batch_tokens, "batch size in tokens", plan) * (steps + 1.0)
+    return _needed(plan.batch_tokens, "batch size in tokens", plan) * (steps + 1).astype(float)
 
 
 def _bound_noise(plan: Plan, path: Trace, steps: IntArray) -> FloatArray:

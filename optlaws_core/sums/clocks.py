@@ -170,9 +170,9 @@ def _indefinite_sums(p: FloatArray, length: IntArray) -> FloatArray:
     out[:, : DEGREE + 1] += p / 2
     derivative, power = p, h
     for bernoulli in (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600):
-        derivative = cheb.chebder(derivative, axis=1)
+        derivative = np.asarray(cheb.chebder(derivative, axis=1), float)
         out[:, : derivative.shape[1]] += bernoulli * power * derivative
-        derivative, power = cheb.chebder(derivative, axis=1), power * h * h
+        derivative, power = np.asarray(cheb.chebder(derivative, axis=1), float), power * h * h
     return out
 
 

@@ -87,7 +87,8 @@ def whole_rule(n: int) -> tuple[IntArray, FloatArray]:
     p[0], p[1] = 1.0, z
     for i in range(1, WHOLE_NODES - 1):
         p[i + 1] = z * p[i] - (off[0, i - 1] / n) ** 2 * p[i - 1]
-    return x, np.linalg.solve(p, np.concatenate(([float(n)], np.zeros(WHOLE_NODES - 1))))
+    weights = np.linalg.solve(p, np.concatenate(([float(n)], np.zeros(WHOLE_NODES - 1))))
+    return x, np.asarray(weights, float)
 
 
 @dataclass(frozen=True, eq=False)
