@@ -7,9 +7,20 @@ import importlib
 import sys
 
 ALL = (
-    "accuracy", "final_loss", "hyper", "leaderboard", "noise_floor", "live", "optimize", "speed", "startup",
-    "tuner_drag", "big_csv", "store", "load",
-)  # fmt: skip
+    "accuracy",
+    "final_loss",
+    "hyper",
+    "leaderboard",
+    "noise_floor",
+    "live",
+    "optimize",
+    "speed",
+    "startup",
+    "tuner_drag",
+    "big_csv",
+    "store",
+    "load",
+)
 
 HOURS = ("fuzz", "reproducibility")
 

@@ -55,8 +55,10 @@ def main() -> None:
     runs = read_table(MANIFEST, sure=True)  # peaks up to 32 were run to see them diverge
     floor = noise_floor(run.on(SPLIT) for run in read(MANIFEST).runs if SPLIT in run.series)
     usual = fittable(runs)
-    print(f"Sweep: {len(usual)} runs, a seed's standard deviation {100 * floor.relative:.2f} %, so that a perfect law "
-          f"would be off by {100 * floor.mean_error:.2f} % on average.\n")  # fmt: skip
+    print(
+        f"Sweep: {len(usual)} runs, a seed's standard deviation {100 * floor.relative:.2f} %, so that a perfect law "
+        f"would be off by {100 * floor.mean_error:.2f} % on average.\n"
+    )
     predicted = _sweep(usual, floor.mean_error)
     _top2(usual, predicted)
     _families(usual, floor.relative)
@@ -156,12 +158,16 @@ def _top2(runs: Sequence[TableRun], predicted: FloatArray) -> None:
     rows = []
     for way, found in ways.items():
         for what, picks, tolerance in (
-            ("Top-2, strict", 2, 0.0), ("Top-2, tolerant", 2, TOLERANCE), ("Top-1, strict", 1, 0.0),
-        ):  # fmt: skip
+            ("Top-2, strict", 2, 0.0),
+            ("Top-2, tolerant", 2, TOLERANCE),
+            ("Top-1, strict", 1, 0.0),
+        ):
             good, of, interval = hits(found, picks, tolerance)
             rows.append((way, what, f"{good} of {of}", f"{100 * good / of:.0f} %", interval))
-    print("Configurations (size, tokens of an update, horizon) left out in turn, Top-2 of candidates; groups of at "
-          f"least {FEWEST} different plans; tolerant: within {100 * TOLERANCE:g} % of the best:\n")  # fmt: skip
+    print(
+        "Configurations (size, tokens of an update, horizon) left out in turn, Top-2 of candidates; groups of at "
+        f"least {FEWEST} different plans; tolerant: within {100 * TOLERANCE:g} % of the best:\n"
+    )
     show(("group", "what", "hit", "share", "90 % interval"), rows)
 
 
@@ -185,8 +191,10 @@ def _families(runs: Sequence[TableRun], noise: float) -> None:
             named, within = named + (guess == true), within + close
             where = f"{plans[0].params:,.0f} parameters, {plans[0].schedule.total:,} updates"
             rows.append((family, where, guess, true, f"{100 * lost:.2f} %", "yes" if close else "no"))
-    print(f"Families left out in turn, settings with at least {FEWEST_FAMILIES} families at one peak: best family "
-          f"named in {named} of {len(rows)}, one within the noise of it in {within}:\n")  # fmt: skip
+    print(
+        f"Families left out in turn, settings with at least {FEWEST_FAMILIES} families at one peak: best family "
+        f"named in {named} of {len(rows)}, one within the noise of it in {within}:\n"
+    )
     show(("left out", "setting", "named", "best", "above the best", "within the noise"), rows)
 
 
@@ -207,15 +215,21 @@ def _chances(runs: Sequence[TableRun]) -> None:
         hit.append(best in ranking.pair)
     stated, found = np.array(stated), np.array(found)
     rows = [
-        (f"{100 * a:.0f} to {100 * b:.0f} %", int(among.sum()), f"{100 * stated[among].mean():.0f} %",
-         f"{100 * found[among].mean():.0f} %")
+        (
+            f"{100 * a:.0f} to {100 * b:.0f} %",
+            int(among.sum()),
+            f"{100 * stated[among].mean():.0f} %",
+            f"{100 * found[among].mean():.0f} %",
+        )
         for a, b in ((0, 0.05), (0.05, 0.2), (0.2, 0.5), (0.5, 1.0001))
         if (among := (stated >= a) & (stated < b)).any()
-    ]  # fmt: skip
+    ]
     print("Probability of being the best candidate of a left-out configuration, as stated and as found:\n")
     show(("stated", "candidates", "mean", "were the best"), rows)
-    print(f"The best was among the two that are to be trained first in {sum(hit)} of {len(hit)} configurations; "
-          f"stated {100 * np.mean(pairs):.0f} % on average.\n")  # fmt: skip
+    print(
+        f"The best was among the two that are to be trained first in {sum(hit)} of {len(hit)} configurations; "
+        f"stated {100 * np.mean(pairs):.0f} % on average.\n"
+    )
 
 
 def _divergence(runs: Sequence[TableRun]) -> None:
@@ -224,14 +238,20 @@ def _divergence(runs: Sequence[TableRun]) -> None:
     plans, bad = [r.plan for r in scratch], np.array([not r.stable for r in scratch])
     scores = np.array([_f1(plans, bad, divergence.parts_by_configuration(plans, seed=s)) for s in SEEDS])
     rows = [
-        (f"tenths by plan, {len(SEEDS)} random divisions",
-         *(f"{mean:.3f} ({low:.3f} to {high:.3f})"
-           for mean, low, high in zip(scores.mean(axis=0), scores.min(axis=0), scores.max(axis=0), strict=True))),
+        (
+            f"tenths by plan, {len(SEEDS)} random divisions",
+            *(
+                f"{mean:.3f} ({low:.3f} to {high:.3f})"
+                for mean, low, high in zip(scores.mean(axis=0), scores.min(axis=0), scores.max(axis=0), strict=True)
+            ),
+        ),
         *((LEFT_OUT[by], *(f"{v:.3f}" for v in _f1(plans, bad, fold(scratch, by)))) for by in ("params", "family")),
-    ]  # fmt: skip
-    print(f"Divergence: {bad.sum()} of {len(bad)} runs of {len(set(plans))} plans diverged or spiked; F1 on those left "
-          "out, of plans (as most of their runs ended) and of runs, which count plans with several seeds more than "
-          "once:\n")  # fmt: skip
+    ]
+    print(
+        f"Divergence: {bad.sum()} of {len(bad)} runs of {len(set(plans))} plans diverged or spiked; F1 on those left "
+        "out, of plans (as most of their runs ended) and of runs, which count plans with several seeds more than "
+        "once:\n"
+    )
     show(("left out", "F1 of plans", "F1 of runs"), rows)
 
 
@@ -276,5 +296,7 @@ def _speed(fit: FinalFit) -> None:
         plans = candidates(123_200, 1024, [1024.0 * updates], peaks, warmups=(0.012, 0.02, 0.05, 0.1))
         began = time.perf_counter()
         rank_final(fit, plans)
-        print(f"{len(plans):,} candidates of {updates:,} updates that were not seen before, ranked with bands, "
-              f"chances, savings and risk: {time.perf_counter() - began:.1f} s.")  # fmt: skip
+        print(
+            f"{len(plans):,} candidates of {updates:,} updates that were not seen before, ranked with bands, "
+            f"chances, savings and risk: {time.perf_counter() - began:.1f} s."
+        )

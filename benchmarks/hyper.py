@@ -68,8 +68,10 @@ def main() -> None:
     print()
     rows = [
         (what, term, f"{value:.3f} ± {half:.3f}")
-        for what, terms in fit.terms.items() for term in terms for value, half in [fit.exponent(what, term)]
-    ]  # fmt: skip
+        for what, terms in fit.terms.items()
+        for term in terms
+        for value, half in [fit.exponent(what, term)]
+    ]
     show(("law of", "exponent of", "value, 90 %"), rows)
     print()
     found, rows = errors(train, test), []
@@ -78,14 +80,30 @@ def main() -> None:
         least = best.trouble or f"{100 * excess(cell, best.lr, best.batch):.3f} %"
         rows.append(
             (
-                format_amount(cell.params, 3), format_amount(cell.tokens, 3), len(cell.loss), f"{point.lr:.2e}",
-                f"{point.lr_low:.2e} to {point.lr_high:.2e}", format_amount(point.batch, 3),
+                format_amount(cell.params, 3),
+                format_amount(cell.tokens, 3),
+                len(cell.loss),
+                f"{point.lr:.2e}",
+                f"{point.lr_low:.2e} to {point.lr_high:.2e}",
+                format_amount(point.batch, 3),
                 f"{cell.lr[cell.best]:.2e}",
-                format_amount(cell.batch[cell.best], 3), f"{error:.3f} %", least,
+                format_amount(cell.batch[cell.best], 3),
+                f"{error:.3f} %",
+                least,
             )
-        )  # fmt: skip
-    head = ("N", "D", "runs", "predicted lr", "90 %", "predicted batch", "best lr", "best batch", "excess loss",
-            "of its own surface's minimum")  # fmt: skip
+        )
+    head = (
+        "N",
+        "D",
+        "runs",
+        "predicted lr",
+        "90 %",
+        "predicted batch",
+        "best lr",
+        "best batch",
+        "excess loss",
+        "of its own surface's minimum",
+    )
     show(head, rows)
     count = round(LARGEST * (len(train) + len(test)))
     groups = (("all held-out cells", found), ("the largest quarter", found[-count:]), ("the largest", found[-1:]))
@@ -101,8 +119,15 @@ def main() -> None:
 
 
 def _choice(train: list[SweepCell]) -> None:
-    head = ("near the minimum", "batch's exponent of N", "larger training cells, mean", "max", "one left out, mean",
-            "max", "")  # fmt: skip
+    head = (
+        "near the minimum",
+        "batch's exponent of N",
+        "larger training cells, mean",
+        "max",
+        "one left out, mean",
+        "max",
+        "",
+    )
     forms = [(near, HELD) for near in WIDTHS] + [(NEAR_ALL, held) for held in HOLDS if held != HELD]
     rows = []
     for near, held in forms:

@@ -27,9 +27,20 @@ from .table import has_public, show
 
 OUT = ROOT / "data" / "leaderboard.csv"
 COLUMNS = (
-    "data_set", "law", "held_out_runs", "final_error", "curve_error", "rmse", "coverage", "final_coverage", "width",
-    "left_out", "misfit", "noise_floor", "status",
-)  # fmt: skip
+    "data_set",
+    "law",
+    "held_out_runs",
+    "final_error",
+    "curve_error",
+    "rmse",
+    "coverage",
+    "final_coverage",
+    "width",
+    "left_out",
+    "misfit",
+    "noise_floor",
+    "status",
+)
 AVERAGE = "average"
 
 
@@ -65,10 +76,17 @@ def main() -> None:
 
 OURS = (AVERAGE, "opt_laws_sublinear", "opt_laws_curve", "multi_power", "annealing")
 HEAD = (
-    "held out", "final loss, mean error", "curve, mean error", "RMSE", "90 % band holds", "of final losses",
+    "held out",
+    "final loss, mean error",
+    "curve, mean error",
+    "RMSE",
+    "90 % band holds",
+    "of final losses",
     "its width over the needed",
-    "left-out training runs", "misfit", "status",
-)  # fmt: skip
+    "left-out training runs",
+    "misfit",
+    "status",
+)
 
 
 class Scored:
@@ -138,9 +156,13 @@ def _row(data_set: str, name: str, parts: Sequence[tuple[Protocol, Scored]]) -> 
     }
     states = sorted({s.model.status.name for s in scores}) if name != AVERAGE else [""]
     return {
-        "data_set": data_set, "law": name, "held_out_runs": round(np.mean([s.n for s in scores])), **mean,
-        "noise_floor": "" if floor is None else float(f"{floor:.4g}"), "status": " ".join(states),
-    }  # fmt: skip
+        "data_set": data_set,
+        "law": name,
+        "held_out_runs": round(np.mean([s.n for s in scores])),
+        **mean,
+        "noise_floor": "" if floor is None else float(f"{floor:.4g}"),
+        "status": " ".join(states),
+    }
 
 
 def _shown(row: dict) -> tuple:

@@ -75,8 +75,21 @@ def _forecasts(runs) -> None:
                 if peaks[0] <= r.plan.schedule.peak <= peaks[1] and r.plan.batch_tokens in batches
             ]
             rows += [_row(model, size, replayed, share) for share in SHARES]
-        show((design, "seen", "runs", "anchored", "law alone", "own power law", "band holds end", "band holds curve",
-              "half a band", "law's own holds end"), rows)  # fmt: skip
+        show(
+            (
+                design,
+                "seen",
+                "runs",
+                "anchored",
+                "law alone",
+                "own power law",
+                "band holds end",
+                "band holds curve",
+                "half a band",
+                "law's own holds end",
+            ),
+            rows,
+        )
         print()
 
 
@@ -117,8 +130,18 @@ def _alarms(groups: dict[str, list[Run]]) -> None:
         middle = f"{100 * np.median(share):.0f} %, {100 * max(share):.0f} %" if share else ""
         ends = sum(risen(r) >= ALARM for r in some)
         rows.append((group, outcome, len(some), len(rung), ends, middle, sum(plain)))
-    show(("runs", "outcome", "how many", "alarm at any time", "alarm at the end",
-          "first at, of the horizon: median, latest", f"a loss {RISE:.0%} above the lowest"), rows)  # fmt: skip
+    show(
+        (
+            "runs",
+            "outcome",
+            "how many",
+            "alarm at any time",
+            "alarm at the end",
+            "first at, of the horizon: median, latest",
+            f"a loss {RISE:.0%} above the lowest",
+        ),
+        rows,
+    )
     print(
         f"\nAlarms on stationary white noise, asked after each of {LENGTH} losses, {DRAWS} draws (rise {RISE:.0%}):\n"
     )
@@ -167,12 +190,28 @@ def _probabilities(first: list[Run], later: list[Run]) -> None:
         scores = (((p[part] - true[part]) ** 2).mean() for part in (slice(None), early, ~early))
         always = true.mean() * (1 - true.mean())
         rows.append((name, len(p), f"{true.mean():.1%}", *(f"{v:.4f}" for v in (*scores, always))))
-    show(("judged on", "looks", "of runs that diverged", "Brier score", f"up to {LOOKED[1]:.0%} of the horizon",
-          "beyond", "of always saying the share"), rows)  # fmt: skip
+    show(
+        (
+            "judged on",
+            "looks",
+            "of runs that diverged",
+            "Brier score",
+            f"up to {LOOKED[1]:.0%} of the horizon",
+            "beyond",
+            "of always saying the share",
+        ),
+        rows,
+    )
     print()
-    show(("judged on", "told", "looks", "of runs", "mean told", "share that diverged"),
-         [row for name, (p, y, run, _) in judged.items() if "alone" not in name
-          for row in _reliability(name, p, y, run)])  # fmt: skip
+    show(
+        ("judged on", "told", "looks", "of runs", "mean told", "share that diverged"),
+        [
+            row
+            for name, (p, y, run, _) in judged.items()
+            if "alone" not in name
+            for row in _reliability(name, p, y, run)
+        ],
+    )
 
 
 def _diverged(runs: list[Run]) -> np.ndarray:

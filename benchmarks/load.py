@@ -40,10 +40,13 @@ from tests.browser.install_browser import installed  # noqa: E402
 RUNS = 8
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 CANDIDATES = (
-    "cosine(peak=8e-3, warmup=200, total=8000)", "linear(peak=8e-3, warmup=200, total=8000)",
-    "wsd(peak=8e-3, warmup=200, total=8000, decay=1600)", "wsd(peak=8e-3, warmup=200, total=8000, decay=800)",
-    "rex(peak=8e-3, warmup=200, total=8000)", "constant(peak=8e-3, warmup=200, total=8000)",
-)  # fmt: skip
+    "cosine(peak=8e-3, warmup=200, total=8000)",
+    "linear(peak=8e-3, warmup=200, total=8000)",
+    "wsd(peak=8e-3, warmup=200, total=8000, decay=1600)",
+    "wsd(peak=8e-3, warmup=200, total=8000, decay=800)",
+    "rex(peak=8e-3, warmup=200, total=8000)",
+    "constant(peak=8e-3, warmup=200, total=8000)",
+)
 ROUNDS = 3  # times that every visitor without a browser opens the link
 BESIDE = 5  # browsers that in turn open it beside them
 WARM_UP = 10  # seconds in which the server loads what later pages need

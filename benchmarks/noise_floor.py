@@ -43,17 +43,32 @@ def main() -> None:
 
 
 HEAD = (
-    "held out, all", "final loss", "curve", "covered peak and batch", "final loss", "× a perfect law's", "others",
-    "final loss", "status",
-)  # fmt: skip
+    "held out, all",
+    "final loss",
+    "curve",
+    "covered peak and batch",
+    "final loss",
+    "× a perfect law's",
+    "others",
+    "final loss",
+    "status",
+)
 
 
 def _row(j: Judged, perfect: float) -> tuple[object, ...]:
     ratio = "" if j.near.final is None else f"{j.near.final / perfect:.1f}"
     return (
-        j.size, len(j.all.runs), _percent(j.all.final), _percent(j.all.curve), len(j.near.runs), _percent(j.near.final),
-        ratio, len(j.far.runs), _percent(j.far.final), j.fit.status.name,
-    )  # fmt: skip
+        j.size,
+        len(j.all.runs),
+        _percent(j.all.final),
+        _percent(j.all.curve),
+        len(j.near.runs),
+        _percent(j.near.final),
+        ratio,
+        len(j.far.runs),
+        _percent(j.far.final),
+        j.fit.status.name,
+    )
 
 
 def _percent(share: float | None) -> str:

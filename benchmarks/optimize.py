@@ -49,9 +49,13 @@ def main() -> None:
                 more.append(time.perf_counter() - began)
             found = best, best.smooth or best, min(simple, key=lambda one: one.loss)
             rows.append(
-                (size, f"{total:,}", *(f"{published_loss(one.schedule, theta):.6f}" for one in found),
-                 f"{published:.6f}" if total == LENGTHS[0] else "",
-                 *(f"{min(s):.2f} to {max(s):.2f}" for s in (took, more)))
-            )  # fmt: skip
+                (
+                    size,
+                    f"{total:,}",
+                    *(f"{published_loss(one.schedule, theta):.6f}" for one in found),
+                    f"{published:.6f}" if total == LENGTHS[0] else "",
+                    *(f"{min(s):.2f} to {max(s):.2f}" for s in (took, more)),
+                )
+            )
     head = ("law", "updates", "best", "without a jump", "best simple family", "published", "s", "s, families too")
     show(head, rows)

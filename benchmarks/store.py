@@ -127,10 +127,14 @@ def main() -> None:
 def _times(store: Store, me: Viewer, first: str, snapshot: Snapshot) -> tuple:
     """Milliseconds of what a page does."""
     work = (
-        lambda: store.save(snapshot, me), lambda: store.open(first, me), lambda: store.listed(me),
-        lambda: store.listed(me, offset=max(0, store.count(me) - 50)), lambda: store.count(me),
-        lambda: (store.listed(me, "cosine batch"), store.count(me, "cosine batch")), lambda: store.listed(me, "zebra"),
-    )  # fmt: skip
+        lambda: store.save(snapshot, me),
+        lambda: store.open(first, me),
+        lambda: store.listed(me),
+        lambda: store.listed(me, offset=max(0, store.count(me) - 50)),
+        lambda: store.count(me),
+        lambda: (store.listed(me, "cosine batch"), store.count(me, "cosine batch")),
+        lambda: store.listed(me, "zebra"),
+    )
     count = store.count(me)
     return (f"{count:,}", *(f"{1e3 * seconds(w):.1f} ms" for w in work))
 

@@ -155,18 +155,21 @@ def test_the_image_serves_and_its_health_check_tells(image, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     told = environment(
-        image, STREAMLIT_SERVER_ADDRESS="127.0.0.1", STREAMLIT_SERVER_PORT=port,
+        image,
+        STREAMLIT_SERVER_ADDRESS="127.0.0.1",
+        STREAMLIT_SERVER_PORT=port,
         **{PLACE: str(tmp_path / "store.sqlite")},
-    )  # fmt: skip
+    )
     healthy = command(r"HEALTHCHECK.*CMD")
 
     def check() -> int:
         return subprocess.run(healthy, env=told, stderr=subprocess.DEVNULL, timeout=60).returncode
 
     assert check() == 1  # nobody answers yet
-    with (tmp_path / "log").open("w") as log, subprocess.Popen(
-        command("\nCMD"), cwd=image, env=told, stdout=log, stderr=log
-    ) as process:  # fmt: skip
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command("\nCMD"), cwd=image, env=told, stdout=log, stderr=log) as process,
+    ):
         try:
             deadline = time.monotonic() + START
             while (found := check()) and time.monotonic() < deadline and process.poll() is None:

@@ -107,8 +107,9 @@ def test_a_visitors_uploads_are_limited_in_number(server):
 @pytest.mark.parametrize("size, headers", [(None, ()), (5, ((b"transfer-encoding", b"chunked"),)), (-5, ())])
 def test_an_upload_of_unknown_length_is_refused(server, size, headers):
     assert server.put("one", "a", size, *headers) == (
-        411, "An upload must say its length beforehand, this one does not.",
-    )  # fmt: skip
+        411,
+        "An upload must say its length beforehand, this one does not.",
+    )
 
 
 def test_uploads_on_their_way_count(server):
@@ -159,16 +160,22 @@ def test_a_visitors_runs_are_limited_and_too_many_lose_nothing(monkeypatch, limi
 # ---------------------------------------------------------------------------------------------------- tables
 
 
-@pytest.mark.parametrize("data, what", [
-    (gzip.compress(b"x" * 10_000, mtime=0), "this is a gzip archive; unpack it and give the logs inside."),
-    (b"PK\x03\x04" + b"\0" * 100, "this is a ZIP archive; unpack it and give the logs inside."),
-    (b"\x80\x04\x95" + b"x" * 100, "this is a Python pickle, which could run code when opened; export it as CSV."),
-    (b"\0" * 1000, "a log must be text, a Parquet file or a TensorBoard event file, but this holds binary data."),
-    (b",".join(b"c%d" % i for i in range(6_000)), "a table may have 5,000 columns, this one has 6,000 or more."),
-    (b"a\n" + b"1\n" * 100_000, "a table may have 100,000 lines, this one has 100,001 or more."),
-    (b",".join(b"c%d" % i for i in range(4_000)) + b"\n" + b"1\n" * 5_000,
-     "a table may have 5,000,000 cells, this one has 5,004,000 or more."),
-], ids=["gzip", "zip", "pickle", "binary", "columns", "lines", "cells"])  # fmt: skip
+@pytest.mark.parametrize(
+    "data, what",
+    [
+        (gzip.compress(b"x" * 10_000, mtime=0), "this is a gzip archive; unpack it and give the logs inside."),
+        (b"PK\x03\x04" + b"\0" * 100, "this is a ZIP archive; unpack it and give the logs inside."),
+        (b"\x80\x04\x95" + b"x" * 100, "this is a Python pickle, which could run code when opened; export it as CSV."),
+        (b"\0" * 1000, "a log must be text, a Parquet file or a TensorBoard event file, but this holds binary data."),
+        (b",".join(b"c%d" % i for i in range(6_000)), "a table may have 5,000 columns, this one has 6,000 or more."),
+        (b"a\n" + b"1\n" * 100_000, "a table may have 100,000 lines, this one has 100,001 or more."),
+        (
+            b",".join(b"c%d" % i for i in range(4_000)) + b"\n" + b"1\n" * 5_000,
+            "a table may have 5,000,000 cells, this one has 5,004,000 or more.",
+        ),
+    ],
+    ids=["gzip", "zip", "pickle", "binary", "columns", "lines", "cells"],
+)
 @pytest.mark.parametrize("read", [lambda data: read_frame(data, "t.csv"), lambda d: TableFile("t.csv", d).frame])
 def test_a_table_that_is_none_or_unpacks_to_too_much_is_refused(read, data, what):
     with pytest.raises(LogError) as refused:

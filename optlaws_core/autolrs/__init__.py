@@ -29,7 +29,29 @@ from .simulation import Rival, Simulated, Trained, lengths, rivals, simulate_sta
 from .stages import SHARE, Next, Stage, next_stage, probe_length, probe_of, stages_of
 
 __all__ = [
-    "FEWEST", "KAPPA", "PROBES", "REACH", "SHARE", "Exponential", "Next", "Proposal", "Rival", "Search", "Simulated",
-    "Stage", "Trained", "Tried", "exponential", "forecasts", "inliers", "lengths", "next_stage", "probe_length",
-    "probe_of", "propose_rate", "rivals", "simulate_stages", "stages_of",
-]  # fmt: skip
+    "FEWEST",
+    "KAPPA",
+    "PROBES",
+    "REACH",
+    "SHARE",
+    "Exponential",
+    "Next",
+    "Proposal",
+    "Rival",
+    "Search",
+    "Simulated",
+    "Stage",
+    "Trained",
+    "Tried",
+    "exponential",
+    "forecasts",
+    "inliers",
+    "lengths",
+    "next_stage",
+    "probe_length",
+    "probe_of",
+    "propose_rate",
+    "rivals",
+    "simulate_stages",
+    "stages_of",
+]

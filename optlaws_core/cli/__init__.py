@@ -86,8 +86,9 @@ def _parser(name: str) -> argparse.ArgumentParser:
         return sub
 
     laws = command("laws", _laws, "list the laws that can be fitted")
-    laws.add_argument("--of", choices=("curves", "final"), default="curves", help="laws of whole loss curves, or of "
-                      "final losses")  # fmt: skip
+    laws.add_argument(
+        "--of", choices=("curves", "final"), default="curves", help="laws of whole loss curves, or of final losses"
+    )
     laws.add_argument("--json", action="store_true", help="as JSON")
     schedules = command("schedules", _schedules, "list the schedule families and their fields")
     schedules.add_argument("--json", action="store_true", help="as JSON")

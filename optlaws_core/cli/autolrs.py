@@ -39,23 +39,37 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--high", type=amount, metavar="LR", help="highest rate; of a run by default its peak")
     command.add_argument("--low", type=amount, metavar="LR", help="lowest rate; by default a tenth of the highest")
     command.add_argument("--tries", type=int, default=PROBES, metavar="N", help=f"probes of a stage; {PROBES}")
-    command.add_argument("--kappa", type=float, default=KAPPA, metavar="K",
-                         help=f"weight of the deviation in the bound; {KAPPA:g}, so that probes go where least is "
-                              "known")  # fmt: skip
+    command.add_argument(
+        "--kappa",
+        type=float,
+        default=KAPPA,
+        metavar="K",
+        help=f"weight of the deviation in the bound; {KAPPA:g}, so that probes go where least is known",
+    )
     command.add_argument("--run", dest="name", metavar="RUN", help="the run; by default the only one")
     command.add_argument("--probe", nargs="+", default=[], metavar="RUN", help="runs that probe its next stage")
     command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
-    command.add_argument("--start", type=step, metavar="STEP",
-                         help="first update of the stage; by default the one after the last loss")  # fmt: skip
-    command.add_argument("--length", type=step, metavar="N",
-                         help="updates of the stage; by default twice those of the one before, at most 8 times those "
-                              "of the first")  # fmt: skip
+    command.add_argument(
+        "--start", type=step, metavar="STEP", help="first update of the stage; by default the one after the last loss"
+    )
+    command.add_argument(
+        "--length",
+        type=step,
+        metavar="N",
+        help="updates of the stage; by default twice those of the one before, at most 8 times those of the first",
+    )
     command.add_argument("--total", type=step, metavar="T", help="updates in all of a simulated run")
     command.add_argument("--warmup", type=step, default=0, metavar="W", help="updates of its linear warm-up")
-    command.add_argument("--first", type=step, metavar="N",
-                         help="updates of its first stage; by default such that three stages fill it")  # fmt: skip
-    command.add_argument("--noise", type=float, default=0.0, metavar="S",
-                         help="standard deviation of the log losses that its probes see; 0")  # fmt: skip
+    command.add_argument(
+        "--first", type=step, metavar="N", help="updates of its first stage; by default such that three stages fill it"
+    )
+    command.add_argument(
+        "--noise",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="standard deviation of the log losses that its probes see; 0",
+    )
     command.add_argument("--seed", type=int, default=0, help="of the noise")
     command.add_argument("--params", type=amount, metavar="N", help="its model size, by default as in training")
     command.add_argument("--batch-tokens", type=amount, metavar="B", help="its tokens in an update, likewise")
@@ -103,13 +117,20 @@ def _propose(args: argparse.Namespace) -> list[str]:
     proposal = propose_rate([*probes.values()], search, length, ahead.rate)
     updates = length if proposal.train else probe_length(length)
     if args.json:
-        print_json({
-            "stages": [_stage(s) for s in ahead.stages],
-            "probes": [vars(t) for t in proposal.tried],
-            "next": {"do": "train" if proposal.train else "probe", "rate": proposal.rate, "start": ahead.start,
-                     "updates": updates, "stage": length},
-            "posterior": _posterior(proposal),
-        })  # fmt: skip
+        print_json(
+            {
+                "stages": [_stage(s) for s in ahead.stages],
+                "probes": [vars(t) for t in proposal.tried],
+                "next": {
+                    "do": "train" if proposal.train else "probe",
+                    "rate": proposal.rate,
+                    "start": ahead.start,
+                    "updates": updates,
+                    "stage": length,
+                },
+                "posterior": _posterior(proposal),
+            }
+        )
     else:
         _print_stages(ahead)
         for t in proposal.tried:
@@ -125,10 +146,15 @@ def _stage(stage: Stage) -> dict:
     forecast = stage.hindsight()
     ends = None if forecast is None else tuple(map(float, forecast.interval(stage.length)))
     return {
-        "rate": stage.rate, "start": stage.start, "end": stage.end, "losses": len(stage.loss),
-        "reached": stage.reached, "forecast": None if forecast is None else float(forecast(stage.length)),
-        "low": ends and ends[0], "high": ends and ends[1],
-    }  # fmt: skip
+        "rate": stage.rate,
+        "start": stage.start,
+        "end": stage.end,
+        "losses": len(stage.loss),
+        "reached": stage.reached,
+        "forecast": None if forecast is None else float(forecast(stage.length)),
+        "low": ends and ends[0],
+        "high": ends and ends[1],
+    }
 
 
 def _print_stages(ahead: Next) -> None:
@@ -156,20 +182,29 @@ def _simulate(args: argparse.Namespace) -> list[str]:
     beside = rivals(model, search, args.total, args.warmup)
     reasons = list(outside(model.coverage, found.schedule))
     if args.json:
-        print_json({
-            "schedule": found.schedule.text, "final_loss": found.loss, "probed": found.probed,
-            "stages": [{"rate": s.proposal.rate, "start": s.start, "end": s.end, "forecast": s.forecast,
-                        "loss": s.loss} for s in found.stages],
-            "beside": [{"name": r.name, "schedule": r.schedule.text, "final_loss": r.loss} for r in beside],
-            "reasons": reasons,
-        })  # fmt: skip
+        print_json(
+            {
+                "schedule": found.schedule.text,
+                "final_loss": found.loss,
+                "probed": found.probed,
+                "stages": [
+                    {"rate": s.proposal.rate, "start": s.start, "end": s.end, "forecast": s.forecast, "loss": s.loss}
+                    for s in found.stages
+                ],
+                "beside": [{"name": r.name, "schedule": r.schedule.text, "final_loss": r.loss} for r in beside],
+                "reasons": reasons,
+            }
+        )
     else:
         for s in found.stages:
-            print(f"stage at {format_number(s.proposal.rate)}, updates {s.start:,} to {s.end - 1:,}: forecast "
-                  f"{s.forecast:.4f}, {s.loss:.4f} under the law")  # fmt: skip
+            print(
+                f"stage at {format_number(s.proposal.rate)}, updates {s.start:,} to {s.end - 1:,}: forecast "
+                f"{s.forecast:.4f}, {s.loss:.4f} under the law"
+            )
         print(f"{found.loss:.6f}  {found.schedule.text}")
         for rival in beside:
             print(f"{rival.loss:.6f}  {rival.schedule.text}  ({rival.name})")
     return [
-        f"The probes take another {found.probed:,} updates; the schedules beside it take none.", *extrapolation(reasons)
-    ]  # fmt: skip
+        f"The probes take another {found.probed:,} updates; the schedules beside it take none.",
+        *extrapolation(reasons),
+    ]

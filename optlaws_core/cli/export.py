@@ -12,10 +12,14 @@ def add(command: argparse.ArgumentParser) -> None:
     """Options of `export`."""
     command.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
     command.add_argument("--to", required=True, metavar="TARGET", help=", ".join(TARGETS))
-    command.add_argument("--steps", type=step, metavar="N",
-                         help=f"about how many rows a table ({', '.join(TABLES)}) has; {ROWS}. Steps at which the "
-                              "schedule bends are always among them; from the number of updates on, every update is, "
-                              "and the end as the last row")  # fmt: skip
+    command.add_argument(
+        "--steps",
+        type=step,
+        metavar="N",
+        help=f"about how many rows a table ({', '.join(TABLES)}) has; {ROWS}. Steps at which the "
+        "schedule bends are always among them; from the number of updates on, every update is, "
+        "and the end as the last row",
+    )
     command.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
 
 

@@ -30,23 +30,34 @@ from .read import add_runs, of_sizes, runs_of_logs, train_and_test
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `fit`."""
-    command.add_argument("--law", required=True, type=_law,
-                         help=f"of curves: {', '.join(LAWS)}; of final losses: {', '.join(FINAL_LAWS)}")  # fmt: skip
+    command.add_argument(
+        "--law",
+        required=True,
+        type=_law,
+        help=f"of curves: {', '.join(LAWS)}; of final losses: {', '.join(FINAL_LAWS)}",
+    )
     add_runs(command, or_table=True)
     _add_final(command)
     command.add_argument("--lock", nargs="+", default=[], metavar="NAME=VALUE", help="coefficients held at a value")
-    command.add_argument("--joint", action="store_true",
-                         help="fit several model sizes together, the law's shared coefficients in common; one file "
-                              "for each size, named OUT with the size before the suffix")  # fmt: skip
+    command.add_argument(
+        "--joint",
+        action="store_true",
+        help="fit several model sizes together, the law's shared coefficients in common; one file "
+        "for each size, named OUT with the size before the suffix",
+    )
     command.add_argument("--json", required=True, type=path, metavar="OUT", help="file to write the fit to")
 
 
 def _add_final(command: argparse.ArgumentParser) -> None:
     """Options that only final-loss laws know."""
     more = command.add_argument_group("final-loss laws", f"for {', '.join(FINAL_LAWS)}")
-    more.add_argument("--table", type=file, metavar="TABLE.csv",
-                      help="one row a run: run, params, batch_tokens, tokens, schedule, final_loss; also read: "
-                           "outcome, parent, text; instead of it, --runs takes the last losses of logs")  # fmt: skip
+    more.add_argument(
+        "--table",
+        type=file,
+        metavar="TABLE.csv",
+        help="one row a run: run, params, batch_tokens, tokens, schedule, final_loss; also read: "
+        "outcome, parent, text; instead of it, --runs takes the last losses of logs",
+    )
     more.add_argument("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="other names for these columns")
     more.add_argument("--sure", action="store_true", help="take unlikely units as they are")
     more.add_argument("--cv", type=int, metavar="K", help="score by K-fold cross-validation of the training runs")
@@ -145,8 +156,10 @@ def _unfitted(runs: Sequence[TableRun], train: Sequence[TableRun], result: Final
         remarks.append(f"{gone} of {len(runs)} runs diverged or spiked: they tell of the risk of divergence alone.")
     ended = sum(r.parent is None and r.stable and np.isfinite(r.final_loss) for r in train)
     if far := ended - len(result.train):
-        remarks.append(f"{far} of {len(runs)} runs ended more than a quarter above the best of their size, batch and "
-                       "horizon, and were left out of the fit.")  # fmt: skip
+        remarks.append(
+            f"{far} of {len(runs)} runs ended more than a quarter above the best of their size, batch and "
+            "horizon, and were left out of the fit."
+        )
     silent = sum(np.isnan(r.final_loss) and not r.diverged for r in runs)
     if silent:
         remarks.append(f"{silent} of {len(runs)} runs have no final loss and were left out.")

@@ -25,11 +25,19 @@ Ends = tuple[float, float] | None  # of a 90 % band at one step; None where ther
 def add_model(command: argparse.ArgumentParser) -> None:
     """Options of every command on a fit: the fit, and what its candidates are trained with."""
     command.add_argument("--fit", required=True, type=file, metavar="FIT.json", help="what fit or select wrote")
-    command.add_argument("--params", type=amount, metavar="N",
-                         help="model size of the candidates, by default that of the training runs; an error that asks "
-                              "which one a candidate has, since they had several, asks for this")  # fmt: skip
-    command.add_argument("--batch-tokens", type=amount, metavar="B",
-                         help="tokens in one update of the candidates, by default as in the training runs")  # fmt: skip
+    command.add_argument(
+        "--params",
+        type=amount,
+        metavar="N",
+        help="model size of the candidates, by default that of the training runs; an error that asks "
+        "which one a candidate has, since they had several, asks for this",
+    )
+    command.add_argument(
+        "--batch-tokens",
+        type=amount,
+        metavar="B",
+        help="tokens in one update of the candidates, by default as in the training runs",
+    )
 
 
 def curve_model(args: argparse.Namespace) -> Model:

@@ -22,16 +22,28 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--peak", required=True, type=amount, metavar="LR", help="highest rate")
     length = command.add_mutually_exclusive_group(required=True)
     length.add_argument("--total", type=step, metavar="T", help="updates in all")
-    length.add_argument("--tokens", type=amount, metavar="D", help="tokens in all, such as 300B; the updates that they "
-                        "pay for follow from --batch-tokens, by default as in the training runs")  # fmt: skip
-    length.add_argument("--flops", type=amount, metavar="C", help="training compute in all, such as 1e21: 6·N·D, with "
-                        "--params and --batch-tokens, by default as in the training runs")  # fmt: skip
-    command.add_argument("--family", metavar="FAMILY",
-                         help=f"the best of a family instead of a free curve: {', '.join(FAMILIES)}")  # fmt: skip
+    length.add_argument(
+        "--tokens",
+        type=amount,
+        metavar="D",
+        help="tokens in all, such as 300B; the updates that they "
+        "pay for follow from --batch-tokens, by default as in the training runs",
+    )
+    length.add_argument(
+        "--flops",
+        type=amount,
+        metavar="C",
+        help="training compute in all, such as 1e21: 6·N·D, with "
+        "--params and --batch-tokens, by default as in the training runs",
+    )
+    command.add_argument(
+        "--family", metavar="FAMILY", help=f"the best of a family instead of a free curve: {', '.join(FAMILIES)}"
+    )
     command.add_argument("--warmup", type=step, default=0, metavar="W", help="updates of linear warm-up")
     command.add_argument("--floor", type=float, default=0.0, metavar="LR", help="lowest rate after the warm-up")
-    command.add_argument("--slope", type=amount, metavar="S",
-                         help="largest change of the rate between two updates after the warm-up")  # fmt: skip
+    command.add_argument(
+        "--slope", type=amount, metavar="S", help="largest change of the rate between two updates after the warm-up"
+    )
     command.add_argument("--knots", type=int, default=KNOTS, metavar="K", help=f"knots of a free curve; {KNOTS}")
     command.add_argument("--may-rise", action="store_true", help="let a free curve rise after the warm-up, too")
     command.add_argument("--json", action="store_true", help="as JSON")
@@ -50,11 +62,19 @@ def run(args: argparse.Namespace) -> list[str]:
         finding = find(model, limits, args.family, progress=progress)
     half = _half_width(model, finding.best)
     if args.json:
-        print_json({
-            **_found(finding.best), "smooth": _row(finding.smooth), "simple": _row(finding.simple),
-            "wsd": _row(finding.wsd), "constant": finding.constant, "share": finding.share, "band": half,
-            "finished": finding.best.finished, "reasons": list(finding.reasons),
-        })  # fmt: skip
+        print_json(
+            {
+                **_found(finding.best),
+                "smooth": _row(finding.smooth),
+                "simple": _row(finding.simple),
+                "wsd": _row(finding.wsd),
+                "constant": finding.constant,
+                "share": finding.share,
+                "band": half,
+                "finished": finding.best.finished,
+                "reasons": list(finding.reasons),
+            }
+        )
     else:
         for found in filter(None, (finding.best, finding.smooth, finding.simple)):
             print(f"{found.loss:.6f}  {found.schedule.text}")

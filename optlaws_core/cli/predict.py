@@ -34,14 +34,16 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
     found = with_bands(model, schedule, args.at)
     rows = list(zip(map(int, found.steps), map(float, found.loss), bands(model, found), strict=True))
     if args.json:
-        print_json({
-            "schedule": schedule.text,
-            "predictions": [
-                {"step": t, "loss": y} | band_keys("parameter", inner) | band_keys("prediction", outer)
-                for t, y, (inner, outer) in rows
-            ],
-            "reasons": reasons,
-        })  # fmt: skip
+        print_json(
+            {
+                "schedule": schedule.text,
+                "predictions": [
+                    {"step": t, "loss": y} | band_keys("parameter", inner) | band_keys("prediction", outer)
+                    for t, y, (inner, outer) in rows
+                ],
+                "reasons": reasons,
+            }
+        )
     else:
         for t, y, (inner, outer) in rows:
             print(f"{t:>12,}  {y:.6f}{band_text(inner, outer)}")

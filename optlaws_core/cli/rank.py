@@ -48,13 +48,23 @@ def add(command: argparse.ArgumentParser) -> None:
     """Options of `rank`."""
     add_model(command)
     command.add_argument("--schedule", action="append", help="a candidate; give it several times")
-    command.add_argument("--risk-from", type=path, metavar="PATH",
-                         help="labelled runs that tell the risk of divergence: a table, a manifest, a folder of logs, "
-                              "or a final-loss fit")  # fmt: skip
-    command.add_argument("--risk", type=amount, default=MOST_RISK, metavar="P",
-                         help=f"set candidates apart that are more likely to diverge; {MOST_RISK:g}")  # fmt: skip
-    command.add_argument("--top", type=int, metavar="N",
-                         help=f"candidates to print; of a fit of final losses {SHOWN}, else all")  # fmt: skip
+    command.add_argument(
+        "--risk-from",
+        type=path,
+        metavar="PATH",
+        help="labelled runs that tell the risk of divergence: a table, a manifest, a folder of logs, "
+        "or a final-loss fit",
+    )
+    command.add_argument(
+        "--risk",
+        type=amount,
+        default=MOST_RISK,
+        metavar="P",
+        help=f"set candidates apart that are more likely to diverge; {MOST_RISK:g}",
+    )
+    command.add_argument(
+        "--top", type=int, metavar="N", help=f"candidates to print; of a fit of final losses {SHOWN}, else all"
+    )
     _add_final(command)
     command.add_argument("--json", action="store_true", help="as JSON")
 
@@ -64,8 +74,13 @@ def _add_final(command: argparse.ArgumentParser) -> None:
     more = command.add_argument_group("final-loss fits", "candidates as all combinations of shapes, peaks and lengths")
     more.add_argument("--tokens", nargs="+", type=amount, metavar="D", help="lengths of training")
     more.add_argument("--peaks", nargs="+", type=amount, metavar="LR", help="peak learning rates")
-    more.add_argument("--shapes", nargs="+", choices=[*SHAPES], metavar="SHAPE",
-                      help=f"by default all: {', '.join(SHAPES)}".replace("%", "%%"))  # fmt: skip
+    more.add_argument(
+        "--shapes",
+        nargs="+",
+        choices=[*SHAPES],
+        metavar="SHAPE",
+        help=f"by default all: {', '.join(SHAPES)}".replace("%", "%%"),
+    )
     more.add_argument(
         "--warmups", nargs="+", type=float, metavar="W", help="below 1 a share of the length, else updates"
     )

@@ -13,10 +13,18 @@ def add(command: argparse.ArgumentParser) -> None:
     """Options of `refine`."""
     command.add_argument("path", type=file, metavar="PATH", help="log of one run with steps and gradient norms")
     command.add_argument("--peak", required=True, type=amount, metavar="LR", help="highest rate")
-    command.add_argument("--norm", default="l2", help=f"the norm that was logged, of {', '.join(POWERS)}: l2 for SGD, "
-                         "l1 for Adam; l2 by default")  # fmt: skip
-    command.add_argument("--smoothing", type=float, default=0.1, metavar="SHARE",
-                         help="width of the running median as a share of the norms; 0.1, or 0 for none")  # fmt: skip
+    command.add_argument(
+        "--norm",
+        default="l2",
+        help=f"the norm that was logged, of {', '.join(POWERS)}: l2 for SGD, l1 for Adam; l2 by default",
+    )
+    command.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="width of the running median as a share of the norms; 0.1, or 0 for none",
+    )
     command.add_argument("--json", action="store_true", help="as JSON")
 
 

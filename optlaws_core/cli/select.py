@@ -26,8 +26,13 @@ def add(command: argparse.ArgumentParser) -> None:
     where.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler to fit on, tcp://host:port")
     where.add_argument("--processes", type=int, metavar="N", help="of this machine; by default one a core")
     command.add_argument("--table", type=path, metavar="OUT", help="file to write the table to, as JSON")
-    command.add_argument("--json", required=True, type=path, metavar="OUT",
-                           help="file to write the model to that the advice says to trust")  # fmt: skip
+    command.add_argument(
+        "--json",
+        required=True,
+        type=path,
+        metavar="OUT",
+        help="file to write the model to that the advice says to trust",
+    )
 
 
 def run(args: argparse.Namespace) -> list[str]:
@@ -40,9 +45,15 @@ def run(args: argparse.Namespace) -> list[str]:
             raise OptLawsError(f"--table {args.table}: the table needs a file of its own, not that of --json.")
     train, test, remarks = train_and_test(args)
     found = select(
-        args.laws, train, test=test, from_step=args.from_step, pool=args.pool, cluster=args.cluster,
-        processes=args.processes, progress=_progress(),
-    )  # fmt: skip
+        args.laws,
+        train,
+        test=test,
+        from_step=args.from_step,
+        pool=args.pool,
+        cluster=args.cluster,
+        processes=args.processes,
+        progress=_progress(),
+    )
     model, rows = found.trusted, _rows(found)
     save(model, args.json)
     if args.table:

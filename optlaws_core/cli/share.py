@@ -22,9 +22,13 @@ def add(command: argparse.ArgumentParser) -> None:
 
     def add_one(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
-        sub.add_argument("--store", type=place, metavar="PLACE",
-                         help="path of a SQLite file or postgresql://user@host/name; by default OPTLAWS_STORE, or a "
-                              "file among the user's data")  # fmt: skip
+        sub.add_argument(
+            "--store",
+            type=place,
+            metavar="PLACE",
+            help="path of a SQLite file or postgresql://user@host/name; by default OPTLAWS_STORE, or a "
+            "file among the user's data",
+        )
         sub.set_defaults(run=run)
         return sub
 
@@ -39,8 +43,13 @@ def add(command: argparse.ArgumentParser) -> None:
 
     importing = add_one("import", _import, "save the comparison of each bundle, and print the ids")
     importing.add_argument("bundles", nargs="+", type=file, metavar="FILE", help="a bundle")
-    importing.add_argument("--for", dest="visibility", choices=("link", "members"), default="link",
-                           help="who may open it: whoever has the link, or whoever is logged in")  # fmt: skip
+    importing.add_argument(
+        "--for",
+        dest="visibility",
+        choices=("link", "members"),
+        default="link",
+        help="who may open it: whoever has the link, or whoever is logged in",
+    )
 
 
 def _list(args: argparse.Namespace) -> list[str]:

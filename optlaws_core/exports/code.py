@@ -36,9 +36,17 @@ def array(schedule: Schedule, target: str, title: str, name: str, argument: str,
 
 
 def _export(
-    schedule: Schedule, target: str, title: str, found: Formula, rates: Rates, name: str, head: str, body: str,
-    notes: tuple[str, ...], within: str = "",
-) -> Export:  # fmt: skip
+    schedule: Schedule,
+    target: str,
+    title: str,
+    found: Formula,
+    rates: Rates,
+    name: str,
+    head: str,
+    body: str,
+    notes: tuple[str, ...],
+    within: str = "",
+) -> Export:
     """The file: heading, code, check table. `within` is what its check admits over the peak; by default rounding."""
     far = deviation(schedule, rates)
     exact = far <= EXACT

@@ -86,8 +86,9 @@ def _improved(options: Form, found: float, score: Callable[[Form], float], moves
     for size in 0.1 * 0.5 ** np.arange(10):
         for signs in product((-1, 0, 1), repeat=len(names)):
             steps = zip(names, signs, strict=True)
-            other = replace(options, **{name: _moved(getattr(options, name), sign * size, *moves[name])
-                                        for name, sign in steps})  # fmt: skip
+            other = replace(
+                options, **{name: _moved(getattr(options, name), sign * size, *moves[name]) for name, sign in steps}
+            )
             if (closer := score(other)) < found:
                 found, options = closer, other
     return found, options

@@ -62,16 +62,20 @@ def _table(schedule: Schedule, steps: int | None) -> tuple[list[int], list[float
 
 
 CSV = Target(
-    "csv", "CSV", csv,
+    "csv",
+    "CSV",
+    csv,
     takes="table",
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc4180",
     version="RFC 4180",
-)  # fmt: skip
+)
 JSON = Target(
-    "json", "JSON", json_table,
+    "json",
+    "JSON",
+    json_table,
     takes="table",
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc8259",
     version="RFC 8259",
-)  # fmt: skip
+)

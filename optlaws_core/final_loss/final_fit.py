@@ -83,9 +83,15 @@ class FinalFit(JsonRecord):
     def to_dict(self) -> dict:
         """Plain values, in the order of a curve fit; `from_dict` reads them back."""
         plain = replace(
-            self, theta=dict(self.theta), interval=dict(self.interval), train=dict(self.train), test=dict(self.test),
-            references=dict(self.references), risk=None, transfers={},
-        )  # fmt: skip
+            self,
+            theta=dict(self.theta),
+            interval=dict(self.interval),
+            train=dict(self.train),
+            test=dict(self.test),
+            references=dict(self.references),
+            risk=None,
+            transfers={},
+        )
         d = asdict(plain) | {
             "status": self.status.name,
             "coverage": self.coverage.to_dict(),
@@ -112,13 +118,25 @@ class FinalFit(JsonRecord):
                 raise KeyError("references")
             train, test = ({str(n): End(**_numbers(e, f"{k}.{n}")) for n, e in d[k].items()} for k in ("train", "test"))
             return cls(
-                law.name, theta, {k: None if v is None else (v[0], v[1]) for k, v in d["interval"].items()},
-                Status[d["status"]], str(d["message"]), _finite(d["objective"], "objective"), train,
-                _coverage(d["coverage"]), references, _finite(d["strength"], "strength"), test, int(d["folds"]), free,
-                covariance, None if d["left_out"] is None else _finite(d["left_out"], "left_out"),
-                _finite(d["seconds"], "seconds"), d["risk"] and Risk.from_dict(d["risk"]),
+                law.name,
+                theta,
+                {k: None if v is None else (v[0], v[1]) for k, v in d["interval"].items()},
+                Status[d["status"]],
+                str(d["message"]),
+                _finite(d["objective"], "objective"),
+                train,
+                _coverage(d["coverage"]),
+                references,
+                _finite(d["strength"], "strength"),
+                test,
+                int(d["folds"]),
+                free,
+                covariance,
+                None if d["left_out"] is None else _finite(d["left_out"], "left_out"),
+                _finite(d["seconds"], "seconds"),
+                d["risk"] and Risk.from_dict(d["risk"]),
                 {str(text): _transfer(t, f"transfers.{text}") for text, t in d["transfers"].items()},
-            )  # fmt: skip
+            )
         except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as fault:
             if isinstance(fault, OptLawsError):
                 raise

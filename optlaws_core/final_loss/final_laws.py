@@ -172,12 +172,20 @@ def losses(law: FinalLaw, seen: PlanFeatures, theta: Mapping[str, float]) -> tup
     noisy = np.exp(t["omega"] * left + t["gamma"] * seen.n)
     price = t["P"] * np.exp(t["h"] * seen.peak + t["k"] * seen.n)
     slopes = {
-        "E": floor, "A": size, "alpha": -seen.n * size,
-        "F": signal, "beta": -reach * signal, "phi": seen.n * signal,
-        "C": t["omega"] * noisy, "omega": t["omega"] * left * noisy, "gamma": seen.n * noisy,
+        "E": floor,
+        "A": size,
+        "alpha": -seen.n * size,
+        "F": signal,
+        "beta": -reach * signal,
+        "phi": seen.n * signal,
+        "C": t["omega"] * noisy,
+        "omega": t["omega"] * left * noisy,
+        "gamma": seen.n * noisy,
         **{name: t["omega"] * noisy * dV[:, i] for i, name in enumerate(("c", "rho", "m", "g"))},
-        "P": price, "h": seen.peak * price, "k": seen.n * price,
-    }  # fmt: skip
+        "P": price,
+        "h": seen.peak * price,
+        "k": seen.n * price,
+    }
     return floor + size + signal + noisy + price, slopes
 
 

@@ -90,9 +90,17 @@ class Search:
 
         inside = np.clip(x0, self.low + 1e-6, self.high - 1e-6)
         return least_squares(
-            lambda x: both(x)[0], inside, jac=lambda x: both(x)[1], bounds=(self.low, self.high), loss="huber",
-            f_scale=HUBER, x_scale=self.width, ftol=1e-9, xtol=1e-9, max_nfev=most,
-        )  # fmt: skip
+            lambda x: both(x)[0],
+            inside,
+            jac=lambda x: both(x)[1],
+            bounds=(self.low, self.high),
+            loss="huber",
+            f_scale=HUBER,
+            x_scale=self.width,
+            ftol=1e-9,
+            xtol=1e-9,
+            max_nfev=most,
+        )
 
     def evidence(self, x: FloatArray, strength: float) -> float:
         """How likely all runs are under priors of this strength, coefficients integrated out, up to a constant.
@@ -158,10 +166,20 @@ def fit_form(
         interval[p.name] = None if on else (lower, upper)
     left_out = _reach(search.left_out(strength, fold(runs, "random"))) if bands else None
     return FinalFit(
-        law.name, search.natural(x), interval, status, message, huber(residual[:n], HUBER),
-        End.of(runs, np.exp(residual[:n] + y)), _coverage(runs), references, strength, free=names,
-        covariance=tuple(map(tuple, covariance.tolist())), left_out=left_out,
-    )  # fmt: skip
+        law.name,
+        search.natural(x),
+        interval,
+        status,
+        message,
+        huber(residual[:n], HUBER),
+        End.of(runs, np.exp(residual[:n] + y)),
+        _coverage(runs),
+        references,
+        strength,
+        free=names,
+        covariance=tuple(map(tuple, covariance.tolist())),
+        left_out=left_out,
+    )
 
 
 def fit_line(
@@ -197,10 +215,18 @@ def fit_line(
     theta = dict(zip(LINE, coefficients.tolist(), strict=True)) | {"1": float(offset)}
     fitted = features(seen, mu, kappa) @ np.array(list(theta.values()))
     return FinalFit(
-        LOG_LINEAR, theta, dict.fromkeys(LINE), Status.converged, Status.converged.value,
-        huber(fitted - y, HUBER), End.of(runs, np.exp(fitted)), _coverage(runs),
-        references | {"mu": float(mu), "kappa": float(kappa)}, float(ridge), left_out=_reach(errors) if bands else None,
-    )  # fmt: skip
+        LOG_LINEAR,
+        theta,
+        dict.fromkeys(LINE),
+        Status.converged,
+        Status.converged.value,
+        huber(fitted - y, HUBER),
+        End.of(runs, np.exp(fitted)),
+        _coverage(runs),
+        references | {"mu": float(mu), "kappa": float(kappa)},
+        float(ridge),
+        left_out=_reach(errors) if bands else None,
+    )
 
 
 def _coverage(runs: Sequence[TableRun]) -> Coverage:

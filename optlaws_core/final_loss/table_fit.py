@@ -117,10 +117,13 @@ def _transfers(fit: FinalFit, runs: Sequence[TableRun]) -> dict[str, Transfer]:
         if r.text and r.parent is not None and np.isfinite(r.final_loss) and r.stable:
             children.setdefault(r.text, []).append(r)
     return {
-        text: learn_transfer([r.plan for r in some], predict_final(fit, [r.plan for r in some])[0],
-                             np.array([r.final_loss for r in some]))
+        text: learn_transfer(
+            [r.plan for r in some],
+            predict_final(fit, [r.plan for r in some])[0],
+            np.array([r.final_loss for r in some]),
+        )
         for text, some in children.items()
-    }  # fmt: skip
+    }
 
 
 def cross_validated(
@@ -167,6 +170,13 @@ def with_folds(
 
 
 __all__ = [
-    "check_folds", "contenders", "cross_validated", "fit_final", "fit_table", "fittable", "labelled", "labelled_risk",
+    "check_folds",
+    "contenders",
+    "cross_validated",
+    "fit_final",
+    "fit_table",
+    "fittable",
+    "labelled",
+    "labelled_risk",
     "with_folds",
-]  # fmt: skip
+]

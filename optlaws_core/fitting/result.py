@@ -219,9 +219,13 @@ class Average(JsonRecord):
             if not fits or len(fits) != len(weights) or abs(sum(weights) - 1) > 1e-6 or min(weights) < 0:
                 raise OptLawsError("This is not an average: it needs a weight of 0 or more for every fit, of sum 1.")
             return cls(
-                fits, weights, scores_from_dict(d["train"], "train"), scores_from_dict(d["test"], "test"),
-                error(d["misfit"], "misfit"), optional(error, d.get("left_out"), "left_out"),
-            )  # fmt: skip
+                fits,
+                weights,
+                scores_from_dict(d["train"], "train"),
+                scores_from_dict(d["test"], "test"),
+                error(d["misfit"], "misfit"),
+                optional(error, d.get("left_out"), "left_out"),
+            )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not an average: {amiss(fault)}.") from None
 

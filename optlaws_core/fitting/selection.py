@@ -100,8 +100,9 @@ def select(
     average = None
     if len(wanted) > 1:
         train.sort(key=lambda r: given.index(r.name))
-        average = _averaged([fits[n] for n in wanted], [whole[n] for n in wanted], [left_out[n] for n in wanted],
-                            train, held_out)  # fmt: skip
+        average = _averaged(
+            [fits[n] for n in wanted], [whole[n] for n in wanted], [left_out[n] for n in wanted], train, held_out
+        )
     ranked = tuple(sorted(fits.values(), key=lambda f: f.expected_error))
     return Selection(ranked, average, failed, *_advice(ranked, average, train, len(groups)))
 

@@ -15,6 +15,19 @@ from .sweep_cells import SweepCell, excess, read_sweep, unlikely
 from .sweep_fit import SweepFit, fit_sweep, laws_through
 
 __all__ = [
-    "HYPER_LAWS", "HyperLaw", "Optimum", "SweepCell", "SweepFit", "excess", "fit_sweep", "laws_through", "optimum",
-    "read_sweep", "recommend", "agreement", "bound", "transferred_peak", "unlikely",
-]  # fmt: skip
+    "HYPER_LAWS",
+    "HyperLaw",
+    "Optimum",
+    "SweepCell",
+    "SweepFit",
+    "excess",
+    "fit_sweep",
+    "laws_through",
+    "optimum",
+    "read_sweep",
+    "recommend",
+    "agreement",
+    "bound",
+    "transferred_peak",
+    "unlikely",
+]

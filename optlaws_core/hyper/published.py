@@ -138,7 +138,10 @@ def _number(value: float) -> str:
 
 _LAWS = (
     HyperLaw(
-        "step_law", "Step Law", "Li et al. 2025, arXiv 2503.04715", READ,
+        "step_law",
+        "Step Law",
+        "Li et al. 2025, arXiv 2503.04715",
+        READ,
         lr=power(1.79, N=-0.713, D=0.307),
         batch=power(0.58, D=0.571),
         params=(214_663_680, 1_073_741_824),
@@ -146,50 +149,71 @@ _LAWS = (
         note="Cosine to a fixed 1e-5. Ranges are those of the published dense runs.",
     ),
     HyperLaw(
-        "power_scheduler", "Power Scheduler", "Shen et al. 2024, arXiv 2408.13359", READ,
+        "power_scheduler",
+        "Power Scheduler",
+        "Shen et al. 2024, arXiv 2408.13359",
+        READ,
         lr=power(4.6, {"B": 4096}, B=1, D=-0.51),
         params=(12e6, 121e6),
         note="For µP and WSD; takes the batch as given.",
     ),
     HyperLaw(
-        "deepseek", "DeepSeek LLM", "DeepSeek-AI 2024, arXiv 2401.02954", SECOND_HAND,
+        "deepseek",
+        "DeepSeek LLM",
+        "DeepSeek-AI 2024, arXiv 2401.02954",
+        SECOND_HAND,
         lr=power(0.3118, C=-0.125),
         batch=power(0.292, C=0.3271),
         compute=(1e17, 2e19),
         note="Constants second-hand, the range from memory. Its C counts attention; 6ND here.",
     ),
     HyperLaw(
-        "bjorck", "Björck et al.", "Bjorck et al. 2024, arXiv 2409.19913", SECOND_HAND,
+        "bjorck",
+        "Björck et al.",
+        "Bjorck et al. 2024, arXiv 2409.19913",
+        SECOND_HAND,
         lr=power(1.3192 * np.exp(-5), {"N": 1e6, "D": 1e9}, N=-0.23, D=-0.32),
         params=(760e6, 2.7e9),
         note="The constant is printed as 1.3192e-5; read as 1.3192 times e to the −5, with N in millions and D in "
         "billions. Unconfirmed.",
     ),
     HyperLaw(
-        "porian", "Porian et al.", "Porian et al. 2024, arXiv 2406.19146", SECOND_HAND,
+        "porian",
+        "Porian et al.",
+        "Porian et al. 2024, arXiv 2406.19146",
+        SECOND_HAND,
         lr=power(3.7, N=-0.36),
         batch=power(0.7576, N=0.703),
         params=(5e6, 901e6),
         note="For lengths of about 20 tokens a parameter. As the Step Law quotes it; the range from memory.",
     ),
     HyperLaw(
-        "minicpm", "MiniCPM", "Hu et al. 2024, arXiv 2404.06395", FROM_MEMORY,
+        "minicpm",
+        "MiniCPM",
+        "Hu et al. 2024, arXiv 2404.06395",
+        FROM_MEMORY,
         lr=power(0.01),
         batch=power(1.21e9, L=-6.24),
         note="The rate is for µP. The batch is for the final loss L; the Step Law quotes 2e18 in place of 1.21e9.",
     ),
     HyperLaw(
-        "power_lines", "Power Lines", "Bergsma et al. 2025, arXiv 2505.13738", FROM_MEMORY,
+        "power_lines",
+        "Power Lines",
+        "Bergsma et al. 2025, arXiv 2505.13738",
+        FROM_MEMORY,
         batch=power(2048 * 0.0306, D=0.383),
         note="Found as 0.0306 sequences of 2048 tokens. An exponent near 0.4 is second-hand, both numbers from memory.",
     ),
     HyperLaw(
-        "kaplan", "Kaplan et al.", "Kaplan et al. 2020, arXiv 2001.08361", FROM_MEMORY,
+        "kaplan",
+        "Kaplan et al.",
+        "Kaplan et al. 2020, arXiv 2001.08361",
+        FROM_MEMORY,
         lr=Formula(r"0.003239 - 0.0001395\,\ln N", lambda s: 3.239e-3 - 1.395e-4 * np.log(s.params)),
         batch=Formula(r"2\cdot 10^{8}\,L^{-1/0.21}", lambda s: critical_batch_of_loss(s.loss)),
         note="The batch is the critical one, where noise equals signal. No rate above 12B. The Step Law quotes 2e18.",
     ),
-)  # fmt: skip
+)
 HYPER_LAWS = {law.name: law for law in _LAWS}
 
 # Step Law: means and covariance of the coefficients over its 1,000 published bootstrap fits, in

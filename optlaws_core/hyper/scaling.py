@@ -40,9 +40,15 @@ class LossLaw:
 
 HOFFMANN = LossLaw("Chinchilla", "Hoffmann et al. 2022, arXiv 2203.15556", SECOND_HAND, 1.69, 406.4, 0.34, 410.7, 0.28)
 BESIROGLU = LossLaw(
-    "Chinchilla, refitted", "Besiroglu et al. 2024, arXiv 2404.10102", SECOND_HAND, 1.8172, 482.01, 0.3478, 2085.43,
+    "Chinchilla, refitted",
+    "Besiroglu et al. 2024, arXiv 2404.10102",
+    SECOND_HAND,
+    1.8172,
+    482.01,
+    0.3478,
+    2085.43,
     0.3658,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -69,11 +75,13 @@ ALLOCATIONS = {
     "hoffmann": Allocation(HOFFMANN.title, HOFFMANN.reference, HOFFMANN.sure, HOFFMANN.allocate),
     "besiroglu": Allocation(BESIROGLU.title, BESIROGLU.reference, BESIROGLU.sure, BESIROGLU.allocate),
     "deepseek": Allocation("DeepSeek LLM", "DeepSeek-AI 2024, arXiv 2401.02954", SECOND_HAND, _deepseek),
-    "twenty": Allocation("20 tokens a parameter", "rule of thumb after Hoffmann et al. 2022", SECOND_HAND,
-                         tokens_per_parameter(20)),
-    "minicpm": Allocation("MiniCPM, 192 tokens a parameter", "Hu et al. 2024, arXiv 2404.06395", SECOND_HAND,
-                          tokens_per_parameter(192)),
-}  # fmt: skip
+    "twenty": Allocation(
+        "20 tokens a parameter", "rule of thumb after Hoffmann et al. 2022", SECOND_HAND, tokens_per_parameter(20)
+    ),
+    "minicpm": Allocation(
+        "MiniCPM, 192 tokens a parameter", "Hu et al. 2024, arXiv 2404.06395", SECOND_HAND, tokens_per_parameter(192)
+    ),
+}
 
 
 def effective_tokens(unique: float, tokens: float) -> float:
@@ -114,21 +122,30 @@ def _surge(batch: float, other: float, noise: float) -> float:
 
 BATCH_RULES = {
     "sqrt": BatchRule(
-        "Square root (Adam)", "Grows with the root of the batch.", "Malladi et al. 2022, arXiv 2205.10287",
-        FROM_MEMORY, lambda b, other, _: (other / b) ** 0.5,
+        "Square root (Adam)",
+        "Grows with the root of the batch.",
+        "Malladi et al. 2022, arXiv 2205.10287",
+        FROM_MEMORY,
+        lambda b, other, _: (other / b) ** 0.5,
     ),
-    "linear": BatchRule(
-        "Linear (SGD)", "Grows with the batch.", "textbook rule", READ, lambda b, other, _: other / b
-    ),
+    "linear": BatchRule("Linear (SGD)", "Grows with the batch.", "textbook rule", READ, lambda b, other, _: other / b),
     "mccandlish": BatchRule(
-        "Saturating (SGD)", "Grows with the batch below the noise scale, then levels off.",
-        "McCandlish et al. 2018, arXiv 1812.06162", FROM_MEMORY, _mccandlish, True,
+        "Saturating (SGD)",
+        "Grows with the batch below the noise scale, then levels off.",
+        "McCandlish et al. 2018, arXiv 1812.06162",
+        FROM_MEMORY,
+        _mccandlish,
+        True,
     ),
     "surge": BatchRule(
-        "Rise and fall (Adam)", "Grows with the root of the batch, is highest at the noise scale, then falls.",
-        "Li et al. 2024, arXiv 2405.14578", FROM_MEMORY, _surge, True,
+        "Rise and fall (Adam)",
+        "Grows with the root of the batch, is highest at the noise scale, then falls.",
+        "Li et al. 2024, arXiv 2405.14578",
+        FROM_MEMORY,
+        _surge,
+        True,
     ),
-}  # fmt: skip
+}
 
 
 def rescale(rule: str, lr: float, batch: float, other: float, noise: float | None = None) -> float:
@@ -238,9 +255,12 @@ def moe_loss(params: float, tokens: float, sparsity: float) -> float:
         raise OptLawsError(f"A sparsity is at least 0 and below 1, got {sparsity:g}.")
     active = 1 - sparsity
     return (
-        16612.5 / params**0.5962 + 5455.67 / tokens**0.3954 + 0.4598 * active**0.1666
-        + 17.26 / (active**0.1603 * params**0.1595) + 0.94
-    )  # fmt: skip
+        16612.5 / params**0.5962
+        + 5455.67 / tokens**0.3954
+        + 0.4598 * active**0.1666
+        + 17.26 / (active**0.1603 * params**0.1595)
+        + 0.94
+    )
 
 
 def moe_sparsity(params: float) -> float:

@@ -57,9 +57,18 @@ def optimum(cell: SweepCell) -> Optimum:
     if lacking := _lacking(cell):
         unknown = np.full((2, 2), np.nan)
         return Optimum(
-            cell.params, cell.tokens, x[y.argmin()], wide, unknown, float(np.exp(y.min())), np.nan, len(y), low, high,
+            cell.params,
+            cell.tokens,
+            x[y.argmin()],
+            wide,
+            unknown,
+            float(np.exp(y.min())),
+            np.nan,
+            len(y),
+            low,
+            high,
             lacking,
-        )  # fmt: skip
+        )
     middle, scale = x[y.argmin()], np.log(2)
     skewed = len(np.unique(cell.lr[alive])) > 3 and len(y) >= ENOUGH_POINTS
     basis = _basis((x - middle) / scale, skewed)
@@ -95,9 +104,17 @@ def optimum(cell: SweepCell) -> Optimum:
             tail = (1 - LEVEL) / 2
             ends = tuple(np.quantile(draws, (tail, 1 - tail), axis=0))
     return Optimum(
-        cell.params, cell.tokens, center, covariance, _curvature(theta, bowl) / scale**2, float(np.exp(lowest)),
-        noise, int(used.sum()), *ends, trouble,
-    )  # fmt: skip
+        cell.params,
+        cell.tokens,
+        center,
+        covariance,
+        _curvature(theta, bowl) / scale**2,
+        float(np.exp(lowest)),
+        noise,
+        int(used.sum()),
+        *ends,
+        trouble,
+    )
 
 
 def reach(height: NDArray, near: float) -> float:

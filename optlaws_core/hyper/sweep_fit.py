@@ -70,10 +70,15 @@ class SweepFit:
         low, high = np.exp(center - half), np.exp(center + half)
         curvature = np.median([o.curvature for o in self.used], axis=0)
         return Predicted(
-            float(np.exp(center[0])), float(low[0]), float(high[0]),
-            float(np.exp(center[1])), float(low[1]), float(high[1]),
-            float(0.5 * np.trace(curvature @ spread)), self._beyond(params, tokens),
-        )  # fmt: skip
+            float(np.exp(center[0])),
+            float(low[0]),
+            float(high[0]),
+            float(np.exp(center[1])),
+            float(low[1]),
+            float(high[1]),
+            float(0.5 * np.trace(curvature @ spread)),
+            self._beyond(params, tokens),
+        )
 
     def exponent(self, what: str, term: str) -> tuple[float, float]:
         """An exponent of the law of "lr" or "batch", and half its interval."""
@@ -143,9 +148,11 @@ def _through(optima: Sequence[Optimum], design: NDArray, weak: NDArray) -> tuple
         return beta, normal, score + np.linalg.slogdet(normal)[1] - np.linalg.slogdet(weight)[1].sum()
 
     found = minimize(
-        lambda v: solve(np.exp(np.clip(v, -7, 1)))[2], np.log([0.1, 0.1]), method="Nelder-Mead",
+        lambda v: solve(np.exp(np.clip(v, -7, 1)))[2],
+        np.log([0.1, 0.1]),
+        method="Nelder-Mead",
         options={"xatol": 1e-3, "fatol": 1e-6, "maxiter": 400},
-    )  # fmt: skip
+    )
     scatter = np.exp(np.clip(found.x, -7, 1))
     beta, normal, _ = solve(scatter)
     return beta, np.linalg.inv(normal), scatter

@@ -51,14 +51,24 @@ MULTI_POWER = Law(
     published={
         # config.py of the authors' repository, in the convention of their fits
         "25M": dict(
-            L0=3.04045406, A=0.52468604, alpha=0.50786857, B=363.78751622, C=2.06560812, beta=0.58279013,
+            L0=3.04045406,
+            A=0.52468604,
+            alpha=0.50786857,
+            B=363.78751622,
+            C=2.06560812,
+            beta=0.58279013,
             gamma=0.64142257,
         ),
         "100M": dict(
-            L0=2.6514477, A=0.60115152, alpha=0.45295811, B=437.9464276, C=2.13245612, beta=0.59785199,
+            L0=2.6514477,
+            A=0.60115152,
+            alpha=0.45295811,
+            B=437.9464276,
+            C=2.13245612,
+            beta=0.59785199,
             gamma=0.65523644,
         ),
     },
-)  # fmt: skip
+)
 
 AFTER_WARMUP = replace(MULTI_POWER, sums=(replace(_SUM, source=sp.Max(d_k, 0)),))

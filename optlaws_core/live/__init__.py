@@ -10,6 +10,21 @@ from .forecasting import FEWEST, MEMORY, PULL, Forecast, Outcome, cut, decays, f
 from .growing import reread, version
 
 __all__ = [
-    "ALARM", "FEWEST", "LOOKS", "MEMORY", "PULL", "RISE", "Forecast", "Outcome", "cut", "decays", "diverging",
-    "evidence", "forecast", "outcomes", "reread", "risen", "version",
-]  # fmt: skip
+    "ALARM",
+    "FEWEST",
+    "LOOKS",
+    "MEMORY",
+    "PULL",
+    "RISE",
+    "Forecast",
+    "Outcome",
+    "cut",
+    "decays",
+    "diverging",
+    "evidence",
+    "forecast",
+    "outcomes",
+    "reread",
+    "risen",
+    "version",
+]

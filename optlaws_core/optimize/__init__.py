@@ -144,9 +144,7 @@ def _beyond(model: Model, found: Found, plan: Plan | None) -> tuple[str, ...]:
 
 
 @one_thread()
-def best_schedule(
-    model: Model, limits: Limits, plan: Plan | None = None, progress: Progress | None = None
-) -> Best:  # fmt: skip
+def best_schedule(model: Model, limits: Limits, plan: Plan | None = None, progress: Progress | None = None) -> Best:
     """The best free-form curve alone. Arguments and errors as of `find`."""
     return _curve(Objective.of(model, limits, plan), ProgressMeter(progress, curve_search.PARTS))
 

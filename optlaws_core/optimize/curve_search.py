@@ -100,10 +100,14 @@ def descend(objective: Objective, at: FloatArray, starts: Sequence[FloatArray], 
     start = min(starts, key=lambda y: loss(y)[0])
     if limits.slope is not None:
         end = minimize(
-            loss, start, jac=True, method="SLSQP", bounds=[(low, 1.0)] * len(at),
+            loss,
+            start,
+            jac=True,
+            method="SLSQP",
+            bounds=[(low, 1.0)] * len(at),
             constraints=_rules(at, limits, limits.slope),
             options={"maxiter": MOST_ROUNDS, "ftol": 1e-11},
-        )  # fmt: skip
+        )
         return Curve(at, end.x, float(end.fun), bool(end.success))
     options = {"maxiter": MOST_ROUNDS, "ftol": 1e-11, "gtol": 1e-9, "maxcor": 30}
     if not limits.falling:

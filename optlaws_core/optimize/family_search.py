@@ -98,9 +98,12 @@ def _descended(loss: Loss, start: FloatArray, stop: tuple[float, float], stopped
     n, (distance, difference) = len(start), stop
     corners = np.vstack([start, start + np.where(start > 1 - SIDE, -SIDE, SIDE) * np.eye(n)])
     end = minimize(
-        lambda u: loss(_reflected(u)), start, method="Nelder-Mead", bounds=[(0.0, 1.0)] * n if stopped else None,
+        lambda u: loss(_reflected(u)),
+        start,
+        method="Nelder-Mead",
+        bounds=[(0.0, 1.0)] * n if stopped else None,
         options={"initial_simplex": corners, "maxfev": EVALUATIONS * n, "xatol": distance, "fatol": difference},
-    )  # fmt: skip
+    )
     end.x = _reflected(end.x)
     return end
 

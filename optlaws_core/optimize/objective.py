@@ -111,9 +111,7 @@ class Objective:
         """Of a fit; `plan`: its model size and batch are the schedule's, by default the training runs'."""
         told = plan or model.coverage.plan(flat(limits))
         parts = [(law_named(f.law), f.vector, w) for f, w in model.parts]
-        return cls(
-            parts, limits, told, lambda s: float(predict(model, Plan(s, told.params, told.batch_tokens))[0])
-        )  # fmt: skip
+        return cls(parts, limits, told, lambda s: float(predict(model, Plan(s, told.params, told.batch_tokens))[0]))
 
     @classmethod
     def under(

@@ -62,9 +62,18 @@ class Risk:
             mu, kappa, ridge, threshold = (float(d[k]) for k in ("mu", "kappa", "ridge", "threshold"))
             low, high = map(float, d["params"])
             return cls(
-                weights, float(d["offset"]), mean, scale, mu, kappa, ridge, threshold, int(d["runs"]),
-                int(d["diverged"]), (low, high),
-            )  # fmt: skip
+                weights,
+                float(d["offset"]),
+                mean,
+                scale,
+                mu,
+                kappa,
+                ridge,
+                threshold,
+                int(d["runs"]),
+                int(d["diverged"]),
+                (low, high),
+            )
         except (KeyError, TypeError, ValueError, OverflowError) as fault:
             raise OptLawsError(f"This is not a divergence risk: {amiss(fault)}.") from None
 
@@ -121,9 +130,18 @@ def learn_risk(plans: Sequence[Plan], diverged: Flags) -> Risk:
     weights, means, scales = (tuple(v.tolist()) for v in (w, mean, scale))
     sizes = _sizes(plans)
     return Risk(
-        weights, float(b), means, scales, mu, kappa, ridge, _threshold(p, bad), len(bad), int(bad.sum()),
+        weights,
+        float(b),
+        means,
+        scales,
+        mu,
+        kappa,
+        ridge,
+        _threshold(p, bad),
+        len(bad),
+        int(bad.sum()),
         (float(min(sizes)), float(max(sizes))),
-    )  # fmt: skip
+    )
 
 
 def cross_validated(

@@ -10,20 +10,58 @@ from collections.abc import Sequence
 from .base import Layout
 
 STEP = (
-    "step", "global_step", "steps", "trainer/global_step", "iteration", "iterations", "iter", "iters", "time/batch",
-    "batch", "s", "update", "updates", "num_updates", "training_step", "optimizer_step", "_step",
-)  # fmt: skip
+    "step",
+    "global_step",
+    "steps",
+    "trainer/global_step",
+    "iteration",
+    "iterations",
+    "iter",
+    "iters",
+    "time/batch",
+    "batch",
+    "s",
+    "update",
+    "updates",
+    "num_updates",
+    "training_step",
+    "optimizer_step",
+    "_step",
+)
 TOKENS = (
-    "tokens", "consumed_tokens", "consumed tokens", "num_input_tokens_seen", "time/token", "throughput/total_tokens",
-    "total_tokens", "tokens_seen", "token",
-)  # fmt: skip
+    "tokens",
+    "consumed_tokens",
+    "consumed tokens",
+    "num_input_tokens_seen",
+    "time/token",
+    "throughput/total_tokens",
+    "total_tokens",
+    "tokens_seen",
+    "token",
+)
 SAMPLES = ("samples", "consumed_samples", "consumed samples", "time/sample", "samples_seen")
 # Earlier names win: a cross entropy is preferred to a total that may contain auxiliary losses.
 LOSS = (
-    "languagecrossentropy", "crossentropyloss", "ce loss", "ce_loss", "cross_entropy", "lm loss", "lm_loss", "loss",
-    "global_avg_loss", "reduced_train_loss", "loss_step", "trl", "training_loss", "training loss", "train loss",
-    "loss/train", "nll", "ce", "loss/train/total",
-)  # fmt: skip
+    "languagecrossentropy",
+    "crossentropyloss",
+    "ce loss",
+    "ce_loss",
+    "cross_entropy",
+    "lm loss",
+    "lm_loss",
+    "loss",
+    "global_avg_loss",
+    "reduced_train_loss",
+    "loss_step",
+    "trl",
+    "training_loss",
+    "training loss",
+    "train loss",
+    "loss/train",
+    "nll",
+    "ce",
+    "loss/train/total",
+)
 RUN = ("run", "run_id", "run_name", "run name", "experiment", "experiment_name")
 
 _PREFIX = re.compile(r"^(train|training|metrics|loss_metrics|optim)[/_]")

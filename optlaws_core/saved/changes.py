@@ -59,18 +59,26 @@ def anonymised(snapshot: Snapshot, keep_text: bool = False) -> Snapshot:
     fits = {name: name if keep_text else f"fit-{i}" for i, name in enumerate(snapshot.fits, 1)}
     bare = _mapped(snapshot, runs, lambda name: name if name in ("train", "val") else evals(name), _without_message)
     nameless = replace(
-        bare, author="", parent=None,
+        bare,
+        author="",
+        parent=None,
         runs=tuple(replace(r, about={k: v for k, v in r.about.items() if _harmless(k, v)}) for r in bare.runs),
-        fits={fits[n]: m for n, m in bare.fits.items()}, current=bare.current and fits[bare.current],
-        also=tuple(fits[n] for n in bare.also), selections={fits[n]: s for n, s in bare.selections.items()},
-    )  # fmt: skip
+        fits={fits[n]: m for n, m in bare.fits.items()},
+        current=bare.current and fits[bare.current],
+        also=tuple(fits[n] for n in bare.also),
+        selections={fits[n]: s for n, s in bare.selections.items()},
+    )
     if keep_text:
         return nameless
     candidates = tuple(replace(c, label="") for c in nameless.candidates)
     return replace(
-        nameless, title="Comparison", note="", tags=(), candidates=candidates,
+        nameless,
+        title="Comparison",
+        note="",
+        tags=(),
+        candidates=candidates,
         view={k: v for k, v in nameless.view.items() if not isinstance(v, str)},
-    )  # fmt: skip
+    )
 
 
 class _Numbered:

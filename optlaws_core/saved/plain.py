@@ -38,13 +38,20 @@ class Candidate:
 def run_to_dict(run: Run) -> dict:
     """A run, its schedule in the text form."""
     plan = run.plan and {
-        "schedule": run.plan.schedule.text, "params": run.plan.params, "batch_tokens": run.plan.batch_tokens,
-    }  # fmt: skip
+        "schedule": run.plan.schedule.text,
+        "params": run.plan.params,
+        "batch_tokens": run.plan.batch_tokens,
+    }
     series = {split: {"steps": s.steps.tolist(), "loss": s.loss.tolist()} for split, s in run.series.items()}
     return {
-        "name": run.name, "plan": plan, "series": series, "split": run.split, "lr_source": run.lr_source,
-        "last_step": run.last_step, "about": dict(run.about),
-    }  # fmt: skip
+        "name": run.name,
+        "plan": plan,
+        "series": series,
+        "split": run.split,
+        "lr_source": run.lr_source,
+        "last_step": run.last_step,
+        "about": dict(run.about),
+    }
 
 
 def run_from_dict(d: Mapping, place: int) -> Run:
@@ -95,9 +102,12 @@ def _series(d: Mapping, what: str) -> Series:
 def selection_to_dict(s: Selection) -> dict:
     """What a fit was judged beside; of the model to trust the law, or None for the average."""
     return {
-        "fits": [f.to_dict() for f in s.fits], "average": s.average and s.average.to_dict(), "failed": dict(s.failed),
-        "trusted": s.trusted.single and s.trusted.single.law, "advice": s.advice,
-    }  # fmt: skip
+        "fits": [f.to_dict() for f in s.fits],
+        "average": s.average and s.average.to_dict(),
+        "failed": dict(s.failed),
+        "trusted": s.trusted.single and s.trusted.single.law,
+        "advice": s.advice,
+    }
 
 
 def selection_from_dict(d: Mapping) -> Selection:

@@ -72,11 +72,17 @@ class Store:
         except OptLawsError as fault:
             raise OptLawsError(f"Not saved: {str(fault).removeprefix(UNREADABLE)}") from None
         row = {
-            "id": _new_id(), "owner": viewer.owner, "visibility": visibility.name,
-            "saved": datetime.now(UTC).isoformat(timespec="seconds"), "title": snapshot.title, "note": snapshot.note,
-            "tags": "\n".join(snapshot.tags), "author": snapshot.author, "digest": hashlib.sha256(data).hexdigest(),
+            "id": _new_id(),
+            "owner": viewer.owner,
+            "visibility": visibility.name,
+            "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+            "title": snapshot.title,
+            "note": snapshot.note,
+            "tags": "\n".join(snapshot.tags),
+            "author": snapshot.author,
+            "digest": hashlib.sha256(data).hexdigest(),
             "words": "\n".join((snapshot.title, snapshot.note, *snapshot.tags)).casefold(),
-        }  # fmt: skip
+        }
         columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
         packed = zlib.compress(data)
         with self._transaction(writes=True) as db:

@@ -21,10 +21,27 @@ from .refinement import Refined, refined
 SCHEDULES: dict[str, type[Schedule]] = {
     cls.family: cls
     for cls in (
-        Constant, Linear, Cosine, WSD, WSDS, Extended, InverseSqrt, Power, PowerScheduler, Polynomial, PowerDecay,
-        Exponential, Rex, UBA, Cyclic, SGDR, OneCycle, Step, Knots,
+        Constant,
+        Linear,
+        Cosine,
+        WSD,
+        WSDS,
+        Extended,
+        InverseSqrt,
+        Power,
+        PowerScheduler,
+        Polynomial,
+        PowerDecay,
+        Exponential,
+        Rex,
+        UBA,
+        Cyclic,
+        SGDR,
+        OneCycle,
+        Step,
+        Knots,
     )
-}  # fmt: skip
+}
 
 
 def parse(text: str) -> Schedule:

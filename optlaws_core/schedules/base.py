@@ -222,14 +222,21 @@ class Peaked(Schedule):
     """A schedule that is told its peak, its warm-up and its horizon: every family but knots adds its own fields."""
 
     peak: float = entry(
-        "highest learning rate, reached at the end of the warm-up", "LR", symbol="p", usual=lambda p, w, t: p,
+        "highest learning rate, reached at the end of the warm-up",
+        "LR",
+        symbol="p",
+        usual=lambda p, w, t: p,
         search="always searched",
-    )  # fmt: skip
+    )
     warmup: int = warmup_entry()
     total: int = entry(
-        "updates in all, warm-up included", "updates", symbol="T", usual=lambda p, w, t: t, search="a limit",
+        "updates in all, warm-up included",
+        "updates",
+        symbol="T",
+        usual=lambda p, w, t: t,
+        search="a limit",
         kw_only=True,
-    )  # fmt: skip
+    )
     warmup_shape: str = warmup_shape_entry()
 
 

@@ -35,17 +35,25 @@ def cooldown_code(shape: str, top: str = "PEAK", y: str = "y") -> str:
 def shape_entry(default: str = "linear"):
     """The field that names a shape; always written into the text form."""
     return entry(
-        "form of the cooldown: " + ", ".join(COOLDOWNS), choices=COOLDOWNS, search="every one", kw_only=True,
+        "form of the cooldown: " + ", ".join(COOLDOWNS),
+        choices=COOLDOWNS,
+        search="every one",
+        kw_only=True,
         default=default,
-    )  # fmt: skip
+    )
 
 
 def decay_entry(meaning: str, share: float, search: Range, **kwargs):
     """The field that holds the length of the cooldown; `share` of the total in examples."""
     return entry(
-        meaning, "updates", symbol="d", usual=lambda p, w, t: max(1, min(round(share * t), t - w)), search=search,
-        kw_only=True, **kwargs,
-    )  # fmt: skip
+        meaning,
+        "updates",
+        symbol="d",
+        usual=lambda p, w, t: max(1, min(round(share * t), t - w)),
+        search=search,
+        kw_only=True,
+        **kwargs,
+    )
 
 
 def of_horizon(share: float) -> Callable[[float, int], dict]:

@@ -44,8 +44,13 @@ def entry(
     in which the best schedule of the family is looked for, or a phrase on why the field keeps its default there.
     """
     metadata = {
-        "meaning": meaning, "unit": unit, "choices": tuple(choices), "symbol": symbol, "usual": usual, "search": search,
-    }  # fmt: skip
+        "meaning": meaning,
+        "unit": unit,
+        "choices": tuple(choices),
+        "symbol": symbol,
+        "usual": usual,
+        "search": search,
+    }
     return field(metadata=metadata, **kwargs)
 
 
@@ -62,9 +67,14 @@ def warmup_shape_entry(default: str = "linear"):
 
 def final_entry(search: Range | str = FINAL):
     return entry(
-        "learning rate at t = total, one past the last update", "LR", symbol="f",
-        usual=lambda p, w, t: rounded_rate(0.1 * p), search=search, kw_only=True, default=0.0,
-    )  # fmt: skip
+        "learning rate at t = total, one past the last update",
+        "LR",
+        symbol="f",
+        usual=lambda p, w, t: rounded_rate(0.1 * p),
+        search=search,
+        kw_only=True,
+        default=0.0,
+    )
 
 
 def rounded_rate(rate: float) -> float:

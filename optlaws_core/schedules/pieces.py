@@ -44,15 +44,21 @@ class Step(Peaked):
         "step 8-1-1": lambda p, t: {"boundaries": (round(0.8 * t), round(0.9 * t)), "values": (0.316 * p, 0.1 * p)}
     }
     boundaries: tuple[int, ...] = entry(
-        "steps at which the rate changes", "updates", symbol="b_i",
-        usual=lambda p, w, t: (max(w + 1, round(0.6 * t)), max(w + 2, round(0.85 * t))), search="read off two drops",
+        "steps at which the rate changes",
+        "updates",
+        symbol="b_i",
+        usual=lambda p, w, t: (max(w + 1, round(0.6 * t)), max(w + 2, round(0.85 * t))),
+        search="read off two drops",
         kw_only=True,
-    )  # fmt: skip
+    )
     values: tuple[float, ...] = entry(
-        "rates from those steps on", "LR", symbol="v_i",
-        usual=lambda p, w, t: (rounded_rate(0.3 * p), rounded_rate(0.1 * p)), search="read off two drops",
+        "rates from those steps on",
+        "LR",
+        symbol="v_i",
+        usual=lambda p, w, t: (rounded_rate(0.3 * p), rounded_rate(0.1 * p)),
+        search="read off two drops",
         kw_only=True,
-    )  # fmt: skip
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -122,13 +128,17 @@ class Knots(Schedule):
     shapes: ClassVar[Shapes] = {}
     unsearched: ClassVar[str] = "a free-form curve is what the best schedule is without a family"
     steps: tuple[int, ...] = entry(
-        "steps of the knots, from 0 to the total", "updates", symbol="k_i",
+        "steps of the knots, from 0 to the total",
+        "updates",
+        symbol="k_i",
         usual=lambda p, w, t: (0, w + max(1, t // 20), *((max(w + 2, round(0.6 * t)),) * 2), t),
-    )  # fmt: skip
+    )
     values: tuple[float, ...] = entry(
-        "rates at those steps", "LR", symbol="v_i",
+        "rates at those steps",
+        "LR",
+        symbol="v_i",
         usual=lambda p, w, t: (p if w else 0.0, p, rounded_rate(0.7 * p), rounded_rate(0.3 * p), 0.0),
-    )  # fmt: skip
+    )
     warmup: int = warmup_entry()
     warmup_shape: str = warmup_shape_entry()
 

@@ -43,9 +43,13 @@ class Server:
             port = free_port()
             self.url = f"http://127.0.0.1:{port}"
             self.process = subprocess.Popen(
-                self._command(port), cwd=ROOT, env=self._environment(), stdout=self.log, stderr=self.log,
+                self._command(port),
+                cwd=ROOT,
+                env=self._environment(),
+                stdout=self.log,
+                stderr=self.log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
             if self._healthy():
                 return self.url
             self._kill()

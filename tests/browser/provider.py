@@ -34,9 +34,11 @@ class Provider:
         self.key = RSAKey.generate_key(2048, {"kid": "1", "alg": "RS256", "use": "sig"})
         self.asked: dict[str, dict[str, str]] = {}  # code -> what was asked for, and who answered
         routes = {
-            "/.well-known/openid-configuration": self.discovery, "/authorize": self.authorize, "/jwks": self.jwks,
+            "/.well-known/openid-configuration": self.discovery,
+            "/authorize": self.authorize,
+            "/jwks": self.jwks,
             "/logout": self.logout,
-        }  # fmt: skip
+        }
         self.app = Starlette(
             routes=[Route(p, f) for p, f in routes.items()] + [Route("/token", self.token, methods=["POST"])]
         )

@@ -19,8 +19,12 @@ RUNS = (f"{IMAGE} {LINK} %{{y}} &amp;", f"{SCRIPT} {MARKUP}", "=HYPERLINK(1)", f
 LABELS = ("<img src=x onerror=window.__xss=1> %{y}", LINK, SCRIPT, "**evil** :red[evil] $evil^2$", "=1+1")
 FILE = "<img src=x onerror=window.__xss=1> :red[r] **b** $x$.csv"
 SCHEDULES = [f"wsd(peak=1e-3, warmup=10, total=400, decay={40 * (i + 1)})" for i in range(len(LABELS))]
-SAVED = {"Title": f"{IMAGE} {MARKUP}", "Note": f"{SCRIPT} {MARKUP} {TURNED}", "Author": f"{LINK} **me**",
-         "Tags": "<img src=x onerror=window.__xss=1>, :red[evil], $evil$"}  # fmt: skip
+SAVED = {
+    "Title": f"{IMAGE} {MARKUP}",
+    "Note": f"{SCRIPT} {MARKUP} {TURNED}",
+    "Author": f"{LINK} **me**",
+    "Tags": "<img src=x onerror=window.__xss=1>, :red[evil], $evil$",
+}
 DOWNLOAD = '[data-testid="stDownloadButton"] button'
 
 

@@ -79,9 +79,17 @@ def test_uploads_and_files_of_the_server_cannot_be_had_by_their_addresses(server
         # not without the token that only scripts of this site can read
         assert other.request.fetch(request.url, method="DELETE").status == 403
     for path in (
-        "/media/", "/media/0a1b2c.csv", "/media/..%2f..%2fapp.py", "/media/../app.py", "/component/..%2f..%2fapp.py",
-        "/app/static/app.py", "/static/..%2f..%2fapp.py", "/data/examples.csv", "/.streamlit/config.toml", "//app.py",
-    ):  # fmt: skip
+        "/media/",
+        "/media/0a1b2c.csv",
+        "/media/..%2f..%2fapp.py",
+        "/media/../app.py",
+        "/component/..%2f..%2fapp.py",
+        "/app/static/app.py",
+        "/static/..%2f..%2fapp.py",
+        "/data/examples.csv",
+        "/.streamlit/config.toml",
+        "//app.py",
+    ):
         answer = other.request.get(server.url + path)
         assert answer.status >= 400 or b"<title>" in answer.body(), path
         assert not any(word in answer.body() for word in (b"import streamlit", b"step,", b"maxUploadSize")), path

@@ -194,9 +194,22 @@ def test_guesses_lead_nowhere(app, page, kept, place, issuer):
     stranger, bob = page(f"{app}/share"), page(f"{app}/share")
     log_in(bob, "Bob")
     guesses = [
-        private, private.upper(), f"{private} ", f"%20{private}", entry.digest, entry.digest[:32], "0" * 32, "1", "%25",
-        "x' or '1' = '1", "..%2F..%2Fsaved.sqlite", "%00", TITLE, "private", "true",
-    ]  # fmt: skip
+        private,
+        private.upper(),
+        f"{private} ",
+        f"%20{private}",
+        entry.digest,
+        entry.digest[:32],
+        "0" * 32,
+        "1",
+        "%25",
+        "x' or '1' = '1",
+        "..%2F..%2Fsaved.sqlite",
+        "%00",
+        TITLE,
+        "private",
+        "true",
+    ]
     for at, ids in ((stranger, [*guesses, members]), (bob, guesses)):
         for id in ids:
             go(at, f"{app}/share?id={id}")

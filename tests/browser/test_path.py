@@ -80,8 +80,11 @@ def chips(at, label: str) -> list[str]:
 def test_runs_of_the_sweep_are_taken_to_the_other_pages(app, page):
     """The repeats, by a link; on the Fit page their spread is told beside the errors."""
     at = page(f"{app}/sweep?sweep_groups=schedules&sweep_groups=seeds&sweep_sizes=tiny", again=True)
-    runs = [r for r in read(ROOT / "data" / "manifest.csv").runs
-            if r.about["group"] in ("schedules", "seeds") and r.about["size"] == "tiny"]  # fmt: skip
+    runs = [
+        r
+        for r in read(ROOT / "data" / "manifest.csv").runs
+        if r.about["group"] in ("schedules", "seeds") and r.about["size"] == "tiny"
+    ]
     floor = noise_floor(run.on("val") for run in runs)
     at.get_by_role("button", name=f"Work with {len(runs)} runs").click()
     at.get_by_text(f"{len(runs)} runs loaded").wait_for()

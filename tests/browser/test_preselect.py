@@ -9,8 +9,13 @@ import pytest
 from optlaws_core.cli import main
 from tests.browser.conftest import ready
 
-TARGET = {"Model size": "123200", "Tokens in one update": "1024", "Tokens in all": "4.096M", "Peak learning rates":
-          "4e-3 8e-3 16e-3", "Warm-ups": "5%"}  # fmt: skip
+TARGET = {
+    "Model size": "123200",
+    "Tokens in one update": "1024",
+    "Tokens in all": "4.096M",
+    "Peak learning rates": "4e-3 8e-3 16e-3",
+    "Warm-ups": "5%",
+}
 
 
 def downloaded(at, button) -> str:
@@ -23,8 +28,9 @@ def downloaded(at, button) -> str:
 def test_a_table_becomes_a_ranking_as_on_the_command_line(app, page, tmp_path, capsys):
     at = page(f"{app}/preselect?final_source=A+table", again=True)
     table = downloaded(at, at.get_by_role("button", name="Example"))
-    at.locator('input[type="file"]').set_input_files({"name": "runs.csv", "mimeType": "text/csv",
-                                                      "buffer": Path(table).read_bytes()})  # fmt: skip
+    at.locator('input[type="file"]').set_input_files(
+        {"name": "runs.csv", "mimeType": "text/csv", "buffer": Path(table).read_bytes()}
+    )
     at.get_by_role("button", name="The units are right").click()  # the sweep has peaks up to 32
     at.get_by_text("Where the loss comes from").wait_for(timeout=180_000)
     for label, value in TARGET.items():

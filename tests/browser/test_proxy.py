@@ -75,9 +75,10 @@ def proxy(request, servers, tmp_path):
         pytest.skip(f"{name} is not installed, so the app was not tried behind it")
     port = free_port()
     command, told = request.param(port, [server.url.removeprefix("http://") for server in servers], tmp_path)
-    with (tmp_path / "log").open("w") as log, subprocess.Popen(
-        command, env={**os.environ, **told}, stdout=log, stderr=log
-    ) as process:  # fmt: skip
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, env={**os.environ, **told}, stdout=log, stderr=log) as process,
+    ):
         try:
             deadline = time.monotonic() + START
             while not asked(f"http://127.0.0.1:{port}/_stcore/health"):

@@ -9,10 +9,20 @@ from optlaws_core.text import format_amount, parse_amount, parse_amounts, parse_
 @pytest.mark.parametrize(
     "text, value",
     [
-        ("7B", 7e9), ("1.3e9", 1.3e9), ("300B tokens", 3e11), ("12,000", 12_000), ("3e-4", 3e-4), (".5", 0.5),
-        ("1_024", 1024), ("2 T", 2e12), ("125m params", 125e6), ("1e9B", 1e18), ("1e-30", 1e-30), ("1e30", 1e30),
+        ("7B", 7e9),
+        ("1.3e9", 1.3e9),
+        ("300B tokens", 3e11),
+        ("12,000", 12_000),
+        ("3e-4", 3e-4),
+        (".5", 0.5),
+        ("1_024", 1024),
+        ("2 T", 2e12),
+        ("125m params", 125e6),
+        ("1e9B", 1e18),
+        ("1e-30", 1e-30),
+        ("1e30", 1e30),
     ],
-)  # fmt: skip
+)
 def test_amounts_are_read(text, value):
     assert parse_amount(text) == pytest.approx(value, rel=1e-15)
 

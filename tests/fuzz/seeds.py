@@ -23,9 +23,18 @@ from tests.knowledge.twins import shipped
 from tests.places import PUBLIC, ROOT
 
 RISK = Risk(
-    weights=(1.0,) * len(FEATURES), offset=-3.0, mean=(0.0,) * len(FEATURES), scale=(1.0,) * len(FEATURES), mu=0.3,
-    kappa=0.01, ridge=0.03, threshold=0.5, runs=20, diverged=8, params=(1e6, 1e8),
-)  # fmt: skip
+    weights=(1.0,) * len(FEATURES),
+    offset=-3.0,
+    mean=(0.0,) * len(FEATURES),
+    scale=(1.0,) * len(FEATURES),
+    mu=0.3,
+    kappa=0.01,
+    ridge=0.03,
+    threshold=0.5,
+    runs=20,
+    diverged=8,
+    params=(1e6, 1e8),
+)
 _SCORES = {"a": Scores(5, 0.1, 0.2, 0.9, 0.01, 0.02), "b": Scores(5, 0.1, 0.2, None, 0.01, 0.02)}
 
 
@@ -147,7 +156,7 @@ def final_tables() -> tuple[bytes, ...]:
         'a,1e6,1024,102400,"linear(peak=1e-3, total=100)",3.5,finished,,x\n'
         'b,1e6,1024,102400,"constant(peak=5e-3, total=100)",nan,diverged,,x\n'
         'c,2e6,1024,,"wsd(peak=1e-3, total=50, decay=10)",3.25,finished,a,y\n'
-    ).replace("1024,,", "1024,51200,")  # fmt: skip
+    ).replace("1024,,", "1024,51200,")
     other = 'name,n_params,total_tokens,lr_schedule,val_loss\nq,1e7,1e6,"cosine(peak=3e-4, total=1000)",3\n'
     return tuple(filter(None, (own.encode(), other.encode(), start(PUBLIC / "lr_scheduling" / "table.csv", 4))))
 
@@ -186,11 +195,24 @@ def final_fits() -> tuple[bytes, ...]:
     made = []
     for law in FINAL_LAWS.values():
         names = [p.name for p in law.params] if law.params else list(LINE)
-        made.append(FinalFit(
-            law.name, dict.fromkeys(names, 0.5), dict.fromkeys(names, None), Status.converged, "Converged.", 0.1, ends,
-            Coverage((1e-3, 2e-3), (100, 1000), (1e6, 1e6), (1024.0, 1024.0)), references, 1.0, ends,
-            free=(names[0],), covariance=((1.0,),), risk=RISK,
-        ))  # fmt: skip
+        made.append(
+            FinalFit(
+                law.name,
+                dict.fromkeys(names, 0.5),
+                dict.fromkeys(names, None),
+                Status.converged,
+                "Converged.",
+                0.1,
+                ends,
+                Coverage((1e-3, 2e-3), (100, 1000), (1e6, 1e6), (1024.0, 1024.0)),
+                references,
+                1.0,
+                ends,
+                free=(names[0],),
+                covariance=((1.0,),),
+                risk=RISK,
+            )
+        )
     return tuple(json.dumps(f.to_dict()).encode() for f in made)
 
 
@@ -200,11 +222,21 @@ def bundles() -> tuple[bytes, ...]:
     schedule = parse("cosine(peak=1e-3, warmup=2, total=31)")
     run = Run("a", Plan(schedule, 1e6, 1024.0), losses, lr_source="logged", last_step=30, about={"seed": "1"})
     full = Snapshot(
-        "All", (run, Run("b", None, losses, "val")), {"mine": average(), "other": fit()}, "mine",
+        "All",
+        (run, Run("b", None, losses, "val")),
+        {"mine": average(), "other": fit()},
+        "mine",
         (Candidate(schedule, "x"), Candidate(parse("step(peak=1, total=9, boundaries=[5], values=[0.5])"), on=False)),
-        risk=RISK, also=("other",), observed=("a",), view={"log_x": True, "n": 4.5, "none": None, "t": "x"},
-        note="n\nn", tags=("t",), author="me", parent="ab" * 32, created="2026-11-22T19:00:00+00:00",
-    )  # fmt: skip
+        risk=RISK,
+        also=("other",),
+        observed=("a",),
+        view={"log_x": True, "n": 4.5, "none": None, "t": "x"},
+        note="n\nn",
+        tags=("t",),
+        author="me",
+        parent="ab" * 32,
+        created="2026-11-22T19:00:00+00:00",
+    )
     return to_bundle(full), to_bundle(Snapshot("Bare", created="2026-11-22T19:00:00+00:00"))
 
 

@@ -209,10 +209,13 @@ def test_knots_are_checked_before_anything_divides_by_their_distances(steps):
 def test_long_words_are_cut_in_messages_about_schedules():
     long = "x" * 5_000
     for text in (
-        f"linear(peak=1, total=9, {long}=1)", f"linear(peak=1, total=9, warmup_shape={long})",
-        f"wsd(peak=1, total=9, decay=2, shape={long})", f"linear({long}=y)", f"linear({long}=1, {long}=1)",
+        f"linear(peak=1, total=9, {long}=1)",
+        f"linear(peak=1, total=9, warmup_shape={long})",
+        f"wsd(peak=1, total=9, decay=2, shape={long})",
+        f"linear({long}=y)",
+        f"linear({long}=1, {long}=1)",
         f"step(peak=1, total=9, boundaries={[3] * 900}, values={[1] * 900})",
-    ):  # fmt: skip
+    ):
         with pytest.raises(ScheduleError) as told:
             parse(text)
         assert len(str(told.value)) < 400

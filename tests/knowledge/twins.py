@@ -182,10 +182,21 @@ PARAMS, BATCH_TOKENS = 1.1e8, 5e5
 TWINS = {
     f.__name__: f
     for f in (
-        opt_laws_curve, opt_laws_sublinear, multi_power, functional, forcing_memory, annealing, scaling_collapse,
-        forward_momentum, noisy_quadratic, convex_bound, convex_dominance, chinchilla, power_law,
+        opt_laws_curve,
+        opt_laws_sublinear,
+        multi_power,
+        functional,
+        forcing_memory,
+        annealing,
+        scaling_collapse,
+        forward_momentum,
+        noisy_quadratic,
+        convex_bound,
+        convex_dominance,
+        chinchilla,
+        power_law,
     )
-}  # fmt: skip
+}
 
 # Coefficients near those of real fits, and one hard set each: long or short memory, steep or flat.
 THETAS = {

@@ -190,8 +190,10 @@ def write(schedule: Schedule) -> Export:
 
 
 TRAINER = Target(
-    KEY, TITLE, write,
+    KEY,
+    TITLE,
+    write,
     native="constant and linear; cosine and steps of one ratio without a warm-up",
     source="https://deepspeed.readthedocs.io/en/latest/schedulers.html",
     version="DeepSpeed 0.19",
-)  # fmt: skip
+)

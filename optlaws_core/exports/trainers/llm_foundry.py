@@ -91,9 +91,12 @@ class InverseSqrt(Scheduler):
     @property
     def given(self) -> dict[str, float | str]:
         return {
-            "t_max": f"{self.total}ba", "t_scale": f"{self.scale}ba", "t_cooldown": f"{self.cooldown}ba",
-            "alpha_f_decay": self.tends_to, "alpha_f_cooldown": self.low / self.peak,
-        }  # fmt: skip
+            "t_max": f"{self.total}ba",
+            "t_scale": f"{self.scale}ba",
+            "t_cooldown": f"{self.cooldown}ba",
+            "alpha_f_decay": self.tends_to,
+            "alpha_f_cooldown": self.low / self.peak,
+        }
 
     def late(self, i: FloatArray) -> FloatArray:
         w, high, low = self.warmup, self.tends_to, self.low / self.peak
@@ -134,9 +137,11 @@ def write(schedule: Schedule) -> Export:
 
 
 TRAINER = Target(
-    KEY, TITLE, write,
+    KEY,
+    TITLE,
+    write,
     native="a constant without a warm-up; after a warm-up that lags one update, linear, inverse_sqrt, and wsd with a "
     "linear cooldown",
     source="https://github.com/mosaicml/llm-foundry/blob/main/llmfoundry/optim/scheduler.py",
     version="llm-foundry 0.22 on Composer 0.32",
-)  # fmt: skip
+)

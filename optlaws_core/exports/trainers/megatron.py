@@ -68,9 +68,14 @@ def write(schedule: Schedule) -> Export:
     found = nearest(schedule, candidates(schedule), moves)
     o = found.options
     flags: dict[str, float | int | str] = {
-        "--lr": o.peak, "--min-lr": o.low, "--lr-decay-style": o.style, "--lr-warmup-iters": o.warmup,
-        "--lr-warmup-init": 0.0, "--lr-decay-iters": o.total, "--train-iters": o.total,
-    }  # fmt: skip
+        "--lr": o.peak,
+        "--min-lr": o.low,
+        "--lr-decay-style": o.style,
+        "--lr-warmup-iters": o.warmup,
+        "--lr-warmup-init": 0.0,
+        "--lr-decay-iters": o.total,
+        "--train-iters": o.total,
+    }
     if isinstance(o, StableDecay):
         flags |= {"--lr-wsd-decay-style": o.fall, "--lr-wsd-decay-iters": o.decay}
     notes = (*found.notes(TITLE), "On resuming with other values, --override-opt-param-scheduler is needed, too.")
@@ -84,9 +89,11 @@ def _flag(value: float | int | str) -> str:
 
 
 TRAINER = Target(
-    KEY, TITLE, write,
+    KEY,
+    TITLE,
+    write,
     native="constant, linear, cosine, inverse square root over the warm-up, and wsd with a linear, cosine or 1-sqrt "
     "cooldown",
     source="https://github.com/NVIDIA/Megatron-LM/blob/main/megatron/core/optimizer_param_scheduler.py",
     version="megatron-core 0.16",
-)  # fmt: skip
+)

@@ -18,9 +18,11 @@ def write(schedule: Schedule) -> Export:
 
 
 TRAINER = Target(
-    KEY, TITLE, write,
+    KEY,
+    TITLE,
+    write,
     takes="code",
     native="any schedule, as its function get_lr",
     source="https://github.com/karpathy/nanoGPT/blob/master/train.py",
     version="the master branch, which has no releases",
-)  # fmt: skip
+)

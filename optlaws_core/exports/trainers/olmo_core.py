@@ -41,8 +41,10 @@ def write(schedule: Schedule) -> Export:
 
 
 TRAINER = Target(
-    KEY, TITLE, write,
+    KEY,
+    TITLE,
+    write,
     native="whatever is made of lines and half-cosines",
     source="https://olmo-core.readthedocs.io/en/latest/optim.html",
     version="OLMo-core 3.0",
-)  # fmt: skip
+)

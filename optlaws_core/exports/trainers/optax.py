@@ -17,9 +17,11 @@ def write(schedule: Schedule) -> Export:
 
 
 TRAINER = Target(
-    KEY, TITLE, write,
+    KEY,
+    TITLE,
+    write,
     takes="code",
     native="any schedule, as a function of the count",
     source="https://optax.readthedocs.io/en/latest/api/optimizer_schedules.html",
     version="optax 0.2.8",
-)  # fmt: skip
+)

@@ -16,9 +16,11 @@ def write(schedule: Schedule) -> Export:
 
 
 TRAINER = Target(
-    KEY, TITLE, write,
+    KEY,
+    TITLE,
+    write,
     takes="code",
     native="any schedule, as the factor of a LambdaLR",
     source="https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html",
     version="PyTorch 2.13",
-)  # fmt: skip
+)

@@ -50,9 +50,12 @@ def write(schedule: Schedule) -> Export:
     if schedule.warmup and not found.exact:
         notes = (*notes, "Its warm-up starts at 1 / warmup_steps of the peak, not at 0.")
     given = {
-        "warmup_steps": o.warmup, "total_steps": o.total, "decay_ratio": o.decay / o.total, "decay_type": o.type,
+        "warmup_steps": o.warmup,
+        "total_steps": o.total,
+        "decay_ratio": o.decay / o.total,
+        "decay_type": o.type,
         "min_lr_factor": o.low / o.peak,
-    }  # fmt: skip
+    }
     notes = (*notes, f"The optimizer's lr must be {word(schedule.peak)}; of torchtitan 0.3 (configurations in Python).")
     lines = "".join(f"    {k}={python(v)},\n" for k, v in given.items())
     text = heading(schedule, TITLE, notes) + (
@@ -64,8 +67,10 @@ def write(schedule: Schedule) -> Export:
 
 
 TRAINER = Target(
-    KEY, TITLE, write,
+    KEY,
+    TITLE,
+    write,
     native="constant, linear, cosine and wsd, without a warm-up",
     source="https://github.com/pytorch/torchtitan/blob/main/torchtitan/components/optimizer/lr_scheduler.py",
     version="torchtitan 0.3",
-)  # fmt: skip
+)

@@ -199,9 +199,11 @@ def write(schedule: Schedule) -> Export:
 
 
 TRAINER = Target(
-    KEY, TITLE, write,
+    KEY,
+    TITLE,
+    write,
     native="constant, linear, cosine, polynomial, power_decay, inverse_sqrt, sgdr with whole cycles of one length, and "
     "wsd without a warm-up or to 0; any other schedule as a LambdaLR",
     source="https://huggingface.co/docs/transformers/main_classes/optimizer_schedules",
     version="transformers 5.23",
-)  # fmt: skip
+)

@@ -37,8 +37,9 @@ MEANINGS = {
 
 def section(space: Workspace, found: list[Entry]) -> None:
     """A form for the limits, and what came of the last search. Its schedules become candidates."""
-    box = st.expander("Find the best schedule", icon=":material/auto_awesome:", on_change="rerun", key="best_box",
-                      bind="query-params")  # fmt: skip
+    box = st.expander(
+        "Find the best schedule", icon=":material/auto_awesome:", on_change="rerun", key="best_box", bind="query-params"
+    )
     running = SEARCH in state()
     if not box.open and not running:
         return
@@ -50,9 +51,13 @@ def section(space: Workspace, found: list[Entry]) -> None:
         usual = _usual(space.fit, max((e.schedule for e in found), key=lambda s: s.total))
         _form(usual)
         st.button(
-            "Find", icon=":material/play_arrow:", on_click=_begin, args=(space, usual), key="best_find",
+            "Find",
+            icon=":material/play_arrow:",
+            on_click=_begin,
+            args=(space, usual),
+            key="best_find",
             disabled=running,
-        )  # fmt: skip
+        )
         if running:
             _watch(space)
         about = state().get(OF)
@@ -67,11 +72,17 @@ _SHOWN = {"error": st.error, "doubt": st.warning, "said": st.markdown}
 def _usual(fit: Model, longest: Schedule) -> dict[str, str]:
     """What counts where nothing is typed; empty where something must be."""
     return {
-        "peak": format_number(longest.peak), "warmup": str(longest.warmup),
-        "floor": "0", "slope": "any", "knots": str(KNOTS),
-        "Updates": str(longest.total), "Tokens": "", "FLOPs": "",
-        "batch": _known(fit.coverage.batch_tokens), "params": _known(fit.coverage.params),
-    }  # fmt: skip
+        "peak": format_number(longest.peak),
+        "warmup": str(longest.warmup),
+        "floor": "0",
+        "slope": "any",
+        "knots": str(KNOTS),
+        "Updates": str(longest.total),
+        "Tokens": "",
+        "FLOPs": "",
+        "batch": _known(fit.coverage.batch_tokens),
+        "params": _known(fit.coverage.params),
+    }
 
 
 def _form(usual: dict[str, str]) -> None:
@@ -82,13 +93,19 @@ def _form(usual: dict[str, str]) -> None:
 
     first = st.columns(len(MEANINGS))
     address.bound_widget(
-        first[0].selectbox, "Search", FORMS, key="best_form",
+        first[0].selectbox,
+        "Search",
+        FORMS,
+        key="best_form",
         help="A free curve between knots, or the best peak, decay, exponents and final rate of a family.",
-    )  # fmt: skip
+    )
     unit = address.bound_widget(
-        first[1].selectbox, "Length in", LENGTHS, key="best_unit",
+        first[1].selectbox,
+        "Length in",
+        LENGTHS,
+        key="best_unit",
         help="Training compute in FLOPs counts as 6 times parameters times tokens (arXiv 2001.08361).",
-    )  # fmt: skip
+    )
     ask(first[2], unit, unit, "Of the whole run, warm-up included: 24000 or 24k updates, 300B tokens, 1e21 FLOPs.")
     if unit != "Updates":
         meaning = "Turns the budget into updates. By default that of the training runs, which the prediction is for."

@@ -49,9 +49,12 @@ def pick(space: Workspace) -> list[str]:
     names = list(space.fits)
     left, right = st.columns([2, 3], gap="medium")
     main = left.selectbox(
-        "Fit in use", names, index=names.index(space.current) if space.current in names else 0,
-        key=f"compare_fit {space.current} {len(names)}", help="The law and coefficients behind the ranking.",
-    )  # fmt: skip
+        "Fit in use",
+        names,
+        index=names.index(space.current) if space.current in names else 0,
+        key=f"compare_fit {space.current} {len(names)}",
+        help="The law and coefficients behind the ranking.",
+    )
     space.current = main
     others = []
     if len(names) > 1:
@@ -60,11 +63,14 @@ def pick(space: Workspace) -> list[str]:
         }
         first = address.read_several("also", known, [], most=ALSO)
         others = right.multiselect(
-            "Also draw", [n for n in names if n != main], [known[call] for call in first],
-            key=f"compare_others {main} {len(names)}", max_selections=ALSO,
+            "Also draw",
+            [n for n in names if n != main],
+            [known[call] for call in first],
+            key=f"compare_others {main} {len(names)}",
+            max_selections=ALSO,
             help="Predictions of other fits, dashed: where they disagree, the choice of law or coefficients decides. "
             f"{ALSO} at most.",
-        )  # fmt: skip
+        )
         address.write("also", [call for call, n in known.items() if n in others], [])
     fit = space.fits[main]
     st.caption(Yardstick.of(fit).sentence)
@@ -88,14 +94,22 @@ def look(
     left, middle, right = st.columns([5, 4, 4], gap="medium", vertical_alignment="bottom")
     with left, st.container(horizontal=True, vertical_alignment="bottom"):
         x = address.bound_widget(
-            st.selectbox, "Horizontal axis", list(charts.AXES), list(charts.AXES).index(start.x),
-            format_func=charts.AXES.get, key=f"{key}_x",
+            st.selectbox,
+            "Horizontal axis",
+            list(charts.AXES),
+            list(charts.AXES).index(start.x),
+            format_func=charts.AXES.get,
+            key=f"{key}_x",
             help="Cumulative learning rate: the sum of the rates of all updates so far.",
-        )  # fmt: skip
+        )
         part = address.bound_widget(
-            st.selectbox, "Show", list(charts.PARTS), list(charts.PARTS).index(start.part), key=f"{key}_part",
+            st.selectbox,
+            "Show",
+            list(charts.PARTS),
+            list(charts.PARTS).index(start.part),
+            key=f"{key}_part",
             help="Differences between schedules show at the end of a run.",
-        )  # fmt: skip
+        )
     with middle, st.container(horizontal=True):
         log_x = address.bound_widget(
             st.toggle, "Log steps" if x == "step" else "Log x", start.log_x, key=f"{key}_log_x"
@@ -103,17 +117,24 @@ def look(
         log_y = address.bound_widget(st.toggle, "Log loss", start.log_y, key=f"{key}_log_y")
     usual = list(observed)
     observed = right.multiselect(
-        "Observed runs behind", list(space.fittable),
-        address.read_several(f"{key}_observed", space.fittable, usual, address.RUN), key=f"{key}_observed",
+        "Observed runs behind",
+        list(space.fittable),
+        address.read_several(f"{key}_observed", space.fittable, usual, address.RUN),
+        key=f"{key}_observed",
         help="Losses that were measured, in grey.",
-    )  # fmt: skip
+    )
     address.write(f"{key}_observed", observed, usual)
     if x == "tokens" and batch is None:
         usual = "" if start.batch_tokens is None else format_amount(start.batch_tokens)
         typed = st.text_input(
-            "Tokens per update", usual, key=f"{key}_batch", bind="query-params", placeholder="not known", width=280,
+            "Tokens per update",
+            usual,
+            key=f"{key}_batch",
+            bind="query-params",
+            placeholder="not known",
+            width=280,
             help="Batch size in tokens, such as 4M or 524288; the loaded runs do not say it.",
-        ).strip()  # fmt: skip
+        ).strip()
         try:
             batch = parse_amount(typed, "The number of tokens per update") if typed else None
         except OptLawsError as fault:
@@ -142,11 +163,16 @@ def draw(
         said = name if len(fits) > 1 else ""
         curves += [
             charts.Curve(
-                e.name, e.place, e.schedule, *predicted.curve(known, e.schedule), fit=said, dash=k,
+                e.name,
+                e.place,
+                e.schedule,
+                *predicted.curve(known, e.schedule),
+                fit=said,
+                dash=k,
                 bands=predicted.banded(known, e.schedule) if k == 0 and e.place in banded else None,
             )
             for e in found
-        ]  # fmt: skip
+        ]
     runs = {name: space.runs[name] for name in observed}
     figure = charts.comparison(curves, runs, view)
     showing.chart(figure, "compare-curves")
@@ -170,10 +196,16 @@ def _to_band(space: Workspace, name: str, found: Sequence[Entry], start: tuple[i
     usual = [best] if start is None else [names[i] for i in start if i < len(names)]
     first = address.read_several("bands", names, usual, "candidate", BANDED)
     chosen = st.multiselect(
-        "Bands of", names, default=first, key=f"compare_bands {best} {len(names)}", max_selections=BANDED, wrap=True,
-        placeholder="no candidate", width=560,
+        "Bands of",
+        names,
+        default=first,
+        key=f"compare_bands {best} {len(names)}",
+        max_selections=BANDED,
+        wrap=True,
+        placeholder="no candidate",
+        width=560,
         help="How sure a predicted loss is. Where candidates share part of their schedule, their bands coincide, so "
         f"only the best one's is drawn at first; {BANDED} at most.",
-    )  # fmt: skip
+    )
     address.write("bands", chosen, usual)
     return tuple(i for i, name in enumerate(names) if name in chosen)

@@ -30,9 +30,14 @@ def result(
         st.text(said)
     table = rows(ranked, names, batch_tokens, halves)
     showing.table(
-        table, "compare-ranking", hide_index=True, width="stretch", column_order=_shown(table),
-        column_config={column.key: _shown_as(column) for column in COLUMNS}, placeholder="–",
-    )  # fmt: skip
+        table,
+        "compare-ranking",
+        hide_index=True,
+        width="stretch",
+        column_order=_shown(table),
+        column_config={column.key: _shown_as(column) for column in COLUMNS},
+        placeholder="–",
+    )
     return table, said
 
 

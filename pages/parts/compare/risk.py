@@ -30,17 +30,28 @@ def choose(space: Workspace) -> tuple[Risk | None, float]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         sources = [*names, NONE]
         name = st.selectbox(
-            "Risk of divergence from", sources, sources.index(address.read_one("risk", sources, sources[0])),
-            key=f"compare_risk {' '.join(names)}", width=260,
+            "Risk of divergence from",
+            sources,
+            sources.index(address.read_one("risk", sources, sources[0])),
+            key=f"compare_risk {' '.join(names)}",
+            width=260,
             help="Labelled runs from which the probability is learned that a candidate diverges: peak rate, warm-up, "
             "noise, model size. Runs of another model or optimizer tell little.",
-        )  # fmt: skip
+        )
         address.write("risk", name, sources[0])
         most = address.bound_widget(
-            st.slider, "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, format="percent", key="compare_most_risk",
-            width=260, disabled=name == NONE,
+            st.slider,
+            "Most risk of divergence",
+            0.0,
+            1.0,
+            MOST_RISK,
+            0.05,
+            format="percent",
+            key="compare_most_risk",
+            width=260,
+            disabled=name == NONE,
             help="Candidates that are more likely to diverge rank behind all others.",
-        )  # fmt: skip
+        )
     if name == NONE:
         return None, most
     risk = space.risk if name == COPIED else _learned(tables.digest(known[name]), known[name])

@@ -63,9 +63,14 @@ def table(space: Workspace) -> None:
     """The editable table, and beneath it a sentence for each row that is no schedule."""
     key = _key()
     st.data_editor(
-        frame(space.candidates), key=key, num_rows="fixed", hide_index=True, width="stretch", placeholder="",
+        frame(space.candidates),
+        key=key,
+        num_rows="fixed",
+        hide_index=True,
+        width="stretch",
+        placeholder="",
         column_config=_columns(key),
-    )  # fmt: skip
+    )
     wrong = [(i, x.problem) for i, x in enumerate(space.candidates, 1) if x.problem]
     if wrong:
         with st.container(border=True):
@@ -213,9 +218,13 @@ def buttons(space: Workspace, fit: Model) -> None:
         st.button("Add a schedule", icon=":material/add:", on_click=_open, args=("form",), disabled=full)
         st.button("Paste or upload a curve", icon=":material/timeline:", on_click=_open, args=("curve",), disabled=full)
         st.button(
-            "Start over", icon=":material/restart_alt:", on_click=_start_over, args=(space, fit), type="tertiary",
+            "Start over",
+            icon=":material/restart_alt:",
+            on_click=_start_over,
+            args=(space, fit),
+            type="tertiary",
             help="Six common schedules with the peak, warm-up and horizon of the longest training run.",
-        )  # fmt: skip
+        )
     if full:
         st.caption(f"A comparison holds at most {c.MOST} candidates.")
     panel = session.state().get("compare_panel")
@@ -257,9 +266,11 @@ def _form(space: Workspace, panel: dict) -> None:
     left, right = st.columns([1, 2], gap="medium")
     with left:
         family = st.selectbox(
-            f"Family of row {row + 1}" if row is not None else "Family of the new schedule", known,
-            index=known.index(template.family or "cosine"), key=f"{panel['key']}_family",
-        )  # fmt: skip
+            f"Family of row {row + 1}" if row is not None else "Family of the new schedule",
+            known,
+            index=known.index(template.family or "cosine"),
+            key=f"{panel['key']}_family",
+        )
         st.caption(SCHEDULES[family].summary)
     with right:
         st.latex(SCHEDULES[family].formula)
@@ -279,9 +290,11 @@ def _form(space: Workspace, panel: dict) -> None:
             st.text(panel["fault"])
         with st.container(horizontal=True):
             st.form_submit_button(
-                "Change the row" if row is not None else "Add it", type="primary",
-                on_click=_save_form, args=(family, keys, label),
-            )  # fmt: skip
+                "Change the row" if row is not None else "Add it",
+                type="primary",
+                on_click=_save_form,
+                args=(family, keys, label),
+            )
             st.form_submit_button("Cancel", on_click=_close)
 
 
@@ -328,9 +341,13 @@ def _curve(space: Workspace, panel: dict) -> None:
             st.text(f"{file.name}: {fault}" if file is not None else str(fault))
     with st.container(horizontal=True):
         st.button(
-            "Add it", type="primary", disabled=found is None, key=f"{key}_add",
-            on_click=_save_curve, args=(space, found.schedule.text if found else "", label),
-        )  # fmt: skip
+            "Add it",
+            type="primary",
+            disabled=found is None,
+            key=f"{key}_add",
+            on_click=_save_curve,
+            args=(space, found.schedule.text if found else "", label),
+        )
         st.button("Cancel", key=f"{key}_cancel", on_click=_close)
 
 

@@ -39,7 +39,7 @@ def curves(
                 mode="lines",
                 line={"color": faded(i), "width": 1.2},
                 hovertemplate=f"{safe(run.name)}, observed<br>step %{{x:,}}: %{{y:.4f}}<extra></extra>",
-            )  # fmt: skip
+            )
         )
         figure.add_trace(
             _trace(
@@ -51,7 +51,7 @@ def curves(
                 mode="lines",
                 line={"color": color(i), "width": 2, "dash": dash},
                 hovertemplate=f"{safe(run.name)}, predicted<br>step %{{x:,}}: %{{y:.4f}}<extra></extra>",
-            )  # fmt: skip
+            )
         )
     figure.update_xaxes(title_text="step", type="log" if log_x else "linear")
     figure.update_yaxes(title_text="loss")
@@ -75,7 +75,7 @@ def against(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: 
                 mode="markers",
                 marker={"color": color(i), "size": 4, "symbol": symbol},
                 hovertemplate=f"{safe(run.name)}<br>observed %{{x:.4f}}, predicted %{{y:.4f}}<extra></extra>",
-            )  # fmt: skip
+            )
         )
     figure.add_trace(
         go.Scatter(
@@ -85,7 +85,7 @@ def against(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: 
             line={"color": "gray", "width": 1, "dash": "dot"},
             showlegend=False,
             hoverinfo="skip",
-        )  # fmt: skip
+        )
     )
     figure.update_layout(showlegend=False)  # the chart above has it
     figure.update_xaxes(title_text="observed loss")
@@ -108,7 +108,7 @@ def residuals(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out
                 mode="lines",
                 line={"color": color(i), "width": 1.2, "dash": dash},
                 hovertemplate=f"{safe(run.name)}<br>step %{{x:,}}: %{{y:+.3f}} %<extra></extra>",
-            )  # fmt: skip
+            )
         )
     figure.update_layout(showlegend=False)
     figure.add_hline(y=0, line={"color": "gray", "width": 1, "dash": "dot"})

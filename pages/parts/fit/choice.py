@@ -31,15 +31,21 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
         laws = _laws(space)
     with right:
         train = st.multiselect(
-            "Training runs", names, default=[n for n in before[0] if n in names],
-            wrap=True, key="train", help="Coefficients and weights are fitted to these runs only.",
-        )  # fmt: skip
+            "Training runs",
+            names,
+            default=[n for n in before[0] if n in names],
+            wrap=True,
+            key="train",
+            help="Coefficients and weights are fitted to these runs only.",
+        )
         test = st.multiselect(
-            "Held-out runs", names,
+            "Held-out runs",
+            names,
             default=[n for n in before[1] if n in names],
-            key="test", wrap=True,
+            key="test",
+            wrap=True,
             help="Never shown to the fit; errors on them tell how well a law predicts schedules it has not seen.",
-        )  # fmt: skip
+        )
         _aside(names, train, test)
     split, from_step, fault = _options(space, left)
     space.choice = Choice(laws, tuple(train), tuple(n for n in test if n not in train), split, from_step)
@@ -51,11 +57,16 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
 def _laws(space: Workspace) -> tuple[str, ...]:
     """The laws to fit, by name."""
     laws = st.multiselect(
-        "Laws", list(LAWS), default=list(space.choice.laws or POOL), format_func=lambda n: LAWS[n].title, key="laws",
-        wrap=True, placeholder="Choose at least one law",
+        "Laws",
+        list(LAWS),
+        default=list(space.choice.laws or POOL),
+        format_func=lambda n: LAWS[n].title,
+        key="laws",
+        wrap=True,
+        placeholder="Choose at least one law",
         help="A law is a formula for the loss at every step as a function of the learning-rate schedule. Several are "
         'fitted side by side, compared and averaged. "Select all" stands at the top of the list.',
-    )  # fmt: skip
+    )
     if len(laws) == 1:
         st.caption(LAWS[laws[0]].summary)
     elif laws:
@@ -80,15 +91,19 @@ def _options(space: Workspace, place) -> tuple[str, int | None, str]:
     split = space.choice.split if space.choice.split in splits else common_split(space)
     with place, st.expander("Options"):
         split = st.selectbox(
-            "Losses", splits, index=splits.index(split),
+            "Losses",
+            splits,
+            index=splits.index(split),
             help="Training loss, or the loss on a held-out text. Runs without it keep their own.",
-        )  # fmt: skip
+        )
         own, fault = space.choice.from_step, ""
         typed = st.text_input(
-            "First step that counts", "" if own is None else str(own), key="from_step",
+            "First step that counts",
+            "" if own is None else str(own),
+            key="from_step",
             placeholder="the end of each run's warm-up",
             help="Losses before it are left out of the fit. The learning rate always counts from step 0.",
-        ).strip()  # fmt: skip
+        ).strip()
         try:
             own = parse_int(typed, "The first step that counts") if typed else None
         except OptLawsError as unread:
@@ -121,9 +136,12 @@ def pick(space: Workspace) -> Model | None:
         return space.fit
     names = list(space.fits)
     name = st.selectbox(
-        "Report on", names, index=names.index(space.current) if space.current in names else 0,
-        key=f"pick {space.current} {len(names)}", width=420,
+        "Report on",
+        names,
+        index=names.index(space.current) if space.current in names else 0,
+        key=f"pick {space.current} {len(names)}",
+        width=420,
         help="One of the fits of this visit. It is also the one that the Compare page ranks with.",
-    )  # fmt: skip
+    )
     space.current = name
     return space.fit

@@ -38,10 +38,14 @@ def show(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Ru
     if known:
         usual = _first(test or train, known)
         drawn = left.multiselect(
-            "Bands of", list(known), default=address.read_several("bands", known, usual, address.RUN),
-            key=f"fit_bands {space.current} {len(known)}", wrap=True, placeholder="no run",
+            "Bands of",
+            list(known),
+            default=address.read_several("bands", known, usual, address.RUN),
+            key=f"fit_bands {space.current} {len(known)}",
+            wrap=True,
+            placeholder="no run",
             help="Runs whose curves get a band. Over all of them at once, none could be told apart.",
-        )  # fmt: skip
+        )
         address.write("bands", drawn, usual)
     log_x = address.bound_widget(right.toggle, "Logarithmic steps", key="fit_log_x")
     figure = charts.curves(runs, predicted, held_out, log_x, {n: known[n] for n in drawn})

@@ -41,9 +41,7 @@ def refit(space: Workspace, base: Fit, start: Mapping[str, float], locked: Seque
     """Start a fit of one law with some coefficients held, in the background."""
     train, test = (chosen(space, tuple(names), base.split) for names in (base.train, base.test))
     held = {name: start[name] for name in locked}
-    work = functools.partial(
-        fit, base.law, train, test=test, from_step=base.from_step, locked=held, start=dict(start)
-    )  # fmt: skip
+    work = functools.partial(fit, base.law, train, test=test, from_step=base.from_step, locked=held, start=dict(start))
     space.start(LAWS[base.law].title, lambda report: work(progress=report))
 
 

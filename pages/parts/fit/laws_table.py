@@ -49,23 +49,38 @@ def table(space: Workspace) -> None:
     percent = {"format": "%.2f %%"}
     number = st.column_config.NumberColumn
     showing.table(
-        shown, "fit-laws", hide_index=True, width="stretch", placeholder="",
+        shown,
+        "fit-laws",
+        hide_index=True,
+        width="stretch",
+        placeholder="",
         height="content" if len(rows) < TABLE_ROWS else 540,
         column_config={
             "rank": number("Rank", width=60, help="By the expected error."),
             "law": st.column_config.TextColumn("Law", width=260),
-            "weight": number("Weight", format="%.0f %%", help="In the average; from training runs alone. Empty: a law "
-                             "that is not averaged. Only the two Opt-Laws curves are where they are among the laws."),
+            "weight": number(
+                "Weight",
+                format="%.0f %%",
+                help="In the average; from training runs alone. Empty: a law "
+                "that is not averaged. Only the two Opt-Laws curves are where they are among the laws.",
+            ),
             "expected": number("Expected error", help=EXPECTED, **percent),
             "left out": number("Left-out error", help=LEFT_OUT, **percent),
             "misfit": number("Misfit", help=MISFIT, **percent),
-            "rmse": number("Held-out RMSE", format="%.5f", help="Root mean square error of the loss, mean over "
-                           "held-out runs. It decides nothing here: neither the order nor the weights."),
-            "mean": number("Held-out error", help="Mean of |error| / loss, mean over held-out runs. It decides "
-                           "nothing here.", **percent),
+            "rmse": number(
+                "Held-out RMSE",
+                format="%.5f",
+                help="Root mean square error of the loss, mean over "
+                "held-out runs. It decides nothing here: neither the order nor the weights.",
+            ),
+            "mean": number(
+                "Held-out error",
+                help="Mean of |error| / loss, mean over held-out runs. It decides nothing here.",
+                **percent,
+            ),
             "status": st.column_config.TextColumn("Status", width=170, help="How the law's search ended."),
         },
-    )  # fmt: skip
+    )
     st.caption("Order and weights come from training runs alone; held-out errors are shown, and decide nothing.")
     noise(space, selection.fits[0])
 
@@ -81,10 +96,16 @@ def _row(rank: int | None, model: Model, weight: float | None) -> dict:
 
     mean = float(np.mean([s.mean_rel for s in model.test.values()])) if model.test else None
     return {
-        "rank": rank, "law": model.title, "weight": weight, "expected": percent(model.expected_error),
-        "left out": percent(model.left_out), "misfit": percent(model.misfit), "rmse": model.held_out_rmse,
-        "mean": percent(mean), "status": "" if model.single is None else SAYS[model.single.status],
-    }  # fmt: skip
+        "rank": rank,
+        "law": model.title,
+        "weight": weight,
+        "expected": percent(model.expected_error),
+        "left out": percent(model.left_out),
+        "misfit": percent(model.misfit),
+        "rmse": model.held_out_rmse,
+        "mean": percent(mean),
+        "status": "" if model.single is None else SAYS[model.single.status],
+    }
 
 
 def noise(space: Workspace, found: Model) -> None:

@@ -44,15 +44,20 @@ MEASURES = {
         "coverage at the end", "The same of the last losses alone, where errors are largest.", 100, "%.0f %%", 90
     ),
     "width": Measure(
-        "band width", "Width of the prediction band over the width that would hold exactly 90 %: best near 1.", 1,
-        "%.2f", 1,
+        "band width",
+        "Width of the prediction band over the width that would hold exactly 90 %: best near 1.",
+        1,
+        "%.2f",
+        1,
     ),
     "left_out": Measure(
-        "left-out error", "Error on training runs that were left out in turn: known without any held-out run.", 100,
+        "left-out error",
+        "Error on training runs that were left out in turn: known without any held-out run.",
+        100,
         "%.2f %%",
     ),
     "misfit": Measure("misfit", "Error on the training runs themselves.", 100, "%.2f %%"),
-}  # fmt: skip
+}
 
 
 def read(path: Path) -> pd.DataFrame | None:
@@ -108,8 +113,13 @@ def section() -> None:
     """The leaderboard, shut until it is asked for; nothing where there is no file."""
     if not FILE.exists():
         return
-    box = st.expander("Leaderboard: these laws on other runs", icon=":material/leaderboard:", on_change="rerun",
-                      key="leaderboard", bind="query-params")  # fmt: skip
+    box = st.expander(
+        "Leaderboard: these laws on other runs",
+        icon=":material/leaderboard:",
+        on_change="rerun",
+        key="leaderboard",
+        bind="query-params",
+    )
     if not box.open:
         return
     with box:
@@ -118,13 +128,23 @@ def section() -> None:
             st.caption("The leaderboard's file cannot be read; `python -m benchmarks leaderboard` writes it anew.")
             return
         measure = address.bound_widget(
-            st.segmented_control, "Measure", list(MEASURES), format_func=lambda name: MEASURES[name].title,
-            default="final_error", required=True, key="leaderboard_measure", label_visibility="collapsed",
-        )  # fmt: skip
+            st.segmented_control,
+            "Measure",
+            list(MEASURES),
+            format_func=lambda name: MEASURES[name].title,
+            default="final_error",
+            required=True,
+            key="leaderboard_measure",
+            label_visibility="collapsed",
+        )
         table = wide(rows, measure)
         runs = rows.groupby("data_set")["held_out_runs"].first()
         showing.table(
-            table, "fit-leaderboard", shown=marked(table, measure), width="stretch", height="content",
+            table,
+            "fit-leaderboard",
+            shown=marked(table, measure),
+            width="stretch",
+            height="content",
             column_config={
                 "Law": st.column_config.TextColumn(width=270, pinned=True),
                 **{
@@ -132,7 +152,7 @@ def section() -> None:
                     for name in table.columns
                 },
             },
-        )  # fmt: skip
+        )
         st.caption(
             f"{MEASURES[measure].meaning} ★ marks the best law of each set of runs; laws are ordered by their mean "
             "rank over the sets. Coefficients and weights come from each set's training runs alone. The forms of the "

@@ -32,16 +32,19 @@ def verdict(found: Model) -> None:
         say(literal(single.message + held))
     boxes = st.columns(4)
     held_out = "none held out" if found.held_out_rmse is None else f"{found.held_out_rmse:.5f}"
-    boxes[0].metric("Held-out RMSE", held_out,
-                    help="Root mean square error of the loss, mean over held-out runs. Trust this one.")  # fmt: skip
+    boxes[0].metric(
+        "Held-out RMSE", held_out, help="Root mean square error of the loss, mean over held-out runs. Trust this one."
+    )
     boxes[1].metric("Training RMSE", f"{_fitted_rmse(found.train):.5f}", help="The same over the training runs.")
     if single is not None:
-        boxes[2].metric("Objective", f"{single.objective:.4g}",
-                        help="Sum of the Huber loss (δ = 0.001) of log predicted minus log observed.")  # fmt: skip
+        boxes[2].metric(
+            "Objective",
+            f"{single.objective:.4g}",
+            help="Sum of the Huber loss (δ = 0.001) of log predicted minus log observed.",
+        )
     else:
         known = np.isfinite(found.expected_error) and found.left_out is not None
-        boxes[2].metric("Expected error", f"{100 * found.expected_error:.2f} %" if known else "–",
-                        help=EXPECTED)  # fmt: skip
+        boxes[2].metric("Expected error", f"{100 * found.expected_error:.2f} %" if known else "–", help=EXPECTED)
     boxes[3].metric("Time", f"{found.seconds:.2f} s" if found.seconds else "–", help="All starting points together.")
 
 
@@ -101,14 +104,18 @@ def _coefficients(found: Fit, params: Sequence, name: str) -> None:
         rows.append((p.name, value, between, _state(found, p, value, ends), p.meaning, f"{p.low:g} to {p.high:g}"))
     table = pd.DataFrame(rows, columns=["coefficient", "value", "interval", "state", "meaning", "bounds"])
     showing.table(
-        table, name, hide_index=True, width="stretch", height="content",
+        table,
+        name,
+        hide_index=True,
+        width="stretch",
+        height="content",
         column_config={
             "value": st.column_config.NumberColumn(format="%.6g"),
             "interval": st.column_config.TextColumn("90 % interval", help=INTERVAL_HELP),
             "bounds": st.column_config.TextColumn("searched", help="Bounds of the search."),
             "meaning": st.column_config.TextColumn(width="large"),
         },
-    )  # fmt: skip
+    )
 
 
 INTERVAL_HELP = (
@@ -139,27 +146,41 @@ def _members(found: Average) -> None:
     )
     rows = [{"law": f.title, "weight": 100 * w} for f, w in zip(found.fits, found.weights, strict=True)]
     showing.table(
-        pd.DataFrame(rows), "fit-average", hide_index=True, width=480,
+        pd.DataFrame(rows),
+        "fit-average",
+        hide_index=True,
+        width=480,
         column_config={
             "law": st.column_config.TextColumn("Law", width=300),
             "weight": st.column_config.ProgressColumn(
                 "Weight", format="%.1f %%", min_value=0, max_value=100, help="From training runs alone."
             ),
         },
-    )  # fmt: skip
+    )
     formulas([f.law for f in found.fits])
 
 
 def errors(space: Workspace, found: Model) -> None:
     """Errors per run, training and held out."""
     rows = [
-        {"run": name, "role": role, "points": s.n, "MAE": s.mae, "RMSE": s.rmse, "R²": s.r2,
-         "mean": 100 * s.mean_rel, "worst": 100 * s.worst_rel}
+        {
+            "run": name,
+            "role": role,
+            "points": s.n,
+            "MAE": s.mae,
+            "RMSE": s.rmse,
+            "R²": s.r2,
+            "mean": 100 * s.mean_rel,
+            "worst": 100 * s.worst_rel,
+        }
         for role, scores in (("training", found.train), ("held out", found.test))
         for name, s in scores.items()
-    ]  # fmt: skip
+    ]
     showing.table(
-        pd.DataFrame(rows), "fit-errors", hide_index=True, width="stretch",
+        pd.DataFrame(rows),
+        "fit-errors",
+        hide_index=True,
+        width="stretch",
         height="content" if len(rows) < 15 else 540,
         column_config={
             "run": st.column_config.TextColumn(width="medium"),
@@ -169,7 +190,7 @@ def errors(space: Workspace, found: Model) -> None:
             "mean": st.column_config.NumberColumn("mean error", format="%.3f %%", help="Mean of |error| / loss."),
             "worst": st.column_config.NumberColumn("worst error", format="%.3f %%", help="Largest |error| / loss."),
         },
-    )  # fmt: skip
+    )
     told = space.selections.get(space.current)
     if told is None or len(told.fits) < 2:
         noise(space, found)  # otherwise the table of laws tells it
@@ -230,17 +251,25 @@ def kept(space: Workspace) -> None:
     for name, f in space.fits.items():
         single = f.single
         rows.append(
-            {"name": name, "law": "average" if single is None else LAWS[single.law].title,
-             "held-out RMSE": f.held_out_rmse, "training RMSE": _fitted_rmse(f.train),
-             "objective": None if single is None else single.objective,
-             **(_shown_coefficients(single) if single is not None and times[single.law] > 1 else {})}
-        )  # fmt: skip
+            {
+                "name": name,
+                "law": "average" if single is None else LAWS[single.law].title,
+                "held-out RMSE": f.held_out_rmse,
+                "training RMSE": _fitted_rmse(f.train),
+                "objective": None if single is None else single.objective,
+                **(_shown_coefficients(single) if single is not None and times[single.law] > 1 else {}),
+            }
+        )
     number = st.column_config.NumberColumn(format="%.5g")
     table = pd.DataFrame(rows)
     showing.table(
-        table, "fit-kept", hide_index=True, width="stretch", placeholder="",
+        table,
+        "fit-kept",
+        hide_index=True,
+        width="stretch",
+        placeholder="",
         column_config={c: number for c in table.columns[2:]},
-    )  # fmt: skip
+    )
 
 
 def _singles(models: Iterable[Model]) -> Iterator[Fit]:

@@ -52,8 +52,15 @@ def section(space: Workspace) -> None:
             "Before each stage, short probes try several rates from one checkpoint; an exponential forecasts where "
             "each would end, and Bayesian optimisation says which to probe next (Jin et al. 2021, arXiv 2105.10762)."
         )
-        view = address.bound_widget(st.segmented_control, "Show", (NEXT, SIMULATED), default=NEXT, required=True,
-                           key="staging_view", label_visibility="collapsed")  # fmt: skip
+        view = address.bound_widget(
+            st.segmented_control,
+            "Show",
+            (NEXT, SIMULATED),
+            default=NEXT,
+            required=True,
+            key="staging_view",
+            label_visibility="collapsed",
+        )
         try:
             (_next if view == NEXT else _simulation)(space)
         except OptLawsError as fault:
@@ -76,21 +83,35 @@ def _next(space: Workspace) -> None:
     run = space.runs[name]
     splits = [k for k, s in run.series.items() if len(s)]
     usual = max(splits, key=lambda k: len(run.series[k]))
-    split = places[1].selectbox("Its losses", splits, key=f"staging_split {name}",
-                                index=splits.index(address.read_one("staged_losses", splits, usual)))  # fmt: skip
+    split = places[1].selectbox(
+        "Its losses",
+        splits,
+        key=f"staging_split {name}",
+        index=splits.index(address.read_one("staged_losses", splits, usual)),
+    )
     address.write("staged_losses", split, usual)
     run = run.on(split)
     start = address.number_field(
-        places[2], "From update", 1, _start(run), name="from_update", key=f"staging_start {name} {split}",
+        places[2],
+        "From update",
+        1,
+        _start(run),
+        name="from_update",
+        key=f"staging_start {name} {split}",
         help="First update of the stage. An earlier one replays the run: what followed does not count.",
-    )  # fmt: skip
+    )
     if start is None:
         return
     ahead = next_stage(run, start)
     length = address.number_field(
-        places[3], "Updates", FEWEST, ahead.length, name="updates", key=f"staging_length {name} {start}",
+        places[3],
+        "Updates",
+        FEWEST,
+        ahead.length,
+        name="updates",
+        key=f"staging_length {name} {start}",
         help="Of the stage. AutoLRS doubles them from stage to stage, up to 8 times the first.",
-    )  # fmt: skip
+    )
     high = format_number(run.plan.schedule.peak)
     low = format_number(float(f"{run.plan.schedule.peak / REACH:.3g}"))
     search = Search(
@@ -133,10 +154,14 @@ def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]
     """
     place, count = st.columns([5, 1])
     updates = address.number_field(
-        count, "Updates of a probe", FEWEST, probe_length(length), name="probe_updates",
+        count,
+        "Updates of a probe",
+        FEWEST,
+        probe_length(length),
+        name="probe_updates",
         key=f"staging_probe {length}",
         help="Those that count; AutoLRS takes a tenth of the stage.",
-    )  # fmt: skip
+    )
     if updates is None:
         return None
     found, usual = {}, {}
@@ -151,10 +176,13 @@ def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]
             usual.setdefault(found[name].rate, name)
     first = list(usual.values())
     picked = place.multiselect(
-        "Probes", list(found), default=address.read_several("probe", found, first, address.RUN),
-        key=f"staging_probes {run.name} {ahead.start} {length}", persist_state="session",
+        "Probes",
+        list(found),
+        default=address.read_several("probe", found, first, address.RUN),
+        key=f"staging_probes {run.name} {ahead.start} {length}",
+        persist_state="session",
         help="Loaded runs whose rate is constant from that update on. They should start from this run's checkpoint.",
-    )  # fmt: skip
+    )
     address.write("probe", picked, first)
     return [found[name] for name in picked]
 
@@ -191,12 +219,14 @@ def _table(ahead: Next) -> None:
         )
     showing.table(
         pd.DataFrame(rows, columns=["rate", "from", "to", "reached", "forecast from its first tenth", "low", "high"]),
-        "live-stages", hide_index=True, width="stretch",
+        "live-stages",
+        hide_index=True,
+        width="stretch",
         column_config={
             k: st.column_config.NumberColumn(format="%.4f")
             for k in ("reached", "forecast from its first tenth", "low", "high")
         },
-    )  # fmt: skip
+    )
     st.caption(
         "Low and high: a 90 % interval of the noise alone. Losses are no exponentials: forecasts may be off by more."
     )
@@ -224,8 +254,14 @@ def _simulation(space: Workspace) -> None:
     if total is None or warmup is None:
         return
     running = JOB in state()
-    st.button("Simulate", icon=":material/play_arrow:", key="staging_simulate", disabled=running,
-              on_click=_begin, args=(space.current, space.fit, search, total, warmup))  # fmt: skip
+    st.button(
+        "Simulate",
+        icon=":material/play_arrow:",
+        key="staging_simulate",
+        disabled=running,
+        on_click=_begin,
+        args=(space.current, space.fit, search, total, warmup),
+    )
     if running:
         _watch()
     elif FOUND in state():
@@ -271,9 +307,11 @@ def _result(name: str, ran: Simulated | None = None, others: list[Rival] = (), c
     rows = [("AutoLRS", ran.loss, whole + ran.probed), *((r.name, r.loss, whole) for r in others)]
     showing.table(
         pd.DataFrame(sorted(rows, key=lambda r: r[1]), columns=["schedule", "final loss", "updates with probes"]),
-        "live-autolrs", hide_index=True, width="stretch",
+        "live-autolrs",
+        hide_index=True,
+        width="stretch",
         column_config={"final loss": st.column_config.NumberColumn(format="%.4f")},
-    )  # fmt: skip
+    )
     rates = ", ".join(f"{format_number(s.proposal.rate)} from {s.start:,}" for s in ran.stages)
     st.caption(
         f"Under {literal(name)}, whose losses the probes see without noise. Stages: {rates}. Each is chosen for its "

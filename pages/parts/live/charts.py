@@ -23,11 +23,16 @@ def progress(seen: Run, whole: Run, told: Forecast | None, way: str, height: int
     if told is not None and told.low is not None:
         figure.add_trace(
             go.Scatter(
-                x=np.concatenate((told.steps, told.steps[::-1])), y=np.concatenate((told.high, told.low[::-1])),
-                mode="lines", line={"width": 0}, fill="toself", fillcolor=chart_style.faded(1, 0.2), hoverinfo="skip",
+                x=np.concatenate((told.steps, told.steps[::-1])),
+                y=np.concatenate((told.high, told.low[::-1])),
+                mode="lines",
+                line={"width": 0},
+                fill="toself",
+                fillcolor=chart_style.faded(1, 0.2),
+                hoverinfo="skip",
                 name="90 % band",
             )
-        )  # fmt: skip
+        )
         spread += [float(told.low.min()), float(told.high.max())]
     if later.any():
         x, y = chart_style.thin(whole.steps[later], whole.loss[later])
@@ -48,6 +53,10 @@ def progress(seen: Run, whole: Run, told: Forecast | None, way: str, height: int
 def _line(x, y, name: str, color: str, width: float) -> go.Scatter:
     label = chart_style.safe(name)
     return go.Scatter(
-        x=x, y=y, mode="lines", name=label, line={"color": color, "width": width},
+        x=x,
+        y=y,
+        mode="lines",
+        name=label,
+        line={"color": color, "width": width},
         hovertemplate=f"<b>{label}</b><br>loss %{{y:.5f}}<br>step %{{x:,}}<extra></extra>",
-    )  # fmt: skip
+    )

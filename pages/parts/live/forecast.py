@@ -44,10 +44,12 @@ REPLAYED = 0.6  # of a finished run, which is replayed from there
 def watched() -> bool:
     """Whether to read the operator's folder rather than the loaded runs; asked only where there is one."""
     return bool(os.environ.get(FOLDER, "").strip()) and st.toggle(
-        f"Re-read the server's logs every {EVERY} s", key="live_watch",
+        f"Re-read the server's logs every {EVERY} s",
+        key="live_watch",
         help="Logs in the folder that whoever runs this server has named. Unfinished last lines wait.",
-        persist_state="session", bind="query-params",
-    )  # fmt: skip
+        persist_state="session",
+        bind="query-params",
+    )
 
 
 def show(space: Workspace) -> None:
@@ -112,9 +114,10 @@ def _pick(runs: Collection[Run], watch: bool) -> Run | None:
     names = [*by_name, *({chosen} - {None, *by_name})] if watch else list(by_name)
     if not names:
         st.info(
-            "The server's logs are not there, or hold nothing yet." if watch  # without their path
+            "The server's logs are not there, or hold nothing yet."
+            if watch  # without their path
             else "There is no log to follow yet. Load one on the Runs page."
-        )  # fmt: skip
+        )
         return None
     left, right = st.columns([3, 1])
     first = names.index(address.read_one("run", names, names[0], address.RUN))
@@ -126,8 +129,13 @@ def _pick(runs: Collection[Run], watch: bool) -> Run | None:
     run = by_name[name]
     splits = [k for k, s in run.series.items() if len(s)]
     usual = run.split if run.split in splits else splits[0]
-    split = right.selectbox("Losses", splits, index=splits.index(address.read_one("losses", splits, usual)),
-                            key=f"live_split {name}", persist_state="session")  # fmt: skip
+    split = right.selectbox(
+        "Losses",
+        splits,
+        index=splits.index(address.read_one("losses", splits, usual)),
+        key=f"live_split {name}",
+        persist_state="session",
+    )
     address.write("losses", split, usual)
     return run.on(split)
 
@@ -140,10 +148,14 @@ def _as_of(run: Run) -> Run:
     ended = run.plan is not None and last >= run.plan.schedule.total - 1
     usual = int(first + REPLAYED * (last - first)) if ended else last
     step = st.slider(
-        "As of step", first, last, address.read_number("step", usual, first, last),
-        key=f"live_step {run.name} {run.split}", persist_state="session",
+        "As of step",
+        first,
+        last,
+        address.read_number("step", usual, first, last),
+        key=f"live_step {run.name} {run.split}",
+        persist_state="session",
         help="Move it back to replay the run: what came later stays faint, and scores the forecast.",
-    )  # fmt: skip
+    )
     address.write("step", step, usual)
     return cut(run, step)
 
@@ -152,11 +164,15 @@ def _alarm(space: Workspace, seen: Run) -> None:
     risk = _risk(space, seen)
     chance, sure = diverging(seen, risk), risen(seen)
     left, right = st.columns([1, 4], vertical_alignment="center")
-    left.metric("Probability of divergence", "–" if chance is None else f"{chance:.0%}", help=(
-        "That the run ends diverged, as seen so far: from how surely its loss has risen and how much of the rate is "
-        "still to come. Learned from 225 small runs of the bundled sweep, one in eight of which diverged; other "
-        "trainings have another share."
-    ))  # fmt: skip
+    left.metric(
+        "Probability of divergence",
+        "–" if chance is None else f"{chance:.0%}",
+        help=(
+            "That the run ends diverged, as seen so far: from how surely its loss has risen and how much of the rate "
+            "is still to come. Learned from 225 small runs of the bundled sweep, one in eight of which diverged; other "
+            "trainings have another share."
+        ),
+    )
     if sure >= ALARM:
         right.error(f"The loss has risen by more than {RISE:.0%}, beyond its noise.")
     elif len(seen.loss) < LOOKS:
@@ -205,11 +221,15 @@ def _ahead(model: Model, seen: Run, whole: Run) -> None:
             column, label, low, value, name=name, key=f"live_{key} {seen.name}", persist_state="session"
         )
         for column, label, name, low, value, key in zip(
-            st.columns(3), ("Updates in all", "Updates of a decay", "A later start, in updates"),
-            ("total", "decay", "wait"), (1, 1, 0), (planned, max(planned // 10, 1), max(planned // 10, 1)),
-            ("total", "length", "wait"), strict=True,
+            st.columns(3),
+            ("Updates in all", "Updates of a decay", "A later start, in updates"),
+            ("total", "decay", "wait"),
+            (1, 1, 0),
+            (planned, max(planned // 10, 1), max(planned // 10, 1)),
+            ("total", "length", "wait"),
+            strict=True,
         )
-    ]  # fmt: skip
+    ]
     if None in asked:
         showing.chart(charts.progress(seen, whole, None, ""), "live-losses")
         return
@@ -233,11 +253,15 @@ def _ahead(model: Model, seen: Run, whole: Run) -> None:
     if way == "as planned":
         _scored(model, seen, whole, told)
     showing.table(
-        pd.DataFrame([(o.name, o.schedule.total, o.loss, o.low, o.high) for o in ranked],
-                     columns=["way", "updates", "final loss", "low", "high"]),
-        "live-decays", hide_index=True, width="stretch",
+        pd.DataFrame(
+            [(o.name, o.schedule.total, o.loss, o.low, o.high) for o in ranked],
+            columns=["way", "updates", "final loss", "low", "high"],
+        ),
+        "live-decays",
+        hide_index=True,
+        width="stretch",
         column_config={k: st.column_config.NumberColumn(format="%.4f") for k in ("final loss", "low", "high")},
-    )  # fmt: skip
+    )
     st.caption(
         "Low and high: a 90 % band. A decay that ends earlier spends fewer updates: these losses differ in cost."
     )

@@ -41,11 +41,18 @@ def over(params: float, tokens: float, along: str, batch: float | None, loss: fl
                     continue
                 figure.add_trace(
                     go.Scatter(
-                        x=xs, y=drawn, mode="lines", name=safe(law.title), legendgroup=name, showlegend=not shown,
+                        x=xs,
+                        y=drawn,
+                        mode="lines",
+                        name=safe(law.title),
+                        legendgroup=name,
+                        showlegend=not shown,
                         line={"color": color(i), "width": 2, "dash": dash},
                         hovertemplate=f"<b>{safe(law.title)}</b><br>%{{x:.3s}}: %{{y:.3~g}}<extra></extra>",
-                    ), 1, column,
-                )  # fmt: skip
+                    ),
+                    1,
+                    column,
+                )
                 shown = True
     for column in (1, 2):
         figure.add_vline(x=asked[along], line={"color": "gray", "width": 1, "dash": "dash"}, row=1, col=column)
@@ -70,29 +77,52 @@ def maps(law: HyperLaw, params: float, tokens: float, batch: float | None, loss:
         ticks = np.linspace(low, high, 5) if high > low else np.array([low])
         figure.add_trace(
             go.Heatmap(
-                x=np.log10(ns), y=np.log10(ds), z=logs, colorscale="Viridis", customdata=values,
+                x=np.log10(ns),
+                y=np.log10(ds),
+                z=logs,
+                colorscale="Viridis",
+                customdata=values,
                 text=[[f"N {format_amount(n, 3)}, D {format_amount(d, 3)}" for n in ns] for d in ds],
                 hovertemplate=f"%{{text}}<br>{title} %{{customdata:.3~g}}<extra></extra>",
-                colorbar={"x": _right(figure, column) + 0.01, "len": 0.9, "thickness": 12, "tickvals": ticks,
-                          "ticktext": [_value(10**t) for t in ticks]},
-            ), 1, column,
-        )  # fmt: skip
+                colorbar={
+                    "x": _right(figure, column) + 0.01,
+                    "len": 0.9,
+                    "thickness": 12,
+                    "tickvals": ticks,
+                    "ticktext": [_value(10**t) for t in ticks],
+                },
+            ),
+            1,
+            column,
+        )
         inside = [(n, d) for n in ns for d in ds if not law.outside(n, d)]
         if inside and law.known:
             figure.add_trace(
                 go.Scatter(
-                    x=np.log10([n for n, _ in inside]), y=np.log10([d for _, d in inside]), mode="markers",
+                    x=np.log10([n for n, _ in inside]),
+                    y=np.log10([d for _, d in inside]),
+                    mode="markers",
                     marker={"size": 4, "color": "white", "line": {"color": "gray", "width": 1}},
-                    hoverinfo="skip", showlegend=column == 1, name="inside the fitted range",
-                ), 1, column,
-            )  # fmt: skip
+                    hoverinfo="skip",
+                    showlegend=column == 1,
+                    name="inside the fitted range",
+                ),
+                1,
+                column,
+            )
         figure.add_trace(
             go.Scatter(
-                x=[np.log10(params)], y=[np.log10(tokens)], mode="markers", name="asked for", showlegend=column == 1,
+                x=[np.log10(params)],
+                y=[np.log10(tokens)],
+                mode="markers",
+                name="asked for",
+                showlegend=column == 1,
                 marker={"symbol": "x", "size": 11, "color": "#d65555", "line": {"color": "white", "width": 1}},
                 hoverinfo="skip",
-            ), 1, column,
-        )  # fmt: skip
+            ),
+            1,
+            column,
+        )
     for update, middle, name in ((figure.update_xaxes, params, "params"), (figure.update_yaxes, tokens, "tokens")):
         ticks = np.log10(middle) + np.array([-1.4, -0.7, 0, 0.7, 1.4])
         update(title_text=AXES[name], tickvals=ticks, ticktext=[format_amount(float(f"{10**t:.2g}"), 3) for t in ticks])
@@ -111,26 +141,46 @@ def surface(cell: SweepCell, best: Optimum, others: Sequence[tuple[str, float, f
         x, y = best.center / np.log(10)
         figure.add_trace(
             go.Scatter(
-                x=[x], y=[y], mode="markers", name="minimum of the surface, 90 %",
+                x=[x],
+                y=[y],
+                mode="markers",
+                name="minimum of the surface, 90 %",
                 marker={"symbol": "cross", "size": 11, "color": "#d65555", "line": {"color": "white", "width": 1}},
-                error_x={"type": "data", "symmetric": False, "array": [high[0] - x], "arrayminus": [x - low[0]],
-                         "color": "#d65555"},
-                error_y={"type": "data", "symmetric": False, "array": [high[1] - y], "arrayminus": [y - low[1]],
-                         "color": "#d65555"},
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [high[0] - x],
+                    "arrayminus": [x - low[0]],
+                    "color": "#d65555",
+                },
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [high[1] - y],
+                    "arrayminus": [y - low[1]],
+                    "color": "#d65555",
+                },
                 customdata=[[best.lr, format_amount(best.batch, 3)]],
                 hovertemplate="lr %{customdata[0]:.2e}, batch %{customdata[1]}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     for i, (name, lr, batch) in enumerate(others):
         figure.add_trace(
             go.Scatter(
-                x=[np.log10(lr)], y=[np.log10(batch)], mode="markers", name=safe(name),
-                marker={"symbol": ("circle", "diamond")[i % 2], "size": 10, "color": color(i + 1),
-                        "line": {"color": "white", "width": 1}},
+                x=[np.log10(lr)],
+                y=[np.log10(batch)],
+                mode="markers",
+                name=safe(name),
+                marker={
+                    "symbol": ("circle", "diamond")[i % 2],
+                    "size": 10,
+                    "color": color(i + 1),
+                    "line": {"color": "white", "width": 1},
+                },
                 customdata=[[lr, format_amount(batch, 3)]],
                 hovertemplate=f"{safe(name)}<br>lr %{{customdata[0]:.2e}}, batch %{{customdata[1]}}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     for update, values, title, text in (
         (figure.update_xaxes, lrs, "peak learning rate", lambda v: f"{v:.1e}"),
         (figure.update_yaxes, batches, TITLES[1], lambda v: format_amount(v, 3)),
@@ -146,19 +196,38 @@ def _grid(cell: SweepCell, above: np.ndarray, lrs: np.ndarray, batches: np.ndarr
     place = np.searchsorted(batches, cell.batch), np.searchsorted(lrs, cell.lr)
     np.fmin.at(z, place, np.where(np.isfinite(above), above, np.nan))
     return go.Heatmap(
-        x=np.log10(lrs), y=np.log10(batches), z=np.minimum(z, HIGHEST), customdata=z, colorscale=COLORS, zmin=0,
-        zmax=HIGHEST, text=[[_run(lr, b) for lr in lrs] for b in batches], hovertemplate=ABOVE, colorbar=COLORBAR,
-    )  # fmt: skip
+        x=np.log10(lrs),
+        y=np.log10(batches),
+        z=np.minimum(z, HIGHEST),
+        customdata=z,
+        colorscale=COLORS,
+        zmin=0,
+        zmax=HIGHEST,
+        text=[[_run(lr, b) for lr in lrs] for b in batches],
+        hovertemplate=ABOVE,
+        colorbar=COLORBAR,
+    )
 
 
 def _dots(cell: SweepCell, above: np.ndarray, alive: np.ndarray) -> go.Scatter:
     """The runs of a random search, which fill no grid."""
     return go.Scatter(
-        x=np.log10(cell.lr[alive]), y=np.log10(cell.batch[alive]), mode="markers", name="runs", customdata=above[alive],
-        text=[_run(lr, b) for lr, b in zip(cell.lr[alive], cell.batch[alive], strict=True)], hovertemplate=ABOVE,
-        marker={"color": np.minimum(above[alive], HIGHEST), "cmin": 0, "cmax": HIGHEST, "colorscale": COLORS, "size": 9,
-                "colorbar": COLORBAR},
-    )  # fmt: skip
+        x=np.log10(cell.lr[alive]),
+        y=np.log10(cell.batch[alive]),
+        mode="markers",
+        name="runs",
+        customdata=above[alive],
+        text=[_run(lr, b) for lr, b in zip(cell.lr[alive], cell.batch[alive], strict=True)],
+        hovertemplate=ABOVE,
+        marker={
+            "color": np.minimum(above[alive], HIGHEST),
+            "cmin": 0,
+            "cmax": HIGHEST,
+            "colorscale": COLORS,
+            "size": 9,
+            "colorbar": COLORBAR,
+        },
+    )
 
 
 def _run(lr: float, batch: float) -> str:

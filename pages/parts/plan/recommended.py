@@ -39,11 +39,20 @@ def setting() -> Asked | None:
     fields = (
         ("params", "Model size N", USUAL["params"], "Parameters, without embeddings: 123M, 7B, 1.2e9."),
         ("tokens", "Training tokens D", USUAL["tokens"], "Tokens of the whole training: 300B tokens, 2T, 1e11."),
-        ("batch", "Batch in tokens, if fixed", "the Step Law's", "Only the Power Scheduler looks at it: its rate grows "
-         "with the batch."),
-        ("loss", "Final loss, if known", "a law's guess", "Nats per token. MiniCPM's and Kaplan's batches go with it; "
-         "by default it is that of the refitted Chinchilla law."),
-    )  # fmt: skip
+        (
+            "batch",
+            "Batch in tokens, if fixed",
+            "the Step Law's",
+            "Only the Power Scheduler looks at it: its rate grows with the batch.",
+        ),
+        (
+            "loss",
+            "Final loss, if known",
+            "a law's guess",
+            "Nats per token. MiniCPM's and Kaplan's batches go with it; "
+            "by default it is that of the refitted Chinchilla law.",
+        ),
+    )
     texts = {
         name: place.text_input(label, key=f"plan_{name}", bind="query-params", placeholder=usual, help=meaning).strip()
         for place, (name, label, usual, meaning) in zip(places, fields, strict=True)
@@ -68,7 +77,11 @@ def recommendations(asked: Asked) -> None:
     """Every law's learning rate and batch, with source, range and a flag outside it."""
     found = recommend(asked.params, asked.tokens, asked.batch, asked.loss)
     showing.table(
-        frame(found), "plan-laws", hide_index=True, width="stretch", placeholder="–",
+        frame(found),
+        "plan-laws",
+        hide_index=True,
+        width="stretch",
+        placeholder="–",
         column_config={
             "Law": st.column_config.TextColumn(pinned=True),
             "Peak learning rate": st.column_config.NumberColumn(format="%.2e"),
@@ -77,11 +90,13 @@ def recommendations(asked: Asked) -> None:
             ),
             "Batch, 90 %": st.column_config.TextColumn(help="The same, for the batch."),
             "Batch": st.column_config.TextColumn(help="Tokens in one update."),
-            "Beyond its range": st.column_config.TextColumn(help="How far N, D or the compute C = 6ND lie outside what "
-                                                            "the law was fitted on. Outside, it is a guess."),
+            "Beyond its range": st.column_config.TextColumn(
+                help="How far N, D or the compute C = 6ND lie outside what "
+                "the law was fitted on. Outside, it is a guess."
+            ),
             "How sure": st.column_config.TextColumn(help=SURE),
         },
-    )  # fmt: skip
+    )
     inside = [r for r in found if r.lr and not r.outside and r.law.known]
     if inside:
         names = ", ".join(r.law.title for r in inside)
@@ -124,15 +139,24 @@ def over_sizes(asked: Asked) -> None:
     kinds = {"tokens": "Over D", "params": "Over N", "both": "One law over both"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = address.bound_widget(
-            st.segmented_control, "Chart", list(kinds), format_func=kinds.get, default="tokens", required=True,
+            st.segmented_control,
+            "Chart",
+            list(kinds),
+            format_func=kinds.get,
+            default="tokens",
+            required=True,
             key="plan_chart",
-        )  # fmt: skip
+        )
         name = "step_law"
         if kind == "both":
             name = address.bound_widget(
-                st.selectbox, "Law", list(HYPER_LAWS), format_func=lambda n: HYPER_LAWS[n].title, key="plan_law",
+                st.selectbox,
+                "Law",
+                list(HYPER_LAWS),
+                format_func=lambda n: HYPER_LAWS[n].title,
+                key="plan_law",
                 width=260,
-            )  # fmt: skip
+            )
     if kind == "both":
         figure = charts.maps(HYPER_LAWS[name], asked.params, asked.tokens, asked.batch, asked.loss)
         showing.chart(figure, "plan-map")
@@ -148,22 +172,32 @@ def companions(asked: Asked) -> None:
     batch = asked.batch or step.batch
     boxes = st.columns(4)
     boxes[0].metric(
-        "Critical batch", format_amount(scaling.critical_batch_of_tokens(asked.tokens), 3), border=True,
+        "Critical batch",
+        format_amount(scaling.critical_batch_of_tokens(asked.tokens), 3),
+        border=True,
         help="Tokens in an update beyond which a larger batch hardly saves updates. Power Lines, arXiv 2505.13738; "
         "constants from memory.",
-    )  # fmt: skip
+    )
     boxes[1].metric(
-        "Weight decay", f"{scaling.weight_decay(asked.params, asked.tokens, step.lr, batch):.2g}", border=True,
+        "Weight decay",
+        f"{scaling.weight_decay(asked.params, asked.tokens, step.lr, batch):.2g}",
+        border=True,
         help=f"AdamW's, for the Step Law's learning rate and a batch of {format_amount(batch, 3)} tokens, so that it "
         f"averages over {100 * scaling.timescale(asked.params, asked.tokens):.2g} % of the training. Power Lines; "
         "constants from memory.",
-    )  # fmt: skip
+    )
     bits = address.bound_widget(
-        boxes[2].selectbox, "Bits of a quantised weight", [2, 3, 4, 6, 8], index=2, key="plan_bits",
+        boxes[2].selectbox,
+        "Bits of a quantised weight",
+        [2, 3, 4, 6, 8],
+        index=2,
+        key="plan_bits",
         help="For quantisation-aware training: the last part of training, with weights rounded to so many bits.",
-    )  # fmt: skip
+    )
     boxes[3].metric(
-        "Share of tokens for it", f"{100 * scaling.qat_fraction(asked.params, asked.tokens, bits):.1f} %", border=True,
+        "Share of tokens for it",
+        f"{100 * scaling.qat_fraction(asked.params, asked.tokens, bits):.1f} %",
+        border=True,
         help="The compute-optimal share of quantisation-aware training, arXiv 2509.22935; constant second-hand, mean "
         "error 9 points.",
-    )  # fmt: skip
+    )

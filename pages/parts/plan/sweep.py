@@ -58,10 +58,14 @@ def sweep(space: Workspace) -> Found | None:
             st.error(literal(str(fault)))
             return None
         unit = st.text_input(
-            "Tokens in one unit of batch", space.sweep.unit if space.sweep else "", key="plan_unit",
-            bind="query-params", placeholder="1", width=220,
+            "Tokens in one unit of batch",
+            space.sweep.unit if space.sweep else "",
+            key="plan_unit",
+            bind="query-params",
+            placeholder="1",
+            width=220,
             help="1 where the batch column counts tokens; the length of a sequence where it counts sequences.",
-        ).strip()  # fmt: skip
+        ).strip()
         table_upload.example(example, "sweep.csv", "A made-up sweep, to see what one looks like.")
     if space.sweep is None:
         st.info("Upload a sweep to see its optima and the power laws through them; the example shows the columns.")
@@ -127,23 +131,29 @@ def optima(found: Found) -> None:
         low, high = np.exp(o.low), np.exp(o.high)
         rows.append(
             {
-                "Model size": format_amount(o.params, 3), "Tokens": format_amount(o.tokens, 3),
+                "Model size": format_amount(o.params, 3),
+                "Tokens": format_amount(o.tokens, 3),
                 "Best learning rate": None if o.trouble else o.lr,
                 "90 %": "" if o.trouble else f"{low[0]:.2e} to {high[0]:.2e}",
                 "Best batch": "" if o.trouble else format_amount(o.batch, 3),
                 "Batch, 90 %": "" if o.trouble else f"{format_amount(low[1], 3)} to {format_amount(high[1], 3)}",
-                "Loss there": o.loss, "Runs near it": o.used,
+                "Loss there": o.loss,
+                "Runs near it": o.used,
                 "Use": f"left out: {o.trouble}" if o.trouble else "in the law",
             }
-        )  # fmt: skip
+        )
     showing.table(
-        pd.DataFrame(rows), "plan-optima", hide_index=True, width="stretch", placeholder="–",
+        pd.DataFrame(rows),
+        "plan-optima",
+        hide_index=True,
+        width="stretch",
+        placeholder="–",
         column_config={
             "Best learning rate": st.column_config.NumberColumn(format="%.2e"),
             "90 %": st.column_config.TextColumn(help="From refits to runs drawn with replacement."),
             "Loss there": st.column_config.NumberColumn(format="%.4f"),
         },
-    )  # fmt: skip
+    )
 
 
 def own_law(found: Found, asked: Asked | None) -> None:
@@ -163,17 +173,23 @@ def own_law(found: Found, asked: Asked | None) -> None:
     own = fit.predict(asked.params, asked.tokens)
     boxes = st.columns(3)
     boxes[0].metric(
-        "Learning rate for your N and D", f"{own.lr:.2e}", border=True,
+        "Learning rate for your N and D",
+        f"{own.lr:.2e}",
+        border=True,
         help=f"90 %: {own.lr_low:.2e} to {own.lr_high:.2e}.",
-    )  # fmt: skip
+    )
     boxes[1].metric(
-        "Batch for your N and D", format_amount(own.batch, 3), border=True,
+        "Batch for your N and D",
+        format_amount(own.batch, 3),
+        border=True,
         help=f"90 %: {format_amount(own.batch_low, 3)} to {format_amount(own.batch_high, 3)} tokens.",
-    )  # fmt: skip
+    )
     boxes[2].metric(
-        "Expected cost", f"{100 * own.cost:.2f} %", border=True,
+        "Expected cost",
+        f"{100 * own.cost:.2f} %",
+        border=True,
         help="Loss above that of the true optimum, on average, for how uncertain the law is there.",
-    )  # fmt: skip
+    )
     if own.beyond:
         st.caption(literal(f"Extrapolated: {own.beyond}."))
 
@@ -181,10 +197,14 @@ def own_law(found: Found, asked: Asked | None) -> None:
 def surfaces(found: Found) -> None:
     """A heat map of one cell's losses, with its optimum and what the law and the Step Law say."""
     i = st.selectbox(
-        "Losses of", range(len(found.cells)), key="plan_cell", width=380,
-        format_func=lambda i: f"{format_amount(found.cells[i].params, 3)} parameters, "
-        f"{format_amount(found.cells[i].tokens, 3)} tokens",
-    )  # fmt: skip
+        "Losses of",
+        range(len(found.cells)),
+        key="plan_cell",
+        width=380,
+        format_func=lambda i: (
+            f"{format_amount(found.cells[i].params, 3)} parameters, {format_amount(found.cells[i].tokens, 3)} tokens"
+        ),
+    )
     cell = found.cells[i]
     said = {"Step Law": recommend(cell.params, cell.tokens)[0]}
     if found.fit:

@@ -59,36 +59,62 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
         texts = {
             name: place.text_input(
                 label, key=f"final_{name}", bind="query-params", placeholder=usual[name], help=meaning
-            ).strip() or usual[name]
+            ).strip()
+            or usual[name]
             for name, label, place, meaning in (
                 ("params", "Model size", first[0], "Trainable parameters: 123M, 7B, 1.2e9."),
                 ("batch_tokens", "Tokens in one update", first[1], "The batch size times the length of a sequence."),
                 ("tokens", "Tokens in all", first[2], "Length of training; several with spaces between: 20B 50B 100B."),
-                ("peaks", "Peak learning rates", second[0], "Several with spaces between. By default over what nine of "
-                 "ten training runs had."),
-                ("warmups", "Warm-ups", second[1], "Several with spaces between: a share of the length (2%) or updates "
-                 "(300). The law sees a warm-up in its summed rate and noise alone; what else a warm-up is good for is "
-                 "in the risk of divergence."),
+                (
+                    "peaks",
+                    "Peak learning rates",
+                    second[0],
+                    "Several with spaces between. By default over what nine of ten training runs had.",
+                ),
+                (
+                    "warmups",
+                    "Warm-ups",
+                    second[1],
+                    "Several with spaces between: a share of the length (2%) or updates "
+                    "(300). The law sees a warm-up in its summed rate and noise alone; what else a warm-up is good for "
+                    "is in the risk of divergence.",
+                ),
             )
-        }  # fmt: skip
+        }
         shapes = address.bound_widget(
-            third[0].multiselect, "Shapes", list(SHAPES), default=list(SHAPES), key="final_shapes", wrap=True,
+            third[0].multiselect,
+            "Shapes",
+            list(SHAPES),
+            default=list(SHAPES),
+            key="final_shapes",
+            wrap=True,
             help="Percentages are the share of the length that the cooldown takes, or the final rate of the peak.",
-        )  # fmt: skip
+        )
         most_risk = address.bound_widget(
-            third[1].slider, "Most risk of divergence", 0.0, 1.0, MOST_RISK, 0.05, key="final_risk",
+            third[1].slider,
+            "Most risk of divergence",
+            0.0,
+            1.0,
+            MOST_RISK,
+            0.05,
+            key="final_risk",
             disabled=fit.risk is None,
             help="Candidates above it are set apart. "
             + ("Learned from the runs that diverged." if fit.risk else "Not known: too few of the runs diverged."),
-        )  # fmt: skip
+        )
         parent, text = _checkpoint(fit)
     try:
         asked = Target(
             parse_amount(texts["params"], "The model size"),
             parse_amount(texts["batch_tokens"], "Tokens in one update"),
-            parse_amounts(texts["tokens"], "Tokens in all"), parse_amounts(texts["peaks"], "A peak learning rate"),
-            tuple(shapes), _warmups(texts["warmups"]), most_risk, parse(parent) if parent else None, text,
-        )  # fmt: skip
+            parse_amounts(texts["tokens"], "Tokens in all"),
+            parse_amounts(texts["peaks"], "A peak learning rate"),
+            tuple(shapes),
+            _warmups(texts["warmups"]),
+            most_risk,
+            parse(parent) if parent else None,
+            text,
+        )
         if not shapes:
             raise OptLawsError("Choose at least one shape.")
         if asked.count > MOST:
@@ -135,17 +161,23 @@ def _checkpoint(fit: FinalFit) -> tuple[str, str]:
     with st.expander("Start from a checkpoint", icon=":material/call_split:"):
         left, right = st.columns([2, 1])
         parent = left.text_input(
-            "Schedule of the checkpoint", key="final_parent", bind="query-params",
+            "Schedule of the checkpoint",
+            key="final_parent",
+            bind="query-params",
             placeholder="wsd(peak=8e-3, warmup=200, total=4000, decay=800)",
             help="What was trained before, of the same model and batch. Lengths and warm-ups above are then those of "
             "what follows; what the law sees is both, one after another.",
-        )  # fmt: skip
+        )
         texts = ["the same text", *fit.transfers]
         text = address.bound_widget(
-            right.selectbox, "Going on with", texts, key="final_text", disabled=len(texts) < 2,
+            right.selectbox,
+            "Going on with",
+            texts,
+            key="final_text",
+            disabled=len(texts) < 2,
             help="Another text needs runs in the table that went on to it (columns parent and text): how losses carry "
             "over is learned from them, and three or four are enough to begin with.",
-        )  # fmt: skip
+        )
         if text != texts[0] and not parent.strip():
             st.caption("Give the checkpoint's schedule, too.")
     return parent.strip(), "" if text == texts[0] or not parent.strip() else text
@@ -183,14 +215,16 @@ def verdict(found: FinalRanking) -> None:
     band = f" 90 % prediction band {best.low:.4f} to {best.high:.4f}." if np.isfinite(best.low) else ""
     boxes[0].metric("Predicted final loss", f"{best.loss:.4f}", help=f"Of the first.{band}")
     boxes[1].metric(
-        "Best of all is one of the two", f"{found.hit:.0%}",
+        "Best of all is one of the two",
+        f"{found.hit:.0%}",
         help="Probability under the law's uncertainty. Near-duplicates share it, so it falls with the fineness of the "
         "grid; the loss that is left is the better guide.",
-    )  # fmt: skip
+    )
     boxes[2].metric(
-        "Left to lose with the two", f"{100 * found.regret:.2f} %",
+        "Left to lose with the two",
+        f"{100 * found.regret:.2f} %",
         help="How far the better of the two is expected to end above the best of all candidates.",
-    )  # fmt: skip
+    )
     boxes[3].metric("With the first alone", f"{100 * found.regret_one:.2f} %", help="The same if only one is trained.")
     if best.reasons:
         st.warning(literal(f"Beyond the training runs: {'; '.join(best.reasons)}."), icon=":material/explore:")
@@ -227,8 +261,14 @@ def over_peaks(found: FinalRanking) -> None:
 def table(found: FinalRanking) -> list[FinalRanked]:
     """All candidates as rows. Returns the ticked ones."""
     shown = showing.table(
-        frame(found), "preselect-candidates", hide_index=True, placeholder="–", height=420, on_select="rerun",
-        selection_mode="multi-row", key=f"final_rows_{digest(found)}",
+        frame(found),
+        "preselect-candidates",
+        hide_index=True,
+        placeholder="–",
+        height=420,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"final_rows_{digest(found)}",
         column_config={
             "Candidate": st.column_config.TextColumn(width="large", pinned=True),
             "Final loss": st.column_config.NumberColumn(format="%.4f"),
@@ -245,7 +285,7 @@ def table(found: FinalRanking) -> list[FinalRanked]:
             "Beyond the runs": st.column_config.TextColumn(help="How far it lies outside of the training runs."),
             "Schedule": st.column_config.TextColumn(width="large"),
         },
-    )  # fmt: skip
+    )
     return [found.rows[i] for i in shown.selection.rows if i < len(found.rows)]
 
 
@@ -281,10 +321,12 @@ def hand_over(space: Workspace, found: FinalRanking, ticked: Sequence[FinalRanke
     own = [row for row in wanted if row.plan.schedule.last is row.plan.schedule]
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
-            f"Compare {counted(min(len(own), c.MOST), 'curve')}", icon=":material/leaderboard:", disabled=not own,
+            f"Compare {counted(min(len(own), c.MOST), 'curve')}",
+            icon=":material/leaderboard:",
+            disabled=not own,
             help="Put the ticked candidates, or the first six, on the Compare page, where a law of whole curves draws "
             "them. They replace its candidates.",
-        )  # fmt: skip
+        )
         if pressed:
             space.candidates = [c.Candidate(row.plan.schedule.text) for row in own[: c.MOST]]
             st.success(f"{counted(len(space.candidates), 'candidate')} on the Compare page.")

@@ -22,15 +22,18 @@ def errors(ends: Mapping[str, End], plans: Mapping[str, Plan]) -> go.Figure:
         names = [n for n in ends if plans[n].params == size]
         figure.add_trace(
             go.Scatter(
-                x=[plans[n].schedule.peak for n in names], y=[100 * ends[n].rel_error for n in names], mode="markers",
-                name=format_amount(size, 3), marker={"color": color(i), "size": 7, "opacity": 0.75},
+                x=[plans[n].schedule.peak for n in names],
+                y=[100 * ends[n].rel_error for n in names],
+                mode="markers",
+                name=format_amount(size, 3),
+                marker={"color": color(i), "size": 7, "opacity": 0.75},
                 customdata=[
                     (safe(n), safe(plans[n].schedule.text), ends[n].observed, ends[n].predicted) for n in names
                 ],
                 hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<br>observed %{customdata[2]:.4f}, "
                 "predicted %{customdata[3]:.4f}<br>%{y:+.2f} %<extra></extra>",
             )
-        )  # fmt: skip
+        )
     figure.add_hline(y=0, line={"color": "gray", "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="peak learning rate", type="log", exponentformat="e")
     figure.update_yaxes(title_text="predicted − observed, %", zeroline=False)
@@ -55,15 +58,19 @@ def over_peaks(rows: Sequence[FinalRanked]) -> go.Figure:
                 continue
             figure.add_trace(
                 go.Scatter(
-                    x=some, y=[by_peak[p].loss for p in some], mode="markers" if apart else "lines+markers",
-                    name=safe(shape), legendgroup=shape, showlegend=not apart,
+                    x=some,
+                    y=[by_peak[p].loss for p in some],
+                    mode="markers" if apart else "lines+markers",
+                    name=safe(shape),
+                    legendgroup=shape,
+                    showlegend=not apart,
                     line={"color": color(i), "width": 1.8, "dash": ("solid", "dot")[i // 10 % 2]},
                     marker={"color": color(i), "symbol": "x" if apart else "circle", "size": 6},
                     customdata=[(by_peak[p].low, by_peak[p].high, by_peak[p].best) for p in some],
                     hovertemplate=f"<b>{safe(shape)}</b>, peak %{{x:.3~g}}<br>predicted %{{y:.4f}}<br>90 % band "
                     "%{customdata[0]:.4f} to %{customdata[1]:.4f}<br>best with %{customdata[2]:.0%}<extra></extra>",
                 )
-            )  # fmt: skip
+            )
     figure.update_xaxes(title_text="peak learning rate", type="log", exponentformat="e")
     figure.update_yaxes(title_text="predicted final loss")
     calm = [row.loss for row in rows if not row.apart]
@@ -84,11 +91,14 @@ def terms(parts: Mapping[str, Mapping[str, float]]) -> go.Figure:
         values = [parts[n].get(term, 0.0) for n in names]
         figure.add_trace(
             go.Bar(
-                x=values, y=[safe(n) for n in names], orientation="h", name=meaning.partition(":")[0],
+                x=values,
+                y=[safe(n) for n in names],
+                orientation="h",
+                name=meaning.partition(":")[0],
                 marker={"color": color(i)},
                 hovertemplate=f"{meaning}<br>%{{x:.4f}}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     figure.update_layout(barmode="stack", legend={"orientation": "h", "y": -0.25})
     figure.update_xaxes(title_text="share of the predicted loss that the schedule decides")
     figure.update_yaxes(type="category")

@@ -27,9 +27,14 @@ from .tables import digest
 def fitted(runs: Sequence[TableRun]) -> FinalFit | None:
     """The law fitted to the runs, once for each table; None with a sentence where they do not tell enough."""
     law = address.bound_widget(
-        st.selectbox, "Law", list(FINAL_LAWS), format_func=lambda n: FINAL_LAWS[n].title, key="final_law", width=380,
+        st.selectbox,
+        "Law",
+        list(FINAL_LAWS),
+        format_func=lambda n: FINAL_LAWS[n].title,
+        key="final_law",
+        width=380,
         help="  \n".join(f"**{law.title}**: {law.summary}" for law in FINAL_LAWS.values()),
-    )  # fmt: skip
+    )
     try:
         return _fit(law, digest(runs), list(runs))
     except (OptLawsError, FitError) as fault:
@@ -53,10 +58,12 @@ def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_told(fit, runs))
         tried = address.bound_widget(
-            st.toggle, "Cross-validate", key="final_folds",
+            st.toggle,
+            "Cross-validate",
+            key="final_folds",
             help="Fit ten times more, each without a tenth of the runs, and judge each run by the fit that has not "
             "seen it. Everything is chosen anew each time, the strength of the priors included.",
-        )  # fmt: skip
+        )
     judged = fit
     if tried:
         try:
@@ -105,24 +112,28 @@ def _metrics(fit: FinalFit) -> None:
     )
     if fit.folds:
         boxes[1].metric(
-            "Error on runs not seen", f"{100 * fit.held_out_error:.2f} %",
+            "Error on runs not seen",
+            f"{100 * fit.held_out_error:.2f} %",
             help=f"The same over {fit.folds}-fold cross-validation.",
-        )  # fmt: skip
+        )
     elif fit.left_out is not None:
         boxes[1].metric(
-            "9 of 10 unseen runs within", f"{100 * fit.left_out:.2f} %",
+            "9 of 10 unseen runs within",
+            f"{100 * fit.left_out:.2f} %",
             help="Relative error that nine of ten training runs stay below when they are left out of the fit. It makes "
             "the prediction bands.",
-        )  # fmt: skip
+        )
     boxes[2].metric(
-        "Strength of the priors", f"{fit.strength:g}",
+        "Strength of the priors",
+        f"{fit.strength:g}",
         help="How much what is believed before any run counts, for coefficients that the runs do not tell. The value "
         "of highest evidence among 0.3, 1, 3 and 10. For the log-linear law: its ridge.",
-    )  # fmt: skip
+    )
     boxes[3].metric(
-        "Divergence learned from", f"{fit.risk.diverged} of {fit.risk.runs}" if fit.risk else "–",
+        "Divergence learned from",
+        f"{fit.risk.diverged} of {fit.risk.runs}" if fit.risk else "–",
         help="Runs that diverged or spiked, of all from a random start. At least 5 of either kind are needed.",
-    )  # fmt: skip
+    )
 
 
 def _coefficients(fit: FinalFit) -> pd.DataFrame:
@@ -130,10 +141,12 @@ def _coefficients(fit: FinalFit) -> pd.DataFrame:
     rows = []
     for name, value in fit.theta.items():
         ends = fit.interval.get(name)
-        rows.append({
-            "Coefficient": name,
-            "Value": f"{value:.4g}",
-            "90 % interval": f"{ends[0]:.4g} to {ends[1]:.4g}" if ends else "held" if name in params else "–",
-            "Meaning": params[name].meaning if name in params else "of this feature",
-        })  # fmt: skip
+        rows.append(
+            {
+                "Coefficient": name,
+                "Value": f"{value:.4g}",
+                "90 % interval": f"{ends[0]:.4g} to {ends[1]:.4g}" if ends else "held" if name in params else "–",
+                "Meaning": params[name].meaning if name in params else "of this feature",
+            }
+        )
     return pd.DataFrame(rows)

@@ -46,10 +46,15 @@ COLUMNS_HELP = (
 def source(space: Workspace) -> list[TableRun]:
     """Where the final losses come from, and what was read; none where that could not be."""
     kind = address.bound_widget(
-        st.segmented_control, "Final losses of", list(SOURCES), format_func=SOURCES.get, default="bundled",
-        required=True, key="final_source",
+        st.segmented_control,
+        "Final losses of",
+        list(SOURCES),
+        format_func=SOURCES.get,
+        default="bundled",
+        required=True,
+        key="final_source",
         help="The project's own sweep; the last losses of the logs on the Runs page; or a table with one row a run.",
-    )  # fmt: skip
+    )
     try:
         runs = {"bundled": _bundled, "loaded": lambda: _loaded(space), "table": lambda: _table(space)}[kind]()
     except LogError as fault:

@@ -205,26 +205,34 @@ def _layout_form(space: Workspace, report: FileReport) -> Layout | None:
             x = _column("X axis", columns, found.x, ROW_NUMBER, "The column that counts the progress of training")
             unit = st.selectbox("It counts", X_UNITS, X_UNITS.index(found.x_unit), help="step: one for each update")
             batch = st.text_input(
-                "Per update", "" if found.batch is None else format_amount(found.batch),
+                "Per update",
+                "" if found.batch is None else format_amount(found.batch),
                 placeholder="not needed for steps",
                 help="Tokens or samples that one update adds to the x axis: the batch size. Not needed for steps",
-            ).strip()  # fmt: skip
+            ).strip()
         with two:
             losses = st.multiselect("Losses", columns, [column for _, column in found.losses])
             names = st.text_input(
-                "Name of each loss (train, val, …)", ", ".join(split for split, _ in found.losses),
+                "Name of each loss (train, val, …)",
+                ", ".join(split for split, _ in found.losses),
                 help="One name for each loss column, with commas between: train, or the name of an evaluation set",
-            )  # fmt: skip
+            )
             loss_unit = st.selectbox(
-                "Loss unit", LOSS_UNITS, LOSS_UNITS.index(found.loss_unit),
+                "Loss unit",
+                LOSS_UNITS,
+                LOSS_UNITS.index(found.loss_unit),
                 help="nats: natural logarithm, as PyTorch's cross entropy gives; bits: base 2; perplexity: exp of nats",
-            )  # fmt: skip
+            )
         with three:
             rate = _column("Learning rate", columns, found.lr, NO_COLUMN, "The column with the logged learning rate")
             run = _column("Run", columns, found.run, NO_COLUMN, "Names each run, where one file has several")
             tokens = _column("Tokens", columns, found.tokens, NO_COLUMN, "Tokens seen beside steps: for the batch size")
-        sent = st.form_submit_button("Read again", on_click=forget_news, args=(space,),
-                                     help="Replaces this file's runs and what was declared for them.")  # fmt: skip
+        sent = st.form_submit_button(
+            "Read again",
+            on_click=forget_news,
+            args=(space,),
+            help="Replaces this file's runs and what was declared for them.",
+        )
     if not sent:
         return None
     try:

@@ -242,24 +242,45 @@ def chart(runs: Mapping[int, Run], found: list[str]) -> None:
     """Curves of `runs` and the controls over them; a control redraws this part of the page only."""
     with st.container(horizontal=True, gap="small"):
         x = address.bound_widget(
-            st.segmented_control, "X axis", list(X_LABELS), default="step", format_func=X_LABELS.get, required=True,
+            st.segmented_control,
+            "X axis",
+            list(X_LABELS),
+            default="step",
+            format_func=X_LABELS.get,
+            required=True,
             key="x",
             help="Steps: updates done. Tokens: steps × batch size. Cumulative LR: the sum of the learning rates so far",
-        )  # fmt: skip
+        )
         window = address.bound_widget(
-            st.select_slider, "Smoothing", WINDOWS, key="smooth", format_func=lambda n: "off" if n == 1 else f"{n:,}",
-            help="Mean over this many logged points around each point; the raw curve stays behind it", width=140,
-        )  # fmt: skip
+            st.select_slider,
+            "Smoothing",
+            WINDOWS,
+            key="smooth",
+            format_func=lambda n: "off" if n == 1 else f"{n:,}",
+            help="Mean over this many logged points around each point; the raw curve stays behind it",
+            width=140,
+        )
         split = found[0]
         if len(found) > 1:
             first = found.index(address.read_one("split", found, split))
-            split = st.selectbox("Split", found, first, help="Losses of training, or of an evaluation set", width=120,
-                                 key=f"split {' '.join(found)}")  # fmt: skip
+            split = st.selectbox(
+                "Split",
+                found,
+                first,
+                help="Losses of training, or of an evaluation set",
+                width=120,
+                key=f"split {' '.join(found)}",
+            )
             address.write("split", split, found[0])
         scale = address.bound_widget(
-            st.segmented_control, "Scale", list(SCALES), selection_mode="multi", format_func=SCALES.get, key="scale",
+            st.segmented_control,
+            "Scale",
+            list(SCALES),
+            selection_mode="multi",
+            format_func=SCALES.get,
+            key="scale",
             help="Logarithmic axes. Full range: show the steep first losses, too, where they would leave the frame",
-        )  # fmt: skip
+        )
     drawn = {i: run.on(split) for i, run in runs.items() if split in run.series}
     shown = dict(list(drawn.items())[:MOST_DRAWN])
     whole = "full" in scale

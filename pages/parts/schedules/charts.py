@@ -39,19 +39,29 @@ def rate(schedule: Schedule) -> go.Figure:
     figure, steps, kinks = go.Figure(), steps_of(schedule), breaks(schedule, DOTS + 1)
     figure.add_trace(
         go.Scatter(
-            x=steps, y=schedule(steps), mode="lines" if len(steps) > 1 else "markers", name="learning rate",
-            showlegend=False, line={"color": color(0), "width": 2.4},
-            fill="tozeroy", fillcolor="rgba(76,111,224,0.10)", hovertemplate="step %{x:,}<br>%{y:.5~g}<extra></extra>",
+            x=steps,
+            y=schedule(steps),
+            mode="lines" if len(steps) > 1 else "markers",
+            name="learning rate",
+            showlegend=False,
+            line={"color": color(0), "width": 2.4},
+            fill="tozeroy",
+            fillcolor="rgba(76,111,224,0.10)",
+            hovertemplate="step %{x:,}<br>%{y:.5~g}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     if 0 < len(kinks) <= DOTS:
         figure.add_trace(
             go.Scatter(
-                x=kinks, y=schedule(kinks), mode="markers", name="the formula changes", showlegend=True,
+                x=kinks,
+                y=schedule(kinks),
+                mode="markers",
+                name="the formula changes",
+                showlegend=True,
                 marker={"color": color(1), "size": 8 if len(kinks) <= FEW else 4},
                 hovertemplate="from step %{x:,} on, another formula<br>%{y:.5~g}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     figure.update_xaxes(title_text="step", exponentformat="B" if schedule.total >= 1e5 else "none")
     figure.update_xaxes(separatethousands=True, showgrid=False, range=[-0.01 * schedule.total, 1.02 * schedule.total])
     figure.update_yaxes(title_text="learning rate", exponentformat="power", rangemode="tozero", nticks=6)
@@ -70,10 +80,17 @@ def thumbnails(schedules: Mapping[str, Schedule], chosen: str) -> go.Figure:
         steps, mine = steps_of(schedule, SMALL), name == chosen
         figure.add_trace(
             go.Scatter(
-                x=steps / schedule.total, y=schedule(steps) / schedule.peak, mode="lines", name=name, hoverinfo="skip",
-                showlegend=False, line={"color": color(0) if mine else GREY, "width": 2.4 if mine else 1.6},
-            ), i // COLUMNS + 1, i % COLUMNS + 1,
-        )  # fmt: skip
+                x=steps / schedule.total,
+                y=schedule(steps) / schedule.peak,
+                mode="lines",
+                name=name,
+                hoverinfo="skip",
+                showlegend=False,
+                line={"color": color(0) if mine else GREY, "width": 2.4 if mine else 1.6},
+            ),
+            i // COLUMNS + 1,
+            i % COLUMNS + 1,
+        )
         figure.layout.annotations[i].font.size = 12
         if mine:
             figure.layout.annotations[i].update(text=f"<b>{name}</b>", font_color=color(0))

@@ -17,8 +17,9 @@ SHOWN = {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".tom
 
 def section(found: Sequence[Entry]) -> None:
     """Choose a candidate and a trainer."""
-    box = st.expander("Export to a trainer", icon=":material/output:", on_change="rerun", key="export_box",
-                      bind="query-params")  # fmt: skip
+    box = st.expander(
+        "Export to a trainer", icon=":material/output:", on_change="rerun", key="export_box", bind="query-params"
+    )
     if not box.open:
         return
     with box:
@@ -53,9 +54,14 @@ def panel(schedule: Schedule, key: str) -> None:
         if len(made.text) > MOST_SHOWN:
             st.caption(f"The first {MOST_SHOWN:,} of {len(made.text):,} characters; the download has all of them.")
     left.download_button(
-        "Download", made.text, f"{schedule.family}_{target}{made.suffix}", "text/plain", icon=":material/download:",
-        on_click="ignore", key=f"{key}_download",
-    )  # fmt: skip
+        "Download",
+        made.text,
+        f"{schedule.family}_{target}{made.suffix}",
+        "text/plain",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"{key}_download",
+    )
 
 
 @st.cache_data(show_spinner="Writing the schedule", max_entries=64)

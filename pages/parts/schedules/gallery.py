@@ -43,9 +43,14 @@ def choose() -> str:
         else:
             state()[LINKED] = brought.schedule
     family = address.bound_widget(
-        st.pills, "Family", list(SCHEDULES), default=_linked().family if _linked() else "cosine", required=True,
-        key=FAMILY, label_visibility="collapsed",
-    )  # fmt: skip
+        st.pills,
+        "Family",
+        list(SCHEDULES),
+        default=_linked().family if _linked() else "cosine",
+        required=True,
+        key=FAMILY,
+        label_visibility="collapsed",
+    )
     with marked:
         showing.chart(charts.thumbnails(examples(), family), "schedules-families", still=True)
     return family
@@ -140,10 +145,11 @@ def facts(schedule: Schedule) -> list[tuple[str, str, str]]:
         ("Last update", f"{float(schedule(last)):.3g}", f"The learning rate of update {last:,}, the last one."),
         ("Summed rate", f"{whole:.4g}", "The sum of the learning rates of all updates: how far training gets."),
         (
-            "In the last tenth", f"{100 * late / whole:.2g} %" if whole else "–",
+            "In the last tenth",
+            f"{100 * late / whole:.2g} %" if whole else "–",
             "Share of the summed rate that falls into the last tenth of the updates; 10 % for a constant rate.",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def text(space: Workspace, schedule: Schedule) -> None:

@@ -30,22 +30,36 @@ def section(space: Workspace) -> None:
     left, right = st.columns([2, 5], gap="large")
     with left:
         file = st.file_uploader(
-            "Log with steps and gradient norms", key="refine_file", max_upload_size=MOST_BYTES // 2**20,
+            "Log with steps and gradient norms",
+            key="refine_file",
+            max_upload_size=MOST_BYTES // 2**20,
             help="Any log that the Runs page reads, of one run, with a column such as grad_norm.",
-        )  # fmt: skip
+        )
         peak = st.text_input(
-            "Peak, LR", placeholder=PEAK, key="refine_peak", persist_state="session",
+            "Peak, LR",
+            placeholder=PEAK,
+            key="refine_peak",
+            persist_state="session",
             help="Highest learning rate of the refined schedule.",
-        )  # fmt: skip
+        )
         norm = st.selectbox(
-            "Norm", list(POWERS), format_func=NORMS.get, key="refine_norm", persist_state="session",
+            "Norm",
+            list(POWERS),
+            format_func=NORMS.get,
+            key="refine_norm",
+            persist_state="session",
             help="The norm that was logged; the weight of an update is its power −2 for l2, −1 for l1.",
-        )  # fmt: skip
+        )
         smoothing = st.number_input(
-            "Smoothing, share of the norms", min_value=0.0, max_value=0.99, value=0.1, step=0.05,
-            key="refine_smoothing", persist_state="session",
+            "Smoothing, share of the norms",
+            min_value=0.0,
+            max_value=0.99,
+            value=0.1,
+            step=0.05,
+            key="refine_smoothing",
+            persist_state="session",
             help="Width of the running median; 0 takes the norms as they stand.",
-        )  # fmt: skip
+        )
     with right:
         if file is None:
             st.info("No norms yet. Upload the log of an earlier run.")

@@ -22,19 +22,48 @@ SCRIPT = "pages.parts.router"  # run by Streamlit, not imported
 # imports from these packages, at the top of a module or within a function, is listed
 # (tests/pages/server/test_libraries.py).
 CHARTS = (
-    "numpy", "numpy.typing", "pandas", "pandas.io.formats.style", "plotly.graph_objects", "plotly.subplots",
-    "tsdownsample", "pyarrow", "pyarrow.parquet", "starlette.datastructures", "starlette.middleware",
-    "starlette.requests", "starlette.responses", "starlette.types",
-    "pages.parts.state.session", "pages.parts.runs.files", "pages.parts.runs.table",
-)  # fmt: skip
+    "numpy",
+    "numpy.typing",
+    "pandas",
+    "pandas.io.formats.style",
+    "plotly.graph_objects",
+    "plotly.subplots",
+    "tsdownsample",
+    "pyarrow",
+    "pyarrow.parquet",
+    "starlette.datastructures",
+    "starlette.middleware",
+    "starlette.requests",
+    "starlette.responses",
+    "starlette.types",
+    "pages.parts.state.session",
+    "pages.parts.runs.files",
+    "pages.parts.runs.table",
+)
 LAWS = (
-    "numpy.polynomial", "scipy.linalg", "scipy.optimize", "scipy.special", "scipy.signal", "scipy.interpolate",
-    "scipy.spatial", "scipy.stats", "scipy.ndimage", "sympy", "latex2mathml.converter", "threadpoolctl", "joblib",
-    "joblib.parallel", "joblib.externals.loky.process_executor", "tensorboard.compat.proto.event_pb2",
-    "sklearn.exceptions", "sklearn.gaussian_process", "sklearn.gaussian_process.kernels",
-    "sqlalchemy", "sqlalchemy.exc",
+    "numpy.polynomial",
+    "scipy.linalg",
+    "scipy.optimize",
+    "scipy.special",
+    "scipy.signal",
+    "scipy.interpolate",
+    "scipy.spatial",
+    "scipy.stats",
+    "scipy.ndimage",
+    "sympy",
+    "latex2mathml.converter",
+    "threadpoolctl",
+    "joblib",
+    "joblib.parallel",
+    "joblib.externals.loky.process_executor",
+    "tensorboard.compat.proto.event_pb2",
+    "sklearn.exceptions",
+    "sklearn.gaussian_process",
+    "sklearn.gaussian_process.kernels",
+    "sqlalchemy",
+    "sqlalchemy.exc",
     *(name for name in OWN if name != SCRIPT),
-)  # fmt: skip
+)
 CLUSTER = ("distributed", "distributed.client", "distributed.comm")  # with a Dask scheduler alone
 
 _lock = Lock()

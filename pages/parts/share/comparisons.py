@@ -75,8 +75,11 @@ def section(
             viewer = identity.viewer()
             kinds = _kinds(viewer)
             opens = right.selectbox(
-                "Who may open it", kinds, kinds.index(_usual(viewer)), format_func=lambda kind: kind.value,
-            )  # fmt: skip
+                "Who may open it",
+                kinds,
+                kinds.index(_usual(viewer)),
+                format_func=lambda kind: kind.value,
+            )
             pressed = st.form_submit_button("Save and get a link", type="primary", icon=":material/link:")
         if pressed and not title.strip():
             st.error("A comparison needs a title, this one has none.", icon=":material/error:")
@@ -94,14 +97,26 @@ def _title(space: Workspace) -> str:
 def _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens) -> None:
     with _faults_told():
         made = Snapshot(
-            runs=thinned(list(space.runs.values())), fits=dict(space.fits), current=space.current,
+            runs=thinned(list(space.runs.values())),
+            fits=dict(space.fits),
+            current=space.current,
             candidates=tuple(Candidate(c.schedule, c.label, c.on) for c in space.candidates if c.schedule is not None),
-            selections={n: s for n, s in space.selections.items() if n in space.fits}, risk=risk, most_risk=most_risk,
-            also=tuple(fits[1:]), observed=tuple(observed), parent=space.parent,
-            view={"x": view.x, "log_x": view.log_x, "log_y": view.log_y, "part": view.part,
-                  "batch_tokens": view.batch_tokens, "bands": " ".join(map(str, view.bands or ()))},
+            selections={n: s for n, s in space.selections.items() if n in space.fits},
+            risk=risk,
+            most_risk=most_risk,
+            also=tuple(fits[1:]),
+            observed=tuple(observed),
+            parent=space.parent,
+            view={
+                "x": view.x,
+                "log_x": view.log_x,
+                "log_y": view.log_y,
+                "part": view.part,
+                "batch_tokens": view.batch_tokens,
+                "bands": " ".join(map(str, view.bands or ())),
+            },
             **said,
-        )  # fmt: skip
+        )
         if unnamed:
             made = replace(anonymised(made), title=made.title, view=made.view)  # no visitor words a view
         id = settings.store().save(made, identity.viewer(), opens)
@@ -143,16 +158,21 @@ def listing() -> None:
 def _listing() -> None:
     store, viewer = settings.store(), identity.viewer()
     search = st.text_input(
-        "Search", key="share_search", bind="query-params", placeholder="title, note, tag", width=420,
+        "Search",
+        key="share_search",
+        bind="query-params",
+        placeholder="title, note, tag",
+        width=420,
         icon=":material/search:",
-    )  # fmt: skip
+    )
     found = store.listed(viewer, search, SHOWN)
     if not found:
         st.info(
-            "Nothing that you saved matches." if search else
-            "Nothing saved in this browser yet. Save a comparison on the Compare page; a link that you were sent opens "
-            "here by itself."
-        )  # fmt: skip
+            "Nothing that you saved matches."
+            if search
+            else "Nothing saved in this browser yet. Save a comparison on the Compare page; a link that you were sent "
+            "opens here by itself."
+        )
     for entry in found:
         _row(entry)
     count = store.count(viewer, search)
@@ -164,9 +184,13 @@ def _listing() -> None:
 def _row(entry: Entry) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.button(
-            literal(entry.title), key=f"open {entry.id}", type="tertiary", icon=":material/leaderboard:",
-            on_click=_go, args=(entry.id,),
-        )  # fmt: skip
+            literal(entry.title),
+            key=f"open {entry.id}",
+            type="tertiary",
+            icon=":material/leaderboard:",
+            on_click=_go,
+            args=(entry.id,),
+        )
         told = [_when(entry), entry.visibility.value.rstrip(".")] if entry.mine else [_when(entry), "not yours"]
         told += [f"by {literal(entry.author)}"] if entry.author else []
         told += [literal(", ".join(entry.tags))] if entry.tags else []
@@ -180,9 +204,12 @@ def _when(entry: Entry) -> str:
 def _import() -> None:
     with st.expander("Bring a file", icon=":material/upload:"):
         file = st.file_uploader(
-            "Comparison (JSON)", type=["json"], max_upload_size=MOST_BYTES // 2**20, key="share_file",
+            "Comparison (JSON)",
+            type=["json"],
+            max_upload_size=MOST_BYTES // 2**20,
+            key="share_file",
             help="What “Download” of a saved comparison, or `python -m optlaws_core share export`, wrote.",
-        )  # fmt: skip
+        )
         if file is not None and st.button("Save it here", icon=":material/save:"):
             viewer = identity.viewer()
             st.query_params["id"] = settings.store().save(from_bundle(file.getvalue()), viewer, _usual(viewer))
@@ -219,10 +246,14 @@ def _show(id: str) -> None:
         st.warning(literal(doubt))
     table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
     actions.download_button(
-        "Report", lambda: html_report.html(found, figure, table, verdict, [yardstick, *_risk(found)]),
-        f"comparison-{found.digest[:12]}.html", "text/html", icon=":material/description:", on_click="ignore",
+        "Report",
+        lambda: html_report.html(found, figure, table, verdict, [yardstick, *_risk(found)]),
+        f"comparison-{found.digest[:12]}.html",
+        "text/html",
+        icon=":material/description:",
+        on_click="ignore",
         help="One HTML file with chart, ranking, laws and coefficients, as they stand here; it needs no network.",
-    )  # fmt: skip
+    )
     _laws(space.fit)
     if entry.mine:
         _owner(entry)
@@ -264,9 +295,12 @@ def _heading(entry: Entry, found: Snapshot) -> DeltaGenerator:
     parent = found.parent and settings.store().find(found.parent, identity.viewer())
     if parent:
         st.button(
-            f"Began as a copy of {literal(parent.title)}", type="tertiary", icon=":material/history:",
-            on_click=_go, args=(parent.id,),
-        )  # fmt: skip
+            f"Began as a copy of {literal(parent.title)}",
+            type="tertiary",
+            icon=":material/history:",
+            on_click=_go,
+            args=(parent.id,),
+        )
     elif found.parent:
         st.caption(f"Began as a copy of another comparison, content {found.parent[:12]}.")
     actions = st.container(horizontal=True)
@@ -275,18 +309,26 @@ def _heading(entry: Entry, found: Snapshot) -> DeltaGenerator:
         if st.button("Open a copy", icon=":material/content_copy:", help=COPY):
             _copy(found)
         st.download_button(
-            "Download", lambda: to_bundle(found), f"comparison-{found.digest[:12]}.json", "application/json",
-            icon=":material/download:", on_click="ignore", help="One file that can be imported elsewhere.",
-        )  # fmt: skip
+            "Download",
+            lambda: to_bundle(found),
+            f"comparison-{found.digest[:12]}.json",
+            "application/json",
+            icon=":material/download:",
+            on_click="ignore",
+            help="One file that can be imported elsewhere.",
+        )
     return actions
 
 
 def _workspace(found: Snapshot) -> Workspace:
     return Workspace(
-        runs={r.name: r for r in found.runs}, fits=dict(found.fits), current=found.current,
+        runs={r.name: r for r in found.runs},
+        fits=dict(found.fits),
+        current=found.current,
         selections=dict(found.selections),
-        candidates=[candidates.Candidate(c.schedule.text, c.label, c.on) for c in found.candidates], risk=found.risk,
-    )  # fmt: skip
+        candidates=[candidates.Candidate(c.schedule.text, c.label, c.on) for c in found.candidates],
+        risk=found.risk,
+    )
 
 
 def _view(found: Snapshot) -> View:
@@ -295,10 +337,13 @@ def _view(found: Snapshot) -> View:
     batch, bands = kept.get("batch_tokens"), kept.get("bands")
     chosen = tuple(int(i) for i in bands.split() if i.isascii() and i.isdigit()) if isinstance(bands, str) else None
     return View(
-        kept["x"] if kept.get("x") in AXES else "step", kept.get("log_x") is True, kept.get("log_y") is True,
+        kept["x"] if kept.get("x") in AXES else "step",
+        kept.get("log_x") is True,
+        kept.get("log_y") is True,
         kept["part"] if kept.get("part") in PARTS else "after warm-up",
-        float(batch) if isinstance(batch, (int, float)) and batch >= 1 else None, chosen,
-    )  # fmt: skip
+        float(batch) if isinstance(batch, (int, float)) and batch >= 1 else None,
+        chosen,
+    )
 
 
 def _copy(found: Snapshot) -> None:
@@ -324,9 +369,12 @@ def _owner(entry: Entry) -> None:
     with st.expander("Who may open it", icon=":material/lock:"):
         kinds = _kinds(viewer, entry.visibility)
         chosen = st.radio(
-            "Open to", kinds, kinds.index(entry.visibility), format_func=lambda kind: kind.value,
+            "Open to",
+            kinds,
+            kinds.index(entry.visibility),
+            format_func=lambda kind: kind.value,
             key=f"share_visibility {entry.id}",
-        )  # fmt: skip
+        )
         with st.container(horizontal=True):
             if st.button("Change", disabled=chosen is entry.visibility):
                 store.set_visibility(entry.id, viewer, chosen)

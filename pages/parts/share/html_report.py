@@ -45,8 +45,13 @@ for (const button of document.querySelectorAll("[data-format]")) button.onclick 
 def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, remarks: Sequence[str]) -> str:
     """The report of a comparison, from its chart, its ranking as rows, its verdict, and what is to be known of both."""
     chart = go.Figure(figure).update_layout(template="plotly_white", width=None, autosize=True)
-    facts = [f"created {found.created}", *([f"by {found.author}"] if found.author else []), *found.tags,
-             f"{len(found.runs)} runs", f"content {found.digest}"]  # fmt: skip
+    facts = [
+        f"created {found.created}",
+        *([f"by {found.author}"] if found.author else []),
+        *found.tags,
+        f"{len(found.runs)} runs",
+        f"content {found.digest}",
+    ]
     filled = [c for c in table.columns if not table[c].isna().all() and (table[c].astype(str) != "").any()]
     shown = [column for column in COLUMNS if column.key in filled]
     rows = [[column.text(row[column.key]) for column in shown] for row in table.to_dict("records")]
@@ -55,9 +60,11 @@ def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, 
     laws = "".join(_model(found, name) for name in dict.fromkeys((found.current, *found.also)) if name)
     options = {"filename": "optlaws-report-curves", "format": "png", "scale": 2}
     drawn = chart.to_html(
-        full_html=False, include_plotlyjs=True, div_id="curves",
+        full_html=False,
+        include_plotlyjs=True,
+        div_id="curves",
         config={"displaylogo": False, "toImageButtonOptions": options},
-    )  # fmt: skip
+    )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer"><meta http-equiv="Content-Security-Policy" content="{ONLY_ITSELF}">

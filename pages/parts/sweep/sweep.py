@@ -34,19 +34,31 @@ def choose(everything: Sequence[Run]) -> list[Run]:
     """Filters by group, size and outcome. Returns what they leave."""
     kinds = _values(everything, "group")
     groups = address.bound_widget(
-        st.pills, "Groups", kinds, selection_mode="multi", key="sweep_groups",
+        st.pills,
+        "Groups",
+        kinds,
+        selection_mode="multi",
+        key="sweep_groups",
         help="  \n".join(f"**{name}**: {GROUPS[name]}" for name in kinds if name in GROUPS),
-    )  # fmt: skip
+    )
     left, right = st.columns(2, gap="medium")
     sizes = address.bound_widget(
-        left.pills, "Sizes", _values(everything, "size"), selection_mode="multi", key="sweep_sizes",
+        left.pills,
+        "Sizes",
+        _values(everything, "size"),
+        selection_mode="multi",
+        key="sweep_sizes",
         help="Model sizes: 37,024, 123,200, 369,312 and 836,736 parameters.",
-    )  # fmt: skip
+    )
     outcomes = address.bound_widget(
-        right.pills, "Ended", _values(everything, "outcome"), selection_mode="multi", key="sweep_ended",
+        right.pills,
+        "Ended",
+        _values(everything, "outcome"),
+        selection_mode="multi",
+        key="sweep_ended",
         help="**diverged**: the loss left the finite numbers, ended 5 % above its lowest, or within 5 % of "
         "what byte frequencies alone give. **spiked**: the training loss rose by 0.5 nats and came back.",
-    )  # fmt: skip
+    )
     wanted = {"group": groups, "size": sizes, "outcome": outcomes}
     return [r for r in everything if all(r.about.get(key) in some for key, some in wanted.items() if some)]
 
@@ -58,9 +70,14 @@ def _values(everything: Sequence[Run], column: str) -> list[str]:
 def overview(chosen: Sequence[Run]) -> None:
     """Final losses over what was varied."""
     x = address.bound_widget(
-        st.segmented_control, "Over", list(charts.X), format_func=lambda key: charts.X[key].capitalize(),
-        default="peak", key="sweep_x", label_visibility="collapsed",
-    )  # fmt: skip
+        st.segmented_control,
+        "Over",
+        list(charts.X),
+        format_func=lambda key: charts.X[key].capitalize(),
+        default="peak",
+        key="sweep_x",
+        label_visibility="collapsed",
+    )
     drawn = [run for run in chosen if charts.is_drawable(run)]
     showing.chart(charts.overview(drawn, x or "peak"), "sweep-overview")
 
@@ -113,9 +130,11 @@ def load(space: Workspace, wanted: Sequence[Run]) -> None:
     usable = len(wanted) <= MOST_LOADED
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
-            f"Work with {counted(len(wanted), 'run')}", icon=":material/input:", disabled=not usable or not wanted,
+            f"Work with {counted(len(wanted), 'run')}",
+            icon=":material/input:",
+            disabled=not usable or not wanted,
             help="They replace what is loaded on the other pages, fits included.",
-        )  # fmt: skip
+        )
         if pressed:  # Streamlit cannot switch the page while widgets are bound to the address
             space.use(wanted)
             st.success(f"{counted(len(wanted), 'run')} loaded: see Runs and Fit in the menu.")
@@ -131,18 +150,21 @@ def noise(floor: NoiseFloor | None) -> None:
     boxes = st.columns(3)
     low, high = (100 * end for end in floor.interval)
     boxes[0].metric(
-        "Noise floor", f"{100 * floor.relative:.2f} %",
+        "Noise floor",
+        f"{100 * floor.relative:.2f} %",
         help="Standard deviation over seeds of the last held-out loss, as a share of it, pooled over repeated plans.",
-    )  # fmt: skip
+    )
     boxes[0].caption(f"90 % interval {low:.2f} to {high:.2f} %, from {floor.freedom} repeats")
     boxes[1].metric(
-        "A perfect law is off by", f"{100 * floor.mean_error:.2f} %",
+        "A perfect law is off by",
+        f"{100 * floor.mean_error:.2f} %",
         help="Mean relative error of a prediction that is right but for the seed: 0.8 standard deviations.",
-    )  # fmt: skip
+    )
     boxes[2].metric(
-        "At any one step", f"{100 * floor.along:.2f} %",
+        "At any one step",
+        f"{100 * floor.along:.2f} %",
         help="The same standard deviation at the steps of the second half of training, where the rate is still high.",
-    )  # fmt: skip
+    )
     showing.chart(charts.spread(floor), "sweep-seeds")
 
 
@@ -155,15 +177,24 @@ def law_against(floor: NoiseFloor | None) -> None:
     """Fit a law to three runs of each size and show how far off it is on the others."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         law = address.bound_widget(
-            st.selectbox, "Law", list(LAWS), format_func=lambda n: LAWS[n].title,
-            index=list(LAWS).index("opt_laws_curve"), key="sweep_law", width=320,
-        )  # fmt: skip
+            st.selectbox,
+            "Law",
+            list(LAWS),
+            format_func=lambda n: LAWS[n].title,
+            index=list(LAWS).index("opt_laws_curve"),
+            key="sweep_law",
+            width=320,
+        )
         design = address.bound_widget(
-            st.segmented_control, "Trained at", list(DESIGNS), default=next(iter(DESIGNS)), format_func=str.capitalize,
+            st.segmented_control,
+            "Trained at",
+            list(DESIGNS),
+            default=next(iter(DESIGNS)),
+            format_func=str.capitalize,
             key="sweep_design",
             help="One peak: a constant rate, a cosine and a drop at the size's usual peak. Three peaks: a constant "
             "rate there, a cosine at a lower and a WSD at a higher one.",
-        )  # fmt: skip
+        )
     rows = _judged(law, design or next(iter(DESIGNS)), digest(SWEEP))
     perfect = floor.mean_error if floor else None
     percent = {"format": "%.2f %%"}
@@ -194,7 +225,7 @@ def law_against(floor: NoiseFloor | None) -> None:
                 "error, final loss ", help="Mean relative error of the last held-out loss of the other runs.", **percent
             ),
         },
-    )  # fmt: skip
+    )
     errors = {f"{_params(row):,.0f} parameters": list(zip(row.all.runs, row.all.ends, strict=True)) for row in rows}
     showing.chart(charts.off(errors, floor.relative if floor else 0.0), "sweep-law-errors")
     st.caption(

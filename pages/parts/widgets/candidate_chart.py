@@ -97,14 +97,19 @@ def _add_loss(figure: go.Figure, curve: Curve, view: View) -> None:
     dash = DASHES[(curve.dash - 1) % len(DASHES)] if curve.dash else "solid"
     figure.add_trace(
         go.Scatter(
-            x=place(curve.schedule, curve.steps, view.x, view.batch_tokens), y=curve.losses, mode="lines",
-            name=label, legendgroup=str(curve.color), showlegend=curve.dash == 0 or bool(curve.fit),
+            x=place(curve.schedule, curve.steps, view.x, view.batch_tokens),
+            y=curve.losses,
+            mode="lines",
+            name=label,
+            legendgroup=str(curve.color),
+            showlegend=curve.dash == 0 or bool(curve.fit),
             line={"color": chart_style.color(curve.color), "width": 2, "dash": dash},
             customdata=_details(curve.schedule, curve.steps, view),
             hovertemplate=f"<b>{label}</b><br>predicted loss %{{y:.5f}}{_hover(view)}<extra></extra>",
         ),
-        row=1, col=1,
-    )  # fmt: skip
+        row=1,
+        col=1,
+    )
 
 
 def _add_bands(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
@@ -118,14 +123,19 @@ def _add_rate(figure: go.Figure, curve: Curve, view: View) -> None:
     steps, label = _rate_steps(curve.schedule), chart_style.safe(curve.name)
     figure.add_trace(
         go.Scatter(
-            x=place(curve.schedule, steps, view.x, view.batch_tokens), y=curve.schedule(steps), mode="lines",
-            name=label, legendgroup=str(curve.color), showlegend=False,
+            x=place(curve.schedule, steps, view.x, view.batch_tokens),
+            y=curve.schedule(steps),
+            mode="lines",
+            name=label,
+            legendgroup=str(curve.color),
+            showlegend=False,
             line={"color": chart_style.color(curve.color), "width": 1.8},
             customdata=_details(curve.schedule, steps, view),
             hovertemplate=f"<b>{label}</b>{_hover(view)}<extra></extra>",
         ),
-        row=2, col=1,
-    )  # fmt: skip
+        row=2,
+        col=1,
+    )
 
 
 def _rate_steps(schedule: Schedule) -> IntArray:
@@ -155,13 +165,17 @@ def _add_observed(figure: go.Figure, name: str, run: Run, view: View) -> None:
     label = chart_style.safe(name)
     figure.add_trace(
         go.Scatter(
-            x=place(run.plan.schedule, steps, view.x, tokens), y=loss, mode="lines",
-            name=f"{label} (observed)", line={"color": "rgba(128,134,148,0.75)", "width": 1.2},
+            x=place(run.plan.schedule, steps, view.x, tokens),
+            y=loss,
+            mode="lines",
+            name=f"{label} (observed)",
+            line={"color": "rgba(128,134,148,0.75)", "width": 1.2},
             customdata=steps,
             hovertemplate=f"<b>{label}</b>, observed<br>loss %{{y:.5f}}<br>step %{{customdata:,}}<extra></extra>",
         ),
-        row=1, col=1,
-    )  # fmt: skip
+        row=1,
+        col=1,
+    )
 
 
 def _frame(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:

@@ -20,8 +20,17 @@ BANDS = {"prediction": ("prediction band, 90 %", 0.17), "parameter": ("parameter
 MOST_POINTS = 1_500  # per trace
 # Readable on white and on near-black alike.
 COLORS = (
-    "#4c6fe0", "#e0713a", "#1fa187", "#c8509f", "#a5842a", "#5fa0e6", "#d65555", "#7d80c9", "#67ab45", "#a8766a",
-)  # fmt: skip
+    "#4c6fe0",
+    "#e0713a",
+    "#1fa187",
+    "#c8509f",
+    "#a5842a",
+    "#5fa0e6",
+    "#d65555",
+    "#7d80c9",
+    "#67ab45",
+    "#a8766a",
+)
 
 
 def color(i: int) -> str:
@@ -62,16 +71,30 @@ def bands(drawn: Iterable[tuple[np.ndarray, Prediction, int]]) -> Iterator[go.Sc
             kinds.add(kind)
             low, high = known.band(half)
             yield go.Scatter(
-                x=np.concatenate((x, x[::-1])), y=np.concatenate((high, low[::-1])), mode="lines", line={"width": 0},
-                fill="toself", fillcolor=faded(i, opacity), hoverinfo="skip", legendgroup=kind, showlegend=False,
+                x=np.concatenate((x, x[::-1])),
+                y=np.concatenate((high, low[::-1])),
+                mode="lines",
+                line={"width": 0},
+                fill="toself",
+                fillcolor=faded(i, opacity),
+                hoverinfo="skip",
+                legendgroup=kind,
+                showlegend=False,
                 name=BANDS[kind][0],
-            )  # fmt: skip
+            )
     for kind, (title, opacity) in BANDS.items():
         if kind in kinds:
             yield go.Scatter(
-                x=[None], y=[None], mode="markers", name=title, legendgroup=kind, showlegend=True, hoverinfo="skip",
-                legendrank=2000, marker={"symbol": "square", "size": 14, "color": f"rgba(128,134,148,{2 * opacity})"},
-            )  # fmt: skip
+                x=[None],
+                y=[None],
+                mode="markers",
+                name=title,
+                legendgroup=kind,
+                showlegend=True,
+                hoverinfo="skip",
+                legendrank=2000,
+                marker={"symbol": "square", "size": 14, "color": f"rgba(128,134,148,{2 * opacity})"},
+            )
 
 
 def safe(text: str) -> str:

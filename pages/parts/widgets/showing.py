@@ -50,9 +50,14 @@ def table(
         heard = st.dataframe(frame if shown is None else shown, key=key, **options)
         with st.container(horizontal=True, horizontal_alignment="right", width=options.get("width", "stretch")):
             st.download_button(
-                ":gray[:small[CSV]]", lambda: csv_text(frame, index).encode(CSV), f"{_file(name)}.csv", "text/csv",
-                type="tertiary", key=f"{key or name}_csv", on_click="ignore",
-            )  # fmt: skip
+                ":gray[:small[CSV]]",
+                lambda: csv_text(frame, index).encode(CSV),
+                f"{_file(name)}.csv",
+                "text/csv",
+                type="tertiary",
+                key=f"{key or name}_csv",
+                on_click="ignore",
+            )
     return heard
 
 

@@ -75,9 +75,12 @@ def choose_columns(
         for start in range(0, len(meanings), in_a_row):
             for place, ours in zip(st.columns(in_a_row), list(meanings)[start : start + in_a_row], strict=False):
                 chosen[ours] = place.selectbox(
-                    ours, names, index=names.index(found[ours]) if ours in found else 0, help=meanings[ours],
+                    ours,
+                    names,
+                    index=names.index(found[ours]) if ours in found else 0,
+                    help=meanings[ours],
                     key=f"{key} {ours} {hash(tuple(names))}",
-                )  # fmt: skip
+                )
     table.columns = {ours: theirs for ours, theirs in chosen.items() if theirs != NOTHING}
     if needed := lacking(table.columns):
         raise LogError(f"Say which column holds {', '.join(needed)}: the table calls it something else, or lacks it.")

@@ -44,9 +44,15 @@ def planted(c=3.0, a=0.5, time=40.0, noise=0.0, seed=0, x=X):
 def published(size="25M") -> Fit:
     """The Multi-Power Law with its published coefficients: the truth of the simulations here."""
     return Fit(
-        law="multi_power", theta=MULTI_POWER.complete(MULTI_POWER.published[size]), interval={},
-        status=Status.converged, message="", objective=0.0, train={}, coverage=Coverage((3e-4, 3e-4), (24_000, 72_000)),
-    )  # fmt: skip
+        law="multi_power",
+        theta=MULTI_POWER.complete(MULTI_POWER.published[size]),
+        interval={},
+        status=Status.converged,
+        message="",
+        objective=0.0,
+        train={},
+        coverage=Coverage((3e-4, 3e-4), (24_000, 72_000)),
+    )
 
 
 def a_run(text="step(peak=8e-3, warmup=200, total=4000, boundaries=[2000], values=[2e-3])", last=3999, every=10):

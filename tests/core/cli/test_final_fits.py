@@ -45,12 +45,17 @@ def asked(capsys, *argv):
 def rows() -> list[dict]:
     return [
         {
-            "run": r.name, "params": r.plan.params, "batch_tokens": r.plan.batch_tokens,
-            "schedule": (r.plan.schedule.second if r.parent else r.plan.schedule).text, "final_loss": r.final_loss,
-            "outcome": "diverged" if r.diverged else "finished", "parent": r.parent, "text": r.text or "web",
+            "run": r.name,
+            "params": r.plan.params,
+            "batch_tokens": r.plan.batch_tokens,
+            "schedule": (r.plan.schedule.second if r.parent else r.plan.schedule).text,
+            "final_loss": r.final_loss,
+            "outcome": "diverged" if r.diverged else "finished",
+            "parent": r.parent,
+            "text": r.text or "web",
         }
         for r in whole_table()
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -410,8 +415,10 @@ def labelled(tmp_path_factory):
     """A table of runs of 40,000 parameters that diverge from a peak of 0.1 on."""
     rows = ["run,params,batch_tokens,schedule,final_loss,outcome"]
     for i, peak in enumerate(np.geomspace(1e-3, 3.0, 14)):
-        rows.append(f'r{i},40000,1024,"constant(peak={peak:.4g}, warmup=50, total=1000)",2.5,'
-                    f'{"diverged" if peak > 0.1 else "finished"}')  # fmt: skip
+        rows.append(
+            f'r{i},40000,1024,"constant(peak={peak:.4g}, warmup=50, total=1000)",2.5,'
+            f"{'diverged' if peak > 0.1 else 'finished'}"
+        )
     path = tmp_path_factory.mktemp("labelled") / "table.csv"
     path.write_text("\n".join(rows))
     return path

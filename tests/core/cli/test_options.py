@@ -15,28 +15,46 @@ BEST = ["optimize", "--fit", "{fit}", "--peak", "8e-3", "--total", "4000", "--fa
 @pytest.mark.parametrize(
     "argv, found",
     [
-        *(([*SIMULATED, *more], f"{more[0]} is for a logged run (--runs)")
-          for more in (["--run", "x"], ["--probe", "x"], ["--split", "x"], ["--start", "77"], ["--length", "5"])),
-        *(([*LOGGED, *more], f"{more[0]} is for a simulated run (--fit)")
-          for more in (["--total", "9"], ["--warmup", "0"], ["--first", "9"], ["--noise", "0"], ["--seed", "0"],
-                       ["--params", "1e6"], ["--batch-tokens", "1e3"])),
+        *(
+            ([*SIMULATED, *more], f"{more[0]} is for a logged run (--runs)")
+            for more in (["--run", "x"], ["--probe", "x"], ["--split", "x"], ["--start", "77"], ["--length", "5"])
+        ),
+        *(
+            ([*LOGGED, *more], f"{more[0]} is for a simulated run (--fit)")
+            for more in (
+                ["--total", "9"],
+                ["--warmup", "0"],
+                ["--first", "9"],
+                ["--noise", "0"],
+                ["--seed", "0"],
+                ["--params", "1e6"],
+                ["--batch-tokens", "1e3"],
+            )
+        ),
         ([*SIMULATED, "--seed", "1"], "--seed needs --noise"),
-        ([*LOGGED, "--start", "99999"],
-         "--start: run 'drop30_4000' ends before update 4,000, where its next stage begins at the latest, got 99,999"),
-        ([*LOGGED, "--split", "train", "--start", "2000", "--probe", "constant_4000", "constant_4000"],
-         "--probe takes each name once, got 'constant_4000' more than once"),
+        (
+            [*LOGGED, "--start", "99999"],
+            "--start: run 'drop30_4000' ends before update 4,000, where its next stage begins at the latest, "
+            "got 99,999",
+        ),
+        (
+            [*LOGGED, "--split", "train", "--start", "2000", "--probe", "constant_4000", "constant_4000"],
+            "--probe takes each name once, got 'constant_4000' more than once",
+        ),
         ([*LOGGED[:3], "--run", ""], "There is no run ''"),
         ([*BEST, "--knots", "9"], "--knots is for free curves"),
         ([*BEST, "--may-rise"], "--may-rise is for free curves"),
-        (["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--schedule", CANDIDATES[1]],
-         "--schedule: it takes one value, and was given more than once"),
+        (
+            ["predict", "--fit", "{fit}", "--schedule", CANDIDATES[0], "--schedule", CANDIDATES[1]],
+            "--schedule: it takes one value, and was given more than once",
+        ),
         ([*FIT, "--lock", "lam=1", "lam=0.5"], "--lock takes each name once, got 'lam' more than once"),
         ([*FIT[:-1], BUNDLED], "examples.csv: this file is read, so what is found needs another one"),
         (["select", *FIT[3:-1], "{tmp}/x", "--table", BUNDLED], "examples.csv: this file is read"),
         (["fit", "--law", "nosuch"], "--law: Unknown law 'nosuch'. Known laws: opt_laws_curve"),
         (["share", "list", "--store", ""], "--store: a path must not be empty"),
     ],
-)  # fmt: skip
+)
 def test_an_option_that_would_do_nothing_is_refused(capsys, tmp_path, fit_file, argv, found):
     code, out, err = told(capsys, *(a.format(tmp=tmp_path, fit=fit_file) for a in argv))
     assert (code, out) == (1, "") and found in err and err.count("\n") == 1

@@ -47,9 +47,10 @@ def test_what_lies_beyond_the_training_runs_is_told_by_every_command(capsys, fit
         code, _, err = told(capsys, *ask, *fit)
         assert code == 0 and (f"{beyond}{'; '.join(expected)}." in err if expected else beyond not in err), ask
         assert json.loads(told(capsys, *ask, *fit, "--json")[1])["reasons"] == expected
-    assert "Losses before step 200 were not fitted." in told(
-        capsys, "predict", *fit, "--schedule", CANDIDATES[0], "--at", "0", "300"
-    )[2]  # fmt: skip
+    assert (
+        "Losses before step 200 were not fitted."
+        in told(capsys, "predict", *fit, "--schedule", CANDIDATES[0], "--at", "0", "300")[2]
+    )
 
 
 def test_an_average_predicts_and_ranks_with_bands(capsys, select_files):

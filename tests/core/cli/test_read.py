@@ -40,8 +40,12 @@ def test_unsuitable_bystanders_do_not_block_a_fit(capsys, folder):
     code, _, err = told(capsys, *argv)
     assert code == 0 and list(json.loads(out.read_text())["test"]) == ["c"]
     lines = err.strip().splitlines()
-    reasons = ("bad.csv: no column is known as a loss", "'no_rate' has no learning rate", "'short' needs at least 2",
-               "'train_only' has no split 'val'")  # fmt: skip
+    reasons = (
+        "bad.csv: no column is known as a loss",
+        "'no_rate' has no learning rate",
+        "'short' needs at least 2",
+        "'train_only' has no split 'val'",
+    )
     for reason in reasons:
         assert len([line for line in lines if reason in line]) == 1
     assert sum(line.startswith("Not held out: ") for line in lines) == 3

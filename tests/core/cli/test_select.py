@@ -126,19 +126,42 @@ def test_several_sizes_are_fitted_together(capsys, planted):
 @pytest.mark.parametrize(
     "argv, found",
     [
-        (["fit", "--joint", "--runs", "{planted}/bare.csv", "--train", "a", "--law", "annealing"],
-         "Run 'a' has no model size"),
-        (["fit", "--joint", "--runs", "{planted}/sizes.csv", "--train", "a", "--test", "small_a", "--law", "annealing"],
-         "'small_a' has 2.5e7 parameters; no training run has, but 1e8"),
-        (["fit", "--joint", "--runs", "{planted}/sizes.csv", "--train", "a", "--law", "annealing", "--lock", "x=1"],
-         "annealing has no coefficient 'x'"),
+        (
+            ["fit", "--joint", "--runs", "{planted}/bare.csv", "--train", "a", "--law", "annealing"],
+            "Run 'a' has no model size",
+        ),
+        (
+            [
+                "fit",
+                "--joint",
+                "--runs",
+                "{planted}/sizes.csv",
+                "--train",
+                "a",
+                "--test",
+                "small_a",
+                "--law",
+                "annealing",
+            ],
+            "'small_a' has 2.5e7 parameters; no training run has, but 1e8",
+        ),
+        (
+            ["fit", "--joint", "--runs", "{planted}/sizes.csv", "--train", "a", "--law", "annealing", "--lock", "x=1"],
+            "annealing has no coefficient 'x'",
+        ),
         (["select", "--laws", "magic", "--runs", BUNDLED, "--train", *TRAIN], "Unknown law 'magic'"),
-        (["select", "--laws", "power_law", "--pool", "annealing", "--runs", BUNDLED, "--train", *TRAIN],
-         "Laws to average must be among those that are fitted (power_law), got annealing"),
-        (["select", "--pool", "annealing", "--runs", BUNDLED, "--train", *TRAIN],
-         "An average needs two laws at least, got annealing alone"),
-        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--cluster", "tcp://a:1", "--processes", "2"],
-         "--processes: not allowed with argument --cluster"),
+        (
+            ["select", "--laws", "power_law", "--pool", "annealing", "--runs", BUNDLED, "--train", *TRAIN],
+            "Laws to average must be among those that are fitted (power_law), got annealing",
+        ),
+        (
+            ["select", "--pool", "annealing", "--runs", BUNDLED, "--train", *TRAIN],
+            "An average needs two laws at least, got annealing alone",
+        ),
+        (
+            ["select", "--runs", BUNDLED, "--train", *TRAIN, "--cluster", "tcp://a:1", "--processes", "2"],
+            "--processes: not allowed with argument --cluster",
+        ),
         (["select", "--runs", BUNDLED, "--train", "none"], "no run 'none'"),
         (["select", "--runs", BUNDLED, "--train", *TRAIN, "--test", TRAIN[0]], "either trained on or held out"),
         (["select", "--runs", BUNDLED, "--train", *TRAIN, TRAIN[0]], "--train: a run counts once"),
@@ -150,7 +173,7 @@ def test_several_sizes_are_fitted_together(capsys, planted):
         (["select", "--runs", BUNDLED, "--train", *TRAIN, "--table", "{planted}/out.json"], "a file of its own"),
         (["select", "--runs", BUNDLED, "--train", *TRAIN, "--table", "/no/such/x"], "there is no folder '/no/such'"),
     ],
-)  # fmt: skip
+)
 def test_bad_selections_are_one_sentence(capsys, planted, argv, found):
     given = [a.format(planted=planted) for a in argv]
     code, out, err = told(capsys, *given, "--json", str(planted / "out.json"))

@@ -93,12 +93,18 @@ def test_tables_hold_the_schedule(text, target):
     assert whole.exact and whole.text.count("\n") > TOTAL
 
 
-@pytest.mark.parametrize("text", [
-    f"constant(peak=1, total={10**15})", f"wsd(peak=3e-4, warmup=2000, total={10**9}, decay={10**8}, final=1e-5)",
-    f"cosine(peak=1e-30, warmup=5, total={3 * 10**5})", "linear(peak=2, total=1)",
-    "cosine(peak=5e9, total=2, warmup=1)",
-    "knots(steps=[0, 10], values=[1, 1])", f"cyclic(peak=1, total={4 * 10**9}, cycles=4)",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"constant(peak=1, total={10**15})",
+        f"wsd(peak=3e-4, warmup=2000, total={10**9}, decay={10**8}, final=1e-5)",
+        f"cosine(peak=1e-30, warmup=5, total={3 * 10**5})",
+        "linear(peak=2, total=1)",
+        "cosine(peak=5e9, total=2, warmup=1)",
+        "knots(steps=[0, 10], values=[1, 1])",
+        f"cyclic(peak=1, total={4 * 10**9}, cycles=4)",
+    ],
+)
 def test_long_short_and_odd_schedules(text):
     schedule = parse(text)
     for target in TARGETS:
@@ -143,7 +149,14 @@ def test_texts_and_names_stay_data(target):
 
 def test_words_and_lines():
     assert [word(x) for x in (3, 2**31, 3e-4, 0.0, 1.0, 1e9, 123456789012.0)] == [
-        "3", "2147483648.0", "3.0e-4", "0.0", "1.0", "1.0e+9", "123456789012.0"]  # fmt: skip
+        "3",
+        "2147483648.0",
+        "3.0e-4",
+        "0.0",
+        "1.0",
+        "1.0e+9",
+        "123456789012.0",
+    ]
     assert all(float(word(x)) == x for x in (1 / 3, 5e-324, 1e300, 7e22))
     assert plain("a\nb\u2028c\x00é") == "a b c??" and len(plain("x" * 1000)) == 400
 
@@ -153,12 +166,15 @@ def test_jax_counts_in_32_bits():
     assert "TOTAL = 8589934592.0\n" in text and "START = 4294967296.0\n" in text
 
 
-@pytest.mark.parametrize("schedule, target, steps, why", [
-    (parse(COSINE), "keras", None, "Unknown target 'keras'. Known targets: pytorch,"),
-    (Chain(parse(COSINE), parse(COSINE)), "pytorch", None, "A chain of schedules cannot be exported"),
-    (parse(COSINE), "pytorch", 10, "A number of rows is for csv and json, got the target 'pytorch'"),
-    (parse(COSINE), "csv", 0, "A table needs at least 1 row, got 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "schedule, target, steps, why",
+    [
+        (parse(COSINE), "keras", None, "Unknown target 'keras'. Known targets: pytorch,"),
+        (Chain(parse(COSINE), parse(COSINE)), "pytorch", None, "A chain of schedules cannot be exported"),
+        (parse(COSINE), "pytorch", 10, "A number of rows is for csv and json, got the target 'pytorch'"),
+        (parse(COSINE), "csv", 0, "A table needs at least 1 row, got 0"),
+    ],
+)
 def test_what_cannot_be_exported_is_refused(schedule, target, steps, why):
     with pytest.raises(ScheduleError, match="^" + why.replace("(", r"\(")):
         export(schedule, target, steps)
@@ -189,14 +205,17 @@ def test_the_command_writes_a_file_and_tells_what_is_not_exact(capsys, tmp_path)
     assert code == 0 and 9 <= out.count("\n") <= 16
 
 
-@pytest.mark.parametrize("argv, why", [
-    (["--schedule", COSINE, "--to", "keras"], "Unknown target 'keras'"),
-    (["--schedule", "cosine(peak=1", "--to", "csv"], "reads like"),
-    (["--schedule", COSINE, "--to", "csv", "--steps", "x"], "a step is a whole number"),
-    (["--schedule", COSINE, "--to", "csv", "--steps", "-5"], "at least 1 row, got -5"),
-    (["--schedule", COSINE, "--to", "csv", "--out", "/no/such/folder/x"], "there is no folder"),
-    (["--schedule", COSINE], "arguments are required: --to"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "argv, why",
+    [
+        (["--schedule", COSINE, "--to", "keras"], "Unknown target 'keras'"),
+        (["--schedule", "cosine(peak=1", "--to", "csv"], "reads like"),
+        (["--schedule", COSINE, "--to", "csv", "--steps", "x"], "a step is a whole number"),
+        (["--schedule", COSINE, "--to", "csv", "--steps", "-5"], "at least 1 row, got -5"),
+        (["--schedule", COSINE, "--to", "csv", "--out", "/no/such/folder/x"], "there is no folder"),
+        (["--schedule", COSINE], "arguments are required: --to"),
+    ],
+)
 def test_bad_input_is_one_sentence(capsys, argv, why):
     code, out, err = told(capsys, *argv)
     assert code == 1 and out == "" and why in err and err.count("\n") == 1

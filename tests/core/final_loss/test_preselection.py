@@ -194,8 +194,12 @@ def test_chances_of_two_candidates_are_those_of_a_normal_difference(fitted, sche
     fitted = replace(fitted, left_out=0.02, covariance=tuple(map(tuple, covariance)))
     some = [Plan(s, SIZE, BATCH) for s in schedules]
     known = predictive(fitted, some)
-    traits = np.array([(s.peak, s.warmup + 1, s.total, getattr(s, "decay", 0) / s.total + NONE, s.final / s.peak + NONE)
-                       for s in schedules])  # fmt: skip
+    traits = np.array(
+        [
+            (s.peak, s.warmup + 1, s.total, getattr(s, "decay", 0) / s.total + NONE, s.final / s.peak + NONE)
+            for s in schedules
+        ]
+    )
     apart = np.abs(np.diff(np.log2(traits), axis=0))[0]
     alike = (1.0 if family(some[0]) == family(some[1]) else KINSHIP) * np.exp(-(apart / CALM).sum())
     variance = ((known.directions[0] - known.directions[1]) ** 2).sum() + 2 * known.misfit**2 * (1 - alike)

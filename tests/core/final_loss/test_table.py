@@ -107,8 +107,11 @@ def test_a_column_tells_how_runs_ended_and_then_nothing_else_does():
 
 
 def test_children_have_their_parents_schedule_before_their_own():
-    runs = named(CHILD | {"run": "grandchild", "parent": "child"}, ROW | {"parent": ""},
-                 CHILD | {"run": "child", "parent": "a", "params": 2e8})  # fmt: skip
+    runs = named(
+        CHILD | {"run": "grandchild", "parent": "child"},
+        ROW | {"parent": ""},
+        CHILD | {"run": "child", "parent": "a", "params": 2e8},
+    )
     assert list(runs) == ["grandchild", "a", "child"] and runs["a"] == ONE
     child = runs["child"]
     assert child.plan == Plan(Chain(parse(COSINE), parse(SHORT)), 2e8, 1e5) and child.parent == "a"
@@ -121,8 +124,13 @@ def test_a_text_is_named_where_it_is_not_that_of_the_first_run():
     rows += [CHILD | {"run": t, "text": t, "parent": "a"} for t in ("web", "code")]
     rows += [CHILD | {"run": f"{t} after code", "text": t, "parent": "code"} for t in ("web", "law", "code")]
     assert {n: r.text for n, r in named(*rows).items()} == {
-        "a": "", "web": "", "code": "code", "web after code": "", "law after code": "law", "code after code": "code",
-    }  # fmt: skip
+        "a": "",
+        "web": "",
+        "code": "code",
+        "web after code": "",
+        "law after code": "law",
+        "code after code": "code",
+    }
 
 
 def test_a_text_that_is_not_given_is_that_of_the_parent():
@@ -177,10 +185,14 @@ def test_logs_that_break_off_give_no_loss():
 
 
 def test_loaded_children_go_on_from_their_parents():
-    runs = table_runs([
-        logged("c", parent="b", text="code"), logged("b", parent="a", text="web"), logged("a", parent="", text="web"),
-        logged("orphan", parent="none"),
-    ])  # fmt: skip
+    runs = table_runs(
+        [
+            logged("c", parent="b", text="code"),
+            logged("b", parent="a", text="web"),
+            logged("a", parent="", text="web"),
+            logged("orphan", parent="none"),
+        ]
+    )
     part = parse(SHORT)
     assert [(r.name, r.parent, r.text) for r in runs] == [("c", "b", "code"), ("b", "a", ""), ("a", None, "")]
     assert [r.plan.schedule for r in runs] == [Chain(Chain(part, part), part), Chain(part, part), part]
@@ -230,13 +242,20 @@ def test_runs_are_chosen_by_name():
 
 
 def test_parts_hold_every_run_once():
-    plans = [Plan(parse(t), n, b) for t in (COSINE, SHORT, "constant(peak=2e-4, total=500)")
-             for n in (1e7, 1e8) for b in (1e4, 1e5)]  # fmt: skip
+    plans = [
+        Plan(parse(t), n, b)
+        for t in (COSINE, SHORT, "constant(peak=2e-4, total=500)")
+        for n in (1e7, 1e8)
+        for b in (1e4, 1e5)
+    ]
     runs = [TableRun(str(i), p, 3.0) for i, p in enumerate(plans)]
     for by, k, sizes in (
-        ("random", 5, [3, 3, 2, 2, 2]), ("random", 99, [1] * 12), ("family", 0, [4, 8]), ("params", 0, [6, 6]),
+        ("random", 5, [3, 3, 2, 2, 2]),
+        ("random", 99, [1] * 12),
+        ("family", 0, [4, 8]),
+        ("params", 0, [6, 6]),
         ("configuration", 0, [1, 1, 1, 1, 2, 2, 2, 2]),
-    ):  # fmt: skip
+    ):
         parts = fold(runs, by, k)
         assert [len(p) for p in parts] == sizes and sorted(np.concatenate(parts)) == list(range(12)), by
         if by == "configuration":

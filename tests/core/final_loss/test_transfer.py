@@ -227,8 +227,9 @@ def test_a_table_tells_of_risk_children_and_held_out_runs():
     )
     assert (full.risk.runs, full.risk.diverged) == (72, 12) and full.transfers[OTHER].runs == 6
     runs = whole_table()
-    judged = fit_table(runs[10:-2], test=[*runs[:10], runs[-1], replace(runs[-2], text="no run's")], strength=1.0,
-                       bands=False)  # fmt: skip
+    judged = fit_table(
+        runs[10:-2], test=[*runs[:10], runs[-1], replace(runs[-2], text="no run's")], strength=1.0, bands=False
+    )
     assert list(judged.test) == [f"run {i}" for i in range(10)] + ["c5"] and not set(judged.test) & set(judged.train)
     assert judged.held_out_error < 0.01 and judged.transfers[OTHER].runs == 4
     assert judged.held_out_error == pytest.approx(np.mean([abs(e.rel_error) for e in judged.test.values()]))

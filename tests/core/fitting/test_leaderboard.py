@@ -11,10 +11,20 @@ from optlaws_core.fitting.selection import POOL
 
 # Laws when the leaderboard was last computed. One that came later may be missing: the page then says so.
 MEASURED = {
-    "opt_laws_curve", "opt_laws_sublinear", "multi_power", "functional", "forcing_memory", "annealing",
-    "scaling_collapse", "forward_momentum", "noisy_quadratic", "convex_bound", "convex_dominance", "chinchilla",
+    "opt_laws_curve",
+    "opt_laws_sublinear",
+    "multi_power",
+    "functional",
+    "forcing_memory",
+    "annealing",
+    "scaling_collapse",
+    "forward_momentum",
+    "noisy_quadratic",
+    "convex_bound",
+    "convex_dominance",
+    "chinchilla",
     "power_law",
-}  # fmt: skip
+}
 PUBLIC_SETS = {"multi_power_law 25M", "multi_power_law 100M", "lr_scheduling 124M"}
 
 

@@ -75,8 +75,12 @@ def test_a_fixed_batch_reaches_the_law_that_takes_it():
 
 def test_every_law_names_its_source_and_how_sure_it_is():
     assert {n: law.unknown for n, law in HYPER_LAWS.items() if law.known} == {
-        "step_law": "", "power_scheduler": "D", "deepseek": "", "bjorck": "D", "porian": "D",
-    }  # fmt: skip
+        "step_law": "",
+        "power_scheduler": "D",
+        "deepseek": "",
+        "bjorck": "D",
+        "porian": "D",
+    }
     for law in HYPER_LAWS.values():
         assert "arXiv" in law.reference and law.formula and (law.lr or law.batch)
         assert law.sure in (scaling.READ, scaling.SECOND_HAND, scaling.FROM_MEMORY)

@@ -49,8 +49,11 @@ def test_planted_optima_come_back(fit):
 
 def test_planted_laws_come_back_and_carry_over(fit):
     for what, term, planted_exponent in (
-        ("lr", "params", -0.72), ("lr", "tokens", 0.31), ("batch", "params", 0.0), ("batch", "tokens", 0.57),
-    ):  # fmt: skip
+        ("lr", "params", -0.72),
+        ("lr", "tokens", 0.31),
+        ("batch", "params", 0.0),
+        ("batch", "tokens", 0.57),
+    ):
         value, half = fit.exponent(what, term)
         assert abs(value - planted_exponent) < max(half, 0.05) and half < 0.3
     far = fit.predict(1.6e9, 6.4e10)

@@ -41,9 +41,11 @@ def made(model, schedule=WSD, offset=0.0, noise=0.0, every=20, seed=0):
     steps = np.arange(schedule.warmup_end, schedule.total, every)
     wrong = offset + noise * np.random.default_rng(seed).standard_normal(len(steps))
     return Run(
-        "live", Plan(schedule), {"train": Series(steps, predict(model, schedule, steps) * np.exp(wrong))},
+        "live",
+        Plan(schedule),
+        {"train": Series(steps, predict(model, schedule, steps) * np.exp(wrong))},
         lr_source="declared",
-    )  # fmt: skip
+    )
 
 
 def noisy(y, steps=None, plan=None):
@@ -355,8 +357,10 @@ def test_text_of_any_encoding_waits_at_its_last_line(tmp_path, encoding):
     assert not reading.errors and reading.runs[0].loss.tolist() == [3.0, 2.5]
 
 
-@pytest.mark.parametrize("name, text", [("a.csv", ""), ("a.csv", "step,lo"), ("a.csv", "step,loss\n"),
-                                        ("a.csv", "step,loss\n1,"), ("a.jsonl", '{"st')])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, text",
+    [("a.csv", ""), ("a.csv", "step,lo"), ("a.csv", "step,loss\n"), ("a.csv", "step,loss\n1,"), ("a.jsonl", '{"st')],
+)
 def test_a_log_without_a_row_is_waited_for(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     (tmp_path / "b.csv").write_text("step,loss\n1,3\n2,2.5\n")

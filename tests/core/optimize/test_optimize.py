@@ -149,9 +149,13 @@ def test_an_average_of_laws_is_optimised_as_it_predicts(runs):
     average = select(("opt_laws_sublinear", "opt_laws_curve"), train, processes=1).average
     best = best_schedule(average, Limits(8e-3, 4000, warmup=200))
     assert best.loss == predict(average, best.schedule)[0]
-    assert best.loss < min(predict(average, parse(text))[0] for text in (
-        "linear(peak=8e-3, warmup=200, total=4000)", "wsd(peak=8e-3, warmup=200, total=4000, decay=800)",
-    ))  # fmt: skip
+    assert best.loss < min(
+        predict(average, parse(text))[0]
+        for text in (
+            "linear(peak=8e-3, warmup=200, total=4000)",
+            "wsd(peak=8e-3, warmup=200, total=4000, decay=800)",
+        )
+    )
 
 
 def test_cells_count_every_update_once():
@@ -212,23 +216,31 @@ def test_a_tight_slope_leaves_the_best_line(law, slope):
     found = find(law, limits, "linear").best
     lines = [
         Linear(p, warmup=200, total=4000, final=max(p - slope * 3800, 0.0) * (1 - s) + p * s)
-        for p in np.geomspace(1e-4, 8e-3, 200) for s in (0.0, 0.5)
-    ]  # fmt: skip
+        for p in np.geomspace(1e-4, 8e-3, 200)
+        for s in (0.0, 0.5)
+    ]
     assert found.loss <= lowest(law, limits, lines) * (1 + 1e-6) and found.finished
     assert np.abs(np.diff(found.schedule(np.arange(200, 4001)))).max() <= slope * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("peak, total, warmup, floor, slope", [
-    (8e-3, 4000, 200, 0.0, 3e-6), (8e-3, 4000, 200, 2e-3, None), (2e-2, 8000, 0, 0.0, 1e-5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "peak, total, warmup, floor, slope",
+    [
+        (8e-3, 4000, 200, 0.0, 3e-6),
+        (8e-3, 4000, 200, 2e-3, None),
+        (2e-2, 8000, 0, 0.0, 1e-5),
+    ],
+)
 def test_wsd_within_limits_is_not_beaten_by_a_scan(law, peak, total, warmup, floor, slope):
     limits = Limits(peak, total, warmup, floor, slope)
     found = find(law, limits, "wsd").best
     scan = [
         WSD(p, warmup=warmup, total=total, decay=int(d * (total - warmup)), final=final)
-        for p in np.geomspace(1e-3, peak, 15) for d in np.linspace(0.02, 1, 25)
-        for final in (floor, max(floor, 0.1 * p)) if final <= p
-    ]  # fmt: skip
+        for p in np.geomspace(1e-3, peak, 15)
+        for d in np.linspace(0.02, 1, 25)
+        for final in (floor, max(floor, 0.1 * p))
+        if final <= p
+    ]
     kept = [s for s in scan if slope is None or np.abs(np.diff(s(np.arange(warmup, total + 1)))).max() <= slope]
     assert len(kept) > 20
     assert found.loss <= lowest(law, limits, kept) * (1 + 1e-6)

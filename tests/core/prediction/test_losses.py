@@ -36,9 +36,15 @@ def made(law: str = "opt_laws_curve", **changes) -> Fit:
     names = LAWS[law].names
     theta = {n: THETA[law][n] for n in names}
     return Fit(
-        law=law, theta=theta | changes, interval=dict.fromkeys(names), status=Status.tuned, message="", objective=0.0,
-        train={}, coverage=Coverage((1e-3, 1e-3), (500, 1000)),
-    )  # fmt: skip
+        law=law,
+        theta=theta | changes,
+        interval=dict.fromkeys(names),
+        status=Status.tuned,
+        message="",
+        objective=0.0,
+        train={},
+        coverage=Coverage((1e-3, 1e-3), (500, 1000)),
+    )
 
 
 def scanned(fit: Fit, shape, loss: float) -> int | None:

@@ -92,11 +92,13 @@ def of_another_program(file: Path) -> None:
     "written, make, said",
     [
         (lambda file: file.touch(), False, "mine.csv is there, but is no store of comparisons, so it is left as it is"),
-        *((lambda file: file.write_text("run,loss\n"), make, "The store .*mine.csv failed: file is not a database")
-          for make in (False, True)),
+        *(
+            (lambda file: file.write_text("run,loss\n"), make, "The store .*mine.csv failed: file is not a database")
+            for make in (False, True)
+        ),
         *((of_another_program, make, "mine.csv is there, but is no store of comparisons") for make in (False, True)),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_no_store_is_left_as_it_is(tmp_path, written, said, make):
     file = tmp_path / "mine.csv"
     written(file)

@@ -33,9 +33,18 @@ FUZZED = int(os.environ.get("OPTLAWS_FUZZ", "400"))  # inputs of each kind
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 LABEL, SECRET = "my own idea", "/mnt/cluster-7/alice/evals"
 RISK = Risk(
-    weights=(1.0,) * len(FEATURES), offset=-3.0, mean=(0.0,) * len(FEATURES), scale=(1.0,) * len(FEATURES), mu=0.3,
-    kappa=0.01, ridge=0.03, threshold=0.5, runs=20, diverged=8, params=(1e6, 1e8),
-)  # fmt: skip
+    weights=(1.0,) * len(FEATURES),
+    offset=-3.0,
+    mean=(0.0,) * len(FEATURES),
+    scale=(1.0,) * len(FEATURES),
+    mu=0.3,
+    kappa=0.01,
+    ridge=0.03,
+    threshold=0.5,
+    runs=20,
+    diverged=8,
+    params=(1e6, 1e8),
+)
 
 
 @pytest.fixture(scope="module")

@@ -95,10 +95,19 @@ class Short(Falling):
 def test_what_a_family_lacks_is_told():
     told = "\n".join(lacking(Bare, "", set()))
     for part in (
-        "one sentence", "no LaTeX", "no formula code", "set `shapes`", "bare.bend has no meaning", "no symbol",
-        "neither a default nor", "bare.bend has no search range", "bare has no search range", "no usual example",
-        "no slow twin", "not in README",
-    ):  # fmt: skip
+        "one sentence",
+        "no LaTeX",
+        "no formula code",
+        "set `shapes`",
+        "bare.bend has no meaning",
+        "no symbol",
+        "neither a default nor",
+        "bare.bend has no search range",
+        "bare has no search range",
+        "no usual example",
+        "no slow twin",
+        "not in README",
+    ):
         assert part in told, part
     less = "\n".join(lacking(Short, "`short`", {"short"}))
     assert "short.bend has no search range" in less and "short has no search range" not in less
@@ -163,8 +172,11 @@ def latex_rate(schedule: Schedule, t: int, formula: str | None = None) -> float:
     symbols |= {"p": schedule.peak, "T": schedule.total}
     lists = {name: value for name, value in symbols.items() if isinstance(value, tuple)}
     letters = {name: value for name, value in symbols.items() if name not in lists}
-    calls = {"eta": lambda t: float(schedule(t)), "shape": COOLDOWNS[getattr(schedule, "shape", "linear")],
-             "rise": WARMUPS[schedule.warmup_shape]}  # fmt: skip
+    calls = {
+        "eta": lambda t: float(schedule(t)),
+        "shape": COOLDOWNS[getattr(schedule, "shape", "linear")],
+        "rise": WARMUPS[schedule.warmup_shape],
+    }
     return latex.rate(formula or schedule.formula, t, letters, lists, calls)
 
 

@@ -93,13 +93,18 @@ def agree(schedule, rates: np.ndarray, within: float = 1e-12) -> None:
             50,
             "OneCycleLR",
             dict(
-                max_lr=P, total_steps=50, cycle_momentum=False, pct_start=0.2, div_factor=10, final_div_factor=100,
+                max_lr=P,
+                total_steps=50,
+                cycle_momentum=False,
+                pct_start=0.2,
+                div_factor=10,
+                final_div_factor=100,
                 anneal_strategy="linear",
             ),
         ),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_pytorch(schedule, count, name, kwargs):
     agree(schedule, by_torch(name, count, **kwargs))
 

@@ -13,12 +13,21 @@ from pathlib import Path
 TWINS = {p.stem: import_module(f"{__name__}.{p.stem}") for p in sorted(Path(__file__).parent.glob("[!_]*.py"))}
 W = "peak=1e-3, warmup=20, total=400"
 NAMED = {
-    "constant": f"constant({W})", "linear": f"linear({W})", "linear f": f"linear({W}, final=1e-4)",
-    "cosine": f"cosine({W})", "cosine f": f"cosine({W}, final=1e-4)", "wsd": f"wsd({W}, decay=80)",
-    "wsd f": f"wsd({W}, decay=80, final=1e-4)", "wsd 1-sqrt": f"wsd({W}, decay=80, shape=1-sqrt)",
-    "wsd half": f"wsd({W}, decay=80, shape=exponential, final=5e-4)", "inverse_sqrt": f"inverse_sqrt({W})",
-    "polynomial": f"polynomial({W}, final=1e-4, exponent=0.7)", "power_decay": f"power_decay({W}, beta=1.2)",
-    "restarts": f"sgdr({W}, period=95)", "wsd bent": f"wsd({W}, decay=80, shape=cosine, warmup_shape=1-sqrt)",
-    "step": f"step({W}, boundaries=[200, 300], values=[1e-4, 0])", "cyclic": f"cyclic({W})",
+    "constant": f"constant({W})",
+    "linear": f"linear({W})",
+    "linear f": f"linear({W}, final=1e-4)",
+    "cosine": f"cosine({W})",
+    "cosine f": f"cosine({W}, final=1e-4)",
+    "wsd": f"wsd({W}, decay=80)",
+    "wsd f": f"wsd({W}, decay=80, final=1e-4)",
+    "wsd 1-sqrt": f"wsd({W}, decay=80, shape=1-sqrt)",
+    "wsd half": f"wsd({W}, decay=80, shape=exponential, final=5e-4)",
+    "inverse_sqrt": f"inverse_sqrt({W})",
+    "polynomial": f"polynomial({W}, final=1e-4, exponent=0.7)",
+    "power_decay": f"power_decay({W}, beta=1.2)",
+    "restarts": f"sgdr({W}, period=95)",
+    "wsd bent": f"wsd({W}, decay=80, shape=cosine, warmup_shape=1-sqrt)",
+    "step": f"step({W}, boundaries=[200, 300], values=[1e-4, 0])",
+    "cyclic": f"cyclic({W})",
     "jump": "knots(steps=[0, 100, 200, 200, 400], values=[0, 1e-3, 8e-4, 2e-4, 1e-4])",
-}  # fmt: skip
+}

@@ -6,8 +6,17 @@ import shlex
 from tests.support.schedulers import installed, optimizer_of
 
 EXPRESSED = (
-    "constant", "linear", "linear f", "cosine", "cosine f", "wsd", "wsd f", "wsd 1-sqrt", "inverse_sqrt", "wsd half",
-)  # fmt: skip
+    "constant",
+    "linear",
+    "linear f",
+    "cosine",
+    "cosine f",
+    "wsd",
+    "wsd f",
+    "wsd 1-sqrt",
+    "inverse_sqrt",
+    "wsd half",
+)
 
 
 def _options(text: str) -> dict:
@@ -35,8 +44,12 @@ def _rate(o: dict, t: int) -> float:
     if style == "WSD":
         style, length = o["lr-wsd-decay-style"], o["lr-wsd-decay-iters"]
     x = max((t - (end - length)) / length, 0)
-    share = {"linear": 1 - x, "cosine": (1 + math.cos(math.pi * x)) / 2, "exponential": 2 * 0.5**x - 1,
-             "minus_sqrt": 1 - math.sqrt(x)}[style]  # fmt: skip
+    share = {
+        "linear": 1 - x,
+        "cosine": (1 + math.cos(math.pi * x)) / 2,
+        "exponential": 2 * 0.5**x - 1,
+        "minus_sqrt": 1 - math.sqrt(x),
+    }[style]
     return low + share * (top - low)
 
 
@@ -44,10 +57,20 @@ def real(text: str, peak: float, total: int) -> list[float]:
     o = _options(text)
     module, optimizer = installed("megatron.core.optimizer_param_scheduler"), optimizer_of(o["lr"])
     scheduler = module.OptimizerParamScheduler(
-        optimizer, 0.0, o["lr"], o["min-lr"], int(o["lr-warmup-iters"]), int(o["lr-decay-iters"]), o["lr-decay-style"],
-        0.0, 0.0, total, "constant", wsd_decay_steps=int(o.get("lr-wsd-decay-iters", 0)),
+        optimizer,
+        0.0,
+        o["lr"],
+        o["min-lr"],
+        int(o["lr-warmup-iters"]),
+        int(o["lr-decay-iters"]),
+        o["lr-decay-style"],
+        0.0,
+        0.0,
+        total,
+        "constant",
+        wsd_decay_steps=int(o.get("lr-wsd-decay-iters", 0)),
         lr_wsd_decay_style=o.get("lr-wsd-decay-style"),
-    )  # fmt: skip
+    )
     rates = []
     for _ in range(total):  # the order of Megatron's train_step
         rates.append(float(optimizer.param_groups[0]["lr"]))

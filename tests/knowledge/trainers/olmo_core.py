@@ -7,8 +7,17 @@ import warnings
 from tests.support.schedulers import executed, installed
 
 EXPRESSED = (
-    "constant", "linear", "linear f", "cosine", "cosine f", "wsd", "wsd f", "step", "cyclic", "jump",
-)  # fmt: skip
+    "constant",
+    "linear",
+    "linear f",
+    "cosine",
+    "cosine f",
+    "wsd",
+    "wsd f",
+    "step",
+    "cyclic",
+    "jump",
+)
 
 
 def _stages(text: str) -> list[dict]:

@@ -5,9 +5,19 @@ import math
 from tests.support.schedulers import driven, executed, installed, optimizer_of
 
 EXPRESSED = (
-    "constant", "linear", "linear f", "cosine", "cosine f", "polynomial", "power_decay", "wsd", "wsd 1-sqrt",
-    "wsd bent", "inverse_sqrt", "restarts",
-)  # fmt: skip
+    "constant",
+    "linear",
+    "linear f",
+    "cosine",
+    "cosine f",
+    "polynomial",
+    "power_decay",
+    "wsd",
+    "wsd 1-sqrt",
+    "wsd bent",
+    "inverse_sqrt",
+    "restarts",
+)
 
 
 def twin(text: str, peak: float, total: int) -> list[float] | None:
@@ -17,8 +27,12 @@ def twin(text: str, peak: float, total: int) -> list[float] | None:
 
 def _rate(o: dict, t: int) -> float:
     p, w, total, kind, k = (
-        o["learning_rate"], o["warmup_steps"], o["max_steps"], o["lr_scheduler_type"], o["lr_scheduler_kwargs"],
-    )  # fmt: skip
+        o["learning_rate"],
+        o["warmup_steps"],
+        o["max_steps"],
+        o["lr_scheduler_type"],
+        o["lr_scheduler_kwargs"],
+    )
     if kind == "constant":
         return p
     low = k.get("min_lr_ratio", 0.0)

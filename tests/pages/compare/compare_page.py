@@ -18,10 +18,16 @@ def a_fit(**changes: float) -> Fit:
     """A fit record with round coefficients: an exact stand-in, not a fit of anything."""
     theta = {"L_inf": 2.6, "A": 0.2, "q": 0.5, "A0": 3e4, "A1": 3e4, "c": 1e3, "rho": 1.2, "D": 0.0} | changes
     return Fit(
-        law="opt_laws_curve", theta=theta, interval=dict.fromkeys(LAWS["opt_laws_curve"].names), objective=0.0,
-        status=Status.converged, message="", train={"long": Scores(9, 1e-3, 1e-3, 1, 0, 0)},
-        test={"other": Scores(9, 2e-3, 2e-3, 1, 0, 0)}, coverage=Coverage((1e-3, 1e-3), (500, 1000)),
-    )  # fmt: skip
+        law="opt_laws_curve",
+        theta=theta,
+        interval=dict.fromkeys(LAWS["opt_laws_curve"].names),
+        objective=0.0,
+        status=Status.converged,
+        message="",
+        train={"long": Scores(9, 1e-3, 1e-3, 1, 0, 0)},
+        test={"other": Scores(9, 2e-3, 2e-3, 1, 0, 0)},
+        coverage=Coverage((1e-3, 1e-3), (500, 1000)),
+    )
 
 
 def a_run(name: str = "long", batch: float | None = 512.0) -> Run:

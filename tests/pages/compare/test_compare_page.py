@@ -218,12 +218,15 @@ def labelled(diverged: int = 6) -> dict[str, Run]:
     peaks = [1e-3 * 2**i for i in range(8)] + [0.5 * 2**i for i in range(diverged)]
     return {
         f"r{i}": Run(
-            f"r{i}", Plan(parse(f"constant(peak={p:.4g}, warmup=50, total=1000)"), 1e5, 512.0),
-            {"train": Series([0, 999], [9.0, 3.0])}, lr_source="declared", last_step=999,
+            f"r{i}",
+            Plan(parse(f"constant(peak={p:.4g}, warmup=50, total=1000)"), 1e5, 512.0),
+            {"train": Series([0, 999], [9.0, 3.0])},
+            lr_source="declared",
+            last_step=999,
             about={"outcome": "diverged" if p >= 0.5 else "finished"},
         )
         for i, p in enumerate(peaks)
-    }  # fmt: skip
+    }
 
 
 def risky() -> Workspace:

@@ -187,9 +187,7 @@ def test_what_a_law_cannot_predict_is_left_out_with_a_sentence():
 def test_a_link_opened_first_brings_its_candidates():
     link = [f"{THREE[0]}|<b>mine</b>", f"!{THREE[1]}", "rubbish"]
     app = opened(space := space_with(a_fit()), link)
-    assert space.candidates == [
-        Candidate(THREE[0], "<b>mine</b>"), Candidate(THREE[1], on=False), Candidate("rubbish")
-    ]  # fmt: skip
+    assert space.candidates == [Candidate(THREE[0], "<b>mine</b>"), Candidate(THREE[1], on=False), Candidate("rubbish")]
     assert len(app.dataframe[-1].value) == 1
     assert any("Row 3: A schedule reads like cosine" in t for t in texts(app))
     assert not any("<b>" in m.value for m in app.markdown)

@@ -211,8 +211,12 @@ def test_bands_are_computed_once_for_a_fit(monkeypatch):
 
 
 def test_a_long_run_has_bands_at_few_of_its_points():
-    run = Run("long", Plan(parse("constant(peak=1e-3, total=9000)")),
-              {"train": Series(np.arange(9000), np.full(9000, 3.0))}, lr_source="logged")  # fmt: skip
+    run = Run(
+        "long",
+        Plan(parse("constant(peak=1e-3, total=9000)")),
+        {"train": Series(np.arange(9000), np.full(9000, 3.0))},
+        lr_source="logged",
+    )
     assert len(curves._spread(run)) == curves.BAND_POINTS and curves._spread(run)[[0, -1]].tolist() == [
         0,
         8999,
@@ -289,12 +293,28 @@ def test_the_leaderboard_is_hidden_without_its_file(alone, monkeypatch, tmp_path
 
 def test_the_leaderboard_has_laws_down_and_data_sets_across(monkeypatch, tmp_path):
     rows = [
-        {"data_set": d, "law": law, "held_out_runs": 3, "final_error": e, "curve_error": e, "rmse": e, "coverage": c,
-         "final_coverage": c, "width": 1,
-         "left_out": e, "misfit": e, "noise_floor": 0.001 if d == "one" else "", "status": ""}
-        for d, law, e, c in [("one", "average", 0.01, 0.5), ("one", "power_law", 0.02, 0.91),
-                             ("two", "average", 0.04, 0.5), ("two", "power_law", "", 0.89)]
-    ]  # fmt: skip
+        {
+            "data_set": d,
+            "law": law,
+            "held_out_runs": 3,
+            "final_error": e,
+            "curve_error": e,
+            "rmse": e,
+            "coverage": c,
+            "final_coverage": c,
+            "width": 1,
+            "left_out": e,
+            "misfit": e,
+            "noise_floor": 0.001 if d == "one" else "",
+            "status": "",
+        }
+        for d, law, e, c in [
+            ("one", "average", 0.01, 0.5),
+            ("one", "power_law", 0.02, 0.91),
+            ("two", "average", 0.04, 0.5),
+            ("two", "power_law", "", 0.89),
+        ]
+    ]
     path = tmp_path / "leaderboard.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
     table = leaderboard.wide(leaderboard.read(path), "final_error")

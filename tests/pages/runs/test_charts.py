@@ -152,12 +152,15 @@ def test_runs_that_an_axis_cannot_place_are_named_and_left_out():
     assert [line.name for line in charts.curves(every, x="tokens").data] == ["sized", "sized"]
 
 
-@pytest.mark.parametrize("runs, x, said", [
-    ({0: run(plan=None)}, "step", "No learning rate is known"),
-    ({0: run(plan=None)}, "lr", "learning rate"),
-    ({0: run(plan=Plan(COSINE.schedule))}, "tokens", "batch size"),
-    ({}, "step", "No runs"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "runs, x, said",
+    [
+        ({0: run(plan=None)}, "step", "No learning rate is known"),
+        ({0: run(plan=None)}, "lr", "learning rate"),
+        ({0: run(plan=Plan(COSINE.schedule))}, "tokens", "batch size"),
+        ({}, "step", "No runs"),
+    ],
+)
 def test_an_empty_chart_says_why(runs, x, said):
     figure = charts.curves(runs, x=x)
     assert said in figure.layout.annotations[0].text

@@ -89,14 +89,17 @@ def test_an_upload_takes_the_place_of_the_examples(opened):
     assert list(space(opened).runs) == ["mine", "other", "third"]
 
 
-@pytest.mark.parametrize("name, data, said", [
-    ("empty.csv", b"", "the file is empty"),
-    ("rubbish.bin", bytes(range(256)) * 9, "binary data"),
-    ("words.csv", "step,loss\n1,a\n2,b\n3,c\n", "must be numbers"),
-    ("none.csv", "step,speed\n1,2\n2,3\n", "no column is known as a loss"),
-    ("one.csv", "step,loss\n1,2\n", "at least 2 points"),
-    ("bomb.zip", b"PK\x03\x04" + b"\0" * 99, "ZIP archive"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, data, said",
+    [
+        ("empty.csv", b"", "the file is empty"),
+        ("rubbish.bin", bytes(range(256)) * 9, "binary data"),
+        ("words.csv", "step,loss\n1,a\n2,b\n3,c\n", "must be numbers"),
+        ("none.csv", "step,speed\n1,2\n2,3\n", "no column is known as a loss"),
+        ("one.csv", "step,loss\n1,2\n", "at least 2 points"),
+        ("bomb.zip", b"PK\x03\x04" + b"\0" * 99, "ZIP archive"),
+    ],
+)
 def test_a_bad_file_gets_a_sentence_and_costs_nothing(page, name, data, said):
     upload(page, ("mine.csv", LOG))
     upload(page, (name, data))
@@ -146,10 +149,20 @@ def test_names_are_shown_as_they_are(page, name):
     assert not any(mark.proto.allow_html for mark in page.markdown)
 
 
-@pytest.mark.parametrize("text, shown", [
-    ("<b>", r"\<b\>"), ("$x$", r"\$x\$"), ("[a](b)", r"\[a\](b)"), (":red[x]", ":\u2060red\\[x\\]"), ("# x", r"\# x"),
-    ("1. x", r"1\. x"), ("- x", r"\- x"), ("a\nb", "a b"), ("plain text, 3.5 at 2", "plain text, 3.5 at 2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("<b>", r"\<b\>"),
+        ("$x$", r"\$x\$"),
+        ("[a](b)", r"\[a\](b)"),
+        (":red[x]", ":\u2060red\\[x\\]"),
+        ("# x", r"\# x"),
+        ("1. x", r"1\. x"),
+        ("- x", r"\- x"),
+        ("a\nb", "a b"),
+        ("plain text, 3.5 at 2", "plain text, 3.5 at 2"),
+    ],
+)
 def test_literal_escapes_markup_and_nothing_else(text, shown):
     assert literal(text) == shown
 

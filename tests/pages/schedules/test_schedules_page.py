@@ -88,11 +88,15 @@ def test_fields_move_the_text_and_the_facts():
 @pytest.mark.parametrize(
     "name, typed, written",
     [
-        ("warmup", "2e3", "warmup=2000"), ("warmup", "3k", "warmup=3000"), ("total", "12,000", "total=12000"),
-        ("total", "0.1M", "total=100000"), ("peak", "3e-4", "peak=3e-4"), ("peak", ".25", "peak=0.25"),
+        ("warmup", "2e3", "warmup=2000"),
+        ("warmup", "3k", "warmup=3000"),
+        ("total", "12,000", "total=12000"),
+        ("total", "0.1M", "total=100000"),
+        ("peak", "3e-4", "peak=3e-4"),
+        ("peak", ".25", "peak=0.25"),
         ("final", "0.0", "cosine(peak=1e-3, warmup=500, total=10000)"),
     ],
-)  # fmt: skip
+)
 def test_numbers_are_read_as_they_are_written_elsewhere(name, typed, written):
     app = opened()
     app.text_input(key=f"schedule_cosine_{name}").set_value(typed)

@@ -99,9 +99,16 @@ def test_the_same_numbers_stand_there_for_somebody_else(compared, store):
 def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
     weak = replace(a_fit(), status=Status.at_bound, message="A1 lies on its bound.", law="opt_laws_curve")
     plain = Fit(
-        "power_law", {"L_inf": 2.0, "A": 1.0, "alpha": 0.5}, dict.fromkeys(LAWS["power_law"].names), Status.converged,
-        Status.converged.value, 0.0, weak.train, weak.coverage, weak.test,
-    )  # fmt: skip
+        "power_law",
+        {"L_inf": 2.0, "A": 1.0, "alpha": 0.5},
+        dict.fromkeys(LAWS["power_law"].names),
+        Status.converged,
+        Status.converged.value,
+        0.0,
+        weak.train,
+        weak.coverage,
+        weak.test,
+    )
     both = Average((weak, plain), (0.75, 0.25), weak.train, weak.test, 0.01, 0.02)
     compared = opened(space_with(both, candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)]))
     doubt = "Opt-Laws curve (reconstruction): A1 lies on its bound."
@@ -366,9 +373,12 @@ def test_a_log_in_that_is_not_set_up_rightly_is_one_sentence(store):
 
 @pytest.mark.parametrize(
     "wanted, user, auth, said",
-    [("required", {}, AUTH, "for those who are logged in"), ("required", {}, None, "no [auth] section"),
-     ("yes", {}, AUTH, "must be required or empty, got yes")],
-)  # fmt: skip
+    [
+        ("required", {}, AUTH, "for those who are logged in"),
+        ("required", {}, None, "no [auth] section"),
+        ("yes", {}, AUTH, "must be required or empty, got yes"),
+    ],
+)
 def test_an_operator_may_ask_everybody_to_log_in(compared, store, monkeypatch, wanted, user, auth, said):
     _, viewer = saved(compared, store)
     (entry,) = store.listed(viewer)

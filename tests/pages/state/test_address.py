@@ -28,32 +28,56 @@ HOSTILE = "<img src=x onerror=alert(1)> **b** [x](javascript:0) :red[y]"
 # Of every page: names in its address, a value that is not the usual one, and another that is none.
 BOUND = {
     "runs": {
-        "run": (["cosine10_4000", "wsd20_4000"], "nobody"), "split": ("train", "dev"), "x": ("Tokens", "lr"),
-        "smooth": ("9", "8"), "scale": (["Log x", "Full range"], "log"),
+        "run": (["cosine10_4000", "wsd20_4000"], "nobody"),
+        "split": ("train", "dev"),
+        "x": ("Tokens", "lr"),
+        "smooth": ("9", "8"),
+        "scale": (["Log x", "Full range"], "log"),
     },
     "fit": {
-        "law": (list(FAST[::-1]), "no_law"), "train": (["constant_4000", "cosine10_4000"], "nobody"),
-        "test": (["wsd20_4000"], "nobody"), "split": ("train", "dev"), "from": ("500", "-1"),
+        "law": (list(FAST[::-1]), "no_law"),
+        "train": (["constant_4000", "cosine10_4000"], "nobody"),
+        "test": (["wsd20_4000"], "nobody"),
+        "split": ("train", "dev"),
+        "from": ("500", "-1"),
     },
     "compare": {
-        "s": (TWO, "rubbish"), "law": (list(FAST[::-1]), "no_law"), "test": (["wsd20_4000"], "nobody"),
-        "train": (["constant_4000", "cosine10_4000"], "nobody"), "split": ("train", "dev"), "from": ("500", "1e3"),
-        "fit": (FAST[0], "no_law"), "also": ([FAST[0]], "no_law"), "bands": (["cosine", "wsd"], "nobody"),
-        "compare_x": (charts.AXES["lr"], "lr"), "compare_part": ("last tenth", "half"),
-        "compare_log_x": ("true", "yes"), "compare_log_y": ("true", "7"),
-        "compare_observed": (["wsd20_4000"], "nobody"), "risk": ("Bundled sweep", "tea leaves"),
+        "s": (TWO, "rubbish"),
+        "law": (list(FAST[::-1]), "no_law"),
+        "test": (["wsd20_4000"], "nobody"),
+        "train": (["constant_4000", "cosine10_4000"], "nobody"),
+        "split": ("train", "dev"),
+        "from": ("500", "1e3"),
+        "fit": (FAST[0], "no_law"),
+        "also": ([FAST[0]], "no_law"),
+        "bands": (["cosine", "wsd"], "nobody"),
+        "compare_x": (charts.AXES["lr"], "lr"),
+        "compare_part": ("last tenth", "half"),
+        "compare_log_x": ("true", "yes"),
+        "compare_log_y": ("true", "7"),
+        "compare_observed": (["wsd20_4000"], "nobody"),
+        "risk": ("Bundled sweep", "tea leaves"),
         "compare_most_risk": ("0.7", "7"),
     },
     "live": {"run": ("wsd20_4000", "nobody"), "losses": ("train", "dev"), "step": ("2000", "1e99")},
     "preselect": {
-        "final_source": ("Loaded runs", "rumours"), "final_law": (list(FINAL_LAWS.values())[-1].title, "no_law"),
-        "final_params": ("1M", ""), "final_tokens": ("2M 4M", ""), "final_peaks": ("1e-3 2e-3", ""),
-        "final_shapes": (list(candidates.SHAPES)[:2], "square"), "final_risk": ("0.7", "nan"),
+        "final_source": ("Loaded runs", "rumours"),
+        "final_law": (list(FINAL_LAWS.values())[-1].title, "no_law"),
+        "final_params": ("1M", ""),
+        "final_tokens": ("2M 4M", ""),
+        "final_peaks": ("1e-3 2e-3", ""),
+        "final_shapes": (list(candidates.SHAPES)[:2], "square"),
+        "final_risk": ("0.7", "nan"),
     },
     "plan": {
-        "plan_params": ("7B", ""), "plan_tokens": ("2T", ""), "plan_chart": ("One law over both", "pie"),
-        "plan_law": (list(HYPER_LAWS.values())[1].title, "no_law"), "plan_bits": ("8", "5"),
-        "plan_compute": ("1e24", ""), "plan_sparse": ("0.75", "inf"), "plan_fine": ("8", "7"),
+        "plan_params": ("7B", ""),
+        "plan_tokens": ("2T", ""),
+        "plan_chart": ("One law over both", "pie"),
+        "plan_law": (list(HYPER_LAWS.values())[1].title, "no_law"),
+        "plan_bits": ("8", "5"),
+        "plan_compute": ("1e24", ""),
+        "plan_sparse": ("0.75", "inf"),
+        "plan_fine": ("8", "7"),
         "plan_batch_to": ("1M", ""),
     },
     "schedules": {
@@ -63,11 +87,14 @@ BOUND = {
     },
     "share": {"share_search": ("lr", "")},
     "sweep": {
-        "sweep_groups": (["seeds", "peaks"], "none"), "sweep_sizes": (["tiny"], "vast"),
-        "sweep_ended": (["diverged"], "well"), "sweep_x": ("Updates", "tea"),
-        "sweep_law": (LAWS["power_law"].title, "no_law"), "sweep_design": (list(DESIGNS)[-1].capitalize(), "none"),
+        "sweep_groups": (["seeds", "peaks"], "none"),
+        "sweep_sizes": (["tiny"], "vast"),
+        "sweep_ended": (["diverged"], "well"),
+        "sweep_x": ("Updates", "tea"),
+        "sweep_law": (LAWS["power_law"].title, "no_law"),
+        "sweep_design": (list(DESIGNS)[-1].capitalize(), "none"),
     },
-}  # fmt: skip
+}
 EACH = [(page, name) for page, names in BOUND.items() for name in names]
 WIDGETS = "selectbox multiselect radio text_input number_input toggle slider select_slider button_group".split()
 
@@ -242,9 +269,11 @@ def test_more_bands_than_can_be_told_apart_are_cut():
 
 @pytest.mark.parametrize(
     "total, sentence",
-    [(10**9 + 1, "A schedule in an address has at most 1,000,000,000 updates; it was left out."),
-     (10**30, "The address holds no schedule. constant: total must be a finite number below 1e+15, got 1e+30.")],
-)  # fmt: skip
+    [
+        (10**9 + 1, "A schedule in an address has at most 1,000,000,000 updates; it was left out."),
+        (10**30, "The address holds no schedule. constant: total must be a finite number below 1e+15, got 1e+30."),
+    ],
+)
 def test_a_schedule_too_long_for_a_form_is_left_out(total, sentence):
     assert said(opened("schedules", s=f"constant(peak=1e-3, total={total})")) == sentence
 
@@ -265,8 +294,11 @@ def test_no_address_breaks_a_page(page):
     known = [word for pair in BOUND[page].values() for word in pair if isinstance(word, str)]
     words = st.one_of(
         st.sampled_from(["", "nan", "inf", "-1", "1e400", "0", "true", "ä\u202e", "9" * 400, HOSTILE, "wsd20_4000"]),
-        st.sampled_from(known), st.text(max_size=30), st.integers().map(str), st.floats().map(str),
-    )  # fmt: skip
+        st.sampled_from(known),
+        st.text(max_size=30),
+        st.integers().map(str),
+        st.floats().map(str),
+    )
     names = st.sampled_from([name for name in BOUND[page] if name != "fit"])
 
     @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -233,9 +233,15 @@ def ranked(*finals: float, reasons: tuple[str, ...] = ()) -> list[Ranked]:
 def fit_with(**scores: float) -> Fit:
     made = {k: {f"{k}{i}": Scores(9, v, v, 1, 0, 0) for i in range(2)} for k, v in scores.items()}
     return Fit(
-        law="power_law", theta={"L_inf": 2.0, "A": 3.0, "alpha": 0.5}, interval={}, status=Status.tuned, message="",
-        objective=0.0, coverage=Coverage((1, 1), (1, 1)), **{"train": {}} | made,
-    )  # fmt: skip
+        law="power_law",
+        theta={"L_inf": 2.0, "A": 3.0, "alpha": 0.5},
+        interval={},
+        status=Status.tuned,
+        message="",
+        objective=0.0,
+        coverage=Coverage((1, 1), (1, 1)),
+        **{"train": {}} | made,
+    )
 
 
 def test_the_verdict_weighs_the_difference_with_the_error_of_the_fit():

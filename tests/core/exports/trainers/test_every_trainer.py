@@ -97,11 +97,17 @@ def test_own_options_are_used_where_they_are_exact(target, name):
     assert TWINS[target].twin(found.text, schedule.peak, schedule.total) is not None
 
 
-@pytest.mark.parametrize("text, target, most", [
-    (NAMED["cosine"], "torchtitan", 1 / 21), (NAMED["linear"], "llm_foundry", 1 / 20),
-    (NAMED["wsd f"], "llm_foundry", 1 / 20), (NAMED["cosine"], "deepspeed", 2e-3), (f"rex({W})", "olmo_core", 1e-4),
-    (f"wsd({W}, decay=80, shape=square)", "megatron", 0.1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, target, most",
+    [
+        (NAMED["cosine"], "torchtitan", 1 / 21),
+        (NAMED["linear"], "llm_foundry", 1 / 20),
+        (NAMED["wsd f"], "llm_foundry", 1 / 20),
+        (NAMED["cosine"], "deepspeed", 2e-3),
+        (f"rex({W})", "olmo_core", 1e-4),
+        (f"wsd({W}, decay=80, shape=square)", "megatron", 0.1),
+    ],
+)
 def test_the_nearest_form_is_near_and_says_how_near(text, target, most):
     found = export(parse(text), target)
     assert EXACT < found.deviation <= most + EXACT and not found.exact
