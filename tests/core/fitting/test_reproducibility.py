@@ -5,21 +5,22 @@ import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data.judge import ONE_PEAK
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
+
 # Each leaves one of three runs of 18 losses out: too little for seven coefficients, which is where searches stray.
 FITS = """
 import csv, json, sys
 import numpy as np
 import scipy.linalg, threadpoolctl
 from optlaws_core import Plan, fit, parse, read
-from optlaws_core.fitting import curve, usable
+from optlaws_core.fitting.single import curve, usable
 from optlaws_core.laws import law_named
 
 rows = {row["run"]: row for row in csv.DictReader(open("data/manifest.csv", encoding="utf-8"))}
