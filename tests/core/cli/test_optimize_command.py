@@ -1,18 +1,11 @@
-"""The best schedule from the command line and on the Compare page, and candidates in a trainer's words there."""
+"""The best schedule from the command line."""
 
 import json
-import threading
-import time
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from optlaws_core import fit, load_fit, parse, predict, read
 from optlaws_core.cli import main
-from optlaws_core.errors import Cancelled
-from optlaws_core.exports import TARGETS, export
-from pages.parts.compare import best as optimizing
-from pages.parts.compare.best import FOUND, SEARCH
 from tests.places import ROOT
 
 pytestmark = pytest.mark.slow
@@ -93,117 +86,3 @@ def test_a_length_in_tokens_or_compute_follows_from_batch_and_size(stored, capsy
 def test_limits_that_cannot_be_are_one_sentence(extra, message, stored, capsys):
     code, out, err = told(capsys, "optimize", "--fit", str(stored), "--peak", "8e-3", *extra)
     assert (code, out) == (1, "") and message in err and err.count("\n") == 1
-
-
-@pytest.fixture
-def compare():
-    """The Compare page with a law in use and the search open."""
-    app = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=240).run()
-    workspace = app.session_state.workspace
-    workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
-    app.session_state["best_box"] = True
-    return app.run()
-
-
-def searched(app) -> list[str]:
-    """Press Find, wait for the search and return what the page says of it."""
-    next(b for b in app.button if b.label == "Find").click().run()
-    if SEARCH in app.session_state:
-        app.session_state[SEARCH][0].job.future.result(timeout=120)
-        app.run()
-    assert not app.exception and SEARCH not in app.session_state
-    return [text for _, text in app.session_state[FOUND]]
-
-
-def test_the_compare_page_adds_the_best_schedule(compare):
-    workspace = compare.session_state.workspace
-    before = len(workspace.candidates)
-    said = searched(compare)
-    best = next(c for c in workspace.candidates if c.label == "best curve")
-    assert len(workspace.candidates) > before and best.schedule.family == "knots" and not compare.error
-    losses = [predict(workspace.fit, c.schedule)[0] for c in workspace.candidates]
-    assert min(losses) == predict(workspace.fit, best.schedule)[0]
-    about = f"Under law, the best curve of {best.schedule.total:,} updates, peak 8e-3, ends at {min(losses):.4f}"
-    assert about in said[0] and "the best simple family" in said[0]
-    assert about in " ".join(m.value for m in compare.markdown).replace("\\", "")
-    compare.text_input(key="best_Updates").set_value("2000")
-    (*_, said) = searched(compare), searched(compare)
-    assert said[1] == "This extrapolates: 2,000 updates, the shortest training run had 4,000."
-    labels = [c.label for c in workspace.candidates]
-    assert "best curve 2" in labels and len(set(labels)) == len(labels) - labels.count("") + ("" in labels)
-    workspace.candidates = [c for c in workspace.candidates if not c.label.startswith("best")]
-    compare.run()
-    assert not any(
-        text in m.value for text in ("best curve", "extrapolates") for m in (*compare.markdown, *compare.warning)
-    )
-
-
-@pytest.mark.parametrize(
-    "fields, message",
-    [
-        ({"warmup": "9000"}, "warm-up must end before the run"),
-        (
-            {"warmup": "1.5"},
-            "The warm-up must be a whole number from 0",
-        ),
-        ({"floor": "1"}, "floor must lie between 0 and the peak"),
-        ({"knots": "two"}, "The number of knots must be a whole number from 0"),
-    ],
-)
-def test_limits_that_cannot_be_are_named_before_the_search(fields, message, compare):
-    for name, text in fields.items():
-        compare.text_input(key=f"best_{name}").set_value(text)
-    before = list(compare.session_state.workspace.candidates)
-    (said,) = searched(compare)
-    assert message in said and len(compare.error) == 1
-    assert compare.session_state.workspace.candidates == before
-
-
-def test_the_best_of_a_family_within_a_budget(compare):
-    compare.selectbox(key="best_form").set_value("wsd")
-    compare.selectbox(key="best_unit").set_value("FLOPs").run()
-    compare.text_input(key="best_FLOPs").set_value("6e12")
-    compare.text_input(key="best_params").set_value("1M")
-    compare.text_input(key="best_batch").set_value("1000")
-    searched(compare)
-    best = next(c for c in compare.session_state.workspace.candidates if c.label == "best wsd").schedule
-    assert (best.family, best.total) == ("wsd", 1000)
-    compare.selectbox(key="best_unit").set_value("Tokens").run()
-    compare.text_input(key="best_batch").set_value("")
-    (said,) = searched(compare)
-    assert "The budget reads like 7B or 3e-4 and is above 0, got ''" in said
-
-
-def test_a_search_can_be_cancelled(compare, monkeypatch):
-    going = threading.Event()
-
-    def endless(*_, progress):
-        while progress(0.5, 3.0):
-            going.set()
-            time.sleep(0.01)
-        raise Cancelled
-
-    monkeypatch.setattr(optimizing, "find", endless)
-    before = list(compare.session_state.workspace.candidates)
-    next(b for b in compare.button if b.label == "Find").click().run()
-    job = compare.session_state[SEARCH][0].job
-    assert going.wait(20) and next(b for b in compare.button if b.label == "Find").disabled
-    next(b for b in compare.button if b.label == "Cancel").click().run()
-    assert isinstance(job.future.exception(20), Cancelled) and SEARCH not in compare.session_state
-    assert compare.session_state.workspace.candidates == before and not compare.exception
-
-
-def test_the_compare_page_writes_a_candidate_for_a_trainer():
-    app = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=240).run()
-    workspace = app.session_state.workspace
-    workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
-    app.run()
-    schedule = workspace.candidates[0].schedule
-    app.session_state["export_box"] = True
-    app.run()
-    for target in TARGETS:
-        app.selectbox(key="export_target").set_value(target).run()
-        assert not app.exception and not app.error
-        made = export(schedule, target)
-        assert app.code[-1].value.strip() == made.text.strip()
-        assert any("off by up to" in w.value for w in app.warning) == (not made.exact)
