@@ -1,7 +1,5 @@
 """The Fit page, alone and through the menu: fit, report, kept fits, what happens to bad choices."""
 
-import time
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,7 +12,7 @@ from pages.parts.fit import charts, job, report
 from pages.parts.fit.curves import predictions
 from pages.parts.state import settings
 from pages.parts.state.workspace import Workspace
-from tests.pages.fit.fit_page import CURVE, FAST, PATIENCE, SUBLINEAR, examples, fitted, opened, reported, texts, until
+from tests.pages.fit.fit_page import CURVE, FAST, SUBLINEAR, examples, fitted, opened, reported, texts, until
 from tests.places import ROOT
 
 
@@ -101,10 +99,7 @@ def test_a_fit_that_cannot_be_is_one_sentence(alone):
     alone.run()
     alone.multiselect(key="train").set_value([name]).run()
     next(b for b in alone.button if b.label == "Fit").click().run()
-    deadline = time.monotonic() + PATIENCE
-    while not alone.error and time.monotonic() < deadline:
-        time.sleep(0.1)
-        alone.run()
+    until(alone, lambda: alone.error)
     assert not alone.exception and "must end with the schedule at step 1,000" in alone.error[0].value.replace("\\", "")
     assert "<b>" not in alone.error[0].value
 

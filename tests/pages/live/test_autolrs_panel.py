@@ -1,7 +1,7 @@
 """The Live page's AutoLRS: the next stage of a bundled run, what cannot be staged, and a simulated run."""
 
 import json
-import time
+from concurrent import futures
 from dataclasses import replace
 
 import numpy as np
@@ -42,10 +42,8 @@ def simulated(app: AppTest) -> None:
     """Press Simulate and wait for the end."""
     next(b for b in app.button if b.label == "Simulate").click()
     ran(app)
-    for _ in range(600):
-        if autolrs.JOB not in app.session_state:
-            break
-        time.sleep(0.2)
+    if autolrs.JOB in app.session_state:
+        futures.wait([app.session_state[autolrs.JOB].future], 120)
         ran(app)
 
 
