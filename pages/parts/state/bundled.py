@@ -22,16 +22,12 @@ def bundled() -> Reading:
 
 def example_runs() -> tuple[Run, ...]:
     """The runs that a new visitor begins with, on held-out losses."""
-    return _on_held_out_losses(bundled())
+    return _on_held_out_losses(BUNDLED, digest(BUNDLED))
 
 
 def sweep_runs() -> tuple[Run, ...]:
     """All runs of the project's sweep, on held-out losses. The first call reads hundreds of files."""
-    return _on_held_out_losses(reading_of(SWEEP))
-
-
-def _on_held_out_losses(reading: Reading) -> tuple[Run, ...]:
-    return tuple(run.on(HELD_OUT) if HELD_OUT in run.series else run for run in reading.runs)
+    return _on_held_out_losses(SWEEP, digest(SWEEP))
 
 
 def reading_of(manifest: Path) -> Reading:
@@ -42,6 +38,11 @@ def reading_of(manifest: Path) -> Reading:
 @lru_cache(maxsize=2)  # not Streamlit's cache: the server's warm-up calls this outside any session
 def _reading(manifest: Path, digest: str) -> Reading:
     return read(manifest)
+
+
+@lru_cache(maxsize=2)
+def _on_held_out_losses(manifest: Path, digest: str) -> tuple[Run, ...]:
+    return tuple(run.on(HELD_OUT) if HELD_OUT in run.series else run for run in _reading(manifest, digest).runs)
 
 
 def digest(path: Path) -> str:

@@ -102,15 +102,20 @@ def safe(text: str) -> str:
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "&#37;{")
 
 
+def layout(height: int, revision: str = "same") -> dict:
+    """What the layouts of all charts share; see `finish`."""
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 24, "b": 8},
+        "legend": {"orientation": "v", "font": {"size": 12}},
+        "hovermode": "closest",
+        "uirevision": revision,
+    }
+
+
 def finish(figure: go.Figure, height: int, revision: str = "same") -> go.Figure:
     """Shared layout. Zoom survives redraws for as long as `revision` stays."""
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 24, "b": 8},
-        legend={"orientation": "v", "font": {"size": 12}},
-        hovermode="closest",
-        uirevision=revision,
-    )
+    figure.update_layout(layout(height, revision))
     figure.update_xaxes(automargin=True)
     figure.update_yaxes(automargin=True)
     return figure
