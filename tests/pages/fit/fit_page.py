@@ -50,6 +50,23 @@ def fitted(at, *laws):
     return at
 
 
+@functools.cache
+def _known() -> dict:
+    return {}
+
+
+def select_once(laws, train, *, test, from_step, **how):
+    """`select` as the Fit page calls it, once for the same question: for tests of what is done with fits."""
+
+    def content(runs):
+        return tuple((run.name, run.split, run.steps.tobytes(), run.loss.tobytes()) for run in runs)
+
+    key = (tuple(laws), content(train), content(test), from_step)
+    if key not in _known():
+        _known()[key] = select(laws, train, test=test, from_step=from_step, **how)
+    return _known()[key]
+
+
 def texts(at) -> str:
     """All that the page says in words."""
     kinds = (at.caption, at.markdown, at.info, at.warning, at.error, at.success)

@@ -14,12 +14,13 @@ from optlaws_core import LAWS, Plan, Run, Series, parse, rank
 from optlaws_core.exports import TARGETS
 from optlaws_core.final_loss import FINAL_LAWS
 from optlaws_core.hyper import HYPER_LAWS
+from pages.parts.fit import job
 from pages.parts.preselect import candidates
 from pages.parts.state import address
 from pages.parts.state.candidates import MOST
 from pages.parts.state.workspace import Workspace
 from pages.parts.widgets import candidate_chart as charts
-from tests.pages.fit.fit_page import AVERAGE, FAST, examples, selected, until
+from tests.pages.fit.fit_page import AVERAGE, FAST, examples, select_once, selected, until
 from tests.places import ROOT
 
 PAGES = ROOT / "pages"
@@ -97,6 +98,11 @@ BOUND = {
 }
 EACH = [(page, name) for page, names in BOUND.items() for name in names]
 WIDGETS = "selectbox multiselect radio text_input number_input toggle slider select_slider button_group".split()
+
+
+@pytest.fixture(autouse=True)
+def _fits_are_made_once(monkeypatch):
+    monkeypatch.setattr(job, "select", select_once)
 
 
 def opened(page: str, space: Workspace | None = None, **query) -> AppTest:
