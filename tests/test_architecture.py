@@ -209,3 +209,14 @@ def test_what_is_documented_exists():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in (*optlaws_core.LAWS, *optlaws_core.SCHEDULES):
         assert f"`{name}`" in readme, f"README does not mention {name}"
+
+
+def test_no_cache_is_kept_in_the_repository():
+    listed = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    try:
+        done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no git to ask")
+    if done.returncode:
+        pytest.skip("this is no git checkout")
+    assert not done.stdout, f"ignored by .gitignore, yet committed: {done.stdout.split()}"

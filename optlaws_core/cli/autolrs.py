@@ -100,8 +100,7 @@ def _propose(args: argparse.Namespace) -> list[str]:
         raise OptLawsError(f"--run is needed: {args.runs} holds {', '.join(r.name for r in reading.runs)}.")
     chosen = named(reading, reading.runs[0].name if args.name is None else args.name, args.split)
     ahead = next_stage(chosen, args.start)
-    assert chosen.plan is not None  # or there would be no next stage
-    last = max(chosen.plan.schedule.total, int(chosen.steps[-1]) + 1)
+    last = max(chosen.known_plan.schedule.total, int(chosen.steps[-1]) + 1)
     if ahead.start > last:
         raise OptLawsError(
             f"--start: run {chosen.name!r} ends before update {last:,}, where its next stage begins at the latest, got "
@@ -110,7 +109,7 @@ def _propose(args: argparse.Namespace) -> list[str]:
     length = ahead.length if args.length is None else args.length
     if length < FEWEST:
         raise OptLawsError(f"A stage takes at least {FEWEST} updates, got {length:,}.")
-    search = _search(args, chosen.plan.schedule.peak)
+    search = _search(args, chosen.known_plan.schedule.peak)
     probes = named_once(
         "--probe", ((name, probe_of(named(reading, name, args.split), ahead.start, length)) for name in args.probe)
     )

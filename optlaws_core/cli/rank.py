@@ -29,7 +29,7 @@ from ..final_loss.preselection import FinalRanked, FinalRanking
 from ..final_loss.table import COLUMNS
 from ..fitting.result import Model
 from ..prediction.bands import with_bands
-from ..prediction.divergence import FEWEST, MOST_RISK, Risk
+from ..prediction.divergence import LEAST_RUNS, MOST_RISK, Risk
 from ..prediction.ranking import Ranked, rank
 from ..runs import Plan
 from ..schedules import parse
@@ -169,8 +169,8 @@ def _risk_from(file: Path) -> Risk:
         found, what = labelled_risk(runs), f"{sum(not r.stable for r in runs)} of {len(runs)} runs there"
     if found is None:
         raise OptLawsError(
-            f"{file}: a risk of divergence needs at least {FEWEST} runs that diverged or spiked and {FEWEST} that did "
-            f"not, of known size and schedule; too few do in {what}."
+            f"{file}: a risk of divergence needs at least {LEAST_RUNS} runs that diverged or spiked and {LEAST_RUNS} "
+            f"that did not, of known size and schedule; too few do in {what}."
         )
     return found
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..arrays import FloatArray
 from ..errors import DesignError
 from ..parallel import one_thread
-from ..prediction.divergence import FEWEST, Risk, learn_risk
+from ..prediction.divergence import LEAST_RUNS, Risk, learn_risk
 from .final_fit import End, FinalFit
 from .final_laws import LOG_LINEAR, FinalLaw, PlanFeatures, final_law
 from .form_fit import fit_form, fit_line
@@ -108,7 +108,7 @@ def labelled(runs: Sequence[TableRun]) -> list[TableRun]:
     """Runs that tell of divergence, those from a random start; none where too few diverged, or too few did not."""
     scratch = [r for r in runs if r.parent is None and (r.diverged or np.isfinite(r.final_loss))]
     bad = sum(not r.stable for r in scratch)
-    return scratch if min(bad, len(scratch) - bad) >= FEWEST else []
+    return scratch if min(bad, len(scratch) - bad) >= LEAST_RUNS else []
 
 
 def _transfers(fit: FinalFit, runs: Sequence[TableRun]) -> dict[str, Transfer]:

@@ -57,8 +57,8 @@ class LeastSquares:
         bounds = np.array([sorted((p.to_scale(p.low), p.to_scale(p.high))) for p in self.params]).reshape(-1, 2)
         self.low, self.high = bounds.T
         held = [(i, p.to_scale(p.prior[0]), HUBER / p.prior[1]) for i, p in enumerate(self.params) if p.prior]
-        self.believed = np.array([i for i, _, _ in held], np.intp)  # free coefficients with a prior
-        self.centre, self.grip = np.array([(x, g) for _, x, g in held]).reshape(-1, 2).T
+        self.with_prior = np.array([i for i, _, _ in held], np.intp)  # positions among the free coefficients
+        self.centre, self.pull = np.array([(x, p) for _, x, p in held]).reshape(-1, 2).T  # pull: `HUBER` over the width
 
     def natural(self, x: FloatArray) -> FloatArray:
         """All coefficients, (params,), from the free ones in search coordinates."""
@@ -82,9 +82,9 @@ class LeastSquares:
 
     def prior(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Pseudo-residuals of the priors, (priors,), and their Jacobian: one width off counts like `HUBER`."""
-        J = np.zeros((len(self.believed), len(self.free)))
-        J[np.arange(len(self.believed)), self.believed] = self.grip
-        return (x[self.believed] - self.centre) * self.grip, J
+        J = np.zeros((len(self.with_prior), len(self.free)))
+        J[np.arange(len(self.with_prior)), self.with_prior] = self.pull
+        return (x[self.with_prior] - self.centre) * self.pull, J
 
     def stiffness(self, x: FloatArray) -> FloatArray:
         """What priors and the ridge add to the curvature of the objective, (free, free), in search coordinates."""
@@ -149,11 +149,12 @@ class LeastSquares:
         columns[:, weights & (size * self.high < UNSEEN)] = 0.0  # the ridge then leaves them at 0
         size[(size == 0) | (size * self.high < UNSEEN)] = 1.0
         ridge = np.diag(self._ridge(size))
-        pull, belief = self.prior(none)
+        prior, prior_slopes = self.prior(none)
         x, predicted, before = np.clip(none, self.low, self.high), observed, np.inf
         r = (offset + columns @ x) / observed - 1  # log(loss / observed) to first order
         for i in range(1, MAX_STEPS + 1):
-            J, e = np.vstack((columns / predicted[:, None], belief)), np.concatenate((r, belief @ x + pull))
+            J = np.vstack((columns / predicted[:, None], prior_slopes))
+            e = np.concatenate((r, prior_slopes @ x + prior))
             share = np.sqrt(HUBER / np.maximum(np.abs(e), HUBER)) if i > 1 else np.ones(len(e))
             A = np.vstack((share[:, None] * J, ridge)) / size
             b = np.concatenate((share * (J @ x - e), none))
@@ -161,7 +162,7 @@ class LeastSquares:
             predicted = offset + columns @ x
             with np.errstate(all="ignore"):
                 r = np.log(predicted / observed)
-            now = huber(r) + huber(belief @ x + pull) + 0.5 * float(((ridge @ x) ** 2).sum())
+            now = huber(r) + huber(prior_slopes @ x + prior) + 0.5 * float(((ridge @ x) ** 2).sum())
             if not np.isfinite(now):
                 raise FitError(f"{self.law.title}: these coefficients give no finite losses on these runs.", x)
             if report(1 - 0.9**i, now) is False:

@@ -22,14 +22,14 @@ from ..sums.functionals import functionals
 
 Flags = Sequence[bool] | NDArray[np.bool_]  # one for each plan
 FEATURES = ("log p", "log N", "log p/a", "log E_kappa", "log max V_mu", "log V_mu")
-MU = (0.03, 0.3, 3.0)  # 1/rate
-HEIGHTS = (0.3, 1.0, 3.0)  # κ over the median peak of the training runs
+MU = (0.03, 0.3, 3.0)  # curvatures μ of the filtered noise, 1/rate
+BARRIERS = (0.3, 1.0, 3.0)  # barriers κ over the median peak of the training runs
 RIDGES = (0.003, 0.03, 0.3)  # L2 penalty of the z-scored weights, for each run
 FOLDS = 5
-FEWEST = 5  # runs that diverged, and runs that did not
+LEAST_RUNS = 5  # that diverged, and that did not, below which nothing is learned
 MOST_RISK = 0.2  # above which a ranking sets a candidate apart
-STEPS, EXACT = 100, 1e-9  # of Newton's method, at most; largest slope at its end
-NEAR = 4.0  # times the largest or smallest model that a risk was learned from, up to which it tells anything
+NEWTON_STEPS, SLOPE_TOLERANCE = 100, 1e-9  # at most; largest slope of the penalised likelihood at the end
+SIZE_RANGE = 4.0  # factor below the smallest and above the largest model of the runs within which a risk is told
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def risk_of(risk: Risk, plans: Sequence[Plan]) -> list[float | None]:
 
     Far is a factor of four. The edge of stability moves with the size, and the regression carries it no further.
     """
-    low, high = risk.params[0] / NEAR, risk.params[1] * NEAR
+    low, high = risk.params[0] / SIZE_RANGE, risk.params[1] * SIZE_RANGE
     near = [p.params is not None and low <= p.params <= high for p in plans]
     known = iter(probability(risk, [p for p, n in zip(plans, near, strict=True) if n]).tolist() if any(near) else ())
     return [next(known) if n else None for n in near]
@@ -106,15 +106,15 @@ def learn_risk(plans: Sequence[Plan], diverged: Flags) -> Risk:
     bad = np.asarray(diverged, bool)
     if len(plans) != len(bad):
         raise DesignError(f"Plans and outcomes must be of one length, got {len(plans)} and {len(bad)}.")
-    if min(bad.sum(), (~bad).sum()) < FEWEST:
+    if min(bad.sum(), (~bad).sum()) < LEAST_RUNS:
         raise DesignError(
-            f"A divergence risk needs at least {FEWEST} runs that diverged and {FEWEST} that did not, "
+            f"A divergence risk needs at least {LEAST_RUNS} runs that diverged and {LEAST_RUNS} that did not, "
             f"got {bad.sum()} and {(~bad).sum()}."
         )
     median = float(np.median([p.schedule.peak for p in plans]))
     part, candidates = _fifths(plans, bad), []
     for mu in MU:
-        for kappa in np.array(HEIGHTS) * median:
+        for kappa in np.array(BARRIERS) * median:
             x = _features(plans, mu, float(kappa))
             for ridge in RIDGES:
                 p = np.empty(len(bad))
@@ -217,12 +217,12 @@ def _regress(x: FloatArray, bad: np.ndarray, ridge: float) -> tuple[FloatArray, 
 
     # Newton's method on the coefficients that are not held at 0 (projected: Bertsekas 1982). The loss is convex.
     theta, now = np.zeros(Z.shape[1]), np.log(2)
-    for _ in range(STEPS):
+    for _ in range(NEWTON_STEPS):
         wrong = _logistic(-sign * (Z @ theta))
         gradient = pull * theta - Z.T @ (sign * wrong) / len(sign)
         free = (theta > 0) | (gradient < 0)
         free[-1] = True
-        if np.abs(gradient[free]).max() < EXACT:
+        if np.abs(gradient[free]).max() < SLOPE_TOLERANCE:
             break
         A = Z[:, free]
         curvature = (A.T * (wrong * (1 - wrong))) @ A / len(sign) + np.diag(pull[free])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from optlaws_core.final_loss import TableRun, labelled, labelled_risk, read_table, table_runs
-from optlaws_core.prediction.divergence import FEWEST, MOST_RISK, Risk
+from optlaws_core.prediction.divergence import LEAST_RUNS, MOST_RISK, Risk
 from optlaws_core.text import counted, format_amount
 
 from ..preselect import tables
@@ -23,8 +23,9 @@ def choose(space: Workspace) -> tuple[Risk | None, float]:
     names = [*([COPIED] if space.risk else []), *known]
     if not names:
         st.caption(
-            f"Risk of divergence: not known. It is learned from at least {FEWEST} loaded runs that diverged or spiked "
-            f"and {FEWEST} that did not, as a manifest's column outcome says, or from such a table on Pre-select."
+            f"Risk of divergence: not known. It is learned from at least {LEAST_RUNS} loaded runs that diverged or "
+            f"spiked and {LEAST_RUNS} that did not, as a manifest's column outcome says, or from such a table on "
+            "Pre-select."
         )
         return None, MOST_RISK
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -25,7 +25,7 @@ from optlaws_core.live import (
     risen,
     version,
 )
-from optlaws_core.prediction.divergence import FEWEST, Risk, learn_risk
+from optlaws_core.prediction.divergence import LEAST_RUNS, Risk, learn_risk
 from optlaws_core.prediction.divergence import risk_of as risks_of
 from optlaws_core.readers import Reading
 from optlaws_core.runs.noise import DIVERGED
@@ -196,7 +196,7 @@ def _risk(space: Workspace, seen: Run) -> float | None:
         if r.about.get("outcome") and not r.about.get("parent") and r.plan.params and r.plan != seen.plan
     ]
     bad = sum(r.about["outcome"] == DIVERGED for r in known)
-    if min(bad, len(known) - bad) < FEWEST or not st.toggle(
+    if min(bad, len(known) - bad) < LEAST_RUNS or not st.toggle(
         f"Count in what {len(known)} loaded runs, of which {bad} diverged, say of its plan",
         key="live_risk",
         bind="query-params",
