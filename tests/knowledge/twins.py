@@ -1,7 +1,10 @@
-"""Slow twins: every law as its definition reads, summed step by step. The package's fast sums are held against them."""
+"""Slow twins: every law as its definition reads, summed step by step. The package's fast sums are held against them.
+
+What does not depend on the update whose loss is asked for stands before the loop over those.
+"""
 
 import inspect
-import math
+from itertools import accumulate
 
 import numpy as np
 
@@ -13,6 +16,11 @@ def positive(S):
     return np.maximum(S, S[S > 0][0])
 
 
+def past(updates, t):
+    """How many of the `updates`, in order, come no later than update t."""
+    return int(np.searchsorted(updates, t, side="right"))
+
+
 def power_law(eta, steps, L_inf, A, alpha):
     return np.array([L_inf + A * (t + 1.0) ** -alpha for t in steps])
 
@@ -20,32 +28,32 @@ def power_law(eta, steps, L_inf, A, alpha):
 def annealing(eta, steps, L0, A, alpha, C, lam, B=0.0, beta=0.34):
     """m_i = λ m_{i−1} + (η_{i−1} − η_i), m_0 = 0; S2(t) = Σ_{i≤t} m_i (arXiv:2408.11029)."""
     S1 = positive(np.cumsum(eta))
-    momentum, S2 = 0.0, np.zeros(len(eta))
-    for i in range(1, len(eta)):
-        momentum = lam * momentum + (eta[i - 1] - eta[i])
-        S2[i] = S2[i - 1] + momentum
+    drops = -np.diff(eta, prepend=eta[0])
+    S2 = np.cumsum(list(accumulate(drops.tolist(), lambda momentum, drop: lam * momentum + drop)))
     return np.array([L0 + A * S1[t] ** -alpha - C * S2[t] + B * PARAMS**-beta for t in steps])
 
 
 def opt_laws_curve(eta, steps, L_inf, A, q, A0, A1, c, rho, D):
     S, tau = positive(np.cumsum(eta)), np.cumsum(ETA_REF * (eta / ETA_REF) ** 1.5)
-    live = np.flatnonzero(eta > 0)  # an update without rate adds no noise
+    k = np.flatnonzero(eta > 0)  # an update without rate adds no noise
+    forcing = eta[k] ** 2 * (A0 + A1 * S[k] ** -q)
     losses = []
     for t in steps:
-        k = live[live <= t]
-        noise = np.sum(eta[k] ** 2 * (A0 + A1 * S[k] ** -q) * (1 + c * (tau[t] - tau[k])) ** -rho)
+        n = past(k, t)
+        noise = np.sum(forcing[:n] * (1 + c * (tau[t] - tau[k[:n]])) ** -rho)
         losses.append(L_inf + A * S[t] ** -q + noise + D * eta.max())
     return np.array(losses)
 
 
 def opt_laws_sublinear(eta, steps, L_inf, A, q, A0, m, c, rho, g, omega):
     S = positive(np.cumsum(eta))
-    live = np.flatnonzero(eta > 0)
+    k = np.flatnonzero(eta > 0)
+    forcing = A0 * eta[k] ** 2 * S[k] ** m
+    pace = c * (np.maximum(eta[k], 1e-10) / ETA_REF) ** g
     losses = []
     for t in steps:
-        k = live[live <= t]
-        pace = (np.maximum(eta[k], 1e-10) / ETA_REF) ** g
-        noise = np.sum(A0 * eta[k] ** 2 * S[k] ** m * (1 + c * pace * (S[t] - S[k])) ** -rho)
+        n = past(k, t)
+        noise = np.sum(forcing[:n] * (1 + pace[:n] * (S[t] - S[k[:n]])) ** -rho)
         losses.append(L_inf + A * S[t] ** -q + noise**omega)
     return np.array(losses)
 
@@ -54,32 +62,37 @@ def multi_power(eta, steps, L0, A, alpha, B, C, beta, gamma):
     """arXiv:2503.12811, the sum over drops running through the warm-up as in the published fits."""
     S, rate = positive(np.cumsum(eta)), np.maximum(eta, 1e-10)
     drops = -np.diff(eta, prepend=eta[0])
+    k = np.flatnonzero(drops)
+    pace = C * rate[k] ** -gamma
     losses = []
     for t in steps:
-        k = 1 + np.flatnonzero(drops[1 : t + 1])
-        gain = np.sum(drops[k] * (1 - (1 + C * rate[k] ** -gamma * (S[t] - S[k] + eta[k])) ** -beta))
+        n = past(k, t)
+        gain = np.sum(drops[k[:n]] * (1 - (1 + pace[:n] * (S[t] - S[k[:n]] + eta[k[:n]])) ** -beta))
         losses.append(L0 + A * S[t] ** -alpha - B * gain)
     return np.array(losses)
 
 
 def functional(eta, steps, L0, c1, s, c2, c3, c4, g):
     S = positive(np.cumsum(eta))
-    drops = np.maximum(eta[:-1] - eta[1:], 0)
+    drops = np.maximum(-np.diff(eta, prepend=eta[0]), 0)
+    k = np.flatnonzero(drops)
+    gains = drops[k] * (c3 + c2 * S[k] ** -s)
     losses = []
     for t in steps:
-        k = np.arange(1, t + 1)
-        gain = np.sum(drops[k - 1] * (c3 + c2 * S[k] ** -s) * (1 - (1 + c4 * (S[t] - S[k])) ** -g))
+        n = past(k, t)
+        gain = np.sum(gains[:n] * (1 - (1 + c4 * (S[t] - S[k[:n]])) ** -g))
         losses.append(L0 + c1 * S[t] ** -s - gain)
     return np.array(losses)
 
 
 def forcing_memory(eta, steps, L_inf, A_F, q_F, A0, A1, c_K, q_K):
     S = positive(np.cumsum(eta))
-    live = np.flatnonzero(eta > 0)
+    k = np.flatnonzero(eta > 0)
+    forcing = eta[k] ** 2 * (A0 + A1 * S[k] ** -q_F)
     losses = []
     for t in steps:
-        k = live[live <= t]
-        noise = np.sum(eta[k] ** 2 * (A0 + A1 * S[k] ** -q_F) * (1 + c_K * (S[t] - S[k])) ** -q_K)
+        n = past(k, t)
+        noise = np.sum(forcing[:n] * (1 + c_K * (S[t] - S[k[:n]])) ** -q_K)
         losses.append(L_inf + A_F * S[t] ** -q_F + noise)
     return np.array(losses)
 
@@ -98,18 +111,21 @@ def cached(f):
 
 
 @cached
-def bound_noise(eta, t):
-    """The second and third term of Theorem 10 of arXiv:2310.07831 after update t, gradient norms of 1."""
-    back = np.cumsum(eta[t::-1].astype(np.longdouble))[::-1]  # Σ_{i=k..t} η_i
-    squares = np.cumsum(eta[t::-1].astype(np.longdouble) ** 2)[::-1]
-    k = np.flatnonzero(back[1:] > 0)
-    third = np.sum(eta[k] / back[k + 1] * squares[k] / back[k])
-    return float(squares[0] / (2 * max(back[0], eta[eta > 0][0])) + third / 2)
+def bound_noise(eta, steps):
+    """The second and third term of Theorem 10 of arXiv:2310.07831 after each of `steps`, gradient norms of 1."""
+    noise, squared, first = [], eta**2, eta[eta > 0][0]
+    for t in steps:
+        back = np.cumsum(eta[t::-1])[::-1]  # Σ_{i=k..t} η_i, of what is never negative: nothing cancels
+        squares = np.cumsum(squared[t::-1])[::-1]
+        n = np.count_nonzero(back[1:])  # it falls with k
+        third = np.sum(eta[:n] / back[1 : n + 1] * squares[:n] / back[:n])
+        noise.append(squares[0] / (2 * max(back[0], first)) + third / 2)
+    return np.array(noise)
 
 
 def convex_bound(eta, steps, L_inf, P, M):
-    S = positive(np.cumsum(eta))
-    return np.array([L_inf + P / S[t] + M * bound_noise(eta, t) for t in steps])
+    S = positive(np.cumsum(eta))[np.asarray(steps)]
+    return L_inf + P / S + M * bound_noise(eta, tuple(map(int, steps)))
 
 
 def convex_dominance(eta, steps, L_inf, Q1, Q2):
@@ -119,13 +135,10 @@ def convex_dominance(eta, steps, L_inf, Q1, Q2):
 @cached
 def momentum_area(eta):
     """arXiv:2512.13705, every update logged."""
-    m = v = area = 0.0
-    areas = []
-    for i, d in enumerate((-np.diff(eta, prepend=eta[0])).tolist()):
-        m, v = 0.9 * m + 0.1 * d, 0.999 * v + 0.001 * d * d
-        area += m / (1 - 0.9 ** (i + 1)) / (math.sqrt(1e5 * v / (1 - 0.999 ** (i + 1)) + 1e-8) + 1e-8)
-        areas.append(area)
-    return np.array(areas)
+    drops, i = -np.diff(eta, prepend=eta[0]), np.arange(1, len(eta) + 1)
+    m = np.array(list(accumulate((0.1 * drops).tolist(), lambda m, d: 0.9 * m + d)))
+    v = np.array(list(accumulate((0.001 * drops**2).tolist(), lambda v, d: 0.999 * v + d)))
+    return np.cumsum(m / (1 - 0.9**i) / (np.sqrt(1e5 * v / (1 - 0.999**i) + 1e-8) + 1e-8))
 
 
 def forward_momentum(eta, steps, L0, A, alpha_S, B, alpha_N, C):
@@ -148,14 +161,18 @@ CURVATURES = np.logspace(-2, 5, 22)  # the rates of the noisy quadratic
 
 @cached
 def modes(eta, steps):
-    """Noise of each mode, n ← exp(−2 h η) n + η², after the updates `steps`: (steps, modes)."""
-    n, kept = np.zeros(len(CURVATURES)), {}
-    wanted = set(steps)
-    for t, rate in enumerate(eta[: max(steps) + 1]):
-        n = np.exp(-2 * CURVATURES * rate) * n + rate**2
-        if t in wanted:
-            kept[t] = n
-    return np.array([kept[t] for t in steps])
+    """Noise of each mode, n ← exp(−2 h η) n + η², after the updates `steps` in order: (steps, modes).
+
+    From one of `steps` to the next all of those updates at once: each η² shrinks by all rates after it.
+    """
+    n, kept, first = np.zeros(len(CURVATURES)), [], 0
+    for t in steps:
+        rates = eta[first : t + 1]
+        later = np.cumsum(rates[::-1])[::-1]  # Σ_{i=k..t} η_i
+        shrunk = np.exp(-2 * np.outer(CURVATURES, np.append(later[1:], 0.0))) @ rates**2
+        n, first = np.exp(-2 * CURVATURES * later[0]) * n + shrunk if len(rates) else n, t + 1
+        kept.append(n)
+    return np.array(kept)
 
 
 def noisy_quadratic(eta, steps, **weights):
