@@ -28,7 +28,9 @@ def run(name: str = "optlaws") -> int:
     if heeded:
         signal.signal(signal.SIGINT, leave)
 
-    from .cli import main  # a second or two: SymPy, SciPy, pandas
+    from .cli import load, main
+
+    load(sys.argv[1:])  # a second or two: SymPy, SciPy, pandas
 
     if heeded:
         signal.signal(signal.SIGINT, interrupt)

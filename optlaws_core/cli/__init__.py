@@ -10,16 +10,40 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from optlaws_core import __version__
 
 from ..errors import FitError, OptLawsError, unread
-from ..final_loss import FINAL_LAWS
-from ..laws import LAWS
 from ..schedules import SCHEDULES
 from ..text import one_line
-from . import autolrs, export, fit, optimize, predict, rank, read, refine, select, share
 from .options import Parser, print_json
+
+if TYPE_CHECKING:
+    from ..final_loss import FinalLaw
+    from ..laws import Law
+
+COMMANDS = {
+    "laws": "list the laws that can be fitted",
+    "schedules": "list the schedule families and their fields",
+    "read": "say what is in log files",
+    "fit": "fit a law to runs and score it on held-out runs",
+    "select": "fit several laws, say which to trust, and average them",
+    "predict": "predict the losses of one schedule",
+    "rank": "rank schedules by predicted final loss",
+    "optimize": "find the best schedule under a fit",
+    "autolrs": "propose the next stage's rate as AutoLRS does, or simulate a run",
+    "refine": "make a schedule of logged gradient norms",
+    "export": "write a schedule in the words of a trainer",
+    "share": "saved comparisons: list, export, import",
+}
+# What a word of the command line takes to load, which is seconds for most: only those that stand there are loaded.
+_MODULES = {name: f".{name}" for name in COMMANDS} | {
+    "laws": "..laws",
+    "final": "..final_loss",
+    "schedules": "..schedules",
+}
 
 STOPPED = 130  # what a shell expects of a command that Ctrl-C ended: 128 and the signal's number
 
@@ -28,7 +52,9 @@ def main(argv: Sequence[str] | None = None, name: str = "python -m optlaws_core"
     """Run one command; returns the exit code. `name` is what the program is called by in its own texts."""
     _open_streams()
     try:
-        args = _parser(name).parse_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        load(words)
+        args = _parser(name, words).parse_args(words)
         remarks = args.run(args) or ()
         sys.stdout.flush()
         _tell(remarks)
@@ -46,6 +72,13 @@ def main(argv: Sequence[str] | None = None, name: str = "python -m optlaws_core"
             _drop_stdout()
         return _failed(f"{fault.filename or 'The output'}: {unread(fault)}.")
     return 0
+
+
+def load(words: Sequence[str]) -> None:
+    """Import what a command line of these words takes to run."""
+    for word in words:
+        if word in _MODULES:
+            import_module(_MODULES[word], __package__)
 
 
 def _open_streams() -> None:
@@ -75,39 +108,44 @@ def _tell(remarks: Iterable[str]) -> None:
         print(one_line(remark), file=sys.stderr)
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
+def _parser(name: str, words: Sequence[str]) -> argparse.ArgumentParser:
+    """Every command with its help; options have those alone that are among the `words`."""
     parser = Parser(prog=name, description="Fit laws to training logs, and rank learning-rate schedules by them.")
     parser.add_argument("--version", action="version", version=f"optlaws {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, run, help: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help, description=help)
-        sub.set_defaults(run=run)
-        return sub
-
-    laws = command("laws", _laws, "list the laws that can be fitted")
-    laws.add_argument(
-        "--of", choices=("curves", "final"), default="curves", help="laws of whole loss curves, or of final losses"
-    )
-    laws.add_argument("--json", action="store_true", help="as JSON")
-    schedules = command("schedules", _schedules, "list the schedule families and their fields")
-    schedules.add_argument("--json", action="store_true", help="as JSON")
-
-    read.add(command("read", read.run, "say what is in log files"))
-    fit.add(command("fit", fit.run, "fit a law to runs and score it on held-out runs"))
-    select.add(command("select", select.run, "fit several laws, say which to trust, and average them"))
-    predict.add(command("predict", predict.run, "predict the losses of one schedule"))
-    rank.add(command("rank", rank.run, "rank schedules by predicted final loss"))
-    optimize.add(command("optimize", optimize.run, "find the best schedule under a fit"))
-    autolrs.add(command("autolrs", autolrs.run, "propose the next stage's rate as AutoLRS does, or simulate a run"))
-    refine.add(command("refine", refine.run, "make a schedule of logged gradient norms"))
-    export.add(command("export", export.run, "write a schedule in the words of a trainer"))
-    sharing = commands.add_parser("share", help="saved comparisons: list, export, import")
-    share.add(sharing)
+    for command, help in COMMANDS.items():
+        sub = commands.add_parser(command, help=help, description=help)
+        if command in words:
+            _ADD[command](sub) if command in _ADD else import_module(_MODULES[command], __package__).add(sub)
     return parser
 
 
+def _add_laws(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_laws)
+    command.add_argument(
+        "--of", choices=("curves", "final"), default="curves", help="laws of whole loss curves, or of final losses"
+    )
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_schedules(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_schedules)
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+_ADD = {"laws": _add_laws, "schedules": _add_schedules}
+
+
 def _laws(args: argparse.Namespace) -> None:
+    laws: Iterable[Law | FinalLaw]
+    if args.of == "curves":
+        from ..laws import LAWS
+
+        laws = LAWS.values()
+    else:
+        from ..final_loss import FINAL_LAWS
+
+        laws = FINAL_LAWS.values()
     rows = [
         {
             "law": law.name,
@@ -120,7 +158,7 @@ def _laws(args: argparse.Namespace) -> None:
                 for p in law.params
             ],
         }
-        for law in (LAWS if args.of == "curves" else FINAL_LAWS).values()
+        for law in laws
     ]
     if args.json:
         return print_json(rows)

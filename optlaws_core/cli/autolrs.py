@@ -33,6 +33,7 @@ SIMULATED = ("--total", "--warmup", "--first", "--noise", "--seed", "--params", 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `autolrs`."""
+    command.set_defaults(run=run)
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("--runs", metavar="LOG_OR_FOLDER", help="where the run and its probes are")
     what.add_argument("--fit", type=file, metavar="FIT.json", help="simulate a run under what fit or select wrote")

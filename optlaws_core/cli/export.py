@@ -10,6 +10,7 @@ from .options import check_out, path, step
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `export`."""
+    command.set_defaults(run=run)
     command.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
     command.add_argument("--to", required=True, metavar="TARGET", help=", ".join(TARGETS))
     command.add_argument(

@@ -30,6 +30,7 @@ from .read import add_runs, of_sizes, runs_of_logs, train_and_test
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `fit`."""
+    command.set_defaults(run=run)
     command.add_argument(
         "--law",
         required=True,

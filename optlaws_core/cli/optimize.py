@@ -18,6 +18,7 @@ PATIENCE = 2.0  # s after which a search tells how far it is
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `optimize`."""
+    command.set_defaults(run=run)
     add_model(command)
     command.add_argument("--peak", required=True, type=amount, metavar="LR", help="highest rate")
     length = command.add_mutually_exclusive_group(required=True)

@@ -16,6 +16,7 @@ from .options import print_json, refuse, step
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `predict`."""
+    command.set_defaults(run=run)
     add_model(command)
     command.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
     command.add_argument("--at", nargs="+", type=step, metavar="STEP", help="steps; by default the last update")

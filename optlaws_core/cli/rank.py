@@ -46,6 +46,7 @@ SHOWN = 20  # candidates that are printed, where nobody asks for another number
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `rank`."""
+    command.set_defaults(run=run)
     add_model(command)
     command.add_argument("--schedule", action="append", help="a candidate; give it several times")
     command.add_argument(

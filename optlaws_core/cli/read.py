@@ -7,7 +7,6 @@ import argparse
 from collections.abc import Iterable
 
 from ..errors import OptLawsError
-from ..fitting.single import usable
 from ..readers import FileReport, Reading, read
 from ..runs import Run
 from ..text import listed
@@ -16,6 +15,7 @@ from .options import print_json, step
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `read`."""
+    command.set_defaults(run=run)
     command.add_argument("paths", nargs="+", metavar="PATH", help="log file, manifest CSV, or a folder of them")
     command.add_argument("--json", action="store_true", help="as JSON")
 
@@ -93,6 +93,8 @@ def train_and_test(args: argparse.Namespace) -> tuple[list[Run], list[Run], list
 
 def others(reading: Reading, args: argparse.Namespace, remarks: list[str]) -> list[Run]:
     """Every run that is not trained on and can be scored; `remarks` gets a sentence for each one that cannot."""
+    from ..fitting.single import usable  # whoever fits has it; the command `read` does without
+
     test = []
     for run in reading.runs:
         if run.name in args.train:

@@ -11,6 +11,7 @@ from .options import amount, file, print_json
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `refine`."""
+    command.set_defaults(run=run)
     command.add_argument("path", type=file, metavar="PATH", help="log of one run with steps and gradient norms")
     command.add_argument("--peak", required=True, type=amount, metavar="LR", help="highest rate")
     command.add_argument(

@@ -19,6 +19,7 @@ from .read import add_runs, train_and_test
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `select`."""
+    command.set_defaults(run=run)
     add_runs(command)
     command.add_argument("--laws", nargs="+", metavar="LAW", default=[*LAWS], help="laws to fit; by default all")
     command.add_argument("--pool", nargs="+", metavar="LAW", help="laws to average; by default the Opt-Laws ones")

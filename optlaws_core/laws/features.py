@@ -2,7 +2,6 @@
 
 import numpy as np
 import sympy as sp
-from scipy.signal import lfilter
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
@@ -67,6 +66,8 @@ def _momentum_area(plan: Plan, path: Trace, steps: IntArray) -> FloatArray:
     n = int(steps.max()) + 1
     if n > MOST_UPDATES:
         raise DesignError(f"This law walks through every update and takes at most {MOST_UPDATES:,}, got {n:,}.")
+    from scipy.signal import lfilter  # slow to import, and for one law alone
+
     d = drop(path.schedule, np.arange(n))
     i = np.arange(1, n + 1)
     mean = lfilter([1 - MEAN_DECAY], [1, -MEAN_DECAY], d) / (1 - MEAN_DECAY**i)

@@ -101,6 +101,11 @@ def test_nothing_heavy_is_loaded_before_it_is_needed():
     heavy = {"joblib", "dask", "distributed", "scipy"}
     code = f"import sys, optlaws_core.parallel; sys.exit(not {heavy}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
+    heavy |= {"sympy", "pandas"}  # the command line names its commands without
+    code = (
+        f"import sys, optlaws_core.cli as cli; cli.main(['schedules']); sys.exit(not {heavy}.isdisjoint(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, capture_output=True).returncode == 0
 
 
 def test_few_tasks_stay_in_this_process():

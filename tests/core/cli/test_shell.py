@@ -39,7 +39,7 @@ cli._laws = lambda args: exec("signal.raise_signal(signal.SIGINT)", globals())
 IMPORTING = """
 class Stops:
     def find_spec(self, name, *_):
-        if name == "pandas":
+        if name == "sympy":
             try:
                 signal.raise_signal(signal.SIGINT)
             except BaseException:  # some imports swallow whatever comes
