@@ -47,10 +47,18 @@ def made(law: str = "opt_laws_curve", **changes) -> Fit:
     )
 
 
+TOGETHER = 200  # horizons that the law is asked for at once
+
+
 def scanned(fit: Fit, shape, loss: float) -> int | None:
     """The slow twin of `updates_for`: every horizon, from its own down to the first that ends above."""
-    for total in range(shape.total, shape.warmup, -1):
-        if predict(fit, shape.rescaled(total))[0] > loss:
+    for highest in range(shape.total, shape.warmup, -TOGETHER):
+        horizons = range(highest, max(highest - TOGETHER, shape.warmup), -1)
+        plans = [Plan(shape.rescaled(total)) for total in horizons]
+        ends = evaluate(batch(LAWS[fit.law], [(p, np.array([p.schedule.total - 1])) for p in plans]), fit.vector)
+        above = np.flatnonzero(ends > loss)
+        if len(above):
+            total = horizons[above[0]]
             return total + 1 if total < shape.total else None
     return None
 
