@@ -45,13 +45,14 @@ class Cells:
 
         The first and the last update, those about the end of the warm-up and about the steps `turns` stay single.
         """
+        if limits.total <= MOST_CELLS:
+            return _single(limits)
         edges = _edges(limits.total, limits.warmup)
-        if limits.total > MOST_CELLS:
-            about = {int(t) + i for t in turns for i in (-1, 0, 1) if 0 < t < limits.total}
-            more = np.array(sorted(about), dtype=np.int64)
-            place = np.searchsorted(edges, more)
-            new = edges[place] != more
-            edges = np.insert(edges, place[new], more[new])
+        about = {int(t) + i for t in turns for i in (-1, 0, 1) if 0 < t < limits.total}
+        more = np.array(sorted(about), dtype=np.int64)
+        place = np.searchsorted(edges, more)
+        new = edges[place] != more
+        edges = np.insert(edges, place[new], more[new])
         return cls(edges[:-1].astype(float), np.diff(edges).astype(float), limits)
 
     @cached_property
@@ -80,10 +81,14 @@ class Cells:
 
 
 @lru_cache(maxsize=8)
+def _single(limits: Limits) -> Cells:
+    """A cell for every update."""
+    return Cells(np.arange(float(limits.total)), np.ones(limits.total), limits)
+
+
+@lru_cache(maxsize=8)
 def _edges(total: int, warmup: int) -> IntArray:
     """First updates of the cells, and the total, ascending; the cells that every schedule has."""
-    if total <= MOST_CELLS:
-        return np.arange(total + 1)
     half = MOST_CELLS // 2
     wide = total - np.geomspace(half, total, half).astype(np.int64)
     rise = np.linspace(0, warmup, min(warmup, RISING) + 1).astype(np.int64)
@@ -142,11 +147,7 @@ class Objective:
         value, slope = 0.0, np.zeros_like(rate)
         for part, weight in self.parts:  # as an average predicts
             loss, by_rate = part(rate, cells)
-            if not 0 < loss < np.inf:
-                raise DesignError(
-                    f"The law {part.law.name} gives a schedule that the search came by a loss of {loss:.3g}, which "
-                    "nothing has, so nothing is optimised under it within these limits."
-                )
+            part.check(loss)
             value, slope = value + weight * np.log(loss), slope + weight / loss * by_rate
         return float(value), slope
 
@@ -154,8 +155,12 @@ class Objective:
         """The same of a schedule, on the cells where the law allows it."""
         if self.walks:
             return float(np.log(self.judge(schedule)))
-        cells = Cells.of(self.limits, schedule.breaks)
-        return self(schedule(cells.middle), cells)[0]
+        cells, value = Cells.of(self.limits, schedule.breaks), 0.0
+        rate = schedule(cells.middle)
+        for part, weight in self.parts:
+            part.check(loss := part.loss(rate, cells))
+            value += weight * np.log(loss)
+        return float(value)
 
 
 def flat(limits: Limits) -> Schedule:
@@ -169,7 +174,7 @@ class _Final:
     def __init__(self, law: Law, theta: FloatArray, limits: Limits, plan: Plan) -> None:
         self.law, self.theta = law, theta
         symbols = [p.symbol for p in law.params]
-        self.held = [h.symbol for h in law.sums]
+        self.held = {h.symbol: i for i, h in enumerate(law.sums)}
         self.formula = Expression(law.formula, [*symbols, *law.features, *self.held], [*law.features, *self.held])
         self.sums = [_Sum(h, symbols) for h in law.sums]
         # A law that needs a model size or a batch that nobody tells was refused when the flat schedule was judged.
@@ -178,33 +183,49 @@ class _Final:
 
     def __call__(self, rate: FloatArray, cells: Cells) -> tuple[float, FloatArray]:
         """Final loss for the rates of `cells` (cells,), and its slope (cells,)."""
-        m, top = cells.count, int(np.argmax(rate))
-        moved = m * rate
-        S_node = np.maximum(_before(moved) + rate * (m + 1) / 2, rate[rate > 0][0])
+        S_node = _summed_up(rate, cells)
         summed = [self._summed(h, rate, S_node, cells) for h in self.sums]
-        features = {S: float(moved.sum()), eta: rate[-1], eta0: rate[0], peak: rate[top]} | self.fixed
-        value, *outer = self.formula.both(
-            *self.theta, *(features[f] for f in self.law.features), *(v for v, _ in summed)
-        )
+        value, *outer = self.formula.both(*self.theta, *self._features(rate, cells), *(v for v, _ in summed))
         slope = np.zeros_like(rate)
         for symbol, d in zip(self.formula.wrt, outer, strict=True):
             if symbol in self.held:
-                slope += d * summed[self.held.index(symbol)][1]
-            elif symbol == S:
-                slope += d * m
+                slope += d * summed[self.held[symbol]][1]
+            elif symbol is S:
+                slope += d * cells.count
             elif symbol in _PLACE:
                 slope[_PLACE[symbol]] += d
-            elif symbol == peak:
-                slope[top] += d
+            elif symbol is peak:
+                slope[int(np.argmax(rate))] += d
         return float(value), slope
+
+    def loss(self, rate: FloatArray, cells: Cells) -> float:
+        """The final loss alone, which takes half as long."""
+        S_node, m = _summed_up(rate, cells), cells.count
+        summed = []
+        for h in self.sums:
+            g = 1.0 if h.pace is None else h.pace.value(*self.theta, np.maximum(rate, LOWEST))
+            a = h.source.value(*self.theta, rate, S_node, cells.drop(rate) if h.drops else 0.0)
+            summed.append(float((m * a * h.kernel.value(*self.theta, h.lag(rate, m), g)).sum()) or NOTHING)
+        return float(self.formula.value(*self.theta, *self._features(rate, cells), *summed))
+
+    def check(self, loss: float) -> None:
+        """Raises `DesignError` for a loss that nothing has."""
+        if not 0 < loss < np.inf:
+            raise DesignError(
+                f"The law {self.law.name} gives a schedule that the search came by a loss of {loss:.3g}, which "
+                "nothing has, so nothing is optimised under it within these limits."
+            )
+
+    def _features(self, rate: FloatArray, cells: Cells) -> list[float]:
+        known = {S: float((cells.count * rate).sum()), eta: rate[-1], eta0: rate[0], peak: rate.max()} | self.fixed
+        return [known[f] for f in self.law.features]
 
     def _summed(self, h: "_Sum", rate: FloatArray, S_node: FloatArray, cells: Cells) -> tuple[float, FloatArray]:
         """A history sum at the last update, and its derivative by the rate of each cell, (cells,)."""
         m, clock = cells.count, h.clock
         with np.errstate(divide="ignore", invalid="ignore"):
-            moved = np.ones_like(rate) if clock == 0 else ETA_REF * (rate / ETA_REF) ** clock
             speed = np.zeros_like(rate) if clock == 0 else clock * (rate / ETA_REF) ** (clock - 1)
-        lag = np.maximum(_after(m * moved) + moved * (m - 1) / 2 + (rate if h.inclusive else 0.0), 0.0)
+        lag = h.lag(rate, m)
         g, by_g = (1.0, {}) if h.pace is None else _named(h.pace, self.theta, np.maximum(rate, LOWEST))
         a, source = _named(h.source, self.theta, rate, S_node, cells.drop(rate))
         k, kernel = _named(h.kernel, self.theta, lag, g)
@@ -230,6 +251,20 @@ class _Sum:
         self.source = Expression(h.source, [*symbols, eta_k, S_k, d_k], [eta_k, S_k, d_k])
         self.kernel = Expression(h.paced(pace_k), [*symbols, u, pace_k], [u, pace_k])
         self.pace = None if h.pace is None else Expression(h.pace, [*symbols, eta_k], [eta_k])
+        self.drops = d_k in h.source.free_symbols
+
+    def lag(self, rate: FloatArray, count: FloatArray) -> FloatArray:
+        """What the clock moves on from each cell to the end, for rates and numbers of updates of cells; (cells,)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            moved = np.ones_like(rate) if self.clock == 0 else ETA_REF * (rate / ETA_REF) ** self.clock
+        lag = _after(count * moved) + moved * (count - 1) / 2
+        return np.maximum(lag + rate if self.inclusive else lag, 0.0)
+
+
+def _summed_up(rate: FloatArray, cells: Cells) -> FloatArray:
+    """S in the middle of each cell, (cells,)."""
+    m = cells.count
+    return np.maximum(_before(m * rate) + rate * (m + 1) / 2, rate[rate > 0][0])
 
 
 def _named(expression: Expression, theta: FloatArray, *at) -> tuple[FloatArray, dict[sp.Symbol, FloatArray]]:
