@@ -202,6 +202,7 @@ def test_laws_take_whatever_amount_is_read(loss):
     assert recommend(parse_amount("1e9"), parse_amount("1e11"), None, loss)
 
 
+@pytest.mark.slow
 def test_final_losses_take_no_plan_that_would_keep_the_server_busy():
     fit = fit_table(read_table(ROOT / "data" / "manifest.csv", sure=True), bands=False)
     plans = candidates(1e8, 1.0, [MOST_UPDATES + 1e3], [1e-3])

@@ -45,6 +45,7 @@ def test_every_law_shares_what_a_joint_search_can_share():
         assert not any(p.needs for p in law.params if p.name in law.shared)
 
 
+@pytest.mark.slow
 def test_a_shared_coefficient_is_found_where_one_size_alone_does_not_tell_it(found):
     """Over ten repeats: the error of ln(1 − λ) is a small part of what the smaller size makes alone."""
     off = {"alone": [], "joint": []}

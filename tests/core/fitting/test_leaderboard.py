@@ -61,14 +61,17 @@ def check(protocol, shipped):
             assert now[key] == pytest.approx(float(then[key]), rel=0.02), (name, key)
 
 
+@pytest.mark.slow
 def test_the_leaderboard_of_the_sweep_can_be_computed_again(shipped):
     check(next(p for p in protocols.protocols() if p.data_set == "sweep medium"), shipped)
 
 
+@pytest.mark.slow
 def test_the_leaderboard_of_the_public_runs_can_be_computed_again(shipped, public):
     check(next(p for p in protocols.protocols() if p.data_set == "multi_power_law 100M"), shipped)
 
 
+@pytest.mark.slow
 def test_no_loss_is_both_trained_on_and_scored():
     for protocol in protocols.protocols():
         trained = {(t, y) for r in protocol.train for t, y in zip(r.steps.tolist(), r.loss.tolist(), strict=True)}

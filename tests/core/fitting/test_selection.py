@@ -143,6 +143,7 @@ def test_progress_is_told_and_can_cancel(runs):
         select(MIXED, runs, processes=1, progress=lambda share: False)
 
 
+@pytest.mark.slow
 def test_processes_and_a_cluster_give_the_same_bits(runs, unseen, found, cluster):
     address, _ = cluster
     for how in ({"processes": 2}, {"cluster": address}):
@@ -186,6 +187,7 @@ def test_a_run_without_which_a_law_cannot_be_fitted_counts_as_wrong(runs, monkey
     assert chosen["power_law"].left_out == LARGEST_ERROR and not chosen.failed
 
 
+@pytest.mark.slow
 def test_the_pool_says_what_is_averaged(runs, found):
     pooled = select(MIXED, runs, pool=["convex_bound", "power_law", "power_law"], processes=1)
     assert [f.law for f in pooled.average.fits] == ["convex_bound", "power_law"]
@@ -198,6 +200,7 @@ def test_the_pool_says_what_is_averaged(runs, found):
     assert [f.law for f in few.average.fits] == list(POOL)
 
 
+@pytest.mark.slow
 def test_advice_names_what_cannot_be_told_apart(runs):
     alike = select(["power_law", "chinchilla"], runs, pool=[], processes=1)  # one formula for one batch size
     assert "least of 2 laws; " in alike.advice and "is hardly worse." in alike.advice
@@ -227,6 +230,7 @@ def test_advice_on_an_average(found, runs):
     assert worse == alone and worse[0] == best and worse[1].startswith(f"Trust {titles[1]}: ")
 
 
+@pytest.mark.slow
 def test_runs_of_one_schedule_are_left_out_together(runs):
     """Repeats of one schedule say nothing of another, so that no law is judged by them."""
     again = [replace(r, name=f"{r.name} again") for r in runs]

@@ -101,6 +101,7 @@ def test_a_start_may_be_partial():
     assert fit("annealing", runs, start={"lam": 0.99}).theta == pytest.approx(PLANTED["annealing"], rel=2e-3)
 
 
+@pytest.mark.slow
 def test_dense_logs_are_averaged_for_the_search_and_scored_on_every_point():
     theta, dense = PLANTED["opt_laws_curve"] | {"D": 0.0}, []
     for i, text in enumerate(TRAINING):

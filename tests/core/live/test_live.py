@@ -111,6 +111,7 @@ def test_bands_widen_with_distance_up_to_that_of_the_model(model):
     assert np.log(early.high[-1] / early.loss[-1]) > half[-1]
 
 
+@pytest.mark.slow
 def test_bands_hold_nine_in_ten_where_their_picture_is_true(model):
     """Offsets of the model's stated spread, of correlation (now/t)^½ between now and the end."""
     random, inside = np.random.default_rng(1), []

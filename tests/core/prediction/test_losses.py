@@ -113,6 +113,7 @@ def test_saved_updates_close_the_gap():
     assert predict(fit, best.rescaled(needed))[0] <= loss < predict(fit, best.rescaled(needed - 1))[0]
 
 
+@pytest.mark.slow
 def test_a_best_candidate_that_is_only_longer_saves_a_negative_number():
     fit, longer, shorter = made(), parse("constant(peak=1e-3, warmup=50, total=6000)"), parse(SHAPES[3])
     first, second = rank(fit, [shorter, longer])

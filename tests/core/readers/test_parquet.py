@@ -242,6 +242,7 @@ def told(report) -> list:
     return [report.layout, report.columns, report.error, found, said]
 
 
+@pytest.mark.slow
 @given(TABLE_ROWS, STORED, st.booleans())
 @settings(deadline=None, max_examples=150)
 def test_a_table_gives_what_the_same_table_in_csv_gives(rows, stored, several):
@@ -259,6 +260,7 @@ def test_a_table_gives_what_the_same_table_in_csv_gives(rows, stored, several):
     assert told(report_on(data, name="x")) == told(report_on(as_csv(columns), name="x"))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 300), STORED)
 @settings(deadline=None, max_examples=60)
 def test_sizes_are_those_that_pyarrow_tells(n, stored):

@@ -189,12 +189,14 @@ def measured(call: str, place: str, *numbers: int) -> dict[str, int]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_whole_snapshots_alone(place):
     found = measured("killed", place, 10)
     assert found["told"] > 0 and found["kept"] >= found["told"]  # what was told to be saved is there
     assert found["whole"] == found["kept"] and found["lost"] == 0
 
 
+@pytest.mark.slow
 def test_processes_make_and_fill_one_store_at_once(place):
     assert measured("together", place, 6, 5) == {"failed": 0, "kept": 30}
 

@@ -375,6 +375,7 @@ def places(plain: object, path: tuple = ()) -> list[tuple]:
     return [p for key, value in inner for p in ((*path, key), *places(value, (*path, key)))]
 
 
+@pytest.mark.slow
 @given(tampering)
 @settings(max_examples=FUZZED, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_snapshot_that_was_tampered_with_opens_or_says_why(snapshot, changed):
@@ -412,6 +413,7 @@ def test_damaged_bytes_open_or_say_why(at, length, put):
         from_bundle(damaged)
 
 
+@pytest.mark.slow
 def test_a_snapshot_needs_no_database():
     code = "import sys, optlaws_core.saved; sys.exit('sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=120).returncode == 0

@@ -19,6 +19,7 @@ from tests.places import ROOT
 from tests.support.stores import ME, OTHER, numbers
 
 
+@pytest.mark.slow
 def test_what_was_saved_shows_the_same_numbers_in_another_process(place, store, snapshot):
     id = store.save(snapshot, ME)
     code = """

@@ -13,7 +13,7 @@ from optlaws_core.schedules.base import Schedule
 from optlaws_core.sums.functionals import functionals
 from tests.knowledge.twins import shipped
 
-HORIZONS = [(0, 7), (20, 300), (2160, 24_000), (1000, 150_000)]
+HORIZONS = [(0, 7), (20, 300), (2160, 24_000), pytest.param(1000, 150_000, marks=pytest.mark.slow)]
 MU = [0.0, 0.01, 1.0, 30.0, 1e3, 1e4]
 KERNELS = [(c, rho) for c in (0.01, 1.0, 100.0, 1e4, 1e6) for rho in (0.1, 1.0, 3.0)]
 HEIGHTS = [0.0, 1e-3, 0.1, 1.0, 10.0, 200.0]  # κ over the peak
@@ -161,6 +161,7 @@ def test_the_highest_noise_is_that_of_some_cut_off_schedule(mu):
         assert 0.95 * most <= found <= most * (1 + 1e-8), text  # it looks after 64 updates, not after all
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total", [20_000, 200_000])
 @pytest.mark.parametrize("mu", [500.0, 5e4])
 def test_the_highest_noise_of_a_run_that_forgets_many_times_over(total, mu):

@@ -178,6 +178,7 @@ def test_the_prefactor_is_that_of_the_well(cold, width):
     assert kramers * time == pytest.approx(1 + 0.375 / cold, abs=1 / cold**2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_simulated_escapes_are_those_that_the_exposure_predicts(shape):
     """To what the theory leaves out: (3/8)·D/H = 7.5 % too few, or 10 % with the higher orders; ηH = 2 % too many from
