@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TextIO
@@ -35,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         with extra("train", "The training program"):
-            import torch  # noqa: F401  so that the want of it is told here, and not by each run's process
+            if find_spec("torch") is None:  # told here, and not by each run's process; this one does without
+                raise ModuleNotFoundError(name="torch")
         failed = run_sweep(read_sweep(args.sweep), Manifest(args.out), args.jobs, sys.stderr)
     except OptLawsError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -140,8 +143,7 @@ def _start(task: Task) -> Connection:
     # glibc gives big arrays back to the system at once and asks for them again; keeping them saves a fifth of the time.
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**30))
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**31))
-    # spawn: a forked child would inherit the pipes of the runs beside it, and torch's threads in an unknown state.
-    context = multiprocessing.get_context("spawn")
+    context = _processes()
     mine, theirs = context.Pipe()
     context.Process(target=_work, args=(theirs,), daemon=True).start()
     theirs.close()
@@ -149,6 +151,20 @@ def _start(task: Task) -> Connection:
     with suppress(ConnectionError):  # then it is dead, and the next look into the pipe says so
         mine.send(task)
     return mine
+
+
+@cache
+def _processes() -> multiprocessing.context.BaseContext:
+    """How processes are started.
+
+    Never as a fork of this one: that would inherit the pipes of the runs beside it. The fork server loads torch, and
+    what its first optimizer loads, once for all runs, and computes nothing, so that it has no threads.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["data.pretrain", "torch._dynamo"])
+    return context
 
 
 def _receive(pipe: Connection) -> int | tuple[pa.Table, dict[str, str]] | None:
