@@ -25,6 +25,7 @@ from tests.places import ROOT
 START = 90  # seconds a server may take to answer: a cold machine imports slowly
 ATTEMPTS = 3  # a free port may be taken by someone else before the server has it
 WAIT = 90_000  # ms that Playwright waits for what a test looks for: cores may be shared with others
+STILL = {"reduced_motion": "reduce"}  # of a context: what spins while the server works would be drawn by a core
 
 
 class Server:
@@ -116,9 +117,21 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
+# Chromium draws suggestions below the address in two pages of its own for every context, which costs as much as the
+# page that is tested. The last list of this flag counts, so what Playwright turns off by it is here, too.
+UNUSED = (
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup"),
+    *("AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync"),
+    *("DestroyProfileOnBrowserClose", "HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay"),
+    *("MediaRouter", "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding", "PreconnectToSearch"),
+    "ThirdPartyStoragePartitioning",
+)
+
+
 def _flags() -> Iterator[str]:
-    """What keeps Chromium from failing in containers: they run as root, and some have a small /dev/shm."""
+    """What keeps Chromium from idle work, and from failing in containers: root's, some with a small /dev/shm."""
     yield "--no-sandbox"
+    yield f"--disable-features={','.join(UNUSED)}"
     shared = Path("/dev/shm")
     if not shared.exists() or shutil.disk_usage(shared).total < 2**29:
         yield "--disable-dev-shm-usage"  # slower, so only where it is needed
@@ -220,7 +233,7 @@ def page(browser, known) -> Iterator[Callable]:
     def open_page(
         url: str, *, dark: bool = False, width: int = 1280, height: int = 900, again: bool = False, **options
     ):
-        look = {"color_scheme": "dark" if dark else "light", "viewport": {"width": width, "height": height}}
+        look = {"color_scheme": "dark" if dark else "light", "viewport": {"width": width, "height": height}, **STILL}
         opened = context_of(again, **look, **options).new_page()
         pages.append(opened)
         opened.set_default_timeout(WAIT)

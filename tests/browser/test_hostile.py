@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from optlaws_core import parse
-from tests.browser.conftest import WAIT, ready
+from tests.browser.conftest import STILL, WAIT, ready
 
 IMAGE = "<img src=//evil.invalid/x onerror=window.__xss=1>"
 LINK = "<a href=//evil.invalid/a>a</a>"
@@ -47,7 +47,7 @@ def visit(browser):
     contexts = []
 
     def opened(url: str):
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}))
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}, **STILL))
         at = contexts[-1].new_page()
         at.set_default_timeout(WAIT)
         at.asked, at.complaints = [], []
