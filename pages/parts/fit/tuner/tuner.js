@@ -18,6 +18,8 @@ class Tuner {
     this.memory = MEMORY.get(key) ?? { id: null, hidden: new Set(), logX: false, logY: false, residuals: false };
     MEMORY.set(key, this.memory);
     HOOK.set(key, this);
+    this.left = (event) => event.composedPath().some((at) => at.localName === "a") && this._quiet();
+    document.addEventListener("click", this.left, true);
   }
 
   /** New data, a new theme, or both. */
@@ -35,6 +37,7 @@ class Tuner {
   }
 
   destroy() {
+    document.removeEventListener("click", this.left, true);
     clearTimeout(this.timer);
     cancelAnimationFrame(this.frame);
     this.plots?.forEach((plot) => plot.destroy());
@@ -238,9 +241,14 @@ class Tuner {
     if (this.timer) this._report();
   }
 
-  _report() {
+  /** Before a link is followed: a report after the click would lead back to this page. It comes once this is shown again. */
+  _quiet() {
     clearTimeout(this.timer);
     this.timer = null;
+  }
+
+  _report() {
+    this._quiet();
     this.send.state("theta", { fit: this.data.id, theta: this._named() });
   }
 
