@@ -1,4 +1,5 @@
-"""Sees to it that the browser tests have a browser: an installed Chromium or Chrome, else one that can be installed.
+"""Sees to it that the browser tests have a browser: Chromium's headless shell where it can be had, else an installed
+Chromium or Chrome, else one that can be installed.
 
 Without any the browser tests skip with a sentence, so this always exits 0.
 """
@@ -33,10 +34,15 @@ def _try(*command: str, seconds: int = 600) -> bool:
         return False
 
 
+def _apt(browser: str) -> bool:
+    return _try("apt-get", "install", "-y", "-qq", browser, "fonts-liberation")
+
+
 def main() -> None:
-    if not installed() and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+    if not shutil.which(SHELL) and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-        _try("apt-get", "update", "-qq") and _try("apt-get", "install", "-y", "-qq", "chromium", "fonts-liberation")
+        _try("apt-get", "update", "-qq", seconds=120)
+        _apt(SHELL) or installed() or _apt("chromium")  # some distributions have the second alone
     if not installed():
         _try(sys.executable, "-m", "playwright", "install", "chromium", seconds=300)
     print(f"Browser tests use {installed() or 'nothing: no browser could be installed, so they will skip'}.")
