@@ -36,7 +36,7 @@ test: lint types
 	$(PYTEST)
 
 quick: lint types
-	$(PYTEST) -m "not slow and not browser and not pages"
+	$(PYTEST) -m "not slow" tests/core tests/test_architecture.py
 
 coverage: .venv/tested
 	$(PYTEST) --cov --cov-report term --cov-report html

@@ -19,6 +19,8 @@ from data.sweep import Manifest, SweepError, as_parquet, filled, read_sweep  # n
 from optlaws_core.readers import Source, read_source  # noqa: E402
 from tests.data.training import ROOT, corpus, finished, rows_of, spec  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SWEEP = """
 [sizes.tiny]
 d_model = 16

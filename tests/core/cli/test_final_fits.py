@@ -17,6 +17,8 @@ from optlaws_core.schedules.chain import Chain
 from tests.core.final_loss.test_final_laws import OTHER, whole_table
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 MANIFEST, EXAMPLES = str(ROOT / "data" / "manifest.csv"), str(ROOT / "data" / "examples.csv")
 LINES = "opt_laws_log_linear"  # the law that is fitted fastest
 COSINE, WSD = "cosine(peak=1e-3, warmup=300, total=20000)", "wsd(peak=1e-3, warmup=300, total=20000, decay=4000)"

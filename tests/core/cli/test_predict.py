@@ -144,6 +144,7 @@ def test_a_fit_in_doubt_is_told_once(capsys, fit_file, select_files, tmp_path, c
 SIZES = [f"{size}_{name}_4000_8e-3" for size in ("tiny", "small") for name in ("constant", "cosine10")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["annealing", "chinchilla"])
 def test_a_fit_to_several_sizes_is_told_which_one(capsys, tmp_path, law):
     out = tmp_path / "fit.json"

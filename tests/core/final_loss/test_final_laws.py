@@ -198,6 +198,7 @@ def test_the_evidence_is_exact_where_a_law_is_a_line():
     np.testing.assert_allclose(np.diff(found), np.diff(slow), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_bands_hold_runs_that_were_not_seen(fitted):
     others = plans(seed=7, n=200)
     noise = 2e-3 * np.random.default_rng(3).standard_normal(200)
@@ -249,6 +250,7 @@ def test_a_final_fit_tells_of_itself_what_a_curve_fit_does(fitted):
     assert replace(fitted, status=Status.at_bound, message="On a bound.").doubts == ["On a bound."]
 
 
+@pytest.mark.slow
 def test_folds_are_the_errors_of_a_cross_validation(fitted):
     runs, name = planted(noise=2e-3), "opt_laws_log_linear"
     fit = fit_final(runs, name, bands=False)

@@ -215,6 +215,7 @@ def test_our_own_runs_are_a_table():
         read_table(MANIFEST)
 
 
+@pytest.mark.slow
 def test_our_own_logs_say_what_their_manifest_says():
     told = read_table(MANIFEST, sure=True)
     seen = {r.name: r for r in table_runs([r.on("val") for r in read(MANIFEST).runs])}

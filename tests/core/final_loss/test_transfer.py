@@ -15,6 +15,8 @@ from optlaws_core.schedules.chain import Chain
 from tests.core.final_loss.test_final_laws import OTHER, whole_table
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 MANIFEST = ROOT / "data" / "manifest.csv"
 STEP, POWER, FADE = 0.3, 1.3, 0.05
 TEXTS = ("tests", "topics")

@@ -47,6 +47,7 @@ def weights(selected):
     return dict(zip((f.law for f in selected.average.fits), selected.average.weights, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["annealing", "opt_laws_curve"])
 def test_the_law_behind_the_runs_gets_nearly_all_weight(law):
     theta = PLANTED[law] | ({"D": 0.0} if law == "opt_laws_curve" else {})
@@ -73,6 +74,7 @@ def test_left_out_errors_are_those_of_fits_without_the_run(runs, found):
     assert found["annealing"].left_out == pytest.approx(np.sqrt(np.mean(errors)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_order_of_runs_and_laws_does_not_matter(runs, found):
     back = select(MIXED[::-1], runs[::-1], processes=1)
     assert weights(back) == pytest.approx(weights(found), abs=1e-9)
@@ -81,6 +83,7 @@ def test_the_order_of_runs_and_laws_does_not_matter(runs, found):
     assert list(back.fits[0].train) == [r.name for r in runs[::-1]] == list(back.average.train)
 
 
+@pytest.mark.slow
 def test_held_out_runs_decide_nothing(runs, unseen, found):
     blind = select(MIXED, runs, processes=1)
     assert weights(blind) == weights(found) and blind.advice == found.advice

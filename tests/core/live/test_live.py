@@ -220,6 +220,7 @@ def scores(y):
     return [risen(noisy(y[:n])) for n in range(1, len(y) + 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.003, 0.02])
 def test_stationary_noise_raises_no_alarm(noise):
     random = np.random.default_rng(0)
@@ -305,6 +306,7 @@ def test_the_probability_of_noise_stays_low():
         assert np.mean(told) < 0.03
 
 
+@pytest.mark.slow
 def test_the_sweep_agrees_with_the_probability():
     """Runs that it was learned from: not how good it is, but that what is shipped is what was learned."""
     runs = [r.on("train") for r in read(ROOT / "data" / "manifest.csv").runs[:255] if not r.about.get("parent")]

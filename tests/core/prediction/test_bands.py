@@ -15,6 +15,8 @@ from optlaws_core.prediction.bands import LEFT_OUT, SPREAD
 from optlaws_core.runs import Series
 from tests.knowledge.planted import HELD_OUT, OTHER_PEAK, PLANTED, TRAINING, twin_run
 
+pytestmark = pytest.mark.slow
+
 LAW = "annealing"
 THETA = PLANTED[LAW]
 TEXTS = (*TRAINING, OTHER_PEAK)

@@ -159,6 +159,7 @@ def test_a_decimal_of_absurd_width_is_not_read():
     assert fault(wide) == "no column is known as a loss; columns found: step."
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(deadline=None, max_examples=300)
 def test_no_damage_at_all_raises(data):

@@ -24,6 +24,7 @@ def test_cells_may_be_any_number_of_spaces_apart():
     assert run.plan.schedule(STEPS).tolist() == LR
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tensors", [False, True], ids=["scalars", "tensors"])
 def test_event_files_give_every_point(tmp_path, tensors):
     n = 12_000  # TensorBoard itself keeps 10,000

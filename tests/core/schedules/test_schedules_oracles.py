@@ -54,6 +54,7 @@ def agree(schedule, rates: np.ndarray, within: float = 1e-12) -> None:
     np.testing.assert_allclose(schedule(np.arange(len(rates))), rates, rtol=0, atol=within * schedule.peak)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "schedule, count, name, kwargs",
     [

@@ -202,6 +202,7 @@ def test_a_narrow_well_is_left_sooner():
     assert exposure(share) / exposure(predicted) == pytest.approx(0.92, abs=0.03 + 4 * error)
 
 
+@pytest.mark.slow
 def test_the_highest_rates_decide():
     """A decay from the same peak escapes less often than a constant rate; than one with the same I1, more often."""
     T, paths = 8000, 2000

@@ -55,6 +55,7 @@ def test_the_readme_names_every_target(key):
         assert text in readme, f"README.md does not mention the target {text}."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target, of", [(t, of) for t in KNOWN for of in ("twin", "real") if hasattr(TWINS[t], of)])
 def test_a_trainer_makes_of_it_what_the_export_says(target, of, record_property):
     rule = getattr(TWINS[target], of)
@@ -76,6 +77,7 @@ def test_a_trainer_makes_of_it_what_the_export_says(target, of, record_property)
     assert natively >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [key for key in KNOWN if TARGETS[key].takes == "options"])
 @given(schedule=schedules(TOTAL))
 @settings(max_examples=30, deadline=None)
