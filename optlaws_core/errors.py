@@ -10,9 +10,22 @@ FitError (a RuntimeError: the input was fine)  no usable coefficients at all -> 
 Cancelled (an Exception: nothing is wrong)      the progress callback asked to stop
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from json import JSONDecodeError
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def by_name(kind: str, name: Callable[[T], str], entries: Iterable[T]) -> dict[str, T]:
+    """A registry of one `kind` of thing, by name. Raises `ValueError` for a name that is taken, to whoever takes it."""
+    found: dict[str, T] = {}
+    for entry in entries:
+        if name(entry) in found:
+            raise ValueError(f"Two {kind} are called {name(entry)!r}: each needs a name of its own.")
+        found[name(entry)] = entry
+    return found
 
 
 def amiss(fault: Exception) -> str:

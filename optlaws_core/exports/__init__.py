@@ -9,7 +9,7 @@ To add a trainer: a module in `trainers/` with its `TRAINER`, and a line in `TAR
 (True, '.py')
 """
 
-from ..errors import ScheduleError
+from ..errors import ScheduleError, by_name
 from ..schedules.base import Schedule
 from . import tables
 from .base import EXACT, Export, Target
@@ -25,9 +25,10 @@ from .trainers import (
     transformers,
 )
 
-TARGETS: dict[str, Target] = {
-    target.key: target
-    for target in (
+TARGETS: dict[str, Target] = by_name(
+    "targets",
+    lambda target: target.key,
+    (
         pytorch.TRAINER,
         transformers.TRAINER,
         optax.TRAINER,
@@ -39,8 +40,8 @@ TARGETS: dict[str, Target] = {
         nanogpt.TRAINER,
         tables.CSV,
         tables.JSON,
-    )
-}
+    ),
+)
 TABLES = tuple(key for key, target in TARGETS.items() if target.takes == "table")
 
 

@@ -42,7 +42,7 @@ def _maker(cls: Callable[..., Schedule], fields: Callable[[float, int], dict]) -
 
 
 SHAPES: Mapping[str, Maker] = {
-    title: _maker(cls, fields) for cls in SCHEDULES.values() for title, fields in cls.shapes.items()
+    title: _maker(cls, fields) for cls in SCHEDULES.values() for title, fields in getattr(cls, "shapes", {}).items()
 }
 
 

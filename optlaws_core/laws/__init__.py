@@ -1,6 +1,6 @@
 """Loss-curve laws and their registry. To add one: a file with its formula and parameters, and a line in `LAWS`."""
 
-from ..errors import OptLawsError
+from ..errors import OptLawsError, by_name
 from .annealing import ANNEALING
 from .base import FEATURES, HistorySum, Law, Param
 from .chinchilla import CHINCHILLA
@@ -16,9 +16,10 @@ from .opt_laws_sublinear import OPT_LAWS_SUBLINEAR
 from .power_law import POWER_LAW
 from .scaling_collapse import SCALING_COLLAPSE
 
-LAWS: dict[str, Law] = {
-    law.name: law
-    for law in (
+LAWS: dict[str, Law] = by_name(
+    "laws",
+    lambda law: law.name,
+    (
         OPT_LAWS_CURVE,
         OPT_LAWS_SUBLINEAR,
         MULTI_POWER,
@@ -32,8 +33,8 @@ LAWS: dict[str, Law] = {
         CONVEX_DOMINANCE,
         CHINCHILLA,
         POWER_LAW,
-    )
-}
+    ),
+)
 
 
 def law_named(name: str) -> Law:

@@ -55,7 +55,10 @@ class Content:
 
     @cached_property
     def text(self) -> bytes:
-        """The text, UTF-8. Raises `LogError` for what is empty, binary or otherwise no text."""
+        """The text: UTF-16 is turned into UTF-8, all else is as it came, valid or not.
+
+        Raises `LogError` for what is empty, binary or otherwise no text.
+        """
         check_text(self.data[:HEAD], self.file)
         return as_utf8(self.data, self.file, whole=not self.cut)
 

@@ -6,6 +6,7 @@
 [0.0, 0.00015, 0.0003, 0.000165]
 """
 
+from ..errors import by_name
 from .base import Schedule
 from .cooldowns import COOLDOWNS
 from .cycles import SGDR, Cyclic, OneCycle
@@ -18,9 +19,10 @@ from .pieces import Knots, Step
 from .power_scheduler import Power, PowerScheduler
 from .refinement import Refined, refined
 
-SCHEDULES: dict[str, type[Schedule]] = {
-    cls.family: cls
-    for cls in (
+SCHEDULES: dict[str, type[Schedule]] = by_name(
+    "schedule families",
+    lambda cls: cls.family,
+    (
         Constant,
         Linear,
         Cosine,
@@ -40,8 +42,8 @@ SCHEDULES: dict[str, type[Schedule]] = {
         OneCycle,
         Step,
         Knots,
-    )
-}
+    ),
+)
 
 
 def parse(text: str) -> Schedule:

@@ -6,23 +6,30 @@ prints may begin with a bracket, and so does what the JSON formats take. Tables 
 other text.
 """
 
+from ...errors import by_name
 from ..format import Content, Format
 from . import delimited, event_files, manifest, parquet, records, trainer_state, wandb_chart, wandb_history
 
-FORMATS: tuple[Format, ...] = (
-    event_files.FORMAT,
-    parquet.FORMAT,
-    trainer_state.FORMAT,
-    wandb_history.FORMAT,
-    records.JSON_RECORDS,
-    records.JSON_COLUMNS,
-    records.JSON_LINES,
-    manifest.FORMAT,
-    wandb_chart.FORMAT,
-    delimited.CSV,
-    delimited.TSV,
-    delimited.SEMICOLONS,
-    delimited.SPACES,
+FORMATS: tuple[Format, ...] = tuple(
+    by_name(
+        "log formats",
+        lambda format: format.name,
+        (
+            event_files.FORMAT,
+            parquet.FORMAT,
+            trainer_state.FORMAT,
+            wandb_history.FORMAT,
+            records.JSON_RECORDS,
+            records.JSON_COLUMNS,
+            records.JSON_LINES,
+            manifest.FORMAT,
+            wandb_chart.FORMAT,
+            delimited.CSV,
+            delimited.TSV,
+            delimited.SEMICOLONS,
+            delimited.SPACES,
+        ),
+    ).values()
 )
 
 

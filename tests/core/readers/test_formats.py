@@ -65,7 +65,7 @@ def faults_of_sample(format: Format) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_format_lacks_nothing(name):
-    (format,) = (format for format in FORMATS if format.name == name)  # each name once
+    format = next(format for format in FORMATS if format.name == name)
     assert not (found := [*lacks(format)]), f"{name}: {' '.join(found)}"
 
 

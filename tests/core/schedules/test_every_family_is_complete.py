@@ -46,10 +46,34 @@ def lacking(cls: type[Schedule], readme: str, slow: set[str]) -> list[str]:
             found.append(f"{name}: the usual example does not read back from its text form.")
     except (ScheduleError, TypeError) as fault:
         found.append(f"{name} has no usual example ({fault}): give its fields `usual` values.")
+    found += _faults_of_shape(cls, name)
     if name not in slow:
         found.append(f"{name} has no slow twin: add a text of it to `shipped` in tests/knowledge/twins.py.")
     if f"`{name}`" not in readme:
         found.append(f"{name} is not in README.md, in the list of schedule families.")
+    return found
+
+
+def _faults_of_shape(cls: type[Schedule], name: str) -> list[str]:
+    """What the usual example shows: whether it has a rate, its jumps are breaks, and it can be stretched."""
+    found = []
+    try:
+        usual = cls.usual()
+        rates = usual(np.arange(usual.total + 1))
+    except NotImplementedError:
+        return [f"{name} has no rate: write `_height` or `_after_warmup`."]
+    except (ScheduleError, TypeError):
+        return []  # told as the want of an example
+    change = np.abs(np.diff(rates, prepend=rates[:1], append=rates[-1:]))  # change[t]: from step t − 1 to t
+    around = np.maximum(np.roll(change, 1), np.roll(change, -1))[1:-1]
+    jumps = 1 + np.flatnonzero((change[1:-1] > 1e-3 * usual.peak) & (change[1:-1] > 10 * around))
+    for t in sorted({*jumps.tolist()} - {*usual.breaks}):
+        found.append(f"{name}: the rate jumps at step {t}, which is not among its breaks: name it in `_turns`.")
+    longer = usual.rescaled(usual.warmup + 2 * (usual.total - usual.warmup))
+    for f in fields(cls):
+        counts = f.metadata["unit"] == "updates" and f.name not in ("warmup", "total")
+        if counts and getattr(usual, f.name) is not None and getattr(usual, f.name) == getattr(longer, f.name):
+            found.append(f"{name}.{f.name} counts updates, but `rescaled` leaves it: write `_stretched`.")
     return found
 
 
@@ -90,6 +114,25 @@ class Short(Falling):
     family: ClassVar[str] = "short"
     formula: ClassVar[str] = "p"
     bend: float = entry("how much it bends", symbol="b", kw_only=True, default=1.0)
+
+
+@dataclass(frozen=True)
+class Jumping(Peaked):
+    """Half the peak after some updates."""
+
+    family: ClassVar[str] = "jumping"
+    hold: int = entry("updates at the peak", "updates", symbol="h", usual=lambda p, w, t: t // 2, kw_only=True)
+
+    def _after_warmup(self, t):
+        return np.where(t < self.warmup + self.hold, self.peak, self.peak / 2)
+
+
+def test_a_jump_and_a_field_that_does_not_stretch_are_told():
+    told = "\n".join(lacking(Jumping, "", set()))
+    usual = Jumping.usual()
+    assert f"the rate jumps at step {usual.warmup + usual.hold}, which is not among" in told
+    assert "jumping.hold counts updates, but `rescaled` leaves it" in told
+    assert "short has no rate: write `_height`" in "\n".join(lacking(Short, "", set()))
 
 
 def test_what_a_family_lacks_is_told():
@@ -182,6 +225,8 @@ def latex_rate(schedule: Schedule, t: int, formula: str | None = None) -> float:
 
 @pytest.mark.parametrize("cls", SCHEDULES.values(), ids=lambda cls: cls.family)
 def test_latex_is_the_rate(cls):
+    if any(not f.metadata["symbol"] and not f.metadata["choices"] for f in fields(cls)):
+        pytest.skip("a field without a symbol is told by test_a_family_lacks_nothing")
     for schedule in spelled_out(cls):
         steps = {*range(schedule.warmup, schedule.total, 83), *(b for b in schedule.breaks if schedule.warmup <= b)}
         for t in sorted(steps - {schedule.total}):
