@@ -29,7 +29,8 @@ _H = sp.Symbol("H")
 FUNCTIONAL = Law(
     name="functional",
     title="Functional scaling law",
-    summary="Summed learning rate plus a gain from every drop that shrinks as the loss falls; seven coefficients.",
+    summary="Summed learning rate plus a gain from every drop that shrinks as the loss falls; seven coefficients, one "
+    "with a wide prior.",
     reference="Li et al. 2025, Functional Scaling Laws in Kernel Regression, arXiv:2509.19189, Appendix B.2",
     formula=_L0 + _c1 * S ** (-_s) - _H,
     params=PARAMS,
