@@ -18,7 +18,7 @@ JOBS ?= 2
 # One process a core. Neighbouring tests share their fixtures, so each takes a stretch, and who is done early helps out.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: app lint types test quick coverage train install bench clean
+.PHONY: app lint types test quick core coverage train install bench clean
 
 app: .venv/installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -35,7 +35,10 @@ types: .venv/tested
 test: lint types
 	$(PYTEST)
 
-quick: lint types
+quick: lint
+	$(MAKE) --jobs 2 types core
+
+core: .venv/tested
 	$(PYTEST) -m "not slow" tests/core tests/test_architecture.py
 
 coverage: .venv/tested

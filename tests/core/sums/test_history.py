@@ -12,7 +12,11 @@ from optlaws_core.sums.history import LEAF, history
 from optlaws_core.sums.panels import WHOLE_NODES, whole_rule
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
 
-HORIZONS = [(0, 7), (20, 300), (2160, 24_000), pytest.param(1000, 150_000, marks=pytest.mark.slow)]
+HORIZONS = [
+    (0, 7),
+    (20, 300),
+    *(pytest.param(*long, marks=pytest.mark.slow) for long in ((2160, 24_000), (1000, 150_000))),
+]
 
 
 @pytest.mark.parametrize("r", [0, 1.0, 1.5])
