@@ -5,6 +5,7 @@ SQLite in a folder of its own, or the database whose URL stands in OPTLAWS_STORE
 
 import os
 import random
+import select
 import signal
 import tempfile
 import time
@@ -24,6 +25,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "data" / "examples.csv"
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 CANDIDATES = ("cosine(peak=8e-3, warmup=200, total=4000)", "wsd(peak=8e-3, warmup=200, total=4000, decay=800)")
 KILLS, LATEST = 100, 0.2  # processes killed, and seconds after their start by which they are
+PATIENCE = 60  # s for the first save of a process
 SNAPSHOTS = 10_000
 WORDS = ("cosine", "cooldown", "batch", "peak", "ablation", "final", "sweep", "baseline", "longer", "shorter")
 
@@ -53,7 +55,7 @@ def killed(place: str, snapshot: Snapshot, times: int, seed: int = 0) -> dict[st
     """Kill `times` processes while they save; how many snapshots they were told to be saved, and what is there."""
     chance, told = random.Random(seed), []
     Store(place).close()  # so that no child spends its short life on imports
-    for _ in range(times):
+    for i in range(times):
         inlet, outlet = os.pipe()
 
         def save() -> None:
@@ -63,6 +65,8 @@ def killed(place: str, snapshot: Snapshot, times: int, seed: int = 0) -> dict[st
 
         child = forked(save)
         os.close(outlet)
+        if i % 2:  # after it has saved once, however slow the machine is; the others also before
+            select.select([inlet], [], [], PATIENCE)
         time.sleep(chance.uniform(0, LATEST))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
