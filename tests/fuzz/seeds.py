@@ -15,26 +15,13 @@ from optlaws_core.final_loss.final_fit import End, FinalFit
 from optlaws_core.final_loss.final_laws import LINE
 from optlaws_core.fitting.result import Average, Coverage, Fit, Scores, Status
 from optlaws_core.laws import LAWS
-from optlaws_core.prediction.divergence import FEATURES, Risk
 from optlaws_core.runs import Plan, Run, Series
 from optlaws_core.saved import Candidate, Snapshot, to_bundle
 from tests.knowledge import logs
+from tests.knowledge.risk import RISK
 from tests.knowledge.twins import shipped
 from tests.places import PUBLIC, ROOT
 
-RISK = Risk(
-    weights=(1.0,) * len(FEATURES),
-    offset=-3.0,
-    mean=(0.0,) * len(FEATURES),
-    scale=(1.0,) * len(FEATURES),
-    mu=0.3,
-    kappa=0.01,
-    ridge=0.03,
-    threshold=0.5,
-    runs=20,
-    diverged=8,
-    params=(1e6, 1e8),
-)
 _SCORES = {"a": Scores(5, 0.1, 0.2, 0.9, 0.01, 0.02), "b": Scores(5, 0.1, 0.2, None, 0.01, 0.02)}
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from optlaws_core import OptLawsError, Run, Series, parse, rank, read, select, with_bands
 from optlaws_core.fitting.selection import Selection
-from optlaws_core.prediction.divergence import FEATURES, Risk
 from optlaws_core.saved import (
     MOST_BYTES,
     Candidate,
@@ -27,24 +26,12 @@ from optlaws_core.saved import (
     thinned,
     to_bundle,
 )
+from tests.knowledge.risk import RISK
 from tests.places import ROOT
 
 FUZZED = int(os.environ.get("OPTLAWS_FUZZ", "400"))  # inputs of each kind
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 LABEL, SECRET = "my own idea", "/mnt/cluster-7/alice/evals"
-RISK = Risk(
-    weights=(1.0,) * len(FEATURES),
-    offset=-3.0,
-    mean=(0.0,) * len(FEATURES),
-    scale=(1.0,) * len(FEATURES),
-    mu=0.3,
-    kappa=0.01,
-    ridge=0.03,
-    threshold=0.5,
-    runs=20,
-    diverged=8,
-    params=(1e6, 1e8),
-)
 
 
 @pytest.fixture(scope="module")
