@@ -1,7 +1,7 @@
 """From columns to a `Run`: losses in nats over steps, and a plan where the learning rate is known."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,13 +11,24 @@ from ..text import counted, listed, shortened
 from .base import Facts, Layout, Note
 from .clean import Points, checked_losses, points
 from .opened import Numbers, RawRun
+from .questions import Question
 from .rates import rates_of
 
 STEADY = 1e-3  # tokens per step may vary this much, relative, and still give one batch size
 
 
-def assemble(raw: RawRun, layout: Layout, declared: Facts) -> tuple[Run, tuple[Note, ...], Facts]:
-    """The run, what to say about it, and all that is declared about it. Raises `LogError` when it gives no curve."""
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """A run, what to say about it, all that is declared about it, and what its log leaves open."""
+
+    run: Run
+    notes: tuple[Note, ...]
+    facts: Facts
+    questions: tuple[Question, ...]
+
+
+def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
+    """A run out of its columns. Raises `LogError` when it gives no curve, `Unanswered` for want of an answer."""
     facts = declared.over(raw.facts)
     per_step = _per_step(layout, facts)
     losses, notes = _losses(raw, layout, per_step)
@@ -29,7 +40,7 @@ def assemble(raw: RawRun, layout: Layout, declared: Facts) -> tuple[Run, tuple[N
     plan = None if found.schedule is None else Plan(found.schedule, facts.params, facts.batch_tokens)
     series = {name: Series(p.steps, p.values) for name, p in losses.items()}
     run = Run(raw.name, plan, series, split, found.source, max(ends), facts.about or {})
-    return run, (*notes, *found.notes), facts
+    return Assembled(run, (*notes, *found.notes), facts, raw.questions)
 
 
 def _losses(raw: RawRun, layout: Layout, per_step: float | None) -> tuple[dict[str, Points], list[Note]]:

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import LogError
 from ..runs import Run
 from ..schedules import Schedule
 from ..text import shortened
+
+if TYPE_CHECKING:
+    from .questions import Question
 
 Level = Literal["info", "repaired", "refused"]
 
@@ -21,7 +24,18 @@ MOST_ROWS = 5_000_000  # of one file
 LONGEST_NAME = 300  # characters of a run's name
 LARGEST_STEP = 10**12  # above it a "step" is a timestamp; no run has had 10^12 updates
 
-X_UNITS = ("step", "tokens", "samples")
+# What an x axis may count -> how the number that turns it into updates is called; updates need none.
+AMOUNTS = {
+    "step": "",
+    "tokens": "tokens per update",
+    "samples": "samples per update",
+    "micro-batches": "micro-batches per update",
+    "log calls": "updates per log call",
+    "epochs": "updates per epoch",
+}
+X_UNITS = tuple(AMOUNTS)
+INVERSE_UNITS = ("log calls", "epochs")  # of which an update is a part, not a multiple
+RESTARTS = ("resumed", "continued")  # what a step counter that falls means: rows written again, or further ones
 LOSS_UNITS = ("nats", "bits", "perplexity")
 
 
@@ -105,10 +119,12 @@ class Layout:
     run: str | None = None  # the column that names the run, where one file holds several
     tokens: str | None = None  # tokens seen, beside the x axis; gives the batch size
     loss_unit: str = "nats"
-    batch: float | None = None  # what one update adds to x, when x counts tokens or samples
+    batch: float | None = None  # what one update adds to x, when x does not count updates
+    restarts: str = "resumed"  # of a counter that begins anew: "continued" where updates go on behind the last ones
+    answered: tuple[str, ...] = ()  # keys of the questions that the user has answered
 
     def __post_init__(self) -> None:
-        for name, known in (("x_unit", X_UNITS), ("loss_unit", LOSS_UNITS)):
+        for name, known in (("x_unit", X_UNITS), ("loss_unit", LOSS_UNITS), ("restarts", RESTARTS)):
             if getattr(self, name) not in known:
                 raise LogError(f"Layout: {name} must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
         if self.batch is not None and not (self.batch > 0 and math.isfinite(self.batch)):
@@ -158,6 +174,7 @@ class FileReport:
     runs: tuple[Run, ...] = ()
     notes: tuple[Note, ...] = ()
     error: str | None = None
+    questions: tuple["Question", ...] = ()  # what is still open: the runs, if any, are read under the likely answers
     facts: Mapping[str, Facts] = field(default_factory=dict)  # run -> what is declared, also when its LR is missing
     absent: tuple[str, ...] = ()  # files that a manifest names and that were not there
 
@@ -180,7 +197,7 @@ class Reading:
         return tuple(f.error for f in self.files if f.error)
 
     def rows(self) -> list[dict]:
-        """One dict a run: run, format, points, first_step, last_step, lr_source, notes (list of sentences)."""
+        """One dict a run: run, format, points, first_step, last_step, lr_source, notes (sentences), questions."""
         return [_row(report, run) for report, run in self._pairs()]
 
     def _pairs(self) -> Iterator[tuple[FileReport, Run]]:
@@ -196,6 +213,11 @@ def _row(report: FileReport, run: Run) -> dict:
         "last_step": run.last_step,
         "lr_source": run.lr_source,
         "notes": [n.text for n in report.notes if n.run in ("", run.name)],
+        "questions": [
+            {"key": q.key, "text": q.text, "answers": [a.key for a in q.answers]}
+            for q in report.questions
+            if q.run in ("", run.name)
+        ],
     }
 
 

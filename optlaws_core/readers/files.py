@@ -19,7 +19,6 @@ FEWEST_LINES = {
     for suffix in format.suffixes
     if format.fewest_lines
 }
-_PIECE_MARKS = tuple(format.piece_mark for format in FORMATS if format.piece_mark)
 
 
 class Sources(list[Source]):
@@ -63,13 +62,14 @@ def _path(path: str | Path) -> Path:
 
 
 def is_log_name(name: str) -> bool:
-    """Whether a file's name suggests a log."""
-    return name.lower().endswith(SUFFIXES) or is_piece_name(name)
+    """Whether a file's name, with its folders where they are known, suggests a log."""
+    return name.lower().endswith(SUFFIXES) or piece_of(Source(name, b"").parts) is not None
 
 
-def is_piece_name(name: str) -> bool:
-    """Whether a file's name says that all such files of a folder are one run."""
-    return any(mark in name for mark in _PIECE_MARKS)
+def piece_of(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The run that a file is a piece of, by the parts of its path; None for a file that is a log by itself."""
+    found = (format.piece_of(parts) for format in FORMATS if format.piece_of and parts)
+    return next((run for run in found if run is not None), None)
 
 
 def _in_folder(folder: Path, ignored: list[str]) -> list[Path]:
@@ -79,8 +79,9 @@ def _in_folder(folder: Path, ignored: list[str]) -> list[Path]:
         for name in sorted(names):
             if name.startswith("."):
                 continue
-            if is_log_name(name):
-                files.append(Path(parent) / name)
+            file = Path(parent) / name
+            if is_log_name(str(file)):
+                files.append(file)
             else:
                 ignored.append(name)
     return files

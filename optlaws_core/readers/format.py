@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -40,9 +40,11 @@ class Content:
         return self.source.shown
 
     @property
-    def files(self) -> tuple[bytes, ...]:
+    def pieces(self) -> Iterator[tuple[Source, bytes]]:
         """Every file of the run, in the order of their names. Raises `LogError` when one cannot be read."""
-        return (self.data, *(source.read() for source in self.others))
+        yield self.source, self.data
+        for source in self.others:
+            yield source, source.read()
 
     @property
     def run_name(self) -> str:
@@ -102,4 +104,6 @@ class Format:
     open: Callable[[Content], Opened | Manifest]  # raises `LogError` for what it cannot read
     sample: bytes = field(repr=False)  # a small valid file, for tests, for the fuzzer and as documentation
     fewest_lines: int = 0  # with which a file that is still written has a row; 0 where files do not grow by lines
-    piece_mark: str = ""  # stands in the names of files of which all in one folder are one run
+    # For formats whose runs are several files: the folder of the run, given the parts of a file's path, None for a file
+    # that is no piece of one. Files with one answer are one run; that of a file alone in its folder may be its folder.
+    piece_of: Callable[[tuple[str, ...]], tuple[str, ...] | None] | None = None

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays import FloatArray, IntArray
 from .base import Facts, Layout, Note, Source
+from .questions import Question
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class RawRun:
     lines: IntArray | int | None = None  # line of each row, or of the first one; None where a format has no lines
     facts: Facts = Facts()
     notes: tuple[Note, ...] = ()
+    questions: tuple[Question, ...] = ()
 
     def line(self, row: int) -> int | None:
         """The line in the file that row `row` stands on, 1-based."""
@@ -53,6 +55,7 @@ class Opened:
     layout: Layout
     runs: Callable[[Layout], list[RawRun]]
     notes: tuple[Note, ...] = ()
+    questions: tuple[Question, ...] = ()  # what the columns' names and the format leave open
 
 
 @dataclass(frozen=True)

@@ -4,34 +4,50 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from ..errors import LogError, OptLawsError
 from ..runs import Run
 from ..text import counted, listed, shortened
 from .assembly import assemble
 from .base import LONGEST_NAME, MOST_FILES, FileReport, Layout, Note, Reading, Source
-from .files import is_piece_name, sources_from_paths
+from .files import piece_of, sources_from_paths
 from .format import Content, Format
 from .formats import format_of, manifest
 from .opened import Entry, Manifest, Opened, RawRun
+from .questions import Question, Unanswered, answered, open_questions
 
 UNKNOWN = "unknown"
+MOST_QUESTIONS = 10  # of one file, one after another
 
 
-def read_source(source: Source, layout: Layout | None = None) -> FileReport:
-    """One file under its own layout, or the one given. Never raises for bad content: the report says what is wrong."""
-    return _read([source], layout, ())
+def read_source(
+    source: Source, layout: Layout | None = None, answers: Mapping[str, str] = MappingProxyType({})
+) -> FileReport:
+    """One file under its own layout, or the one given. Never raises for bad content: the report says what is wrong.
+
+    `answers` are to the questions that the report would ask: their key, or `FILE:key`, to `answer` or `answer:number`.
+    """
+    return _read([source], layout, (), answers)
 
 
-def read(*paths: str | Path) -> Reading:
-    """Files, folders or manifests on disk; a manifest brings its files along. Raises `LogError` for no such path."""
-    return read_all(sources_from_paths(paths))
+def read(*paths: str | Path, answers: Mapping[str, str] = MappingProxyType({})) -> Reading:
+    """Files, folders or manifests on disk; a manifest brings its files along. `answers` as for `read_source`.
+
+    Raises `LogError` for no such path, and for answers to what no file asks.
+    """
+    return read_all(sources_from_paths(paths), answers=answers)
 
 
-def read_all(sources: Sequence[Source], layouts: Mapping[str, Layout] = {}) -> Reading:  # noqa: B006 (never written to)
+def read_all(
+    sources: Sequence[Source],
+    layouts: Mapping[str, Layout] = MappingProxyType({}),
+    answers: Mapping[str, str] = MappingProxyType({}),
+) -> Reading:
     """Many files; manifests among them declare what the other files do not say. `layouts` go by source name.
 
-    Event files of one folder are one run. Raises `LogError` for more than `MOST_FILES` files.
+    The pieces of one run, such as event files of one folder, are read together. Raises `LogError` for more than
+    `MOST_FILES` files, and for answers to what no file asks.
     """
     if len(sources) > MOST_FILES:
         raise LogError(f"{MOST_FILES:,} files can be read at once, got {len(sources):,}; choose a smaller folder.")
@@ -43,12 +59,13 @@ def read_all(sources: Sequence[Source], layouts: Mapping[str, Layout] = {}) -> R
     groups = _grouped(logs)
     for first, members in groups.items():
         group = [logs[i] for i in members]
-        report = _read(group, layouts.get(group[0].name), declared.get(first, ()))
+        report = _read(group, layouts.get(group[0].name), declared.get(first, ()), answers)
         reports[sources.index(group[0])] = report
         for other in group[1:]:
-            text = f"Read together with {group[0].shown}: event files of one folder are one run."
+            text = f"Read together with {group[0].shown}: they are files of one run."
             reports[sources.index(other)] = FileReport(other.name, report.format, notes=(Note("info", text),))
     files = _uniquely_named([reports[i] for i in sorted(reports)], sources)
+    _check_answers(answers, files)
     return Reading(files, tuple(run for report in files for run in report.runs), notes)
 
 
@@ -59,8 +76,47 @@ def _open(sources: Sequence[Source]) -> tuple[Format, Opened | Manifest]:
     return format, format.open(content)
 
 
-def _read(sources: list[Source], layout: Layout | None, entries: Sequence[Entry]) -> FileReport:
-    """The report on one log, which is one file or several event files."""
+def _read(
+    sources: list[Source], layout: Layout | None, entries: Sequence[Entry], answers: Mapping[str, str]
+) -> FileReport:
+    """The report on one log, which is one file or the pieces of one run, read again under each answer to a question."""
+    report = _read_under(sources, layout, entries)
+    for _ in range(MOST_QUESTIONS):
+        said = {q: answer for q in report.questions if (answer := _said(answers, report.file, q.key)) is not None}
+        if not said or report.layout is None:
+            break
+        layout = report.layout
+        try:
+            for question, answer in said.items():
+                layout = answered(layout, question, answer)
+        except OptLawsError as error:
+            return replace(report, runs=(), error=sentence(sources[0], error))
+        report = _read_under(sources, layout, entries)
+    return report
+
+
+def _said(answers: Mapping[str, str], file: str, key: str) -> str | None:
+    """The answer to a question of a file: one for this file, or for all."""
+    own = (
+        answer for name, answer in answers.items() if name.endswith(f":{key}") and file.endswith(name[: -len(key) - 1])
+    )
+    return next(own, answers.get(key))
+
+
+def _check_answers(answers: Mapping[str, str], files: Sequence[FileReport]) -> None:
+    """Raises `LogError` for an answer that no file took."""
+    for name in answers:
+        key = name.rpartition(":")[2]
+        if not any(
+            f.layout and key in f.layout.answered and _said(answers, f.file, key) == answers[name] for f in files
+        ):
+            asked = list(dict.fromkeys(q.options for f in files for q in f.questions))
+            what = f"; open questions: {listed(asked)}" if asked else "; no question is open"
+            raise LogError(f"No file asks {shortened(name)!r}{what}.")
+
+
+def _read_under(sources: list[Source], layout: Layout | None, entries: Sequence[Entry]) -> FileReport:
+    """The report on one log under a layout, or under the one that its columns suggest."""
     source = sources[0]
     report = FileReport(source.name, UNKNOWN)
     try:
@@ -70,9 +126,13 @@ def _read(sources: list[Source], layout: Layout | None, entries: Sequence[Entry]
         layout = layout or opened.layout
         report = replace(report, format=format.name, layout=layout, columns=opened.columns)
         _check_layout(opened, layout)
-        raws, notes = _named(source, opened.runs(layout)), opened.notes
+        report = replace(report.noted(*opened.notes), questions=open_questions(opened.questions, layout))
+        raws = _named(source, opened.runs(layout))
         del opened  # lets go of the file's bytes
-        return _assembled(report.noted(*notes), layout, raws, entries)
+        return _assembled(report, layout, raws, entries)
+    except Unanswered as error:
+        asked = open_questions((*report.questions, error.question), layout or Layout())
+        return replace(report, error=sentence(source, error), questions=asked)
     except OptLawsError as error:
         return replace(report, error=sentence(source, error))
     except MemoryError:
@@ -113,18 +173,38 @@ def _assembled(report: FileReport, layout: Layout, raws: list[RawRun], entries: 
             Note("info", "No column counts steps, tokens or samples; the row number, from 0, was taken as the step.")
         )
     by_run = {e.run: e.facts for e in entries}
-    runs, facts, errors = [], {}, []
+    found, faults = [], []
     for raw in raws:
         try:
-            run, said, facts[raw.name] = assemble(raw, layout, by_run.get(raw.name, raw.facts))
-            runs.append(run)
-            notes += said
+            found.append(assemble(raw, layout, by_run.get(raw.name, raw.facts)))
         except OptLawsError as error:
-            errors.append(f"Run {raw.name!r}: {error}" if len(raws) > 1 else str(error))
-    if not runs:
-        raise LogError(errors[0] if errors else "the table has no rows.")
-    notes += [Note("refused", text) for text in errors]
-    return replace(report, runs=tuple(runs), notes=tuple(notes), facts=facts)
+            faults.append((raw.name, error))
+    if not found:
+        raise faults[0][1] if len(raws) == 1 else _all_refused(faults)
+    notes += [note for part in found for note in part.notes]
+    notes += [Note("refused", f"Run {name!r}: {error}") for name, error in faults]
+    asked = open_questions([*report.questions, *(q for part in found for q in part.questions)], layout)
+    return replace(
+        report,
+        runs=tuple(replace(part.run, open_questions=_open_of(part.run, asked)) for part in found),
+        notes=tuple(notes),
+        facts={part.run.name: part.facts for part in found},
+        questions=asked,
+    )
+
+
+def _open_of(run: Run, asked: Sequence[Question]) -> tuple[str, ...]:
+    """The texts of the questions that this run hangs on."""
+    return tuple(q.text for q in asked if q.run in ("", run.name))
+
+
+def _all_refused(faults: Sequence[tuple[str, OptLawsError]]) -> LogError:
+    """The first fault of runs of which none gives a curve, and its question, if it asks one."""
+    if not faults:
+        return LogError("the table has no rows.")
+    name, error = faults[0]
+    text = f"Run {name!r}: {error}"
+    return Unanswered(text, error.question) if isinstance(error, Unanswered) else LogError(text)
 
 
 def _renamed(raws: list[RawRun], entries: Sequence[Entry]) -> tuple[list[RawRun], list[Note]]:
@@ -186,16 +266,13 @@ def _manifest_report(found: Manifest) -> FileReport:
 
 
 def _grouped(logs: list[Source]) -> dict[int, list[int]]:
-    """Indices of the sources that are one log, by the first of them: event files of one folder, all others alone."""
+    """Indices of the sources that are one log, by the first of them: the pieces of one run, all others alone."""
     groups: dict[int, list[int]] = {}
-    folders: dict[tuple[str, ...], int] = {}
+    runs: dict[tuple[str, ...], int] = {}
     for i in sorted(range(len(logs)), key=lambda i: logs[i].name):
-        folder = logs[i].parts[:-1]
-        if logs[i].parts and is_piece_name(logs[i].parts[-1]):
-            first = folders.setdefault(folder, i) if folder else i
-            groups.setdefault(first, []).append(i)
-        else:
-            groups[i] = [i]
+        run = piece_of(logs[i].parts)
+        first = runs.setdefault(run, i) if run else i  # without folders nothing says what belongs together
+        groups.setdefault(first, []).append(i)
     return groups
 
 
@@ -215,7 +292,8 @@ def _uniquely_named(reports: Sequence[FileReport], sources: Sequence[Source]) ->
         runs = tuple(run.renamed(renamed[run.name]) for run in report.runs)
         notes = tuple(replace(n, run=renamed.get(n.run, n.run)) for n in report.notes)
         facts = {renamed.get(name, name): f for name, f in report.facts.items()}
-        out.append(replace(report, runs=runs, notes=(*notes, *said), facts=facts))
+        asked = tuple(replace(q, run=renamed.get(q.run, q.run)) for q in report.questions)
+        out.append(replace(report, runs=runs, notes=(*notes, *said), facts=facts, questions=asked))
     return tuple(out)
 
 

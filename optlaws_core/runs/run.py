@@ -73,6 +73,7 @@ class Run:
     lr_source: LrSource = "missing"
     last_step: int | None = None  # last step in the log, of any split
     about: Mapping[str, str] = field(default_factory=dict)  # what else a manifest says, by column: seed, outcome, …
+    open_questions: tuple[str, ...] = ()  # what its log does not say and its reading hangs on
 
     def __post_init__(self) -> None:
         if self.split not in self.series:

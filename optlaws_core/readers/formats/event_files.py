@@ -28,7 +28,7 @@ def open_events(content: Content) -> Opened:
     """The event files of one run, in the order they were written. Raises `LogError` without tensorboard or scalars."""
     scalars: dict[str, tuple[list[int], list[float]]] = {}  # tag -> steps, values
     notes = []
-    for data in content.files:
+    for _, data in content.pieces:
         if _collect(data, scalars):
             notes.append(Note("repaired", CUT_OFF))
     columns = {tag: Numbers(np.array(values), _nan_rows(values)) for tag, (_, values) in scalars.items()}
@@ -37,6 +37,11 @@ def open_events(content: Content) -> Opened:
         raise LogError("the event file holds no scalars.")
     raw = RawRun(content.run_name, columns, own_x)
     return Opened(tuple(columns), _layout(tuple(columns)), lambda layout: [raw], tuple(notes))
+
+
+def piece_of(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The folder of an event file: all event files of one folder are one run."""
+    return parts[:-1] if "tfevents" in parts[-1] else None
 
 
 def _layout(tags: tuple[str, ...]) -> Layout:
@@ -102,4 +107,4 @@ SAMPLE = b64decode(
     "b3NzFQAACEAKDwoIdHJhaW4vbHIVbxIDOiXVn2MoAAAAAAAAAP9wFkoQHiokChEKCnRyYWluL2xvc3MVAAAAQAoPCgh0cmFpbi9schUAAAAAMkjV"
     "6Q=="
 )
-FORMAT = Format("TensorBoard events", (), is_events, open_events, SAMPLE, piece_mark="tfevents")
+FORMAT = Format("TensorBoard events", (), is_events, open_events, SAMPLE, piece_of=piece_of)

@@ -29,7 +29,7 @@ def lacks(format: Format) -> Iterator[str]:
         yield "tests/knowledge/logs.py: READINGS must name at least one run of its sample."
     elif not is_log_name(file.rsplit("/", 1)[-1]):
         yield f"a folder's logs called {file!r} would be ignored: no format has that suffix."
-    if not format.suffixes and not format.piece_mark:
+    if not format.suffixes and not format.piece_of:
         yield "it has no suffixes, so that its logs in a folder would be ignored."
     if odd := [s for s in format.suffixes if s != s.lower() or not s.startswith(".")]:
         yield f"suffixes begin with a dot and are in lower case, got {odd}."
