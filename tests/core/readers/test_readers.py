@@ -265,7 +265,9 @@ def test_two_sizes_together_keep_their_runs_apart(public):
 
 
 def test_a_layout_of_unknown_units_is_a_mistake():
-    with pytest.raises(LogError, match="x_unit must be one of step, tokens, samples, got 'weeks'"):
+    with pytest.raises(
+        LogError, match="x_unit must be one of step, tokens, samples, micro-batches, log calls, epochs, got 'weeks'"
+    ):
         Layout("step", "weeks")
     with pytest.raises(LogError, match="loss_unit must be one of nats, bits, perplexity, got 'bans'"):
         Layout("step", loss_unit="bans")
