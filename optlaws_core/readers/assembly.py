@@ -1,6 +1,7 @@
 """From columns to a `Run`: losses in nats over steps, and a plan where the learning rate is known."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,10 +9,11 @@ import numpy as np
 from ..errors import LogError
 from ..runs import Plan, Run, Series
 from ..text import counted, listed, shortened
-from .base import Facts, Layout, Note
-from .clean import Points, checked_losses, points
+from . import step_axis
+from .base import AMOUNTS, Facts, Layout, Note
+from .clean import Points, Several, checked_losses, points
 from .opened import Numbers, RawRun
-from .questions import Question
+from .questions import UNITS, Question, Unanswered, provisional
 from .rates import rates_of
 
 STEADY = 1e-3  # tokens per step may vary this much, relative, and still give one batch size
@@ -30,7 +32,10 @@ class Assembled:
 def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
     """A run out of its columns. Raises `LogError` when it gives no curve, `Unanswered` for want of an answer."""
     facts = declared.over(raw.facts)
+    questions = (*raw.questions, *_asked(raw, layout))
+    layout = provisional(layout, questions)
     per_step = _per_step(layout, facts)
+    raw = _in_updates(raw, layout)
     losses, notes = _losses(raw, layout, per_step)
     split = next(iter(losses))
     checked_losses(losses[split], split)
@@ -40,7 +45,47 @@ def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
     plan = None if found.schedule is None else Plan(found.schedule, facts.params, facts.batch_tokens)
     series = {name: Series(p.steps, p.values) for name, p in losses.items()}
     run = Run(raw.name, plan, series, split, found.source, max(ends), facts.about or {})
-    return Assembled(run, (*notes, *found.notes), facts, raw.questions)
+    return Assembled(run, (*notes, *found.notes), facts, questions)
+
+
+def _asked(raw: RawRun, layout: Layout) -> Iterator[Question]:
+    """What the numbers of a run leave open about its steps."""
+    main = next((c for _, c in sorted(layout.losses, key=lambda pair: pair[0] != "train") if c in raw.columns), None)
+    if main is None or layout.x_unit in ("tokens", "samples"):
+        return
+    if layout.x is None and main not in raw.own_x:
+        yield step_axis.row_numbers()
+        return
+    x = raw.own_x.get(main) or raw.columns.get(layout.x or "")
+    if x is None:
+        return
+    if layout.x == "_step" and (calls := step_axis.log_calls(layout.x, x)):
+        yield calls
+    if restart := step_axis.restarted(raw, layout, x, raw.columns[main]):
+        yield restart
+    rates = raw.columns.get(layout.lr or "") if layout.lr not in raw.own_x else None
+    if rates is not None and layout.x_unit == "step" and (beat := step_axis.micro_batches(raw, layout, x, rates)):
+        yield beat
+
+
+def _in_updates(raw: RawRun, layout: Layout) -> RawRun:
+    """The run with its counters counted on over restarts, and micro-batches, log calls and epochs as updates."""
+    if layout.x is None and raw.columns:
+        rows = np.arange(len(next(iter(raw.columns.values()))), dtype=float)
+        own = {c: Numbers(step_axis.updates(rows, layout)) for c in raw.columns if len(raw.columns[c]) == len(rows)}
+        return replace(raw, own_x={**own, **raw.own_x})
+    if layout.restarts != "continued" and layout.x_unit in ("step", "tokens", "samples"):
+        return raw
+    main = next(c for _, c in sorted(layout.losses, key=lambda pair: pair[0] != "train") if c in raw.columns)
+    x = raw.own_x.get(main) or raw.columns.get(layout.x or "")
+    ends = step_axis.ends(x) if x is not None and layout.restarts == "continued" else np.empty(0)
+
+    def turned(counter: Numbers) -> Numbers:
+        counter = step_axis.continued(counter, ends)
+        return replace(counter, values=step_axis.updates(counter.values, layout))
+
+    columns = {c: turned(n) if c == layout.x else n for c, n in raw.columns.items()}
+    return replace(raw, columns=columns, own_x={c: turned(n) for c, n in raw.own_x.items()})
 
 
 def _losses(raw: RawRun, layout: Layout, per_step: float | None) -> tuple[dict[str, Points], list[Note]]:
@@ -65,8 +110,10 @@ def _losses(raw: RawRun, layout: Layout, per_step: float | None) -> tuple[dict[s
 
 
 def _points(raw: RawRun, layout: Layout, column: str, what: str, per_step: float | None) -> Points:
-    y = raw.columns[column]
-    return points(raw, _x(raw, layout, column), y, what, per_step)
+    several: Several = "last"
+    if layout.x_unit == "micro-batches":  # an update's loss is the mean of its micro-batches; its rate comes first
+        several = "first" if column == layout.lr else "mean"
+    return points(raw, _x(raw, layout, column), raw.columns[column], what, per_step, several)
 
 
 def _x(raw: RawRun, layout: Layout, column: str) -> Numbers:
@@ -81,17 +128,19 @@ def _x(raw: RawRun, layout: Layout, column: str) -> Numbers:
 
 
 def _per_step(layout: Layout, facts: Facts) -> float | None:
-    """What one update adds to x; None when x counts steps."""
+    """What one update adds to x; None when x counts updates, or is turned into them. Raises `Unanswered`."""
     if layout.x_unit == "step":
         return None
-    known = facts.batch_tokens if layout.x_unit == "tokens" else facts.batch_size
+    known = {"tokens": facts.batch_tokens, "samples": facts.batch_size}.get(layout.x_unit)
     per_step = layout.batch or known
     if not per_step:
-        raise LogError(
-            f"the x axis {shortened(str(layout.x))!r} counts {layout.x_unit}; declare the batch size "
-            f"({layout.x_unit} per update) to turn it into steps."
+        name, amount = shortened(str(layout.x)), AMOUNTS[layout.x_unit]
+        wanted = f"batch size ({amount})" if layout.x_unit in ("tokens", "samples") else f"number of {amount}"
+        raise Unanswered(
+            f"the x axis {name!r} counts {layout.x_unit}; declare the {wanted} to turn it into steps.",
+            Question("x", f"How many {amount} are there?", (UNITS[layout.x_unit],)),
         )
-    return per_step
+    return per_step if layout.x_unit in ("tokens", "samples") else None
 
 
 def _in_nats(found: Points, unit: str) -> Points:

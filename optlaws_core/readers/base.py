@@ -35,7 +35,8 @@ AMOUNTS = {
 }
 X_UNITS = tuple(AMOUNTS)
 INVERSE_UNITS = ("log calls", "epochs")  # of which an update is a part, not a multiple
-RESTARTS = ("resumed", "continued")  # what a step counter that falls means: rows written again, or further ones
+# What a counter that begins anew means: rows written again, further ones, or another run.
+RESTARTS = ("resumed", "continued", "separate")
 LOSS_UNITS = ("nats", "bits", "perplexity")
 
 
@@ -120,7 +121,7 @@ class Layout:
     tokens: str | None = None  # tokens seen, beside the x axis; gives the batch size
     loss_unit: str = "nats"
     batch: float | None = None  # what one update adds to x, when x does not count updates
-    restarts: str = "resumed"  # of a counter that begins anew: "continued" where updates go on behind the last ones
+    restarts: str = "resumed"  # what a counter that begins anew means
     answered: tuple[str, ...] = ()  # keys of the questions that the user has answered
 
     def __post_init__(self) -> None:

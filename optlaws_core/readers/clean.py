@@ -4,6 +4,7 @@ Order of the rules: rows without a step, cells with text, NaN and inf, resumes a
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from ..errors import LogError
 from ..text import counted, shortened
 from .base import LARGEST_STEP, Note
 from .opened import Numbers, RawRun
+from .questions import EPOCHS, Question, Unanswered
 
+Several = Literal["last", "first", "mean"]
 ALL = slice(None)
 MOST_RESUMES = 200  # with more steps backwards than this a file is unsorted, not resumed
 
@@ -26,18 +29,29 @@ class Points:
     notes: tuple[Note, ...] = ()
 
 
-def points(raw: RawRun, x: Numbers, y: Numbers, what: str, per_step: float | None = None) -> Points:
+def points(
+    raw: RawRun, x: Numbers, y: Numbers, what: str, per_step: float | None = None, several: Several = "last"
+) -> Points:
     """The points of `y` over `x`. `what` names y in messages; `per_step` is what one update adds to x, if not 1.
 
+    `several` says what the value of a step with several rows is, where the rows are in the order of their steps.
     Raises `LogError` when most cells are text, or when x cannot be a step.
     """
     what, notes = shortened(what), list[str]()
     rows = _rows_with_numbers(raw, x, y, what, notes)
     steps = _whole_steps(raw, x.values[rows], rows, per_step)
+    if several != "last" and (np.diff(steps) >= 0).all():
+        return _of_each(steps, y.values[rows], several)
     order, more = _last_of_each(steps)
     notes += more
     values = y.values[rows][order]
     return Points(steps[order], values, tuple(Note("repaired", f"{what}: {n}", raw.name) for n in notes))
+
+
+def _of_each(steps: IntArray, values: FloatArray, several: Several) -> Points:
+    """One value for each step of (n,) that rise: the mean or the first of its rows, as of micro-batches."""
+    found, first, times = np.unique(steps, return_index=True, return_counts=True)
+    return Points(found, values[first] if several == "first" else np.add.reduceat(values, first) / times)
 
 
 def _rows_with_numbers(raw: RawRun, x: Numbers, y: Numbers, what: str, notes: list[str]) -> IntArray | slice:
@@ -91,7 +105,10 @@ def _whole_steps(raw: RawRun, x: FloatArray, rows: IntArray | slice, per_step: f
     if per_step is None and (off := np.abs(x - steps) > 1e-6).any():
         i = int(np.argmax(off))
         where = _where(raw, _row(rows, i))
-        raise LogError(f"steps: they must be whole numbers, got {x[i]:g}{where}; is this column an epoch or a time?")
+        raise Unanswered(
+            f"steps: they must be whole numbers, got {x[i]:g}{where}; is this column an epoch or a time?",
+            Question("x", "Do the fractions on the x axis count epochs?", (EPOCHS,)),
+        )
     return steps.astype(np.int64)
 
 

@@ -85,6 +85,20 @@ def open_questions(questions: Sequence[Question], layout: Layout) -> tuple[Quest
     return tuple(found.values())
 
 
+def provisional(layout: Layout, questions: Sequence[Question]) -> Layout:
+    """The layout under the likely answers to what it leaves open, which stays open.
+
+    Raises `Unanswered` where the likely answer needs a number that nothing hints at.
+    """
+    read_as = layout
+    for question in open_questions(questions, layout):
+        likely = question.answers[0]
+        if likely.amount and likely.suggested is None:
+            raise Unanswered(question.text, question)
+        read_as = chosen(read_as, question, likely, likely.suggested)
+    return replace(read_as, answered=layout.answered)
+
+
 LOG_CALLS = Answer(
     "log-calls",
     "It counts calls of the logger, each of which stands for several updates.",
@@ -100,3 +114,4 @@ MICRO_BATCHES = Answer(
 SAMPLES = Answer("samples", "It counts samples.", {"x_unit": "samples"}, "samples per update")
 TOKENS = Answer("tokens", "It counts tokens.", {"x_unit": "tokens"}, "tokens per update")
 EPOCHS = Answer("epochs", "It counts epochs.", {"x_unit": "epochs"}, "updates per epoch")
+UNITS = {str(answer.change["x_unit"]): answer for answer in (LOG_CALLS, MICRO_BATCHES, SAMPLES, TOKENS, EPOCHS)}

@@ -15,7 +15,8 @@ from .files import piece_of, sources_from_paths
 from .format import Content, Format
 from .formats import format_of, manifest
 from .opened import Entry, Manifest, Opened, RawRun
-from .questions import Question, Unanswered, answered, open_questions
+from .questions import Question, Unanswered, answered, open_questions, provisional
+from .step_axis import apart
 
 UNKNOWN = "unknown"
 MOST_QUESTIONS = 10  # of one file, one after another
@@ -82,12 +83,12 @@ def _read(
     """The report on one log, which is one file or the pieces of one run, read again under each answer to a question."""
     report = _read_under(sources, layout, entries)
     for _ in range(MOST_QUESTIONS):
-        said = {q: answer for q in report.questions if (answer := _said(answers, report.file, q.key)) is not None}
+        said = [(q, a) for q in report.questions if (a := _said(answers, report.file, q.key)) is not None]
         if not said or report.layout is None:
             break
         layout = report.layout
         try:
-            for question, answer in said.items():
+            for question, answer in said:
                 layout = answered(layout, question, answer)
         except OptLawsError as error:
             return replace(report, runs=(), error=sentence(sources[0], error))
@@ -125,11 +126,12 @@ def _read_under(sources: list[Source], layout: Layout | None, entries: Sequence[
             return _manifest_report(opened)
         layout = layout or opened.layout
         report = replace(report, format=format.name, layout=layout, columns=opened.columns)
-        _check_layout(opened, layout)
+        read_as = provisional(layout, opened.questions)
+        _check_layout(opened, read_as)
         report = replace(report.noted(*opened.notes), questions=open_questions(opened.questions, layout))
-        raws = _named(source, opened.runs(layout))
+        raws = _named(source, [part for raw in opened.runs(read_as) for part in apart(raw, read_as)])
         del opened  # lets go of the file's bytes
-        return _assembled(report, layout, raws, entries)
+        return _assembled(report, read_as, raws, entries)
     except Unanswered as error:
         asked = open_questions((*report.questions, error.question), layout or Layout())
         return replace(report, error=sentence(source, error), questions=asked)
@@ -168,10 +170,6 @@ def _assembled(report: FileReport, layout: Layout, raws: list[RawRun], entries: 
     """The report with every run of the file that gives a curve. Raises `LogError` when none does."""
     raws, renamed = _renamed(raws, entries)
     notes = [*report.notes, *renamed]
-    if layout.x is None:
-        notes.append(
-            Note("info", "No column counts steps, tokens or samples; the row number, from 0, was taken as the step.")
-        )
     by_run = {e.run: e.facts for e in entries}
     found, faults = [], []
     for raw in raws:

@@ -10,6 +10,7 @@ from ..format import Content, Format
 from ..header import Header
 from ..layout import guess_layout
 from ..opened import Opened, RawRun
+from ..step_axis import log_calls
 from .delimited import read_columns
 
 _BANDS = ("__MIN", "__MAX")
@@ -53,12 +54,14 @@ def _runs(data: bytes, header: Header, layout: Layout, cells: dict[str, dict[str
     if not any(used.values()):
         raise LogError(f"no run has the metrics {listed(layout.columns)}.")
     columns = read_columns(data, header, (x, *(c for table in used.values() for c in table.values())), file)
+    calls = log_calls(x, columns[x]) if layout.x == x == "Step" and layout.x_unit == "step" else None
     return [
         RawRun(
             run.removeprefix(_GROUP),
             {x: columns[x], **{metric: columns[c] for metric, c in table.items()}},
             lines=header.line + 1,
             notes=_group_notes(run),
+            questions=(calls,) if calls else (),
         )
         for run, table in used.items()
         if any(column in table for _, column in layout.losses)

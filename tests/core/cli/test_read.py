@@ -13,7 +13,7 @@ def test_read(capsys):
     code, out, _ = told(capsys, "read", BUNDLED, "--json")
     rows = json.loads(out)
     assert code == 0 and len(rows) >= 6
-    assert list(rows[0]) == ["run", "format", "points", "first_step", "last_step", "lr_source", "notes"]
+    assert list(rows[0]) == ["run", "format", "points", "first_step", "last_step", "lr_source", "notes", "questions"]
     assert {row["lr_source"] for row in rows} == {"logged"}
     code, out, _ = told(capsys, "read", BUNDLED)
     assert code == 0 and all(row["run"] in out for row in rows)

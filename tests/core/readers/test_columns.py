@@ -131,7 +131,9 @@ def test_a_column_of_tokens_beside_the_steps_gives_the_batch():
 
 def test_without_a_step_column_the_row_number_counts_and_is_told():
     run, report = one("a.csv", "loss\n3\n2\n1\n")
-    assert run.steps.tolist() == [0, 1, 2] and "the row number, from 0, was taken as the step" in said(report)
+    assert run.steps.tolist() == [0, 1, 2]
+    (question,) = report.questions
+    assert question.text == "No column counts steps: is each row one update?" and run.open_questions == (question.text,)
 
 
 def test_several_runs_in_one_file_are_told_apart():

@@ -180,7 +180,8 @@ def test_what_is_written_is_read_bit_for_bit(rows, form):
 @given(st.lists(st.tuples(st.integers(0, 50), finite), min_size=1, max_size=60))
 def test_any_order_of_rows_gives_rising_steps_and_values_that_stand_in_the_file(pairs):
     text = "step,loss\n" + "".join(f"{s},{y!r}\n" for s, y in pairs)
-    report = read_source(Source("a.csv", text.encode()))
+    over = Layout("step", losses=(("train", "loss"),), answered=("restart",))
+    report = read_source(Source("a.csv", text.encode()), over)
     for run in report.runs:
         assert (np.diff(run.steps) > 0).all()
         assert set(zip(run.steps.tolist(), run.loss.tolist(), strict=True)) <= set(pairs)
