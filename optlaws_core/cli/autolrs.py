@@ -25,9 +25,9 @@ from ..fitting.coverage import outside
 from ..text import format_number
 from .model import curve_model, extrapolation
 from .options import amount, file, named_once, print_json, refuse, step
-from .read import everything, named, unread_files
+from .read import add_answers, everything, named, unread_files
 
-LOGGED = ("--run", "--probe", "--split", "--start", "--length")
+LOGGED = ("--run", "--probe", "--split", "--start", "--length", "--answer")
 SIMULATED = ("--total", "--warmup", "--first", "--noise", "--seed", "--params", "--batch-tokens")
 
 
@@ -48,6 +48,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help=f"weight of the deviation in the bound; {KAPPA:g}, so that probes go where least is known",
     )
     command.add_argument("--run", dest="name", metavar="RUN", help="the run; by default the only one")
+    add_answers(command)
     command.add_argument("--probe", nargs="+", default=[], metavar="RUN", help="runs that probe its next stage")
     command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
     command.add_argument(
@@ -96,7 +97,7 @@ def _search(args: argparse.Namespace, high: float | None) -> Search:
 
 
 def _propose(args: argparse.Namespace) -> list[str]:
-    reading = everything(args.runs)
+    reading = everything(args.runs, answers=args.answer)
     if args.name is None and len(reading.runs) > 1:
         raise OptLawsError(f"--run is needed: {args.runs} holds {', '.join(r.name for r in reading.runs)}.")
     chosen = named(reading, reading.runs[0].name if args.name is None else args.name, args.split)

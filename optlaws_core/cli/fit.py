@@ -126,7 +126,7 @@ def _final(args: argparse.Namespace) -> list[str]:
     check_out("--json", args.json, args.table, args.runs)
     check_names(args.train or [], args.test or [])
     if args.table:
-        refuse(args, ["--split"], "says nothing of a table; leave it out")
+        refuse(args, ["--split", "--answer"], "says nothing of a table; leave it out")
     else:
         refuse(args, ["--columns", "--sure"], "says nothing of logs; leave it out")
     refuse(args, ["--lock", "--joint", "--from-step"], f"is for laws of whole curves; {args.law} has no use for it")

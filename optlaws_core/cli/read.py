@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from ..errors import OptLawsError
 from ..readers import FileReport, Reading, read
-from ..runs import Run
-from ..text import listed
+from ..runs import Run, unsettled
+from ..text import listed, shortened
 from .options import print_json, step
 
 
@@ -17,12 +17,24 @@ def add(command: argparse.ArgumentParser) -> None:
     """Options of `read`."""
     command.set_defaults(run=run)
     command.add_argument("paths", nargs="+", metavar="PATH", help="log file, manifest CSV, or a folder of them")
+    add_answers(command)
     command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def add_answers(command: argparse.ArgumentParser) -> None:
+    """The option that answers what logs leave open."""
+    command.add_argument(
+        "--answer",
+        nargs="+",
+        default=[],
+        metavar="[FILE:]QUESTION=ANSWER[:NUMBER]",
+        help="answers to the questions that `read` prints, as in x=log-calls:50; for one file or for all",
+    )
 
 
 def run(args: argparse.Namespace) -> list[str]:
     """Print a line for every run; what was not read comes back as remarks."""
-    reading = everything(*args.paths)
+    reading = everything(*args.paths, answers=args.answer)
     rows = reading.rows()
     if args.json:
         print_json(rows)
@@ -33,6 +45,8 @@ def run(args: argparse.Namespace) -> list[str]:
         )
         for note in row["notes"]:
             print(f"    {note}")
+        for question in row["questions"]:
+            print(f"    {question['text']} Read as {question['options'][0]}; --answer takes {_either(question)}.")
     return unread_files(f for f in reading.files if not f.runs)  # what other files lack stands in their runs' notes
 
 
@@ -43,15 +57,28 @@ def add_runs(command: argparse.ArgumentParser, or_table: bool = False) -> None:
     command.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default every other usable run")
     command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
     command.add_argument("--from-step", type=step, help="first step that counts; by default the end of the warm-up")
+    add_answers(command)
 
 
-def everything(*paths: str) -> Reading:
-    """Everything at `paths`. Raises `OptLawsError` with the reasons when there is no run."""
-    reading = read(*paths)
+def everything(*paths: str, answers: Iterable[str] = ()) -> Reading:
+    """Everything at `paths`. Raises `OptLawsError` with the reasons when there is no run, and for idle `answers`."""
+    reading = read(*paths, answers=dict(map(_answer, answers)))
     if not reading.runs:
         reasons = " ".join(unread_files(reading.files))
         raise OptLawsError(f"{listed(paths)}: no runs were found. {reasons}")
     return reading
+
+
+def _either(question: dict) -> str:
+    return " or ".join(question["options"])
+
+
+def _answer(text: str) -> tuple[str, str]:
+    """A question, perhaps behind its file, and its answer. Raises `OptLawsError` for another form."""
+    question, equals, answer = text.rpartition("=")
+    if not (question and equals and answer):
+        raise OptLawsError(f"--answer takes QUESTION=ANSWER, such as x=log-calls:50, got {shortened(text)!r}.")
+    return question, answer
 
 
 def unread_files(files: Iterable[FileReport]) -> list[str]:
@@ -59,6 +86,8 @@ def unread_files(files: Iterable[FileReport]) -> list[str]:
     said = []
     for file in files:
         texts = [file.error] if file.error else [n.text for n in file.notes if n.level == "refused"]
+        if file.error and file.questions:
+            texts[0] += f" {file.questions[0].text} Answer with --answer {' or '.join(file.questions[0].options)}."
         if file.absent:
             texts.append(f"files that it names are not beside it: {listed(file.absent)}.")
         said += [t if t.startswith(file.file) or file.error else f"{file.file}: {t}" for t in texts]
@@ -67,7 +96,7 @@ def unread_files(files: Iterable[FileReport]) -> list[str]:
 
 def runs_of_logs(args: argparse.Namespace, remarks: list[str]) -> list[Run]:
     """Runs of --runs, on the losses that were asked for; none where a table takes their place."""
-    reading = everything(args.runs)
+    reading = everything(args.runs, answers=args.answer)
     remarks += unread_files(reading.files)
     found, faults = [], []
     for run in reading.runs:
@@ -77,13 +106,13 @@ def runs_of_logs(args: argparse.Namespace, remarks: list[str]) -> list[Run]:
             faults.append(f"Left out: {fault}")
     if not found:
         raise OptLawsError(faults[0])
-    remarks += faults
+    remarks += [*faults, *unsettled(found)]
     return found
 
 
 def train_and_test(args: argparse.Namespace) -> tuple[list[Run], list[Run], list[str]]:
     """Training runs, held-out runs, and a sentence on everything that could not be used."""
-    reading = everything(args.runs)
+    reading = everything(args.runs, answers=args.answer)
     remarks = unread_files(reading.files)
     train = [named(reading, name, args.split) for name in args.train]
     if args.test is None:

@@ -11,6 +11,7 @@ from ..fitting.result import Model
 from ..fitting.selection import Selection, select
 from ..laws import LAWS
 from ..parallel import Report
+from ..runs import unsettled
 from ..text import one_line
 from .model import save
 from .options import check_names, check_out, path
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> list[str]:
         if args.table.resolve() == args.json.resolve():
             raise OptLawsError(f"--table {args.table}: the table needs a file of its own, not that of --json.")
     train, test, remarks = train_and_test(args)
+    remarks += unsettled(train)
     found = select(
         args.laws,
         train,

@@ -17,7 +17,7 @@ from ..laws import Law, law_named
 from ..laws.base import bound_noise, eta, momentum_area
 from ..laws.evaluation import batch, predict
 from ..parallel import one_thread
-from ..runs import HIGHEST_LOSS, Plan, Run, Series
+from ..runs import HIGHEST_LOSS, Plan, Run, Series, unsettled
 from ..sums.clocks import trace
 from .covariance import Uncertainty, uncertainty
 from .least_squares import HUBER, LeastSquares, Progress
@@ -77,7 +77,7 @@ def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
         found.append(
             f"{points} points are few for {coefficients} coefficients: three a coefficient is a sensible minimum."
         )
-    return found
+    return [*found, *unsettled(runs)]
 
 
 def _plan(run: Run) -> Plan:

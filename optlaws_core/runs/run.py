@@ -3,7 +3,7 @@
 A law sees plans only, so it cannot see the answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DesignError, LogError
 from ..schedules import Schedule
+from ..text import listed
 
 LrSource = Literal["logged", "declared", "missing"]
 HIGHEST_LOSS = 1e30  # of those that are fitted: squares of squares of higher ones leave the range of numbers
@@ -116,3 +117,12 @@ class Run:
         """The same run without the observations before `step`; its schedule still starts at 0."""
         kept = {k: Series(s.steps[s.steps >= step], s.loss[s.steps >= step]) for k, s in self.series.items()}
         return replace(self, series=kept)
+
+
+def unsettled(runs: Iterable[Run]) -> list[str]:
+    """Sentences on open questions that these runs hang on, one for each question."""
+    asked: dict[str, list[str]] = {}
+    for run in runs:
+        for question in run.open_questions:
+            asked.setdefault(question, []).append(run.name)
+    return [f"An open question on {listed(names, 6)}: {question}" for question, names in asked.items()]

@@ -51,6 +51,7 @@ def run_to_dict(run: Run) -> dict:
         "lr_source": run.lr_source,
         "last_step": run.last_step,
         "about": dict(run.about),
+        **({"open_questions": list(run.open_questions)} if run.open_questions else {}),
     }
 
 
@@ -74,6 +75,10 @@ def run_from_dict(d: Mapping, place: int) -> Run:
             checks.name(k, f"about of {what}"): checks.limited_text(v, f"about of {what}", "note")
             for k, v in about.items()
         },
+        open_questions=tuple(
+            checks.limited_text(q, f"a question of {what}", "note")
+            for q in checks.items(d.get("open_questions", ()), f"questions of {what}", "settings")
+        ),
     )
 
 

@@ -71,3 +71,44 @@ def test_what_was_not_read_is_told_on_stderr(capsys, folder):
     manifest.write_text("run,file,params\ny,gone.csv,1e6\n")
     code, _, err = told(capsys, "read", str(manifest))
     assert code == 1 and "no runs were found" in err and "gone.csv" in err and err.count("\n") == 1
+
+
+@pytest.fixture
+def restarted(tmp_path):
+    """Logs whose counter falls back to its start half-way, while the loss goes on."""
+    for name, peak in (("a", 1e-3), ("b", 5e-4)):
+        rows = "".join(
+            f"{s},{2 + 3 / (1 + i) ** 0.3:.5f},{peak if i < 60 else peak / 4}\n"
+            for i, s in enumerate([*range(10, 510, 10)] * 2)
+        )
+        (tmp_path / f"{name}.csv").write_text("step,loss,lr\n" + rows)
+    return tmp_path
+
+
+def test_a_question_is_asked_and_answered(capsys, restarted):
+    code, out, _ = told(capsys, "read", str(restarted))
+    assert code == 0 and "did training go on? Read as restart=continued; --answer takes restart=continued or" in out
+    code, out, _ = told(capsys, "read", str(restarted), "--answer", "restart=continued", "b.csv:restart=over", "--json")
+    rows = json.loads(out)
+    assert [row["last_step"] for row in rows] == [1000, 500] and all(row["questions"] == [] for row in rows)
+    code, _, err = told(capsys, "read", str(restarted), "--answer", "x=updates")
+    assert code == 1 and "No file asks 'x'; what can be answered: restart=continued, restart=over" in err
+    code, _, err = told(capsys, "read", str(restarted), "--answer", "foo")
+    assert code == 1 and err == "--answer takes QUESTION=ANSWER, such as x=log-calls:50, got 'foo'.\n"
+
+
+def test_a_fit_on_an_open_question_says_so(capsys, restarted, tmp_path_factory):
+    fit = str(tmp_path_factory.mktemp("fit") / "fit.json")
+    argv = ["fit", "--law", "annealing", "--runs", str(restarted), "--train", "a", "b", "--json", fit]
+    code, out, _ = told(capsys, *argv)
+    assert code == 0 and "An open question on a, b: The counter 'step' falls from 500 back to 10" in out
+    code, out, _ = told(capsys, *argv, "--answer", "restart=continued")
+    assert code == 0 and "open question" not in out
+
+
+def test_a_log_that_waits_for_an_answer_says_which(capsys, tmp_path):
+    (tmp_path / "a.csv").write_text("consumed_samples,loss\n512,3\n1024,2.5\n1536,2\n")
+    code, _, err = told(capsys, "read", str(tmp_path))
+    assert code == 1 and "Answer with --answer x=samples:NUMBER." in err
+    code, out, _ = told(capsys, "read", str(tmp_path), "--answer", "x=samples:512")
+    assert code == 0 and "a: 3 points, steps 1 to 3" in out
