@@ -175,6 +175,7 @@ class FileReport:
     runs: tuple[Run, ...] = ()
     notes: tuple[Note, ...] = ()
     error: str | None = None
+    is_table: bool = False  # whether the file is a table of finished runs, which goes elsewhere
     questions: tuple["Question", ...] = ()  # what is still open: the runs, if any, are read under the likely answers
     facts: Mapping[str, Facts] = field(default_factory=dict)  # run -> what is declared, also when its LR is missing
     absent: tuple[str, ...] = ()  # files that a manifest names and that were not there

@@ -12,6 +12,7 @@ from ..text import counted, listed, shortened
 from .assembly import assemble
 from .base import LONGEST_NAME, MOST_FILES, FileReport, Layout, Note, Reading, Source
 from .files import piece_of, sources_from_paths
+from .finished_runs import FinishedRuns
 from .format import Content, Format
 from .formats import format_of, manifest
 from .opened import Entry, Manifest, Opened, RawRun
@@ -132,6 +133,8 @@ def _read_under(sources: list[Source], layout: Layout | None, entries: Sequence[
         raws = _named(source, [part for raw in opened.runs(read_as) for part in apart(raw, read_as)])
         del opened  # lets go of the file's bytes
         return _assembled(report, read_as, raws, entries)
+    except FinishedRuns as error:
+        return replace(report, format="Table of finished runs", error=str(error), is_table=True)
     except Unanswered as error:
         asked = open_questions((*report.questions, error.question), layout or Layout())
         return replace(report, error=sentence(source, error), questions=asked)

@@ -10,6 +10,7 @@ from ...errors import LogError
 from ...text import counted, shortened
 from ..base import MOST_ROWS, Layout
 from ..cells import Table
+from ..finished_runs import check_is_log
 from ..format import Content, Format
 from ..header import Header, cells_of
 from ..layout import guess_layout
@@ -20,7 +21,8 @@ SAMPLE = b"step,loss,lr\n0,3.25,0.001\n10,2.5,0.001\n20,2.125,0.0005\n30,2.0,0.0
 
 
 def open_delimited(content: Content) -> Opened:
-    """A table with a header, opened."""
+    """A table with a header, opened. Raises `FinishedRuns` for one whose rows are runs."""
+    check_is_log(content)
     # The runs hold on to no more of the content than they need.
     header, text, file = content.header, content.text, content.file
     return Opened(
