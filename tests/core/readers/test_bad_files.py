@@ -88,6 +88,7 @@ def test_sizes_counts_and_rows_have_limits(monkeypatch, tmp_path):
         read_all([Source(f"{i}.csv", GOOD) for i in range(501)])
     monkeypatch.setattr(delimited, "MOST_ROWS", 2)
     assert fault(GOOD) == "x.csv: a file may have 2 rows, this one has 3."
+    monkeypatch.setattr(delimited, "MOST_ROWS", 3)
     monkeypatch.setattr(delimited, "MOST_RUNS", 1)
     rows = "run,loss\na,1\na,2\nb,2\n"
     assert fault(rows) == "x.csv: a file may hold 1 run, but the column 'run' names 2."

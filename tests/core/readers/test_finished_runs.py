@@ -26,7 +26,7 @@ GRID = "".join(
             1,
         ),
         (
-            "Start Time,Duration,Run ID,Name,Status,loss\n2026-01-01,5s,4f,a,FINISHED,3\n2026-01-01,6s,5f,b,FINISHED,2\n",
+            "Start Time,Duration,Run ID,Name,Status,loss\n2026,5s,4f,a,FINISHED,3\n2026,6s,5f,b,FINISHED,2\n",
             2,
         ),
         ("sys/id,sys/creation_time,sys/state,val_loss\nA-1,2026,Inactive,3\nA-2,2026,Inactive,2\n", 2),
