@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.parts import page
-from pages.parts.runs import files
+from pages.parts.runs import files, questions
 from pages.parts.runs import table as inputs_runs
 from pages.parts.state import address
 
@@ -15,6 +15,8 @@ with left:
     if space.example:
         st.info("These are the project's own small runs, trained for this app; upload yours to replace them.")
     files.upload(space)
+    questions.offer_tables(space)
+    questions.ask(space)
 
 if space.runs:
     chosen = inputs_runs.choose(space)

@@ -33,6 +33,7 @@ from .base import (
 from .files import SUFFIXES, Sources, sources_from_paths
 from .format import Format
 from .formats import FORMATS
+from .questions import Answer, Question, chosen
 from .reading import read, read_all, read_source
 
 __all__ = [
@@ -43,14 +44,17 @@ __all__ = [
     "MOST_ROWS",
     "SUFFIXES",
     "X_UNITS",
+    "Answer",
     "Facts",
     "FileReport",
     "Format",
     "Layout",
     "Note",
+    "Question",
     "Reading",
     "Source",
     "Sources",
+    "chosen",
     "read",
     "read_all",
     "read_source",

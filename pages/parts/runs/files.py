@@ -1,5 +1,7 @@
 """Widgets of the Runs page for files: upload, what was read of each, corrections of columns and units."""
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
@@ -189,7 +191,7 @@ def _details(space: Workspace, report: FileReport) -> None:
     if layout is None:
         return
     with st.spinner("Reading…"):
-        reading = space.correct(report.file, layout)
+        reading = space.correct({report.file: layout})
     space.news = tuple(summary(reading))
     space.revision += 1
     st.rerun()
@@ -208,7 +210,8 @@ def _layout_form(space: Workspace, report: FileReport) -> Layout | None:
                 "Per update",
                 "" if found.batch is None else format_amount(found.batch),
                 placeholder="not needed for steps",
-                help="Tokens or samples that one update adds to the x axis: the batch size. Not needed for steps",
+                help="What one update adds to the x axis: the batch size for tokens and samples, the number of "
+                "micro-batches, 0.02 where a log call stands for 50 updates. Not needed for steps",
             ).strip()
         with two:
             losses = st.multiselect("Losses", columns, [column for _, column in found.losses])
@@ -237,7 +240,8 @@ def _layout_form(space: Workspace, report: FileReport) -> Layout | None:
         return None
     try:
         size = parse_amount(batch, "The batch size") if batch else None
-        return Layout(x, unit, _pairs(names, losses), rate, run, tokens, loss_unit, size)
+        settled = replace(found, x=x, x_unit=unit, losses=_pairs(names, losses), lr=rate, run=run, tokens=tokens)
+        return replace(settled, loss_unit=loss_unit, batch=size, answered=(*found.answered, "x"))
     except OptLawsError as error:
         st.error(literal(str(error)), icon=":material/error:")
         return None

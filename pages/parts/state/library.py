@@ -9,6 +9,7 @@ from optlaws_core import Run
 from optlaws_core.errors import LogError
 from optlaws_core.readers import FileReport, Layout, Note, Reading, Source, read_all
 
+from . import uploads
 from .bundled import bundled, example_runs
 from .records import reset
 
@@ -53,9 +54,11 @@ class Library:
     def upload(self, sources: Iterable[Source]) -> Reading:
         """Read uploads, replacing the example runs by them if anything could be read.
 
-        Raises `LogError`, and loads nothing, for more than `MOST_RUNS` runs or `MOST_LOSSES` losses in all.
+        A file of a known name takes the place of the known one only where it is the same run, longer; else both stay.
+        The order in which files come changes nothing. Raises `LogError`, and loads nothing, for more than `MOST_RUNS`
+        runs or `MOST_LOSSES` losses in all.
         """
-        sources = list(sources)
+        sources = uploads.apart(sources)
         reading = read_all(sources, self.layouts)
         if self.sources and all(report.format == "Manifest" for report in reading.files):
             # A manifest that comes alone speaks of the logs that came before it.
@@ -64,12 +67,23 @@ class Library:
         self._check_room(reading)
         if reading.runs and self.example:
             self.clear()
+        reading, sources = uploads.beside(self.reports, reading, sources)
         self.take(reading)
+        failed = {report.file for report in reading.files if report.error}
         for source in sources:
+            if source.name in failed and self.reports[source.name].runs:
+                continue  # what was read under that name stays, and so does what it was read from
             self.sources.pop(source.name, None)
             if sum(s.size for s in self.sources.values()) + source.size <= KEPT_BYTES:
                 self.sources[source.name] = source
+        self._in_order()
         return reading
+
+    def _in_order(self) -> None:
+        """Files, and with them runs, by name."""
+        self.reports = {file: self.reports[file] for file in sorted(self.reports, key=uploads.natural)}
+        names = dict.fromkeys(run.name for report in self.reports.values() for run in report.runs)
+        self.runs = {name: self.runs[name] for name in (*names, *self.runs) if name in self.runs}
 
     def _check_room(self, reading: Reading) -> None:
         replaced = set(self.reports) if self.example else {report.file for report in reading.files}
@@ -80,11 +94,11 @@ class Library:
             if found > most:
                 raise LogError(f"{most:,} {thing} can be loaded at once, these make it {found:,}; remove some first.")
 
-    def correct(self, file: str, layout: Layout) -> Reading:
-        """Read an upload again under the columns and units that the user gives. Manifests still apply."""
-        layouts = self.layouts | {file: layout}
+    def correct(self, corrections: Mapping[str, Layout]) -> Reading:
+        """Read uploads again under the columns and units that the user gives for each. Manifests still apply."""
+        layouts = self.layouts | corrections
         reading = read_all(list(self.sources.values()), layouts)
-        files = tuple(report for report in reading.files if report.file == file)
+        files = tuple(report for report in reading.files if report.file in corrections)
         if not any(report.error for report in files):
             if self.example:  # the first logs of one's own take the place of the bundled runs
                 sources, known = self.sources, {f: r for f, r in self.reports.items() if f in self.sources}

@@ -226,5 +226,5 @@ def test_the_first_corrected_log_replaces_the_bundled_runs():
     rows = "".join(f"{i * 10},{3 - i * 0.01},1e-3\n" for i in range(50))
     source = Source("mine.csv", f"zeit,verlust,rate\n{rows}".encode())
     assert space.upload([source]).files[0].error and space.example
-    space.correct("mine.csv", Layout(x="zeit", losses=(("train", "verlust"),), lr="rate"))
+    space.correct({"mine.csv": Layout(x="zeit", losses=(("train", "verlust"),), lr="rate")})
     assert list(space.runs) == ["mine"] and not space.example and list(space.reports) == ["mine.csv"]

@@ -356,3 +356,58 @@ def test_the_bundled_runs_open(monkeypatch):
         pytest.skip("the bundled runs are not in this checkout yet")
     at = fine(app().run())
     assert len(space(at).runs) >= 8 and not at.error
+
+
+RESTARTED = "step,loss\n" + "".join(f"{s},{2 + 3 / (1 + i):.4f}\n" for i, s in enumerate([*range(10, 510, 10)] * 2))
+
+
+def test_a_question_stands_beside_the_upload_and_is_answered_for_all_files_at_once(page):
+    upload(page, ("a.csv", RESTARTED), ("b.csv", RESTARTED))
+    assert [run.last_step for run in space(page).runs.values()] == [1000, 1000]
+    assert any("did training go on?" in text.value for text in page.markdown)
+    assert any("Asked of a.csv, b.csv." in text.value for text in page.caption)
+    field(page.radio, "Answer").set_value("over")
+    fine(button(page, "Answer").click().run())
+    assert [run.last_step for run in space(page).runs.values()] == [500, 500]
+    assert not any("did training go on?" in text.value for text in page.markdown)
+    assert all(run.open_questions == () for run in space(page).runs.values())
+
+
+def test_an_answer_may_need_a_number(page):
+    upload(page, ("a.csv", "loss\n3\n2.5\n2\n"))
+    field(page.radio, "Answer").set_value("log-calls").run()
+    fine(button(page, "Answer").click().run())
+    assert "The number of updates per row reads like 7B or 3e-4" in page.error[0].value
+    field(page.text_input, "Updates per row").set_value("50").run()
+    fine(button(page, "Answer").click().run())
+    assert space(page).runs["a"].steps.tolist() == [0, 50, 100]
+
+
+def test_files_of_one_name_are_kept_apart_unless_one_goes_on_with_the_other(page):
+    other = LOG.replace(",3.", ",4.")
+    upload(page, ("mine.csv", LOG))
+    upload(page, ("mine.csv", other))
+    assert list(space(page).runs) == ["mine", "mine (2)"]
+    assert any("mine.csv is another run than the one of that name" in said.value for said in page.success)
+    for again in (LOG, other):
+        upload(page, ("mine.csv", again))
+        assert list(space(page).runs) == ["mine", "mine (2)"]
+    assert space(page).runs["mine"].loss[0] < space(page).runs["mine (2)"].loss[0]
+
+
+def test_the_order_of_uploads_changes_nothing(page, tmp_path):
+    first, second = ("a2.csv", LOG), ("a10.csv", LOG.replace(",3.", ",4."))
+    orders = []
+    for one, two in ((first, second), (second, first)):
+        at = fine(app().run())
+        upload(upload(at, one), two)
+        orders.append(list(space(at).runs))
+    assert orders[0] == orders[1] == ["a2", "a10"]
+
+
+def test_a_table_of_finished_runs_is_offered_where_tables_go(page):
+    grid = "N,D,lr,bs,loss\n" + "".join(f"1e8,2e9,{lr},{bs},3\n" for lr in (1e-3, 2e-3) for bs in (64000, 128000))
+    upload(page, ("sweep.csv", grid))
+    assert "this is a table of 4 finished runs" in page.error[0].value
+    assert {"Open in Plan", "Open in Pre-select"} <= {b.label for b in page.button}
+    assert space(page).example

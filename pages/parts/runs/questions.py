@@ -1,0 +1,113 @@
+"""Widgets of the Runs page for what logs leave open: questions with their answers, and tables that belong elsewhere."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from optlaws_core import OptLawsError
+from optlaws_core.hyper.sweep_cells import COLUMNS, columns_of
+from optlaws_core.readers import Answer, FileReport, Question, chosen
+from optlaws_core.text import format_amount, listed, parse_amount
+
+from .. import page
+from ..state.workspace import Workspace
+from ..widgets.markdown import literal
+from ..widgets.table_upload import TableFile
+from .files import summary
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question, and the files of which it is asked in the same words but for names and numbers."""
+
+    question: Question  # as the first of the files asks it
+    files: tuple[str, ...]
+
+
+def grouped(reports: Iterable[FileReport]) -> list[Asked]:
+    """The open questions of all files, each once."""
+    found: dict[tuple, tuple[Question, list[str]]] = {}
+    for report in reports:
+        for question in report.questions:
+            kind = (question.key, tuple(answer.key for answer in question.answers))
+            found.setdefault(kind, (question, []))[1].append(report.file)
+    return [Asked(question, tuple(dict.fromkeys(files))) for question, files in found.values()]
+
+
+def ask(space: Workspace) -> None:
+    """Every open question with its answers, the likely one first: it is what the files are read under for now."""
+    for number, asked in enumerate(grouped(space.reports.values())):
+        with st.container(border=True, key=f"question-{number}-{space.revision}"):
+            _ask(space, asked, f"{asked.question.key}-{number}-{space.revision}")
+
+
+def _ask(space: Workspace, asked: Asked, key: str) -> None:
+    st.markdown(f":material/help: {literal(asked.question.text)}")
+    st.caption(literal(f"Asked of {listed(asked.files, 3)}. The first answer is taken until you choose."))
+    answers = {answer.key: answer for answer in asked.question.answers}
+    name = st.radio(
+        "Answer",
+        list(answers),
+        format_func=lambda k: answers[k].text,
+        key=f"answer-{key}",
+        label_visibility="collapsed",
+    )
+    answer = answers[name]
+    amount = ""
+    if answer.amount:
+        likely = "" if answer.suggested is None else format_amount(answer.suggested)
+        amount = st.text_input(answer.amount.capitalize(), likely, key=f"amount-{key}-{name}", placeholder="a number")
+    gone = [file for file in asked.files if file not in space.sources]
+    if st.button("Answer", key=f"send-{key}", type="primary", disabled=bool(gone)):
+        _answer(space, asked, answer, amount)
+    if gone:
+        st.caption(literal(f"Upload {listed(gone, 3)} again to answer."))
+
+
+def _answer(space: Workspace, asked: Asked, answer: Answer, amount: str) -> None:
+    """Read the files again under an answer."""
+    try:
+        number = parse_amount(amount, f"The number of {answer.amount}") if answer.amount else None
+        layouts = {
+            f: chosen(layout, asked.question, answer, number) for f in asked.files if (layout := _layout(space, f))
+        }
+    except OptLawsError as error:
+        st.error(literal(str(error)), icon=":material/error:")
+        return
+    with st.spinner("Reading…"):
+        space.news = tuple(summary(space.correct(layouts)))
+    space.revision += 1
+    st.rerun()
+
+
+def _layout(space: Workspace, file: str):
+    return space.reports[file].layout
+
+
+def offer_tables(space: Workspace) -> None:
+    """The way to where tables of finished runs go, for each that was given as a log."""
+    for report in space.reports.values():
+        if not report.is_table or report.file not in space.sources:
+            continue
+        with st.container(border=True):
+            st.markdown(literal(f"{report.file} is a table of finished runs. Where should it go?"))
+            held = TableFile(report.file, space.sources[report.file].read())
+            sweep = len(columns_of(_names(held))) == len(COLUMNS)
+            with st.container(horizontal=True):
+                to_plan = st.button("Open in Plan", key=f"plan-{report.file}", type="primary" if sweep else "secondary")
+                to_select = st.button("Open in Pre-select", key=f"select-{report.file}")
+        if to_plan:
+            space.sweep = held
+            st.switch_page(page.called("plan"))
+        if to_select:
+            space.table = held
+            st.switch_page(page.called("preselect"), query_params={"final_source": "table"})
+
+
+def _names(table: TableFile) -> list[str]:
+    """The columns of a table; none where the pages cannot read it, which they then say."""
+    try:
+        return [str(name) for name in table.frame.columns]
+    except OptLawsError:
+        return []
