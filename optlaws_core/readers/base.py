@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Level = Literal["info", "repaired", "refused"]
 
 MOST_BYTES = 512 * 2**20  # of one file
-MOST_FILES = 500  # of one reading
+MOST_FILES = 500  # of one reading, where a run of several files counts as one
+MOST_PIECES = 20_000  # files that they may consist of
 MOST_ROWS = 5_000_000  # of one file
 LONGEST_NAME = 300  # characters of a run's name
 LARGEST_STEP = 10**12  # above it a "step" is a timestamp; no run has had 10^12 updates

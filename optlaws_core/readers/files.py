@@ -1,17 +1,27 @@
 """Paths on disk to sources: files as they are, folders by known suffixes, a manifest with the files it names."""
 
 import os
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..errors import LogError
 from ..text import counted, listed
-from .base import Note, Source
+from .base import Note, Source, base_name
 from .format import Content
 from .formats import FORMATS
 from .formats.manifest import open_manifest, opens_manifest
 
 SUFFIXES = tuple(dict.fromkeys(suffix for format in FORMATS for suffix in format.suffixes))
+# Files with a log's suffix that are none, by the end of their path: lists of packages, settings of models and trackers,
+# and what trainers say once at the end.
+NO_LOG = re.compile(
+    r"(^|/)(requirements[^/]*\.txt|readme[^/]*|licen[cs]e[^/]*|robots\.txt|wandb-metadata\.json|package(-lock)?\.json"
+    r"|(generation_|adapter_|tokenizer_|preprocessor_|ds_)?config\.json|(tokenizer|vocab|added_tokens)\.json"
+    r"|special_tokens_map\.json|[^/]*\.index\.json|(all|train|eval|test|predict)_results\.json|debug[^/]*\.log)$",
+    re.IGNORECASE,
+)
 # Suffixes of files that grow by lines -> lines with which the first row is there.
 FEWEST_LINES = {
     suffix: max(f.fewest_lines for f in FORMATS if suffix in f.suffixes)
@@ -62,29 +72,72 @@ def _path(path: str | Path) -> Path:
 
 
 def is_log_name(name: str) -> bool:
-    """Whether a file's name, with its folders where they are known, suggests a log."""
-    return name.lower().endswith(SUFFIXES) or piece_of(Source(name, b"").parts) is not None
+    """Whether a file's name suggests a log by its suffix, and is not one of those that never are."""
+    return name.lower().endswith(SUFFIXES) and not NO_LOG.search(name.replace("\\", "/"))
 
 
-def piece_of(parts: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The run that a file is a piece of, by the parts of its path; None for a file that is a log by itself."""
-    found = (format.piece_of(parts) for format in FORMATS if format.piece_of and parts)
-    return next((run for run in found if run is not None), None)
+def runs_among(sources: Sequence[Source]) -> list[list[Source]]:
+    """The files that are one log together, those of a run of several files and all others alone, in canonical order.
+
+    That order is by folders and names, whatever the one in which the files are given. A list begins with the file by
+    which the log is recognised.
+    """
+    runs, rest = _gathered(sources)
+    return sorted([*runs, *([source] for source in rest)], key=lambda run: natural(run[0].parts))
+
+
+def logs_among(sources: Sequence[Source]) -> tuple[list[Source], list[Source]]:
+    """Those of a folder's files that are logs, by their suffix or as pieces of a run; and the others."""
+    runs, _ = _gathered(sources)
+    pieces = {id(source) for run in runs for source in run}
+    logs = [source for source in sources if id(source) in pieces or is_log_name(source.name)]
+    kept = {id(source) for source in logs}
+    return logs, [source for source in sources if id(source) not in kept]
+
+
+def _gathered(sources: Sequence[Source]) -> tuple[list[list[Source]], list[Source]]:
+    """The runs of several files, and the files that are in none of them."""
+    rest = in_order(sources)
+    runs: list[list[Source]] = []
+    for format in FORMATS:
+        if format.gather:
+            runs += (found := format.gather(rest))
+            taken = {id(source) for run in found for source in run}
+            rest = [source for source in rest if id(source) not in taken]
+    return runs, rest
+
+
+def in_order(sources: Iterable[Source]) -> list[Source]:
+    """Files by folders and names, those of one name by what they hold: in one order, however they are given."""
+    sources = list(sources)
+    times = Counter(source.parts for source in sources)
+    return sorted(sources, key=lambda s: (natural(s.parts), _hash(s) if times[s.parts] > 1 else ""))
+
+
+def natural(parts: Iterable[str]) -> tuple[tuple[tuple[str, int], ...], ...]:
+    """A key to sort paths by: folder by folder, and numbers in names by their size."""
+    return tuple(
+        tuple((text.casefold(), int(number or 0)) for text, number in re.findall(r"(\D*)(\d{0,18})", part))
+        + ((part, 0),)
+        for part in parts
+    )
+
+
+def _hash(source: Source) -> str:
+    try:
+        return source.sha256
+    except LogError:
+        return ""  # reading it tells the fault
 
 
 def _in_folder(folder: Path, ignored: list[str]) -> list[Path]:
     files = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for name in sorted(names):
-            if name.startswith("."):
-                continue
-            file = Path(parent) / name
-            if is_log_name(str(file)):
-                files.append(file)
-            else:
-                ignored.append(name)
-    return files
+        files += [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
+    logs, others = logs_among([Source(str(file), file) for file in files])
+    ignored += [base_name(source.name) for source in others]
+    return [source.data for source in logs if isinstance(source.data, Path)]
 
 
 def _beside(path: Path) -> list[Path]:

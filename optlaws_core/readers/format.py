@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -92,6 +92,14 @@ class Content:
         return header_of(self.text, self.file)
 
 
+def peek(source: Source) -> bytes:
+    """The beginning of a file by which `gather` may judge it; nothing where it cannot be read."""
+    try:
+        return source.head(HEAD)
+    except LogError:
+        return b""  # reading it tells the fault
+
+
 @dataclass(frozen=True)
 class Format:
     """A kind of file that the readers know: one record, defined in a module of `formats` and listed in `FORMATS`."""
@@ -104,6 +112,6 @@ class Format:
     open: Callable[[Content], Opened | Manifest]  # raises `LogError` for what it cannot read
     sample: bytes = field(repr=False)  # a small valid file, for tests, for the fuzzer and as documentation
     fewest_lines: int = 0  # with which a file that is still written has a row; 0 where files do not grow by lines
-    # For formats whose runs are several files: the folder of the run, given the parts of a file's path, None for a file
-    # that is no piece of one. Files with one answer are one run; that of a file alone in its folder may be its folder.
-    piece_of: Callable[[tuple[str, ...]], tuple[str, ...] | None] | None = None
+    # For formats whose runs are several files: those of the files given that are such runs, each a list that begins
+    # with the file by which it is recognised and opened. What it does not take may be a log by itself, or none.
+    gather: Callable[[Sequence[Source]], list[list[Source]]] | None = None

@@ -10,8 +10,8 @@ from ..errors import LogError, OptLawsError
 from ..runs import Run
 from ..text import counted, listed, shortened
 from .assembly import assemble
-from .base import LONGEST_NAME, MOST_FILES, FileReport, Layout, Note, Reading, Source
-from .files import piece_of, sources_from_paths
+from .base import LONGEST_NAME, MOST_FILES, MOST_PIECES, FileReport, Layout, Note, Reading, Source
+from .files import in_order, runs_among, sources_from_paths
 from .finished_runs import FinishedRuns
 from .format import Content, Format
 from .formats import format_of, manifest
@@ -48,27 +48,38 @@ def read_all(
 ) -> Reading:
     """Many files; manifests among them declare what the other files do not say. `layouts` go by source name.
 
-    The pieces of one run, such as event files of one folder, are read together. Raises `LogError` for more than
-    `MOST_FILES` files, and for answers to what no file asks.
+    The pieces of one run, such as event files of one folder, are read together. Reports and runs come in one order,
+    by folders and names, however the files are given; those that a manifest declares in the order of its rows.
+    Raises `LogError` for more than `MOST_FILES` files, and for answers to what no file asks.
     """
-    if len(sources) > MOST_FILES:
-        raise LogError(f"{MOST_FILES:,} files can be read at once, got {len(sources):,}; choose a smaller folder.")
     notes = tuple(getattr(sources, "notes", ()))
-    sources = list(dict.fromkeys(sources))
-    manifests = {i: read for i, s in enumerate(sources) if (read := _manifest(s)) is not None}
-    logs = [s for i, s in enumerate(sources) if i not in manifests]
-    declared, reports = _joined(manifests, logs)
-    groups = _grouped(logs)
-    for first, members in groups.items():
-        group = [logs[i] for i in members]
-        report = _read(group, layouts.get(group[0].name), declared.get(first, ()), answers)
-        reports[sources.index(group[0])] = report
-        for other in group[1:]:
-            text = f"Read together with {group[0].shown}: they are files of one run."
-            reports[sources.index(other)] = FileReport(other.name, report.format, notes=(Note("info", text),))
-    files = _uniquely_named([reports[i] for i in sorted(reports)], sources)
+    sources = in_order(dict.fromkeys(sources))
+    manifests = {i: found for i, s in enumerate(sources) if (found := _manifest(s)) is not None}
+    groups = runs_among([s for i, s in enumerate(sources) if i not in manifests])
+    _check_number(len(manifests) + len(groups), len(sources))
+    declared, reports = _joined([(sources[i], found) for i, found in manifests.items()], groups)
+    said = [(sources[i], report) for i, report in zip(manifests, reports, strict=True)]
+    for i in sorted(range(len(groups)), key=lambda i: (_declared_at(declared.get(i), sources), i)):
+        first, *others = groups[i]
+        report = _read(groups[i], layouts.get(first.name), declared.get(i, ()), answers)
+        text = f"Read together with {first.shown}: they are files of one run."
+        said.append((first, report))
+        said += ((s, FileReport(s.name, report.format, notes=(Note("info", text),))) for s in others)
+    files = _uniquely_named([report for _, report in said], [source for source, _ in said])
     _check_answers(answers, files)
     return Reading(files, tuple(run for report in files for run in report.runs), notes)
+
+
+def _check_number(logs: int, files: int) -> None:
+    """Raises `LogError` for too many logs, and for too many files that they consist of."""
+    for most, found in ((MOST_FILES, logs), (MOST_PIECES, files)):
+        if found > most:
+            raise LogError(f"{most:,} files can be read at once, got {found:,}; choose a smaller folder.")
+
+
+def _declared_at(entries: Sequence[Entry] | None, sources: list[Source]) -> tuple[int, int]:
+    """Where a log's first row stands in the manifests, behind which come logs that none declares."""
+    return min(((sources.index(e.manifest), e.row) for e in entries or ()), default=(len(sources), 0))
 
 
 def _open(sources: Sequence[Source]) -> tuple[Format, Opened | Manifest]:
@@ -234,14 +245,16 @@ def _manifest(source: Source) -> Manifest | LogError | None:
 
 
 def _joined(
-    manifests: Mapping[int, Manifest | LogError], logs: list[Source]
-) -> tuple[dict[int, list[Entry]], dict[int, FileReport]]:
-    """Rows of the manifests by index of their log, and the reports on the manifests by index of theirs."""
+    manifests: Sequence[tuple[Source, Manifest | LogError]], groups: list[list[Source]]
+) -> tuple[dict[int, list[Entry]], list[FileReport]]:
+    """Rows of the manifests by index of the log that they declare, and the report on each manifest."""
     declared: dict[int, list[Entry]] = {}
-    reports: dict[int, FileReport] = {}
-    for index, found in manifests.items():
+    reports = []
+    log_of = [i for i, group in enumerate(groups) for _ in group]
+    logs = [source for group in groups for source in group]
+    for source, found in manifests:
         if isinstance(found, LogError):
-            reports[index] = FileReport(found.source, manifest.FORMAT.name, error=str(found))
+            reports.append(FileReport(source.name, manifest.FORMAT.name, error=str(found)))
             continue
         report, absent = _manifest_report(found), []
         for entry in found.entries:
@@ -253,28 +266,17 @@ def _joined(
             if at is None:
                 absent.append(entry)
             else:
-                declared.setdefault(at, []).append(entry)
+                declared.setdefault(log_of[at], []).append(entry)
         if absent:
             text = f"{counted(len(absent), 'file')} of the manifest not given: {listed([e.file for e in absent])}."
             report = replace(report.noted(Note("info", text)), absent=tuple(e.file for e in absent))
-        reports[index] = report
+        reports.append(report)
     return declared, reports
 
 
 def _manifest_report(found: Manifest) -> FileReport:
     note = Note("info", f"It declares {counted(len(found.entries), 'run')}.")
     return FileReport(found.source.name, manifest.FORMAT.name, notes=(note,))
-
-
-def _grouped(logs: list[Source]) -> dict[int, list[int]]:
-    """Indices of the sources that are one log, by the first of them: the pieces of one run, all others alone."""
-    groups: dict[int, list[int]] = {}
-    runs: dict[tuple[str, ...], int] = {}
-    for i in sorted(range(len(logs)), key=lambda i: logs[i].name):
-        run = piece_of(logs[i].parts)
-        first = runs.setdefault(run, i) if run else i  # without folders nothing says what belongs together
-        groups.setdefault(first, []).append(i)
-    return groups
 
 
 def _uniquely_named(reports: Sequence[FileReport], sources: Sequence[Source]) -> tuple[FileReport, ...]:

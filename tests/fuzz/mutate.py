@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from optlaws_core.readers.checksums import masked
+
 Mutation = Callable[[bytes, Random, Sequence[bytes]], bytes]
 
 NUMBERS = (
@@ -441,7 +443,11 @@ def records(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
         del parts[i]
     else:
         rng.shuffle(parts)
-    return b"".join(struct.pack("<QI", len(p), 0) + p + bytes(4) for p in parts)
+    return b"".join(struct.pack("<QI", len(p), 0) + p + _checksum(p) for p in parts)
+
+
+def _checksum(part: bytes) -> bytes:
+    return masked(np.frombuffer(part, np.uint8)[None])[0].tobytes()
 
 
 def _number_in(part: bytes, rng: Random) -> bytes:

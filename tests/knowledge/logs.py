@@ -129,4 +129,4 @@ def with_manifest(log: str, *cells: str, head: str = "schedule") -> tuple:
     reading = read_all(sources)
     assert reading.errors == ()
     (run,) = reading.runs
-    return run, reading.files[0]
+    return run, next(report for report in reading.files if report.format != "Manifest")

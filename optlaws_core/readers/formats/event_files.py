@@ -1,22 +1,43 @@
 """TensorBoard event files, every point of them (TensorBoard's own reader keeps 10,000 points a scalar by default).
 
 A file is a row of records `length (8 bytes), its checksum (4), Event (protobuf), its checksum (4)`. Scalars stand there
-as `simple_value` (PyTorch, TF1) or as tensors of one element (TF2, JAX). Needs the package tensorboard, not TensorFlow.
+as `simple_value` (PyTorch, TF1) or as tensors of one element (TF2, JAX).
+
+The files of one folder are one run, and so are those of `train/` and `validation/` in it (Keras), and of the folders
+that `SummaryWriter.add_scalars` makes: one for each curve, called by its tag and its name.
 """
 
+import re
 import struct
 from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ...arrays import FloatArray
 from ...errors import LogError
-from ..base import MOST_ROWS, Layout, Note
-from ..format import Content, Format
+from ...text import counted
+from ..base import MOST_ROWS, Layout, Note, Source
+from ..checksums import damaged
+from ..format import Content, Format, peek
 from ..layout import guess_layout
 from ..opened import Numbers, Opened, RawRun
+from ..questions import EPOCHS, Question, Unanswered
+from ..wire import BYTES, FIXED32, VARINT, Damaged, as_text, fields, float32, numbers, signed
 
 CUT_OFF = "An event file ends inside a record (the run was killed or still writes); what stands before it was read."
-_DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}  # tensorflow.DataType of scalars
+SPLITS = re.compile(r"(train|training|val|valid|validation|eval|evaluation|test|dev)\b", re.IGNORECASE)
+# tensorflow.DataType of scalars -> how its bytes are read, and the field of TensorProto that may hold it instead.
+_DTYPES = {1: ("<f4", 5), 2: ("<f8", 6), 3: ("<i4", 7), 9: ("<i8", 10)}
+# Nearly every record of PyTorch: wall time, step, and a summary of one value, which is a tag and a float.
+_PLAIN = re.compile(
+    rb"\x09.{8}(?:\x10([\x80-\xff]{0,9}[\x00-\x7f]))?\x2a([\x00-\x7f])\x0a([\x00-\x7f])\x0a([\x00-\x7f])(.*)\x15(.{4})",
+    re.DOTALL,
+)
+_BEFORE = "evaluation_{}_vs_iterations"  # Keras: a validation metric over updates, while all others are over epochs
+
+Scalar = tuple[float, str, float]  # step, tag, value
 
 
 def is_events(content: Content) -> bool:
@@ -25,79 +46,232 @@ def is_events(content: Content) -> bool:
 
 
 def open_events(content: Content) -> Opened:
-    """The event files of one run, in the order they were written. Raises `LogError` without tensorboard or scalars."""
-    scalars: dict[str, tuple[list[int], list[float]]] = {}  # tag -> steps, values
-    notes = []
-    for _, data in content.pieces:
-        if _collect(data, scalars):
-            notes.append(Note("repaired", CUT_OFF))
-    columns = {tag: Numbers(np.array(values), _nan_rows(values)) for tag, (_, values) in scalars.items()}
-    own_x = {tag: Numbers(np.array(steps, float)) for tag, (steps, _) in scalars.items()}
-    if not columns:
+    """The event files of one run, in the order they were written. Raises `LogError` without scalars."""
+    found = _Points()
+    for source, data in content.pieces:
+        found.add(data, _place(source))
+    if not found.scalars:
         raise LogError("the event file holds no scalars.")
-    raw = RawRun(content.run_name, columns, own_x)
-    return Opened(tuple(columns), _layout(tuple(columns)), lambda layout: [raw], tuple(notes))
+    columns = {tag: Numbers(np.array(values), _nan_rows(values)) for tag, (_, values) in found.scalars.items()}
+    layout, own_x, more = _in_updates({tag: np.array(steps, float) for tag, (steps, _) in found.scalars.items()})
+    raw = RawRun(_run_name(content), columns, {tag: Numbers(x) for tag, x in own_x.items()})
+
+    def runs(chosen: Layout) -> list[RawRun]:
+        if chosen.x_unit == "epochs" and chosen.batch is None:
+            raise Unanswered("the steps count epochs; say how many updates one has.", _EPOCHS)
+        return [raw]
+
+    return Opened(tuple(columns), layout, runs, (*found.notes, *more))
 
 
-def piece_of(parts: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The folder of an event file: all event files of one folder are one run."""
-    return parts[:-1] if "tfevents" in parts[-1] else None
+_EPOCHS = Question("x", "Keras counts epochs on the x axis; how many updates has an epoch?", (EPOCHS,))
 
 
-def _layout(tags: tuple[str, ...]) -> Layout:
-    guess = guess_layout(tags)
-    return Layout("step", "step", guess.losses, guess.lr, tokens=guess.tokens, loss_unit=guess.loss_unit)
+# ---- which files are one run
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an event file stands: the folder of its run, and how its tags become columns there."""
+
+    folder: tuple[str, ...]
+    before: str = ""
+    after: str = ""
+
+    def column(self, tag: str) -> str:
+        """The column of a tag."""
+        return tag if self.before and SPLITS.match(tag) else f"{self.before}{tag}{self.after}"
+
+
+def gather(sources: Sequence[Source]) -> list[list[Source]]:
+    """Event files, run by run."""
+    runs: dict[tuple[str, ...], list[Source]] = {}
+    for source in sources:
+        if source.parts and "tfevents" in source.parts[-1]:
+            runs.setdefault(_place(source).folder, []).append(source)
+    return [*runs.values()]
+
+
+def _place(source: Source) -> _Place:
+    folder = source.parts[:-1]
+    if not folder:
+        return _Place(folder)
+    if SPLITS.fullmatch(folder[-1]):
+        return _Place(folder[:-1], before=f"{folder[-1].lower()}/")
+    if curve := _curve(source, folder[-1]):
+        return _Place(folder[:-1], after=f"/{curve}")
+    return _Place(folder)
+
+
+def _curve(source: Source, folder: str) -> str:
+    """The name of the curve, where the folder is one that `add_scalars` made: all of its tags begin its name."""
+    if "_" not in folder:
+        return ""
+    tags = {tag for _, _, scalars in _read(peek(source)) for _, tag, _ in scalars or ()}
+    begun = {folder.removeprefix(tag.replace("/", "_") + "_") for tag in tags}
+    return begun.pop() if len(begun) == 1 and folder not in begun else ""
+
+
+def _run_name(content: Content) -> str:
+    folder = _place(content.source).folder
+    return replace(content.source, name="/".join((*folder, "x")), data=b"").parts[-2] if folder else content.run_name
+
+
+# ---- records
+
+
+@dataclass
+class _Points:
+    """The scalars of the event files of a run: column -> steps, values."""
+
+    scalars: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+    def add(self, data: bytes, place: _Place) -> None:
+        """All scalars of a file. Raises `LogError` when it has too many."""
+        found: list[tuple[int, int, Scalar]] = []
+        broken = end = 0
+        for start, size, scalars in _read(data):
+            end = start + size + 4
+            broken += scalars is None
+            found += ((start, size, scalar) for scalar in scalars or ())
+            if len(found) > MOST_ROWS:
+                raise LogError(f"a file may have {MOST_ROWS:,} points, this one has more.")
+        bad = damaged(data, [start for start, _, _ in found], [size for _, size, _ in found])
+        for i in reversed(bad.tolist()):
+            del found[i]
+        for _, _, (step, tag, value) in found:
+            steps, values = self.scalars.setdefault(place.column(tag), ([], []))
+            steps.append(step)
+            values.append(value)
+        if broken + len(bad):
+            text = f"{counted(broken + len(bad), 'damaged record')} dropped: the checksums do not fit."
+            self.notes.append(Note("repaired", text))
+        if end != len(data):
+            self.notes.append(Note("repaired", CUT_OFF))
+
+
+def _read(data: bytes) -> Iterator[tuple[int, int, list[Scalar] | None]]:
+    """(start, length, scalars) of every record that is there in full; None for scalars where it is no message."""
+    at, end = 0, len(data)
+    while at + 12 <= end:
+        (length,) = struct.unpack_from("<Q", data, at)
+        at += 12
+        if length > end - at - 4:
+            return
+        try:
+            yield at, length, _scalars(data[at : at + length])
+        except Damaged:
+            yield at, length, None
+        at += length + 4
+
+
+def _scalars(event: bytes) -> list[Scalar]:
+    """The scalars of an event. Raises `Damaged`."""
+    if (plain := _PLAIN.fullmatch(event)) and (scalar := _plain(plain)):
+        return [scalar]
+    step, summary = 0, b""
+    for number, kind, value in fields(event):
+        if number == 2 and kind == VARINT:
+            step = signed(int(value))
+        elif number == 5 and kind == BYTES:
+            summary = bytes(value)
+    values = (value for number, kind, value in fields(summary) if number == 1 and kind == BYTES)
+    read = (_value(value) for value in values if isinstance(value, bytes))
+    return [(float(step), tag, number) for tag, number in read if number is not None]
+
+
+def _plain(found: re.Match[bytes]) -> Scalar | None:
+    """The scalar of a record that looks plain; None where its lengths say otherwise."""
+    step, summary, value, length, tag, number = found.groups()
+    if length[0] != len(tag) or value[0] != len(tag) + 7 or summary[0] != len(tag) + 9:
+        return None
+    count = 0
+    for i, byte in enumerate(step or b""):
+        count |= (byte & 127) << (7 * i)
+    return float(signed(count & 2**64 - 1)), tag.decode("utf-8", "replace"), float32(number)
+
+
+def _value(value: bytes) -> tuple[str, float | None]:
+    """A summary's tag, and its number, or None when it is an image, a text, a histogram or the like."""
+    tag, found = "", None
+    for number, kind, content in fields(value):
+        if number == 1 and kind == BYTES:
+            tag = as_text(content)
+        elif number == 2 and kind == FIXED32 and isinstance(content, bytes):
+            found = float32(content)
+        elif number == 8 and kind == BYTES and isinstance(content, bytes):
+            found = _tensor(content)
+    return tag, found
+
+
+def _tensor(tensor: bytes) -> float | None:
+    """The number of a tensor of one element, None for any other."""
+    parts = {number: (kind, value) for number, kind, value in fields(tensor)}
+    dtype = _DTYPES.get(int(parts.get(1, (VARINT, 0))[1])) if parts.get(1, (VARINT, 0))[0] == VARINT else None
+    if dtype is None:
+        return None
+    how, where = dtype
+    content = parts.get(4, (BYTES, b""))[1]
+    if isinstance(content, bytes) and content:
+        return float(np.frombuffer(content, how)[0]) if len(content) == np.dtype(how).itemsize else None
+    if where not in parts:
+        return None
+    found = numbers(parts[where][1], parts[where][0], how)
+    return float(found[0]) if len(found) == 1 else None
 
 
 def _nan_rows(values: list[float]) -> np.ndarray:
     return np.flatnonzero(np.isnan(values))
 
 
-def _collect(data: bytes, scalars: dict[str, tuple[list[int], list[float]]]) -> bool:
-    """Adds a file's scalars; True when its last record is cut off or damaged."""
-    try:
-        from google.protobuf.message import DecodeError
-        from tensorboard.compat.proto.event_pb2 import Event
-    except ImportError:
-        raise LogError("reading event files needs the package tensorboard (pip install tensorboard).") from None
-    at, end, rows = 0, len(data), 0
-    while at + 12 <= end:
-        (length,) = struct.unpack_from("<Q", data, at)
-        at += 12
-        if length > end - at - 4:
-            return True
-        try:
-            event = Event.FromString(data[at : at + length])
-        except DecodeError:
-            return True
-        at += length + 4
-        for value in event.summary.value:
-            number = _scalar(value)
-            if number is not None:
-                steps, values = scalars.setdefault(value.tag, ([], []))
-                steps.append(event.step)
-                values.append(number)
-                rows += 1
-        if rows > MOST_ROWS:
-            raise LogError(f"a file may have {MOST_ROWS:,} points, this one has more.")
-    return at != end
+# ---- columns
 
 
-def _scalar(value) -> float | None:
-    """The number of a summary value, or None when it is an image, a text, a histogram or the like."""
-    kind = value.WhichOneof("value")
-    if kind == "simple_value":
-        return value.simple_value
-    if kind != "tensor" or value.tensor.dtype not in _DTYPES or any(d.size != 1 for d in value.tensor.tensor_shape.dim):
-        return None
-    tensor = value.tensor
-    if tensor.tensor_content:
-        dtype = np.dtype(_DTYPES[tensor.dtype])
-        if len(tensor.tensor_content) != dtype.itemsize:
-            return None
-        return float(np.frombuffer(tensor.tensor_content, dtype)[0])
-    field = (*tensor.float_val, *tensor.double_val, *tensor.int_val, *tensor.int64_val)
-    return float(field[0]) if len(field) == 1 else None
+def _in_updates(own_x: dict[str, FloatArray]) -> tuple[Layout, dict[str, FloatArray], tuple[Note, ...]]:
+    """The layout, and every column's x in updates where it is known how many of them are an epoch."""
+    plain = {tag: _without_keras(tag) for tag in own_x}
+    epochs = [tag for tag in own_x if "epoch_" in tag.rpartition("/")[2][:6]]
+    batches = [tag for tag in own_x if tag not in epochs and plain[tag] != tag]
+    # A curve over updates is preferred to the same one over epochs.
+    names = {plain[tag]: tag for tag in (*epochs, *own_x)} | {plain[tag]: tag for tag in batches}
+    guess = guess_layout([*names])
+    losses = tuple((split, names[column]) for split, column in guess.losses)
+    lr = names[guess.lr] if guess.lr is not None else None
+    tokens = names[guess.tokens] if guess.tokens is not None else None
+    layout = Layout("step", "step", losses, lr, tokens=tokens, loss_unit=guess.loss_unit)
+    used = [column for _, column in losses if column in epochs]
+    if not used:
+        return layout, own_x, ()
+    per_epoch = _updates_per_epoch(own_x)
+    if per_epoch is None:
+        # Keras writes at the end of an epoch, and counts from 0.
+        return replace(layout, x_unit="epochs"), {t: x + (t in epochs) for t, x in own_x.items()}, ()
+    note = Note("info", f"An epoch has {per_epoch:,g} updates, as the validation metrics over iterations tell.")
+    return layout, {t: (x + 1) * per_epoch if t in epochs else x for t, x in own_x.items()}, (note,)
+
+
+def _without_keras(tag: str) -> str:
+    """A tag of Keras' callback as other programs would call it."""
+    folder, slash, name = tag.rpartition("/")
+    bare = re.sub(r"^(epoch|batch)_(?=\w)|^evaluation_(?=.*_vs_iterations$)|_vs_iterations$", "", name)
+    return f"{folder}{slash}{bare}"
+
+
+def _updates_per_epoch(own_x: Mapping[str, FloatArray]) -> float | None:
+    """Updates of one epoch, where a metric of Keras is logged over both."""
+    for tag, updates in own_x.items():
+        if tag.endswith("_vs_iterations") and (epochs := own_x.get(_twin(tag))) is not None:
+            each = updates[0] / (epochs[0] + 1)
+            if len(updates) == len(epochs) and each > 0 and np.allclose(updates, each * (epochs + 1), rtol=1e-9):
+                return float(each)
+    return None
+
+
+def _twin(tag: str) -> str:
+    """The tag over epochs of a validation metric over iterations."""
+    folder, slash, name = tag.rpartition("/")
+    return f"{folder}{slash}epoch_{name.removeprefix('evaluation_').removesuffix('_vs_iterations')}"
 
 
 # The curve of every sample: losses 3.25, 2.5, 2.125, 2 and rates 1e-3, 1e-3, 5e-4, 0 at steps 0, 10, 20, 30.
@@ -107,4 +281,4 @@ SAMPLE = b64decode(
     "b3NzFQAACEAKDwoIdHJhaW4vbHIVbxIDOiXVn2MoAAAAAAAAAP9wFkoQHiokChEKCnRyYWluL2xvc3MVAAAAQAoPCgh0cmFpbi9schUAAAAAMkjV"
     "6Q=="
 )
-FORMAT = Format("TensorBoard events", (), is_events, open_events, SAMPLE, piece_of=piece_of)
+FORMAT = Format("TensorBoard events", (), is_events, open_events, SAMPLE, gather=gather)

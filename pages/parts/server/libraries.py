@@ -56,7 +56,6 @@ LAWS = (
     "joblib",
     "joblib.parallel",
     "joblib.externals.loky.process_executor",
-    "tensorboard.compat.proto.event_pb2",
     "sklearn.exceptions",
     "sklearn.gaussian_process",
     "sklearn.gaussian_process.kernels",

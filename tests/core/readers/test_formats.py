@@ -8,7 +8,7 @@ import pytest
 
 from optlaws_core.errors import LogError
 from optlaws_core.readers import FORMATS, Format, Source, formats, read_source
-from optlaws_core.readers.files import is_log_name
+from optlaws_core.readers.files import logs_among
 from optlaws_core.readers.format import Content
 from pages.parts.runs.files import KINDS
 from tests.fuzz.targets import TARGETS
@@ -27,9 +27,9 @@ def lacks(format: Format) -> Iterator[str]:
         yield "tests/knowledge/logs.py: READINGS lacks it; add a file name for its sample and the runs that it holds."
     elif not curves and format.name != MANIFEST:
         yield "tests/knowledge/logs.py: READINGS must name at least one run of its sample."
-    elif not is_log_name(file.rsplit("/", 1)[-1]):
-        yield f"a folder's logs called {file!r} would be ignored: no format has that suffix."
-    if not format.suffixes and not format.piece_of:
+    elif not logs_among([Source(file, format.sample)])[0]:
+        yield f"a folder's logs called {file!r} would be ignored: no format has that suffix or gathers it."
+    if not format.suffixes and not format.gather:
         yield "it has no suffixes, so that its logs in a folder would be ignored."
     if odd := [s for s in format.suffixes if s != s.lower() or not s.startswith(".")]:
         yield f"suffixes begin with a dot and are in lower case, got {odd}."

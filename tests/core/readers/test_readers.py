@@ -47,8 +47,8 @@ def test_event_files_of_one_folder_are_one_run(tmp_path):
     (run,) = reading.runs
     assert run.name == "exp"
     assert run.steps.tolist() == [0, 10, 15, 25]  # step 20 belongs to what the resumed run overtook
-    assert [f.file for f in reading.files] == names
-    assert "Read together with exp/events.out.tfevents.1.host" in said(reading.files[0])
+    assert [f.file for f in reading.files] == names[::-1]
+    assert "Read together with exp/events.out.tfevents.1.host" in said(reading.files[1])
 
 
 def test_an_event_file_that_ends_in_a_record_keeps_what_stands_before(tmp_path):
@@ -126,7 +126,7 @@ def test_paths_bring_manifests_folders_and_files(tmp_path):
     found = sources_from_paths([tmp_path / "runs"])
     assert [Path(s.name).name for s in found] == ["a.csv", "manifest.csv", "outside.csv", "b.csv"]
     assert found.notes[0].text == "1 file of other kinds ignored: README.md."
-    assert [r.name for r in read(tmp_path / "runs").runs] == ["first", "outside", "second"]
+    assert [r.name for r in read(tmp_path / "runs").runs] == ["first", "second", "outside"]
     assert len(sources_from_paths([manifest, manifest.parent / "a.csv"])) == 3  # each file once
 
 
