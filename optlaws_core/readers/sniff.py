@@ -23,7 +23,6 @@ REFUSED = (
     (b"SQLite format 3", "a SQLite database", "export the metrics as CSV"),
     (b"\x89HDF", "an HDF5 file", "export it as CSV"),
     (b"\x93NUMPY", "a NumPy array", "export it as CSV"),
-    (b":W&B", "a W&B transaction log", "export the run's history as JSON or CSV"),
     (b"%PDF", "a PDF", "give the log itself"),
     (b"\x89PNG", "a picture", "give the log itself"),
 )

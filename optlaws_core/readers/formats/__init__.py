@@ -8,7 +8,7 @@ other text.
 
 from ...errors import by_name
 from ..format import Content, Format
-from . import delimited, event_files, manifest, parquet, records, trainer_state, wandb_chart, wandb_history
+from . import delimited, event_files, manifest, parquet, records, trainer_state, wandb_chart, wandb_history, wandb_run
 
 FORMATS: tuple[Format, ...] = tuple(
     by_name(
@@ -16,6 +16,7 @@ FORMATS: tuple[Format, ...] = tuple(
         lambda format: format.name,
         (
             event_files.FORMAT,
+            wandb_run.FORMAT,
             parquet.FORMAT,
             trainer_state.FORMAT,
             wandb_history.FORMAT,
