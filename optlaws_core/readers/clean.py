@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray
 from ..errors import LogError
@@ -82,16 +83,21 @@ def _rows_with_numbers(raw: RawRun, x: Numbers, y: Numbers, what: str, notes: li
         )
     filled &= ~unplaced
     _note_not_finite(raw, x, y, filled, notes)
-    filled &= np.isfinite(y.values)
+    filled &= _finite(y.values)
     return ALL if filled.all() else np.flatnonzero(filled)
 
 
 def _note_not_finite(raw: RawRun, x: Numbers, y: Numbers, filled, notes: list[str]) -> None:
-    odd = np.union1d(y.nans, np.flatnonzero(filled & np.isinf(y.values)))
+    odd = np.union1d(y.nans, np.flatnonzero(filled & ~_finite(y.values)))
     if len(odd):
         step = x.values[odd[0]]
         at = f"first at step {step:,.0f}" if np.isfinite(step) else "without a step"
         notes.append(f"{counted(len(odd), 'row')} with NaN or infinity dropped ({at}).")
+
+
+def _finite(values: FloatArray) -> NDArray[np.bool_]:
+    """Which values are finite; the largest float is how MLflow writes infinity."""
+    return np.abs(values) < np.finfo(float).max
 
 
 def _whole_steps(raw: RawRun, x: FloatArray, rows: IntArray | slice, per_step: float | None) -> IntArray:

@@ -12,6 +12,7 @@ from .base import Note, Source, base_name
 from .format import Content
 from .formats import FORMATS
 from .formats.manifest import open_manifest, opens_manifest
+from .sqlite import WAL
 
 SUFFIXES = tuple(dict.fromkeys(suffix for format in FORMATS for suffix in format.suffixes))
 # Files with a log's suffix that are none, by the end of their path: lists of packages, settings of models and trackers,
@@ -19,9 +20,10 @@ SUFFIXES = tuple(dict.fromkeys(suffix for format in FORMATS for suffix in format
 NO_LOG = re.compile(
     r"(^|/)(requirements[^/]*\.txt|readme[^/]*|licen[cs]e[^/]*|robots\.txt|wandb-metadata\.json|package(-lock)?\.json"
     r"|(generation_|adapter_|tokenizer_|preprocessor_|ds_)?config\.json|(tokenizer|vocab|added_tokens)\.json"
-    r"|special_tokens_map\.json|[^/]*\.index\.json|(all|train|eval|test|predict)_results\.json|debug[^/]*\.log)$",
+    r"|\.aim/(meta|seqs|check_ins)/.*|special_tokens_map\.json|[^/]*\.index\.json|(all|train|eval|test|predict)_results\.json|debug[^/]*\.log)$",
     re.IGNORECASE,
 )
+AIM = Path(".aim", "run_metadata.sqlite")
 # Suffixes of files that grow by lines -> lines with which the first row is there.
 FEWEST_LINES = {
     suffix: max(f.fewest_lines for f in FORMATS if suffix in f.suffixes)
@@ -135,14 +137,17 @@ def _in_folder(folder: Path, ignored: list[str]) -> list[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         files += [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
+        files += [index for index in [Path(parent) / AIM] if index.is_file()]  # to say what it is
     logs, others = logs_among([Source(str(file), file) for file in files])
     ignored += [base_name(source.name) for source in others]
     return [source.data for source in logs if isinstance(source.data, Path)]
 
 
 def _beside(path: Path) -> list[Path]:
-    """The files that a manifest names and that lie in its folder; none for a log."""
+    """The files that a manifest names and that lie in its folder, and what a database has not taken in yet."""
     source = Source(str(path), path)
+    if (written := Path(f"{path}{WAL}")).is_file():
+        return [written]
     try:
         if not opens_manifest(source):
             return []

@@ -13,6 +13,8 @@ from .base import Source
 from .header import BOM, Header, header_of
 from .opened import Manifest, Opened
 from .sniff import HEAD, as_utf8, check_text, is_utf16
+from .sqlite import MAGIC as SQLITE
+from .sqlite import WAL, tables_of
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,16 @@ class Content:
             return None
         except RecursionError:
             raise LogError("the JSON is nested too deeply to be a log.") from None
+
+    @cached_property
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """The tables of a SQLite database and their columns, none for any other file. Raises `LogError` for damage."""
+        return tables_of(self.data, self.last_written) if self.data.startswith(SQLITE) else {}
+
+    @property
+    def last_written(self) -> bytes:
+        """What a SQLite database has not taken in yet, from the file beside it."""
+        return next((source.read() for source in self.others if source.name.endswith(WAL)), b"")
 
     @cached_property
     def header(self) -> Header:

@@ -20,7 +20,6 @@ REFUSED = (
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive", "unpack it and give the logs inside"),
     (b"Rar!", "a RAR archive", "unpack it and give the logs inside"),
     (b"PARE", "an encrypted Parquet file", "write it without encryption"),
-    (b"SQLite format 3", "a SQLite database", "export the metrics as CSV"),
     (b"\x89HDF", "an HDF5 file", "export it as CSV"),
     (b"\x93NUMPY", "a NumPy array", "export it as CSV"),
     (b"%PDF", "a PDF", "give the log itself"),

@@ -30,6 +30,8 @@ class Curve:
 READINGS: dict[str, tuple[str, list[Curve]]] = {
     "TensorBoard events": ("big/events.out.tfevents.1", [Curve("big", lr=np.float32(LR).tolist())]),
     "W&B transaction log": ("offline-run-20261129_093643-ab12cd34/run-ab12cd34.wandb", [Curve("from-log")]),
+    "MLflow database": ("mlflow.db", [Curve("from-mlflow")]),
+    "trackio database": ("project.db", [Curve("from-trackio")]),
     "Parquet": ("a.parquet", [Curve("a")]),
     "Hugging Face trainer_state.json": ("my-run/trainer_state.json", [Curve("my-run")]),
     "W&B history JSON": ("a.json", [Curve("from-json")]),

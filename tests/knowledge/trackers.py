@@ -1,7 +1,9 @@
 """Small stores of trackers, written as their programs write them; and three runs of 400 steps for all of them."""
 
 import json
+import sqlite3
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optlaws_core import parse
@@ -58,6 +60,57 @@ def wandb_log(
     run = message((17, message((1, id), (4, items(config or {})), (8, name))))
     calls = ({**row, "_step": i} if step else row for i, row in enumerate(rows))
     return framed([run, *(message((2, items(row))) for row in calls)])
+
+
+def database(script: str, rows: dict[str, Iterable[tuple]]) -> bytes:
+    """A SQLite database: what makes its tables, and the rows of each."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("PRAGMA page_size = 512")
+    connection.executescript(script)
+    for table, some in rows.items():
+        for row in some:
+            connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    connection.commit()
+    return connection.serialize()
+
+
+MLFLOW_TABLES = """
+    CREATE TABLE runs (run_uuid TEXT, name TEXT, start_time BIGINT, lifecycle_stage TEXT);
+    CREATE TABLE metrics (key TEXT, value FLOAT, timestamp BIGINT, run_uuid TEXT, step BIGINT, is_nan BOOLEAN);
+    CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT);
+"""
+TRACKIO_TABLES = """
+    CREATE TABLE metrics (id INTEGER PRIMARY KEY, run_id TEXT, run_name TEXT, step INTEGER, metrics TEXT);
+    CREATE TABLE configs (id INTEGER PRIMARY KEY, run_id TEXT, run_name TEXT, config TEXT);
+"""
+
+
+def mlflow_db(*runs: tuple[str, dict[str, list[tuple[int, float]]], dict]) -> bytes:
+    """An `mlflow.db` of runs (name, metric -> points, params)."""
+    ids = [f"{i:04x}" for i in range(len(runs))]
+    stages = [(id, name, i, "deleted" if name.startswith("deleted") else "active") for i, (id, (name, _, _)) in
+              enumerate(zip(ids, runs, strict=True))]  # fmt: skip
+    points = [
+        (key, 0.0 if value != value else value, step, id, step, int(value != value))
+        for id, (_, metrics, _) in zip(ids, runs, strict=True)
+        for key, pairs in metrics.items()
+        for step, value in pairs
+    ]
+    params = [
+        (key, str(value), id) for id, (*_, config) in zip(ids, runs, strict=True) for key, value in config.items()
+    ]
+    return database(MLFLOW_TABLES, {"runs": stages, "metrics": points, "params": params})
+
+
+def trackio_db(*runs: tuple[str, list[tuple[int, dict]], dict]) -> bytes:
+    """A project of trackio, of runs (name, rows of step and metrics, config)."""
+    ids = [f"{i:04x}" for i in range(len(runs))]
+    rows = [
+        (id, name, step, json.dumps(row)) for id, (name, rows, _) in zip(ids, runs, strict=True) for step, row in rows
+    ]
+    configs = [(id, name, json.dumps(config)) for id, (name, _, config) in zip(ids, runs, strict=True)]
+    numbered = {"metrics": rows, "configs": configs}
+    return database(TRACKIO_TABLES, {t: [(i, *row) for i, row in enumerate(some)] for t, some in numbered.items()})
 
 
 @dataclass(frozen=True)

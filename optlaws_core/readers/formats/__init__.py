@@ -8,7 +8,18 @@ other text.
 
 from ...errors import by_name
 from ..format import Content, Format
-from . import delimited, event_files, manifest, parquet, records, trainer_state, wandb_chart, wandb_history, wandb_run
+from . import (
+    delimited,
+    event_files,
+    manifest,
+    parquet,
+    records,
+    sqlite_stores,
+    trainer_state,
+    wandb_chart,
+    wandb_history,
+    wandb_run,
+)
 
 FORMATS: tuple[Format, ...] = tuple(
     by_name(
@@ -17,6 +28,8 @@ FORMATS: tuple[Format, ...] = tuple(
         (
             event_files.FORMAT,
             wandb_run.FORMAT,
+            sqlite_stores.MLFLOW,
+            sqlite_stores.TRACKIO,
             parquet.FORMAT,
             trainer_state.FORMAT,
             wandb_history.FORMAT,
