@@ -134,13 +134,18 @@ def _per_step(layout: Layout, facts: Facts) -> float | None:
     known = {"tokens": facts.batch_tokens, "samples": facts.batch_size}.get(layout.x_unit)
     per_step = layout.batch or known
     if not per_step:
-        name, amount = shortened(str(layout.x)), AMOUNTS[layout.x_unit]
-        wanted = f"batch size ({amount})" if layout.x_unit in ("tokens", "samples") else f"number of {amount}"
-        raise Unanswered(
-            f"the x axis {name!r} counts {layout.x_unit}; declare the {wanted} to turn it into steps.",
-            Question("x", f"How many {amount} are there?", (UNITS[layout.x_unit],)),
-        )
+        raise _unknown(layout)
     return per_step if layout.x_unit in ("tokens", "samples") else None
+
+
+def _unknown(layout: Layout) -> LogError:
+    """That an x axis needs a number to become updates, and the question that asks for it."""
+    x, unit = shortened(str(layout.x)), layout.x_unit
+    what = "batch size " if unit in ("tokens", "samples") else "number "
+    text = f"the x axis {x!r} counts {unit}; declare the {what}({AMOUNTS[unit]}) to turn it into steps."
+    return Unanswered(
+        text, Question("x", f"The x axis {x!r} counts {unit}; what is the number of {AMOUNTS[unit]}?", (UNITS[unit],))
+    )
 
 
 def _in_nats(found: Points, unit: str) -> Points:

@@ -1,12 +1,14 @@
 """Curves as trackers keep them: points of one quantity, step and value, in the order in which they were logged."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..errors import LogError
 from .base import MOST_ROWS, Facts, Layout, Note
 from .layout import guess_layout
 from .numbers import from_cells
 from .opened import Numbers, Opened, RawRun
+from .questions import Answer, Question
 
 MOST_COLUMNS = 5_000
 
@@ -56,3 +58,17 @@ def _used(raw: RawRun, layout: Layout) -> RawRun:
     columns = {c: numbers for c, numbers in raw.columns.items() if c in layout.columns}
     own_x: dict[str, Numbers] = {c: x for c, x in raw.own_x.items() if c in columns}
     return RawRun(raw.name, columns, own_x, None, raw.facts, raw.notes, raw.questions)
+
+
+def asking_alone(opened: Opened) -> Opened:
+    """A file of one curve that nothing names: it is taken for the training loss, and that is asked."""
+    if opened.layout.losses or len(opened.columns) != 1:
+        return opened
+    (column,) = opened.columns
+    answers = (
+        Answer("train", "Yes, they are the training loss."),
+        Answer("val", "They are a validation loss.", {"losses": (("val", column),)}),
+    )
+    question = Question("value", "The file does not say what its values are; are they the training loss?", answers)
+    layout = replace(opened.layout, losses=(("train", column),), lr=None)
+    return replace(opened, layout=layout, questions=(*opened.questions, question))

@@ -45,6 +45,7 @@ TOTAL = (
 )
 WARMUP = ("warmup_steps", "warmup_iters", "num_warmup_steps", "lr_warmup_steps", "lr_warmup_iters")
 DEEPEST = 6
+MOST_YAML = 2**20  # bytes
 
 
 def facts_of(config: Mapping[str, object], run: str = "") -> tuple[Facts, tuple[Note, ...]]:
@@ -106,11 +107,35 @@ def _flat(config: Mapping[str, object], depth: int) -> Iterator[tuple[int, str, 
     for key, value in config.items():
         parts = [part for part in re.split(r"[/.]", str(key)) if part] or [""]
         deep = depth + len(parts) - 1
+        if isinstance(value, Mapping) and not isinstance(value.get("value", {}), Mapping):
+            value = value["value"]  # SwanLab, ClearML and W&B keep what a setting means beside its value
         if isinstance(value, Mapping):
             if deep < DEEPEST:
                 yield from _flat(value, deep + 1)
         else:
             yield deep, parts[-1].lower().replace("-", "_"), value
+
+
+def from_yaml(data: bytes) -> dict[str, object]:
+    """The settings in a small YAML file: keys with a value on their line, nested by their indentation; no lists."""
+    top: dict[str, object] = {}
+    open_: list[tuple[int, dict[str, object]]] = [(-1, top)]
+    for line in data[:MOST_YAML].decode("utf-8", "replace").splitlines():
+        found = re.fullmatch(r"( *)([\w./-]+):(?: +(.*?))? *", line)
+        if not found:
+            continue
+        indent = len(found[1])
+        while open_[-1][0] >= indent:
+            open_.pop()
+        value: object = (found[3] or "").strip("'\"")
+        if not found[3]:
+            value = nested = {}
+            if len(open_) <= DEEPEST:
+                open_.append((indent, nested))
+                open_[-2][1][found[2]] = nested
+            continue
+        open_[-1][1][found[2]] = value
+    return top
 
 
 def _positive(value: object) -> float | None:

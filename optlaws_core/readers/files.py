@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..errors import LogError
 from ..text import counted, listed
+from . import archives
 from .base import Note, Source, base_name
-from .format import Content
+from .format import Content, peek
 from .formats import FORMATS
 from .formats.manifest import open_manifest, opens_manifest
 from .sqlite import WAL
@@ -18,12 +19,17 @@ SUFFIXES = tuple(dict.fromkeys(suffix for format in FORMATS for suffix in format
 # Files with a log's suffix that are none, by the end of their path: lists of packages, settings of models and trackers,
 # and what trainers say once at the end.
 NO_LOG = re.compile(
-    r"(^|/)(requirements[^/]*\.txt|readme[^/]*|licen[cs]e[^/]*|robots\.txt|wandb-metadata\.json|package(-lock)?\.json"
+    r"(^|/)(requirements[^/]*\.txt|readme[^/]*|licen[cs]e[^/]*|robots\.txt|(wandb-|swanlab-|run_)?metadata\.json|package(-lock)?\.json"
     r"|(generation_|adapter_|tokenizer_|preprocessor_|ds_)?config\.json|(tokenizer|vocab|added_tokens)\.json"
     r"|\.aim/(meta|seqs|check_ins)/.*|special_tokens_map\.json|[^/]*\.index\.json|(all|train|eval|test|predict)_results\.json|debug[^/]*\.log)$",
     re.IGNORECASE,
 )
+# What belongs to runs of several files, by the end of its path.
+_BESIDE = re.compile(r"tfevents|(^|/)((metrics|params|tags)/.+|(meta|params|config)\.yaml|data-\d+\.log|[^/]+-wal)$")
+NEPTUNE = ".neptune"  # a folder of logs, though it is hidden
 AIM = Path(".aim", "run_metadata.sqlite")
+_PACKED = (f"{suffix}{packed}" for suffix in SUFFIXES for packed in (".gz", ".bz2", ".xz"))
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", *_PACKED)
 # Suffixes of files that grow by lines -> lines with which the first row is there.
 FEWEST_LINES = {
     suffix: max(f.fewest_lines for f in FORMATS if suffix in f.suffixes)
@@ -75,7 +81,56 @@ def _path(path: str | Path) -> Path:
 
 def is_log_name(name: str) -> bool:
     """Whether a file's name suggests a log by its suffix, and is not one of those that never are."""
-    return name.lower().endswith(SUFFIXES) and not NO_LOG.search(name.replace("\\", "/"))
+    return name.lower().endswith((*SUFFIXES, *ARCHIVES)) and not NO_LOG.search(name.replace("\\", "/"))
+
+
+def unpacked(sources: Iterable[Source]) -> tuple[list[Source], list[Note]]:
+    """The files, and in place of archives the logs in them; notes on those. A faulty archive stays as it is.
+
+    What lies unpacked beside an archive is not read from it a second time.
+    """
+    packed, found = [], []
+    for source in sources:
+        (packed if is_archive(source) else found).append(source)
+    beside = {source.parts: source for source in found}
+    notes: list[Note] = []
+    for source in packed:
+        try:
+            logs, others = logs_among(archives.unpacked(source, may_be_log))
+        except LogError:
+            found.append(source)  # reading it tells the fault
+            continue
+        new = [log for log in logs if not _same(log, beside.get(_beside_archive(log)))]
+        found += new
+        left = [counted(len(others), "file") + " of other kinds left out"] if others else []
+        left += [counted(len(logs) - len(new), "log") + " beside it not read twice"] if len(new) < len(logs) else []
+        said = ", ".join([counted(len(logs), "log"), *left])
+        notes.append(Note("info", f"{source.shown} was unpacked: {said}."))
+    return found, notes
+
+
+def _beside_archive(log: Source) -> tuple[str, ...]:
+    """The path of a log in an archive as it would be if the archive were unpacked where it lies."""
+    return tuple(archives.SUFFIX.sub("", part) for part in log.parts)
+
+
+def _same(log: Source, other: Source | None) -> bool:
+    return other is not None and _hash(other) == _hash(log)
+
+
+def is_archive(source: Source) -> bool:
+    """Whether a file is an archive of logs. A ZIP that a tracker makes is a log itself."""
+    if not archives.kind_of(peek(source)[:512]):
+        return False
+    try:
+        return not archives.is_store(source.read())
+    except LogError:
+        return False  # reading it tells the fault
+
+
+def may_be_log(name: str) -> bool:
+    """Whether a file in an archive is worth unpacking, as its name tells: a log, or what may lie beside one."""
+    return is_log_name(name) or bool(_BESIDE.search(name)) or bool(archives.SUFFIX.search(name))
 
 
 def runs_among(sources: Sequence[Source]) -> list[list[Source]]:
@@ -135,7 +190,7 @@ def _hash(source: Source) -> str:
 def _in_folder(folder: Path, ignored: list[str]) -> list[Path]:
     files = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        folders[:] = sorted(f for f in folders if not f.startswith(".") or f == NEPTUNE)
         files += [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
         files += [index for index in [Path(parent) / AIM] if index.is_file()]  # to say what it is
     logs, others = logs_among([Source(str(file), file) for file in files])

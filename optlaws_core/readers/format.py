@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import LogError
 from ..text import shortened
+from .archives import SUFFIX
 from .base import Source
 from .header import BOM, Header, header_of
 from .opened import Manifest, Opened
@@ -54,7 +55,7 @@ class Content:
         parts = self.source.parts
         for folder in reversed(parts[:-1]):
             if not re.fullmatch(r"checkpoint-\d+", folder) and folder not in ("/", "\\"):
-                return shortened(folder, 200)
+                return shortened(SUFFIX.sub("", folder), 200)
         return parts[-1].rsplit(".", 1)[0] if parts else ""
 
     @cached_property

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from ..errors import LogError, OptLawsError
 from ..runs import Run
 from ..text import counted, listed, shortened
+from . import archives
 from .assembly import assemble
 from .base import LONGEST_NAME, MOST_FILES, MOST_PIECES, FileReport, Layout, Note, Reading, Source
-from .files import in_order, runs_among, sources_from_paths
+from .files import in_order, is_archive, may_be_log, runs_among, sources_from_paths, unpacked
 from .finished_runs import FinishedRuns
 from .format import Content, Format
 from .formats import format_of, manifest
@@ -30,7 +31,11 @@ def read_source(
 
     `answers` are to the questions that the report would ask: their key, or `FILE:key`, to `answer` or `answer:number`.
     """
-    return _read([source], layout, (), answers)
+    groups = runs_among(unpacked([source])[0])
+    if len(groups) == 1:
+        return _read(groups[0], layout, (), answers)
+    text = f"{source.shown}: the archive holds {counted(len(groups), 'log')}; unpack it, or read them all at once."
+    return FileReport(source.name, UNKNOWN, error=text)
 
 
 def read(*paths: str | Path, answers: Mapping[str, str] = MappingProxyType({})) -> Reading:
@@ -52,8 +57,8 @@ def read_all(
     by folders and names, however the files are given; those that a manifest declares in the order of its rows.
     Raises `LogError` for more than `MOST_FILES` files, and for answers to what no file asks.
     """
-    notes = tuple(getattr(sources, "notes", ()))
-    sources = in_order(dict.fromkeys(sources))
+    unpacking, known = unpacked(dict.fromkeys(sources)), tuple(getattr(sources, "notes", ()))
+    sources, notes = in_order(unpacking[0]), (*known, *unpacking[1])
     manifests = {i: found for i, s in enumerate(sources) if (found := _manifest(s)) is not None}
     groups = runs_among([s for i, s in enumerate(sources) if i not in manifests])
     _check_number(len(manifests) + len(groups), len(sources))
@@ -84,6 +89,8 @@ def _declared_at(entries: Sequence[Entry] | None, sources: list[Source]) -> tupl
 
 def _open(sources: Sequence[Source]) -> tuple[Format, Opened | Manifest]:
     """One log, which is one file or several event files, in its format. Raises `LogError` for what cannot be read."""
+    if is_archive(sources[0]):
+        archives.unpacked(sources[0], may_be_log)  # raises for what kept it from being unpacked
     content = Content.of(*sources)
     format = format_of(content)
     return format, format.open(content)

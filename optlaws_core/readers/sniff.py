@@ -20,6 +20,7 @@ REFUSED = (
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive", "unpack it and give the logs inside"),
     (b"Rar!", "a RAR archive", "unpack it and give the logs inside"),
     (b"PARE", "an encrypted Parquet file", "write it without encryption"),
+    (b"\xd0\xcf\x11\xe0", "an Office document, as old Excel writes them", "save the sheet as CSV"),
     (b"\x89HDF", "an HDF5 file", "export it as CSV"),
     (b"\x93NUMPY", "a NumPy array", "export it as CSV"),
     (b"%PDF", "a PDF", "give the log itself"),
@@ -30,6 +31,10 @@ _TEXT = bytes({7, 8, 9, 10, 12, 13, 27}) + bytes(range(0x20, 0x100))
 
 def check_text(head: bytes, file: str) -> None:
     """Raises `LogError` for a file that is never read: one that is empty, or whose `head` is not that of a text."""
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise LogError(
+            f"{file}: this is a Git LFS pointer, not the file itself; run 'git lfs pull' and give it again.", file
+        )
     if not head.strip():
         raise LogError(f"{file}: the file is empty.", file)
     for magic, what, instead in REFUSED:

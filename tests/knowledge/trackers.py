@@ -1,7 +1,10 @@
 """Small stores of trackers, written as their programs write them; and three runs of 400 steps for all of them."""
 
+import io
 import json
 import sqlite3
+import struct
+import zipfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -136,3 +139,36 @@ THREE = tuple(
         ("eager-moth", "linear(peak=6e-4, warmup=10, total=400)", 2.0, 3_500_000, 16),
     )
 )
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """A ZIP of files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def comet_zip(name: str, points: dict[str, list[tuple[int, float]]], params: dict | None = None) -> bytes:
+    """An offline experiment of Comet."""
+    said = [("log_other", {"key": "Name", "value": name})]
+    said += [("parameter_msg", {"param": {"paramName": k, "paramValue": v}}) for k, v in (params or {}).items()]
+    said += [
+        ("metric_msg", {"metric": {"metricName": key, "metricValue": value, "step": step}})
+        for key, pairs in points.items()
+        for step, value in pairs
+    ]
+    lines = "".join(json.dumps({"type": kind, "payload": payload}) + "\n" for kind, payload in said)
+    return zipped({"experiment.json": b'{"offline_id": "x"}', "messages.json": lines.encode()})
+
+
+def swanlab_log(name: str, points: dict[str, list[tuple[int, float]]]) -> bytes:
+    """A log of SwanLab, which leaves out steps and values of 0."""
+    records = [message((1, 1), (10, message((1, "project"), (4, name))))]
+    for key, pairs in points.items():
+        for step, value in pairs:
+            number = b"\x09" + struct.pack("<d", value) if value else b""
+            fields = [(1, key), *([(2, step)] if step else []), (3, 1), (5, number)]
+            records.append(message((1, 2), (13, message(*fields))))
+    return framed(records, b":SWL\xd6\xe1\x02")

@@ -20,10 +20,10 @@ from ...errors import LogError
 from ...text import counted
 from ..base import MOST_ROWS, Layout, Note, Source
 from ..checksums import damaged
+from ..curves import Curves, asking_alone
 from ..format import Content, Format, peek
 from ..layout import guess_layout
 from ..opened import Numbers, Opened, RawRun
-from ..questions import EPOCHS, Question, Unanswered
 from ..wire import BYTES, FIXED32, VARINT, Damaged, as_text, fields, float32, numbers, signed
 
 CUT_OFF = "An event file ends inside a record (the run was killed or still writes); what stands before it was read."
@@ -53,18 +53,21 @@ def open_events(content: Content) -> Opened:
     if not found.scalars:
         raise LogError("the event file holds no scalars.")
     columns = {tag: Numbers(np.array(values), _nan_rows(values)) for tag, (_, values) in found.scalars.items()}
-    layout, own_x, more = _in_updates({tag: np.array(steps, float) for tag, (steps, _) in found.scalars.items()})
-    raw = RawRun(_run_name(content), columns, {tag: Numbers(x) for tag, x in own_x.items()})
-
-    def runs(chosen: Layout) -> list[RawRun]:
-        if chosen.x_unit == "epochs" and chosen.batch is None:
-            raise Unanswered("the steps count epochs; say how many updates one has.", _EPOCHS)
-        return [raw]
-
-    return Opened(tuple(columns), layout, runs, (*found.notes, *more))
+    own_x = {tag: Numbers(np.array(steps, float)) for tag, (steps, _) in found.scalars.items()}
+    return _opened(RawRun(_run_name(content), columns, own_x), tuple(found.notes))
 
 
-_EPOCHS = Question("x", "Keras counts epochs on the x axis; how many updates has an epoch?", (EPOCHS,))
+def opened_scalars(curves: Curves, name: str, notes: tuple[Note, ...], alone: bool = False) -> Opened:
+    """Scalars that TensorBoard wrote elsewhere, opened. `alone`: nothing says what the only curve is."""
+    if not curves.points:
+        raise LogError("the file holds no points.")
+    return asking_alone(_opened(curves.raw_run(name), notes)) if alone else _opened(curves.raw_run(name), notes)
+
+
+def _opened(raw: RawRun, notes: tuple[Note, ...]) -> Opened:
+    layout, own_x, more = _in_updates({tag: x.values for tag, x in raw.own_x.items()})
+    xs = {tag: replace(x, values=own_x[tag]) for tag, x in raw.own_x.items()}
+    return Opened(tuple(raw.columns), layout, lambda chosen: [replace(raw, own_x=xs)], (*notes, *more))
 
 
 # ---- which files are one run

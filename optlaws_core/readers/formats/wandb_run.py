@@ -1,21 +1,19 @@
 """W&B's transaction log, `run-<id>.wandb`, which an offline run leaves; and the files that lie beside it.
 
-The log is that of LevelDB: blocks of 32 KiB with records in one or more chunks, each behind `checksum (4 bytes),
-length (2), kind (1)`. A record is a protobuf message, `wandb_internal.Record`: of the run with its name and config, of
-history.
+Its records are protobuf messages, `wandb_internal.Record`: of the run with its name and config, of history.
 """
 
 import json
 import re
-import zlib
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ...errors import LogError
 from ..base import Layout, Note, Source
 from ..declared import facts_of
 from ..format import Content, Format
+from ..framing import framed
 from ..layout import guess_layout
 from ..opened import Numbers, Opened, RawRun
 from ..questions import LOG_CALLS, Answer, Question
@@ -23,8 +21,6 @@ from ..wire import BYTES, VARINT, Damaged, as_text, fields, signed
 from .records import Records
 
 MAGIC = b":W&B"
-_BLOCK, _HEAD, _FILE_HEAD = 32_768, 7, 7
-_WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 _HISTORY, _CONFIG, _RUN = 2, 5, 17  # of Record
 FOLDER = re.compile(r"(offline-)?run-\d{8}_\d{6}-(?P<id>\w+)")
 CUT_OFF = (
@@ -51,7 +47,7 @@ class _Log:
     def add(self, data: bytes) -> None:
         """The records of a file, as far as they can be read."""
         try:
-            for record in _records(data):
+            for record in framed(data):
                 for number, kind, message in fields(record):
                     if kind == BYTES and isinstance(message, bytes):
                         self._take(number, message)
@@ -131,27 +127,6 @@ def _run_of(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 SUMMARY = "wandb-summary.json"
-
-
-def _records(data: bytes) -> Iterator[bytes]:
-    """Whole records. Raises `Damaged` where the log is cut off or its checksums do not fit."""
-    at, end, parts = _FILE_HEAD, len(data), []
-    while at < end:
-        left = _BLOCK - at % _BLOCK
-        if left < _HEAD:
-            at += left
-            continue
-        size, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6 : at + 7]
-        body = data[at + _HEAD : at + _HEAD + size]
-        checksum = int.from_bytes(data[at : at + 4], "little")
-        if len(body) < size or not kind or zlib.crc32(body, zlib.crc32(kind)) != checksum:
-            raise Damaged("a chunk")
-        at += _HEAD + size
-        parts = [body] if kind[0] in (_WHOLE, _FIRST) else [*parts, body]
-        if kind[0] in (_WHOLE, _LAST):
-            yield b"".join(parts)
-    if parts and kind[0] not in (_WHOLE, _LAST):
-        raise Damaged("a record")
 
 
 def _row(history: bytes) -> dict:

@@ -18,7 +18,7 @@ from optlaws_core.readers import (
     Reading,
     Source,
 )
-from optlaws_core.readers.files import logs_among
+from optlaws_core.readers.files import logs_among, unpacked
 from optlaws_core.readers.rates import asks
 from optlaws_core.text import counted, format_amount, parse_amount
 
@@ -81,7 +81,7 @@ def _take(space: Workspace, key: str, folder: bool) -> None:
     files = [file for file in state()[key] if hasattr(file, "getvalue")]
     if not files:
         return
-    given = [Source(file.name, file.getvalue()) for file in files]
+    given, unpacking = unpacked([Source(file.name, file.getvalue()) for file in files])
     logs, others = logs_among(given) if folder else (given, [])
     ignored = len(others)
     revision, known = space.revision + 1, {name for name, report in space.reports.items() if report.runs}
@@ -90,7 +90,7 @@ def _take(space: Workspace, key: str, folder: bool) -> None:
             raise OptLawsError(f"The folder holds no logs, only {counted(ignored, 'file')} of other kinds.")
         reading = space.upload(logs)
         replaced = known & {report.file for report in reading.files if report.runs}
-        space.news = (*summary(reading, len(replaced), ignored), *reading.notes)
+        space.news = (*summary(reading, len(replaced), ignored), *unpacking, *reading.notes)
     except OptLawsError as error:
         space.news = (Note("refused", str(error)),)
     space.revision = revision

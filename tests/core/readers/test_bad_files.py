@@ -1,47 +1,21 @@
 """Bad files, folders, archives and manifests: every fault gets one sentence that names it; nothing raises."""
 
-import bz2
-import gzip
-import io
-import lzma
 import pickle
-import tarfile
-import zipfile
 
 import pytest
 
 from optlaws_core.errors import LogError
 from optlaws_core.readers import Source, base, read, read_all, read_source, sources_from_paths
+from optlaws_core.readers.archives import kind_of
 from optlaws_core.readers.formats import delimited
 from optlaws_core.readers.sniff import REFUSED
 from optlaws_core.schedules import SCHEDULES
 from tests.knowledge.logs import GOOD, fault
 
 
-def zipped() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("bomb.csv", bytes(10_000_000))
-    return out.getvalue()
-
-
-def tarred() -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        info = tarfile.TarInfo("a.csv")
-        info.size = len(GOOD)
-        archive.addfile(info, io.BytesIO(GOOD))
-    return out.getvalue()
-
-
 @pytest.mark.parametrize(
     "data, sentence",
     [
-        (zipped(), "x.csv: this is a ZIP archive; unpack it and give the logs inside."),
-        (gzip.compress(GOOD, mtime=0), "x.csv: this is a gzip archive; unpack it and give the logs inside."),
-        (bz2.compress(GOOD), "x.csv: this is a bzip2 archive; unpack it and give the logs inside."),
-        (lzma.compress(GOOD), "x.csv: this is an xz archive; unpack it and give the logs inside."),
-        (tarred(), "x.csv: this is a tar archive; unpack it and give the logs inside."),
         (
             pickle.dumps({"loss": [1]}),
             "x.csv: this is a Python pickle, which could run code when opened; export it as CSV.",
@@ -64,6 +38,9 @@ def test_what_is_no_log_is_refused_by_its_first_bytes(data, sentence):
 
 @pytest.mark.parametrize("magic, what, instead", REFUSED)
 def test_every_refused_kind_says_what_to_do(magic, what, instead):
+    if kind_of(magic):
+        assert fault(magic + b"\x00" * 20).startswith("x.csv: the archive cannot be unpacked (")
+        return
     assert fault(magic + b"\x00" * 20) == f"x.csv: this is {what}; {instead}."
 
 
