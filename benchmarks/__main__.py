@@ -22,7 +22,7 @@ ALL = (
     "load",
 )
 
-HOURS = ("fuzz", "reproducibility")
+HOURS = ("fuzz", "mutations", "reproducibility")
 
 given = sys.argv[1:]
 options = next((i for i, word in enumerate(given) if word.startswith("-")), len(given))

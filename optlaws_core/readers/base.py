@@ -38,6 +38,7 @@ X_UNITS = tuple(AMOUNTS)
 INVERSE_UNITS = ("log calls", "epochs")  # of which an update is a part, not a multiple
 # What a counter that begins anew means: rows written again, further ones, or another run.
 RESTARTS = ("resumed", "continued", "separate")
+COMMAS = (None, "decimal", "thousands")
 LOSS_UNITS = ("nats", "bits", "perplexity")
 
 
@@ -123,12 +124,15 @@ class Layout:
     loss_unit: str = "nats"
     batch: float | None = None  # what one update adds to x, when x does not count updates
     restarts: str = "resumed"  # what a counter that begins anew means
+    commas: str | None = None  # of numbers like 4,942 where nothing tells: decimal, thousands, or the likely one
     answered: tuple[str, ...] = ()  # keys of the questions that the user has answered
 
     def __post_init__(self) -> None:
-        for name, known in (("x_unit", X_UNITS), ("loss_unit", LOSS_UNITS), ("restarts", RESTARTS)):
+        for name, known in (("x_unit", X_UNITS), ("loss_unit", LOSS_UNITS), ("restarts", RESTARTS), ("commas", COMMAS)):
             if getattr(self, name) not in known:
-                raise LogError(f"Layout: {name} must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
+                raise LogError(
+                    f"Layout: {name} must be one of {', '.join(map(str, known))}, got {getattr(self, name)!r}."
+                )
         if self.batch is not None and not (self.batch > 0 and math.isfinite(self.batch)):
             raise LogError(f"Layout: batch must be above 0, got {self.batch}.")
 

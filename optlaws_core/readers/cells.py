@@ -6,8 +6,8 @@ anything but floats and empty cells goes through it again as text, so that what 
 
 import io
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pandas as pd
 from ..arrays import IntArray
 from ..errors import LogError
 from ..text import shortened
-from .numbers import from_cells, has_decimal_commas
+from .numbers import Commas, Mark, Marks, marks_of
 from .opened import Numbers
 
 BLOCK = 2**20  # bytes
@@ -25,32 +25,54 @@ _EXACT = {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"f
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a table: bytes from `start` on, `width` cells a row."""
+    """The rows of a table: bytes from `start` to `end`, `width` cells a row."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     start: int
     delimiter: str
     width: int
+    end: int
 
-    def numbers(self, wanted: Sequence[int]) -> dict[int, Numbers]:
-        """The columns `wanted`, all of one length. A blank line is a row of empty cells, so rows count lines.
+    def numbers(
+        self, wanted: Sequence[int], counts: Collection[int] = (), commas: Mark | None = None
+    ) -> tuple[dict[int, Numbers], Marks]:
+        """The columns `wanted`, all of one length, and what their commas were taken for.
 
-        Raises `LogError` when the rows cannot be told apart.
+        A blank line is a row of empty cells, so rows count lines. `counts` are columns of whole numbers, `commas` is
+        what the user says of cells that leave it open. Raises `LogError` when the rows cannot be told apart.
         """
         wanted = sorted(set(wanted))
+        marks = None
         parts: dict[int, list[Numbers]] = {i: [] for i in wanted}
-        comma = None
         for block in self._blocks():
             try:
                 columns = _floats(block, self._options(wanted), wanted)
             except (ValueError, OverflowError):  # a cell is neither a float nor empty, and the slow way tells which
+                marks = marks or self._marks(wanted, counts, commas)
+                if marks.dotted:  # a block of floats, too, may hold thousands such as 1.000
+                    return self._from_texts(wanted, marks), marks
                 texts = _texts(block, self._options(wanted), wanted)
-                if comma is None:
-                    comma = self.delimiter == ";" and has_decimal_commas(c for t in texts.values() for c in t[:1000])
-                columns = {i: from_cells(text, comma) for i, text in texts.items()}
+                columns = {i: marks.numbers(i, text) for i, text in texts.items()}
             for i, numbers in columns.items():
                 parts[i].append(numbers)
-        return {i: joined(parts.pop(i)) for i in wanted}
+        return {i: joined(parts.pop(i)) for i in wanted}, marks or Marks({})
+
+    def _from_texts(self, wanted: list[int], marks: Marks) -> dict[int, Numbers]:
+        """The columns, no block of them taken for floats."""
+        texts = [_texts(block, self._options(wanted), wanted) for block in self._blocks()]
+        return {i: joined([marks.numbers(i, text[i]) for text in texts]) for i in wanted}
+
+    def _marks(self, wanted: list[int], counts: Collection[int], commas: Mark | None) -> Marks:
+        """What commas stand for in the columns, of which every cell is looked at where any may hold one."""
+        if self.delimiter == "," and self.data.find(b'"', self.start, self.end) < 0:
+            return Marks({})  # a comma separates cells
+        if self.data.find(b",", self.start, self.end) < 0:
+            return Marks({})
+        seen: dict[object, Commas] = {i: Commas() for i in wanted}
+        for block in self._blocks():
+            for i, text in _texts(block, self._options(wanted), wanted).items():
+                seen[i].see(text)
+        return marks_of(seen, counts, commas, self.delimiter == ";")
 
     def names(self, column: int) -> tuple[IntArray, list[str]]:
         """A column of names: the code of each row, −1 for an empty cell; and the names in the order they appear."""
@@ -70,11 +92,11 @@ class Table:
         """Whole lines, about `BLOCK` bytes at a time, under a first row that shows the width and is dropped again."""
         guide = self.delimiter.join("0" * self.width).encode() + b"\n"
         # A quoted cell may hold a line end, so such a table is not cut.
-        size = len(self.data) if self.data.find(b'"', self.start) >= 0 else BLOCK
+        size = len(self.data) if self.data.find(b'"', self.start, self.end) >= 0 else BLOCK
         at = self.start
-        while at < len(self.data):
-            end = self.data.find(b"\n", at + size)
-            end = len(self.data) if end < 0 else end + 1
+        while at < self.end:
+            end = self.data.find(b"\n", at + size, self.end)
+            end = self.end if end < 0 else end + 1
             yield guide + _without_comments(self.data[at:end])
             at = end
 

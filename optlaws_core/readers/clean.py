@@ -13,6 +13,7 @@ from ..arrays import FloatArray, IntArray
 from ..errors import LogError
 from ..text import counted, shortened
 from .base import LARGEST_STEP, Note
+from .micro_batches import mean_of_each
 from .opened import Numbers, RawRun
 from .questions import EPOCHS, Question, Unanswered
 
@@ -43,9 +44,13 @@ def points(
     steps = _whole_steps(raw, x.values[rows], rows, per_step)
     if several != "last" and (np.diff(steps) >= 0).all():
         return _of_each(steps, y.values[rows], several)
+    values = y.values[rows]
+    if together := mean_of_each(steps, values):
+        steps, values, told = together
+        notes.append(told)
     order, more = _last_of_each(steps)
     notes += more
-    values = y.values[rows][order]
+    values = values[order]
     return Points(steps[order], values, tuple(Note("repaired", f"{what}: {n}", raw.name) for n in notes))
 
 

@@ -10,6 +10,8 @@ from ..text import listed
 
 BOM = b"\xef\xbb\xbf"
 LONGEST_HEADER = 1_000_000  # bytes
+_NUMBER = re.compile(r"[+-]?(?=[\d.])[\d.,]+([eE][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.I)
+_SEPARATED = re.compile(r"[\"']?sep=(.)[\"']?")  # Excel's own first line
 
 
 @dataclass(frozen=True)
@@ -23,25 +25,44 @@ class Header:
 
 
 def header_of(data: bytes, file: str) -> Header:
-    """The header of a table. Raises `LogError` when there is none."""
+    """The header of a table. Raises `LogError` when there is none.
+
+    Where numbers come first, a comment above them that names as many columns is the header, as NumPy writes it.
+    """
     at, line = len(BOM) if data.startswith(BOM) else 0, 1
-    while data[at : at + 1] in (b"#", b"\n", b"\r"):
+    comment, delimiter = "", ""
+    while True:
         end = data.find(b"\n", at)
-        if end < 0:
+        end = len(data) if end < 0 else end
+        if at >= len(data):
             raise LogError(f"{file}: the file holds comments only, no table.", file)
+        if end - at > LONGEST_HEADER:
+            raise LogError(
+                f"{file}: line {line} is longer than {LONGEST_HEADER:,} bytes, so it is no table header.", file
+            )
+        text = data[at:end].decode("utf-8", "replace").strip("\r\n")
+        if (said := _SEPARATED.fullmatch(text.strip())) and said[1] in ",;\t" and not delimiter:
+            delimiter = said[1]
+        elif data[at : at + 1] == b"#":
+            comment = text
+        elif data[at : at + 1] not in (b"\n", b"\r", b""):
+            break
         at, line = end + 1, line + 1
-    end = data.find(b"\n", at)
-    end = len(data) if end < 0 else end
-    if end - at > LONGEST_HEADER:
-        raise LogError(f"{file}: line {line} is longer than {LONGEST_HEADER:,} bytes, so it is no table header.", file)
-    text = data[at:end].decode("utf-8", "replace").strip("\r\n")
-    delimiter = _delimiter(text)
+    delimiter = delimiter or _delimiter(text)
     columns = tuple(c.strip() for c in cells_of(text, delimiter))
     if not any(columns):
         raise LogError(f"{file}: line {line} must name the columns, but it names none.", file)
-    if all(re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", c) for c in columns):
+    if all(_NUMBER.fullmatch(c) for c in columns):
+        named = tuple(c.strip() for c in cells_of(comment.lstrip("# "), delimiter))
+        if len(named) == len(columns) and not any(is_number(c) or not c for c in named):
+            return Header(unique_names(named), delimiter, line - 1, at)
         raise LogError(f"{file}: line {line} must name the columns, but it holds numbers ({listed(columns, 4)}).", file)
     return Header(unique_names(columns), delimiter, line, end + 1)
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell of a table is a number rather than a name."""
+    return bool(_NUMBER.fullmatch(cell.strip()))
 
 
 def _delimiter(line: str) -> str:

@@ -26,6 +26,14 @@ STEP = (
     "num_updates",
     "training_step",
     "optimizer_step",
+    "current_steps",
+    "current_step",
+    "train_step",
+    "train_steps",
+    "opt_step",
+    "optim_step",
+    "step_num",
+    "iter_num",
     "_step",
 )
 TOKENS = (
@@ -38,6 +46,10 @@ TOKENS = (
     "total_tokens",
     "tokens_seen",
     "token",
+    "track_tokens_seen",
+    "num_tokens",
+    "train_tokens",
+    "total_tokens_seen",
 )
 SAMPLES = ("samples", "consumed_samples", "consumed samples", "time/sample", "samples_seen")
 # Earlier names win: a cross entropy is preferred to a total that may contain auxiliary losses.
@@ -61,17 +73,28 @@ LOSS = (
     "nll",
     "ce",
     "loss/train/total",
+    "losses",
 )
+EPOCHS = ("epoch", "epochs")
 RUN = ("run", "run_id", "run_name", "run name", "experiment", "experiment_name")
 
-_PREFIX = re.compile(r"^(train|training|metrics|loss_metrics|optim)[/_]")
-_LR = re.compile(r"(lr|learning[ _-]?rate)([-_/ (].*)?")
+_PREFIX = re.compile(r"^((train|training|metrics|loss_metrics|optim)[/_]|(learning|log|logs|trainer)/)")
+_LR = re.compile(r"(?:current[ _-])?(?:lr|learning[ _-]?rate)([-_/ (\[].*)?")
+# What follows "lr" in the names of settings and of other things that go with a rate: lr_decay_iters, lr-AdamW-momentum.
+_NO_RATE = re.compile(
+    r"decay|mult|iter|step|warm|sched|ratio|scal|factor|final|end|min|max|peak|init|start|conf|gamma|power|policy|type"
+    r"|momentum|beta|wd|weight|log|find|patience|1e|10\^|[*×%]"
+)
+# Units that a name may carry and that change nothing: "loss (nats)", "step [updates]".
+_UNIT = re.compile(r"\s*[(\[](?:nats?(?:[ /]+(?:per )?tok(?:en)?s?)?|steps?|updates?|iterations?)[)\]]$")
 _EVAL_SET = r"(?:final[-_ ])?(?:eval|evaluation|val|valid|validation|test|dev)"
-_LOSS_WORD = r"(?:loss|nll|ce|ce loss|ce_loss|lm loss|lm_loss|cross_?entropy(?:_?loss)?|languagecrossentropy)"
+_LOSS_WORD = r"(?:loss(?:es)?|nll|ce|ce loss|ce_loss|lm loss|lm_loss|cross_?entropy(?:_?loss)?|languagecrossentropy)"
 _EVAL = re.compile(rf"({_EVAL_SET}(?:[-_/ ].+?)?)[-_/ ]{_LOSS_WORD}")
 _EVAL_LAST = re.compile(rf"{_LOSS_WORD}[-_/ ]({_EVAL_SET})")
 _OTHER_UNITS = {
-    "bits": re.compile(r"bpb|bpc|bpt|bits[_ ]per[_ ](?:byte|char|token)"),
+    "bits": re.compile(
+        r"bpb|bpc|bpt|bits[_ ]per[_ ](?:byte|char|token)|loss[_ ]*[(\[]?(?:in[_ ])?bits?(?:/\w+)?[)\]]?$"
+    ),
     "perplexity": re.compile(r"perplexity|ppl"),
 }
 _NO_MODEL_LOSS = re.compile(r"aux|router|moe|z_?loss|scale|best|grad|balanc")
@@ -82,12 +105,14 @@ def guess_layout(columns: Sequence[str]) -> Layout:
     x, x_unit = _x(columns)
     tokens = _first(columns, TOKENS) if x_unit == "step" else None
     losses, loss_unit = _losses([c for c in columns if c not in (x, tokens)])
+    if x is None and losses and (epochs := _first(columns, EPOCHS)) is not None:
+        x, x_unit = epochs, "epochs"
     return Layout(x, x_unit, losses, _lr(columns), _first(columns, RUN), tokens, loss_unit)
 
 
 def eval_name(column: str) -> str | None:
     """The eval set that a loss column belongs to ("eval_wikitext_loss" -> "eval_wikitext"), or None."""
-    key = _key(column)
+    key = _key(re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", column) if " " not in column else column)
     if key == "tel":  # llm.c's test loss
         return "val"
     found = _EVAL.fullmatch(key) or _EVAL_LAST.fullmatch(key)
@@ -98,13 +123,25 @@ def eval_name(column: str) -> str | None:
 
 def train_rank(column: str) -> int | None:
     """How well a name fits the training loss: 0 is best, None not at all."""
-    key = _key(column)
-    return LOSS.index(key) if key in LOSS else None
+    return next((LOSS.index(key) for key in (_key(column), _plain(column)) if key in LOSS), None)
 
 
 def is_lr(column: str) -> bool:
-    """Whether a name stands for a learning rate (`lrm`, a multiplier, does not)."""
-    return bool(_LR.fullmatch(_key(column)))
+    """Whether a name stands for a learning rate (`lrm`, a multiplier, and `lr_decay_iters`, a setting, do not)."""
+    return lr_rank(column) is not None
+
+
+def lr_rank(column: str) -> int | None:
+    """How well a name fits the learning rate: 0 as such, 1 that of a part of the parameters, None not at all."""
+    found = _LR.fullmatch(_key(column))
+    if not found or (found[1] and _NO_RATE.search(found[1])):
+        return None
+    return 1 if found[1] else 0
+
+
+def is_nameless(column: str) -> bool:
+    """Whether a column has no name of its own: an empty one as `unique_names` shows it, or pandas' name for it."""
+    return bool(re.fullmatch(r"(column|unnamed:) \d+|unnamed: 0\.1", column.lower()))
 
 
 def _x(columns: Sequence[str]) -> tuple[str | None, str]:
@@ -116,7 +153,8 @@ def _x(columns: Sequence[str]) -> tuple[str | None, str]:
 
 
 def _lr(columns: Sequence[str]) -> str | None:
-    return next((c for c in columns if is_lr(c)), None)
+    ranked = [(rank, c) for c in columns if (rank := lr_rank(c)) is not None]
+    return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 
 def _losses(columns: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], str]:
@@ -127,13 +165,14 @@ def _losses(columns: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], str]:
         if found:
             return found, unit
     rest = [c for c in columns if "loss" in c.lower() and not _NO_MODEL_LOSS.search(c.lower())]
+    rest = [c for c in rest if "=" not in c]
     return ((("train", rest[0]),) if len(rest) == 1 else ()), "nats"
 
 
 def _as_loss(column: str, unit: str) -> str | None:
     """The name as if its loss were in nats (`val/bpb` -> `val/loss`); None when the column has another unit."""
     if unit == "nats":
-        return column
+        return None if _OTHER_UNITS["bits"].search(column.lower()) else column
     name, hits = _OTHER_UNITS[unit].subn("loss", column.lower())
     return name if hits else None
 
@@ -151,7 +190,7 @@ def _named_losses(names: dict[str, str]) -> tuple[tuple[str, str], ...]:
 
 def _first(columns: Sequence[str], names: Sequence[str]) -> str | None:
     """The column whose name comes first in `names`."""
-    ranked = [(names.index(key), c) for c in columns for key in (_key(c), c.strip().lower()) if key in names]
+    ranked = [(names.index(key), c) for c in columns for key in (_key(c), c.strip().lower(), _plain(c)) if key in names]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 
@@ -160,4 +199,10 @@ def _key(column: str) -> str:
     key = " ".join(column.lower().split())
     while (bare := _PREFIX.sub("", key)) != key and bare:
         key = bare
-    return key
+    return _UNIT.sub("", key)
+
+
+def _plain(column: str) -> str:
+    """A name in the spelling of most: `trainLoss`, `Train-Loss` and `train loss` are `train_loss`, known prefixes off."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column.strip())
+    return _key(re.sub(r"[\s.-]+", "_", words))

@@ -49,6 +49,10 @@ READINGS: dict[str, tuple[str, list[Curve]]] = {
     "JSON lines": ("a.jsonl", [Curve("a")]),
     "Manifest": ("manifest.csv", []),
     "W&B chart CSV": ("chart.csv", [Curve("brisk - pond-1")]),
+    "CSV with one run a column": (
+        "sweep.csv",
+        [Curve("lr=1e-3", lr=None), Curve("lr=3e-4", loss=[y + 0.25 for y in LOSS], lr=None)],
+    ),
     "CSV": ("a.csv", [Curve("a")]),
     "TSV": ("a.tsv", [Curve("a")]),
     "CSV with semicolons": ("a.csv", [Curve("a")]),

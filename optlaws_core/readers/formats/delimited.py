@@ -1,20 +1,20 @@
 """CSV, TSV, semicolon- and space-separated tables, with any column names."""
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ...arrays import IntArray
 from ...errors import LogError
 from ...text import counted, shortened
-from ..base import MOST_ROWS, Layout
-from ..cells import Table
+from ..base import Layout, Note
 from ..finished_runs import check_is_log
 from ..format import Content, Format
-from ..header import Header, cells_of
-from ..layout import guess_layout
 from ..opened import Numbers, Opened, RawRun
+from ..questions import Question
+from ..rows import Rows, rows_of
+from ..suggest import about_commas, suggested
 
 MOST_RUNS = 2_000  # in one file
 SAMPLE = b"step,loss,lr\n0,3.25,0.001\n10,2.5,0.001\n20,2.125,0.0005\n30,2.0,0.0\n"
@@ -24,34 +24,31 @@ def open_delimited(content: Content) -> Opened:
     """A table with a header, opened. Raises `FinishedRuns` for one whose rows are runs."""
     check_is_log(content)
     # The runs hold on to no more of the content than they need.
-    header, text, file = content.header, content.text, content.file
-    return Opened(
-        header.columns, guess_layout(header.columns), lambda layout: read_delimited(text, layout, header, file)
-    )
+    rows = rows_of(content.text, content.header, content.file)
+    first = content.header.line + 1
+    layout, notes, questions = suggested(rows.columns, lambda names: rows.read(names)[0])
+    notes = (*rows.notes, *notes)
+    return Opened(rows.columns, layout, lambda layout: read_rows(rows, layout, first), notes, questions)
 
 
-def table_of(data: bytes, header: Header, file: str) -> Table:
-    """The rows below a header. Raises `LogError` for a row with more cells than the header, and for too many rows."""
-    _check_width(data, header, file)
-    return Table(data, header.start, header.delimiter, len(header.columns))
+def read_columns(
+    rows: Rows, names: Iterable[str], layout: Layout
+) -> tuple[dict[str, Numbers], tuple[Note, ...], tuple[Question, ...]]:
+    """The columns `names` as numbers, all of one length, and what is said and asked about their commas."""
+    counts = [c for c in (layout.x, layout.tokens) if c is not None]
+    columns, decimal, unsure = rows.read(names, counts, layout.commas)  # type: ignore[arg-type]
+    return columns, *about_commas(decimal, unsure, layout)
 
 
-def read_columns(data: bytes, header: Header, names: Iterable[str], file: str) -> dict[str, Numbers]:
-    """The columns `names` as numbers, all of one length. Raises `LogError` as `table_of` does."""
-    index = {name: header.columns.index(name) for name in names}
-    numbers = table_of(data, header, file).numbers(list(index.values()))
-    return {name: numbers[i] for name, i in index.items()}
-
-
-def read_delimited(data: bytes, layout: Layout, header: Header, file: str) -> list[RawRun]:
+def read_rows(rows: Rows, layout: Layout, first: int) -> list[RawRun]:
     """One raw run, or one for each name in the layout's run column. Its name is empty where the file does not say."""
-    names = tuple(c for c in layout.columns if c != layout.run) or header.columns[:1]
-    columns = read_columns(data, header, names, file)
-    first = header.line + 1
+    names = tuple(c for c in layout.columns if c != layout.run) or rows.columns[:1]
+    columns, notes, questions = read_columns(rows, names, layout)
     if layout.run is None:
-        return [RawRun("", columns, lines=first)]
-    codes, runs = table_of(data, header, file).names(header.columns.index(layout.run))
-    return one_per_run(columns, codes, runs, layout.run, first)
+        return [RawRun("", columns, lines=first, notes=notes, questions=questions)]
+    codes, runs = rows.names(layout.run)
+    found = one_per_run(columns, codes, runs, layout.run, first)
+    return [replace(run, notes=notes, questions=questions) for run in found]
 
 
 def one_per_run(
@@ -72,29 +69,6 @@ def one_per_run(
         RawRun(run, {n: c.take(rows) for n, c in columns.items()}, lines=None if first is None else rows + first)
         for run, rows in zip(runs, groups, strict=True)
     ]
-
-
-def _check_width(data: bytes, header: Header, file: str) -> None:
-    """Raises `LogError` for the first row with more cells than the header, and for too many rows."""
-    rows = data.count(b"\n", header.start) + (not data.endswith(b"\n"))
-    if rows > MOST_ROWS:
-        raise LogError(f"{file}: a file may have {MOST_ROWS:,} rows, this one has {rows:,}.", file)
-    delimiter, width = header.delimiter.encode(), len(header.columns)
-    if header.delimiter == " " or data.count(delimiter, header.start) <= (width - 1) * rows:
-        return
-    lines = io.BytesIO(data)
-    lines.seek(header.start)
-    for number, line in enumerate(lines, header.line + 1):
-        if line.startswith(b"#"):
-            continue
-        if line.count(delimiter) >= width:
-            cells = cells_of(line.decode("utf-8", "replace").rstrip("\r\n"), header.delimiter)
-            while len(cells) > width and not cells[-1].strip():
-                cells.pop()  # delimiters at the end of a line separate nothing
-            if len(cells) > width:
-                raise LogError(
-                    f"{file}: line {number:,} has {len(cells)} cells, but the header names {width} columns.", file
-                )
 
 
 def _format(name: str, delimiter: str, suffix: str) -> Format:

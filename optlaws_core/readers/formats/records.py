@@ -1,30 +1,43 @@
-"""JSON Lines, a JSON array of records, and a JSON object of columns. Nested objects become `outer/inner` columns."""
+"""JSON Lines, a JSON array of records or rows, and a JSON object of columns. Nested objects become `outer/inner` columns.
+
+Records may stand deeper in an object (`{"train_info": {"metrics": [{"step": …}]}}`), and pandas' ways of writing a table
+(`orient`) are known. What lists hold is left out, but for those of one number and for learning rates by group.
+"""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ...errors import LogError
-from ...text import counted, shortened
-from ..base import MOST_ROWS, Layout, Note
+from ...schedules.entries import LARGEST
+from ...text import counted, listed, shortened
+from ..base import MOST_ROWS, Facts, Layout, Note
 from ..format import Content, Format
-from ..layout import guess_layout
-from ..numbers import from_cells
+from ..header import BOM
+from ..layout import STEP, guess_layout, is_lr
+from ..numbers import Commas, Marks, from_cells, marks_of
 from ..opened import Numbers, Opened, RawRun
+from ..questions import Answer, Question
+from ..suggest import about_commas, suggested
 
 DEEPEST = 4  # levels of nesting that become column names
 MOST_COLUMNS = 5_000
+MOST_GROUPS = 8  # of parameters, each with a learning rate
+TOTALS = ("total_steps", "max_steps", "num_training_steps", "total_iters", "max_iters")
+
+Rows = Iterable[tuple[int | None, dict]]  # (line number or None, record)
 
 
 class Records:
     """Rows of named cells, sparse: a row holds only what its log line held."""
 
-    def __init__(self, rows: Iterable[tuple[int | None, dict]]) -> None:
-        """`rows` are (line number or None, record)."""
+    def __init__(self, rows: Rows) -> None:
         self.lines: list[int] = []
         self.cells: dict[str, tuple[list[int], list[object]]] = {}  # column -> rows, cells
         self.length = 0
+        self._groups: dict[str, int] = {}  # learning rates that are lists -> the most groups
         for line, record in rows:
             self._add(record, "", 1)
             self.length += 1
@@ -32,6 +45,8 @@ class Records:
                 self.lines.append(line)
             if self.length > MOST_ROWS:
                 raise LogError(f"a file may have {MOST_ROWS:,} rows, this one has more.")
+        for name, groups in self._groups.items():
+            self._join_groups(name, groups)
 
     def _add(self, record: dict, prefix: str, depth: int) -> None:
         for key, value in record.items():
@@ -39,59 +54,136 @@ class Records:
             if isinstance(value, dict):
                 if depth < DEEPEST:
                     self._add(value, f"{name}/", depth + 1)
-            elif not isinstance(value, list) and value is not None:
-                if name not in self.cells and len(self.cells) >= MOST_COLUMNS:
-                    raise LogError(f"a log may have {MOST_COLUMNS:,} columns, this one has more.")
-                rows, cells = self.cells.setdefault(name, ([], []))
-                rows.append(self.length)
-                cells.append(value)
+            elif isinstance(value, list):
+                self._add_list(name, value)
+            elif value is not None:
+                self._put(name, value)
+
+    def _add_list(self, name: str, cells: list) -> None:
+        """A list of one number as the number, the learning rates of several groups as a column each."""
+        if len(cells) == 1 and not isinstance(cells[0], (dict, list, type(None))):
+            self._put(name, cells[0])
+        elif 1 < len(cells) <= MOST_GROUPS and is_lr(name) and all(isinstance(c, (int, float)) for c in cells):
+            self._groups[name] = max(len(cells), self._groups.get(name, 0))
+            for i, cell in enumerate(cells):
+                self._put(f"{name}/{i}", cell)
+
+    def _put(self, name: str, cell: object) -> None:
+        if name not in self.cells and len(self.cells) >= MOST_COLUMNS:
+            raise LogError(f"a log may have {MOST_COLUMNS:,} columns, this one has more.")
+        rows, cells = self.cells.setdefault(name, ([], []))
+        rows.append(self.length)
+        cells.append(cell)
+
+    def _join_groups(self, name: str, groups: int) -> None:
+        """Learning rates of groups that are the same in every row as one column."""
+        first, *others = (self.cells[f"{name}/{i}"] for i in range(groups))
+        if name not in self.cells and all(other == first for other in others):
+            self.cells = {
+                (name if column == f"{name}/0" else column): cells
+                for column, cells in self.cells.items()
+                if column not in {f"{name}/{i}" for i in range(1, groups)}
+            }
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns in which numbers, or texts that could name a run, stand."""
         return tuple(self.cells)
 
-    def numbers(self, column: str) -> Numbers:
+    def numbers(self, column: str, marks: Marks | None = None) -> Numbers:
         """A column over all rows; rows without it are empty."""
         listed, cells = self.cells[column]
         rows = np.array(listed, np.int64)
-        part = from_cells(cells)
+        part = marks.numbers(column, cells) if marks else from_cells(cells)
         values = np.full(self.length, np.nan)
         values[rows] = part.values
         return Numbers(values, rows[part.nans], rows[part.words], part.word)
 
+    def read(self, names: Sequence[str]) -> dict[str, Numbers]:
+        """Columns as numbers."""
+        return {name: self.numbers(name) for name in names if name in self.cells}
+
     def runs(self, layout: Layout, name: str = "") -> list[RawRun]:
         """One raw run, or one for each value of the layout's run column."""
-        columns = {c: self.numbers(c) for c in layout.columns if c != layout.run and c in self.cells}
+        wanted = [c for c in layout.columns if c != layout.run and c in self.cells]
+        marks = self._marks(wanted, layout)
+        columns = {c: self.numbers(c, marks) for c in wanted}
+        decimal = {str(c): marks.first[c] for c, mark in marks.of.items() if mark == "decimal"}
+        notes, questions = about_commas(decimal, marks.unsure, layout)  # type: ignore[arg-type]
         lines = np.array(self.lines, np.int64) if self.lines else None
+        raw = RawRun(name, columns, lines=lines, facts=self._facts(layout), notes=notes, questions=questions)
         if layout.run is None:
-            return [RawRun(name, columns, lines=lines)]
+            return [raw]
         groups: dict[str, list[int]] = {}
         for row, cell in zip(*self.cells[layout.run], strict=True):
             groups.setdefault(str(cell), []).append(row)
         return [
-            RawRun(run, {c: n.take(rows) for c, n in columns.items()}, lines=None if lines is None else lines[rows])
+            replace(
+                raw,
+                name=run,
+                columns={c: n.take(rows) for c, n in columns.items()},
+                lines=None if lines is None else lines[rows],
+            )
             for run, rows in ((run, np.array(rows, np.int64)) for run, rows in groups.items())
         ]
+
+    def _marks(self, columns: Sequence[str], layout: Layout) -> Marks:
+        """What commas stand for in columns that hold numbers as texts."""
+        seen: dict[object, Commas] = {}
+        for column in columns:
+            if any(isinstance(c, str) and "," in c for c in self.cells[column][1]):
+                seen[column] = Commas()
+                seen[column].see(self.cells[column][1])
+        counts = [c for c in (layout.x, layout.tokens) if c is not None]
+        return marks_of(seen, counts, layout.commas) if seen else Marks({})  # type: ignore[arg-type]
+
+    def _facts(self, layout: Layout) -> Facts:
+        """The total of updates, where every row says the same."""
+        for column in TOTALS:
+            cells = set(self.cells[column][1]) if column in self.cells and column != layout.x else set()
+            if len(cells) == 1 and isinstance(total := cells.pop(), int) and 0 < total <= LARGEST:
+                return Facts(total_steps=int(total))
+        return Facts()
 
 
 def opened(records: Records, notes: tuple[Note, ...]) -> Opened:
     """Records, opened."""
-    return Opened(records.columns, guess_layout(records.columns), records.runs, notes)
+    layout, more, questions = suggested(records.columns, records.read)
+    return Opened(records.columns, layout, records.runs, (*notes, *more), questions)
 
 
 def from_lines(data: bytes) -> tuple[Records, tuple[Note, ...]]:
-    """One record a line. Raises `LogError` when most lines are not JSON objects."""
+    """One record a line, or one after another. Raises `LogError` when most lines are not JSON objects."""
     bad: list[tuple[int, str]] = []
-    records = Records(_objects(data, bad))
+    records = Records(_objects(data.removeprefix(BOM), bad))
     if not bad:
         return records, ()
     line, text = bad[0]
     if len(bad) >= max(1, records.length):
+        values, whole = _values(data.removeprefix(BOM).decode("utf-8", "replace"))
+        if whole and len(values) > 1 and all(isinstance(v, dict) for v in values):
+            return Records((None, v) for v in values), ()
+        if not whole and (data.lstrip()[:1] == b"[" or text.strip() in ("{", "[")):
+            raise LogError("the JSON ends early or is damaged: was the file cut off, or is it still being written?")
         raise LogError(f"each line must be a JSON object, but line {line:,} holds {text!r}.")
     return records, (
         Note("repaired", f"{counted(len(bad), 'line')} without a JSON object dropped (first line {line:,}: {text!r})."),
     )
+
+
+def _values(text: str) -> tuple[list[object], bool]:
+    """JSON values that stand one after another in a text, and whether it holds nothing else."""
+    decoder, at, found = json.JSONDecoder(), 0, []
+    while at < len(text):
+        if text[at] in " \t\r\n,":
+            at += 1
+            continue
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return found, False
+        found.append(value)
+    return found, True
 
 
 def _objects(data: bytes, bad: list[tuple[int, str]]) -> Iterable[tuple[int, dict]]:
@@ -100,10 +192,10 @@ def _objects(data: bytes, bad: list[tuple[int, str]]) -> Iterable[tuple[int, dic
         end = data.find(b"\n", start)
         end = len(data) if end < 0 else end
         line, start, number = data[start:end].strip(), end + 1, number + 1
-        if not line:
+        if not line or line in (b"[", b"]"):
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line.removesuffix(b","))
         except (ValueError, RecursionError):
             record = None
         if isinstance(record, dict):
@@ -118,35 +210,153 @@ def from_array(items: Sequence[object]) -> tuple[Records, tuple[Note, ...]]:
     odd = len(items) - len(rows)
     if odd >= max(1, len(rows)):
         raise LogError("a JSON array must hold objects, one for each logged step.")
+    # The last row of a Hugging Face log is a summary, whose train_loss is the mean of the whole run.
+    rows = [row for row in rows if not {"train_runtime", "train_loss"} <= set(row)] or rows
     notes = (
         (Note("repaired", f"{counted(odd, 'item')} of the array dropped, since it must hold objects."),) if odd else ()
     )
     return Records((None, row) for row in rows), notes
 
 
+def open_array(content: Content) -> Opened:
+    """A JSON array, or the records that stand somewhere in a JSON object, opened."""
+    if not isinstance(content.json, list):
+        return _open_nested(content.json)
+    rows = [item for item in content.json if isinstance(item, list)]
+    if rows and len(rows) == len(content.json) and len({len(row) for row in rows}) == 1:
+        return _open_rows(rows)
+    return opened(*from_array(content.json))
+
+
+def _open_rows(rows: list[list]) -> Opened:
+    """Rows of cells, with names in the first one, or of two or three numbers whose names are asked for."""
+    head, width = rows[0], len(rows[0])
+    if all(isinstance(cell, str) for cell in head) and len(rows) > 1:
+        return opened(Records((None, dict(zip(head, row, strict=True))) for row in rows[1:]), ())
+    names = [f"column {i + 1}" for i in range(width)]
+    records = Records((None, dict(zip(names, row, strict=True))) for row in rows)
+    steps = records.numbers(names[0]).values if names[0] in records.cells else np.empty(0)
+    if not 2 <= width <= 3 or len(records.columns) != width or not (len(steps) > 1 and (np.diff(steps) > 0).all()):
+        raise LogError(
+            "its rows of numbers have no names; give each row as an object, as in {'step': 10, 'loss': 3.2}."
+        )
+    first, second, *third = names
+    pair = Answer("step-loss", "Step and training loss.", {"losses": (("train", second),), "lr": None})
+    answers = [pair]
+    if third:
+        train, val = (("train", second), ("val", third[0])), (("train", third[0]), ("val", second))
+        rates = Answer("step-loss-lr", "Step, training loss, learning rate.", {"losses": train[:1], "lr": third[0]})
+        answers = [
+            Answer("step-train-val", "Step, training loss, validation loss.", {"losses": train, "lr": None}),
+            Answer("step-val-train", "Step, validation loss, training loss.", {"losses": val, "lr": None}),
+        ]
+        small = np.nanmax(records.numbers(third[0]).values) < 0.1
+        answers = [rates, *answers] if small else [*answers, rates]
+    question = Question("columns", f"Each row holds {width} numbers without names: what are they?", tuple(answers))
+    layout = replace(Layout(first), **answers[0].change)
+    return Opened(records.columns, layout, records.runs, (), (question,))
+
+
+def _nested(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[dict]]]:
+    """(where, records) of every list of objects with a loss in an object."""
+    if not isinstance(value, dict) or len(path) >= DEEPEST:
+        return
+    for key, inner in value.items():
+        if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner):
+            keys = tuple(dict.fromkeys(str(k) for item in inner[:1000] for k in item))
+            if guess_layout(keys).losses:
+                yield (*path, str(key)), inner
+        else:
+            yield from _nested(inner, (*path, str(key)))
+
+
+def _open_nested(value: dict) -> Opened:
+    """Lists of records that stand somewhere in an object; of several, each gives its name to its columns."""
+    found = list(_nested(value))
+    where = listed(["/".join(path) for path, _ in found])
+    notes = (Note("info", f"The records at {where} were read."),)
+    if len(found) == 1:
+        records, more = from_array(found[0][1])
+        return opened(records, (*notes, *more))
+    rows = [
+        {(k if k.lower() in STEP else f"{path[-1]}/{k}"): v for k, v in record.items()}
+        for path, records in found
+        for record in records
+    ]
+    return opened(Records((None, row) for row in rows), notes)
+
+
+def open_columns(content: Content) -> Opened:
+    """An object of columns, opened."""
+    return opened(*from_columns(content.json))
+
+
 def from_columns(table: dict) -> tuple[Records, tuple[Note, ...]]:
-    """An object of columns, `{"step": [0, 10], "loss": [3.1, 2.9]}`. Raises `LogError` for columns of unlike length."""
+    """An object of columns, `{"step": [0, 10], "loss": [3.1, 2.9]}`, or a table as pandas writes it.
+
+    Of columns of unlike length those as long as the training loss are taken. Raises `LogError` where there is none.
+    """
+    if (rows := _of_pandas(table)) is not None:
+        return Records((None, row) for row in rows), ()
     lists = {k: v for k, v in table.items() if isinstance(v, list)}
     if not lists:
         held = shortened(", ".join(table), 100) or "nothing"
         raise LogError(f"a JSON object must hold columns, that is lists of numbers; this one holds {held}.")
+    notes: tuple[Note, ...] = ()
     lengths = {k: len(v) for k, v in lists.items()}
     if len(set(lengths.values())) > 1:
+        losses = guess_layout(tuple(lists)).losses
         said = ", ".join(f"{shortened(k)}: {n}" for k, n in list(lengths.items())[:6])
-        raise LogError(f"the columns of a JSON object must have one length, got {said}.")
+        if not losses:
+            raise LogError(f"the columns of a JSON object must have one length, got {said}.")
+        lists = {k: v for k, v in lists.items() if len(v) == lengths[losses[0][1]]}
+        out = listed([k for k in lengths if k not in lists])
+        notes = (Note("info", f"Columns of another length than {losses[0][1]!r} were left out: {out} ({said})."),)
     keys = list(lists)
-    return Records((None, dict(zip(keys, row, strict=True))) for row in zip(*lists.values(), strict=True)), ()
+    return Records((None, dict(zip(keys, row, strict=True))) for row in zip(*lists.values(), strict=True)), notes
+
+
+def _of_pandas(table: dict) -> list[dict] | None:
+    """The rows of `DataFrame.to_json`, by columns, by index or split; None for another object."""
+    names, data, index = (table.get(k) for k in ("columns", "data", "index"))
+    if isinstance(names, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
+        labels = index if isinstance(index, list) and len(index) == len(data) else [None] * len(data)
+        return [
+            {"column 1": label, **dict(zip(map(str, names), row, strict=False))}
+            for label, row in zip(labels, data, strict=True)
+        ]
+    if not table or not all(isinstance(inner, dict) for inner in table.values()):
+        return None
+    inner = tuple(dict.fromkeys(str(k) for d in table.values() for k in d))
+    if guess_layout(inner).losses and all(_is_label(k) for k in table):
+        return [{"column 1": float(label), **row} for label, row in table.items()]
+    if guess_layout(tuple(table)).losses and all(_is_label(k) for k in inner):
+        return [{"column 1": float(k), **{c: d[k] for c, d in table.items() if k in d}} for k in inner]
+    return None
+
+
+def _is_label(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) <= 15
 
 
 def _is_columns(content: Content) -> bool:
-    return isinstance(content.json, dict) and any(isinstance(column, list) for column in content.json.values())
+    table = content.json
+    return isinstance(table, dict) and (
+        any(isinstance(column, list) for column in table.values()) or _of_pandas(table) is not None
+    )
+
+
+def _has_records(content: Content) -> bool:
+    if isinstance(content.json, list):
+        return True
+    return next(_nested(content.json), None) is not None
 
 
 JSON_RECORDS = Format(
     "JSON records",
     (".json",),
-    lambda content: isinstance(content.json, list),
-    lambda content: opened(*from_array(content.json)),
+    _has_records,
+    open_array,
     sample=(
         b'[{"step": 0, "loss": 3.25, "lr": 0.001}, {"step": 10, "loss": 2.5, "lr": 0.001}, {"step": 20, "loss": '
         b'2.125, "lr": 0.0005}, {"step": 30, "loss": 2.0, "lr": 0.0}]'
@@ -156,7 +366,7 @@ JSON_COLUMNS = Format(
     "JSON columns",
     (".json",),
     _is_columns,
-    lambda content: opened(*from_columns(content.json)),
+    open_columns,
     sample=(
         b'{"step": [0, 10, 20, 30], "loss": [3.25, 2.5, 2.125, 2.0], "lr": [0.001, 0.001, 0.0005, 0.0], "name": "x"}'
     ),

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from ...errors import LogError
 from ...schedules.entries import LARGEST
 from ..base import Facts, Layout, Note
 from ..format import Content, Format
 from ..layout import guess_layout
 from ..opened import Opened
+from ..suggest import with_rate
 from .records import Records
 
 
@@ -17,9 +20,10 @@ def open_trainer_state(content: Content) -> Opened:
     name = content.run_name
 
     def runs(layout: Layout):
-        return [replace(raw, facts=facts) for raw in records.runs(layout, name)]
+        return [replace(raw, facts=facts.over(raw.facts)) for raw in records.runs(layout, name)]
 
-    return Opened(records.columns, trainer_layout(records.columns), runs, notes)
+    layout, questions = with_rate(trainer_layout(records.columns), records.columns, records.read)
+    return Opened(records.columns, layout, runs, notes, questions)
 
 
 def is_trainer_state(content: Content) -> bool:
@@ -36,18 +40,35 @@ def read_trainer_state(state: dict) -> tuple[Records, Facts, tuple[Note, ...]]:
         raise LogError("log_history holds no row with a step and a loss.")
     total = state.get("max_steps")
     facts = Facts(total_steps=total if isinstance(total, int) and 0 < total <= LARGEST else None)
-    every = state.get("logging_steps")
-    notes: tuple[Note, ...] = ()
-    if isinstance(every, (int, float)) and 1 < every <= LARGEST:
-        notes = (Note("info", f"Each training loss is the mean over the last {every:g} steps (logging_steps)."),)
-    return Records((None, row) for row in kept), facts, notes
+    return Records((None, row) for row in kept), facts, _about_means(kept, state.get("logging_steps"))
+
+
+def _about_means(rows: list[dict], every: object) -> tuple[Note, ...]:
+    """What a training loss is the mean of: as many steps as its rows are apart, or that `logging_steps` says.
+
+    With logging_strategy "epoch" a state has logging_steps, too, which then say nothing.
+    """
+    steps = [row["step"] for row in rows if "loss" in row and isinstance(row["step"], (int, float))]
+    apart = np.diff([s for s in steps if 0 <= s <= LARGEST])
+    apart = apart[apart > 0]
+    usual = float(np.median(apart)) if len(apart) else 0.0
+    said = float(every) if isinstance(every, (int, float)) and 1 < every <= LARGEST else 0.0
+    if said and usual in (0.0, said):
+        return (Note("info", f"Each training loss is the mean over the last {said:g} steps (logging_steps)."),)
+    if usual > 1:
+        text = (
+            f"Each training loss is a mean of the steps before it, at most of the {usual:,.10g} since the row before."
+        )
+        return (Note("info", text),)
+    return ()
 
 
 def trainer_layout(columns: tuple[str, ...]) -> Layout:
     """The layout that a trainer's rows always have."""
     guess = guess_layout(columns)
     losses = tuple((s, c) for s, c in guess.losses if s != "train" or c == "loss")
-    return Layout("step", "step", losses, "learning_rate" if "learning_rate" in columns else None, tokens=guess.tokens)
+    rate = "learning_rate" if "learning_rate" in columns else guess.lr
+    return Layout("step", "step", losses, rate, tokens=guess.tokens)
 
 
 SAMPLE = (

@@ -6,6 +6,7 @@ import pytest
 
 from optlaws_core.errors import LogError
 from optlaws_core.readers import Source, base, read, read_all, read_source, sources_from_paths
+from optlaws_core.readers import rows as table_rows
 from optlaws_core.readers.archives import kind_of
 from optlaws_core.readers.formats import delimited
 from optlaws_core.readers.sniff import REFUSED
@@ -63,9 +64,9 @@ def test_sizes_counts_and_rows_have_limits(monkeypatch, tmp_path):
     assert fault(b"x" * (2**20 + 1)) == "x.csv: a file may have 1 MB, this one has 1 MB."
     with pytest.raises(LogError, match="500 files can be read at once, got 501; choose a smaller folder"):
         read_all([Source(f"{i}.csv", GOOD) for i in range(501)])
-    monkeypatch.setattr(delimited, "MOST_ROWS", 2)
+    monkeypatch.setattr(table_rows, "MOST_ROWS", 2)
     assert fault(GOOD) == "x.csv: a file may have 2 rows, this one has 3."
-    monkeypatch.setattr(delimited, "MOST_ROWS", 3)
+    monkeypatch.setattr(table_rows, "MOST_ROWS", 3)
     monkeypatch.setattr(delimited, "MOST_RUNS", 1)
     rows = "run,loss\na,1\na,2\nb,2\n"
     assert fault(rows) == "x.csv: a file may hold 1 run, but the column 'run' names 2."
