@@ -12,6 +12,7 @@ from ..text import counted, listed, shortened
 from . import step_axis
 from .base import AMOUNTS, Facts, Layout, Note
 from .clean import Points, Several, checked_losses, points
+from .doubts import high_rate
 from .opened import Numbers, RawRun
 from .questions import UNITS, Question, Unanswered, provisional
 from .rates import rates_of
@@ -170,6 +171,8 @@ def _logged_rates(raw: RawRun, layout: Layout, per_step: float | None, notes: li
         notes.append(Note("refused", f"{str(error).rstrip('.')}; the learning rate was not used.", raw.name))
         return None
     notes += [n for n in found.notes if n.text.partition(": ")[2] not in known]
+    if len(found.values) and (doubt := high_rate(float(found.values.max()), layout.lr)):
+        notes.append(Note("info", doubt, raw.name))
     return found
 
 

@@ -110,6 +110,8 @@ class Table:
 
 def joined(parts: list[Numbers]) -> Numbers:
     """Parts of one column, one after another."""
+    if len(parts) == 1:
+        return parts[0]
     starts = np.cumsum([0, *(len(p) for p in parts)])
     nans, words = (
         np.concatenate([np.empty(0, np.int64), *(getattr(p, kind) + s for p, s in zip(parts, starts, strict=False))])
@@ -128,6 +130,8 @@ def _texts(block: bytes, options: dict, wanted: list[int]) -> dict[int, list[str
     try:
         frame = _frame(block, options, dtype="str", na_filter=False)
     except ValueError as error:
+        if "EOF inside string" in str(error):
+            raise LogError("a quotation mark is never closed: was the file cut off, or is a cell damaged?") from None
         raise LogError(f"the table cannot be read ({shortened(str(error), 120)}).") from None
     return {i: frame[i].to_list() for i in wanted}
 

@@ -13,6 +13,7 @@ from ..arrays import FloatArray, IntArray
 from ..errors import LogError
 from ..text import counted, shortened
 from .base import LARGEST_STEP, Note
+from .doubts import wild
 from .micro_batches import mean_of_each
 from .opened import Numbers, RawRun
 from .questions import EPOCHS, Question, Unanswered
@@ -51,7 +52,9 @@ def points(
     order, more = _last_of_each(steps)
     notes += more
     values = values[order]
-    return Points(steps[order], values, tuple(Note("repaired", f"{what}: {n}", raw.name) for n in notes))
+    said = [Note("repaired", f"{what}: {n}", raw.name) for n in notes]
+    said += [Note("info", f"{what}: {n}", raw.name) for n in wild(steps[order], values)]
+    return Points(steps[order], values, tuple(said))
 
 
 def _of_each(steps: IntArray, values: FloatArray, several: Several) -> Points:

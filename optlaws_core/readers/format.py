@@ -65,7 +65,9 @@ class Content:
         Raises `LogError` for what is empty, binary or otherwise no text.
         """
         check_text(self.data[:HEAD], self.file)
-        return as_utf8(self.data, self.file, whole=not self.cut)
+        text = as_utf8(self.data, self.file, whole=not self.cut)
+        # Line ends of old Macs, which some spreadsheets still write.
+        return text if b"\n" in text[:HEAD] or b"\r" not in text[:HEAD] else text.replace(b"\r", b"\n")
 
     @property
     def start(self) -> bytes:

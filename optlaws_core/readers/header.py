@@ -41,7 +41,7 @@ def header_of(data: bytes, file: str) -> Header:
                 f"{file}: line {line} is longer than {LONGEST_HEADER:,} bytes, so it is no table header.", file
             )
         text = data[at:end].decode("utf-8", "replace").strip("\r\n")
-        if (said := _SEPARATED.fullmatch(text.strip())) and said[1] in ",;\t" and not delimiter:
+        if (said := _SEPARATED.fullmatch(text.strip("\r\n "))) and said[1] in ",;\t" and not delimiter:
             delimiter = said[1]
         elif data[at : at + 1] == b"#":
             comment = text

@@ -24,6 +24,7 @@ _SPACED = re.compile(rf"[+-]?\d{{1,3}}([ '’\u00a0\u2009\u202f]\d{{3}})+([.,]\d
 _COMMA = re.compile(rf"[+-]?\d*,\d*{_TAIL}")
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # 4,942 is 4.942 or 4942
 _DOTTED = re.compile(rf"[+-]?\d{{1,3}}(\.\d{{3}})+(,\d*)?{_TAIL}")  # 1.000 of a writer of decimal commas is 1000
+_FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")
 _MINUS = str.maketrans({"\u2212": "-", "\u00a0": " "})
 
 
@@ -170,7 +171,7 @@ def _odd_number(text: str) -> float | str | None:
         return float("nan")
     if _SPACED.fullmatch(text):
         return float(re.sub("[ '’\u00a0\u2009\u202f]", "", text).replace(",", "."))
-    plain = text.translate(_MINUS)
+    plain = _FORTRAN.sub("e", text.translate(_MINUS))
     try:
         return float(plain) if plain != text and "_" not in plain else text
     except ValueError:

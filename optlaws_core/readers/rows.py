@@ -17,7 +17,7 @@ from ..text import counted
 from .base import MOST_ROWS, Note
 from .cells import Table, joined
 from .header import Header, cells_of, is_number, unique_names
-from .layout import is_nameless
+from .layout import eval_name, is_lr, is_nameless, train_rank
 from .numbers import Mark
 from .opened import Numbers
 
@@ -113,16 +113,14 @@ def rows_of(data: bytes, header: Header, file: str) -> Rows:
     notes: list[Note] = []
     whole = Part(header.columns, header.start, len(data))
     rows = Rows(data, header.delimiter, (whole,))
-    count = data.count(b"\n", header.start) + (not data.endswith(b"\n"))
-    if count > MOST_ROWS:
-        error = LogError(f"{file}: a file may have {MOST_ROWS:,} rows, this one has {count:,}.", file)
-        return replace(rows, fault=error)
     try:
         if header.delimiter == " ":
+            _check_count(data.count(b"\n", header.start) + (not data.endswith(b"\n")), file)
             data, parts = _aligned(data, whole, header.line, notes)
         else:
             whole = replace(whole, end=_uncut(data, whole, header.delimiter, notes))
             even = _even(data, whole, header.delimiter)
+            _check_count(even or data.count(b"\n", header.start) + (not data.endswith(b"\n")), file)
             first = data[data.rfind(b"\n", 0, max(header.start - 1, 0)) + 1 : header.start].split(b"\n")[0]
             lead = b"\n" + re.split(b"[%s\r\n]" % re.escape(header.delimiter.encode()), first)[0] if even else b"\n"
             parts = list(_parts(data, whole, header.delimiter, lead))
@@ -145,8 +143,9 @@ def _cells(line: bytes, delimiter: str) -> list[str]:
 def _is_header(cells: Sequence[str], columns: Sequence[str]) -> bool:
     """Whether a row names columns: no number among its cells, and most of them known, or as many new ones."""
     filled = [c for c in cells if c]
-    known = sum(c in columns for c in filled)
-    return known >= min(2, len(columns)) and not any(is_number(c) for c in filled)
+    known = sum(c in columns or is_lr(c) or train_rank(c) is not None or eval_name(c) is not None for c in filled)
+    own = any(c in columns for c in filled)
+    return own and known >= min(2, len(columns)) and not any(is_number(c) for c in filled)
 
 
 def _parts(data: bytes, whole: Part, delimiter: str, lead: bytes) -> Iterator[Part]:
@@ -184,30 +183,33 @@ def _uncut(data: bytes, part: Part, delimiter: str, notes: list[Note]) -> int:
         line = data.count(b"\n") + 1
         notes.append(Note("repaired", f"The last line, {line:,}, ends early and was dropped: the file was cut off."))
         return at
-    if cells and is_number(cells[-1]) and not data.rstrip().endswith((b'"', b"'")):
-        text = (
-            f"The file ends without a line end: if it was cut off, its last number, {cells[-1][:40]}, may be too short."
-        )
-        notes.append(Note("info", text))
+    if cells and (is_number(cells[-1]) or not cells[-1]) and not data.endswith((b'"', b"'")):
+        end = f"its last number, {cells[-1][:40]}, may be too short" if cells[-1] else "its last row may lack a number"
+        notes.append(Note("info", f"The file ends without a line end: if it was cut off, {end}."))
     return part.end
 
 
-def _even(data: bytes, part: Part, delimiter: str) -> bool:
-    """Whether every row has as many cells as the header: line ends and delimiters follow one another in one rhythm."""
-    if data.find(b'"', part.start, part.end) >= 0:
-        return False  # a quoted cell may hold either
-    width, phase = len(part.columns), 0
-    beat = np.arange(width) == width - 1
-    for at in range(part.start, part.end, BLOCK):
-        block = np.frombuffer(data, np.uint8, min(BLOCK, part.end - at), at)
-        ends = block == 10
-        marks = np.flatnonzero(ends | (block == ord(delimiter)))
-        kinds = ends[marks]
-        whole = np.resize(np.roll(beat, -phase), len(kinds))
-        if not np.array_equal(kinds, whole):
-            return False
-        phase = (phase + len(kinds)) % width
-    return phase in (0, width - 1)
+def _check_count(rows: int, file: str) -> None:
+    if rows > MOST_ROWS:
+        raise LogError(f"{file}: a file may have {MOST_ROWS:,} rows, this one has {rows:,}.", file)
+
+
+def _even(data: bytes, part: Part, delimiter: str) -> int:
+    """How many rows there are, if every one has as many cells as the header, and no quotes; else 0.
+
+    With all but delimiters, line ends and quotes taken out, one rhythm must be left.
+    """
+    width, at, beat, rows = len(part.columns), part.start, 0, 0
+    kept = delimiter.encode() + b'\n"'
+    dropped = bytes(set(range(256)) - set(kept))
+    row = kept[:1] * (width - 1) + b"\n"
+    while at < part.end:
+        found = data[at : min(at + BLOCK, part.end)].translate(None, dropped)
+        if found != (row * (len(found) // width + 2))[beat : beat + len(found)]:
+            return 0
+        rows += (beat + len(found)) // width
+        beat, at = (beat + len(found)) % width, at + BLOCK
+    return rows + (beat > 0) if beat in (0, width - 1) else 0
 
 
 def _check_widths(data: bytes, part: Part, header: Header, file: str, notes: list[Note]) -> None:

@@ -188,8 +188,9 @@ def json_array_cut(rng: Random, log: Log) -> Copy:
 def json_lines_damaged(rng: Random, log: Log) -> Copy:
     rows = lines(records(log)).splitlines(keepends=True)
     hit = rng.randrange(len(rows))
-    at = rng.randrange(len(rows[hit]) - 1)
-    rows[hit] = rows[hit][:at] + rows[hit][at + 5 :]
+    marks = [i for i, byte in enumerate(rows[hit]) if byte in b'{}":']  # what is lost must not leave another number
+    at = rng.choice(marks)
+    rows[hit] = rows[hit][:at] + rows[hit][at + 1 :]
     kept = log.only([i for i in range(len(log)) if i != hit])
     return Copy(b"".join(rows), (want(kept),), "a.jsonl")
 

@@ -10,7 +10,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +21,10 @@ from ...text import listed, shortened
 from ..base import Layout, Note
 from ..format import Content, Format
 from ..header import unique_names
-from ..layout import guess_layout
-from ..numbers import from_cells
+from ..doubts import odd_digits, off_grid
+from ..numbers import Commas, Marks, marks_of
 from ..opened import Numbers, Opened, RawRun
+from ..suggest import about_commas, suggested
 from .delimited import one_per_run
 from .parquet_sizes import MAGIC, Footer, check_sizes, read_footer
 from .records import MOST_COLUMNS
@@ -70,7 +71,15 @@ def open_parquet(content: Content) -> Opened:
         table, ignored = _table(content.data)
     text = f"Only flat columns of numbers or texts are read; ignored: {listed(ignored, 6)}."
     notes = (Note("info", text),) if ignored else ()
-    return Opened(table.columns, guess_layout(table.columns), lambda layout: read_parquet(table, layout), notes)
+    layout, more, questions = suggested(table.columns, lambda names: _read(table, names))
+    return Opened(table.columns, layout, lambda layout: read_parquet(table, layout), (*notes, *more), questions)
+
+
+def _read(table: Table, names: Sequence[str]) -> dict[str, Numbers]:
+    """Columns as numbers."""
+    with _as_log_errors():
+        check_sizes(table.data, table.footer, [table.places[n] for n in names if n in table.places], table.texts)
+        return {name: _numbers(_column(table, name), name) for name in names}
 
 
 def read_parquet(table: Table, layout: Layout) -> list[RawRun]:
@@ -78,11 +87,64 @@ def read_parquet(table: Table, layout: Layout) -> list[RawRun]:
     with _as_log_errors():
         places = [table.places[c] for c in layout.columns if c in table.places]
         check_sizes(table.data, table.footer, places, table.texts)
-        columns = {c: _numbers(_column(table, c), c) for c in layout.columns if c != layout.run}
+        stored = {c: _column(table, c) for c in layout.columns if c != layout.run}
+        marks = _marks(stored, layout)
+        columns = {c: _numbers(column, c, marks) for c, column in stored.items()}
+        decimal = {str(c): marks.first[c] for c, mark in marks.of.items() if mark == "decimal"}
+        notes, questions = about_commas(decimal, marks.unsure, layout)  # type: ignore[arg-type]
+        notes = (*notes, *_damage(table, columns, layout))
         if layout.run is None:
-            return [RawRun("", columns)]
+            return [RawRun("", columns, notes=notes, questions=questions)]
         codes, runs = _names(_column(table, layout.run))
-    return one_per_run(columns, codes, runs, layout.run)
+    found = one_per_run(columns, codes, runs, layout.run)
+    return [replace(run, notes=notes, questions=questions) for run in found]
+
+
+def _marks(columns: dict[str, pa.ChunkedArray], layout: Layout) -> Marks:
+    """What commas stand for in columns of texts."""
+    import pyarrow as pa
+
+    seen: dict[object, Commas] = {}
+    for name, column in columns.items():
+        if pa.types.is_dictionary(column.type):
+            seen[name] = Commas()
+            seen[name].see(_encoded(column)[1])
+    return marks_of(seen, [c for c in (layout.x, layout.tokens) if c], layout.commas)  # type: ignore[arg-type]
+
+
+def _damage(table: Table, columns: dict[str, Numbers], layout: Layout) -> tuple[Note, ...]:
+    """Signs of a flipped bit, which a file without checksums does not notice by itself.
+
+    One that leaves a number likely in size and in digits cannot be seen.
+    """
+    found: list[str] = []
+    for name, numbers in columns.items():
+        if name in table.places and (why := _against_footer(table, table.places[name], numbers)):
+            found.append(f"the column {shortened(name)!r} {why}")
+        values = numbers.values[np.isfinite(numbers.values)]
+        if name == layout.x and layout.run is None and (at := off_grid(numbers.values)) is not None:
+            found.append(f"the step {numbers.values[at]:,.0f} breaks the even spacing of the others")
+        elif name not in (layout.x, layout.tokens) and (at := odd_digits(values)) is not None:
+            found.append(f"{values[at]!r} in {shortened(name)!r} has more digits than the other numbers")
+    return tuple(Note("info", f"The file may be damaged: {why}.") for why in found[:4])
+
+
+def _against_footer(table: Table, place: int, numbers: Numbers) -> str:
+    """How a column differs from the least, the largest and the count of empty cells that the footer tells of it."""
+    at = 0
+    for group in range(table.file.metadata.num_row_groups):
+        about = table.file.metadata.row_group(group)
+        here = numbers.values[at : at + about.num_rows]
+        at += about.num_rows
+        said = about.column(place).statistics
+        if said is None or not isinstance(said.max if said.has_min_max else 0, (int, float)):
+            continue
+        if said.has_null_count and said.null_count > np.isnan(here).sum():
+            return "has fewer empty cells than the footer says"
+        real = here[~np.isnan(here)]
+        if said.has_min_max and len(real) and (float(said.min), float(said.max)) != (real.min(), real.max()):
+            return f"ranges from {real.min():g} to {real.max():g}, but the footer says {said.min:g} to {said.max:g}"
+    return ""
 
 
 @contextmanager
@@ -161,13 +223,13 @@ def _column(table: Table, name: str) -> pa.ChunkedArray:
     return read.column(0)
 
 
-def _numbers(column: pa.ChunkedArray, name: str) -> Numbers:
+def _numbers(column: pa.ChunkedArray, name: str, marks: Marks | None = None) -> Numbers:
     """A column as numbers; null is an empty cell."""
     import pyarrow as pa
 
     types = pa.types
     if types.is_dictionary(column.type) or types.is_boolean(column.type):
-        return _from_texts(*_encoded(column))
+        return _from_texts(*_encoded(column), name, marks or Marks({}))
     if types.is_decimal(column.type):
         column = column.cast(pa.string())  # pyarrow's own way from decimals to floats is not exact
     elif not (types.is_integer(column.type) or types.is_floating(column.type) or types.is_null(column.type)):
@@ -179,9 +241,9 @@ def _numbers(column: pa.ChunkedArray, name: str) -> Numbers:
     return Numbers(values, np.flatnonzero(odd))
 
 
-def _from_texts(codes: IntArray, cells: Sequence[object]) -> Numbers:
+def _from_texts(codes: IntArray, cells: Sequence[object], name: str, marks: Marks) -> Numbers:
     """Rows of texts as numbers, each different text looked at once."""
-    part = from_cells([*cells, None])  # the last one stands for code −1
+    part = marks.numbers(name, [*cells, None])  # the last one stands for code −1
     words = np.flatnonzero(np.isin(codes, part.words))
     word = shortened(str(cells[codes[words[0]]])) if len(words) else ""
     return Numbers(part.values[codes], np.flatnonzero(np.isin(codes, part.nans)), words, word)

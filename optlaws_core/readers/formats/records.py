@@ -111,6 +111,7 @@ class Records:
         decimal = {str(c): marks.first[c] for c, mark in marks.of.items() if mark == "decimal"}
         notes, questions = about_commas(decimal, marks.unsure, layout)  # type: ignore[arg-type]
         lines = np.array(self.lines, np.int64) if self.lines else None
+        notes = (*notes, *self._without_loss(layout))
         raw = RawRun(name, columns, lines=lines, facts=self._facts(layout), notes=notes, questions=questions)
         if layout.run is None:
             return [raw]
@@ -126,6 +127,18 @@ class Records:
             )
             for run, rows in ((run, np.array(rows, np.int64)) for run, rows in groups.items())
         ]
+
+    def _without_loss(self, layout: Layout) -> tuple[Note, ...]:
+        """What to say of the few rows that lack what all others have: a key may be damaged."""
+        held = np.zeros(self.length, bool)
+        for _, column in layout.losses:
+            if column in self.cells:
+                held[self.cells[column][0]] = True
+        lacking = np.flatnonzero(~held)
+        if not 0 < len(lacking) <= max(1, self.length // 10) or self.length < 3:
+            return ()
+        where = f" (first in line {self.lines[lacking[0]]:,})" if self.lines else ""
+        return (Note("info", f"{counted(len(lacking), 'row')} without a loss left out{where}."),)
 
     def _marks(self, columns: Sequence[str], layout: Layout) -> Marks:
         """What commas stand for in columns that hold numbers as texts."""
