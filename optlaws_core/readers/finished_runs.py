@@ -65,10 +65,10 @@ def _is_loss(column: str) -> bool:
 
 def _has_runs(content: Content, header: Header, names: dict[str, str]) -> bool:
     """Whether names that are all different, or sizes that change between rows, tell rows apart as runs."""
-    text = content.text[: header.start + HEAD]
-    if len(text) < len(content.text):
-        text = text[: text.rfind(b"\n") + 1]
-    table = Table(text, header.start, header.delimiter, len(header.columns))
+    end = len(content.text)
+    if end > header.start + HEAD:
+        end = content.text.rfind(b"\n", 0, header.start + HEAD) + 1
+    table = Table(content.text, header.start, header.delimiter, len(header.columns), end)
     try:
         return _named_apart(table, header, names) or _set_apart(table, header, guess_layout(header.columns))
     except LogError:
@@ -92,7 +92,7 @@ def _set_apart(table: Table, header: Header, layout: Layout) -> bool:
     settings = [i for i, name in at.items() if name in (*SIZES, *LENGTHS, *BATCHES) or is_lr(name)]
     if not settings:
         return False
-    values = {i: v.values[np.isfinite(v.values)] for i, v in table.numbers(settings).items()}
+    values = {i: v.values[np.isfinite(v.values)] for i, v in table.numbers(settings)[0].items()}
     varied = {i for i, v in values.items() if len(v) >= 2 and len(np.unique(v)) >= 2}
     if any(at[i] in SIZES for i in varied):
         return True

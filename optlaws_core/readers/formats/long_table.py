@@ -11,7 +11,8 @@ from ..format import Content, Format
 from ..header import Header
 from ..layout import STEP
 from ..opened import Opened, RawRun
-from .delimited import MOST_RUNS, table_of
+from ..rows import rows_of
+from .delimited import MOST_RUNS
 
 KEYS = ("key", "metric", "metric_name", "tag", "attribute_path", "metrickey")
 VALUES = ("value", "float_value", "metric_value")
@@ -27,11 +28,11 @@ def is_long(content: Content) -> bool:
 def open_long(content: Content) -> Opened:
     """The runs of a long table, opened. Raises `LogError` for too many runs or keys."""
     header = content.header
-    key, value, step = (header.columns.index(column) for column in _columns(header) if column is not None)
-    table = table_of(content.text, header, content.file)
-    numbers = table.numbers([value, step])
+    key, value, step = (column for column in _columns(header) if column is not None)
+    table = rows_of(content.text, header, content.file)
+    numbers, _, _ = table.read((value, step), (step,))
     keys, names = table.names(key)
-    whose = [table.names(i) for i, column in enumerate(header.columns) if column.lower() in RUNS and i != key]
+    whose = [table.names(column) for column in header.columns if column.lower() in RUNS and column != key]
     runs, labels = _runs(whose, len(keys))
     for most, found, what in ((MOST_RUNS, len(labels), "run"), (MOST_KEYS, len(names), "key")):
         if found > most:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from ...errors import LogError
 from ..base import Layout, Source
-from ..cells import Table
 from ..curves import asking_alone, own_layout
 from ..declared import facts_of, from_yaml
 from ..format import Content, Format, peek
 from ..header import Header, header_of
 from ..layout import STEP
 from ..opened import Numbers, Opened, RawRun
+from ..rows import rows_of
 
 _DVC = ("plots", "metrics")
 _BESIDE = ("params.yaml", "metrics.json")
@@ -54,8 +54,8 @@ def open_metrics(content: Content) -> Opened:
             place = place or here
             if _metric(header) is None:
                 raise LogError(f"{source.shown}: the table must have the columns step and {here.metric}.", source.name)
-            step, value = len(header.columns) - 2, len(header.columns) - 1
-            numbers = Table(data, header.start, header.delimiter, len(header.columns)).numbers([step, value])
+            step, value = header.columns[-2:]
+            numbers, _, _ = rows_of(data, header, source.shown).read((step, value), (step,))
             columns[here.metric], own_x[here.metric] = numbers[value], numbers[step]
     name = _name(place.folder) if place else ""
     facts, notes = facts_of(params, name)

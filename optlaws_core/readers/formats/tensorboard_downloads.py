@@ -13,7 +13,7 @@ from ..curves import Curves
 from ..format import Content, Format, peek
 from ..header import header_of
 from ..opened import Opened
-from .delimited import read_columns
+from ..rows import rows_of
 from .event_files import SPLITS, opened_scalars
 
 _NAME = re.compile(r"run-(?P<run>.*?)-tag-(?P<tag>.+?)( \(\d+\))?\.(csv|json)", re.IGNORECASE)
@@ -52,7 +52,7 @@ def open_curves(content: Content) -> Opened:
 def _points(source: Source, data: bytes):
     if data.startswith(_HEAD):
         header = header_of(data, source.shown)
-        columns = read_columns(data, header, header.columns, source.shown)
+        columns, _, _ = rows_of(data, header, source.shown).read(header.columns, ("Step",))
         return zip(columns["Step"].values.tolist(), columns["Value"].values.tolist(), strict=True)
     rows = Content(source, data).json
     if not isinstance(rows, list):

@@ -18,6 +18,7 @@ from ..layout import guess_layout
 from ..opened import Opened, RawRun
 from ..questions import LOG_CALLS, Answer, Question, Unanswered
 from ..rows import Rows, rows_of
+from ..step_axis import log_calls
 from .delimited import read_columns
 
 _BANDS = ("__MIN", "__MAX")
@@ -87,6 +88,8 @@ def _runs(rows: Rows, header: Header, layout: Layout, cells: Cells) -> list[RawR
         calls = calls[np.isfinite(calls)]
         if _counts_calls(layout, header) and "x" not in layout.answered and len(calls) and np.ptp(calls) < len(calls):
             raise Unanswered(_CALLS.text, _CALLS)  # 0, 1, 2, …: surely no steps of a log
+    if layout.x == x == "Step" and layout.x_unit == "step" and (asked := log_calls(x, columns[x])):
+        questions = (*questions, asked)
     return [
         RawRun(
             run.removeprefix(_GROUP),
