@@ -12,6 +12,7 @@ ALL = (
     "hyper",
     "leaderboard",
     "noise_floor",
+    "recognition",
     "live",
     "optimize",
     "speed",

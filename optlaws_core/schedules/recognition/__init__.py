@@ -1,0 +1,96 @@
+"""Which schedule a log of rates comes from: the simplest family that agrees with every rate, and how far it does.
+
+>>> import numpy as np
+>>> from optlaws_core.schedules import parse
+>>> cosine = parse("cosine(peak=3e-4, warmup=100, total=2000, final=3e-5)")
+>>> steps = np.arange(0, 2000, 10)
+>>> print(recognise(steps, cosine(steps)).schedule)
+cosine(peak=3e-4, warmup=100, total=2000, final=3e-5)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...arrays import FloatArray, IntArray
+from ..base import Schedule
+from .curves import Candidate, Logged
+from .fall_forms import OTHERS, SIMPLE
+from .falls import falls
+from .pieces_found import constants, staircases
+from .powers import inverse_roots
+from .precision import exact, tolerance
+
+FEWEST = 6  # rates from which a schedule is recognised
+COARSE = 1 / 20  # of the peak: rates that were rounded to larger units tell no curve
+BEYOND = 4.0  # digits that the rates must tell more than the fields of a schedule need
+
+# Tried in this order: of two families that agree, the simpler one is taken.
+TIERS = (
+    constants,
+    staircases,
+    lambda log: falls(log, SIMPLE),
+    lambda log: [*inverse_roots(log), *falls(log, OTHERS)],
+)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A schedule that agrees with every logged rate."""
+
+    schedule: Schedule
+    difference: float  # the largest one from a logged rate
+    tolerance: float  # the largest difference that was allowed, from the digits of the log
+    shift: int = 0  # steps that the log is ahead of the schedule: 1 where it has the rate of the next update
+    early: int = 0  # the same in the warm-up, which some programs count from 1
+    beyond: bool = False  # whether the schedule goes on after the log
+
+
+def recognise(
+    steps: IntArray,
+    rates: FloatArray,
+    *,
+    total: int | None = None,
+    warmup: int | None = None,
+    last: int | None = None,
+) -> Recognised | None:
+    """The schedule of rates (n,) logged at rising steps (n,), or None where no family agrees with all of them.
+
+    total, warmup: what is known of the run; last: its last logged step of any quantity. Fields that the rates leave
+    open are as simple as can be; no constant rate or staircase goes on after the log.
+    """
+    if len(rates) < FEWEST or rates.max() <= 0 or rates.min() < 0:
+        return None
+    end = max(int(steps[-1]), last or 0)
+    at = np.asarray(steps, float)
+    printed = tolerance(rates)
+    allowed = [exact(rates)] if printed.max() > 1e-3 * rates.max() else []
+    if printed.max() * 2 <= COARSE * rates.max():
+        allowed.append(printed)
+    for within in allowed:
+        log = Logged(at, np.asarray(rates, float), within, end, total, warmup)
+        with np.errstate(all="ignore"):  # of starts and ends that are tried and dropped
+            found = _simplest(log)
+        if found is not None:
+            return found
+    return None
+
+
+def _simplest(log: Logged) -> Recognised | None:
+    for tier in TIERS:
+        for candidate in sorted(tier(log), key=lambda c: c.cost(log)):
+            if _is_told(candidate, log) and candidate.agrees(log):
+                s = candidate.schedule
+                off = candidate.largest_difference(log)
+                return Recognised(
+                    s, off, float(log.within.max()), candidate.shift, candidate.early, s.total > log.last + log.interval
+                )
+    return None
+
+
+def _is_told(candidate: Candidate, log: Logged) -> bool:
+    """Whether the rates tell more than the fields that they were found for, so that no chance made them agree."""
+    return candidate.schedule.family in ("constant", "step") or log.information >= candidate.cost(log) + BEYOND
+
+
+__all__ = ["Recognised", "recognise"]

@@ -1,0 +1,282 @@
+"""Curves that fall once, from the peak to a final rate, found by least squares and then as people write them.
+
+Only steps are searched for: first as real numbers, with peak and final rate projected out, then as the roundest whole
+ones that agree with the log.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ...arrays import FloatArray
+from ..multi_stage import WSD
+from .curves import SHIFTS, Candidate, Logged, built, warmups
+from .fall_forms import LINEAR, ROUNDED, Form, Search, least
+from .precision import digits, roundest, shorter
+
+SURE = 0.02  # of a total that the curve alone tells, and of the peak for a final rate: how sure they must be
+NEAR = 3.0  # tolerances by which the best curve of a form may miss a rate and still be looked into
+BIASED = 8.0  # standard deviations that a result may be off where rounding errors do not average out
+ALMOST = 1.1  # tolerances for rates in short form, in logarithms, where they are not quite even
+
+
+def falls(log: Logged, forms: tuple[Form, ...]) -> list[Candidate]:
+    """Falls of these forms that agree with a few rows of the log, from the warm-up on or after a plateau."""
+    if log.fall > len(log.rates) - 2 or not log.rises_once:
+        return []
+    few = log.few
+    found = [c for form in forms for search in _searches(form, few) for c in _candidates(search)]
+    return [c for c in found if c.agrees(few)]
+
+
+def _searches(form: Form, log: Logged) -> Iterator[Search]:
+    """The ways in which a form may stand in a log."""
+    plateau = log.fall - log.top
+    if form.whole is not None and plateau < 0.4 * (len(log.rates) - log.top) + 2:
+        earlies = _earlies(log) if log.top else []
+        for early in earlies:
+            yield Search(form, log, early)
+            if early == 1:
+                yield Search(form, log, early, 1)
+        if not earlies:
+            yield Search(form, log)
+    if form.shape and plateau >= 2:
+        yield Search(form, log, plateau=True)
+
+
+def _earlies(log: Logged) -> list[int]:
+    """By how many steps the log may be ahead, for a straight warm-up through what stands before the peak."""
+    head = slice(0, log.top)
+    x, low, high = log.steps[head], log.rates[head] - log.within[head], log.rates[head] + log.within[head]
+    found = []
+    for early in SHIFTS:
+        at = x + early
+        late = at > 0
+        if (at >= 0).all() and (low[at == 0] <= 0).all():
+            least, most = np.max(low[late] / at[late], initial=0.0), np.min(high[late] / at[late], initial=np.inf)
+            if least <= most * (1 + 1e-9):
+                found.append(early)
+    return found
+
+
+def _candidates(search: Search) -> Iterator[Candidate]:
+    """Schedules of a form, in whole steps and short rates, that may agree with the log."""
+    start = _start(search)
+    if search.form.start_alone:
+        end = search.log.last + 1.0
+        for begin in _begins(search, start, end):
+            for later in _ends(search, begin, _short_ends(search, begin, end)):
+                yield from _written(search, begin, later)
+        return
+    for end in _ends(search, start):
+        for begin in _begins(search, start, end):
+            yield from _written(search, begin, end)
+
+
+def _start(search: Search) -> float:
+    """A first guess of where the fall begins."""
+    log = search.log
+    if search.early is None:
+        return float(log.steps[max(log.fall - 1, 0)] if search.plateau else log.steps[log.top])
+    head = log.steps[: log.top] + search.early
+    slopes = log.rates[: log.top][head > 0] / head[head > 0]
+    top = float(log.steps[log.top])
+    return min(top, log.peak / slopes[-1] - search.early) if len(slopes) and slopes[-1] > 0 else top
+
+
+def _ends(search: Search, start: float, more: Sequence[float] = ()) -> list[float]:
+    """Where the fall may end, in the log's steps: by what is known of the run, by the curve, and `more`."""
+    log, form = search.log, search.form
+    likely = [*_known_ends(search), *more]
+    if form.tells_end:
+        told = _told_end(search, start)
+        if told is None:
+            return []
+        middle, deviation = told
+        likely = [end for end in likely if abs(end - middle) <= BIASED * deviation + 0.02]
+        likely += _whole_steps(middle, deviation) if 3 * deviation <= SURE * middle else []
+    elif form is LINEAR:
+        likely += _zeros(search)
+    return [float(end) for end in dict.fromkeys(likely) if end >= log.last - 1]
+
+
+def _known_ends(search: Search) -> list[float]:
+    """Where the fall may end by what is known of the run, in the log's steps."""
+    log = search.log
+    found = [float(log.total - s) for s in search.shifts] if log.total and log.total >= log.last else []
+    if log.ends:
+        round_ones = roundest(log.last, log.last + log.interval, 2)
+        found += [float(t - s) for t in round_ones for s in search.shifts]
+        found += [float(t - search.shifts[0]) for t in (log.last + 1, log.last)]
+    return list(dict.fromkeys(found))
+
+
+def _short_ends(search: Search, start: float, end: float) -> list[float]:
+    """Ends soon after the log at which the final rate has few digits, for a curve that fits whatever its end.
+
+    `start` and `end`: of a fall that fits.
+    """
+    log = search.log
+    found = search.best(start, end)
+    if found is None or not log.ends:
+        return []
+    peak, final, *_ = found
+    ends = np.unique(np.linspace(log.last - 1, log.last + log.interval + 1, min(log.interval + 3, 2000)).round())
+    finals = final + (peak - final) * search.form.height((ends - start) / (end - start))
+    finals = np.exp(np.minimum(finals, 10.0)) if search.form.logarithmic else finals
+    short = np.array([float(f"{f:.1e}") for f in finals])
+    fits = (np.abs(short - finals) <= log.within[-1]) & (finals >= -log.within[-1])
+    said = {e: digits(e) + digits(s) for e, s, fine in zip(ends.tolist(), short.tolist(), fits, strict=True) if fine}
+    return sorted(said, key=lambda e: said[e])[:3]
+
+
+def _zeros(search: Search) -> list[int]:
+    """Where a line through the fall comes to 0, and how surely, if beyond the log."""
+    log = search.log
+    late = slice(min(log.fall, len(log.rates) - 2), None)
+    x, weight = log.steps[late], 1 / log.within[late]
+    matrix = np.column_stack((np.ones_like(x), x - x[-1])) * weight[:, None]
+    (value, slope), *_ = np.linalg.lstsq(matrix, log.rates[late] * weight, rcond=None)
+    if not slope < 0:
+        return []
+    spread = np.linalg.inv(matrix.T @ matrix) * ROUNDED**2
+    away = -value / slope
+    deviation = float(np.sqrt(spread[0, 0] + 2 * away * spread[0, 1] + away**2 * spread[1, 1]) / -slope)
+    end = float(x[-1] + away)
+    if end < log.last or deviation > SURE * end:
+        return []
+    return _whole_steps(end, deviation)
+
+
+def _told_end(search: Search, start: float) -> tuple[float, float] | None:
+    """Where the curve itself says that it ends, and its standard deviation; None for a curve of another form."""
+    log = search.log
+    first = max(float(log.total or 0), log.last + log.interval, start + 1.0)
+    fixed = search.early is None and not search.plateau and not search.form.tells_start
+
+    def misses(x: FloatArray) -> FloatArray:
+        begin = start if fixed else min(x[0], log.steps[-1] - 1)
+        return search.misses(begin, max(x[-1], begin + 1))
+
+    for guess in (first, 2 * first, 8 * first):
+        x, left, covariance = least(misses, np.array([guess] if fixed else [start, guess]))
+        if np.abs(left).max() <= NEAR:
+            return float(x[-1]), ROUNDED * float(np.sqrt(max(covariance[-1, -1], 0.0)))
+        if log.ends:
+            break
+    return None
+
+
+def _begins(search: Search, start: float, end: float) -> list[float]:
+    """Whole steps at which a fall that ends there may begin, in the log's steps."""
+    if search.early is None and not search.plateau and not search.form.tells_start:
+        return _likely_begins(search, end)
+
+    def misses(x: FloatArray) -> FloatArray:
+        return search.misses(min(x[0], end - 1e-3), end)
+
+    x, left, covariance = least(misses, np.array([min(_nearest(search, start, end), end - 1)]))
+    if not (np.abs(left).max() <= NEAR and x[0] < end):
+        return []
+    return [float(i) for i in _whole_steps(float(x[0]), ROUNDED * float(np.sqrt(covariance[0, 0])))]
+
+
+def _nearest(search: Search, start: float, end: float) -> float:
+    """The best of some starts around the last row at the peak, for a fall after a plateau; else `start`."""
+    log = search.log
+    if not search.plateau or start != log.steps[log.fall - 1]:
+        return start
+    tried = np.linspace(start - log.interval, log.steps[log.fall], 13)[:-1]
+    return float(min(tried, key=lambda begin: float(np.abs(search.misses(begin, end)).sum())))
+
+
+def _whole_steps(found: float, deviation: float) -> list[int]:
+    """The roundest whole steps near one found by least squares.
+
+    First within three standard deviations, then within more: rounding errors may all have one sign.
+    """
+    near, wide = (roundest(found - k * deviation - 0.02, found + k * deviation + 0.02, 3) for k in (3, BIASED))
+    # A log that is one step ahead or behind has a round step one before or behind it.
+    beside = [i for i in (wide[0] - 1, wide[0] + 1) if abs(i - found) <= BIASED * deviation] if wide else []
+    return list(dict.fromkeys((*near, *wide, *beside)))
+
+
+def _likely_begins(search: Search, end: float) -> list[float]:
+    """Where the peak of a curve that does not tell its start has few digits; 0 or a known warm-up first."""
+    log = search.log
+    first = float(log.steps[0])
+    found = search.best(first, end)
+    if found is None or not np.abs(search.misses(first, end)).max() <= NEAR:
+        return []
+    top, final, *_ = found
+    begins = np.unique(np.linspace(-1, first, min(int(first), 20_000) + 2).round())
+    z = (end - begins) / (end - first)
+    if search.form.logarithmic:
+        peaks = np.exp(final + (top - final) * z)
+    else:
+        peaks = final + (top - final) * search.form.height(1 - z)
+    short = np.array([f"{p:.1e}" for p in peaks], float)
+    fits = np.abs(short - peaks) <= log.within.max()
+    known = [float(log.warmup)] if log.warmup is not None and log.warmup <= first else []
+    likely = sorted(begins[fits], key=lambda b: (digits(b) + digits(float(short[begins == b][0])), -b))
+    beside = [b - s for b in likely[:1] for s in SHIFTS if b - s >= -1]
+    return list(dict.fromkeys([*known, *beside, *likely[:3], 0.0]))
+
+
+def _written(search: Search, start: float, end: float) -> Iterator[Candidate]:
+    """Candidates with this start and end, and short rates, under each way of counting that there may be."""
+    log, form = search.log, search.form
+    found = search.best(start, end)
+    if found is None or not np.abs(search.misses(start, end)).max() <= NEAR:
+        return
+    peak, final, *wide = found
+    if form.logarithmic:
+        peak, final = np.exp(min(peak, 10.0)), np.exp(min(final, 10.0))
+        wide = [wide[0] * peak, wide[1] * final]
+    if wide[1] > SURE * log.peak:
+        return
+    rates = np.array((peak, final)), BIASED * np.array(wide) + 1e-12 * log.peak
+    for pair in _short_rates(search.system(start, end), *rates, form.logarithmic):
+        yield from _shifted(search, *pair, int(start), int(end))
+
+
+def _short_rates(system, rates, wide, logarithmic: bool) -> list[tuple[float, float]]:
+    """Peaks and final rates with few digits that leave no equation off by more than 1, at most one for each final."""
+    high, low, values = system
+    found = []
+    for final in shorter(float(rates[1]), float(wide[1])):
+        if final < 0 or logarithmic and final == 0:
+            continue
+        rest = values - low * (np.log(final) if logarithmic else final)
+        peak = float(high @ rest / (high @ high))
+        peak = float(np.exp(min(peak, 10.0))) if logarithmic else peak
+        for short in shorter(peak, float(wide[0])):
+            p = (np.log(short) if short else -np.inf) if logarithmic else short
+            if short >= max(final, 1e-30) and np.abs(rest - high * p).max() <= ALMOST:
+                found.append((short, final))
+                break
+    return found[:3]
+
+
+def _shifted(search: Search, peak: float, final: float, start: int, end: int) -> Iterator[Candidate]:
+    """The schedules that a fall from `start` to `end` in the log's steps may come from."""
+    if search.early is not None:
+        shift = search.shifts[0]
+        yield from _made(search, shift, search.early, peak=peak, final=final, warmup=start + shift, total=end + shift)
+        return
+    for warmup, shape, early in warmups(search.log, peak):
+        for shift in SHIFTS if search.log.top == 0 else (early, early - 1):
+            fields = {"peak": peak, "final": final, "total": end + shift, "warmup_shape": shape}
+            if search.plateau:
+                yield from _made(search, shift, early, **fields, warmup=warmup, decay=end - start)
+            elif search.log.top == 0 or warmup == start + shift:
+                yield from _made(search, shift, early, **fields, warmup=start + shift)
+
+
+def _made(search: Search, shift: int, early: int, **fields) -> Iterator[Candidate]:
+    form = search.form
+    if fields["warmup"] < 0 or fields["total"] < search.log.last:
+        return
+    made = built(WSD, **fields, shape=form.shape) if search.plateau else form.whole(**fields) if form.whole else None
+    if made is not None:
+        yield Candidate(made, shift, early)
