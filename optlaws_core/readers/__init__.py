@@ -11,7 +11,8 @@ The way of a file:
 2. `formats`: a `Format` recognises the `Content` of a source (both in `format`; `sniff` refuses what is never read,
    `header` finds the columns of a table) and opens it (`opened`): columns as written, `RawRun`, nothing dropped yet.
    Helpers are `cells` and `numbers`, cells to numbers, and `layout`, which column is what by its name.
-3. `clean`: points; `rates`: where the learning rate comes from, `thinning` its curve; `assembly`: a `Run`.
+3. `clean`: points; `rates`: where the learning rate comes from, recognised as a family (`FileReport.recognised` tells
+   as what) or as knots, `thinning` its curve; `assembly`: a `Run`.
 4. `reading`: a report on each file, and what manifests add.
 
 Other doors: `norms` (gradient norms out of a log), `pasted` (a learning-rate curve), `frames` (a table of whole runs).

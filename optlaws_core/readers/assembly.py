@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import LogError
 from ..runs import Plan, Run, Series
+from ..schedules.recognition import Recognised
 from ..text import counted, listed, shortened
 from . import step_axis
 from .base import AMOUNTS, Facts, Layout, Note
@@ -22,12 +23,13 @@ STEADY = 1e-3  # tokens per step may vary this much, relative, and still give on
 
 @dataclass(frozen=True, eq=False)
 class Assembled:
-    """A run, what to say about it, all that is declared about it, and what its log leaves open."""
+    """A run, what to say about it, all that is declared about it, what its log leaves open, and its schedule."""
 
     run: Run
     notes: tuple[Note, ...]
     facts: Facts
     questions: tuple[Question, ...]
+    recognised: Recognised | None = None  # where the schedule was recognised from logged rates
 
 
 def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
@@ -46,7 +48,7 @@ def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
     plan = None if found.schedule is None else Plan(found.schedule, facts.params, facts.batch_tokens)
     series = {name: Series(p.steps, p.values) for name, p in losses.items()}
     run = Run(raw.name, plan, series, split, found.source, max(ends), facts.about or {})
-    return Assembled(run, (*notes, *found.notes), facts, questions)
+    return Assembled(run, (*notes, *found.notes), facts, questions, found.recognised)
 
 
 def _asked(raw: RawRun, layout: Layout) -> Iterator[Question]:

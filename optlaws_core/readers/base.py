@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ..errors import LogError
 from ..runs import Run
 from ..schedules import Schedule
+from ..schedules.recognition import Recognised
 from ..text import shortened
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ class FileReport:
     is_table: bool = False  # whether the file is a table of finished runs, which goes elsewhere
     questions: tuple["Question", ...] = ()  # what is still open: the runs, if any, are read under the likely answers
     facts: Mapping[str, Facts] = field(default_factory=dict)  # run -> what is declared, also when its LR is missing
+    recognised: Mapping[str, Recognised] = field(default_factory=dict)  # run -> its schedule, found from logged rates
     absent: tuple[str, ...] = ()  # files that a manifest names and that were not there
 
     def noted(self, *notes: Note) -> "FileReport":

@@ -1,7 +1,10 @@
 """Where the learning rate comes from: the log first, what is declared second, nothing third. It is never guessed.
 
 A declared schedule that agrees with every logged rate is used in its place: it is exact between the logged steps and
-knows the warm-up. Otherwise the logged rates become knots, straight lines between them.
+knows the warm-up. Otherwise the rates are those of the simplest family that agrees with all of them as printed, and
+where none does, knots: straight lines between the logged rates. Neither fills what lies beyond the log with the last
+rate: a family goes on to the total that the run is known to have where the curve leads there, all else ends with the
+log, which is said.
 """
 
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ import numpy as np
 from ..arrays import FloatArray, IntArray
 from ..runs import LrSource
 from ..schedules import Knots, Schedule
+from ..schedules.recognition import Recognised, recognise
 from ..text import SMALLEST, counted, format_number
 from .base import Facts, Note
 from .clean import Points
@@ -19,6 +23,7 @@ from .thinning import thin
 AGREES = 1e-3  # of the peak: a declared schedule this close to every logged rate is the schedule of the run
 THIN = 1e-4  # of the peak: straight lines between knots stay this close to the logged rates
 MOST_KNOTS = 2000
+FLAT = ("constant", "step", "wsd")  # families that may have come from their warm-up to a plateau before the log
 WANTED = ("declare a schedule before fitting.", "declare the schedule of this run.")  # how notes end that ask for one
 
 
@@ -29,6 +34,7 @@ class Rates:
     schedule: Schedule | None
     source: LrSource
     notes: tuple[Note, ...] = ()
+    recognised: Recognised | None = None  # what the schedule was recognised as, where it was
 
 
 def rates_of(run: str, logged: Points | None, facts: Facts, last_step: int) -> Rates:
@@ -39,8 +45,8 @@ def rates_of(run: str, logged: Points | None, facts: Facts, last_step: int) -> R
         logged = None
     if logged is not None:
         quantum = printed_quantum(logged.values)
-        schedule, more = _from_log(logged, facts, last_step, quantum)
-        return Rates(schedule, "logged", tuple(Note(n.level, n.text, run) for n in more))
+        schedule, more, found = _from_log(logged, facts, last_step, quantum)
+        return Rates(schedule, "logged", tuple(Note(n.level, n.text, run) for n in more), found)
     if facts.schedule is not None:
         if last_step > facts.schedule.total:
             text = f"The log goes on to step {last_step:,}, past the declared total of {facts.schedule.total:,} steps."
@@ -107,15 +113,79 @@ def _unusable(rates: FloatArray) -> str | None:
     return None
 
 
-def _from_log(logged: Points, facts: Facts, last_step: int, quantum: float | None) -> tuple[Schedule, list[Note]]:
-    notes = [] if quantum is None else [_quantised(quantum, facts)]
+def _from_log(
+    logged: Points, facts: Facts, last_step: int, quantum: float | None
+) -> tuple[Schedule, list[Note], Recognised | None]:
     if facts.schedule is not None:
         agrees, note = compare(facts.schedule, logged, quantum)
-        notes.append(note)
+        notes = [note] if quantum is None else [_quantised(quantum, facts), note]
         if agrees:
-            return facts.schedule, notes
-    schedule, more = knots_from(logged, facts, last_step)
-    return schedule, notes + more
+            return facts.schedule, notes, None
+        schedule, more = knots_from(logged, facts, last_step)
+        return schedule, notes + more, None
+    found = _recognised(logged, facts, last_step)
+    if found is None:
+        schedule, notes = knots_from(logged, facts, last_step)
+        return schedule, notes if quantum is None else [_quantised(quantum, facts), *notes], None
+    notes = _on_recognised(found, logged, facts, last_step)
+    if quantum is not None:
+        text = (
+            f"The learning rate is printed in steps of {format_number(quantum)}; the schedule is known to half of one."
+        )
+        notes.insert(0, Note("info", text))
+    return found.schedule, notes, found
+
+
+def _recognised(logged: Points, facts: Facts, last_step: int) -> Recognised | None:
+    """The schedule that the rates come from, unless what it says of the steps after the log contradicts the facts."""
+    total = facts.total_steps
+    steps, rates = logged.steps, logged.values
+    found = recognise(steps, rates, total=total, warmup=facts.warmup_steps, last=last_step)
+    if found is None or not found.beyond or total is None or total < last_step:
+        return found
+    return found if abs(found.schedule.total - total) <= 1 else None
+
+
+def _on_recognised(found: Recognised, logged: Points, facts: Facts, last_step: int) -> list[Note]:
+    """What was recognised, and what the log leaves open at its start and at its end."""
+    schedule, first, seen = found.schedule, int(logged.steps[0]), max(int(logged.steps[-1]), last_step)
+    shifted = "" if not found.shift else f", the log being one step {'ahead' if found.shift > 0 else 'behind'}"
+    if found.early != found.shift and schedule.warmup > first:
+        shifted += f", {'and' if shifted else 'the log being'} one step {'ahead' if found.early > 0 else 'behind'}"
+        shifted += " in the warm-up"
+    text = f"Recognised from {len(logged.steps):,} logged rates: {schedule.text}, largest difference"
+    notes = [Note("info", f"{text} {found.difference:.2g}{shifted}.")]
+    if first > 1 and schedule.family in FLAT and schedule.warmup <= first:
+        notes += _on_start(first, facts)
+    notes += _past(seen, facts)
+    if found.beyond:
+        named = ", the total that the log names," if schedule.total == facts.total_steps else ""
+        notes.append(Note("info", f"The schedule's end at step {schedule.total:,}{named} lies beyond the log."))
+    elif _unfinished(seen, logged.steps, facts):
+        notes.append(_ends_early(seen, facts, f"a rate that is {_so_far(schedule)} so far does not tell what follows"))
+    return notes
+
+
+def _so_far(schedule: Schedule) -> str:
+    return "constant" if schedule.family in FLAT else schedule.family.replace("_", " ")
+
+
+def _unfinished(seen: int, steps: IntArray, facts: Facts) -> bool:
+    """Whether the run is known to go on after the log, for longer than the log's own interval."""
+    interval = max(1, round(float(np.median(np.diff(steps))))) if len(steps) > 1 else 1
+    return facts.total_steps is not None and facts.total_steps > seen + interval
+
+
+def _ends_early(seen: int, facts: Facts, why: str) -> Note:
+    text = f"The log ends at step {seen:,} of {facts.total_steps:,}, and {why}, so the schedule ends with the log"
+    return Note("info", f"{text}; {WANTED[1]}")
+
+
+def _past(seen: int, facts: Facts) -> list[Note]:
+    if facts.total_steps is None or facts.total_steps >= seen:
+        return []
+    text = f"The log goes on to step {seen:,}, past the declared total of {facts.total_steps:,} steps."
+    return [Note("info", text)]
 
 
 def _quantised(quantum: float, facts: Facts) -> Note:
@@ -166,7 +236,7 @@ def knots_from(logged: Points, facts: Facts, last_step: int) -> tuple[Knots, lis
         notes.append(Note("info", f"{text}, which deviate by at most {off / peak:.2g} of the peak."))
     some = logged.values[kept] + 0.0  # no −0, which a schedule's text form cannot tell from 0
     steps, values, warmup = _with_start(logged.steps[kept], some, logged, facts, notes)
-    total = _total(int(steps[-1]), facts, last_step, notes)
+    total = _total(logged.steps, facts, last_step, notes)
     if total > steps[-1]:
         steps, values = np.append(steps, total), np.append(values, values[-1])
     # Once more, since the knots added at both ends may lie on a line with their neighbours.
@@ -186,13 +256,20 @@ def _with_start(
         return steps, values, declared if _is_line(logged, declared) else 0
     if first:
         steps, values = np.insert(steps, 0, 0), np.insert(values, 0, values[0])
+    notes += _on_start(first, facts)
+    return steps, values, declared or 0
+
+
+def _on_start(first: int, facts: Facts) -> list[Note]:
+    """What stands for the steps before the first logged one, which is past any warm-up."""
+    declared = facts.warmup_steps
     if declared is None and first > 1:
         text = f"No warm-up was logged or declared before step {first:,}; the first logged rate is held back to step 0."
-        notes.append(Note("info", text))
+        return [Note("info", text)]
     if declared:
         text = f"Before the first logged step {first:,}, the declared linear warm-up"
-        notes.append(Note("info", f"{text} of {counted(declared, 'step')} is used."))
-    return steps, values, declared or 0
+        return [Note("info", f"{text} of {counted(declared, 'step')} is used.")]
+    return []
 
 
 def _is_line(logged: Points, warmup: int) -> bool:
@@ -205,12 +282,12 @@ def _is_line(logged: Points, warmup: int) -> bool:
     return bool(np.abs(logged.values[early] - line).max() <= AGREES * logged.values.max())
 
 
-def _total(last_rate: int, facts: Facts, last_step: int, notes: list[Note]) -> int:
+def _total(steps: IntArray, facts: Facts, last_step: int, notes: list[Note]) -> int:
     """One past the last update; a declared total may equal the last logged step, whose rate is then the final one."""
-    seen = max(last_rate, last_step)
-    if facts.total_steps is not None and facts.total_steps < seen:
-        notes.append(
-            Note("info", f"The log goes on to step {seen:,}, past the declared total of {facts.total_steps:,} steps.")
-        )
+    seen = max(int(steps[-1]), last_step)
+    notes += _past(seen, facts)
+    if _unfinished(seen, steps, facts):
+        notes.append(_ends_early(seen, facts, "nothing tells the rates after it"))
+        return seen + 1
     declared = facts.total_steps or 0
     return declared if declared >= seen and declared > 0 else seen + 1

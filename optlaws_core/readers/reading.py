@@ -208,6 +208,7 @@ def _assembled(report: FileReport, layout: Layout, raws: list[RawRun], entries: 
         runs=tuple(replace(part.run, open_questions=_open_of(part.run, asked)) for part in found),
         notes=tuple(notes),
         facts={part.run.name: part.facts for part in found},
+        recognised={part.run.name: part.recognised for part in found if part.recognised is not None},
         questions=asked,
     )
 
@@ -302,8 +303,9 @@ def _uniquely_named(reports: Sequence[FileReport], sources: Sequence[Source]) ->
         runs = tuple(run.renamed(renamed[run.name]) for run in report.runs)
         notes = tuple(replace(n, run=renamed.get(n.run, n.run)) for n in report.notes)
         facts = {renamed.get(name, name): f for name, f in report.facts.items()}
+        known = {renamed.get(name, name): f for name, f in report.recognised.items()}
         asked = tuple(replace(q, run=renamed.get(q.run, q.run)) for q in report.questions)
-        out.append(replace(report, runs=runs, notes=(*notes, *said), facts=facts, questions=asked))
+        out.append(replace(report, runs=runs, notes=(*notes, *said), facts=facts, recognised=known, questions=asked))
     return tuple(out)
 
 

@@ -41,7 +41,8 @@ def test_a_log_as_training_programs_write_it():
     # a null is a step at which nothing was measured: neither a point nor a fault
     assert run.series["val"].steps.tolist() == step[measured].tolist()
     assert run.series["val"].loss.tolist() == (2.5 - step / 1000)[measured].tolist()
-    assert report.notes == () and run.plan.schedule(step).tolist() == [1e-3] * n
+    assert [n.text.split(":")[0] for n in report.notes] == ["Recognised from 200 logged rates"]
+    assert run.plan.schedule(step).tolist() == [1e-3] * n
 
 
 def test_nan_and_infinity_are_told_and_null_is_not():

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from optlaws_core.readers.rates import asks
 from optlaws_core.readers.thinning import thin
-from optlaws_core.schedules import WSD, Constant, Cosine, Knots, Linear
+from optlaws_core.schedules import WSD, Constant, Cosine, Knots, Linear, parse
 from tests.knowledge.logs import LOSS, LR, STEPS, csv_of, falling, one, said, with_manifest
 
 
@@ -95,18 +96,25 @@ def test_a_declared_warmup_ends_where_it_says(schedule):
 def test_rates_printed_with_few_digits_are_told_and_the_declared_schedule_is_used(digits, quantum):
     declared = Linear(peak=8e-4, warmup=0, total=400)
     steps = list(range(0, 400, 2))
-    printed = [f"{x:.{digits}f}" for x in declared(steps)]
-    log = csv_of(steps, falling(200), printed)
+    log = csv_of(steps, falling(200), [f"{x:.{digits}f}" for x in declared(steps)])
     run, report = with_manifest(log, declared.text)
     assert run.plan.schedule == declared and "too coarse for its curve." in said(report)
     run, report = one("a.csv", log)
-    assert isinstance(run.plan.schedule, Knots) and run.lr_source == "logged"
-    assert f"printed in steps of {quantum}, too coarse for its curve; declare the schedule of this run." in said(report)
+    assert run.lr_source == "logged" and f"printed in steps of {quantum}" in said(report)
+    if digits == 4:  # eight levels in all
+        assert isinstance(run.plan.schedule, Knots)
+        assert "too coarse for its curve; declare the schedule of this run." in said(report)
+    else:
+        assert run.plan.schedule == declared and "the schedule is known to half of one" in said(report)
+        assert not any(asks(note) for note in report.notes)
 
 
 def test_six_digits_are_enough():
     rates = Linear(peak=8e-4, warmup=0, total=4000)(np.arange(4000))
-    assert one("a.csv", csv_of(range(4000), falling(4000), [f"{x:.6f}" for x in rates]))[1].notes == ()
+    run, report = one("a.csv", csv_of(range(4000), falling(4000), [f"{x:.6f}" for x in rates]))
+    text = "linear(peak=8e-4, warmup=0, total=4000)"
+    assert said(report) == f"Recognised from 4,000 logged rates: {text}, largest difference 4e-07."
+    assert run.plan.schedule.text == text
 
 
 EXACT = [round(1e-5 * i, 5) for i in range(100)] + [1e-3] * 20  # a warm-up logged at every step
@@ -115,7 +123,7 @@ EXACT = [round(1e-5 * i, 5) for i in range(100)] + [1e-3] * 20  # a warm-up logg
 @pytest.mark.parametrize("lr", [[3e-4] * 60 + [9e-5] * 60, [1e-3] * 120, [3e-4] * 60 + [3e-5] * 60, EXACT])
 def test_a_staircase_is_not_taken_for_rounding(lr):
     run, report = one("a.csv", csv_of(range(120), falling(120), lr))
-    assert report.notes == ()
+    assert [n.text.split(":")[0] for n in report.notes] == ["Recognised from 120 logged rates"]
     np.testing.assert_allclose(run.plan.schedule(np.arange(120)), lr, rtol=1e-14)
 
 
@@ -157,3 +165,63 @@ def test_noise_is_thinned_to_the_most_knots_and_told():
     run, report = one("a.csv", csv_of(range(5000), falling(5000), lr))
     assert len(run.plan.schedule.steps) == 2001  # 2,000, and the end
     assert "thinned to 2,000 knots, which deviate by at most" in said(report)
+
+
+@pytest.mark.parametrize(
+    "text, first, ends",
+    [
+        ("cosine(peak=3e-4, warmup=2160, total=24000, final=3e-5)", 2160, 24_000),
+        ("linear(peak=1e-3, warmup=100, total=8000)", 0, 8000),
+        ("wsd(peak=1e-3, warmup=100, total=8000, decay=1600, shape=1-sqrt)", 0, 8000),
+        ("step(peak=3e-4, warmup=200, total=7937, boundaries=[4000], values=[9e-5])", 0, 7937),
+    ],
+)
+def test_a_family_that_agrees_with_every_rate_becomes_the_plan(text, first, ends):
+    schedule = parse(text)
+    steps = np.arange(first, ends, 32)
+    run, report = one("a.csv", csv_of(steps.tolist(), falling(len(steps)), schedule(steps).tolist()))
+    assert run.plan.schedule == schedule and run.lr_source == "logged"
+    assert report.recognised["a"].schedule == schedule
+    assert f"Recognised from {len(steps):,} logged rates: {text}, largest difference" in said(report)
+
+
+def stopped(schedule, at: int, total: int, every: int = 10):
+    """A run that was to have `total` updates, and whose log ends at step `at`."""
+    steps = list(range(every, at + 1, every))
+    return with_manifest(csv_of(steps, falling(len(steps)), schedule(steps).tolist()), str(total), head="total_steps")
+
+
+def test_a_run_that_was_stopped_goes_on_as_its_family_does():
+    run, report = stopped(Linear(peak=3e-4, warmup=0, total=5000), 1000, 5000)
+    assert run.plan.schedule == Linear(peak=3e-4, warmup=0, total=5000)
+    assert "The schedule's end at step 5,000, the total that the log names, lies beyond the log." in said(report)
+
+
+def test_a_family_that_contradicts_the_total_does_not_go_on():
+    schedule = Cosine(peak=3e-4, warmup=0, total=4000)
+    run, report = stopped(schedule, 1000, 5000)
+    assert run.plan.schedule.total == 1001 and isinstance(run.plan.schedule, Knots)
+    assert "The log ends at step 1,000 of 5,000, and nothing tells the rates after it" in said(report)
+    assert asks(report.notes[-1]) and not report.recognised
+
+
+@pytest.mark.parametrize(
+    "schedule", [Constant(peak=1e-4, total=9), Knots(steps=(0, 400, 900), values=(1e-3, 2e-3, 1e-5))]
+)
+def test_nothing_is_filled_with_the_last_rate_in_silence(schedule):
+    run, report = stopped(schedule, 800, 252_780)
+    assert run.plan.schedule.total == 801 and run.last_step == 800
+    assert "The log ends at step 800 of 252,780, and" in said(report)
+    assert "so the schedule ends with the log; declare the schedule of this run." in said(report)
+    assert sum(asks(note) for note in report.notes) == 1
+
+
+def test_the_shift_of_a_log_is_told():
+    schedule = Cosine(peak=6e-4, warmup=70, total=1900)
+    t = np.arange(0, 1900, 10)
+    late = schedule(np.maximum(t, 70)).tolist()
+    rates = [6e-4 * (s + 1) / 70 if s < 70 else r for s, r in zip(t, late, strict=True)]
+    run, report = one("a.csv", csv_of(t.tolist(), falling(len(t)), rates))
+    assert run.plan.schedule == schedule and "the log being one step ahead in the warm-up." in said(report)
+    ahead = schedule(t + 1).tolist()
+    assert "the log being one step ahead." in said(one("a.csv", csv_of(t.tolist(), falling(len(t)), ahead))[1])

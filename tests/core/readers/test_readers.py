@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optlaws_core.errors import LogError
 from optlaws_core.readers import Layout, Source, read, read_all, read_source, sources_from_paths
 from optlaws_core.readers.opened import Numbers
-from optlaws_core.schedules import Knots
+from optlaws_core.schedules import Constant, Knots
 from tests.knowledge.logs import LOSS, LR, STEPS, csv_of, event_points, events, history, one, said, table
 
 
@@ -35,7 +35,7 @@ def test_event_files_give_every_point(tmp_path, tensors):
     assert (report.format, run.name) == ("TensorBoard events", "big")
     assert run.steps.tolist() == list(range(n)) and run.loss.tolist() == [y for _, y in loss]
     assert list(run.series) == ["train", "eval"] and len(run.series["eval"]) == 120
-    assert run.plan.schedule == Knots(steps=(0, n), values=(lr[0][1], lr[0][1]))
+    assert run.plan.schedule == Constant(peak=1e-3, total=n)
 
 
 def test_event_files_of_one_folder_are_one_run(tmp_path):
@@ -99,10 +99,10 @@ def test_a_manifest_is_read_in_the_encodings_of_spreadsheets(tmp_path, encoding)
 
 
 def test_a_manifest_finds_the_runs_inside_a_file():
-    manifest = b"run,file,total_steps\na,all.csv,50\nz,all.csv,60\n"
-    log = b"run,step,loss,lr\nb,0,3,1\na,0,4,1\nb,1,2,1\na,1,3,1\n"
+    manifest = b"run,file,total_steps\na,all.csv,15\nz,all.csv,60\n"
+    log = b"run,step,loss,lr\nb,0,3,1\na,0,4,1\nb,1,2,1\na,10,3,1\n"
     reading = read_all([Source("m.csv", manifest), Source("all.csv", log)])
-    assert {r.name: r.plan.schedule.total for r in reading.runs} == {"b": 2, "a": 50}
+    assert {r.name: r.plan.schedule.total for r in reading.runs} == {"b": 2, "a": 15}
     assert "m.csv, row 3: the run 'z' is not in the file, which has a, b" in said(reading.files[1])
 
 
@@ -113,6 +113,13 @@ def test_runs_of_one_name_are_told_apart():
     assert "2 runs are called 'x'; this one is shown as 'x (25M)'" in said(reading.files[0])
     same = [Source("a.json", json.dumps(history()).encode()), Source("b.json", (json.dumps(history()) + " ").encode())]
     assert [r.name for r in read_all(same).runs] == ["from-json (a)", "from-json (b)"]
+
+
+def test_what_was_recognised_goes_by_the_names_that_are_shown():
+    log = csv_of(range(0, 80, 10), [3.0 - t / 10 for t in range(8)], [1e-3] * 8)
+    reading = read_all([Source(name, log.encode()) for name in ("25M/x.csv", "y.csv", "100M/x.csv")])
+    assert [list(f.recognised) for f in reading.files] == [["x (25M)"], ["y"], ["x (100M)"]]
+    assert reading.files[1].recognised["y"].schedule == reading.runs[1].plan.schedule == Constant(peak=1e-3, total=71)
 
 
 def test_paths_bring_manifests_folders_and_files(tmp_path):
