@@ -106,6 +106,33 @@ def manifests() -> tuple[bytes, ...]:
     return two.encode(), start(ROOT / "data" / "examples.csv", 3)
 
 
+def consoles() -> tuple[bytes, ...]:
+    """What several programs print."""
+    bar = " 10%|# | 10/100 [00:10<01:30,  1.00it/s]\n"
+    dicts = "{'loss': 3.5, 'grad_norm': 1.5, 'learning_rate': 1e-05, 'epoch': 0.1}\n" + bar
+    texts = (
+        "import torch\nprint(f'step:{step} loss:{loss}')\nstep:0/9 val_loss:11.0\nstep:1/9 train_loss:10.5 t:9ms\n"
+        "step:9/9 train_loss:9.5 t:99ms\nstep:9/9 val_loss:9.0\n",
+        "s:0 tel:11.0092\ns:0 trl:11.0091 lr:0.000001 norm:15.37\ns:1 trl:10.9598 lr:0.000002 norm:15.24\n",
+        "2: iteration    100/  1000 | consumed samples: 800 | learning rate: 1.0E-04 | global batch size: 8 | lm loss: "
+        "6.2E+00 | grad norm: 1.5 |\n2: iteration    200/  1000 | consumed samples: 1600 | learning rate: 2.0E-04 | "
+        "global batch size: 8 | lm loss: nan | grad norm: 1.5 |\n"
+        " validation loss at iteration 200 | lm loss value: 6.0 |\n",
+        "[x] INFO [o:1] [step=1/1,000]\n    train/CE loss=11.25\n    train/PPL=76,631\n    optim/LR (group 0)=1e-3\n"
+        "[x] INFO [o:1] [step=2/1,000]\n    train/CE loss=10.25\n    optim/LR (group 0)=1e-3\n",
+        dicts + dicts.replace("3.5", "'3.25'").replace(" 10", " 20") + "{'eval_loss': 3.0, 'epoch': 0.2}\n" + dicts,
+        "Epoch 1/3\n 5/10 [==>...] - ETA: 1s - loss: 2.5\b\b10/10 [=====] - 2s - loss: 2.25 - val_loss: 2.0\n"
+        "Epoch 2/3\n10/10 [=====] - 2s - loss: 2.0 - val_loss: 1.75\n",
+        "\x1b[32mstep: 1  loss:  3.2\x1b[39m\r\n[rank1]: step: 1  loss:  3.2\r\n"
+        "step: 2  loss:  2.9\r\nstep: 1 loss: 3.3\r\n",
+        'DLLL {"step": [0, 1], "data": {"step_loss": 3.5, "learning_rate": 1e-3}}\n'
+        'DLLL {"step": [0, 2], "data": {"step_loss": 3.0, "learning_rate": 1e-3}}\n',
+        "x | INFO | train_inner | epoch 001:  10 / 99 loss=9.5, nll_loss=9, num_updates=10, lr=1e-05, gnorm=2\n"
+        "x | INFO | train_inner | epoch 001:  20 / 99 loss=8.5, nll_loss=8, num_updates=20, lr=2e-05, gnorm=1\n",
+    )
+    return tuple(text.encode() for text in texts)
+
+
 # Log format -> more files of it than its sample.
 OF_FORMAT = {
     "CSV": partial(tables, ","),
@@ -113,6 +140,7 @@ OF_FORMAT = {
     "CSV with semicolons": partial(tables, ";"),
     "table with spaces": partial(tables, " "),
     "W&B chart CSV": charts,
+    "console log": consoles,
     "JSON lines": json_lines,
     "JSON records": json_records,
     "JSON columns": json_columns,

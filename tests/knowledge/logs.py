@@ -42,6 +42,7 @@ READINGS: dict[str, tuple[str, list[Curve]]] = {
     "a table for each metric": ("monitor/Train_loss.csv", [Curve("monitor", lr=None)]),
     "long table": ("metrics.csv", [Curve("from-long")]),
     "Parquet": ("a.parquet", [Curve("a")]),
+    "console log": ("a.log", [Curve("a")]),
     "Hugging Face trainer_state.json": ("my-run/trainer_state.json", [Curve("my-run")]),
     "W&B history JSON": ("a.json", [Curve("from-json")]),
     "JSON records": ("a.json", [Curve("a")]),

@@ -11,6 +11,7 @@ from ..format import Content, Format
 from . import (
     clearml,
     comet,
+    console,
     delimited,
     event_files,
     long_table,
@@ -47,6 +48,7 @@ FORMATS: tuple[Format, ...] = tuple(
             neptune.FORMAT,
             tensorboard_downloads.CSV,
             tensorboard_downloads.JSON,
+            console.FORMAT,
             trainer_state.FORMAT,
             wandb_history.FORMAT,
             records.JSON_RECORDS,

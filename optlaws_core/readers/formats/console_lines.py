@@ -1,0 +1,329 @@
+"""The lines of a text that tell of a run: each is put to the plan of lines like it, whose numbers become arrays.
+
+A plan is made once for all lines that differ in their numbers only, so that most lines cost one match. The text is
+gone through in parts, so that it never stands in memory twice.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...arrays import FloatArray, IntArray
+from ...errors import LogError
+from ...text import shortened
+from .console_blocks import FEWEST, Block, Slot, slot_of
+from .console_shapes import NUMBER, WHOLE, Plan, plan_of
+
+PART = 2**20  # bytes
+MOST_PLANS = 20_000  # kinds of lines that are looked into
+RECENT = 4  # plans that are tried before a line is looked into
+
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\n]*\x07|[()][a-z0-9])")
+_BARS = re.compile(rb"%\|[^|\n\r]{0,400}\|")
+_KERAS_BARS = re.compile(rb"\[[=>.]{2,}\]|(?:\xe2\x94\x81|\xe2\x95\xb8|\xe2\x95\xba)+")
+_WRAPPED = re.compile(rb"\{'[^{}\n]{0,2000}(?:\n[^{}\n]{0,500}){1,5}\}")
+
+# What stands in every line of interest. Where a blank begins it, a digit stands before.
+_KEYS = (
+    b"loss",
+    b"trl:",
+    b"tel:",
+    b"crossentropy",
+    b" train ",
+    b" val ",
+    b"skipped iterations",
+    b"[step=",
+    b"batch=",
+    b"epoch ",
+    b"'eval_",
+)
+_ALONE = {
+    b"batch=": re.compile(rb"\W*(?:\d+: )?\[(?:epoch|batch)="),
+    b"epoch ": re.compile(rb"\W*epoch \d+/\d+\s*$"),
+}  # what such a line must begin with, where the words alone say too little
+_IN_RECORDS = (b"optim/", b"lr-", b"total_tokens", b"total tokens", b"time/token", b"time/batch")
+_BAR = b"%|"
+
+
+@dataclass(eq=False)
+class Rows:
+    """The lines of one plan: their places in the text, and what stood in them."""
+
+    plan: Plan
+    order: list[IntArray] = field(default_factory=list)
+    values: list[FloatArray] = field(default_factory=list)  # (picks, n) each
+
+    def __len__(self) -> int:
+        return sum(map(len, self.order))
+
+
+@dataclass(eq=False)
+class Scan:
+    """All lines of interest, by plan. `numbered`: the places of lines, from 0, are those in the file."""
+
+    rows: list[Rows] = field(default_factory=list)
+    numbered: bool = True
+    cut: bool = False  # the last line ends early and was left out
+    rounded: int = 0  # lines whose step is printed with too few digits
+
+
+def scan(text: bytes) -> Scan:
+    """What the lines of a text tell. Raises `LogError` for losses with decimal commas."""
+    return _Scanner().read(text)
+
+
+class _Scanner:
+    def __init__(self) -> None:
+        self.scan = Scan()
+        self.plans: dict[tuple[bytes, ...], Plan | None] = {}
+        self.known: dict[bytes, tuple[Rows, list[Slot]] | None] = {}  # skeleton -> how its lines are read together
+        self.rows_of: dict[Plan, Rows] = {}
+        self.recent: list[Plan] = []
+        self.at = 0
+        self.records = self.dicts = False
+
+    def read(self, text: bytes) -> Scan:
+        for part in _parts(text):
+            self._part(part)
+            self._keep()
+        return self.scan
+
+    def _part(self, part: bytes) -> None:
+        part = self._normal(part)
+        end = part.rfind(b"\n") + 1
+        if end:
+            self._whole(np.frombuffer(part, np.uint8)[:end], part)
+        if part[end:].strip():
+            self._keep()
+            self._last(part[end:])
+
+    def _normal(self, part: bytes) -> bytes:
+        """Lower case, without colours and the drawings of bars; a line for what a carriage return overwrote."""
+        if b"\x1b" in part:
+            for code in {*_ESCAPES.findall(part[:65_536])}:
+                part = part.replace(code, b"")
+            part = _ESCAPES.sub(b"", part) if b"\x1b" in part else part
+        part = part.lower()
+        if b"\r" in part:
+            part = part.replace(b"\r\n", b"\n")
+        if b"\r" in part or b"\x08" in part:
+            self.scan.numbered = False
+            part = part.replace(b"\r", b"\n").replace(b"\x08", b"\n")
+        # A single letter is looked for many times faster than two.
+        if b"%" in part and b"%|" in part:
+            part = _BARS.sub(b"%| |", part)
+        if (b"=" in part and b"[=" in part) or (b"\x94" in part and b"\xe2\x94\x81" in part):
+            part = _KERAS_BARS.sub(b"[=]", part)
+        if b"{" in part and b"{'" in part:
+            self.dicts = True
+            part = _WRAPPED.sub(_unwrapped, part)
+        return part
+
+    def _whole(self, text: np.ndarray, part: bytes) -> None:
+        """Whole lines: those of interest, alike ones together."""
+        ends = np.flatnonzero(text == 10)
+        hit = self._hits(part, text, ends)
+        lines = np.flatnonzero(hit)
+        if len(lines):
+            widths = np.diff(ends, prepend=-1)
+            block = Block(text if len(lines) == len(ends) else text[np.repeat(hit, widths)])
+            singles = [own for own in block.alike() if not self._together(block, own, lines[own] + self.at)]
+            own = np.sort(np.concatenate([np.empty(0, np.int64), *singles]))
+            for i in own.tolist():
+                self._single(int(lines[i]) + self.at, block.line(i))
+        self.at += len(ends)
+
+    def _hits(self, part: bytes, text: np.ndarray, ends: IntArray) -> np.ndarray:
+        """(lines,) Which are of interest."""
+        pairs = _pairs(text)
+        keys = [key for key in _KEYS if _may_hold(pairs, key)]
+        self.records = self.records or b"[step=" in keys or b"batch=" in keys
+        if self.records:
+            keys += [key for key in _IN_RECORDS if _may_hold(pairs, key)]
+        if self.dicts and _may_hold(pairs, _BAR):
+            keys.append(_BAR)
+        hit = np.zeros(len(ends), bool)
+        for key in keys:
+            own = np.searchsorted(ends, _found(text, key))
+            if key in _ALONE:
+                own = np.unique(own)
+                begins = np.where(own > 0, ends[own - 1] + 1, 0)
+                spans = zip(own.tolist(), begins.tolist(), ends[own].tolist(), strict=True)
+                own = np.array([i for i, a, b in spans if _ALONE[key].match(part[a:b])], np.int64)
+            hit[own] = True
+        return hit
+
+    def _together(self, block: Block, lines: IntArray, order: IntArray) -> bool:
+        """Reads lines of one skeleton, but for those among them that are odd; False where they are no such lines."""
+        if len(lines) < FEWEST:
+            return False
+        skeleton = block.skeleton(lines[0])
+        if skeleton not in self.known:
+            if len(self.known) >= MOST_PLANS:
+                return False
+            self.known[skeleton] = self._slots(block.line(lines[0]))
+        known = self.known[skeleton]
+        if known is None:
+            return self._plan(block.line(lines[0])) is None and self._all_nothing(block, lines, order)
+        rows, slots = known
+        good = np.ones(len(lines), bool)
+        columns = []
+        for slot in slots:
+            values, fine = block.numbers(lines, slot)
+            columns.append(values)
+            good &= fine
+        rows.order.append(order[good])
+        rows.values.append(np.array(columns)[:, good])
+        for i in np.flatnonzero(~good).tolist():
+            self._single(int(order[i]), block.line(lines[i]))
+        return True
+
+    def _all_nothing(self, block: Block, lines: IntArray, order: IntArray) -> bool:
+        """Passes over lines like the first of them, which tells nothing; those with other figures are looked at."""
+        odd = np.flatnonzero(block.figures[lines] != block.figures[lines[0]])
+        for i in odd.tolist():
+            self._single(int(order[i]), block.line(lines[i]))
+        return True
+
+    def _slots(self, line: bytes) -> tuple[Rows, list[Slot]] | None:
+        """How lines like this one are read together; None where they must be looked at one by one."""
+        plan = self._plan(line)
+        found = None if plan is None else plan.match.fullmatch(line)
+        if plan is None or found is None:
+            return None
+        slots = []
+        for i, pick in enumerate(plan.picks, 1):
+            if not found[i][:1].isdigit() and found[i][:1] != b".":
+                return None
+            slot = slot_of(line, found.start(i), found.end(i), pick in WHOLE)
+            if slot is None:
+                return None
+            slots.append(slot)
+        return self.rows_of[plan], slots
+
+    def _single(self, at: int, line: bytes) -> None:
+        plan = self.recent[0] if self.recent else None
+        found = None if plan is None else plan.match.fullmatch(line)
+        if found is None:
+            plan, found = self._looked_up(line)
+        if plan is not None and found is not None:
+            plan.rows.append(at)
+            plan.values.append(found.groups())
+
+    def _looked_up(self, line: bytes) -> tuple[Plan | None, "re.Match[bytes] | None"]:
+        for plan in self.recent[1:]:
+            found = plan.match.fullmatch(line)
+            if found is not None:
+                self._first(plan)
+                return plan, found
+        made = self._plan(line)
+        found = None if made is None else made.match.fullmatch(line)
+        if made is None or found is None:
+            self.scan.rounded += made is not None
+            return None, None
+        self._first(made)
+        return made, found
+
+    def _first(self, plan: Plan) -> None:
+        self.recent[:] = [plan, *(p for p in self.recent if p is not plan)][:RECENT]
+
+    def _plan(self, line: bytes) -> Plan | None:
+        """The plan of lines like this one, made where it is the first of them."""
+        like = tuple(NUMBER.split(line)[::2])
+        if like not in self.plans:
+            if len(self.plans) >= MOST_PLANS:
+                return None
+            plan = self.plans[like] = plan_of(line)
+            if plan is not None:
+                self.rows_of[plan] = Rows(plan)
+                self.scan.rows.append(self.rows_of[plan])
+        return self.plans[like]
+
+    def _last(self, line: bytes) -> None:
+        """A last line without an end: it may be cut, within a number even."""
+        told = any(key in line for key in _KEYS)
+        if told and line.rstrip().endswith(b"}"):
+            self._single(self.at, line)
+            return
+        for rows in self.scan.rows:
+            found = rows.plan.match.fullmatch(line)
+            if len(rows) and found is not None and _as_long(found, rows, line):
+                rows.plan.rows.append(self.at)
+                rows.plan.values.append(found.groups())
+                return
+        self.scan.cut = told
+
+    def _keep(self) -> None:
+        """The values of a part as arrays."""
+        for rows in self.scan.rows:
+            plan = rows.plan
+            if plan.rows:
+                rows.order.append(np.array(plan.rows, np.int64))
+                cells = zip(*plan.values, strict=True)
+                columns = [_floats(column, pick) for column, pick in zip(cells, plan.picks, strict=True)]
+                rows.values.append(np.array(columns) if columns else np.empty((0, len(plan.rows))))
+                plan.rows, plan.values = [], []
+
+
+def _parts(text: bytes) -> Iterator[bytes]:
+    """Parts that end with a line, but for the last."""
+    at = 0
+    while at < len(text):
+        end = text.rfind(b"\n", at, at + PART) + 1 if len(text) - at > PART else len(text)
+        if end <= at:
+            end = text.find(b"\n", at) + 1 or len(text)
+        yield text[at:end]
+        at = end
+
+
+def _unwrapped(found: "re.Match[bytes]") -> bytes:
+    """A dict on one line, with as many ends of lines behind it as were in it."""
+    return found[0].replace(b"\n", b" ") + b"\n" * found[0].count(b"\n")
+
+
+def _pairs(text: np.ndarray) -> np.ndarray:
+    """(65536,) Whether two letters follow each other somewhere."""
+    return np.bincount((text[:-1].astype(np.uint16) << 8) | text[1:], minlength=65_536) > 0
+
+
+def _may_hold(pairs: np.ndarray, key: bytes) -> bool:
+    return all(pairs[a << 8 | b] for a, b in zip(key, key[1:], strict=False))
+
+
+def _found(text: np.ndarray, key: bytes) -> IntArray:
+    """Where a key stands; one that begins with a blank, behind a digit."""
+    found = text[: max(0, len(text) - len(key) + 1)] == key[0]
+    for i, letter in enumerate(key[1:], 1):
+        found &= text[i : i + len(found)] == letter
+    at = np.flatnonzero(found)
+    if key[:1] == b" ":
+        at = at[at > 0]
+        at = at[(text[at - 1] >= 48) & (text[at - 1] <= 57)]
+    return at
+
+
+def _as_long(found: "re.Match[bytes]", rows: Rows, line: bytes) -> bool:
+    """Whether the number at the end of a line, if there is one, has as many digits as that of the line before."""
+    line = line.rstrip()
+    if not line[-1:].isdigit():
+        return True
+    if not rows.plan.picks or found.end(len(rows.plan.picks)) < len(line):
+        return False
+    last = found[len(rows.plan.picks)]
+    before = repr(float(rows.values[-1][-1][-1]))
+    return len(last.partition(b".")[2]) >= len(before.partition(".")[2]) or b"e" in last
+
+
+def _floats(column: tuple[bytes, ...], pick: str) -> FloatArray:
+    """Numbers, also those with commas between thousands."""
+    try:
+        return np.array(list(map(float, column)))
+    except ValueError:
+        pass
+    if pick.startswith("loss:") and (odd := next((c for c in column if b"," in c and b"." not in c), None)):
+        raise LogError(
+            f"a loss is printed as {shortened(odd.decode())}, with a decimal comma; replace the commas by points."
+        )
+    return np.array([float(cell.replace(b",", b"")) for cell in column])
