@@ -9,6 +9,7 @@ from ...text import counted, format_number
 from ..base import Facts, Layout, Note
 from ..format import Content, Format
 from ..header import BOM, header_of
+from ..layout import guess_layout
 from ..opened import Numbers, Opened, RawRun
 from ..questions import EPOCHS, Answer, Question, Unanswered
 from ..rates import WANTED, printed_quantum
@@ -18,11 +19,13 @@ from .console_shapes import ESTIMATE, GENERAL, TRAIN
 from .console_steps import Bars, anew, bars_of, continued, mended, places, starts
 from .console_table import LOSS, Table, table_of
 
-_NUMBER = re.compile(rb"\s*[\"']?[+-]?(?:\d[\d.,]*(?:[eE][+-]?\d+)?|nan|inf|none|null)?[\"']?\s*", re.IGNORECASE)
+_NUMBER = re.compile(rb"\s*[\"']?(?:[+-]?\d[\d.,]*(?:e[+-]?\d+)?|[+-]?(?:nan|inf)|none|null)?[\"']?\s*", re.I)
 _JSON = re.compile(rb"\s*(?:\{\s*(?:\"|\}|$)|\[\s*(?:[\[{\"\]]|$))")
 _LOGGED = re.compile(
     rb"^\W*(?:\d{4}-\d\d-\d\d|\d\d/\d\d)[ t]\d\d:\d\d:\d\d.*\b(?:info|warning|debug|error)\b", re.I | re.M
 )
+_COUNTED = re.compile(rb"^.*\b(?:step|iter(?:ation)?)s?[ :=]+\d+.*:", re.I | re.M)  # steps, perhaps without a loss
+_LOOKED = 8_192  # bytes in which those are looked for
 _FEWEST = 2  # lines of no known program by which a text is a console log
 _BESIDE = ("lr", "grad_norm", "tokens", "samples")
 
@@ -34,10 +37,14 @@ def is_console(content: Content) -> bool:
     """Whether a text has lines of a training program, and is neither JSON nor a table."""
     if content.opens_json and _JSON.match(content.start.removeprefix(BOM)):
         return False
-    if _is_table(content):
+    table = _is_table(content)
+    if table and guess_layout(content.header.columns).losses:
         return False
-    told = _tells(content.start) or any(_tells(part) for part in _further(content))
-    return told or bool(_LOGGED.search(content.start))
+    if _tells(content.start) or any(_tells(part) for part in _further(content)):
+        return True
+    return not table and (
+        bool(_LOGGED.match(content.start)) or len(_COUNTED.findall(content.start[:_LOOKED])) >= _FEWEST
+    )
 
 
 def _further(content: Content) -> list[bytes]:
@@ -74,7 +81,8 @@ def _is_table(content: Content) -> bool:
     row = rest[0].strip(b"\r\n")
     cells = row.split() if header.delimiter == " " else row.split(header.delimiter.encode())
     filled = sum(bool(_NUMBER.fullmatch(cell)) for cell in cells)
-    return len(cells) >= min(2, len(header.columns)) and 2 * filled >= len(cells) and filled > 0
+    alike = abs(len(cells) - len(header.columns)) <= 1 and not _LOGGED.match(content.start)
+    return alike and 2 * filled >= len(cells) and filled > 0
 
 
 # ---- opened
@@ -169,7 +177,9 @@ def _coarse_rates(table: Table) -> list[Note]:
         return []
     quantum = 10.0**-table.decimals
     small = rates[(rates > 0) & (rates < 20 * quantum)]
-    if not len(small) or len(np.unique(rates)) < 8:
+    units = rates / quantum
+    even = np.abs(units - np.round(units)).max() < 1e-6 * max(1.0, units.max())
+    if table.decimals < 4 or not even or not len(small) or len(np.unique(rates)) < 8:
         return []
     text = f"The learning rate is printed in steps of {format_number(quantum)}, too coarse for its small rates"
     return [Note("info", f"{text}; {WANTED[1]}")]

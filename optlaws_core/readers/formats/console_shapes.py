@@ -34,6 +34,7 @@ class Shape:
     records: bool = False  # a record is several lines: a head with the step, then a line for each number
     estimates: bool = False  # a training loss that stands beside an evaluation's is an estimate, too
     keeps: bool = False  # the last evaluation's loss is repeated on every line until the next one
+    rough: bool = False  # rates are printed with so few decimals that they are none
     bits: bool = False  # losses are to the base 2
     epoch_means: bytes = b""  # in lines that hold the mean of an epoch
     total: bool = True  # what stands behind a slash is the number of updates of the run
@@ -58,17 +59,6 @@ SHAPES: tuple[Shape, ...] = (
         said="nanochat prints a running mean of the training loss.",
     ),
     _shape(
-        "Megatron",
-        rb"\biteration:?\s+(?P<step>\d+)\s*/\s*(?P<total>\d+)\s*\|",
-        loss=("lm loss", "lm_loss", "loss", "lm-loss", "masked_lm loss", "mlm loss"),
-    ),
-    _shape(
-        "Megatron",
-        rb"\b(?P<split>validation|valid|test) (?:loss|results) at iteration (?P<step>\d+)"
-        rb"(?: (?:on|for) (?P<set>(?:validation|valid|test)\b)| \[(?P<name>[\w-]+)\])?[^|]*\| (?:lm[ _])?loss value: "
-        rb"(?P<val>NUM)",
-    ),
-    _shape(
         "NeMo",
         rb"training epoch \d+, iteration \d+/\d+ \|",
         loss=("reduced_train_loss", "loss"),
@@ -84,11 +74,22 @@ SHAPES: tuple[Shape, ...] = (
         keeps=True,
         total=False,
     ),
+    _shape(
+        "Megatron",
+        rb"\biteration:?\s+(?P<step>\d+)\s*/\s*(?P<total>\d+)\s*\|",
+        loss=("lm loss", "lm_loss", "loss", "lm-loss", "masked_lm loss", "mlm loss"),
+    ),
+    _shape(
+        "Megatron",
+        rb"\b(?P<split>validation|valid|test) (?:loss|results) at iteration (?P<step>\d+)"
+        rb"(?: (?:on|for) (?P<set>(?:validation|valid|test)\b)| \[(?P<name>[\w-]+)\])?[^|]*\| (?:lm[ _])?loss value: "
+        rb"(?P<val>NUM)",
+    ),
     _shape("OLMo", rb"\[step=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?[^\]]*\]\s*$", records=True),
     _shape("OLMo", rb"^\W*(?:\S+\s+)?(?:train|optim|eval|throughput)/[^=]+=[^=]*$", records=True),
     _shape(
         "Composer",
-        rb"^\W*(?:\d+: )?\[(?:epoch=\d+[^\]]*\]\[)?batch=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?\]:?\s*$",
+        rb"^\W*(?:\d+: )?\[(?:epoch=(?P<epoch>\d+)[^\]]*\]\[)?batch=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?\]:?\s*$",
         records=True,
         total=False,
     ),
@@ -96,12 +97,13 @@ SHAPES: tuple[Shape, ...] = (
         "Composer",
         rb"^\W*(?:\d+: )?\s*(?:train|eval) (?:loss/|metrics/|lr-|time/)[^:]*: ",
         records=True,
+        rough=True,
         total=False,
     ),
     _shape("torchtitan", rb"\b(?:validate )?step:\s+\d+\s+loss:\s+\S+\s+(?:grad_norm|memory|tps)"),
     _shape("torchtune", rb"^\W*step \d+ \| loss:\S+ lr:"),
     _shape("torchtune", rb"^\W*\d+\|(?P<step>\d+)\|loss: (?P<loss>NUM)"),
-    _shape("MaxText", rb"\bcompleted step: \d+, seconds: ", loss=("lm_loss", "loss")),
+    _shape("MaxText", rb"\bcompleted step: \d+, seconds: ", loss=("main_model_loss", "lm_loss", "loss")),
     _shape("MaxText", rb"\b(?:eval metrics after step: |average loss after step=)(?P<step>\d+)[,:]"),
     _shape(
         "DLLogger",
@@ -118,7 +120,7 @@ SHAPES: tuple[Shape, ...] = (
     _shape("mmengine", rb"\biter\(train\) +\[ *(?P<step>\d+)/ *(?P<total>\d+)\]", loss=("loss",)),
     _shape(
         "mmengine",
-        rb"\bepoch\(train\) +\[ *(?P<epoch>\d+)\] *\[ *(?P<step>\d+)/ *(?P<total>\d+)\]",
+        rb"\bepoch(?:\(train\))?:? +\[ *(?P<epoch>\d+)\] *\[ *(?P<step>\d+)/ *(?P<total>\d+)\]",
         loss=("loss",),
         total=False,
     ),
@@ -128,6 +130,7 @@ SHAPES: tuple[Shape, ...] = (
         loss=("nll_loss", "loss"),
         step=("num_updates", "train_num_updates"),
         bits=True,
+        said="fairseq prints losses to the base 2; they were turned into nats.",
         epoch_means=rb"| train |",
         total=False,
     ),
@@ -146,7 +149,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "Keras",
-        rb"^\W*(?P<n>\d+)/(?P<of>\d+)\s[^-]*(?:\[[=>.]+\]|\xe2\x94\x81+).*\bloss: ",
+        rb"^\W*(?P<n>\d+)/(?P<of>\d+)\s+(?:\[=\]|- [\d.]+m?s\b).*\bloss: ",
         loss=("loss",),
         records=True,
         total=False,
@@ -156,6 +159,11 @@ SHAPES: tuple[Shape, ...] = (
         "PyTorch",
         rb"^\W*(?:train )?epoch:? ?\[?(?P<epoch>\d+)(?:/(?P<epochs>\d+))?\]?,? +(?:step|iter|batch):? ?"
         rb"\[?(?P<step>\d+)/(?P<total>\d+)\]?,? .*loss",
+        total=False,
+    ),
+    _shape(
+        "timm",
+        rb"\btrain: (?P<epoch>\d+) \[ *(?P<step>\d+)/(?P<total>\d+) .*\bloss: (?P<loss>NUM)",
         total=False,
     ),
     _shape(
@@ -191,10 +199,11 @@ _NO_STEP = re.compile(
 )
 _NO_LOSS = re.compile(
     r"aux|router|moe|z_?loss|scale|best|grad|balanc|mtp|\bkl|time|delta|diff|lowest|\bmin|weight|ratio|target|"
-    r"contrast|prev|last|final|entropy_loss|reg_|acc\b|value_loss|policy|ppl|perplex|bpb|std|var_|scaler"
+    r"contrast|pg_|vf_|prev|last|final|entropy_loss|reg_|acc\b|value_loss|policy|ppl|perplex|bpb|std|var_|scaler"
 )
 _MEAN = re.compile(r"(?:avg|average|mean|running|smooth|ema|epoch|total)")
 _NORM = re.compile(r"(?:grad(?:ient)?s?[-_/ .]*(?:global[-_/ .]*)?norm|\bnorm|gnorm|total grad norm)$")
+_SCALED = re.compile(r"\(\d*\.?\d*e-?\d+\)|[x*]\d|1e\d")  # a rate that is printed in other units
 _BATCH = re.compile(r"global[ _]batch[ _]size$")
 _EVAL = re.compile(
     rb"(?<![a-z0-9_./])(eval|evaluation|evaluating|valid|validation|validate|val|test|dev)(?![a-z0-9_./])"
@@ -212,7 +221,7 @@ class Plan:
     shape: Shape
     picks: tuple[str, ...]  # fields, in the order of `match`'s groups: step, loss:train, lr, …
     match: "re.Pattern[bytes]"
-    loss: str = ""  # the name of the training loss
+    names: dict[str, tuple[str, int]] = field(default_factory=dict)  # split -> name of its loss, and how well it fits
     mean: bool = False  # of an epoch
     decimals: int | None = None  # with which a rate is printed, where it has no exponent
     rows: list[int] = field(default_factory=list)
@@ -238,16 +247,15 @@ def plan_of(line: bytes) -> Plan | None:
     picks, split = _named_groups(found, starts)
     keyed = [(i, phrase) for i, n in enumerate(numbers) if _stands_alone(line, n) and (phrase := _phrase(line, n))]
     used = set(picks.values())
-    loss = ""
-    for name, i in _losses(shape, line, numbers, [(i, p) for i, p in keyed if i not in used]):
-        which, _, text = name.partition("\0")
-        if (split or which) not in ("", *(p.removeprefix("loss:") for p in picks)):
+    names: dict[str, tuple[str, int]] = {}
+    for rank, i, which, name in _losses(shape, line, numbers, [(i, p) for i, p in keyed if i not in used]):
+        if f"loss:{split or which}" not in picks:
             picks[f"loss:{split or which}"] = i
-            loss = loss or text
+            names[split or which] = (name, rank)
     _counted(shape, line, numbers, keyed, picks)
     if shape.estimates and "loss:train" in picks:
         picks[f"loss:{ESTIMATE}"] = picks.pop("loss:train")
-    return _plan(shape, line, numbers, picks, loss)
+    return _plan(shape, line, numbers, picks, names)
 
 
 def _shape_of(line: bytes) -> tuple[Shape, "re.Match[bytes] | None"]:
@@ -283,6 +291,8 @@ def _stands_alone(line: bytes, number: "re.Match[bytes]") -> bool:
         return False
     if after[:1].isalnum() or after[:1] in (b"_", b"%"):
         return False
+    if after in (b")=", b"):"):
+        return False  # of a name, `lr (group 0)=`
     return not (after[:1] in (b",", b".") and after[1:2].isdigit())
 
 
@@ -291,8 +301,8 @@ def _phrase(line: bytes, number: "re.Match[bytes]") -> str:
     return "" if found is None else " ".join(found.group(1).decode("ascii", "replace").split()).strip("-/. ")
 
 
-def _losses(shape: Shape, line: bytes, numbers: list, keyed: list[tuple[int, str]]) -> Iterator[tuple[str, int]]:
-    """(split NUL name, number) of the losses in a line, the best of each split first."""
+def _losses(shape: Shape, line: bytes, numbers: list, keyed: list[tuple[int, str]]) -> list[tuple[int, int, str, str]]:
+    """(rank, number, split, name) of the losses in a line, the best of each split first."""
     found = []
     for i, phrase in keyed:
         known = _loss(shape, phrase)
@@ -301,8 +311,8 @@ def _losses(shape: Shape, line: bytes, numbers: list, keyed: list[tuple[int, str
         split, rank, name = known
         if split == TRAIN:
             split = _said_split(line[: numbers[i].start()], phrase) or TRAIN
-        found.append((rank, i, f"{split}\0{name}"))
-    yield from ((name, i) for _, i, name in sorted(found))
+        found.append((rank, i, split, name))
+    return sorted(found)
 
 
 def _said_split(before: bytes, phrase: str) -> str | None:
@@ -364,10 +374,11 @@ def _kinds(shape: Shape, phrase: str) -> Iterator[tuple[str, int]]:
         if last in shape.step:
             yield "step", shape.step.index(last)
     elif not _NO_STEP.search(phrase):
-        yield from (("step", rank) for rank, words in enumerate(_STEP_WORDS) if words.search(phrase))
+        bare = phrase.replace("(", " ")
+        yield from (("step", rank) for rank, words in enumerate(_STEP_WORDS) if words.search(bare))
     for k in range(len(words := phrase.split())):
         name = " ".join(words[k:])
-        if is_lr(name):
+        if is_lr(name) and not _SCALED.search(name):
             yield "lr", 0 if name in ("lr", "learning rate", "learning_rate") else 1
             break
     if _NORM.search(phrase):
@@ -382,8 +393,8 @@ def _kinds(shape: Shape, phrase: str) -> Iterator[tuple[str, int]]:
 
 
 def _bar(line: bytes, numbers: list, picks: dict[str, int]) -> None:
-    """The counter of a progress bar, `80/170 [`."""
-    for i in range(len(numbers) - 1):
+    """The counter of a progress bar, `80/170 [`, of the last one where several stand on a line."""
+    for i in range(len(numbers) - 2, -1, -1):
         if line[numbers[i].end() : numbers[i + 1].start()] == b"/" and line[numbers[i + 1].end() :][:2] == b" [":
             picks["n"], picks["of"] = i, i + 1
             return
@@ -397,7 +408,7 @@ def _bar_alone(line: bytes) -> Plan | None:
     return Plan(GENERAL, tuple(picks), _pattern(line, numbers, picked)) if picks else None
 
 
-def _plan(shape: Shape, line: bytes, numbers: list, picks: dict[str, int], loss: str) -> Plan | None:
+def _plan(shape: Shape, line: bytes, numbers: list, picks: dict[str, int], names: dict) -> Plan | None:
     """The plan of lines like this one; None where the picks tell nothing."""
     losses = [p for p in picks if p.startswith("loss:")]
     bar = "n" in picks
@@ -413,7 +424,7 @@ def _plan(shape: Shape, line: bytes, numbers: list, picks: dict[str, int], loss:
     mean = bool(shape.epoch_means) and shape.epoch_means in line
     rate = numbers[picks["lr"]][0] if "lr" in picks else b"e"
     decimals = None if b"e" in rate else len(rate.partition(b".")[2])
-    return Plan(shape, tuple(n for _, n in ordered), _pattern(line, numbers, dict(ordered)), loss, mean, decimals)
+    return Plan(shape, tuple(n for _, n in ordered), _pattern(line, numbers, dict(ordered)), names, mean, decimals)
 
 
 def _pattern(line: bytes, numbers: list, picked: dict[int, str]) -> "re.Pattern[bytes]":

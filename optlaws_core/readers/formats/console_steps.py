@@ -7,6 +7,7 @@ import numpy as np
 
 from ...arrays import FloatArray, IntArray
 from ...text import counted
+from ..rates import WANTED
 from .console_shapes import TRAIN
 from .console_table import LOSS, Table
 
@@ -27,6 +28,7 @@ def mended(table: Table) -> Table:
     if not len(table):
         return table
     _forget_kept(table)
+    _drop_signs(table)
     table = _without_repeats(table)
     _count_on(table)
     return table
@@ -44,6 +46,25 @@ def _forget_kept(table: Table) -> None:
         table.said[column][again] = False
         text = f"The loss of {column.removeprefix(LOSS)!r} is repeated on every line until the next one"
         table.note("info", f"{text}; the first of each was taken.")
+
+
+def _drop_signs(table: Table) -> None:
+    """Losses of −1 and −2, which ranks print that have none, and rates with too few decimals to be any."""
+    for column in [c for c in table.columns if c.startswith(LOSS)]:
+        values = table.columns[column]
+        signs = np.isin(values, (-1.0, -2.0))
+        if signs.any() and (values[table.has(column) & ~signs] > 0).any():
+            values[signs] = np.nan
+            table.said[column][signs] = False
+            table.note(
+                "repaired",
+                f"{counted(int(signs.sum()), 'line')} with −1 for a loss, as ranks without one print, left out.",
+            )
+    if table.shape.rough and table.has("lr").any():
+        table.columns.pop("lr")
+        table.said.pop("lr")
+        text = f"{table.shape.name} prints the learning rate with 4 decimals, too few to use it; {WANTED[1]}"
+        table.note("info", text)
 
 
 def _without_repeats(table: Table) -> Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...arrays import FloatArray, IntArray
-from ...text import counted, listed
+from ...text import counted, listed, shortened
 from ..base import Note
 from .console_lines import Rows, Scan
 from .console_shapes import ESTIMATE, GENERAL, TRAIN, Shape
@@ -87,11 +87,14 @@ def _chosen(kept: list[Rows]) -> tuple[dict[str, list[Rows]], list[tuple[str, in
         for rows in kept:
             if split in rows.plan.splits:
                 plan = rows.plan
-                groups.setdefault((plan.shape.name, plan.loss, plan.mean, _is_placed(rows)), []).append(rows)
-        best = max(groups, key=lambda key: _weight(key, groups[key]))
+                groups.setdefault(
+                    (plan.shape.name, plan.names.get(split, ("", 0)), plan.mean, _is_placed(rows)), []
+                ).append(rows)
+        most = max(sum(map(len, found)) for found in groups.values())
+        best = max(groups, key=lambda key: _weight(key, groups[key], most))
         chosen[split] = groups.pop(best)
         counts = {key: sum(map(len, found)) for key, found in groups.items()}
-        aside += [(key[1] or split, count) for key, count in counts.items() if key[3] or count > 2]
+        aside += [(key[1][0] or split, count) for key, count in counts.items() if key[3] or count > 2]
     return chosen, aside
 
 
@@ -99,11 +102,11 @@ def _is_placed(rows: Rows) -> bool:
     return "step" in rows.plan.picks or rows.plan.shape.records
 
 
-def _weight(key: tuple, found: list[Rows]) -> tuple:
+def _weight(key: tuple, found: list[Rows], most: int) -> tuple:
     """How well a group of lines stands for a loss: with a step, of a known program, no mean of an epoch, many."""
     count = sum(map(len, found))
     known = found[0].plan.shape is not GENERAL
-    return count >= 2, not key[2], key[3], known, count
+    return count >= 2, not key[2], key[3], known, 2 * count >= most, -key[1][1], count
 
 
 def _with_heads(chosen: dict[str, list[Rows]], kept: list[Rows]) -> list[Rows]:
@@ -134,7 +137,7 @@ def _joined(parts: list[Rows], chosen: dict[str, list[Rows]], shape: Shape) -> T
             if split == pick or rows in chosen.get(split, ()):
                 table.put(pick, own, cells)
                 if split != pick:
-                    table.names.setdefault(split, rows.plan.loss)
+                    table.names.setdefault(split, rows.plan.names.get(split, ("", 0))[0])
     return table
 
 
@@ -148,35 +151,50 @@ def _records(table: Table) -> Table:
         rows = np.flatnonzero(table.has(column))
         whose = np.searchsorted(heads, rows, side="right") - 1
         rows, whose = rows[whose >= 0], whose[whose >= 0]
+        if column == "lr":  # of the first of several groups
+            rows, whose = rows[::-1], whose[::-1]
         out.put(column, whose, table.columns[column][rows])
     return out
 
 
 def _placed(table: Table) -> Table:
-    """Losses of evaluations that stand on lines without a step are put at the last step before them."""
+    """Losses of evaluations that stand on lines without a step are put at the step beside them.
+
+    Where one stands before a first step of 0, a program evaluates before it counts: the next step is meant, else the
+    last one.
+    """
     if not table.has("step").any():
         return table
     bare = ~table.has("step")
     evals = [c for c in table.columns if c.startswith(LOSS) and (table.has(c) & bare).any()]
-    at = np.maximum.accumulate(np.where(bare, -1, np.arange(len(table))))
+    steps, where = _beside(table, bare)
     lost = 0
     for column in evals:
         rows = np.flatnonzero(table.has(column) & bare)
         if column == LOSS + TRAIN:
             lost += len(rows)
             continue
-        first = np.flatnonzero(~bare)[0]
-        starts = table.columns["step"][first] <= 1
-        table.columns["step"][rows] = np.where(
-            at[rows] >= 0, table.columns["step"][at[rows]], 0.0 if starts else np.nan
-        )
-        table.said["step"][rows] = (at[rows] >= 0) | starts
+        table.columns["step"][rows] = steps[rows]
+        table.said["step"][rows] = np.isfinite(steps[rows])
         split = column.removeprefix(LOSS)
-        text = f"{counted(len(rows), 'evaluation')} ({split}) without a step, put at the last step before."
-        table.note("info", text)
+        table.note("info", f"{counted(len(rows), 'evaluation')} ({split}) without a step, put at the {where}.")
     if lost:
         table.note("repaired", f"{counted(lost, 'line')} with a loss, but without a step, left out.")
     return table.take(np.flatnonzero(table.has("step")))
+
+
+def _beside(table: Table, bare: np.ndarray) -> tuple[FloatArray, str]:
+    """The step for each row without one, and which it is."""
+    placed = np.flatnonzero(~bare)
+    known = table.columns["step"][placed]
+    rises = np.diff(known)
+    interval = float(np.median(rises[rises > 0])) if (rises > 0).any() else 1.0
+    after = np.searchsorted(placed, np.arange(len(table)))
+    if bare[0] and known[0] == 0:
+        ahead = np.concatenate((known, [known[-1] + interval]))
+        return ahead[after], "next step"
+    before = np.concatenate(([0.0 if known[0] <= 1 else np.nan], known))
+    return before[after], "last step before"
 
 
 def _tell(table: Table, chosen: dict[str, list[Rows]], aside: Iterable[tuple[str, int]]) -> None:
@@ -185,7 +203,7 @@ def _tell(table: Table, chosen: dict[str, list[Rows]], aside: Iterable[tuple[str
         names = [f"{name or 'loss'!r} as {split!r}" for split, name in table.names.items()]
         table.note("info", f"No known program's lines; taken by their names: {listed(names)}.")
     if aside:
-        said = [f"{name!r} in {counted(count, 'line')}" for name, count in aside]
+        said = [f"{shortened(name, 20)!r} in {counted(count, 'line')}" for name, count in aside]
         table.note("info", f"Other losses left aside: {listed(said)}.")
     if ESTIMATE in chosen:
         text = "The training losses beside those of an evaluation are estimates over some batches, kept as"
