@@ -28,7 +28,7 @@ class Answer:
 
     key: str  # for the command line: lower case, no blanks, no colon
     text: str  # as the user reads it
-    change: Mapping[str, object] = field(default_factory=dict)  # fields of `Layout`
+    change: Mapping[str, object] = field(default_factory=dict, hash=False)  # fields of `Layout`
     amount: str = ""  # what number it needs ("updates per log call"); it sets `Layout.batch`
     suggested: float | None = None  # the likely number, where the file hints at one
 

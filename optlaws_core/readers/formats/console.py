@@ -151,7 +151,11 @@ def _several(table: Table, at: np.ndarray, layout: Layout, notes: list[Note]) ->
     times = counted(len(at) - 1, "time")
     runs = Answer("runs", f"They are {counted(len(at), 'run')}, one after another.", {"run": "run"})
     on = Answer("continued", "It is one run that went on.", {"run": None, "restarts": "continued"})
-    over = Answer("started-over", "It is one run that was started over: the last lines count.", {"run": None})
+    over = Answer(
+        "started-over",
+        "It is one run that was started over: the last lines count.",
+        {"run": None, "restarts": "resumed"},
+    )
     if several:
         layout = Layout(**{**vars(layout), "run": "run"})
     else:

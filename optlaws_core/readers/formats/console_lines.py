@@ -35,14 +35,11 @@ _KEYS = (
     b" val ",
     b"skipped iterations",
     b"[step=",
-    b"batch=",
+    b"[batch=",
     b"epoch ",
     b"'eval_",
 )
-_ALONE = {
-    b"batch=": re.compile(rb"\W*(?:\d+: )?\[(?:epoch|batch)="),
-    b"epoch ": re.compile(rb"\W*epoch \d+/\d+\s*$"),
-}  # what such a line must begin with, where the words alone say too little
+_ALONE = {b"epoch ": re.compile(rb"(?:.*[\]>:)|\s-])?epoch \d+/\d+\s*$")}  # the whole line, where words say too little
 _IN_RECORDS = (b"optim/", b"lr-", b"total_tokens", b"total tokens", b"time/token", b"time/batch")
 _BAR = b"%|"
 
@@ -139,7 +136,7 @@ class _Scanner:
         """(lines,) Which are of interest."""
         pairs = _pairs(text)
         keys = [key for key in _KEYS if _may_hold(pairs, key)]
-        self.records = self.records or b"[step=" in keys or b"batch=" in keys
+        self.records = self.records or b"[step=" in keys or b"[batch=" in keys
         if self.records:
             keys += [key for key in _IN_RECORDS if _may_hold(pairs, key)]
         if self.dicts and _may_hold(pairs, _BAR):
@@ -243,17 +240,17 @@ class _Scanner:
 
     def _last(self, line: bytes) -> None:
         """A last line without an end: it may be cut, within a number even."""
-        told = any(key in line for key in _KEYS)
-        if told and line.rstrip().endswith(b"}"):
-            self._single(self.at, line)
+        if not any(key in line for key in _KEYS):
             return
-        for rows in self.scan.rows:
-            found = rows.plan.match.fullmatch(line)
-            if len(rows) and found is not None and _as_long(found, rows, line):
-                rows.plan.rows.append(self.at)
-                rows.plan.values.append(found.groups())
+        for plan in [*(rows.plan for rows in self.scan.rows if len(rows)), self._plan(line)]:
+            found = None if plan is None else plan.match.fullmatch(line)
+            if plan is None or found is None:
+                continue
+            if _is_whole(found, self.rows_of[plan], line):
+                plan.rows.append(self.at)
+                plan.values.append(found.groups())
                 return
-        self.scan.cut = told
+        self.scan.cut = True
 
     def _keep(self) -> None:
         """The values of a part as arrays."""
@@ -304,16 +301,15 @@ def _found(text: np.ndarray, key: bytes) -> IntArray:
     return at
 
 
-def _as_long(found: "re.Match[bytes]", rows: Rows, line: bytes) -> bool:
-    """Whether the number at the end of a line, if there is one, has as many digits as that of the line before."""
-    line = line.rstrip()
-    if not line[-1:].isdigit():
+def _is_whole(found: "re.Match[bytes]", rows: Rows, line: bytes) -> bool:
+    """Whether the last number of interest is whole: something follows, or it is as long as in the lines before."""
+    last = len(rows.plan.picks)
+    if found.end(last) < len(line):
         return True
-    if not rows.plan.picks or found.end(len(rows.plan.picks)) < len(line):
+    if not len(rows):
         return False
-    last = found[len(rows.plan.picks)]
     before = repr(float(rows.values[-1][-1][-1]))
-    return len(last.partition(b".")[2]) >= len(before.partition(".")[2]) or b"e" in last
+    return len(found[last].partition(b".")[2]) >= len(before.partition(".")[2]) or b"e" in found[last]
 
 
 def _floats(column: tuple[bytes, ...], pick: str) -> FloatArray:

@@ -19,8 +19,11 @@ _ANY = rb"(?:[+-]?(?:[0-9]+(?:,[0-9]{3})*(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)
 WHOLE = ("step", "total", "n", "of", "epochs")  # fields that count
 _WHOLE = rb"[0-9]+(?:,[0-9]{3})*(?:\.0*)?"
 _N = _PLAIN
+# Before a line there may be the names of ranks and nodes, times, and what loggers print.
+_START = rb"(?:^|(?<=[\]>:)|\s\-]))[ \t]*"
 TRAIN, ESTIMATE = "train", "train_estimate"
 SKIPPED = "skipped"  # a line of an update that has no loss
+_ALONE = rb"(?:^\W*|[\]>]:?[ \t]*|^\d+: *| - )"  # where words could make it another number
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,22 @@ class Shape:
 
 
 def _shape(name: str, mark: bytes, **more) -> Shape:
-    return Shape(name, re.compile(mark.replace(b"NUM", _N)), **more)
+    return Shape(name, re.compile(mark.replace(b"NUM", _N).replace(b"START", _START).replace(b"ALONE", _ALONE)), **more)
 
 
 SHAPES: tuple[Shape, ...] = (
-    _shape("nanoGPT", rb"^\W*(?:step|iter) \d+: train loss NUM, val loss NUM", estimates=True),
-    _shape("nanoGPT", rb"^\W*iter \d+: loss NUM, time "),
-    _shape("Raschka's book", rb"^\W*ep \d+ \(step \d+\): train loss NUM, val loss NUM", estimates=True),
-    _shape("build-nanogpt", rb"^(?P<step>\d+) train (?P<loss>NUM)$"),
-    _shape("build-nanogpt", rb"^(?P<step>\d+) val (?P<val>NUM)$"),
-    _shape("llm.c", rb"^s:\d+ (?:trl|tel|eval):"),
-    _shape("modded-nanogpt", rb"^step:\d+/\d+ (?:train|val)_loss:"),
+    _shape("nanoGPT", rb"START(?:step|iter) \d+: train loss NUM, val loss NUM", estimates=True),
+    _shape("nanoGPT", rb"STARTiter \d+: loss NUM, time "),
+    _shape("Raschka's book", rb"STARTep \d+ \(step \d+\): train loss NUM, val loss NUM", estimates=True),
+    _shape("build-nanogpt", rb"ALONE(?P<step>\d+) train (?P<loss>NUM)$"),
+    _shape("build-nanogpt", rb"ALONE(?P<step>\d+) val (?P<val>NUM)$"),
+    _shape("llm.c", rb"STARTs:\d+ (?:trl|tel|eval):"),
+    _shape("llm.c", rb"STARTstep +\d+/\d+(?: \| loss NUM \(|: train loss NUM)"),
+    _shape("build-nanogpt", rb"STARTstep +\d+ \| loss: NUM \| lr NUM \| norm: "),
+    _shape("modded-nanogpt", rb"STARTstep:\d+/\d+ (?:train|val)_loss:"),
     _shape(
         "nanochat",
-        rb"^\W*step \d+/\d+ \(NUM%\) \| loss: ",
+        rb"STARTstep \d+/\d+ \(NUM%\) \| loss: ",
         said="nanochat prints a running mean of the training loss.",
     ),
     _shape(
@@ -86,28 +91,28 @@ SHAPES: tuple[Shape, ...] = (
         rb"(?P<val>NUM)",
     ),
     _shape("OLMo", rb"\[step=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?[^\]]*\]\s*$", records=True),
-    _shape("OLMo", rb"^\W*(?:\S+\s+)?(?:train|optim|eval|throughput)/[^=]+=[^=]*$", records=True),
+    _shape("OLMo", rb"START(?:train|optim|eval|throughput)/[^=]+=[^=]*$", records=True),
     _shape(
         "Composer",
-        rb"^\W*(?:\d+: )?\[(?:epoch=(?P<epoch>\d+)[^\]]*\]\[)?batch=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?\]:?\s*$",
+        rb"START\[(?:epoch=(?P<epoch>\d+)[^\]]*\]\[)?batch=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?\]:?\s*$",
         records=True,
         total=False,
     ),
     _shape(
         "Composer",
-        rb"^\W*(?:\d+: )?\s*(?:train|eval) (?:loss/|metrics/|lr-|time/)[^:]*: ",
+        rb"START(?:train|eval) (?:loss/|metrics/|lr-|time/)[^:]*: ",
         records=True,
         rough=True,
         total=False,
     ),
     _shape("torchtitan", rb"\b(?:validate )?step:\s+\d+\s+loss:\s+\S+\s+(?:grad_norm|memory|tps)"),
-    _shape("torchtune", rb"^\W*step \d+ \| loss:\S+ lr:"),
-    _shape("torchtune", rb"^\W*\d+\|(?P<step>\d+)\|loss: (?P<loss>NUM)"),
+    _shape("torchtune", rb"STARTstep \d+ \| loss:\S+ lr:"),
+    _shape("torchtune", rb"START\d+\|(?P<step>\d+)\|loss: (?P<loss>NUM)"),
     _shape("MaxText", rb"\bcompleted step: \d+, seconds: ", loss=("main_model_loss", "lm_loss", "loss")),
     _shape("MaxText", rb"\b(?:eval metrics after step: |average loss after step=)(?P<step>\d+)[,:]"),
     _shape(
         "DLLogger",
-        rb"^\W*dlll \{.*\"step\": *\[?(?:(?P<epoch>\d+), *)?(?P<step>\d+)[],]",
+        rb"STARTdlll \{.*\"step\": *\[?(?:(?P<epoch>\d+), *)?(?P<step>\d+)[],]",
         loss=("step_loss", "train_loss", "train.loss", "loss"),
         total=False,
     ),
@@ -149,15 +154,15 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "Keras",
-        rb"^\W*(?P<n>\d+)/(?P<of>\d+)\s+(?:\[=\]|- [\d.]+m?s\b).*\bloss: ",
+        rb"START(?P<n>\d+)/(?P<of>\d+)\s+(?:\[=\]|- [\d.]+m?s\b).*\bloss: ",
         loss=("loss",),
         records=True,
         total=False,
     ),
-    _shape("Keras", rb"^\W*epoch (?P<epoch>\d+)/(?P<epochs>\d+)\s*$", records=True, total=False),
+    _shape("Keras", rb"STARTepoch (?P<epoch>\d+)/(?P<epochs>\d+)\s*$", records=True, total=False),
     _shape(
         "PyTorch",
-        rb"^\W*(?:train )?epoch:? ?\[?(?P<epoch>\d+)(?:/(?P<epochs>\d+))?\]?,? +(?:step|iter|batch):? ?"
+        rb"START(?:train )?epoch:? ?\[?(?P<epoch>\d+)(?:/(?P<epochs>\d+))?\]?,? +(?:step|iter|batch):? ?"
         rb"\[?(?P<step>\d+)/(?P<total>\d+)\]?,? .*loss",
         total=False,
     ),
@@ -168,13 +173,13 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "Lightning",
-        rb"^\W*(?:training )?epoch (?P<epoch>\d+): .*%\|.*\| (?P<step>\d+)/(?P<total>\d+) \[.*loss",
+        rb"START(?:training )?epoch (?P<epoch>\d+): .*%\|.*\| (?P<step>\d+)/(?P<total>\d+) \[.*loss",
         total=False,
     ),
-    _shape("a bare counter", rb"^\W*(?P<step>\d+) +\| +loss:? (?P<loss>NUM)"),
+    _shape("a bare counter", rb"ALONE(?P<step>\d+) +\| +loss:? (?P<loss>NUM)"),
     _shape(
         "a bare counter",
-        rb"^\W*\[ *(?P<step>\d+)(?:/ *(?P<total>\d+))?\]:? +(?:train(?:ing)?[ _])?loss[:=]? *(?P<loss>NUM)",
+        rb"ALONE\[ *(?P<step>\d+)(?:/ *(?P<total>\d+))?\]:? +(?:train(?:ing)?[ _])?loss[:=]? *(?P<loss>NUM)",
     ),
 )
 GENERAL = Shape("key–value lines", re.compile(rb""))
@@ -235,7 +240,7 @@ class Plan:
 
 def plan_of(line: bytes) -> Plan | None:
     """What the numbers of a line are; None for one that tells nothing about a run."""
-    if len(line) > LONGEST or b"train_runtime" in line:
+    if len(line) > LONGEST or b"train_runtime" in line or line.lstrip()[:1] == b"#":
         return None
     if b"%|" in line and b"loss" not in line:
         return _bar_alone(line)
@@ -291,8 +296,8 @@ def _stands_alone(line: bytes, number: "re.Match[bytes]") -> bool:
         return False
     if after[:1].isalnum() or after[:1] in (b"_", b"%"):
         return False
-    if after in (b")=", b"):"):
-        return False  # of a name, `lr (group 0)=`
+    if after[:1] == b")" and re.search(rb"group $|\w\($", line[: number.start()]):
+        return False  # of a name, `lr (group 0)=` or `lr(1e-3):`
     return not (after[:1] in (b",", b".") and after[1:2].isdigit())
 
 
@@ -358,6 +363,8 @@ def _counted(shape: Shape, line: bytes, numbers: list, keyed: list[tuple[int, st
         if i in taken:
             continue
         for name, rank in _kinds(shape, phrase):
+            if name == "step" and _in_list(line, numbers[i]):
+                continue
             if name not in picks or (name in ranks and rank < ranks[name]):
                 picks[name], ranks[name] = i, rank
     if "step" in picks and "total" not in picks:
@@ -366,6 +373,11 @@ def _counted(shape: Shape, line: bytes, numbers: list, keyed: list[tuple[int, st
             picks["total"] = at + 1
     if "step" not in picks and b"%|" in line and "n" not in picks:
         _bar(line, numbers, picks)
+
+
+def _in_list(line: bytes, number: "re.Match[bytes]") -> bool:
+    """Whether a number opens a list of several, of which the words before it do not say which counts."""
+    return line[: number.start()].endswith(b"[") and re.match(rb",\s*\d", line[number.end() :]) is not None
 
 
 def _kinds(shape: Shape, phrase: str) -> Iterator[tuple[str, int]]:
