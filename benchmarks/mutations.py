@@ -1,4 +1,4 @@
-"""Mutated copies of logs whose truth is known: how many were read right, told of, asked about, refused or silently wrong.
+"""Mutated copies of logs whose truth is known: how many were read right, told of, asked about, refused or wrong.
 
     python -m benchmarks mutations [--copies 10000] [--only KIND …] [--from 0]
 

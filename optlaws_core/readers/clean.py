@@ -49,7 +49,7 @@ def points(
     if together := mean_of_each(steps, values):
         steps, values, told = together
         notes.append(told)
-    order, more = _last_of_each(steps)
+    order, more = _last_of_each(steps, _unsorted(x.values))
     notes += more
     values = values[order]
     said = [Note("repaired", f"{what}: {n}", raw.name) for n in notes]
@@ -130,12 +130,18 @@ def _row(rows: IntArray | slice, i: int) -> int:
     return i if isinstance(rows, slice) else int(rows[i])
 
 
-def _last_of_each(steps: IntArray) -> tuple[IntArray | slice, list[str]]:
+def _unsorted(x: FloatArray) -> bool:
+    """Whether the rows stand in no order: seen by all of them, since a sparse column may look like a resume."""
+    x = x[np.isfinite(x)]
+    return int((np.diff(x) < 0).sum()) > max(MOST_RESUMES, len(x) // 5)
+
+
+def _last_of_each(steps: IntArray, unsorted: bool = False) -> tuple[IntArray | slice, list[str]]:
     """Indices that put `steps` in strict order, the last value of each step kept; and what to say about it."""
     falls = np.flatnonzero(np.diff(steps) < 0) + 1  # (r,) where a step is below the one before
     if len(falls) == 0 and not (len(steps) > 1 and (np.diff(steps) == 0).any()):
         return ALL, []
-    resumed = len(falls) <= min(MOST_RESUMES, max(3, len(steps) // 20))
+    resumed = not unsorted and len(falls) <= min(MOST_RESUMES, max(3, len(steps) // 20))
     kept = np.flatnonzero(_not_overtaken(steps, falls)) if resumed else np.arange(len(steps))
     order = kept[np.argsort(steps[kept], kind="stable")]
     last = np.append(np.diff(steps[order]) > 0, True)

@@ -1,7 +1,7 @@
 """Values that a log may hold and that are hardly what was trained: told, never mended.
 
-A flipped bit, a cell of another column or a unit shows as a value orders of magnitude off its neighbours. In binary files
-without checksums it may also show as the one number with more digits than all others, or the one step off the grid.
+A flipped bit, a cell of another column or a unit shows as a value orders of magnitude off its neighbours. In binary
+files without checksums it may also show as the one number with more digits than all others, or one step off the grid.
 """
 
 import numpy as np
@@ -28,12 +28,14 @@ def wild(steps: IntArray, values: FloatArray) -> list[str]:
         said.append(f"a value lies far off its neighbours ({at}{more}); is the file damaged?")
     gaps = np.diff(steps)
     if gaps[-1] > BEYOND * np.median(gaps):
-        said.append(f"the last step, {steps[-1]:,}, lies far beyond the one before, {steps[-2]:,}; is the file damaged?")
+        said.append(
+            f"the last step, {steps[-1]:,}, lies far beyond the one before, {steps[-2]:,}; is the file damaged?"
+        )
     return said
 
 
 def _off_neighbours(values: FloatArray) -> np.ndarray:
-    """Which values are `OFF` times as large as each of the two on either side, or of another sign and as far, (n,) bool."""
+    """Which values are `OFF` times as large, signs aside, as each of the two on either side, (n,) bool."""
     size = np.abs(values)
     padded = np.concatenate([np.zeros(2), size, np.zeros(2)])
     around = np.max([padded[i : i + len(size)] for i in (0, 1, 3, 4)], axis=0)
@@ -54,7 +56,8 @@ def odd_digits(values: FloatArray) -> int | None:
     """
     if len(values) < FEWEST:
         return None
-    single = values.astype(np.float32).astype(float) == values
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32).astype(float) == values
     if 0 < (~single).sum() <= len(values) // 8:
         return int(np.argmin(single))
     digits = np.array([_digits(float(v)) for v in values[:20_000].tolist()])

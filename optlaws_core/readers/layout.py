@@ -203,6 +203,6 @@ def _key(column: str) -> str:
 
 
 def _plain(column: str) -> str:
-    """A name in the spelling of most: `trainLoss`, `Train-Loss` and `train loss` are `train_loss`, known prefixes off."""
+    """A name in the spelling of most: `trainLoss` and `Train-Loss` are `train_loss`, known prefixes off."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column.strip())
     return _key(re.sub(r"[\s.-]+", "_", words))

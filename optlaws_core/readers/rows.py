@@ -126,7 +126,7 @@ def rows_of(data: bytes, header: Header, file: str) -> Rows:
             parts = list(_parts(data, whole, header.delimiter, lead))
             if len(parts) > 1 or not even:
                 for part in parts:
-                    _check_widths(data, part, header, file, notes)
+                    data = _without_short(data, part, _short(data, part, header, file), notes)
     except LogError as error:
         return replace(rows, fault=error, notes=tuple(notes))
     for part in parts[1:]:
@@ -212,12 +212,33 @@ def _even(data: bytes, part: Part, delimiter: str) -> int:
     return rows + (beat > 0) if beat in (0, width - 1) else 0
 
 
-def _check_widths(data: bytes, part: Part, header: Header, file: str, notes: list[Note]) -> None:
-    """Raises `LogError` for the first row with more cells than the header; notes those with fewer."""
+def _without_short(data: bytes, part: Part, short: list[tuple[int, int, int]], notes: list[Note]) -> bytes:
+    """The table with rows that have fewer cells than the header emptied, where they are few among whole ones.
+
+    Which cells such a row lacks cannot be told. Where many rows are short, it is the last cells that their writer left
+    out. `short` holds the line, the start and the end of each.
+    """
+    if not short:
+        return data
+    text = f"{counted(len(short), 'row')} {'has' if len(short) == 1 else 'have'} fewer cells than the header names"
+    where = f"{text} (first line {short[0][0]:,})"
+    if len(short) * 10 > data.count(b"\n", part.start, part.end):
+        notes.append(Note("info", f"{where}; those missing were taken to be the last ones."))
+        return data
+    notes.append(Note("repaired", f"{where} and {'was' if len(short) == 1 else 'were'} dropped."))
+    changed = bytearray(data)
+    for _, start, end in short:
+        changed[start:end] = b"#" + b" " * (end - start - 1)
+    return bytes(changed)
+
+
+def _short(data: bytes, part: Part, header: Header, file: str) -> list[tuple[int, int, int]]:
+    """Rows with fewer cells than the header. Raises `LogError` for the first one with more."""
     width, delimiter = len(part.columns), header.delimiter.encode()
     while width > 1 and is_nameless(part.columns[width - 1]):
         width -= 1  # delimiters at the end of the header name nothing
-    line, short, inside = data.count(b"\n", 0, part.start), [], False
+    line, inside = data.count(b"\n", 0, part.start), False
+    short: list[tuple[int, int, int]] = []
     at = part.start
     while at < part.end:
         end = data.find(b"\n", at, part.end)
@@ -240,10 +261,8 @@ def _check_widths(data: bytes, part: Part, header: Header, file: str, notes: lis
                     file,
                 )
         elif found < width:
-            short.append(line)
-    if short:
-        text = f"{counted(len(short), 'row')} {'has' if len(short) == 1 else 'have'} fewer cells than the header names"
-        notes.append(Note("info", f"{text} (first line {short[0]:,}); those missing were taken to be the last ones."))
+            short.append((line, at - len(row) - 1, at - 1))
+    return short
 
 
 def _aligned(data: bytes, whole: Part, line: int, notes: list[Note]) -> tuple[bytes, list[Part]]:

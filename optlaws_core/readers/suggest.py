@@ -162,7 +162,7 @@ def _spans(layout: Layout, columns: Sequence[str], read: Read) -> list[_Span]:
     spans = []
     for column in columns:
         y = found[column].values
-        x = found[layout.x].values if layout.x in found else np.arange(len(y), dtype=float)
+        x = found[layout.x].values if layout.x is not None and layout.x in found else np.arange(len(y), dtype=float)
         at = x[np.isfinite(y) & np.isfinite(x)] if len(x) == len(y) else np.empty(0)
         if len(at) > 1:
             spans.append(_Span(column, y, len(at), float(at.min()), float(at.max())))

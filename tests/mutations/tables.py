@@ -380,7 +380,7 @@ def cut_end(rng: Random, log: Log) -> Copy:
 @kind
 def cut_beginning(rng: Random, log: Log) -> Copy:
     data = table(log)
-    return Copy(data[rng.randint(1, len(data) // 2) :], (want(log),), speaks="")
+    return Copy(data[rng.randint(1, len(data) // 2) :], (want(log),), speaks="row number|No column is known")
 
 
 # ---- columns

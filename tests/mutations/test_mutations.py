@@ -1,4 +1,4 @@
-"""Mutated copies of logs whose truth is known: each value that is read is right, or a sentence or question speaks of it.
+"""Mutated copies of logs whose truth is known: each value read is right, or a sentence or question speaks of it.
 
 The same copies every time; `python -m benchmarks mutations` makes 10,000 and prints what became of them.
 """
@@ -13,7 +13,9 @@ from tests.mutations import others, tables  # noqa: F401 (they list their kinds)
 from tests.mutations.truth import ASKED, KINDS, REFUSED, RIGHT, TOLD, WRONG, Copy, log_of, outcome, table, tried, want
 
 COPIES = int(os.environ.get("OPTLAWS_MUTATIONS", "4"))  # of each kind
-PLAIN = [name for name in KINDS if "plain" in name or name in ("json_lines", "json_array", "json_columns", "trainer_state")]
+PLAIN = [
+    name for name in KINDS if "plain" in name or name in ("json_lines", "json_array", "json_columns", "trainer_state")
+]
 # What a copy can only be refused as, or asked about, whatever it holds.
 NEVER_RIGHT = {
     "decimal_commas_unquoted": REFUSED,

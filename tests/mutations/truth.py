@@ -1,4 +1,4 @@
-"""A log whose truth is known, and whether a mutated copy of it was read right, asked about, refused or silently wrong."""
+"""A log whose truth is known, and whether a mutated copy of it was read right, asked about, refused or wrong."""
 
 import math
 import re
@@ -51,7 +51,7 @@ class Want:
 
 @dataclass(frozen=True)
 class Copy:
-    """A mutated copy: its bytes, and what is true of it. `speaks`: a note by which a reader says what it cannot know."""
+    """A mutated copy: its bytes, and what is true of it. `speaks`: a note that says what a reader cannot know."""
 
     data: bytes
     want: tuple[Want, ...]
@@ -81,7 +81,7 @@ def log_of(rng: Random, rows: int | None = None, digits: int | None = None) -> L
     """A run with a noisy falling loss, a warm-up and a cosine, and a validation loss every few rows."""
     n = rows or rng.randint(12, 60)
     every = rng.choice([1, 2, 5, 10, 25, 100, 500])
-    steps = [(i + rng.choice([0, 1]) * 0 + 1) * every for i in range(n)]
+    steps = [(i + 1) * every for i in range(n)]
     digits = digits or rng.choice([3, 4, 5, 6, 17])
     losses = [2.5 + 4.0 / (i + 1) ** 0.4 + rng.gauss(0, 0.01) for i in range(n)]
     warm, peak = max(2, n // 8), rng.choice([1e-3, 3e-4, 6e-4, 2e-5])
@@ -142,7 +142,7 @@ def outcome(report: FileReport, copy: Copy) -> tuple[str, str]:
 
 
 def _speaks(level: str, text: str, difference: str, pattern: str) -> bool:
-    """Whether a note tells of a difference: what was dropped or refused of the same column, or what the kind expects."""
+    """Whether a note tells of a difference: what was dropped of the same column, or what the kind expects."""
     if pattern and re.search(pattern, text):
         return True
     if difference.startswith("no rates") and "learning rate" in text:

@@ -19,9 +19,9 @@ from ...arrays import IntArray
 from ...errors import LogError
 from ...text import listed, shortened
 from ..base import Layout, Note
+from ..doubts import odd_digits, off_grid
 from ..format import Content, Format
 from ..header import unique_names
-from ..doubts import odd_digits, off_grid
 from ..numbers import Commas, Marks, marks_of
 from ..opened import Numbers, Opened, RawRun
 from ..suggest import about_commas, suggested
@@ -117,7 +117,11 @@ def _damage(table: Table, columns: dict[str, Numbers], layout: Layout) -> tuple[
 
     One that leaves a number likely in size and in digits cannot be seen.
     """
-    found: list[str] = []
+    found = (
+        [f"its table of pandas names a column {shortened(lost)!r}, which is not there"]
+        if (lost := _lost(table))
+        else []
+    )
     for name, numbers in columns.items():
         if name in table.places and (why := _against_footer(table, table.places[name], numbers)):
             found.append(f"the column {shortened(name)!r} {why}")
@@ -125,19 +129,32 @@ def _damage(table: Table, columns: dict[str, Numbers], layout: Layout) -> tuple[
         if name == layout.x and layout.run is None and (at := off_grid(numbers.values)) is not None:
             found.append(f"the step {numbers.values[at]:,.0f} breaks the even spacing of the others")
         elif name not in (layout.x, layout.tokens) and (at := odd_digits(values)) is not None:
-            found.append(f"{values[at]!r} in {shortened(name)!r} has more digits than the other numbers")
+            found.append(f"{float(values[at])!r} in {shortened(name)!r} has more digits than the other numbers")
     return tuple(Note("info", f"The file may be damaged: {why}.") for why in found[:4])
+
+
+def _lost(table: Table) -> str:
+    """A column that pandas says it wrote and that the file does not have."""
+    metadata = table.file.metadata.metadata or {}
+    names = {table.file.schema.column(i).path.split(".")[0] for i in range(len(table.file.schema))}
+    try:
+        said = [c["field_name"] for c in json.loads(metadata.get(b"pandas", b"{}")).get("columns", [])]
+        return next((n for n in said if isinstance(n, str) and n not in names), "")
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def _against_footer(table: Table, place: int, numbers: Numbers) -> str:
     """How a column differs from the least, the largest and the count of empty cells that the footer tells of it."""
-    at = 0
+    stored, at = table.file.schema.column(place), 0
+    if stored.physical_type not in ("INT32", "INT64", "FLOAT", "DOUBLE") or stored.logical_type.type == "DECIMAL":
+        return ""
     for group in range(table.file.metadata.num_row_groups):
         about = table.file.metadata.row_group(group)
         here = numbers.values[at : at + about.num_rows]
         at += about.num_rows
         said = about.column(place).statistics
-        if said is None or not isinstance(said.max if said.has_min_max else 0, (int, float)):
+        if said is None:
             continue
         if said.has_null_count and said.null_count > np.isnan(here).sum():
             return "has fewer empty cells than the footer says"

@@ -1,6 +1,6 @@
-"""JSON Lines, a JSON array of records or rows, and a JSON object of columns. Nested objects become `outer/inner` columns.
+"""JSON Lines, a JSON array of records or rows, and an object of columns. Nested objects become `outer/inner` columns.
 
-Records may stand deeper in an object (`{"train_info": {"metrics": [{"step": …}]}}`), and pandas' ways of writing a table
+Records may stand deeper in an object (`{"info": {"metrics": [{"step": …}]}}`), and pandas' ways of writing a table
 (`orient`) are known. What lists hold is left out, but for those of one number and for learning rates by group.
 """
 
@@ -175,7 +175,7 @@ def from_lines(data: bytes) -> tuple[Records, tuple[Note, ...]]:
     if len(bad) >= max(1, records.length):
         values, whole = _values(data.removeprefix(BOM).decode("utf-8", "replace"))
         if whole and len(values) > 1 and all(isinstance(v, dict) for v in values):
-            return Records((None, v) for v in values), ()
+            return Records((None, v) for v in values if isinstance(v, dict)), ()
         if not whole and (data.lstrip()[:1] == b"[" or text.strip() in ("{", "[")):
             raise LogError("the JSON ends early or is damaged: was the file cut off, or is it still being written?")
         raise LogError(f"each line must be a JSON object, but line {line:,} holds {text!r}.")
@@ -186,7 +186,8 @@ def from_lines(data: bytes) -> tuple[Records, tuple[Note, ...]]:
 
 def _values(text: str) -> tuple[list[object], bool]:
     """JSON values that stand one after another in a text, and whether it holds nothing else."""
-    decoder, at, found = json.JSONDecoder(), 0, []
+    decoder, at = json.JSONDecoder(), 0
+    found: list[object] = []
     while at < len(text):
         if text[at] in " \t\r\n,":
             at += 1
@@ -244,11 +245,11 @@ def open_array(content: Content) -> Opened:
 def _open_rows(rows: list[list]) -> Opened:
     """Rows of cells, with names in the first one, or of two or three numbers whose names are asked for."""
     head, width = rows[0], len(rows[0])
-    if all(isinstance(cell, str) for cell in head) and len(rows) > 1:
+    if head and all(isinstance(cell, str) for cell in head) and len(rows) > 1:
         return opened(Records((None, dict(zip(head, row, strict=True))) for row in rows[1:]), ())
     names = [f"column {i + 1}" for i in range(width)]
     records = Records((None, dict(zip(names, row, strict=True))) for row in rows)
-    steps = records.numbers(names[0]).values if names[0] in records.cells else np.empty(0)
+    steps = records.numbers(names[0]).values if names and names[0] in records.cells else np.empty(0)
     if not 2 <= width <= 3 or len(records.columns) != width or not (len(steps) > 1 and (np.diff(steps) > 0).all()):
         raise LogError(
             "its rows of numbers have no names; give each row as an object, as in {'step': 10, 'loss': 3.2}."
@@ -266,7 +267,7 @@ def _open_rows(rows: list[list]) -> Opened:
         small = np.nanmax(records.numbers(third[0]).values) < 0.1
         answers = [rates, *answers] if small else [*answers, rates]
     question = Question("columns", f"Each row holds {width} numbers without names: what are they?", tuple(answers))
-    layout = replace(Layout(first), **answers[0].change)
+    layout = replace(Layout(first), **answers[0].change)  # type: ignore[arg-type]
     return Opened(records.columns, layout, records.runs, (), (question,))
 
 

@@ -1,4 +1,4 @@
-"""A table with one run a column, each named by what it varies: `step,lr=1e-3,lr=3e-4`. The cells are training losses."""
+"""A table with one run a column, named by what it varies: `step,lr=1e-3,lr=3e-4`. The cells are training losses."""
 
 from ...text import counted
 from ..base import Layout, Note

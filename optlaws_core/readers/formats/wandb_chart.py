@@ -26,7 +26,7 @@ _GROUP = "Group: "
 _SAMPLED = Note("info", "W&B samples the curves of a chart when it exports them; the run's history has every point.")
 _CALLS = Question(
     "x",
-    "The chart's x axis counts no steps, and '_step' beside it counts calls of wandb.log: how many updates is one call?",
+    "The chart's x axis counts no steps, and '_step' beside it counts calls of wandb.log: how many updates is a call?",
     (LOG_CALLS, Answer("updates", "Each call is one update.")),
 )
 

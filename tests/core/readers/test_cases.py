@@ -132,5 +132,3 @@ def test_the_loss_that_spans_the_run_is_taken_and_the_other_offered():
     report = case("algoperf_measurements.csv")
     assert curve(report)[:3] == (27, 1, 59547) and asked(report) == ["loss"]
     assert curve(case("algoperf_measurements.csv", loss="loss"))[:3] == (100, 0, 99)
-
-

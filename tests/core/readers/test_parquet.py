@@ -230,7 +230,7 @@ def as_csv(columns: dict[str, list]) -> bytes:
         return "" if value is None else value if isinstance(value, str) else repr(value)
 
     rows = zip(*columns.values(), strict=True)
-    return "\n".join([",".join(columns), *(",".join(map(cell, row)) for row in rows)]).encode()
+    return "".join(line + "\n" for line in [",".join(columns), *(",".join(map(cell, row)) for row in rows)]).encode()
 
 
 def told(report) -> list:
@@ -240,6 +240,7 @@ def told(report) -> list:
         for r in report.runs
     ]
     said = [re.sub(r" \(first in line [\d,]+\)| in line [\d,]+", "", n.text) for n in report.notes]
+    said = [text for text in said if "may be damaged" not in text]  # looked for where nothing shows a flipped bit
     return [report.layout, report.columns, report.error, found, said]
 
 
