@@ -74,7 +74,13 @@ LOSS = (
     "ce",
     "loss/train/total",
     "losses",
+    "loss_epoch",
+    "epoch_loss",
+    "avg_loss",
+    "mean_loss",
+    "total_loss",
 )
+COARSE = LOSS.index("loss_epoch")  # from here on: means of an epoch and totals, which count where there is no other
 EPOCHS = ("epoch", "epochs")
 RUN = ("run", "run_id", "run_name", "run name", "experiment", "experiment_name")
 

@@ -9,9 +9,9 @@ import numpy as np
 from ..errors import LogError
 from ..text import counted, listed, shortened
 from .base import Layout, Note
-from .layout import LOSS, guess_layout, is_nameless, lr_rank, train_rank
+from .layout import COARSE, LOSS, guess_layout, is_nameless, lr_rank, train_rank
 from .opened import Numbers
-from .questions import EPOCHS, MICRO_BATCHES, SAMPLES, Answer, Question
+from .questions import EPOCHS, LOG_CALLS, MICRO_BATCHES, SAMPLES, Answer, Question
 
 Read = Callable[[Sequence[str]], Mapping[str, Numbers]]
 MOST_RIVALS = 12  # columns that may be one thing and are compared
@@ -49,6 +49,9 @@ def suggested(columns: Sequence[str], read: Read) -> tuple[Layout, tuple[Note, .
     if layout.x_unit == "epochs":
         text = f"The x axis {layout.x!r} counts epochs: how many updates does one epoch have?"
         questions.append(Question("x", text, (EPOCHS,)))
+    if layout.x == "_step":
+        text = "Does '_step', which counts calls of wandb.log, count updates, too?"
+        questions.append(Question("x", text, (Answer("updates", "Yes, each call was an update."), LOG_CALLS)))
     return layout, tuple(notes), tuple(questions)
 
 
@@ -92,8 +95,8 @@ def _with_train_loss(
 ) -> Layout:
     """The layout with the likely one of several training losses."""
     own = [c for c in columns if c not in (layout.x, layout.tokens)]
-    named = [c for c in own if train_rank(_once(c)) is not None]
     chosen = dict(layout.losses).get("train")
+    named = [c for c in own if (rank := train_rank(_once(c))) is not None and (rank < COARSE or c == chosen)]
     if layout.loss_unit != "nats" or chosen not in named or len(named) < 2:
         return layout
     spans = _different(_spans(layout, [chosen, *(c for c in named if c != chosen)][:MOST_RIVALS], read))

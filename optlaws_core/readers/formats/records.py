@@ -7,6 +7,7 @@ Records may stand deeper in an object (`{"info": {"metrics": [{"step": …}]}}`)
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import numpy as np
 
@@ -272,7 +273,7 @@ def _open_rows(rows: list[list]) -> Opened:
 
 
 def _nested(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[dict]]]:
-    """(where, records) of every list of objects with a loss in an object."""
+    """(where, records) of every list of objects with a loss, and every deeper table of columns, in an object."""
     if not isinstance(value, dict) or len(path) >= DEEPEST:
         return
     for key, inner in value.items():
@@ -280,8 +281,21 @@ def _nested(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
             keys = tuple(dict.fromkeys(str(k) for item in inner[:1000] for k in item))
             if guess_layout(keys).losses:
                 yield (*path, str(key)), inner
+            elif "value" in keys and guess_layout((str(key),)).losses:
+                yield (*path, str(key)), [{(key if k == "value" else k): v for k, v in item.items()} for item in inner]
+        elif _is_table(inner):
+            lists = {k: v for k, v in inner.items() if isinstance(v, list)}
+            yield (*path, str(key)), [dict(zip(lists, row, strict=False)) for row in zip_longest(*lists.values())]
         else:
             yield from _nested(inner, (*path, str(key)))
+
+
+def _is_table(value: object) -> bool:
+    """Whether an object within another one is a table of columns with a loss."""
+    if not isinstance(value, dict):
+        return False
+    lists = [k for k, v in value.items() if isinstance(v, list) and not any(isinstance(c, (dict, list)) for c in v)]
+    return bool(guess_layout(tuple(map(str, lists))).losses)
 
 
 def _open_nested(value: dict) -> Opened:
@@ -293,7 +307,7 @@ def _open_nested(value: dict) -> Opened:
         records, more = from_array(found[0][1])
         return opened(records, (*notes, *more))
     rows = [
-        {(k if k.lower() in STEP else f"{path[-1]}/{k}"): v for k, v in record.items()}
+        {(k if k.lower() in STEP or k == path[-1] else f"{path[-1]}/{k}"): v for k, v in record.items()}
         for path, records in found
         for record in records
     ]
@@ -316,6 +330,8 @@ def from_columns(table: dict) -> tuple[Records, tuple[Note, ...]]:
     if not lists:
         held = shortened(", ".join(table), 100) or "nothing"
         raise LogError(f"a JSON object must hold columns, that is lists of numbers; this one holds {held}.")
+    if (pairs := _pairs(lists)) is not None:
+        return Records((None, row) for row in pairs), ()
     notes: tuple[Note, ...] = ()
     lengths = {k: len(v) for k, v in lists.items()}
     if len(set(lengths.values())) > 1:
@@ -328,6 +344,18 @@ def from_columns(table: dict) -> tuple[Records, tuple[Note, ...]]:
         notes = (Note("info", f"Columns of another length than {losses[0][1]!r} were left out: {out} ({said})."),)
     keys = list(lists)
     return Records((None, dict(zip(keys, row, strict=True))) for row in zip(*lists.values(), strict=True)), notes
+
+
+def _pairs(lists: dict[str, list]) -> list[dict] | None:
+    """The rows of columns that hold (step, value) each, `{"loss": [[10, 3.1], [20, 2.9]]}`; None for others."""
+    rows = []
+    for name, column in lists.items():
+        steps = [cell[0] for cell in column if isinstance(cell, list) and len(cell) == 2]
+        whole = all(isinstance(s, int) and not isinstance(s, bool) for s in steps)
+        if not column or len(steps) < len(column) or not whole or sorted(set(steps)) != steps:
+            return None
+        rows += [{"step": step, name: value} for step, value in column]
+    return rows
 
 
 def _of_pandas(table: dict) -> list[dict] | None:

@@ -47,6 +47,9 @@ def open_chart(content: Content) -> Opened:
     metrics = tuple(dict.fromkeys(m for table in cells.values() for m in table))
     columns = (header.columns[0], *metrics)
     layout = guess_layout(columns)
+    own = guess_layout(columns[1:])
+    if own.x is not None and own.x_unit == "step" and own.x != "_step":
+        layout = replace(layout, x=own.x, x_unit="step")  # the run's own steps, whatever the chart's axis counts
     if (layout.x is None or layout.x_unit == "epochs") and len(columns) > 1:
         raise LogError(
             f"the x axis is {shortened(header.columns[0])!r}; export the chart with steps or tokens on its x axis."

@@ -27,7 +27,12 @@ def open_history(content: Content) -> Opened:
 
 def is_history(content: Content) -> bool:
     """Whether a file is an exported run."""
-    return isinstance(content.json, dict) and isinstance(content.json.get("history"), dict)
+    return isinstance(content.json, dict) and _has_sections(content.json.get("history"))
+
+
+def _has_sections(history: object) -> bool:
+    """Whether a history has sections, or nothing; that of Keras is one table of columns."""
+    return isinstance(history, dict) and not any(isinstance(table, list) for table in history.values())
 
 
 def read_history(run: dict) -> RawRun:

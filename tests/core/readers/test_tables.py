@@ -1,4 +1,4 @@
-"""Tables as spreadsheets, pandas and people leave them: each value is read, or a sentence or a question speaks of it."""
+"""Tables as spreadsheets, pandas and people leave them: each value is read, or a sentence or question speaks of it."""
 
 import math
 
@@ -244,6 +244,19 @@ def test_runs_of_a_chart_that_share_their_name_are_both_kept():
         ("base (2)", [5, 4], 0.2),
     ]
     assert "2 runs of the chart are called 'base'; this is number 1." in said(report)
+
+
+def test_the_steps_of_the_run_are_preferred_to_calls_of_the_logger():
+    data = '"Step","a - train/global_step","a - loss"\n"0","100","4"\n"1","200","3"\n'
+    assert values(data) == ([100, 200], [4, 3])
+    assert values("_step,iter,loss\n0,100,4\n1,200,3\n") == ([100, 200], [4, 3])
+    assert questions(",_step,loss\n0,10,4\n1,20,3\n") == ["x=updates, x=log-calls:NUMBER"]
+
+
+def test_a_mean_of_the_epoch_counts_where_there_is_no_other():
+    steps = "epoch,step,train_loss_epoch,train_loss_step,val_loss\n0,9,,4,\n0,19,,3,\n0,19,3.5,,3.25\n"
+    assert values(steps) == ([9, 19], [4, 3]) and questions(steps) == []
+    assert values("epoch,step,train_loss_epoch,val_loss\n0,9,4,5\n1,19,3,4\n") == ([9, 19], [4, 3])
 
 
 def test_calls_of_the_logger_beside_epochs_are_asked_for():
