@@ -356,7 +356,7 @@ def chart_with_decimal_commas(rng: Random, log: Log) -> Copy:
 def chart_cut(rng: Random, log: Log) -> Copy:
     data = curves(log, ("a", log.loss))
     at = rng.randint(data.index(b"\n") + 40, len(data) - 2)
-    kept = log.only(range(data[:at].count(b"\n") - 1))
+    kept = log.only(range(data[:at].count(b"\n") - (data[at : at + 1] != b"\n")))
     return Copy(data[:at], (run_of(kept, kept.loss, "a"),), "chart.csv", "cut off|quotation")
 
 

@@ -370,10 +370,7 @@ def cut_end(rng: Random, log: Log) -> Copy:
     data = table(log, rng.choice([",", TAB]))
     head = data.index(b"\n") + 40
     at = rng.randint(head, len(data) - 1)
-    kept = log.only(range(data[:at].count(b"\n") - 1 + data[:at].endswith(b"\n") * 0))
-    whole = data[:at].endswith(b"\n") or data[at : at + 1] == b"\n"
-    rows = data[:at].count(b"\n") - (0 if data[at : at + 1] == b"\n" else 1)
-    kept = log.only(range(rows)) if whole else kept
+    kept = log.only(range(data[:at].count(b"\n") - (data[at : at + 1] != b"\n")))
     return Copy(data[:at], (want(kept),), speaks="ends without a line end|cut off")
 
 

@@ -26,7 +26,7 @@ from ..numbers import Commas, Marks, marks_of
 from ..opened import Numbers, Opened, RawRun
 from ..suggest import about_commas, suggested
 from .delimited import one_per_run
-from .parquet_sizes import MAGIC, Footer, check_sizes, read_footer
+from .parquet_sizes import MAGIC, Footer, check_sizes, dictionary_entries, read_footer
 from .records import MOST_COLUMNS
 
 if TYPE_CHECKING:
@@ -153,6 +153,9 @@ def _against_footer(table: Table, place: int, numbers: Numbers) -> str:
         about = table.file.metadata.row_group(group)
         here = numbers.values[at : at + about.num_rows]
         at += about.num_rows
+        known = dictionary_entries(table.data, table.footer.groups[group][place])
+        if len(np.unique(here.view(np.int64))) < known:
+            return "lacks some of the values that its dictionary holds"
         said = about.column(place).statistics
         if said is None:
             continue

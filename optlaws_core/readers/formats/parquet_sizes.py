@@ -30,6 +30,7 @@ VALUES, UNPACKED, PACKED, DATA_AT, DICTIONARY_AT = (5, I64), (6, I64), (7, I64),
 PAGE_KIND, PAGE_UNPACKED, PAGE_PACKED = (1, I32), (2, I32), (3, I32)
 WITH_VALUES = {0: (5, STRUCT), 3: (8, STRUCT)}
 PAGE_VALUES, PAGE_ENCODING = (1, I32), {0: (2, I32), 3: (4, I32)}
+DICTIONARY, ENTRIES = (7, STRUCT), (1, I32)  # of a page with the dictionary, which is of kind 2
 # Encodings of texts that are read: plain and by dictionary. In others a byte may stand for a megabyte.
 TEXT_ENCODINGS = (None, 0, 2, 8)
 
@@ -93,6 +94,14 @@ def check_sizes(data: bytes, footer: Footer, columns: Collection[int], texts: Co
                 raise LogError(f"the columns used may have {MOST_PAGES:,} pages, those of this file have more.")
             if text and encoding not in TEXT_ENCODINGS:
                 raise LogError("texts must be stored plainly or by a dictionary, those of this file are delta-encoded.")
+
+
+def dictionary_entries(data: bytes, chunk: Chunk) -> int:
+    """How many different values the dictionary of a chunk holds; 0 without one."""
+    if not chunk.values:
+        return 0
+    header = _Records(data, chunk.start).record()
+    return _of(_of(header, DICTIONARY), ENTRIES) if _of(header, PAGE_KIND) == 2 else 0
 
 
 def _check_size(size: int) -> None:

@@ -75,6 +75,18 @@ def test_a_flipped_bit_in_parquet_is_told(byte, bit, sentence):
     assert sentence in said(report)
 
 
+def test_a_value_of_the_dictionary_that_no_row_has_is_told():
+    out = io.BytesIO()
+    pq.write_table(pa.table({"step": STEPS, "loss": LOSS}), out, compression="none")
+    data = out.getvalue()
+    found = []
+    for at in range(data.index(LOSS[-1].tobytes()) + 8, data.index(b"schema")):
+        if (report := read_source(Source("a.parquet", data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]))).runs:
+            changed = not np.array_equal(report.runs[0].loss, LOSS)
+            found.append((changed, "damaged" in said(report)))
+    assert (True, True) in found and (True, False) not in found
+
+
 def test_a_column_that_lost_its_name_is_told():
     table = pa.table({"step": STEPS, "loss": LOSS, "val_loss": np.round(LOSS + 1, 4)})
     out = io.BytesIO()
