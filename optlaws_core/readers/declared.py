@@ -127,14 +127,12 @@ def from_yaml(data: bytes) -> dict[str, object]:
         indent = len(found[1])
         while open_[-1][0] >= indent:
             open_.pop()
-        value: object = (found[3] or "").strip("'\"")
-        if not found[3]:
-            value = nested = {}
-            if len(open_) <= DEEPEST:
-                open_.append((indent, nested))
-                open_[-2][1][found[2]] = nested
-            continue
-        open_[-1][1][found[2]] = value
+        if found[3]:
+            open_[-1][1][found[2]] = found[3].strip("'\"")
+        elif len(open_) <= DEEPEST:
+            nested: dict[str, object] = {}
+            open_[-1][1][found[2]] = nested
+            open_.append((indent, nested))
     return top
 
 

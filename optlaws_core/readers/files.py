@@ -89,7 +89,8 @@ def unpacked(sources: Iterable[Source]) -> tuple[list[Source], list[Note]]:
 
     What lies unpacked beside an archive is not read from it a second time.
     """
-    packed, found = [], []
+    packed: list[Source] = []
+    found: list[Source] = []
     for source in sources:
         (packed if is_archive(source) else found).append(source)
     beside = {source.parts: source for source in found}

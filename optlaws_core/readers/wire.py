@@ -63,11 +63,6 @@ def signed(value: int) -> int:
     return value - 2**64 if value >= 2**63 else value
 
 
-def texts(message: bytes, number: int) -> list[str]:
-    """The texts of a field that may stand several times. Raises `Damaged`."""
-    return [as_text(v) for n, kind, v in fields(message) if n == number and kind == BYTES]
-
-
 def as_text(value: int | bytes) -> str:
     """The text of a field; bytes that are no UTF-8 are replaced."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
@@ -88,6 +83,11 @@ def numbers(value: int | bytes, kind: int, dtype: str) -> FloatArray:
     return np.array(found)
 
 
-def float32(value: bytes) -> float:
+def float32(value: int | bytes) -> float:
     """The number in four bytes."""
-    return float(struct.unpack("<f", value)[0])
+    return float(struct.unpack("<f", value)[0]) if isinstance(value, bytes) else float(value)
+
+
+def float64(value: int | bytes) -> float:
+    """The number in eight bytes."""
+    return float(struct.unpack("<d", value)[0]) if isinstance(value, bytes) else float(value)

@@ -2,7 +2,6 @@
 
 from base64 import b64decode
 from collections.abc import Sequence
-from struct import unpack
 
 from ...errors import LogError
 from ..base import Note, Source
@@ -11,7 +10,7 @@ from ..declared import facts_of, from_yaml
 from ..format import Content, Format
 from ..framing import framed
 from ..opened import Opened
-from ..wire import BYTES, FIXED64, VARINT, Damaged, as_text, fields, signed
+from ..wire import BYTES, FIXED64, VARINT, Damaged, as_text, fields, float64, signed
 
 MAGIC = b":SWL"
 CUT_OFF = (
@@ -28,7 +27,8 @@ def is_swanlab(content: Content) -> bool:
 
 def open_swanlab(content: Content) -> Opened:
     """The run, opened. Raises `LogError` when it logged nothing."""
-    curves, name, notes = Curves(), "", ()
+    curves, name = Curves(), ""
+    notes: tuple[Note, ...] = ()
     try:
         for record in framed(content.data):
             for number, _, message in fields(record):
@@ -56,7 +56,7 @@ def _add(curves: Curves, message: bytes) -> None:
         elif number == 3 and kind == VARINT:
             what = int(part)
         elif number == 5 and isinstance(part, bytes):
-            value = next((unpack("<d", v)[0] for n, k, v in fields(part) if n == 1 and k == FIXED64), 0.0)
+            value = next((float64(v) for n, k, v in fields(part) if n == 1 and k == FIXED64), 0.0)
     if key and what == _FLOAT:
         curves.add(key, step, value)
 
