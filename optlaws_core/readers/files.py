@@ -97,9 +97,13 @@ def unpacked(sources: Iterable[Source]) -> tuple[list[Source], list[Note]]:
     notes: list[Note] = []
     for source in packed:
         try:
-            logs, others = logs_among(archives.unpacked(source, may_be_log))
+            inner = archives.unpacked(source, may_be_log)
+            logs, others = (inner, []) if len(inner) == 1 else logs_among(inner)
         except LogError:
             found.append(source)  # reading it tells the fault
+            continue
+        if not logs:
+            found.append(source)
             continue
         new = [log for log in logs if not _same(log, beside.get(_beside_archive(log)))]
         found += new

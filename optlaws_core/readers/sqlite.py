@@ -27,8 +27,8 @@ def database(data: bytes, wal: bytes = b"") -> Iterator[sqlite3.Connection]:
             left = iter(range(_MOST_STEPS))
             connection.set_progress_handler(lambda: next(left, None) is None, 100_000)
             yield connection
-    except (sqlite3.Error, MemoryError, OverflowError) as error:
-        text = shortened(str(error), 80) or "out of memory"
+    except (sqlite3.Error, MemoryError, OverflowError, UnicodeError) as error:
+        text = "a text is damaged" if isinstance(error, UnicodeError) else shortened(str(error), 80) or "out of memory"
         raise LogError(f"the SQLite database cannot be read ({text}); is the file complete?") from None
 
 

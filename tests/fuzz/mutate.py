@@ -4,11 +4,15 @@ Those of a format keep its frame (rows and cells, JSON, the records of an event 
 what is wrong lies where a reader looks; the others damage whatever is there.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import re
+import sqlite3
 import struct
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -17,6 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optlaws_core.readers.checksums import masked
+from optlaws_core.readers.framing import framed
+from optlaws_core.readers.wire import Damaged
+from tests.knowledge import trackers
 
 Mutation = Callable[[bytes, Random, Sequence[bytes]], bytes]
 
@@ -460,6 +467,77 @@ def _number_in(part: bytes, rng: Random) -> bytes:
         at = rng.choice((at, len(part) - 4))
         return part[:at] + odd + part[at + 4 :]
     return part[:at] + b"\xff" * rng.choice((1, 9)) + b"\x01" + part[at + 1 :]
+
+
+def chunks(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
+    """A LevelDB log whose records were changed, moved or cut, each under a checksum that fits it again."""
+    try:
+        parts = [*framed(data)]
+    except Damaged:
+        parts = []
+    if not parts:
+        return rng.choice(BYTES)(data, rng, others)
+    i, how = rng.randrange(len(parts)), rng.randrange(6)
+    if how < 3:
+        change = rng.choice((_number_in, lambda part, rng: rng.choice(TEXT)(part, rng, parts)))
+        parts[i] = change(parts[i], rng)
+    elif how == 3:
+        parts.insert(rng.randrange(len(parts)), parts[i])
+    elif how == 4:
+        del parts[i]
+    else:
+        rng.shuffle(parts)
+    return trackers.framed(parts, data[:7])
+
+
+def database(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
+    """A SQLite database with another value in a cell, a row twice or gone, or a table or column under another name."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.deserialize(data)
+            tables = [t for (t,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            table = rng.choice(tables)
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            column, row = rng.choice(columns), f"rowid = {rng.randrange(1, 9)}"
+            value = rng.choice((None, leaf(rng), word(rng), rng.choice(NUMBERS), float("inf"), -1, 2**63 - 1, b"\xff"))
+            value = str(value) if isinstance(value, (int, list, dict)) and not isinstance(value, bool) else value
+            connection.execute(
+                *rng.choice(
+                    (
+                        (f"UPDATE {table} SET {column} = ? WHERE {row}", (value,)),
+                        (f"UPDATE {table} SET {column} = ?", (value,)),
+                        (f"DELETE FROM {table} WHERE {row}", ()),
+                        (f"INSERT INTO {table} SELECT * FROM {table}", ()),
+                        (f"ALTER TABLE {table} DROP COLUMN {column}", ()),
+                        (f"ALTER TABLE {table} RENAME TO t", ()),
+                    )
+                )
+            )
+            connection.commit()
+            return connection.serialize()
+        except (sqlite3.Error, IndexError, OverflowError, UnicodeError):
+            return rng.choice(BYTES)(data, rng, others)
+
+
+def archive(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
+    """A ZIP with one of its files changed, renamed, twice or gone."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            files = {name: packed.read(name) for name in packed.namelist()}
+    except (zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, RuntimeError, EOFError, ValueError):
+        files = {}
+    if not files:
+        return rng.choice(BYTES)(data, rng, others)
+    name, how = rng.choice([*files]), rng.randrange(8)
+    if how < 5:
+        files[name] = rng.choice((*TEXT, table, lines, tree))(files[name], rng, [*files.values()])
+    elif how == 5:
+        files[rng.choice([*files]) + rng.choice(("", "x", "/x", ".gz"))] = files[name]
+    elif how == 6:
+        del files[name]
+    else:
+        files[name.replace("/", rng.choice(("/x/", "_", "/../", "\\")), 1)] = files[name]
+    return trackers.zipped(files)
 
 
 def parquet(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:

@@ -3,7 +3,10 @@
 Those of a log format come after its sample, which is the first.
 """
 
+import bz2
+import gzip
 import json
+import lzma
 import tempfile
 from collections.abc import Iterable
 from functools import partial
@@ -17,7 +20,7 @@ from optlaws_core.fitting.result import Average, Coverage, Fit, Scores, Status
 from optlaws_core.laws import LAWS
 from optlaws_core.runs import Plan, Run, Series
 from optlaws_core.saved import Candidate, Snapshot, to_bundle
-from tests.knowledge import logs
+from tests.knowledge import logs, trackers
 from tests.knowledge.risk import RISK
 from tests.knowledge.twins import shipped
 from tests.places import PUBLIC, ROOT
@@ -133,6 +136,69 @@ def consoles() -> tuple[bytes, ...]:
     return tuple(text.encode() for text in texts)
 
 
+def wandb_logs() -> tuple[bytes, ...]:
+    """Transaction logs, with nested items and W&B's own steps alone."""
+    rows = [{"train/loss": 3 - i / 4, "lr": 1e-3, "nested": {"a": 1}, "text": "x"} for i in range(4)]
+    return trackers.wandb_log("b", rows, {"model": {"n_params": 5}, "batch_size": 8, "seq_len": 16, "_wandb": {}}), (
+        trackers.wandb_log("c", [{**row, "_step": 10 * i} for i, row in enumerate(rows)], step=False)
+    )
+
+
+_POINTS = {
+    "train/loss": [(0, 3.5), (10, 3.0), (20, 2.5)],
+    "val_loss": [(20, float("nan"))],
+    "lr": [(0, 0.0), (9, 1e-3)],
+}
+
+
+def mlflow_databases() -> tuple[bytes, ...]:
+    return (
+        trackers.mlflow_db(("a", _POINTS, {"batch_size": 8}), ("deleted", _POINTS, {}), ("b", _POINTS, {"n": "x"})),
+    )
+
+
+def trackio_databases() -> tuple[bytes, ...]:
+    rows = [(i, {"train/loss": 3 - i / 4, "train/global_step": 5 * i, "deep": {"lr": 1e-3}}) for i in range(4)]
+    return (trackers.trackio_db(("a", rows, {"batch_size": 8}), ("b", [(i, {"loss": 3 - i}) for i in range(3)], {})),)
+
+
+def comet_zips() -> tuple[bytes, ...]:
+    return (trackers.comet_zip("b", _POINTS, {"n_params": 5, "batch_size": "8"}),)
+
+
+def swanlab_logs() -> tuple[bytes, ...]:
+    return (trackers.swanlab_log("b", _POINTS),)
+
+
+def long_tables() -> tuple[bytes, ...]:
+    rows = "".join(f"{run},{key},{3 - i / 4},{5 * i}\n" for run in "ab" for key in ("loss", "lr") for i in range(4))
+    return (f"run,metric,value,step\n{rows}".encode(), f"run\tkey\tvalue\tstep\n{rows}".replace(",", "\t").encode())
+
+
+def archives() -> tuple[bytes, ...]:
+    """Archives of logs, and of folders as trackers leave them."""
+    line = b"1795310878756 3.5 0\n1795310878757 3.25 1\n"
+    mlruns = {"metrics/loss": line, "metrics/train/lr": line, "meta.yaml": b"run_name: x\n", "params/batch_size": b"8"}
+    metrics = {"plots/metrics/train/loss.tsv": b"step\tloss\n0\t3\n5\t2\n", "params.yaml": b"n_params: 5\n"}
+    others = {
+        "a/run-x-tag-train_loss.csv": b"Wall time,Step,Value\n1.5,0,3\n2.5,5,2\n",
+        "a/run-x-tag-lr.csv": b"Wall time,Step,Value\n1.5,0,1e-3\n2.5,5,0\n",
+        "b/manifest.csv": b"run,file,params\nr,c.csv,1e6\n",
+        "b/c.csv": logs.GOOD,
+        "o/metrics.jsonl": logs.sample("ClearML offline task"),
+        "o/task.json": b'{"name": "t", "hyperparams": {"General": {"batch_size": {"value": "8"}}}}',
+    }
+    return (
+        trackers.zipped({f"mlruns/1/{run}/{name}": data for run in "ab" for name, data in mlruns.items()}),
+        trackers.zipped({f"{run}/dvclive/{name}": data for run in "ab" for name, data in metrics.items()}),
+        trackers.zipped(others),
+        trackers.zipped({"x.csv.gz": gzip.compress(logs.GOOD, mtime=0), "y.zip": trackers.comet_zip("z", _POINTS)}),
+        gzip.compress(logs.GOOD, mtime=0),
+        bz2.compress(logs.GOOD),
+        lzma.compress(logs.GOOD),
+    )
+
+
 # Log format -> more files of it than its sample.
 OF_FORMAT = {
     "CSV": partial(tables, ","),
@@ -149,19 +215,25 @@ OF_FORMAT = {
     "Parquet": parquets,
     "TensorBoard events": events,
     "Manifest": manifests,
+    "W&B transaction log": wandb_logs,
+    "MLflow database": mlflow_databases,
+    "trackio database": trackio_databases,
+    "Comet offline experiment": comet_zips,
+    "SwanLab log": swanlab_logs,
+    "TensorBoard CSV download": lambda: (b"Wall time,Step,Value\n1.5,3,2.5\n2,4,2\n",),
+    "a table for each metric": lambda: (b"timestamp,step,Train_Samples_loss\n1,512,3\n2,1024,2.5\n3,1536,nan\n",),
+    "long table": long_tables,
 }
 
 
 def refused() -> tuple[bytes, ...]:
-    """First bytes of what is never read, pickles and archives among them."""
-    import gzip
+    """First bytes of what is never read, pickles among them."""
     import pickle
 
     from optlaws_core.readers.sniff import REFUSED
 
     pickles = [pickle.dumps({"loss": [1.5, 2.5]}, protocol) for protocol in (2, 3, 4, 5)]
-    tar = b"a.csv" + bytes(252) + b"ustar" + bytes(300)
-    return *pickles, gzip.compress(logs.table(","), mtime=0), tar, *(magic + bytes(24) for magic, _, _ in REFUSED)
+    return *pickles, *(magic + bytes(24) for magic, _, _ in REFUSED)
 
 
 def final_tables() -> tuple[bytes, ...]:

@@ -131,10 +131,26 @@ def a_manifest(data: bytes) -> list[str]:
     return [*check_report(reading.files[0]), *log]
 
 
+def an_archive(data: bytes) -> list[str]:
+    """An archive of logs, among them runs of several files."""
+    reading = read_all([Source("logs/a.zip", data)])
+    said = [note.text for note in reading.notes]
+    for report in reading.files:
+        if report.error is None and (report.runs or report.format == "Manifest"):
+            said += check_report(report)
+        elif report.error is not None:
+            check_sentence(report.error)
+    check(len({run.name for run in reading.runs}) == len(reading.runs), "two runs of one name")
+    check(len(data) < 2 or len(reading.files) > 0, "no report")
+    if not reading.runs and reading.errors:
+        raise OptLawsError(reading.errors[0])
+    return said
+
+
 def no_log(data: bytes) -> list[str]:
-    """Pickles, archives and the like; text that mutations make of them may be a log."""
+    """Pickles and the like; text that mutations make of them may be a log."""
     report = read_source(Source("a.csv", data))
-    for magic in (b"\x80\x02", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x1f\x8b"):
+    for magic in (b"\x80\x02", b"\x80\x04", b"\x80\x05"):
         check(not data.startswith(magic) or report.error is not None, f"{magic!r} was read")
     return check_report(report)
 
@@ -286,6 +302,13 @@ FRAMES = {
     "JSON lines": (mutate.lines,),
     "Parquet": (mutate.parquet,),
     "TensorBoard events": (mutate.records,),
+    "W&B transaction log": (mutate.chunks,),
+    "SwanLab log": (mutate.chunks,),
+    "MLflow database": (mutate.database,),
+    "trackio database": (mutate.database,),
+    "Comet offline experiment": (mutate.archive,),
+    "ClearML offline task": (mutate.lines,),
+    "Neptune offline run": (mutate.lines,),
 }  # mutations that keep the frame of a format, where it is neither one JSON value nor lines of cells
 
 
@@ -294,7 +317,7 @@ def of_format(format: Format) -> Target:
     door = a_manifest if format is formats.manifest.FORMAT else a_log
     more = seeds.OF_FORMAT.get(format.name, tuple)
     frame = TREE if format.sample[:1] in (b"{", b"[") else TABLE
-    text = b"\0" not in format.sample
+    text = b"\0" not in format.sample and format.name not in ("SwanLab log", "W&B transaction log")
     return Target(format.name, door, lambda: (format.sample, *more()), FRAMES.get(format.name, frame), text)
 
 
@@ -302,7 +325,8 @@ TARGETS = {
     t.name: t
     for t in (
         *map(of_format, FORMATS),
-        Target("archives and pickles", no_log, seeds.refused, text=False),
+        Target("archives", an_archive, seeds.archives, (mutate.archive,), text=False),
+        Target("pickles and other files", no_log, seeds.refused, text=False),
         Target("gradient norms", gradients, seeds.norms, (mutate.table, mutate.lines)),
         Target("AutoLRS stages", stages, seeds.staged, TABLE),
         Target("final losses", final_losses, seeds.final_tables, TABLE),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import LogError
+from ...text import shortened
 from ..base import Layout, Source
 from ..curves import asking_alone, own_layout
 from ..declared import facts_of, from_yaml
@@ -16,6 +17,7 @@ from ..header import Header, header_of
 from ..layout import STEP
 from ..opened import Numbers, Opened, RawRun
 from ..rows import rows_of
+from ..sniff import as_utf8
 
 _DVC = ("plots", "metrics")
 _BESIDE = ("params.yaml", "metrics.json")
@@ -49,6 +51,7 @@ def open_metrics(content: Content) -> Opened:
         if source.parts[-1:] == (_BESIDE[0],):
             params = from_yaml(data)
         elif source.parts[-1:] != (_BESIDE[1],):
+            data = as_utf8(data, source.shown)
             header = header_of(data, source.shown)
             here = _place(source, header) or _Place(source.parts[:-1], header.columns[-1])
             place = place or here
@@ -91,8 +94,8 @@ def gather(sources: Sequence[Source]) -> list[list[Source]]:
 def _header(source: Source) -> Header | None:
     if not source.name.lower().endswith((".csv", ".tsv")):
         return None
-    first, _, _ = peek(source).partition(b"\n")
     try:
+        first, _, _ = as_utf8(peek(source), source.shown, whole=False).partition(b"\n")
         return header_of(first, source.shown) if first.strip() else None
     except LogError:
         return None

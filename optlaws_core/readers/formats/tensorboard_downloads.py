@@ -17,14 +17,14 @@ from ..rows import rows_of
 from .event_files import SPLITS, opened_scalars
 
 _NAME = re.compile(r"run-(?P<run>.*?)-tag-(?P<tag>.+?)( \(\d+\))?\.(csv|json)", re.IGNORECASE)
-_HEAD = (b"Wall time,Step,Value", b'"Wall time","Step","Value"')
+_HEAD = re.compile(rb'("?)Wall time\1,\1Step\1,\1Value\1 *\r?(\n|$)')
 _JSON = re.compile(rb"\s*\[\s*\[\s*1\d{9}(\.\d+)?\s*,\s*\d+\s*,\s*[^\],]+\]")
 _SPLIT = re.compile(r"(?P<run>.*)[_/\\](?P<split>train|training|val|valid|validation|eval|test)", re.IGNORECASE)
 
 
 def is_csv(content: Content) -> bool:
     """Whether a file is a curve as CSV."""
-    return content.data.startswith(_HEAD)
+    return bool(_HEAD.match(content.data[:100]))
 
 
 def is_json(content: Content) -> bool:
@@ -50,7 +50,7 @@ def open_curves(content: Content) -> Opened:
 
 
 def _points(source: Source, data: bytes):
-    if data.startswith(_HEAD):
+    if _HEAD.match(data[:100]):
         header = header_of(data, source.shown)
         columns, _, _ = rows_of(data, header, source.shown).read(header.columns, ("Step",))
         return zip(columns["Step"].values.tolist(), columns["Value"].values.tolist(), strict=True)
@@ -77,7 +77,7 @@ def gather(sources: Sequence[Source]) -> list[list[Source]]:
 
 
 def _is_curve(head: bytes) -> bool:
-    return head.startswith(_HEAD) or bool(_JSON.match(head[:200]))
+    return bool(_HEAD.match(head[:100]) or _JSON.match(head[:200]))
 
 
 def _parents(sources: Sequence[Source]) -> dict[str, str]:

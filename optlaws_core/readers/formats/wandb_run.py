@@ -9,6 +9,8 @@ from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from ...errors import LogError
 from ..base import Layout, Note, Source
 from ..declared import facts_of
@@ -97,7 +99,7 @@ def open_wandb(content: Content) -> Opened:
 
 def counts_calls(steps: Numbers) -> bool:
     """Whether W&B's own steps may be nothing but a count of calls: 0, 1, 2 …"""
-    values = steps.values[steps.values == steps.values]
+    values = steps.values[np.isfinite(steps.values)]
     return len(values) > 1 and bool((values[1:] - values[:-1] <= 1).all())
 
 
