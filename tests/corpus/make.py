@@ -782,6 +782,60 @@ def litgpt(out: Path) -> list[dict]:
     return truth
 
 
+@tool("olmo_core", "ai2-olmo-core")
+def olmo_core(out: Path) -> list[dict]:
+    """What OLMo-core's callback prints: a line with the step, and a line for each metric below it."""
+    from types import SimpleNamespace
+
+    from olmo_core.train.callbacks import ConsoleLoggerCallback
+    from olmo_core.utils import setup_logging
+
+    for run in RUNS:
+        progress = SimpleNamespace(time_remaining=None)
+        console = ConsoleLoggerCallback()
+        console.trainer = SimpleNamespace(max_steps=TOTAL, epoch=1, training_progress=progress, hard_stop=False)
+        with (out / f"{run.name}.log").open("w") as printed, _all_output(printed):
+            setup_logging(force=True)
+            for step, metrics in run.rows():
+                loss = {"train/CE loss": metrics["train_loss"], "train/PPL": math.exp(metrics["train_loss"])}
+                rate = {"optim/LR (group 0)": metrics["learning_rate"], "optim/total grad norm": metrics["grad_norm"]}
+                console.log_metrics(step or 1, loss | rate)
+    return [_in_lines(run, first=1) | {"rate": None} for run in RUNS]  # rates are printed with 4 decimals
+
+
+@tool("torchtitan", "torchtitan")
+def torchtitan(out: Path) -> list[dict]:
+    """What torchtitan's MetricsProcessor prints, in colours; it prints no rates."""
+    from types import SimpleNamespace
+
+    from torchtitan.components.metrics import MetricsProcessor
+    from torchtitan.tools import logging, utils
+
+    memory = SimpleNamespace(max_reserved_gib=9.46, max_reserved_pct=64.99, max_active_gib=9.0, max_active_pct=60.0)
+    memory.num_alloc_retries = memory.num_ooms = 0
+    for run in RUNS:
+        made = MetricsProcessor.__new__(MetricsProcessor)
+        made.config, made.logger = SimpleNamespace(log_freq=10), SimpleNamespace(log=lambda *_: None)
+        made.parallel_dims = SimpleNamespace(non_data_parallel_size=1)
+        made.device_memory_monitor = SimpleNamespace(get_peak_stats=lambda: memory, reset_peak_stats=lambda: None)
+        made.color, made.gpu_peak_flops, made.has_quantization = utils.Color(), 1e14, False
+        made.num_flops_per_token, made.time_last_log, made.ntokens_since_last_log = 10**6, time.perf_counter(), 0
+        with (out / f"{run.name}.log").open("w") as printed, _all_output(printed):
+            logging.init_logger()
+            for step, metrics in run.rows():
+                made.ntokens_since_last_log, made.data_loading_times = 4096, [0.01]
+                made.log(step, metrics["train_loss"], metrics["train_loss"], metrics["grad_norm"])
+                if "val_loss" in metrics:
+                    made.log_validation(metrics["val_loss"], step)
+    return [truth_of(run, config=False) | {"rate": None} for run in RUNS]
+
+
+def _in_lines(run: Run, first: int) -> dict:
+    """The truth about a known curve without validation, whose first step is not 0."""
+    truth = truth_of(run, config=False) | {"val": None}
+    return truth | {"steps": [first, STEPS[-1]]}
+
+
 def _mmengine_schedule(optimizer, run: Run) -> list:
     """The rates of a run, as mmengine composes them."""
     from mmengine.optim.scheduler import CosineAnnealingLR, LinearLR
@@ -911,10 +965,11 @@ def _truth_row(folder: str, truth: dict, run: dict) -> dict:
         "last_step": run["steps"][1],
         "first_loss": run["loss"][0],
         "last_loss": run["loss"][1],
-        "first_rate": run["rate"][0],
-        "last_rate": run["rate"][1],
-        "peak": run["rate"][2],
-        "schedule": run["schedule"],
+        "first_rate": run["rate"][0] if run["rate"] else "",
+        "last_rate": run["rate"][1] if run["rate"] else "",
+        "peak": run["rate"][2] if run["rate"] else "",
+        "schedule": run["schedule"] if run["rate"] else "",
+        "unit": run.get("unit", ""),
         "val_points": len(val["steps"]) if val else "",
         "last_val_step": val["steps"][-1] if val else "",
         "last_val_loss": val["loss"][-1] if val else "",
