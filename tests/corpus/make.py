@@ -280,7 +280,7 @@ def trackio(out: Path) -> list[dict]:
 
 @tool("clearml", "clearml")
 def clearml(out: Path) -> list[dict]:
-    """ClearML's offline mode: a folder a task, metrics.jsonl with a list a line; and the same as ZIP."""
+    """ClearML's offline mode: a folder a task, metrics.jsonl with a list a line; beside it, the same as ZIP."""
     from clearml import Task
 
     Task.set_offline(True)
@@ -304,7 +304,7 @@ def clearml(out: Path) -> list[dict]:
         task.close()
         shutil.copytree(folder, out / folder.name)
         for archive in folder.parent.glob(f"{folder.name}*.zip"):
-            shutil.copy(archive, out)
+            shutil.copy(archive, beside(out, "clearml_zip"))
     return [truth_of(run) for run in RUNS]
 
 
@@ -472,7 +472,10 @@ def shortened_run(run: Run, total: int = 60) -> Run:
 
 
 def trained(run: Run, points: list[tuple[int, float, float]], **more) -> dict:
-    """The truth about a run that was trained: step, loss and rate of each point, as the tool was given them."""
+    """The truth about a run that was trained: step, loss and rate of each point, as the tool was given them.
+
+    `more` may name the answer to what a reader has to ask, and in `forms` what is different in a further folder.
+    """
     steps, losses, rates = zip(*points, strict=True)
     return {
         "name": run.name,
@@ -630,6 +633,7 @@ def transformers(out: Path) -> list[dict]:
         trainer.save_state()
         final = replace(run, fields=run.fields | ({"final": 0.0} if run.family == "linear" else {}))
         steps, losses = zip(*seen.vals, strict=True)
+        asked = {"answer": f"{run.name}.log:steps=epochs:{len(rows) // run.batch_size}"}
         truth.append(trained(final, seen.points, val={"steps": list(steps), "loss": list(losses)}))
     return truth
 
@@ -661,9 +665,9 @@ def keras(out: Path) -> list[dict]:
         callbacks = [Rates(run), keras.callbacks.CSVLogger(str(out / f"{run.name}.csv"))]
         more = {"batch_size": run.batch_size, "validation_data": data, "epochs": 12, "verbose": 0}
         seen = model.fit(*data, callbacks=callbacks, **more).history
-        points = [(epoch, loss, run.rate(5 * epoch + 4)) for epoch, loss in enumerate(seen["loss"])]
-        val = {"steps": list(range(12)), "loss": seen["val_loss"]}
-        truth.append(trained(run, points, val=val, unit="epochs, each of 5 updates"))
+        points = [(5 * epoch, loss, run.rate(5 * epoch + 4)) for epoch, loss in enumerate(seen["loss"])]
+        val = {"steps": [step for step, _, _ in points], "loss": seen["val_loss"]}
+        truth.append(trained(run, points, val=val, answer=f"{run.name}.csv:x=epochs:5"))
     return truth
 
 
@@ -729,10 +733,12 @@ def litgpt(out: Path) -> list[dict]:
     """litgpt's pre-training, with two micro-batches an update: Fabric's CSV; beside it, what it prints."""
     os.environ["TORCHDYNAMO_DISABLE"] = "1"
     import torch
+    from litgpt import pretrain
     from litgpt.args import EvalArgs, TrainArgs
     from litgpt.config import Config
     from litgpt.data import DataModule
-    from litgpt.pretrain import setup
+
+    pretrain.save_hyperparameters = lambda *_: None  # it reads a command line, which is none here
 
     class Tokens(DataModule):
         def connect(self, tokenizer=None, batch_size=1, max_seq_length=None, **kwargs) -> None:
@@ -760,7 +766,7 @@ def litgpt(out: Path) -> list[dict]:
         )
         work = WORK / run.name
         with (beside(out, "litgpt_stdout") / f"{run.name}.log").open("w") as printed, _all_output(printed):
-            setup(
+            pretrain.setup(
                 "tiny",
                 Config(name="tiny", **size),
                 out_dir=work,
@@ -776,9 +782,11 @@ def litgpt(out: Path) -> list[dict]:
         (out / run.name).mkdir()
         shutil.copy(made, out / run.name / "metrics.csv")
         with made.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["loss"]]
-        points = [(n + 1, float(row["loss"]), run.rate(n + 0.5)) for n, row in enumerate(rows)]
-        truth.append(trained(run, points, unit="micro-batches, 2 an update"))
+            rows = list(csv.DictReader(file))
+        train = [row for row in rows if row["loss"]]
+        points = [(n + 1, float(row["loss"]), run.rate(n + 0.5)) for n, row in enumerate(train)]
+        val = {"steps": [20, 40, 60], "loss": [float(row["val_loss"]) for row in rows if row["val_loss"]]}
+        truth.append(trained(run, points, val=val, forms={"litgpt_stdout": {"rate": None}}))
     return truth
 
 
@@ -910,6 +918,7 @@ def run_apart(name: str, base: Path) -> None:
 
 NO_LOGS = (
     "TRUTH.json",
+    ".gitignore",
     "latest-run",
     "*.lock",
     "*-shm",
@@ -954,6 +963,7 @@ def _table(path: Path) -> list[dict]:
 
 def _truth_row(folder: str, truth: dict, run: dict) -> dict:
     """One run as a row of the table; cells of what the tool does not keep are empty."""
+    run = run | run.get("forms", {}).get(folder, {})
     val = run["val"] or {}
     return {
         "folder": folder,
@@ -969,7 +979,7 @@ def _truth_row(folder: str, truth: dict, run: dict) -> dict:
         "last_rate": run["rate"][1] if run["rate"] else "",
         "peak": run["rate"][2] if run["rate"] else "",
         "schedule": run["schedule"] if run["rate"] else "",
-        "unit": run.get("unit", ""),
+        "answer": run.get("answer", ""),
         "val_points": len(val["steps"]) if val else "",
         "last_val_step": val["steps"][-1] if val else "",
         "last_val_loss": val["loss"][-1] if val else "",
