@@ -633,8 +633,8 @@ def transformers(out: Path) -> list[dict]:
         trainer.save_state()
         final = replace(run, fields=run.fields | ({"final": 0.0} if run.family == "linear" else {}))
         steps, losses = zip(*seen.vals, strict=True)
-        asked = {"answer": f"{run.name}.log:steps=epochs:{len(rows) // run.batch_size}"}
-        truth.append(trained(final, seen.points, val={"steps": list(steps), "loss": list(losses)}))
+        forms = {"transformers_stdout": {"answer": f"{run.name}.log:steps=epochs:{len(rows) // run.batch_size}"}}
+        truth.append(trained(final, seen.points, forms=forms, val={"steps": list(steps), "loss": list(losses)}))
     return truth
 
 
@@ -931,7 +931,7 @@ NO_LOGS = (
 )  # what tools leave besides
 
 UNREAD = ("aim",)  # a RocksDB that nothing but its package reads; `aim runs` or its page export tables
-LARGE = 4096  # bytes of a file that is kept packed
+LARGE = 1536  # bytes of a file that is kept packed
 
 
 def keep(base: Path, corpus: Path) -> None:
