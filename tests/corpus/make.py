@@ -640,21 +640,9 @@ def transformers(out: Path) -> list[dict]:
 
 @tool("keras", "keras")
 def keras(out: Path) -> list[dict]:
-    """Keras: CSVLogger, which writes a row an epoch, of 5 updates here; the rate is that of the epoch's last update."""
+    """Keras: CSVLogger, which writes a row an epoch, of 5 updates here; the rate stays for an epoch."""
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
-
-    class Rates(keras.callbacks.Callback):
-        def __init__(self, run: Run) -> None:
-            super().__init__()
-            self.run, self.step = run, 0
-
-        def on_train_batch_begin(self, batch, logs=None):
-            self.model.optimizer.learning_rate = self.run.rate(self.step)
-            self.step += 1
-
-        def on_epoch_end(self, epoch, logs=None):
-            logs["learning_rate"] = self.run.rate(self.step - 1)
 
     truth = []
     for seed, run in enumerate(map(shortened_run, RUNS)):
@@ -662,10 +650,11 @@ def keras(out: Path) -> list[dict]:
         data = [x[: 5 * run.batch_size].numpy() for x in (inputs, targets)]
         model = keras.Sequential([keras.layers.Dense(16, activation="tanh"), keras.layers.Dense(1)])
         model.compile(optimizer="adam", loss="mse")
-        callbacks = [Rates(run), keras.callbacks.CSVLogger(str(out / f"{run.name}.csv"))]
+        rates = keras.callbacks.LearningRateScheduler(lambda epoch, _, run=run: run.rate(5 * epoch))
+        callbacks = [rates, keras.callbacks.CSVLogger(str(out / f"{run.name}.csv"))]
         more = {"batch_size": run.batch_size, "validation_data": data, "epochs": 12, "verbose": 0}
         seen = model.fit(*data, callbacks=callbacks, **more).history
-        points = [(5 * epoch, loss, run.rate(5 * epoch + 4)) for epoch, loss in enumerate(seen["loss"])]
+        points = [(5 * epoch, loss, run.rate(5 * epoch)) for epoch, loss in enumerate(seen["loss"])]
         val = {"steps": [step for step, _, _ in points], "loss": seen["val_loss"]}
         truth.append(trained(run, points, val=val, answer=f"{run.name}.csv:x=epochs:5"))
     return truth
