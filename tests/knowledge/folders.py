@@ -1,7 +1,7 @@
 """Folders as trackers leave them after three runs: the logs, and all that lies around them.
 
-The layouts are those of the real outputs in `tests/corpus`, but longer: 400 steps, with a validation every
-100, and a configuration.
+The layouts are those of the real outputs in `tests/corpus`. Each run has 400 steps, a validation every 100, and a
+configuration.
 """
 
 import json
@@ -39,8 +39,8 @@ def curves(told: Told, train: str, rate: str, val: str) -> dict[str, list[tuple[
 
 
 def rows(told: Told, train: str, rate: str, val: str) -> list[dict[str, float]]:
-    """The same a row a step."""
-    made: list[dict[str, float]] = [{} for _ in told.loss]
+    """The same a row a step, with the step beside them: those of the tracker itself may count its calls."""
+    made: list[dict[str, float]] = [{"train/global_step": t} for t in range(len(told.loss))]
     for name, pairs in curves(told, train, rate, val).items():
         for step, value in pairs:
             made[step][name] = value
