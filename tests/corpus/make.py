@@ -224,9 +224,9 @@ def tensorboard_add_scalars(out: Path) -> list[dict]:
     return [truth_of(run, config=False) for run in RUNS]
 
 
-@tool("tensorboard_download", "tensorboard")
-def tensorboard_download(out: Path) -> list[dict]:
-    """What TensorBoard's page downloads, CSV and JSON of one tag of one run; as its server answers."""
+@tool("tensorboard_csv", "tensorboard")
+def tensorboard_csv(out: Path) -> list[dict]:
+    """What TensorBoard's page downloads, a CSV of one tag of one run, as its server answers; beside it, as JSON."""
     import urllib.parse
     import urllib.request
 
@@ -247,9 +247,8 @@ def tensorboard_download(out: Path) -> list[dict]:
             for kind in ("csv", "json"):
                 query = urllib.parse.urlencode({"run": run.name, "tag": tag, "format": kind})
                 with _patiently(lambda q=query: urllib.request.urlopen(f"{url}data/plugin/scalars/scalars?{q}")) as got:
-                    (out / kind).mkdir(exist_ok=True)
                     name = f"run-{run.name}-tag-{tag.replace('/', '_')}.{kind}"  # as the page names the download
-                    (out / kind / name).write_bytes(got.read())
+                    (beside(out, f"tensorboard_{kind}") / name).write_bytes(got.read())
     return [truth_of(run, config=False) | {"val": None} for run in RUNS]
 
 

@@ -21,7 +21,9 @@ CORPUS = ROOT / "tests" / "corpus"
 DIGITS = {
     "tensorboard": 1e-7,
     "tensorboard_add_scalars": 1e-7,
-    "tensorboard_download": 1e-7,
+    "tensorboard_csv": 1e-7,
+    "tensorboard_json": 1e-7,
+    "keras": 1e-7,
     "lightning_tensorboard": 1e-7,
     "transformers_tensorboard": 1e-7,
     "transformers_stdout": 5e-4,
