@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import LogError
-from ..text import format_amount, listed, parse_amount, shortened
+from ..text import listed, parse_amount, shortened
 from .base import INVERSE_UNITS, Layout
 
 
@@ -43,15 +43,14 @@ class Question:
     run: str = ""  # the run that it is about, where a file has several
 
     @property
-    def options(self) -> tuple[str, ...]:
-        """How to answer on the command line: every answer, the likely one first."""
-        return tuple(f"{self.key}={a.key}{_number(a)}" for a in self.answers)
+    def typed(self) -> tuple[str, ...]:
+        """The answers as they are typed on the command line, the likely one first."""
+        return tuple(f"{self.key}={a.key}{':NUMBER' if a.amount else ''}" for a in self.answers)
 
-
-def _number(answer: Answer) -> str:
-    if not answer.amount:
-        return ""
-    return f":{'NUMBER' if answer.suggested is None else format_amount(answer.suggested)}"
+    @property
+    def options(self) -> str:
+        """`typed`, in one line."""
+        return ", ".join(self.typed)
 
 
 def answered(layout: Layout, question: Question, said: str) -> Layout:

@@ -130,7 +130,7 @@ def _check_answers(answers: Mapping[str, str], files: Sequence[FileReport]) -> N
         if not any(
             f.layout and key in f.layout.answered and _said(answers, f.file, key) == answers[name] for f in files
         ):
-            asked = list(dict.fromkeys(option for f in files for q in f.questions for option in q.options))
+            asked = list(dict.fromkeys(option for f in files for q in f.questions for option in q.typed))
             what = f"; what can be answered: {listed(asked)}" if asked else "; no question is open"
             raise LogError(f"No file asks {shortened(name)!r}{what}.")
 

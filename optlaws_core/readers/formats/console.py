@@ -18,6 +18,7 @@ from .console_lines import Scan, scan
 from .console_shapes import ESTIMATE, GENERAL, TRAIN
 from .console_steps import Bars, anew, bars_of, continued, mended, places, starts
 from .console_table import LOSS, Table, table_of
+from .long_table import is_long
 
 _NUMBER = re.compile(rb"\s*[\"']?(?:[+-]?\d[\d.,]*(?:e[+-]?\d+)?|[+-]?(?:nan|inf)|none|null)?[\"']?\s*", re.I)
 _JSON = re.compile(rb"\s*(?:\{\s*(?:\"|\}|$)|\[\s*(?:[\[{\"\]]|$))")
@@ -38,7 +39,7 @@ def is_console(content: Content) -> bool:
     if content.opens_json and _JSON.match(content.start.removeprefix(BOM)):
         return False
     table = _is_table(content)
-    if table and guess_layout(content.header.columns).losses:
+    if table and (guess_layout(content.header.columns).losses or is_long(content)):
         return False
     if _tells(content.start) or any(_tells(part) for part in _further(content)):
         return True

@@ -47,7 +47,7 @@ def test_a_counter_that_begins_anew_while_the_loss_goes_on_counts_on():
         "The counter 'step' falls from 500 back to 10, where the loss is 3.039, near the last loss before: "
         "did training go on?"
     )
-    assert question.options == ("restart=continued", "restart=over", "restart=separate")
+    assert question.typed == ("restart=continued", "restart=over", "restart=separate")
     (run,) = under(log(TWICE), restart="over")
     assert run.steps.tolist() == TWICE[:50] and run.loss[0] == pytest.approx(LOSS[50], abs=1e-6)
     one_, two = under(log(TWICE), restart="separate")
@@ -103,7 +103,7 @@ def test_epochs_on_the_x_axis_want_the_updates_of_one():
     text = log([round(0.04 * (i + 1), 2) for i in range(100)])
     report = read_source(Source("a.csv", text.encode()))
     assert report.runs == () and "is this column an epoch or a time?" in report.error
-    assert report.questions[0].options == ("x=epochs:NUMBER",)
+    assert report.questions[0].options == "x=epochs:NUMBER"
     (run,) = under(text, x="epochs:25")
     assert run.steps.tolist() == list(range(1, 101))
 

@@ -51,7 +51,7 @@ def test_deleted_runs_and_numbers_that_are_none():
 
 def test_the_steps_of_trackio_may_count_calls():
     report = read_source(Source("p.db", trackio_db(("a", [(i, {"loss": y}) for i, y in enumerate(LOSS)], {}))))
-    assert [q.options for q in report.questions] == [("x=updates", "x=log-calls:NUMBER")]
+    assert [q.options for q in report.questions] == ["x=updates, x=log-calls:NUMBER"]
     report = read_source(
         Source("p.db", trackio_db(("a", [(s, {"loss": y}) for s, y in zip(STEPS, LOSS, strict=True)], {})))
     )

@@ -77,7 +77,7 @@ def test_keras_epochs_are_asked_about_where_nothing_tells(tmp_path):
     written(tmp_path / "one", train={"epoch_loss": [(e, 3.0 - e) for e in range(3)]})
     (report,) = read(tmp_path).files
     assert "the x axis 'step' counts epochs; declare the number (updates per epoch)" in report.error
-    assert [q.options for q in report.questions] == [("x=epochs:NUMBER",)]
+    assert [q.options for q in report.questions] == ["x=epochs:NUMBER"]
     (run,) = read(tmp_path, answers={"x": "epochs:20"}).runs
     assert run.steps.tolist() == [20, 40, 60]
 
