@@ -183,7 +183,11 @@ def _uncut(data: bytes, part: Part, delimiter: str, notes: list[Note]) -> int:
         line = data.count(b"\n") + 1
         notes.append(Note("repaired", f"The last line, {line:,}, ends early and was dropped: the file was cut off."))
         return at
-    if cells and (is_number(cells[-1]) or not cells[-1]) and not data.endswith((b'"', b"'")):
+    if (
+        cells
+        and (is_number(cells[-1]) or not cells[-1])
+        and _is_short(cells[-1], len(cells) - 1, data, part, delimiter)
+    ):
         end = f"its last number, {cells[-1][:40]}, may be too short" if cells[-1] else "its last row may lack a number"
         notes.append(Note("info", f"The file ends without a line end: if it was cut off, {end}."))
     return part.end
@@ -192,6 +196,16 @@ def _uncut(data: bytes, part: Part, delimiter: str, notes: list[Note]) -> int:
 def _check_count(rows: int, file: str) -> None:
     if rows > MOST_ROWS:
         raise LogError(f"{file}: a file may have {MOST_ROWS:,} rows, this one has {rows:,}.", file)
+
+
+def _is_short(cell: str, place: int, data: bytes, part: Part, delimiter: str) -> bool:
+    """Whether the last cell has fewer characters than those above it usually have, and no quotation mark ends it."""
+    if data.endswith((b'"', b"'")):
+        return False
+    lines = data[max(part.start, part.end - 20_000) : part.end].split(b"\n")[-51:-1]
+    above = [row[place] for row in (_cells(line, delimiter) for line in lines) if len(row) > place]
+    lengths = sorted(len(c) for c in above if is_number(c))
+    return not cell or bool(lengths) and len(cell) < lengths[len(lengths) // 2]
 
 
 def _even(data: bytes, part: Part, delimiter: str) -> int:

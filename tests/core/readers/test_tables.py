@@ -151,6 +151,7 @@ def test_a_cut_end_is_seen():
     assert "The last line, 4, ends early and was dropped: the file was cut off." in said(report)
     _, report = one("a.csv", "step,loss\n10,4.25\n20,3.5\n30,2.")
     assert "if it was cut off, its last number, 2., may be too short." in said(report)
+    assert "cut off" not in said(one("a.csv", "step,loss\n10,4.25\n20,3.50")[1])
     assert "cut off" not in said(one("a.csv", 'step,loss\n"10","4.25"\n"20","3.5"')[1])
     assert fault('step,loss\n"10","4.25"\n"20","3').endswith(
         "a quotation mark is never closed: was the file cut off, or is a cell damaged?"
