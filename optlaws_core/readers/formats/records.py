@@ -5,9 +5,8 @@ Records may stand deeper in an object (`{"info": {"metrics": [{"step": …}]}}`)
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 
 import numpy as np
 
@@ -22,8 +21,8 @@ from ..numbers import Commas, Marks, from_cells, marks_of
 from ..opened import Numbers, Opened, RawRun
 from ..questions import Answer, Question
 from ..suggest import about_commas, suggested
+from .json_values import DEEPEST, nested, of_pairs, of_pandas, values_of
 
-DEEPEST = 4  # levels of nesting that become column names
 MOST_COLUMNS = 5_000
 MOST_GROUPS = 8  # of parameters, each with a learning rate
 TOTALS = ("total_steps", "max_steps", "num_training_steps", "total_iters", "max_iters")
@@ -174,7 +173,7 @@ def from_lines(data: bytes) -> tuple[Records, tuple[Note, ...]]:
         return records, ()
     line, text = bad[0]
     if len(bad) >= max(1, records.length):
-        values, whole = _values(data.removeprefix(BOM).decode("utf-8", "replace"))
+        values, whole = values_of(data.removeprefix(BOM).decode("utf-8", "replace"))
         if whole and len(values) > 1 and all(isinstance(v, dict) for v in values):
             return Records((None, v) for v in values if isinstance(v, dict)), ()
         if not whole and (data.lstrip()[:1] == b"[" or text.strip() in ("{", "[")):
@@ -183,22 +182,6 @@ def from_lines(data: bytes) -> tuple[Records, tuple[Note, ...]]:
     return records, (
         Note("repaired", f"{counted(len(bad), 'line')} without a JSON object dropped (first line {line:,}: {text!r})."),
     )
-
-
-def _values(text: str) -> tuple[list[object], bool]:
-    """JSON values that stand one after another in a text, and whether it holds nothing else."""
-    decoder, at = json.JSONDecoder(), 0
-    found: list[object] = []
-    while at < len(text):
-        if text[at] in " \t\r\n,":
-            at += 1
-            continue
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            return found, False
-        found.append(value)
-    return found, True
 
 
 def _objects(data: bytes, bad: list[tuple[int, str]]) -> Iterable[tuple[int, dict]]:
@@ -272,35 +255,9 @@ def _open_rows(rows: list[list]) -> Opened:
     return Opened(records.columns, layout, records.runs, (), (question,))
 
 
-def _nested(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[dict]]]:
-    """(where, records) of every list of objects with a loss, and every deeper table of columns, in an object."""
-    if not isinstance(value, dict) or len(path) >= DEEPEST:
-        return
-    for key, inner in value.items():
-        if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner):
-            keys = tuple(dict.fromkeys(str(k) for item in inner[:1000] for k in item))
-            if guess_layout(keys).losses:
-                yield (*path, str(key)), inner
-            elif "value" in keys and guess_layout((str(key),)).losses:
-                yield (*path, str(key)), [{(key if k == "value" else k): v for k, v in item.items()} for item in inner]
-        elif _is_table(inner):
-            lists = {k: v for k, v in inner.items() if isinstance(v, list)}
-            yield (*path, str(key)), [dict(zip(lists, row, strict=False)) for row in zip_longest(*lists.values())]
-        else:
-            yield from _nested(inner, (*path, str(key)))
-
-
-def _is_table(value: object) -> bool:
-    """Whether an object within another one is a table of columns with a loss."""
-    if not isinstance(value, dict):
-        return False
-    lists = [k for k, v in value.items() if isinstance(v, list) and not any(isinstance(c, (dict, list)) for c in v)]
-    return bool(guess_layout(tuple(map(str, lists))).losses)
-
-
 def _open_nested(value: dict) -> Opened:
     """Lists of records that stand somewhere in an object; of several, each gives its name to its columns."""
-    found = list(_nested(value))
+    found = list(nested(value))
     where = listed(["/".join(path) for path, _ in found])
     notes = (Note("info", f"The records at {where} were read."),)
     if len(found) == 1:
@@ -324,13 +281,13 @@ def from_columns(table: dict) -> tuple[Records, tuple[Note, ...]]:
 
     Of columns of unlike length those as long as the training loss are taken. Raises `LogError` where there is none.
     """
-    if (rows := _of_pandas(table)) is not None:
+    if (rows := of_pandas(table)) is not None:
         return Records((None, row) for row in rows), ()
     lists = {k: v for k, v in table.items() if isinstance(v, list)}
     if not lists:
         held = shortened(", ".join(table), 100) or "nothing"
         raise LogError(f"a JSON object must hold columns, that is lists of numbers; this one holds {held}.")
-    if (pairs := _pairs(lists)) is not None:
+    if (pairs := of_pairs(lists)) is not None:
         return Records((None, row) for row in pairs), ()
     notes: tuple[Note, ...] = ()
     lengths = {k: len(v) for k, v in lists.items()}
@@ -346,52 +303,17 @@ def from_columns(table: dict) -> tuple[Records, tuple[Note, ...]]:
     return Records((None, dict(zip(keys, row, strict=True))) for row in zip(*lists.values(), strict=True)), notes
 
 
-def _pairs(lists: dict[str, list]) -> list[dict] | None:
-    """The rows of columns that hold (step, value) each, `{"loss": [[10, 3.1], [20, 2.9]]}`; None for others."""
-    rows = []
-    for name, column in lists.items():
-        steps = [cell[0] for cell in column if isinstance(cell, list) and len(cell) == 2]
-        whole = all(isinstance(s, int) and not isinstance(s, bool) for s in steps)
-        if not column or len(steps) < len(column) or not whole or sorted(set(steps)) != steps:
-            return None
-        rows += [{"step": step, name: value} for step, value in column]
-    return rows
-
-
-def _of_pandas(table: dict) -> list[dict] | None:
-    """The rows of `DataFrame.to_json`, by columns, by index or split; None for another object."""
-    names, data, index = (table.get(k) for k in ("columns", "data", "index"))
-    if isinstance(names, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
-        labels = index if isinstance(index, list) and len(index) == len(data) else [None] * len(data)
-        return [
-            {"column 1": label, **dict(zip(map(str, names), row, strict=False))}
-            for label, row in zip(labels, data, strict=True)
-        ]
-    if not table or not all(isinstance(inner, dict) for inner in table.values()):
-        return None
-    inner = tuple(dict.fromkeys(str(k) for d in table.values() for k in d))
-    if guess_layout(inner).losses and all(_is_label(k) for k in table):
-        return [{"column 1": float(label), **row} for label, row in table.items()]
-    if guess_layout(tuple(table)).losses and all(_is_label(k) for k in inner):
-        return [{"column 1": float(k), **{c: d[k] for c, d in table.items() if k in d}} for k in inner]
-    return None
-
-
-def _is_label(key: str) -> bool:
-    return key.isascii() and key.isdigit() and len(key) <= 15
-
-
 def _is_columns(content: Content) -> bool:
     table = content.json
     return isinstance(table, dict) and (
-        any(isinstance(column, list) for column in table.values()) or _of_pandas(table) is not None
+        any(isinstance(column, list) for column in table.values()) or of_pandas(table) is not None
     )
 
 
 def _has_records(content: Content) -> bool:
     if isinstance(content.json, list):
         return True
-    return next(_nested(content.json), None) is not None
+    return next(nested(content.json), None) is not None
 
 
 JSON_RECORDS = Format(
