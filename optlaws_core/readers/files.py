@@ -10,7 +10,7 @@ from ..errors import LogError
 from ..text import counted, listed
 from . import archives
 from .base import Note, Source, base_name
-from .format import Content, peek
+from .format import SETTINGS, Content, peek
 from .formats import FORMATS
 from .formats.manifest import open_manifest, opens_manifest
 from .sqlite import WAL
@@ -25,7 +25,9 @@ NO_LOG = re.compile(
     re.IGNORECASE,
 )
 # What belongs to runs of several files, by the end of its path.
-_BESIDE = re.compile(r"tfevents|(^|/)((metrics|params|tags)/.+|(meta|params|config)\.yaml|data-\d+\.log|[^/]+-wal)$")
+_BESIDE = re.compile(
+    r"tfevents|(^|/)((metrics|params|tags)/.+|(meta|params|config|hparams)\.yaml|data-\d+\.log|[^/]+-wal)$"
+)
 NEPTUNE = ".neptune"  # a folder of logs, though it is hidden
 AIM = Path(".aim", "run_metadata.sqlite")
 _PACKED = (f"{suffix}{packed}" for suffix in SUFFIXES for packed in (".gz", ".bz2", ".xz"))
@@ -166,6 +168,19 @@ def _gathered(sources: Sequence[Source]) -> tuple[list[list[Source]], list[Sourc
             runs += (found := format.gather(rest))
             taken = {id(source) for run in found for source in run}
             rest = [source for source in rest if id(source) not in taken]
+    return _with_settings(runs, rest)
+
+
+def _with_settings(runs: list[list[Source]], rest: list[Source]) -> tuple[list[list[Source]], list[Source]]:
+    """The same, a file of settings taken as a piece of the only log in its folder."""
+    for settings in [source for source in rest if source.parts[-1:] == (SETTINGS,)]:
+        beside = [run for run in runs if run[0].parts[:-1] == settings.parts[:-1]]
+        alone = [s for s in rest if s.parts[:-1] == settings.parts[:-1] and is_log_name(s.name)]
+        if len(beside) + len(alone) == 1:
+            run = beside[0] if beside else alone
+            run.append(settings)
+            runs = [*runs, *([] if beside else [run])]
+            rest = [source for source in rest if all(source is not piece for piece in run)]
     return runs, rest
 
 

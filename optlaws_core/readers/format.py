@@ -17,6 +17,12 @@ from .sniff import HEAD, as_utf8, check_text, is_utf16
 from .sqlite import MAGIC as SQLITE
 from .sqlite import WAL, tables_of
 
+# Folders that do not name the run in them: of a checkpoint, of Lightning's versions of a named run; and the root.
+_NO_NAME = re.compile(r"checkpoint-\d+|version_\d+|[/\\]")
+NO_NAME = re.compile(r"metrics|history|logs?|progress|(trainer|training|train)_log|results|loss(es)?", re.IGNORECASE)
+SETTINGS = "hparams.yaml"  # which Lightning leaves beside its logs
+_LOGGERS = ("lightning_logs", "csv_logs", "tb_logs", "logs")
+
 
 @dataclass(frozen=True)
 class Content:
@@ -51,10 +57,10 @@ class Content:
 
     @property
     def run_name(self) -> str:
-        """The folder that holds the file, or the one above a folder of a checkpoint; the stem without folders."""
+        """The folder that holds the file, or the one above a folder that names no run; the stem without folders."""
         parts = self.source.parts
-        for folder in reversed(parts[:-1]):
-            if not re.fullmatch(r"checkpoint-\d+", folder) and folder not in ("/", "\\"):
+        for above, folder in reversed([*zip(("", *parts[:-2]), parts[:-1], strict=False)]):
+            if not _NO_NAME.fullmatch(folder) or (above in _LOGGERS and folder.startswith("version_")):
                 return shortened(SUFFIX.sub("", folder), 200)
         return parts[-1].rsplit(".", 1)[0] if parts else ""
 

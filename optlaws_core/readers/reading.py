@@ -12,12 +12,14 @@ from ..text import counted, listed, shortened
 from . import archives
 from .assembly import assemble
 from .base import LONGEST_NAME, MOST_FILES, MOST_PIECES, FileReport, Layout, Note, Reading, Source
+from .declared import facts_of, from_yaml
 from .files import in_order, is_archive, may_be_log, runs_among, sources_from_paths, unpacked
 from .finished_runs import FinishedRuns
-from .format import Content, Format
+from .format import NO_NAME, SETTINGS, Content, Format
 from .formats import format_of, manifest
 from .opened import Entry, Manifest, Opened, RawRun
 from .questions import Question, Unanswered, answered, open_questions, provisional
+from .refusals import refuse
 from .step_axis import apart
 
 UNKNOWN = "unknown"
@@ -92,6 +94,7 @@ def _open(sources: Sequence[Source]) -> tuple[Format, Opened | Manifest]:
     if is_archive(sources[0]):
         archives.unpacked(sources[0], may_be_log)  # raises for what kept it from being unpacked
     content = Content.of(*sources)
+    refuse(content)
     format = format_of(content)
     return format, format.open(content)
 
@@ -148,7 +151,8 @@ def _read_under(sources: list[Source], layout: Layout | None, entries: Sequence[
         read_as = provisional(layout, opened.questions)
         _check_layout(opened, read_as)
         report = replace(report.noted(*opened.notes), questions=open_questions(opened.questions, layout))
-        raws = _named(source, [part for raw in opened.runs(read_as) for part in apart(raw, read_as)])
+        raws = _with_settings(opened.runs(read_as), sources)
+        raws = _named(source, [part for raw in raws for part in apart(raw, read_as)])
         del opened  # lets go of the file's bytes
         return _assembled(report, read_as, raws, entries)
     except FinishedRuns as error:
@@ -162,6 +166,18 @@ def _read_under(sources: list[Source], layout: Layout | None, entries: Sequence[
         return FileReport(
             source.name, UNKNOWN, error=f"{source.shown}: the file is too large for this machine's memory."
         )
+
+
+def _with_settings(raws: list[RawRun], sources: list[Source]) -> list[RawRun]:
+    """Runs with what the settings beside the log declare, and its folder's name where the file's says nothing."""
+    if not raws or (not sources[1:] and (raws[0].name or not NO_NAME.fullmatch(sources[0].stem))):
+        return raws
+    data = next((source.read() for source in sources[1:] if source.parts[-1:] == (SETTINGS,)), b"")
+    name = Content(sources[0], b"").run_name
+    facts, notes = facts_of(from_yaml(data))
+    return [
+        replace(raw, name=raw.name or name, facts=raw.facts.over(facts), notes=(*raw.notes, *notes)) for raw in raws
+    ]
 
 
 def _check_layout(opened: Opened, layout: Layout) -> None:
@@ -310,12 +326,21 @@ def _uniquely_named(reports: Sequence[FileReport], sources: Sequence[Source]) ->
 
 
 def _free(run: Run, source: Source, taken: set[str]) -> str:
-    folder = source.parts[-2] if len(source.parts) > 1 else ""
-    suffix = source.stem if source.stem != run.name or not folder else folder
+    suffix = _told_apart(run, source)
     name, n = f"{run.name} ({shortened(suffix, 80)})", 2
     while name in taken:
         name, n = f"{run.name} ({shortened(suffix, 80)}, {n})", n + 1
     return name
+
+
+def _told_apart(run: Run, source: Source) -> str:
+    """What tells a run from others of its name: of one called by a folder, the folder in it or the one above."""
+    folders = source.parts[:-1]
+    if run.name in folders:
+        at = max(i for i, folder in enumerate(folders) if folder == run.name)
+        more = (*folders[at + 1 :], *reversed(folders[:at]))
+        return next((folder for folder in more if folder not in ("/", "\\")), source.stem)
+    return source.stem if source.stem != run.name or not folders else folders[-1]
 
 
 def sentence(source: Source, error: OptLawsError) -> str:

@@ -21,7 +21,7 @@ from ...text import counted
 from ..base import MOST_ROWS, Layout, Note, Source
 from ..checksums import damaged
 from ..curves import Curves, asking_alone
-from ..format import Content, Format, peek
+from ..format import SETTINGS, Content, Format, peek
 from ..layout import guess_layout
 from ..opened import Numbers, Opened, RawRun
 from ..wire import BYTES, FIXED32, VARINT, Damaged, as_text, fields, float32, numbers, signed
@@ -49,7 +49,8 @@ def open_events(content: Content) -> Opened:
     """The event files of one run, in the order they were written. Raises `LogError` without scalars."""
     found = _Points()
     for source, data in content.pieces:
-        found.add(data, _place(source))
+        if source.parts[-1:] != (SETTINGS,):
+            found.add(data, _place(source))
     if not found.scalars:
         raise LogError("the event file holds no scalars.")
     columns = {tag: Numbers(np.array(values), _nan_rows(values)) for tag, (_, values) in found.scalars.items()}
@@ -117,7 +118,7 @@ def _curve(source: Source, folder: str) -> str:
 
 def _run_name(content: Content) -> str:
     folder = _place(content.source).folder
-    return replace(content.source, name="/".join((*folder, "x")), data=b"").parts[-2] if folder else content.run_name
+    return Content(Source("/".join((*folder, "x")), b""), b"").run_name if folder else content.run_name
 
 
 # ---- records

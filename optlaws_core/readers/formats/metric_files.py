@@ -38,7 +38,8 @@ def is_metric(content: Content) -> bool:
     if content.opens_json:
         return False
     header = content.header
-    return _metric(header) is not None and (bool(content.others) or bool(_MONITOR.match(header.columns[-1])))
+    beside = any(source.name.lower().endswith((".csv", ".tsv", *_BESIDE)) for source in content.others)
+    return _metric(header) is not None and (beside or bool(_MONITOR.match(header.columns[-1])))
 
 
 def open_metrics(content: Content) -> Opened:

@@ -63,7 +63,11 @@ def cleaned(data: str, name: str = "x.csv"):
             '"Runtime","a - loss"\n0.1,3\n',
             "the x axis is 'Runtime'; export the chart with steps or tokens on its x axis.",
         ),
-        ('{"step": 0, "loss"\n', """each line must be a JSON object, but line 1 holds '{"step": 0, "loss"'."""),
+        (
+            '{"step": 0, "loss"\n',
+            "the JSON breaks off at line 2, column 1; is the file complete? Copy or download it again.",
+        ),
+        ('{step: 0, "loss"\n', """each line must be a JSON object, but line 1 holds '{step: 0, "loss"'."""),
         ("[1, 2, 3]", "a JSON array must hold objects, one for each logged step."),
         ('{"a": [1, 2], "b": [1]}', "the columns of a JSON object must have one length, got a: 2, b: 1."),
         ("[" * 100_000, "the JSON is nested too deeply to be a log."),
