@@ -775,9 +775,8 @@ def litgpt(out: Path) -> list[dict]:
         train = [row for row in rows if row["loss"]]
         points = [(n + 1, float(row["loss"]), run.rate(n + 0.5)) for n, row in enumerate(train)]
         val = {"steps": [20, 40, 60], "loss": [float(row["val_loss"]) for row in rows if row["val_loss"]]}
-        # The CSV counts micro-batches from 0; its rates, of an update's second one, are of no family in updates.
-        counted = {"steps": [0, 59], "val": val | {"steps": [19, 39, 59]}, "schedule": ""}
-        counted["answer"] = f"{run.name}/metrics.csv:x=micro-batches:2"
+        # The CSV counts micro-batches; its rates, of an update's second one, are of no family in updates.
+        counted = {"schedule": "", "answer": f"{run.name}/metrics.csv:x=micro-batches:2"}
         truth.append(trained(run, points, val=val, forms={"litgpt": counted, "litgpt_stdout": {"rate": None}}))
     return truth
 
