@@ -19,6 +19,7 @@ ALL = (
     "startup",
     "tuner_drag",
     "big_csv",
+    "console_log",
     "store",
     "load",
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import LogError
 from ...text import counted, format_number
-from ..base import Facts, Layout, Note
+from ..base import MOST_ROWS, Facts, Layout, Note
 from ..format import Content, Format
 from ..header import BOM, header_of
 from ..layout import guess_layout
@@ -92,6 +92,8 @@ def _is_table(content: Content) -> bool:
 def open_console(content: Content) -> Opened:
     """A console log, opened. Raises `LogError` where no line has a loss."""
     scanned = scan(content.text.removeprefix(BOM))
+    if (rows := sum(map(len, scanned.rows))) > MOST_ROWS:
+        raise LogError(f"a file may have {MOST_ROWS:,} lines with numbers, this one has {rows:,}.")
     table = mended(table_of(scanned))
     if not table.splits:
         raise LogError(_without_losses(scanned))

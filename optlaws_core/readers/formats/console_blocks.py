@@ -17,6 +17,8 @@ FEWEST = 8  # lines of one skeleton that are read together
 WIDEST = 40  # characters of a number
 _KEPT = np.ones(256, bool)
 _KEPT[list(b"0123456789.+-, \t")] = False
+_OF_WHOLE, _OF_NUMBER = np.zeros(256, bool), np.zeros(256, bool)
+_OF_WHOLE[list(b"0123456789 ")] = _OF_NUMBER[list(b"0123456789 .e+-")] = True
 _TENS = 10.0 ** np.arange(23)  # exact
 _WEIGHTS = np.random.default_rng(16).integers(1, 2**63, 16_384, dtype=np.uint64) | np.uint64(1)
 
@@ -161,8 +163,7 @@ def _scaled(cells, digits, is_digit, stop: int, mantissa: FloatArray, scale: int
 
 def _one_by_one(cells: np.ndarray, good: np.ndarray, whole: bool) -> tuple[FloatArray, np.ndarray]:
     """Numbers that are written unevenly."""
-    allowed = np.isin(cells, list(b"0123456789 " if whole else b"0123456789 .e+-"))
-    good = good & allowed.all(axis=1) & ~np.isin(cells[:, 0], list(b"+-"))
+    good = good & (_OF_WHOLE if whole else _OF_NUMBER)[cells].all(axis=1)
     values = np.zeros(len(cells))
     rows = np.flatnonzero(good)
     lines = np.hstack((cells[rows], np.full((len(rows), 1), 10, np.uint8))).tobytes().split(b"\n")[: len(rows)]

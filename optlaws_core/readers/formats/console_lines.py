@@ -14,7 +14,7 @@ from ...arrays import FloatArray, IntArray
 from ...errors import LogError
 from ...text import shortened
 from .console_blocks import FEWEST, Block, Slot, slot_of
-from .console_shapes import NUMBER, WHOLE, Plan, plan_of
+from .console_shapes import LONGEST, NUMBER, WHOLE, Plan, plan_of
 
 PART = 2**20  # bytes
 MOST_PLANS = 20_000  # kinds of lines that are looked into
@@ -228,6 +228,8 @@ class _Scanner:
 
     def _plan(self, line: bytes) -> Plan | None:
         """The plan of lines like this one, made where it is the first of them."""
+        if len(line) > LONGEST:
+            return None
         like = tuple(NUMBER.split(line)[::2])
         if like not in self.plans:
             if len(self.plans) >= MOST_PLANS:
@@ -265,14 +267,20 @@ class _Scanner:
 
 
 def _parts(text: bytes) -> Iterator[bytes]:
-    """Parts that end with a line, but for the last."""
+    """Parts that end with a line, or where a bar was drawn anew, but for the last. Longer lines are passed over."""
     at = 0
     while at < len(text):
-        end = text.rfind(b"\n", at, at + PART) + 1 if len(text) - at > PART else len(text)
+        end = len(text) if len(text) - at <= PART else _last_end(text, at, at + PART)
         if end <= at:
-            end = text.find(b"\n", at) + 1 or len(text)
+            ends = [i for i in (text.find(b"\n", at), text.find(b"\r", at)) if i >= 0]
+            at = min(ends, default=len(text))
+            continue
         yield text[at:end]
         at = end
+
+
+def _last_end(text: bytes, start: int, stop: int) -> int:
+    return text.rfind(b"\n", start, stop) + 1 or text.rfind(b"\r", start, stop) + 1
 
 
 def _unwrapped(found: "re.Match[bytes]") -> bytes:

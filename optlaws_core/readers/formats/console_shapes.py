@@ -173,7 +173,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "Lightning",
-        rb"START(?:training )?epoch (?P<epoch>\d+): .*%\|.*\| (?P<step>\d+)/(?P<total>\d+) \[.*loss",
+        rb"START(?:training )?epoch (?P<epoch>\d+): [^|]*%\| \| (?P<step>\d+)/(?P<total>\d+) \[[^\]]*loss",
         total=False,
     ),
     _shape("a bare counter", rb"ALONE(?P<step>\d+) +\| +loss:? (?P<loss>NUM)"),
@@ -216,7 +216,7 @@ _EVAL = re.compile(
 _TRAIN = re.compile(rb"(?<![a-z0-9_./])train(?:ing)?(?![a-z0-9_./])")
 _SETS = {"valid": "val", "validation": "val", "validate": "val", "evaluation": "eval", "evaluating": "eval"}
 _OF_SPLIT = re.compile(r"^(train|valid|val|eval|test)[_/.]")
-LONGEST = 10_000  # bytes of a line that is looked at
+LONGEST = 4_000  # bytes of a line that is looked at
 
 
 @dataclass(eq=False)
@@ -240,7 +240,7 @@ class Plan:
 
 def plan_of(line: bytes) -> Plan | None:
     """What the numbers of a line are; None for one that tells nothing about a run."""
-    if len(line) > LONGEST or b"train_runtime" in line or line.lstrip()[:1] == b"#":
+    if b"train_runtime" in line or line.lstrip()[:1] == b"#":
         return None
     if b"%|" in line and b"loss" not in line:
         return _bar_alone(line)

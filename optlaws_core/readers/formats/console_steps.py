@@ -71,12 +71,13 @@ def _without_repeats(table: Table) -> Table:
     """Lines that several ranks, or a bar that was drawn again, repeat are taken once."""
     if "step" not in table.columns or len(table) < 2:
         return table
+    rows = _of_repeated_steps(table.columns["step"])
     losses = [c for c in table.columns if c.startswith(LOSS)]
-    keys = np.array([table.columns["step"], *(table.columns[c] for c in losses)])
+    keys = np.array([table.columns["step"][rows], *(table.columns[c][rows] for c in losses)])
     keys = np.where(np.isnan(keys), -1e308, keys)
-    turn = np.lexsort((np.arange(len(table)), *keys[::-1]))
+    turn = np.lexsort((rows, *keys[::-1]))
     same = (keys[:, turn[1:]] == keys[:, turn[:-1]]).all(axis=0)
-    twice = turn[1:][same]
+    twice = rows[turn[1:][same]]
     if not len(twice):
         return table
     keep = np.ones(len(table), bool)
@@ -84,6 +85,17 @@ def _without_repeats(table: Table) -> Table:
     text = f"{counted(len(twice), 'line')} that repeat an earlier one, as several ranks print them, left out."
     table.note("repaired", text)
     return table.take(np.flatnonzero(keep))
+
+
+def _of_repeated_steps(steps: FloatArray) -> IntArray:
+    """Rows whose step may stand in another row as well."""
+    rises = np.diff(steps)
+    if not (rises >= 0).all():
+        return np.arange(len(steps))
+    again = np.zeros(len(steps), bool)
+    again[1:] = rises == 0
+    again[:-1] |= rises == 0
+    return np.flatnonzero(again)
 
 
 def _count_on(table: Table) -> None:

@@ -9,9 +9,10 @@ from ...arrays import FloatArray, IntArray
 from ...text import counted, listed, shortened
 from ..base import Note
 from .console_lines import Rows, Scan
-from .console_shapes import ESTIMATE, GENERAL, TRAIN, Shape
+from .console_shapes import ESTIMATE, GENERAL, TRAIN, WHOLE, Shape
 
 LOSS = "loss:"
+MOST = 1e15  # no counter is larger
 
 
 @dataclass(eq=False)
@@ -122,20 +123,23 @@ def _with_heads(chosen: dict[str, list[Rows]], kept: list[Rows]) -> list[Rows]:
 def _joined(parts: list[Rows], chosen: dict[str, list[Rows]], shape: Shape) -> Table:
     """All rows of the parts in the order of the text; losses only of the lines that were chosen for them."""
     order = np.concatenate([np.concatenate(rows.order) for rows in parts])
-    turn = np.argsort(order, kind="stable")
+    turn = np.argsort(order, kind="stable") if (np.diff(order) < 0).any() else np.arange(len(order))
     place = np.empty(len(turn), np.int64)
     place[turn] = np.arange(len(turn))
     table = Table(order[turn], shape=shape)
+    del order, turn
     at = 0
     for rows in parts:
         own = place[at : at + len(rows)]
         table.decimals = rows.plan.decimals if table.decimals is None else table.decimals
         at += len(rows)
         values = np.concatenate(rows.values, axis=1)
+        rows.values = [np.empty((len(values), 0))]  # they are large, and not asked for again
         for pick, cells in zip(rows.plan.picks, values, strict=True):
             split = pick.removeprefix(LOSS)
             if split == pick or rows in chosen.get(split, ()):
-                table.put(pick, own, cells)
+                fine = (np.abs(cells) <= MOST) | (pick not in (*WHOLE, "epoch"))
+                table.put(pick, own[fine], cells[fine])
                 if split != pick:
                     table.names.setdefault(split, rows.plan.names.get(split, ("", 0))[0])
     return table
