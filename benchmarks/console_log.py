@@ -24,9 +24,9 @@ LINES = {
     "nanoGPT": "iter {s}: loss {y:.4f}, time 193.77ms, mfu 12.30%\n",
     "llm.c": "s:{s} trl:{y:.4f} lr:{lr:.6f} norm:1.53\n",
     "torchtune": "Step {s} | loss:{y:.7f} lr:{lr:.8f} tokens_per_second_per_gpu:1234.5 \n",
-    "logging": "2025-08-17 21:21:15,070 - train - INFO - Step {s}: Loss={y:.4f}, LR={lr:.2e}, Norm=0.8\n",
+    "logging": "2025-08-17 21:21:15,070 - x - INFO - Step {s}: Loss={y:.4f}, LR={lr:.2e}\n",
     "Megatron-LM": (
-        " [2025-03-31 05:54:07] iteration {s:8d}/ 1000000 | consumed samples: {n:12d} | elapsed time per iteration (ms): "
+        " [2025-03-31 05:54:07] iteration {s:8d}/ 1000000 | consumed samples: {n:12d} | elapsed time (ms): "
         "1552.8 | learning rate: {lr:.6E} | global batch size:  1008 | lm loss: {y:.6E} | loss scale: 1.0 | "
         "grad norm: 1.520 | number of skipped iterations:   0 | number of nan iterations:   0 |\n"
     ),
