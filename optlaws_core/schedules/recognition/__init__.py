@@ -22,6 +22,7 @@ from .powers import inverse_roots
 from .precision import exact, tolerance
 
 FEWEST = 6  # rates from which a schedule is recognised
+LOWEST, HIGHEST = 1e-15, 1e6  # peaks that a schedule may have
 COARSE = 1 / 20  # of the peak: rates that were rounded to larger units tell no curve
 BEYOND = 4.0  # digits that the rates must tell more than the fields of a schedule need
 
@@ -59,19 +60,23 @@ def recognise(
     total, warmup: what is known of the run; last: its last logged step of any quantity. Fields that the rates leave
     open are as simple as can be; no constant rate or staircase goes on after the log.
     """
-    if len(rates) < FEWEST or rates.max() <= 0 or rates.min() < 0:
+    if len(rates) < FEWEST or rates.min() < 0 or not LOWEST <= rates.max() <= HIGHEST:
         return None
+    with np.errstate(all="ignore"):  # of starts and ends that are tried and dropped
+        return _found(np.asarray(steps), np.asarray(rates, float), total, warmup, last)
+
+
+def _found(
+    steps: IntArray, rates: FloatArray, total: int | None, warmup: int | None, last: int | None
+) -> Recognised | None:
+    """As `recognise`: first as if the rates were exact, where they have few digits, then as they are printed."""
     end = max(int(steps[-1]), last or 0)
-    at = np.asarray(steps, float)
     printed = tolerance(rates)
     allowed = [exact(rates)] if printed.max() > 1e-3 * rates.max() else []
     if printed.max() * 2 <= COARSE * rates.max():
         allowed.append(printed)
     for within in allowed:
-        log = Logged(at, np.asarray(rates, float), within, end, total, warmup)
-        with np.errstate(all="ignore"):  # of starts and ends that are tried and dropped
-            found = _simplest(log)
-        if found is not None:
+        if (found := _simplest(Logged(steps.astype(float), rates, within, end, total, warmup))) is not None:
             return found
     return None
 

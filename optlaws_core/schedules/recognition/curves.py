@@ -66,6 +66,16 @@ class Logged:
         slack = self.within[1:] + self.within[:-1]
         return bool((steps[: self.top] >= -slack[: self.top]).all() and (steps[self.top :] <= slack[self.top :]).all())
 
+    def may_bend(self, way: int | None) -> bool:
+        """Whether the fall may lie above its chord (1), below it (−1) or on it (0), by its middle."""
+        x, y = self.steps[self.fall :], self.rates[self.fall :]
+        if way is None or len(x) < 4:
+            return True
+        middle = (x[0] + x[-1]) / 2
+        off = float(np.interp(middle, x, y) - (y[0] + y[-1]) / 2)
+        slack = 4 * float(self.within[self.fall :].max())
+        return abs(off) <= slack if way == 0 else way * off >= -slack
+
     @property
     def ends(self) -> bool:
         """Whether the log reaches the total that is known; True where none is known."""
@@ -131,7 +141,7 @@ class Candidate:
     def cost(self, log: Logged) -> float:
         """Digits of what is told by this schedule and not by the rest of the log."""
         s, said = self.schedule, 0.0
-        for name in ("peak", "timescale", "decay", "exponent"):
+        for name in ("peak", "timescale", "decay", "exponent", "div", "final_div"):
             said += digits(getattr(s, name, 0) or 0)
         for name in ("boundaries", "values"):
             said += sum(digits(v) for v in getattr(s, name, ()))
@@ -155,6 +165,8 @@ def warmups(log: Logged, peak: float) -> list[tuple[int, str, int]]:
 
     Without such rows: none, or the one that is known.
     """
+    if not peak > 0:
+        return []
     if log.top == 0:
         # The first row is at the peak, or below it where the fall has begun: any warm-up ended before it.
         known = log.warmup if log.warmup is not None and log.warmup <= log.steps[0] else 0

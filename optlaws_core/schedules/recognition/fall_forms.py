@@ -16,6 +16,7 @@ from ..families import Cosine, Exponential, Linear, Polynomial, Rex
 from ..multi_stage import WSD
 from .curves import SHIFTS, Logged, built
 
+LINE = 3.0  # tolerances by which a line found by least squares may miss a point
 ROUNDED = 1 / np.sqrt(3)  # standard deviation of a rounding error, in units of the largest one
 
 
@@ -30,6 +31,13 @@ class Form:
     tells_end: bool = False  # whether the curve tells its own end, whatever the final rate
     tells_start: bool = True  # whether the curve tells where it began, whatever the peak
     start_alone: bool = False  # whether it tells that whatever the end
+    steep: bool = False  # whether it begins with a slope without bound, which no guess from afar finds
+    bend: int | None = None  # 1 where it lies above its chords, −1 below, 0 on them
+
+    @property
+    def numbers(self) -> int:
+        """Of rows below the peak: as many as the curve has numbers of its own."""
+        return 2 + (not self.start_alone) + self.tells_start + self.tells_end
 
 
 def _whole(family: type[Schedule], **more) -> Callable[..., Schedule | None]:
@@ -44,21 +52,22 @@ def _cooldown(name: str, **traits) -> Form:
 
 
 def _power(exponent: float) -> Form:
-    return Form(lambda y: (1 - y) ** exponent, _whole(Polynomial, exponent=exponent), tells_end=True, tells_start=False)
+    whole, bend = _whole(Polynomial, exponent=exponent), -1 if exponent > 1 else 1
+    return Form(lambda y: (1 - y) ** exponent, whole, tells_end=True, tells_start=False, bend=bend)
 
 
-LINEAR = replace(_cooldown("linear", tells_start=False, start_alone=True), whole=_whole(Linear))
+LINEAR = replace(_cooldown("linear", tells_start=False, start_alone=True, bend=0), whole=_whole(Linear))
 COSINE = replace(_cooldown("cosine", tells_end=True), whole=_whole(Cosine))
 EXPONENTIAL = Form(
-    lambda y: 1 - y, _whole(Exponential), "exponential", logarithmic=True, tells_start=False, start_alone=True
+    lambda y: 1 - y, _whole(Exponential), "exponential", logarithmic=True, tells_start=False, start_alone=True, bend=-1
 )
 SIMPLE = (LINEAR, COSINE)
 OTHERS = (
     EXPONENTIAL,
-    _cooldown("1-sqrt", start_alone=True),
-    _cooldown("square", start_alone=True),
+    _cooldown("1-sqrt", start_alone=True, steep=True, bend=-1),
+    _cooldown("square", start_alone=True, bend=1),
     _cooldown("mirror-cosine", tells_end=True),
-    Form(lambda y: 2 * (1 - y) / (2 - y), _whole(Rex)),
+    Form(lambda y: 2 * (1 - y) / (2 - y), _whole(Rex), bend=1),
     *(_power(a) for a in (2.0, 0.5, 3.0, 1.5, 0.9)),
 )
 
@@ -139,15 +148,14 @@ class Search:
 
 
 def least(
-    misses: Callable[[FloatArray], FloatArray], x: FloatArray, rounds: int = 20
+    misses: Callable[[FloatArray], FloatArray], x: FloatArray, rounds: int = 15
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Levenberg's and Marquardt's least squares: where, what is left, (n,), and the covariance for a noise of 1."""
     left, damping = misses(x), 1e-3
     jacobian = _jacobian(misses, x, left)
     normal = jacobian.T @ jacobian
     for _ in range(rounds):
-        damped = normal + np.diag(damping * np.diag(normal) + 1e-30)
-        move = -np.linalg.solve(damped, jacobian.T @ left)
+        move = -_solved(normal, damping, jacobian.T @ left)
         tried = misses(x + move)
         if tried @ tried <= left @ left:
             small = np.abs(move).max() < 1e-3 or 1 - (tried @ tried) / (left @ left + 1e-300) < 1e-4
@@ -160,8 +168,49 @@ def least(
             damping *= 30
             if damping > 1e6 or np.abs(move).max() < 1e-4:
                 break
-    return x, left, np.linalg.pinv(normal).astype(float)
+    fine = np.isfinite(normal).all()
+    return x, left, np.linalg.pinv(normal).astype(float) if fine else np.full_like(normal, np.inf)
 
 
-def _jacobian(misses, x: FloatArray, left: FloatArray) -> FloatArray:
-    return np.column_stack([(misses(x + step) - left) / 1e-3 for step in 1e-3 * np.eye(len(x))])
+def _solved(normal: FloatArray, damping: float, right: FloatArray) -> FloatArray:
+    """The solution of one or two equations, with the diagonal raised by a share of itself."""
+    a = (1 + damping) * normal[0, 0] + 1e-30
+    if len(right) == 1:
+        return right / a
+    b, c = normal[0, 1], (1 + damping) * normal[1, 1] + 1e-30
+    return np.array((c * right[0] - b * right[1], a * right[1] - b * right[0])) / (a * c - b * b + 1e-300)
+
+
+def _jacobian(misses: Callable[[FloatArray], FloatArray], x: FloatArray, left: FloatArray) -> FloatArray:
+    columns = np.empty((len(left), len(x)))
+    for i in range(len(x)):
+        moved = x.copy()
+        moved[i] += 1e-3
+        columns[:, i] = (misses(moved) - left) * 1e3
+    return columns
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where a straight line comes to 0, with its standard deviation, and the line's slope, with its own."""
+
+    at: float
+    deviation: float
+    slope: float
+    slope_deviation: float
+
+
+def crossing(x: FloatArray, y: FloatArray, weight: FloatArray) -> Crossing | None:
+    """Of the line through points (n,) that are off by at most 1/weight; None for one that misses or never crosses."""
+    square = weight**2
+    total = float(square.sum())
+    if not 0 < total < np.inf:
+        return None
+    middle, level = float(square @ x) / total, float(square @ y) / total
+    spread = float(square @ (x - middle) ** 2)
+    slope = float(square @ ((x - middle) * (y - level))) / spread if spread > 0 else 0.0
+    if not (slope and np.abs((level + slope * (x - middle) - y) * weight).max() <= LINE):
+        return None
+    away = level / slope
+    deviation = ROUNDED * float(np.sqrt(1 / total + away**2 / spread)) / abs(slope)
+    return Crossing(middle - away, deviation, slope, ROUNDED / float(np.sqrt(spread)))

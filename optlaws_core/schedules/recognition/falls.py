@@ -4,18 +4,24 @@ Only steps are searched for: first as real numbers, with peak and final rate pro
 ones that agree with the log.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ...arrays import FloatArray
+from ..cycles import OneCycle
+from ..entries import WARMUPS
 from ..multi_stage import WSD
 from .curves import SHIFTS, Candidate, Logged, built, warmups
-from .fall_forms import LINEAR, ROUNDED, Form, Search, least
-from .precision import digits, roundest, shorter
+from .fall_forms import LINEAR, ROUNDED, SIMPLE, Form, Search, crossing, least
+from .precision import digits, rounded, roundest, shorter, shortest
 
 SURE = 0.02  # of a total that the curve alone tells, and of the peak for a final rate: how sure they must be
 NEAR = 3.0  # tolerances by which the best curve of a form may miss a rate and still be looked into
+LONG = 0.25  # of the run: what comes before a fall that the log begins with is no warm-up of that length
+BACK = 0.1  # of what the log has of a fall: how far before the log it may have begun, where the curve does not tell
+HOPELESS = 0.05  # of the peak: a best curve that misses by so much has another form
 BIASED = 8.0  # standard deviations that a result may be off where rounding errors do not average out
 ALMOST = 1.1  # tolerances for rates in short form, in logarithms, where they are not quite even
 
@@ -25,22 +31,24 @@ def falls(log: Logged, forms: tuple[Form, ...]) -> list[Candidate]:
     if log.fall > len(log.rates) - 2 or not log.rises_once:
         return []
     few = log.few
-    found = [c for form in forms for search in _searches(form, few) for c in _candidates(search)]
+    rows = len(few.rates) - few.fall
+    likely = [form for form in forms if rows >= form.numbers and few.may_bend(form.bend)]
+    found = [c for form in likely for search in _searches(form, few) for c in _candidates(search)]
     return [c for c in found if c.agrees(few)]
 
 
 def _searches(form: Form, log: Logged) -> Iterator[Search]:
     """The ways in which a form may stand in a log."""
-    plateau = log.fall - log.top
+    plateau, earlies = log.fall - log.top, _earlies(log) if log.top else []
     if form.whole is not None and plateau < 0.4 * (len(log.rates) - log.top) + 2:
-        earlies = _earlies(log) if log.top else []
         for early in earlies:
             yield Search(form, log, early)
             if early == 1:
                 yield Search(form, log, early, 1)
-        if not earlies:
+        if log.top == 0 or not earlies and form in SIMPLE:
             yield Search(form, log)
-    if form.shape and plateau >= 2:
+    near = (log.peak + s * log.blur for s in (0, 1, -1))
+    if form.shape and plateau >= 2 and any(warmups(log, peak) for peak in near):
         yield Search(form, log, plateau=True)
 
 
@@ -124,9 +132,13 @@ def _short_ends(search: Search, start: float, end: float) -> list[float]:
     ends = np.unique(np.linspace(log.last - 1, log.last + log.interval + 1, min(log.interval + 3, 2000)).round())
     finals = final + (peak - final) * search.form.height((ends - start) / (end - start))
     finals = np.exp(np.minimum(finals, 10.0)) if search.form.logarithmic else finals
-    short = np.array([float(f"{f:.1e}") for f in finals])
+    short = rounded(finals, 2)
     fits = (np.abs(short - finals) <= log.within[-1]) & (finals >= -log.within[-1])
-    said = {e: digits(e) + digits(s) for e, s, fine in zip(ends.tolist(), short.tolist(), fits, strict=True) if fine}
+    said = {
+        e: digits(e) + digits(float(f"{s:.1e}"))
+        for e, s, fine in zip(ends.tolist(), short.tolist(), fits, strict=True)
+        if fine
+    }
     return sorted(said, key=lambda e: said[e])[:3]
 
 
@@ -134,18 +146,10 @@ def _zeros(search: Search) -> list[int]:
     """Where a line through the fall comes to 0, and how surely, if beyond the log."""
     log = search.log
     late = slice(min(log.fall, len(log.rates) - 2), None)
-    x, weight = log.steps[late], 1 / log.within[late]
-    matrix = np.column_stack((np.ones_like(x), x - x[-1])) * weight[:, None]
-    (value, slope), *_ = np.linalg.lstsq(matrix, log.rates[late] * weight, rcond=None)
-    if not slope < 0:
+    found = crossing(log.steps[late], log.rates[late], 1 / log.within[late])
+    if found is None or found.slope >= 0 or not found.at >= log.last or found.deviation > SURE * found.at:
         return []
-    spread = np.linalg.inv(matrix.T @ matrix) * ROUNDED**2
-    away = -value / slope
-    deviation = float(np.sqrt(spread[0, 0] + 2 * away * spread[0, 1] + away**2 * spread[1, 1]) / -slope)
-    end = float(x[-1] + away)
-    if end < log.last or deviation > SURE * end:
-        return []
-    return _whole_steps(end, deviation)
+    return _whole_steps(found.at, found.deviation)
 
 
 def _told_end(search: Search, start: float) -> tuple[float, float] | None:
@@ -158,11 +162,11 @@ def _told_end(search: Search, start: float) -> tuple[float, float] | None:
         begin = start if fixed else min(x[0], log.steps[-1] - 1)
         return search.misses(begin, max(x[-1], begin + 1))
 
-    for guess in (first, 2 * first, 8 * first):
-        x, left, covariance = least(misses, np.array([guess] if fixed else [start, guess]))
+    for guess in (first, 3 * first):
+        x, left, covariance = least(misses, np.array([guess] if fixed else [start, guess], float))
         if np.abs(left).max() <= NEAR:
             return float(x[-1]), ROUNDED * float(np.sqrt(max(covariance[-1, -1], 0.0)))
-        if log.ends:
+        if log.total is not None or np.abs(left).max() * log.blur > HOPELESS * log.peak:
             break
     return None
 
@@ -175,18 +179,19 @@ def _begins(search: Search, start: float, end: float) -> list[float]:
     def misses(x: FloatArray) -> FloatArray:
         return search.misses(min(x[0], end - 1e-3), end)
 
-    x, left, covariance = least(misses, np.array([min(_nearest(search, start, end), end - 1)]))
+    x, left, covariance = least(misses, np.array([min(_nearest(search, start, end), end - 1)], float))
     if not (np.abs(left).max() <= NEAR and x[0] < end):
         return []
     return [float(i) for i in _whole_steps(float(x[0]), ROUNDED * float(np.sqrt(covariance[0, 0])))]
 
 
 def _nearest(search: Search, start: float, end: float) -> float:
-    """The best of some starts around the last row at the peak, for a fall after a plateau; else `start`."""
+    """The best of some starts around the last row at the peak: a fall may be steepest where it begins."""
     log = search.log
-    if not search.plateau or start != log.steps[log.fall - 1]:
+    if search.early is not None or start != log.steps[log.fall - 1 if search.plateau else log.top]:
         return start
-    tried = np.linspace(start - log.interval, log.steps[log.fall], 13)[:-1]
+    first, most = start - log.interval, 400 if search.form.steep else 25
+    tried = np.linspace(first, log.steps[log.fall], min(most, int(log.steps[log.fall] - first) + 1))[:-1]
     return float(min(tried, key=lambda begin: float(np.abs(search.misses(begin, end)).sum())))
 
 
@@ -209,18 +214,22 @@ def _likely_begins(search: Search, end: float) -> list[float]:
     if found is None or not np.abs(search.misses(first, end)).max() <= NEAR:
         return []
     top, final, *_ = found
-    begins = np.unique(np.linspace(-1, first, min(int(first), 20_000) + 2).round())
+    # Not far before the log: nobody knows what was there.
+    reach = max(log.interval, BACK * (end - first))
+    known = [float(log.warmup)] if log.warmup is not None and log.warmup <= first else []
+    begins = np.unique(np.append(np.linspace(max(first - reach, -1.0), first, 4000).round(), known))
     z = (end - begins) / (end - first)
     if search.form.logarithmic:
         peaks = np.exp(final + (top - final) * z)
     else:
         peaks = final + (top - final) * search.form.height(1 - z)
-    short = np.array([f"{p:.1e}" for p in peaks], float)
+    short = rounded(peaks, 2)
     fits = np.abs(short - peaks) <= log.within.max()
-    known = [float(log.warmup)] if log.warmup is not None and log.warmup <= first else []
-    likely = sorted(begins[fits], key=lambda b: (digits(b) + digits(float(short[begins == b][0])), -b))
+    said = {b: digits(b) + digits(float(f"{p:.1e}")) for b, p in zip(begins[fits], short[fits], strict=True)}
+    likely = sorted(said, key=lambda b: (said[b], -b))
     beside = [b - s for b in likely[:1] for s in SHIFTS if b - s >= -1]
-    return list(dict.fromkeys([*known, *beside, *likely[:3], 0.0]))
+    plain = [0.0] if first <= reach else [first]
+    return [float(b) for b in dict.fromkeys([*known, *beside, *likely[:3], *plain])]
 
 
 def _written(search: Search, start: float, end: float) -> Iterator[Candidate]:
@@ -235,7 +244,7 @@ def _written(search: Search, start: float, end: float) -> Iterator[Candidate]:
         wide = [wide[0] * peak, wide[1] * final]
     if wide[1] > SURE * log.peak:
         return
-    rates = np.array((peak, final)), BIASED * np.array(wide) + 1e-12 * log.peak
+    rates = np.array((peak, final)), np.maximum(BIASED * np.array(wide), (log.blur, log.within[-1]))
     for pair in _short_rates(search.system(start, end), *rates, form.logarithmic):
         yield from _shifted(search, *pair, int(start), int(end))
 
@@ -260,23 +269,49 @@ def _short_rates(system, rates, wide, logarithmic: bool) -> list[tuple[float, fl
 
 def _shifted(search: Search, peak: float, final: float, start: int, end: int) -> Iterator[Candidate]:
     """The schedules that a fall from `start` to `end` in the log's steps may come from."""
+    log, shape = search.log, search.form.shape
+    fields: dict = {"peak": peak, "final": final}
     if search.early is not None:
         shift = search.shifts[0]
-        yield from _made(search, shift, search.early, peak=peak, final=final, warmup=start + shift, total=end + shift)
+        yield from _made(search, shift, search.early, **fields, warmup=start + shift, total=end + shift)
         return
-    for warmup, shape, early in warmups(search.log, peak):
-        for shift in SHIFTS if search.log.top == 0 else (early, early - 1):
-            fields = {"peak": peak, "final": final, "total": end + shift, "warmup_shape": shape}
-            if search.plateau:
-                yield from _made(search, shift, early, **fields, warmup=warmup, decay=end - start)
-            elif search.log.top == 0 or warmup == start + shift:
+    for warmup, rise, early in warmups(log, peak):
+        for shift in SHIFTS if log.top == 0 else (early, early - 1):
+            fields |= {"total": end + shift, "warmup_shape": rise}
+            if search.plateau or log.top == 0 and shape and start > LONG * end:
+                yield from _made(search, shift, early, built_as=WSD, **fields, warmup=warmup, decay=end - start)
+            elif log.top == 0 or warmup == start + shift:
                 yield from _made(search, shift, early, **fields, warmup=start + shift)
+    if log.top and not search.plateau and final and search.form in SIMPLE:
+        yield from _one_cycles(search, peak, final, start, end)
 
 
-def _made(search: Search, shift: int, early: int, **fields) -> Iterator[Candidate]:
-    form = search.form
-    if fields["warmup"] < 0 or fields["total"] < search.log.last:
+def _made(search: Search, shift: int, early: int, built_as: type[WSD] | None = None, **fields) -> Iterator[Candidate]:
+    whole = search.form.whole
+    if fields["warmup"] < 0 or fields["total"] < search.log.last or whole is None and built_as is None:
         return
-    made = built(WSD, **fields, shape=form.shape) if search.plateau else form.whole(**fields) if form.whole else None
+    made = built(built_as, **fields, shape=search.form.shape) if built_as else whole and whole(**fields)
     if made is not None:
         yield Candidate(made, shift, early)
+
+
+def _one_cycles(search: Search, peak: float, final: float, start: int, end: int) -> Iterator[Candidate]:
+    """Falls after a warm-up that begins above 0, as PyTorch's OneCycleLR has it."""
+    log = search.log
+    head = log.part(np.arange(log.top))
+    for shift, shape in itertools.product(SHIFTS, ("cosine", "linear")):
+        warmup = start + shift
+        share = WARMUPS[shape](np.clip((head.steps + shift) / max(warmup, 1), 0.0, 1.0))
+        early = share < 0.95
+        if not early.any():
+            continue
+        low, high = (((head.rates + s * head.within - peak * share) / (1 - share))[early] for s in (-1, 1))
+        if not 0 < low.max() <= high.min():
+            continue
+        div = shortest(peak / high.min(), peak / low.max())
+        wide = 2 * log.within[-1]
+        final_div = shortest(peak / div / (final + wide), peak / div / max(final - wide, 1e-3 * final))
+        fields = {"peak": peak, "warmup": warmup, "total": end + shift, "div": div, "final_div": final_div}
+        made = built(OneCycle, **fields, shape=search.form.shape, warmup_shape=shape)
+        if made is not None and made.total >= log.last:
+            yield Candidate(made, shift, shift)

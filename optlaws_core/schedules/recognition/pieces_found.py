@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..base import Schedule
 from ..families import Constant
 from ..pieces import Step
 from .curves import Candidate, Logged, built, warmups
@@ -19,9 +18,10 @@ def constants(log: Logged) -> list[Candidate]:
     peak = _rate(log, late)
     if peak is None:
         return []
-    return _with_warmups(
-        log, peak, lambda w, shape: built(Constant, peak=peak, total=_total(log), warmup=w, warmup_shape=shape)
-    )
+    rises = [
+        (built(Constant, peak=peak, total=_total(log), warmup=w, warmup_shape=r), e) for w, r, e in warmups(log, peak)
+    ]
+    return [Candidate(made, early, early) for made, early in rises if made is not None]
 
 
 def staircases(log: Logged) -> list[Candidate]:
@@ -40,14 +40,16 @@ def staircases(log: Logged) -> list[Candidate]:
     unit = 10.0 ** -max(places(float(r)) for r in rates if r is not None)
     if (np.abs(np.diff(np.array(rates, float))) <= 1.1 * unit).all():
         return []  # a curve that was rounded to its last digit
-    edges = [roundest(late.steps[i - 1] + 1, late.steps[i], 1)[0] for i in starts]
     peak, *values = rates
-
-    def step(w: int, shape: str) -> Schedule | None:
-        fields = {"boundaries": tuple(edges), "values": tuple(values)}
-        return built(Step, peak=peak, total=_total(log), warmup=w, warmup_shape=shape, **fields)
-
-    return _with_warmups(log, float(peak), step)  # type: ignore[arg-type]
+    found = []
+    for warmup, shape, early in warmups(log, float(peak)):  # type: ignore[arg-type]
+        for shift in {early, early - 1} if log.top else {0}:
+            edges = [roundest(late.steps[i - 1] + 1 + shift, late.steps[i] + shift, 1)[0] for i in starts]
+            fields = {"peak": peak, "warmup": warmup, "total": _total(log), "warmup_shape": shape}
+            made = built(Step, **fields, boundaries=tuple(edges), values=tuple(values))
+            if made is not None:
+                found.append(Candidate(made, shift, early))
+    return found
 
 
 def _rate(log: Logged, part: slice) -> float | None:
@@ -60,12 +62,3 @@ def _rate(log: Logged, part: slice) -> float | None:
 def _total(log: Logged) -> int:
     """One past the last update: what is known where the log reaches it, else where the log ends."""
     return log.total if log.total is not None and log.ends and log.total >= log.last else log.last + 1
-
-
-def _with_warmups(log: Logged, peak: float, schedule) -> list[Candidate]:
-    found = []
-    for warmup, shape, early in warmups(log, peak):
-        made = schedule(warmup, shape)
-        if made is not None:
-            found.append(Candidate(made, max(early, 0) if early < 0 else 0, early))
-    return found

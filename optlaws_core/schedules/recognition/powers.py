@@ -4,7 +4,10 @@ import numpy as np
 
 from ..families import InverseSqrt
 from .curves import SHIFTS, Candidate, Logged, built, warmups
-from .precision import roundest, shorter
+from .fall_forms import crossing
+from .precision import rounded, roundest, shorter
+
+BIASED = 8.0  # standard deviations that a result may be off where rounding errors do not average out
 
 
 def inverse_roots(log: Logged) -> list[Candidate]:
@@ -13,19 +16,13 @@ def inverse_roots(log: Logged) -> list[Candidate]:
         return []
     few = log.few
     late = few.part(np.arange(few.fall, len(few.rates)))
-    scale = float(late.rates.max())
-    weight = late.rates**3 / (2 * late.within * scale**2)
-    matrix = np.column_stack((late.steps, np.ones_like(late.steps))) * weight[:, None]
-    values = (scale / late.rates) ** 2 * weight
-    (slope, level), *_ = np.linalg.lstsq(matrix, values, rcond=None)
-    if not slope > 0 or np.abs(matrix @ (slope, level) - values).max() > 2.5:
+    line = crossing(late.steps, late.rates**-2, late.rates**3 / (2 * late.within))
+    if line is None or line.slope <= 0:
         return []
-    spread = np.sqrt(np.diag(np.linalg.pinv(matrix.T @ matrix)))
-    zero = -level / slope
-    wide = 0.02 + 3 * float(np.hypot(spread[1] / slope, zero * spread[0] / slope))
-    found = []
-    for z in roundest(zero + 10**9 - wide, zero + 10**9 + wide, 3):
-        found += _with_peaks(few, z - 10**9, scale**2 / slope, 3 * float(spread[0] / slope) + 1e-9)
+    found, far = [], 10**9  # so that no step is negative
+    wide = 0.02 + BIASED * line.deviation
+    for z in roundest(line.at + far - wide, line.at + far + wide, 3):
+        found += _with_peaks(few, z - far, 1 / line.slope, BIASED * line.slope_deviation / line.slope + 1e-9)
     return [c for c in found if c.agrees(few)]
 
 
@@ -34,19 +31,23 @@ def _with_peaks(log: Logged, zero: int, product: float, wide: float) -> list[Can
     found = []
     if log.top:
         for s in _times(log, zero, product):
-            for warmup, shape, early in warmups(log, float(np.sqrt(product / s))):
-                if abs(s + zero + early - warmup) <= 1:
-                    found += _made(log, product, wide, s, warmup, early, shape)
+            peak = float(np.sqrt(product / s))
+            for short in shorter(peak, wide * peak, 3):
+                for warmup, shape, early in warmups(log, short):
+                    if abs(s + zero + early - warmup) <= 1:
+                        found += _made(log, product, wide, s, warmup, early, shape)
         return found
     first = log.steps[0]
     for shift in SHIFTS:
         starts = range(max(0, zero + 1 + shift), int(first) + 1 + shift)
-        likely = [(w, product / (w - shift - zero)) for w in starts[-20_000:]]
-        likely = [
-            (w, np.sqrt(q)) for w, q in likely if abs(float(f"{np.sqrt(q):.1e}") - np.sqrt(q)) <= log.within.max()
-        ]
-        for w, _ in sorted(likely, key=lambda wp: (wp[0] != wp[0] - shift - zero, -wp[0]))[:2]:
-            found += _made(log, product, wide, w - shift - zero, w, shift, "linear")
+        likely = np.array(starts[-20_000:], dtype=int)
+        peaks = np.sqrt(product / (likely - shift - zero))
+        short = likely[np.abs(rounded(peaks, 2) - peaks) <= wide * peaks]
+        for w in short[:-20:-1].tolist():  # the lowest peak that has few digits: higher ones are not in the log
+            made = _made(log, product, wide, w - shift - zero, w, shift, "linear")
+            if any(c.agrees(log) for c in made):
+                found += made
+                break
     return found
 
 

@@ -58,6 +58,13 @@ def places(value: float) -> int:
     return _counted(value)[1]
 
 
+def rounded(values: FloatArray, digits: int) -> FloatArray:
+    """Values of at least 0 with so many significant digits, as far as floating point has them; same shape."""
+    with np.errstate(divide="ignore"):
+        unit = 10.0 ** (np.floor(np.log10(np.maximum(values, 1e-300))) - digits + 1)
+    return np.round(values / unit) * unit
+
+
 def shortest(low: float, high: float) -> float:
     """The number with the fewest significant digits from `low` to `high`, at least 0; the nearest to their middle."""
     middle = (low + high) / 2
@@ -87,6 +94,8 @@ def shorter(value: float, within: float, most: int = 4) -> list[float]:
 
 def roundest(low: float, high: float, most: int = 4) -> list[int]:
     """Up to `most` whole numbers from `low` to `high`, at least −1, the roundest first, then those near the middle."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return []
     found = [-1] if low <= -1 <= high else []
     low, high = max(math.ceil(low - 1e-9), 0), math.floor(high + 1e-9)
     for k in range(len(str(max(high, 1))) - 1, -1, -1):
