@@ -24,6 +24,7 @@ AGREES = 1e-3  # of the peak: a declared schedule this close to every logged rat
 THIN = 1e-4  # of the peak: straight lines between knots stay this close to the logged rates
 MOST_KNOTS = 2000
 FLAT = ("constant", "step", "wsd")  # families that may have come from their warm-up to a plateau before the log
+NO_WARMUP = "No warm-up was logged or declared"  # how the note on a log's start begins
 WANTED = ("declare a schedule before fitting.", "declare the schedule of this run.")  # how notes end that ask for one
 
 
@@ -264,8 +265,7 @@ def _on_start(first: int, facts: Facts) -> list[Note]:
     """What stands for the steps before the first logged one, which is past any warm-up."""
     declared = facts.warmup_steps
     if declared is None and first > 1:
-        text = f"No warm-up was logged or declared before step {first:,}; the first logged rate is held back to step 0."
-        return [Note("info", text)]
+        return [Note("info", f"{NO_WARMUP} before step {first:,}; the first logged rate is held back to step 0.")]
     if declared:
         text = f"Before the first logged step {first:,}, the declared linear warm-up"
         return [Note("info", f"{text} of {counted(declared, 'step')} is used.")]

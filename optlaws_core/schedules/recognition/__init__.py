@@ -44,6 +44,8 @@ class Recognised:
     tolerance: float  # the largest difference that was allowed, from the digits of the log
     shift: int = 0  # steps that the log is ahead of the schedule: 1 where it has the rate of the next update
     early: int = 0  # the same in the warm-up, which some programs count from 1
+    first: int = 0  # step of the first rate
+    interval: int = 1  # updates between two rates, the median
     beyond: bool = False  # whether the schedule goes on after the log
 
 
@@ -85,12 +87,22 @@ def _simplest(log: Logged) -> Recognised | None:
     for tier in TIERS:
         for candidate in sorted(tier(log), key=lambda c: c.cost(log)):
             if _is_told(candidate, log) and candidate.agrees(log):
-                s = candidate.schedule
-                off = candidate.largest_difference(log)
-                return Recognised(
-                    s, off, float(log.within.max()), candidate.shift, candidate.early, s.total > log.last + log.interval
-                )
+                return _result(candidate, log)
     return None
+
+
+def _result(candidate: Candidate, log: Logged) -> Recognised:
+    schedule = candidate.schedule
+    return Recognised(
+        schedule,
+        candidate.largest_difference(log),
+        float(log.within.max()),
+        candidate.shift,
+        candidate.early,
+        int(log.steps[0]),
+        log.interval,
+        schedule.total > log.last + log.interval,
+    )
 
 
 def _is_told(candidate: Candidate, log: Logged) -> bool:

@@ -119,7 +119,7 @@ class Search:
         some = np.where(fine, rates, 1.0)
         return np.log(some), np.where(fine, some / within, 0.0)
 
-    def system(self, start: float, end: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def equations(self, start: float, end: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Equations for peak and final rate: two columns and the right-hand side, (n,), in units of the tolerances."""
         high, low, added = self.columns(start, end)
         values, weight = self.target
@@ -127,7 +127,7 @@ class Search:
 
     def misses(self, start: float, end: float) -> FloatArray:
         """What the best peak and final rate leave, (n,), in units of the tolerances."""
-        high, low, left = self.system(start, end)
+        high, low, left = self.equations(start, end)
         norm = max(float(high @ high), 1e-300)
         left = left - high * ((high @ left) / norm)
         low = low - high * ((high @ low) / norm)
@@ -136,7 +136,7 @@ class Search:
 
     def best(self, start: float, end: float) -> tuple[float, float, float, float] | None:
         """The best peak and final rate (or their logarithms) and their standard deviations; None where one is open."""
-        high, low, values = self.system(start, end)
+        high, low, values = self.equations(start, end)
         a, b, c = max(float(high @ high), 1e-300), float(high @ low), float(low @ low)
         inner = c - b * b / a
         if inner <= 1e-12:

@@ -245,13 +245,13 @@ def _written(search: Search, start: float, end: float) -> Iterator[Candidate]:
     if wide[1] > SURE * log.peak:
         return
     rates = np.array((peak, final)), np.maximum(BIASED * np.array(wide), (log.blur, log.within[-1]))
-    for pair in _short_rates(search.system(start, end), *rates, form.logarithmic):
+    for pair in _short_rates(search.equations(start, end), *rates, form.logarithmic):
         yield from _shifted(search, *pair, int(start), int(end))
 
 
-def _short_rates(system, rates, wide, logarithmic: bool) -> list[tuple[float, float]]:
+def _short_rates(equations, rates, wide, logarithmic: bool) -> list[tuple[float, float]]:
     """Peaks and final rates with few digits that leave no equation off by more than 1, at most one for each final."""
-    high, low, values = system
+    high, low, values = equations
     found = []
     for final in shorter(float(rates[1]), float(wide[1])):
         if final < 0 or logarithmic and final == 0:

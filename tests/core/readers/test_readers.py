@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optlaws_core.errors import LogError
 from optlaws_core.readers import Layout, Source, read, read_all, read_source, sources_from_paths
 from optlaws_core.readers.opened import Numbers
-from optlaws_core.schedules import Constant, Knots
+from optlaws_core.schedules import Constant, Knots, parse
 from tests.knowledge.logs import LOSS, LR, STEPS, csv_of, event_points, events, history, one, said, table
 
 
@@ -120,6 +120,26 @@ def test_what_was_recognised_goes_by_the_names_that_are_shown():
     reading = read_all([Source(name, log.encode()) for name in ("25M/x.csv", "y.csv", "100M/x.csv")])
     assert [list(f.recognised) for f in reading.files] == [["x (25M)"], ["y"], ["x (100M)"]]
     assert reading.files[1].recognised["y"].schedule == reading.runs[1].plan.schedule == Constant(peak=1e-3, total=71)
+
+
+def test_a_warmup_that_one_run_tells_is_that_of_the_runs_that_were_cut_alike():
+    curve = parse("cosine(peak=3e-4, warmup=2160, total=24000, final=3e-5)")
+    later = np.arange(2160, 24_000, 128)
+    logs = {
+        "cosine": (later, curve(later)),
+        "constant": (later + 16, np.full(len(later), 3e-4)),
+        "other peak": (later, np.full(len(later), 2e-4)),
+        "later": (later + 4000, np.full(len(later), 3e-4)),
+    }
+    texts = {n: csv_of(t.tolist(), (3 - t / 1e5).tolist(), r.tolist()).encode() for n, (t, r) in logs.items()}
+    for names in (list(logs), list(logs)[::-1]):
+        reading = read_all([Source(f"{name}.csv", texts[name]) for name in names])
+        found = {run.name: run.plan.schedule for run in reading.runs}
+        assert found["cosine"] == curve and found["constant"] == Constant(peak=3e-4, warmup=2160, total=23_937)
+        assert found["other peak"].warmup == found["later"].warmup == 0
+        report = next(f for f in reading.files if f.runs[0].name == "constant")
+        assert "that of 'cosine', 2,160 steps, was taken, whose log begins alike." in said(report)
+        assert report.recognised["constant"].schedule == found["constant"]
 
 
 def test_paths_bring_manifests_folders_and_files(tmp_path):
