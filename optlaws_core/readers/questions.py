@@ -93,14 +93,13 @@ def open_questions(questions: Sequence[Question], layout: Layout) -> tuple[Quest
 def provisional(layout: Layout, questions: Sequence[Question]) -> Layout:
     """The layout under the likely answers to what it leaves open, which stays open.
 
-    Raises `Unanswered` where the likely answer needs a number that nothing hints at.
+    One that needs a number at which nothing hints changes nothing.
     """
     read_as = layout
     for question in open_questions(questions, layout):
         likely = question.answers[0]
-        if likely.amount and likely.suggested is None:
-            raise Unanswered(question.text, question)
-        read_as = chosen(read_as, question, likely, likely.suggested)
+        if not likely.amount or likely.suggested is not None:
+            read_as = chosen(read_as, question, likely, likely.suggested)
     return replace(read_as, answered=layout.answered)
 
 

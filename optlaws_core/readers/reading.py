@@ -95,7 +95,6 @@ def _open(sources: Sequence[Source]) -> tuple[Format, Opened | Manifest]:
     if is_archive(sources[0]):
         archives.unpacked(sources[0], may_be_log)  # raises for what kept it from being unpacked
     content = Content.of(*sources)
-    refuse(content)
     format = format_of(content)
     return format, format.open(content)
 
@@ -162,7 +161,7 @@ def _read_under(sources: list[Source], layout: Layout | None, entries: Sequence[
         asked = open_questions((*report.questions, error.question), layout or Layout())
         return replace(report, error=sentence(source, error), questions=asked)
     except OptLawsError as error:
-        return replace(report, error=sentence(source, error))
+        return replace(report, error=sentence(source, _what_it_is(sources, error)))
     except MemoryError:
         return FileReport(
             source.name, UNKNOWN, error=f"{source.shown}: the file is too large for this machine's memory."
@@ -179,6 +178,15 @@ def _with_settings(raws: list[RawRun], sources: list[Source]) -> list[RawRun]:
     return [
         replace(raw, name=raw.name or name, facts=raw.facts.over(facts), notes=(*raw.notes, *notes)) for raw in raws
     ]
+
+
+def _what_it_is(sources: Sequence[Source], error: OptLawsError) -> OptLawsError:
+    """Why a file gave nothing: what it is, where that is known, else the error of the format that took it."""
+    try:
+        refuse(Content.of(*sources))
+    except LogError as better:
+        return better
+    return error
 
 
 def _check_layout(opened: Opened, layout: Layout) -> None:
@@ -219,7 +227,7 @@ def _assembled(report: FileReport, layout: Layout, raws: list[RawRun], entries: 
         raise faults[0][1] if len(raws) == 1 else _all_refused(faults)
     notes += [note for part in found for note in part.notes]
     notes += [Note("refused", f"Run {name!r}: {error}") for name, error in faults]
-    asked = open_questions([*report.questions, *(q for part in found for q in part.questions)], layout)
+    asked = open_questions([*(q for part in found for q in part.questions), *report.questions], layout)
     return replace(
         report,
         runs=tuple(replace(part.run, open_questions=_open_of(part.run, asked)) for part in found),

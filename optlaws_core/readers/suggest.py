@@ -14,6 +14,7 @@ from .opened import Numbers
 from .questions import EPOCHS, LOG_CALLS, MICRO_BATCHES, SAMPLES, Answer, Question
 
 Read = Callable[[Sequence[str]], Mapping[str, Numbers]]
+LITGPT = {"iter", "iter_time", "epoch", "loss"}  # columns of its metrics.csv that others do not have together
 MOST_RIVALS = 12  # columns that may be one thing and are compared
 WIDER = 2.0  # times as far over x: then it is the loss of the run, and the other one that of its beginning
 _PURE = LOSS.index("loss")  # names before it say cross entropy: preferred to a total without asking
@@ -52,6 +53,9 @@ def suggested(columns: Sequence[str], read: Read) -> tuple[Layout, tuple[Note, .
     if layout.x == "_step":
         text = "Does '_step', which counts calls of wandb.log, count updates, too?"
         questions.append(Question("x", text, (Answer("updates", "Yes, each call was an update."), LOG_CALLS)))
+    if LITGPT <= {c.strip().lower() for c in columns} and layout.x_unit == "step":
+        text = f"litgpt counts micro-batches in {layout.x!r}: how many make one update?"
+        questions.append(Question("x", text, (Answer("updates", "One: nothing is accumulated."), MICRO_BATCHES)))
     return layout, tuple(notes), tuple(questions)
 
 

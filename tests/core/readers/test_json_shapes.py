@@ -109,7 +109,7 @@ def test_a_damaged_key_is_told():
 
 def test_a_cut_array_says_so():
     assert fault(json.dumps(ROWS, indent=1)[:-9], "a.json") == (
-        "a.json: the JSON ends early or is damaged: was the file cut off, or is it still being written?"
+        "a.json: the JSON breaks off at line 12, column 10; is the file complete? Copy or download it again."
     )
 
 
