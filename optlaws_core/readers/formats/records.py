@@ -21,7 +21,7 @@ from ..numbers import Commas, Marks, from_cells, marks_of
 from ..opened import Numbers, Opened, RawRun
 from ..questions import Answer, Question
 from ..suggest import about_commas, suggested
-from .json_values import DEEPEST, nested, of_pairs, of_pandas, values_of
+from .json_rows import DEEPEST, nested, of_pairs, of_pandas, values_of
 
 MOST_COLUMNS = 5_000
 MOST_GROUPS = 8  # of parameters, each with a learning rate
