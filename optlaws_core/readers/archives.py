@@ -19,6 +19,7 @@ from . import base
 from .base import MOST_PIECES, Source, base_name
 
 SUFFIX = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|gz|bz2|xz)$", re.IGNORECASE)
+_NAMES = {"zip": "ZIP"}  # of kinds in messages, where they are not written as here
 DEEPEST = 3  # a .tar.gz in a ZIP
 COMET = ("experiment.json", "messages.json")  # what Comet's offline experiment holds
 _MEMORY = 128 * 2**20  # bytes that xz may take for what it remembers
@@ -78,7 +79,7 @@ def unzipped(data: bytes, name: str) -> bytes:
     except LogError:
         raise
     except _FAULTS as error:
-        raise _fault(error) from None
+        raise _fault(error, "zip") from None
 
 
 def unpacked(source: Source, wanted: Callable[[str], bool]) -> list[Source]:
@@ -131,7 +132,7 @@ def _files(
     except LogError:
         raise
     except _FAULTS as error:
-        raise _fault(error) from None
+        raise _fault(error, kind) from None
 
 
 def _plain(kind: str, data: bytes, most: int) -> bytes:
@@ -180,9 +181,8 @@ def _hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/") if part not in (".", ".."))
 
 
-def _fault(error: Exception) -> LogError:
+def _fault(error: Exception, kind: str) -> LogError:
     if "encrypted" in str(error) or "password" in str(error):
         return LogError("the archive is encrypted; pack it without a password.")
-    return LogError(
-        f"the archive cannot be unpacked ({shortened(str(error), 80) or 'it ends too early'}); is it complete?"
-    )
+    what = shortened(str(error), 80) or "it ends too early"
+    return LogError(f"the {_NAMES.get(kind, kind)} archive cannot be unpacked ({what}); is it complete?")
