@@ -515,7 +515,7 @@ def database(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
             )
             connection.commit()
             return connection.serialize()
-        except (sqlite3.Error, IndexError, OverflowError, UnicodeError):
+        except (sqlite3.Error, IndexError, OverflowError, UnicodeError, MemoryError):
             return rng.choice(BYTES)(data, rng, others)
 
 
