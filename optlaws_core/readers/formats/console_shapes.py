@@ -176,6 +176,16 @@ SHAPES: tuple[Shape, ...] = (
         rb"START(?:training )?epoch (?P<epoch>\d+): [^|]*%\| \| (?P<step>\d+)/(?P<total>\d+) \[[^\]]*loss",
         total=False,
     ),
+    _shape(
+        "a loss at a step",
+        rb"\b(?P<split>val|valid|validation|eval|evaluation|test) loss at (?:step|iteration|iter|update) (?P<step>\d+)"
+        rb"(?: is| ?[:=,])? *(?P<val>NUM)",
+    ),
+    _shape(
+        "a loss at a step",
+        rb"(?:^|[^a-z\s]\s*)(?:train(?:ing)? )?loss at (?:step|iteration|iter|update) (?P<step>\d+)(?: is| ?[:=,])? *"
+        rb"(?P<loss>NUM)",
+    ),
     _shape("a bare counter", rb"ALONE(?P<step>\d+) +\| +loss:? (?P<loss>NUM)"),
     _shape(
         "a bare counter",
@@ -215,6 +225,7 @@ _EVAL = re.compile(
 )
 _TRAIN = re.compile(rb"(?<![a-z0-9_./])train(?:ing)?(?![a-z0-9_./])")
 _SETS = {"valid": "val", "validation": "val", "validate": "val", "evaluation": "eval", "evaluating": "eval"}
+_EVAL_SET = re.compile(r"eval metrics/(.+)/languagecrossentropy")
 _OF_SPLIT = re.compile(r"^(train|valid|val|eval|test)[_/.]")
 LONGEST = 4_000  # bytes of a line that is looked at
 
@@ -338,6 +349,8 @@ def _loss(shape: Shape, phrase: str) -> tuple[str, int, str] | None:
         return "val", 0, phrase
     if _NO_LOSS.search(phrase):
         return None
+    if of_set := _EVAL_SET.fullmatch(phrase):
+        return of_set[1] if of_set[1].startswith("eval") else f"eval/{of_set[1]}", 0, phrase
     words = phrase.removesuffix(" value").split()
     for k in range(len(words)):
         name = " ".join(words[k:])

@@ -195,17 +195,22 @@ def _of_training(n: FloatArray, of: FloatArray) -> float:
 
 
 def _beside(rows: IntArray, bars: IntArray, n: FloatArray) -> FloatArray:
-    """The last bar before each row and after the row before it, else the first one after it; NaN for none."""
-    seen = np.full(len(rows), np.nan)
-    before = np.searchsorted(bars, rows, side="right") - 1
-    floor = np.concatenate(([-1], rows[:-1]))
-    ceiling = np.concatenate((rows[1:], [np.iinfo(np.int64).max]))
-    for k, at in enumerate(before):
-        if at >= 0 and bars[at] > floor[k]:
-            seen[k] = n[bars[at]]
-        elif at + 1 < len(bars) and bars[at + 1] < ceiling[k]:
-            seen[k] = n[bars[at + 1]]
-    return seen
+    """The bar that counts each row, NaN for none: the last one before it, or, where bars follow rows, the first after.
+
+    A bar that is drawn again behind each line is exact, one before it may be of an earlier step.
+    """
+    before, after, kinds = np.full(len(rows), np.nan), np.full(len(rows), np.nan), []
+    at = np.searchsorted(bars, rows, side="right")
+    for k, (low, high) in enumerate(zip(np.append(0, at[:-1]), at, strict=True)):
+        if high > low:
+            before[k] = n[bars[high - 1]]
+        stop = at[k + 1] if k + 1 < len(at) else len(bars)
+        if stop > high:
+            after[k] = n[bars[high]]
+            kinds.append(len(np.unique(n[bars[high:stop]])))
+    follow = not before[0] > 0 or (len(kinds) > 0 and float(np.median(kinds)) >= 2)
+    first, second = (after, before) if follow else (before, after)
+    return np.where(np.isnan(first), second, first) if follow or np.isnan(first).mean() > 0.5 else first
 
 
 def places(table: Table) -> FloatArray:

@@ -690,3 +690,36 @@ def test_files_of_a_folder_with_these_names_are_logs(tmp_path):
     for name in ("train.log", "slurm-1.out", "log.txt"):
         (tmp_path / name).write_text(KINDS["nanoGPT"][0])
     assert len(read(tmp_path).runs) == 3
+
+
+@pytest.mark.parametrize("first", ("", "  0%|    | 0/100 [00:00<?, ?it/s]\n"))
+def test_a_bar_that_is_drawn_again_behind_a_line_counts_it(first):
+    row = "{{'loss': {y:.3f}, 'epoch': {e:.2f}}}\n {s}%|█▏   | {s}/100 [00:10<01:30,  1.1it/s]\n"
+    run, _ = run_of(first + "".join(row.format(s=s, y=3 - s / 1000, e=s / 40) for s in (1, 2, 3, 4)))
+    assert close(points(run), [(s, 3 - s / 1000) for s in (1, 2, 3, 4)])
+
+
+@pytest.mark.parametrize(
+    "train, evaluated",
+    (
+        ("Training loss at iteration {s} is {y:.3f}", "Validation loss at iteration 40: 2.5"),
+        ("Loss at step {s}: {y:.3f}", "val loss at step 40 = 2.5"),
+        ("epoch 1 | step {s} | train loss {y:.3f}", "epoch 1 | step 40 | validation loss 2.5"),
+    ),
+)
+def test_a_step_may_stand_between_the_name_of_a_loss_and_its_value(train, evaluated):
+    run, _ = run_of(lines(train, TENS) + evaluated + "\n")
+    assert close(points(run), TRAIN) and points(run, "val") == [(40, 2.5)]
+
+
+def test_evaluation_sets_of_several_names_are_splits_of_their_own():
+    text = lines(MEGATRON, TENS)
+    for name, loss in (("hplt", 2.5), ("code", 1.5)):
+        text += f" validation loss at iteration 40 [{name}] | lm loss value: {loss} |\n"
+    text += " validation loss at iteration 40 on test set | lm loss value: 3.5 |\n"
+    run, _ = run_of(text)
+    assert {s: points(run, s) for s in run.series if s != "train"} == {
+        "val_hplt": [(40, 2.5)],
+        "val_code": [(40, 1.5)],
+        "test": [(40, 3.5)],
+    }
