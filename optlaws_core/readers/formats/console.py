@@ -204,8 +204,9 @@ def _multiples(table: Table) -> list[Note]:
         steps, first = np.unique(table.columns["step"][train], return_index=True)
         near = np.interp(table.columns["step"][other], steps, table.columns[LOSS + TRAIN][train][first])
         with np.errstate(all="ignore"):
-            ratio = float(np.nanmedian(near / table.columns[LOSS + split][other]))
-        if np.isfinite(ratio) and ratio > 1.8 and abs(ratio / round(ratio) - 1) < 0.06:
+            ratios = near / table.columns[LOSS + split][other]
+        ratio = float(np.median(ratios[np.isfinite(ratios)])) if np.isfinite(ratios).any() else 1.0
+        if 1.8 < ratio < 1000 and abs(ratio / round(ratio) - 1) < 0.06:
             text = f"The training losses are about {round(ratio)} times those of {split!r}"
             return [Note("info", f"{text}: are they sums over micro-batches?")]
     return []

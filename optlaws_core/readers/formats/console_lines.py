@@ -1,6 +1,6 @@
 """The lines of a text that tell of a run: each is put to the plan of lines like it, whose numbers become arrays.
 
-A plan is made once for all lines that differ in their numbers only, so that most lines cost one match. The text is
+A plan is made once for all lines that differ in their numbers only, and many of them are read together. The text is
 gone through in parts, so that it never stands in memory twice.
 """
 
@@ -18,7 +18,6 @@ from .console_shapes import LONGEST, NUMBER, WHOLE, Plan, plan_of
 
 PART = 2**20  # bytes
 MOST_PLANS = 20_000  # kinds of lines that are looked into
-RECENT = 4  # plans that are tried before a line is looked into
 
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\n]*\x07|[()][a-z0-9])")
 _BARS = re.compile(rb"%\|[^|\n\r]{0,400}\|")
@@ -42,6 +41,7 @@ _KEYS = (
 _ALONE = {b"epoch ": re.compile(rb"(?:.*[\]>:)|\s-])?epoch \d+/\d+\s*$")}  # the whole line, where words say too little
 _IN_RECORDS = (b"optim/", b"lr-", b"total_tokens", b"total tokens", b"time/token", b"time/batch")
 _BAR = b"%|"
+_BEGINS = tuple(bytes([letter]) for letter in b"0123456789.")
 
 
 @dataclass(eq=False)
@@ -77,7 +77,6 @@ class _Scanner:
         self.plans: dict[tuple[bytes, ...], Plan | None] = {}
         self.known: dict[bytes, tuple[Rows, list[Slot]] | None] = {}  # skeleton -> how its lines are read together
         self.rows_of: dict[Plan, Rows] = {}
-        self.recent: list[Plan] = []
         self.at = 0
         self.records = self.dicts = False
 
@@ -187,50 +186,34 @@ class _Scanner:
     def _slots(self, line: bytes) -> tuple[Rows, list[Slot]] | None:
         """How lines like this one are read together; None where they must be looked at one by one."""
         plan = self._plan(line)
-        found = None if plan is None else plan.match.fullmatch(line)
-        if plan is None or found is None:
+        numbers = list(NUMBER.finditer(line))
+        if plan is None or plan.cells([number[0] for number in numbers]) is None:
             return None
         slots = []
-        for i, pick in enumerate(plan.picks, 1):
-            if not found[i][:1].isdigit() and found[i][:1] != b".":
-                return None
-            slot = slot_of(line, found.start(i), found.end(i), pick in WHOLE)
+        for pick, i in zip(plan.picks, plan.at, strict=True):
+            slot = slot_of(line, *numbers[i].span(), pick in WHOLE) if numbers[i][0][:1] in _BEGINS else None
             if slot is None:
                 return None
             slots.append(slot)
         return self.rows_of[plan], slots
 
     def _single(self, at: int, line: bytes) -> None:
-        plan = self.recent[0] if self.recent else None
-        found = None if plan is None else plan.match.fullmatch(line)
-        if found is None:
-            plan, found = self._looked_up(line)
-        if plan is not None and found is not None:
-            plan.rows.append(at)
-            plan.values.append(found.groups())
+        parts = NUMBER.split(line)
+        plan = self._plan(line, tuple(parts[::2]))
+        if plan is None:
+            return
+        cells = plan.cells(parts[1::2])
+        if cells is None:
+            self.scan.rounded += 1
+            return
+        plan.rows.append(at)
+        plan.values.append(cells)
 
-    def _looked_up(self, line: bytes) -> tuple[Plan | None, "re.Match[bytes] | None"]:
-        for plan in self.recent[1:]:
-            found = plan.match.fullmatch(line)
-            if found is not None:
-                self._first(plan)
-                return plan, found
-        made = self._plan(line)
-        found = None if made is None else made.match.fullmatch(line)
-        if made is None or found is None:
-            self.scan.rounded += made is not None
-            return None, None
-        self._first(made)
-        return made, found
-
-    def _first(self, plan: Plan) -> None:
-        self.recent[:] = [plan, *(p for p in self.recent if p is not plan)][:RECENT]
-
-    def _plan(self, line: bytes) -> Plan | None:
+    def _plan(self, line: bytes, like: tuple[bytes, ...] | None = None) -> Plan | None:
         """The plan of lines like this one, made where it is the first of them."""
         if len(line) > LONGEST:
             return None
-        like = tuple(NUMBER.split(line)[::2])
+        like = like or tuple(NUMBER.split(line)[::2])
         if like not in self.plans:
             if len(self.plans) >= MOST_PLANS:
                 return None
@@ -244,15 +227,11 @@ class _Scanner:
         """A last line without an end: it may be cut, within a number even."""
         if not any(key in line for key in _KEYS):
             return
-        for plan in [*(rows.plan for rows in self.scan.rows if len(rows)), self._plan(line)]:
-            found = None if plan is None else plan.match.fullmatch(line)
-            if plan is None or found is None:
-                continue
-            if _is_whole(found, self.rows_of[plan], line):
-                plan.rows.append(self.at)
-                plan.values.append(found.groups())
-                return
-        self.scan.cut = True
+        plan = self._plan(line)
+        if plan is not None and _is_whole(line, self.rows_of[plan]):
+            self._single(self.at, line)
+        else:
+            self.scan.cut = True
 
     def _keep(self) -> None:
         """The values of a part as arrays."""
@@ -309,15 +288,15 @@ def _found(text: np.ndarray, key: bytes) -> IntArray:
     return at
 
 
-def _is_whole(found: "re.Match[bytes]", rows: Rows, line: bytes) -> bool:
+def _is_whole(line: bytes, rows: Rows) -> bool:
     """Whether the last number of interest is whole: something follows, or it is as long as in the lines before."""
-    last = len(rows.plan.picks)
-    if found.end(last) < len(line):
+    last = list(NUMBER.finditer(line))[max(rows.plan.at)]
+    if last.end() < len(line):
         return True
     if not len(rows):
         return False
-    before = repr(float(rows.values[-1][-1][-1]))
-    return len(found[last].partition(b".")[2]) >= len(before.partition(".")[2]) or b"e" in found[last]
+    before = repr(float(rows.values[-1][rows.plan.at.index(max(rows.plan.at))][-1]))
+    return len(last[0].partition(b".")[2]) >= len(before.partition(".")[2]) or b"e" in last[0]
 
 
 def _floats(column: tuple[bytes, ...], pick: str) -> FloatArray:

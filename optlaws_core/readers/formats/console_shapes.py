@@ -5,7 +5,7 @@ them, in any order. Lines are bytes in lower case. The last shape takes every ot
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..layout import SAMPLES, TOKENS, eval_name, is_lr, train_rank
@@ -15,9 +15,8 @@ NUMBER = re.compile(
     rb"((?:(?<![\w.)\]+-])[+-])?(?:" + _PLAIN + rb"|(?<![0-9.])\.[0-9]+(?:e[+-]?[0-9]+)?)"
     rb"|(?<![\w])[+-]?(?:nan|inf(?:inity)?)(?![\w]))"
 )
-_ANY = rb"(?:[+-]?(?:[0-9]+(?:,[0-9]{3})*(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?nan|[+-]?inf(?:inity)?)"
 WHOLE = ("step", "total", "n", "of", "epochs")  # fields that count
-_WHOLE = rb"[0-9]+(?:,[0-9]{3})*(?:\.0*)?"
+_WHOLE = re.compile(rb"[0-9]+(?:,[0-9]{3})*(?:\.0*)?")
 _N = _PLAIN
 # Before a line there may be the names of ranks and nodes, times, and what loggers print.
 _START = rb"(?:^|(?<=[\]>:)|\s\-]))[ \t]*"
@@ -235,13 +234,19 @@ class Plan:
     """What the numbers of lines are that differ in their numbers only."""
 
     shape: Shape
-    picks: tuple[str, ...]  # fields, in the order of `match`'s groups: step, loss:train, lr, …
-    match: "re.Pattern[bytes]"
+    picks: tuple[str, ...]  # fields: step, loss:train, lr, …
+    at: tuple[int, ...]  # which of the line's numbers each of them is
     names: dict[str, tuple[str, int]] = field(default_factory=dict)  # split -> name of its loss, and how well it fits
     mean: bool = False  # of an epoch
     decimals: int | None = None  # with which a rate is printed, where it has no exponent
     rows: list[int] = field(default_factory=list)
     values: list[tuple[bytes, ...]] = field(default_factory=list)
+
+    def cells(self, numbers: Sequence[bytes]) -> tuple[bytes, ...] | None:
+        """The picked ones of a line's numbers; None where one that counts is no whole number."""
+        cells = tuple(numbers[i] for i in self.at)
+        counts = (cell for pick, cell in zip(self.picks, cells, strict=True) if pick in WHOLE)
+        return cells if all(_WHOLE.fullmatch(cell) for cell in counts) else None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -429,8 +434,7 @@ def _bar_alone(line: bytes) -> Plan | None:
     """The plan of a progress bar without a loss."""
     numbers, picks = list(NUMBER.finditer(line)), dict[str, int]()
     _bar(line, numbers, picks)
-    picked = {i: name for name, i in picks.items()}
-    return Plan(GENERAL, tuple(picks), _pattern(line, numbers, picked)) if picks else None
+    return Plan(GENERAL, tuple(picks), tuple(picks.values())) if picks else None
 
 
 def _plan(shape: Shape, line: bytes, numbers: list, picks: dict[str, int], names: dict) -> Plan | None:
@@ -449,24 +453,4 @@ def _plan(shape: Shape, line: bytes, numbers: list, picks: dict[str, int], names
     mean = bool(shape.epoch_means) and shape.epoch_means in line
     rate = numbers[picks["lr"]][0] if "lr" in picks else b"e"
     decimals = None if b"e" in rate else len(rate.partition(b".")[2])
-    return Plan(shape, tuple(n for _, n in ordered), _pattern(line, numbers, dict(ordered)), names, mean, decimals)
-
-
-def _pattern(line: bytes, numbers: list, picked: dict[int, str]) -> "re.Pattern[bytes]":
-    """Matches lines that are like this one but for their numbers and blanks; a group for each number that is picked."""
-    out, at = [], 0
-    for i, number in enumerate(numbers):
-        out.append(_literal(line[at : number.start()]))
-        if i not in picked:
-            out.append(_ANY)
-        elif picked[i] in WHOLE:
-            out.append(b"(" + _WHOLE + b")")
-        else:
-            out.append(b"(" + _ANY + b")")
-        at = number.end()
-    out.append(_literal(line[at:]))
-    return re.compile(b"".join(out))
-
-
-def _literal(text: bytes) -> bytes:
-    return rb"[ \t]+".join(re.escape(part) for part in re.split(rb"[ \t]+", text)) if text else b""
+    return Plan(shape, tuple(n for _, n in ordered), tuple(i for i, _ in ordered), names, mean, decimals)
