@@ -37,7 +37,7 @@ class Form:
     @property
     def numbers(self) -> int:
         """Of rows below the peak: as many as the curve has numbers of its own."""
-        return 2 + (not self.start_alone) + self.tells_start + self.tells_end
+        return 2 + (not self.start_alone) + self.tells_end
 
 
 def _whole(family: type[Schedule], **more) -> Callable[..., Schedule | None]:
