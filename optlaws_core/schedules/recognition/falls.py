@@ -17,7 +17,8 @@ from .curves import SHIFTS, Candidate, Logged, built, warmups
 from .fall_forms import LINEAR, ROUNDED, SIMPLE, Form, Search, crossing, least
 from .precision import digits, rounded, roundest, shorter, shortest
 
-SURE = 0.02  # of a total that the curve alone tells, and of the peak for a final rate: how sure they must be
+SURE = 0.02  # of the peak: how sure a final rate must be
+ENDS = 0.005  # of a total that the curve alone tells: how sure it must be
 NEAR = 3.0  # tolerances by which the best curve of a form may miss a rate and still be looked into
 LONG = 0.25  # of the run: what comes before a fall that the log begins with is no warm-up of that length
 BACK = 0.1  # of what the log has of a fall: how far before the log it may have begun, where the curve does not tell
@@ -102,7 +103,7 @@ def _ends(search: Search, start: float, more: Sequence[float] = ()) -> list[floa
             return []
         middle, deviation = told
         likely = [end for end in likely if abs(end - middle) <= BIASED * deviation + 0.02]
-        likely += _whole_steps(middle, deviation) if 3 * deviation <= SURE * middle else []
+        likely += _whole_steps(middle, deviation) if 3 * deviation <= ENDS * middle else []
     elif form is LINEAR:
         likely += _zeros(search)
     return [float(end) for end in dict.fromkeys(likely) if end >= log.last - 1]
@@ -147,7 +148,7 @@ def _zeros(search: Search) -> list[int]:
     log = search.log
     late = slice(min(log.fall, len(log.rates) - 2), None)
     found = crossing(log.steps[late], log.rates[late], 1 / log.within[late])
-    if found is None or found.slope >= 0 or not found.at >= log.last or found.deviation > SURE * found.at:
+    if found is None or found.slope >= 0 or not found.at >= log.last or BIASED * found.deviation > 0.5:
         return []
     return _whole_steps(found.at, found.deviation)
 
@@ -287,7 +288,10 @@ def _shifted(search: Search, peak: float, final: float, start: int, end: int) ->
 
 
 def _made(search: Search, shift: int, early: int, built_as: type[WSD] | None = None, **fields) -> Iterator[Candidate]:
-    whole = search.form.whole
+    whole, log = search.form.whole, search.log
+    later = fields["total"] > log.last + log.interval and fields["total"] != log.total
+    if later and fields["final"] and not search.form.tells_end:
+        return  # nothing tells that end
     if fields["warmup"] < 0 or fields["total"] < search.log.last or whole is None and built_as is None:
         return
     made = built(built_as, **fields, shape=search.form.shape) if built_as else whole and whole(**fields)
