@@ -13,7 +13,7 @@ The way of a file:
    Helpers are `cells` and `numbers`, cells to numbers, and `layout`, which column is what by its name.
 3. `clean`: points; `rates`: where the learning rate comes from, recognised as a family (`FileReport.recognised` tells
    as what) or as knots, `thinning` its curve; `assembly`: a `Run`.
-4. `reading`: a report on each file, and what manifests add.
+4. `reading`: a report on each file, and what manifests add; `companions`: what runs read together tell of each other.
 
 Other doors: `norms` (gradient norms out of a log), `pasted` (a learning-rate curve), `frames` (a table of whole runs).
 """
