@@ -35,8 +35,8 @@ class Assembled:
 def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
     """A run out of its columns. Raises `LogError` when it gives no curve, `Unanswered` for want of an answer."""
     facts = declared.over(raw.facts)
-    questions = (*raw.questions, *_asked(raw, layout))
-    layout = provisional(layout, questions)
+    asked = tuple(_asked(raw, layout))
+    layout, questions = provisional(layout, asked), (*asked, *raw.questions)
     per_step = _per_step(layout, facts)
     raw = _in_updates(raw, layout)
     losses, notes = _losses(raw, layout, per_step)

@@ -223,7 +223,9 @@ def _row(report: FileReport, run: Run) -> dict:
         "lr_source": run.lr_source,
         "notes": [n.text for n in report.notes if n.run in ("", run.name)],
         "questions": [
-            {"key": q.key, "text": q.text, "options": list(q.typed)} for q in report.questions if q.run in ("", run.name)
+            {"key": q.key, "text": q.text, "options": list(q.typed)}
+            for q in report.questions
+            if q.run in ("", run.name)
         ],
     }
 

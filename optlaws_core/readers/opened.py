@@ -55,7 +55,8 @@ class Opened:
     layout: Layout
     runs: Callable[[Layout], list[RawRun]]
     notes: tuple[Note, ...] = ()
-    questions: tuple[Question, ...] = ()  # what the columns' names and the format leave open
+    # What the columns' names and the format leave open; the layout is that of the likely answers.
+    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from .thinning import thin
 AGREES = 1e-3  # of the peak: a declared schedule this close to every logged rate is the schedule of the run
 THIN = 1e-4  # of the peak: straight lines between knots stay this close to the logged rates
 MOST_KNOTS = 2000
+LEAST_UNITS = 20  # of the last printed digit in the peak: rates with fewer are no curve
 FLAT = ("constant", "step", "wsd")  # families that may have come from their warm-up to a plateau before the log
 NO_WARMUP = "No warm-up was logged or declared"  # how the note on a log's start begins
 WANTED = ("declare a schedule before fitting.", "declare the schedule of this run.")  # how notes end that ask for one
@@ -47,6 +48,11 @@ def rates_of(run: str, logged: Points | None, facts: Facts, last_step: int) -> R
     if logged is not None:
         quantum = printed_quantum(logged.values)
         schedule, more, found = _from_log(logged, facts, last_step, quantum)
+        if quantum is not None and not found and not facts.schedule and logged.values.max() < LEAST_UNITS * quantum:
+            text = (
+                f"The learning rate is printed in steps of {format_number(quantum)}, too coarse to be used; {WANTED[1]}"
+            )
+            return Rates(None, "missing", (Note("info", text, run),))
         return Rates(schedule, "logged", tuple(Note(n.level, n.text, run) for n in more), found)
     if facts.schedule is not None:
         if last_step > facts.schedule.total:
@@ -74,6 +80,10 @@ def printed_quantum(rates: FloatArray) -> float | None:
             return None
         if peak >= 0.9 * quantum and _are_multiples(rates[:100], quantum) and _are_multiples(rates, quantum):
             return quantum if _looks_rounded(np.round(rates / quantum)) else None
+        # Programs that print 0.0002 may print what is below 0.0001 as 9.39e-05.
+        large = rates[rates >= 0.9 * quantum]
+        if len(large) >= 8 and peak < LEAST_UNITS * quantum and _are_multiples(large, quantum):
+            return quantum if _looks_rounded(np.round(large / quantum)) else None
     return None
 
 

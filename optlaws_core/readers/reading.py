@@ -19,7 +19,7 @@ from .finished_runs import FinishedRuns
 from .format import NO_NAME, SETTINGS, Content, Format
 from .formats import format_of, manifest
 from .opened import Entry, Manifest, Opened, RawRun
-from .questions import Question, Unanswered, answered, open_questions, provisional
+from .questions import Question, Unanswered, answered, open_questions
 from .refusals import refuse
 from .step_axis import apart
 
@@ -148,13 +148,12 @@ def _read_under(sources: list[Source], layout: Layout | None, entries: Sequence[
             return _manifest_report(opened)
         layout = layout or opened.layout
         report = replace(report, format=format.name, layout=layout, columns=opened.columns)
-        read_as = provisional(layout, opened.questions)
-        _check_layout(opened, read_as)
+        _check_layout(opened, layout)
         report = replace(report.noted(*opened.notes), questions=open_questions(opened.questions, layout))
-        raws = _with_settings(opened.runs(read_as), sources)
-        raws = _named(source, [part for raw in raws for part in apart(raw, read_as)])
+        raws = _with_settings(opened.runs(layout), sources)
+        raws = _named(source, [part for raw in raws for part in apart(raw, layout)])
         del opened  # lets go of the file's bytes
-        return _assembled(report, read_as, raws, entries)
+        return _assembled(report, layout, raws, entries)
     except FinishedRuns as error:
         return replace(report, format="Table of finished runs", error=str(error), is_table=True)
     except Unanswered as error:

@@ -36,7 +36,7 @@ class Shape:
     records: bool = False  # a record is several lines: a head with the step, then a line for each number
     estimates: bool = False  # a training loss that stands beside an evaluation's is an estimate, too
     keeps: bool = False  # the last evaluation's loss is repeated on every line until the next one
-    rough: bool = False  # rates are printed with so few decimals that they are none
+    rough: float | None = None  # from which on rates are printed with 4 decimals, too few for most
     bits: bool = False  # losses are to the base 2
     epoch_means: bytes = b""  # in lines that hold the mean of an epoch
     total: bool = True  # what stands behind a slash is the number of updates of the run
@@ -90,7 +90,7 @@ SHAPES: tuple[Shape, ...] = (
         rb"(?P<val>NUM)",
     ),
     _shape("OLMo", rb"\[step=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?[^\]]*\]\s*$", records=True),
-    _shape("OLMo", rb"START(?:train|optim|eval|throughput)/[^=]+=[^=]*$", records=True),
+    _shape("OLMo", rb"START(?:train|optim|eval|throughput)/[^=]+=[^=]*$", records=True, rough=1e-4),
     _shape(
         "Composer",
         rb"START\[(?:epoch=(?P<epoch>\d+)[^\]]*\]\[)?batch=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?\]:?\s*$",
@@ -101,7 +101,7 @@ SHAPES: tuple[Shape, ...] = (
         "Composer",
         rb"START(?:train|eval) (?:loss/|metrics/|lr-|time/)[^:]*: ",
         records=True,
-        rough=True,
+        rough=0.0,
         total=False,
     ),
     _shape("torchtitan", rb"\b(?:validate )?step:\s+\d+\s+loss:\s+\S+\s+(?:grad_norm|memory|tps)"),
@@ -148,7 +148,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "litgpt",
-        rb"\biter \d+ step (?P<step>\d+) \| loss train: (?P<loss>NUM)(?:, ?val: (?P<val>NUM))?",
+        rb"\biter \d+ step (?P<step>\d+) \| loss train: (?P<loss>NUM)\b",
         total=False,
     ),
     _shape(

@@ -11,6 +11,7 @@ from ..rates import WANTED
 from .console_shapes import TRAIN
 from .console_table import LOSS, Table
 
+FEW_UNITS = 100  # of a fourth decimal, in the highest rate: fewer are no curve
 NEAR = 1.15  # losses further apart than this factor tell where a run begins
 
 
@@ -60,11 +61,18 @@ def _drop_signs(table: Table) -> None:
                 "repaired",
                 f"{counted(int(signs.sum()), 'line')} with −1 for a loss, as ranks without one print, left out.",
             )
-    if table.shape.rough and table.has("lr").any():
+    if _are_rough(table):
         table.columns.pop("lr")
         table.said.pop("lr")
         text = f"{table.shape.name} prints the learning rate with 4 decimals, too few to use it; {WANTED[1]}"
         table.note("info", text)
+
+
+def _are_rough(table: Table) -> bool:
+    """Whether rates stand there that are hardly more than a few units of their fourth decimal."""
+    rates = table.columns["lr"][table.has("lr")] if "lr" in table.columns else np.empty(0)
+    rough = table.shape.rough
+    return rough is not None and len(rates) > 0 and rough <= float(np.nanmax(rates)) < FEW_UNITS * 1e-4
 
 
 def _without_repeats(table: Table) -> Table:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import LogError
-from ...text import shortened
 from ..base import Layout, Source
 from ..curves import asking_alone, own_layout
 from ..declared import facts_of, from_yaml

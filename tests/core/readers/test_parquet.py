@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optlaws_core.readers import Layout, Source, read, read_all, sources_from_paths
@@ -259,7 +259,9 @@ def test_a_table_gives_what_the_same_table_in_csv_gives(rows, stored, several):
     if not several:
         del columns["run"]
     data = written({name: pa.array(cells, kinds[name]) for name, cells in columns.items()}, **stored)
-    assert told(report_on(data, name="x")) == told(report_on(as_csv(columns), name="x"))
+    twin = report_on(as_csv(columns), name="x")
+    assume(not twin.is_table)  # one row a run: a sweep as a CSV table, which Parquet files hardly hold
+    assert told(report_on(data, name="x")) == told(twin)
 
 
 @pytest.mark.slow
