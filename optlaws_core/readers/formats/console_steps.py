@@ -127,11 +127,16 @@ def _count_on(table: Table) -> None:
 
 
 def starts(table: Table) -> IntArray:
-    """Rows at which the counter is back at its beginning, the first row among them."""
+    """The first row, and those at which the counter, that of the training where there is one, is back at its start."""
     x = table.columns["step"]
     rises = np.diff(x)
     interval = float(np.median(rises[rises > 0])) if (rises > 0).any() else 1.0
     back = np.flatnonzero((rises < 0) & (x[1:] <= max(1.0, interval))) + 1
+    train = np.flatnonzero(table.has(LOSS + TRAIN))
+    if len(train):
+        after = np.searchsorted(train, back)
+        back, after = back[(after > 0) & (after < len(train))], after[(after > 0) & (after < len(train))]
+        back = back[x[train[after]] < x[train[after - 1]]]
     return np.concatenate(([0], back)).astype(np.int64)
 
 

@@ -723,3 +723,9 @@ def test_evaluation_sets_of_several_names_are_splits_of_their_own():
         "val_code": [(40, 1.5)],
         "test": [(40, 3.5)],
     }
+
+
+def test_an_evaluation_at_an_early_step_is_no_new_run():
+    text = lines("step {s}: loss {y:.3f}", TENS) + "eval step 0: loss 3.5\n" + lines("step {s}: loss {y:.3f}", (50, 60))
+    run, _ = run_of(text)
+    assert [s for s, _ in points(run)] == [*TENS, 50, 60] and points(run, "eval") == [(0, 3.5)]
