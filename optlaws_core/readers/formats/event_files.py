@@ -10,7 +10,7 @@ that `SummaryWriter.add_scalars` makes: one for each curve, called by its tag an
 import re
 import struct
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,8 +36,6 @@ _PLAIN = re.compile(
     re.DOTALL,
 )
 _BEFORE = "evaluation_{}_vs_iterations"  # Keras: a validation metric over updates, while all others are over epochs
-
-Scalar = tuple[float, str, float]  # step, tag, value
 
 
 def is_events(content: Content) -> bool:
@@ -111,7 +109,7 @@ def _curve(source: Source, folder: str) -> str:
     """The name of the curve, where the folder is one that `add_scalars` made: all of its tags begin its name."""
     if "_" not in folder:
         return ""
-    tags = {tag for _, _, scalars in _read(peek(source)) for _, tag, _ in scalars or ()}
+    tags = {*_scalars_of(peek(source)).by_tag}
     begun = {folder.removeprefix(tag.replace("/", "_") + "_") for tag in tags}
     return begun.pop() if len(begun) == 1 and folder not in begun else ""
 
@@ -133,67 +131,85 @@ class _Points:
 
     def add(self, data: bytes, place: _Place) -> None:
         """All scalars of a file. Raises `LogError` when it has too many."""
-        found: list[tuple[int, int, Scalar]] = []
-        broken = end = 0
-        for start, size, scalars in _read(data):
-            end = start + size + 4
-            broken += scalars is None
-            found += ((start, size, scalar) for scalar in scalars or ())
-            if len(found) > MOST_ROWS:
-                raise LogError(f"a file may have {MOST_ROWS:,} points, this one has more.")
-        bad = damaged(data, [start for start, _, _ in found], [size for _, size, _ in found])
-        for i in reversed(bad.tolist()):
-            del found[i]
-        for _, _, (step, tag, value) in found:
-            steps, values = self.scalars.setdefault(place.column(tag), ([], []))
-            steps.append(step)
-            values.append(value)
-        if broken + len(bad):
-            text = f"{counted(broken + len(bad), 'damaged record')} dropped: the checksums do not fit."
-            self.notes.append(Note("repaired", text))
-        if end != len(data):
+        found = _scalars_of(data)
+        dropped = found.broken
+        for tag, points in found.by_tag.items():
+            wrong = damaged(data, [p[0] for p in points], [p[1] for p in points]).tolist()
+            dropped += len(wrong)
+            for i in reversed(wrong):
+                del points[i]
+            if points:
+                steps, values = self.scalars.setdefault(place.column(tag), ([], []))
+                steps += [float(step) for _, _, step, _ in points]
+                values += [value for *_, value in points]
+        if dropped:
+            self.notes.append(
+                Note("repaired", f"{counted(dropped, 'damaged record')} dropped: the checksums do not fit.")
+            )
+        if found.end != len(data):
             self.notes.append(Note("repaired", CUT_OFF))
 
 
-def _read(data: bytes) -> Iterator[tuple[int, int, list[Scalar] | None]]:
-    """(start, length, scalars) of every record that is there in full; None for scalars where it is no message."""
+@dataclass
+class _Found:
+    """The scalars of one file: tag -> (start of the record, its length, step, value) of each point."""
+
+    by_tag: dict[str, list[tuple[int, int, int, float]]] = field(default_factory=dict)
+    broken: int = 0  # records that are no message
+    end: int = 0  # behind the last whole record
+
+
+def _scalars_of(data: bytes) -> _Found:
+    """The scalars of every record that is there in full. Raises `LogError` when they are too many."""
+    found, of_plain, rows = _Found(), dict[bytes, list[tuple[int, int, int, float]]](), 0
+    match, length_at, number_at = _PLAIN.fullmatch, struct.Struct("<Q").unpack_from, struct.Struct("<f").unpack
     at, end = 0, len(data)
     while at + 12 <= end:
-        (length,) = struct.unpack_from("<Q", data, at)
-        at += 12
-        if length > end - at - 4:
-            return
+        (length,) = length_at(data, at)
+        start = at + 12
+        if length > end - start - 4:
+            break
+        at = found.end = start + length + 4
+        if plain := match(data, start, start + length):
+            step, summary, value, size, tag, number = plain.groups()
+            if size[0] == len(tag) and value[0] == len(tag) + 7 and summary[0] == len(tag) + 9:
+                points = of_plain.get(tag)
+                if points is None:
+                    points = of_plain[tag] = found.by_tag.setdefault(as_text(tag), [])
+                points.append((start, length, _step(step), number_at(number)[0]))
+                rows += 1
+                continue
         try:
-            yield at, length, _scalars(data[at : at + length])
+            for step_, tag_, value_ in _scalars(data[start : start + length]):
+                found.by_tag.setdefault(tag_, []).append((start, length, step_, value_))
+                rows += 1
         except Damaged:
-            yield at, length, None
-        at += length + 4
+            found.broken += 1
+        if rows > MOST_ROWS:
+            break
+    if rows > MOST_ROWS:
+        raise LogError(f"a file may have {MOST_ROWS:,} points, this one has more.")
+    return found
 
 
-def _scalars(event: bytes) -> list[Scalar]:
-    """The scalars of an event. Raises `Damaged`."""
-    if (plain := _PLAIN.fullmatch(event)) and (scalar := _plain(plain)):
-        return [scalar]
+def _step(varint: bytes | None) -> int:
+    count = 0
+    for i, byte in enumerate(varint or b""):
+        count |= (byte & 127) << (7 * i)
+    return count if count < 2**63 else signed(count & 2**64 - 1)
+
+
+def _scalars(event: bytes) -> list[tuple[int, str, float]]:
+    """(step, tag, value) of the scalars of an event. Raises `Damaged`."""
     step, summary = 0, b""
     for number, kind, value in fields(event):
         if number == 2 and kind == VARINT:
             step = signed(int(value))
-        elif number == 5 and kind == BYTES:
-            summary = bytes(value)
+        elif number == 5 and isinstance(value, bytes):
+            summary = value
     values = (value for number, kind, value in fields(summary) if number == 1 and kind == BYTES)
     read = (_value(value) for value in values if isinstance(value, bytes))
-    return [(float(step), tag, number) for tag, number in read if number is not None]
-
-
-def _plain(found: re.Match[bytes]) -> Scalar | None:
-    """The scalar of a record that looks plain; None where its lengths say otherwise."""
-    step, summary, value, length, tag, number = found.groups()
-    if length[0] != len(tag) or value[0] != len(tag) + 7 or summary[0] != len(tag) + 9:
-        return None
-    count = 0
-    for i, byte in enumerate(step or b""):
-        count |= (byte & 127) << (7 * i)
-    return float(signed(count & 2**64 - 1)), tag.decode("utf-8", "replace"), float32(number)
+    return [(step, tag, number) for tag, number in read if number is not None]
 
 
 def _value(value: bytes) -> tuple[str, float | None]:
