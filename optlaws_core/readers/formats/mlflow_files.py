@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from ...errors import LogError
+from ...text import counted
 from ..base import Note, Source
 from ..curves import Curves, asking_alone, opened
 from ..declared import facts_of, from_yaml
@@ -37,22 +38,20 @@ def open_store(content: Content) -> Opened:
     if told.get("lifecycle_stage") == "deleted":
         raise LogError("this run was deleted in MLflow; restore it there to read it.")
     name = name or str(told.get("run_name") or "") or (folder[-1] if folder else "")
-    notes = (Note("repaired", f"{dropped:,} lines that are no points dropped."),) if dropped else ()
+    notes = (Note("repaired", f"{counted(dropped, 'line')} without a whole point dropped."),) if dropped else ()
     found = opened([curves.raw_run(name, *facts_of(params, name))], notes)
     return found if METRICS in content.source.parts[:-1] else asking_alone(found)
 
 
 def _read(curves: Curves, key: str, data: bytes) -> int:
-    """Adds a metric's points; the number of lines that are none."""
-    dropped = 0
-    for line in data.split(b"\n"):
-        words = line.split()
-        if len(words) == 3 or len(words) == 2:
-            _, value, *step = (word.decode("utf-8", "replace") for word in words)
-            curves.add(key, step[0] if step else "0", value)
-        else:
-            dropped += bool(words)
-    return dropped
+    """Adds a metric's points; the number of lines that are none. A line without an end may lack digits of its step."""
+    *lines, rest = data.split(b"\n")
+    rows = [words for line in lines if (words := line.split())]
+    width = max(map(len, rows), default=0)  # old versions wrote no step
+    points = [words for words in rows if len(words) == width and width in (2, 3)]
+    for _, value, *step in points:
+        curves.add(key, step[0].decode("utf-8", "replace") if step else "0", value.decode("utf-8", "replace"))
+    return len(rows) - len(points) + bool(rest.strip())
 
 
 def gather(sources: Sequence[Source]) -> list[list[Source]]:

@@ -215,6 +215,14 @@ def test_mlflows_infinity_is_dropped_as_such():
     assert "1 row with NaN or infinity dropped (first at step 10)" in said(report)
 
 
+def test_a_line_that_mlflow_has_not_written_to_its_end_is_dropped():
+    lines = b"".join(b"1795310878756 %d.5 %d\n" % (9 - i, 100 * i) for i in range(5))
+    for cut in (1, 2, 3, 5):
+        report = read_source(Source("mlruns/1/a/metrics/loss", lines[:-cut]))
+        assert report.runs[0].steps.tolist() == [0, 100, 200, 300]
+        assert "1 line without a whole point dropped." in said(report)
+
+
 def test_damaged_lines_are_told():
     files = clearml()
     data = files["offline-0/metrics.jsonl"] + b'[{"type": "train'
