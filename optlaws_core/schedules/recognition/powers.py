@@ -42,8 +42,8 @@ def _with_peaks(log: Logged, zero: int, product: float, wide: float) -> list[Can
         starts = range(max(0, zero + 1 + shift), int(first) + 1 + shift)
         likely = np.array(starts[-20_000:], dtype=int)
         peaks = np.sqrt(product / (likely - shift - zero))
-        short = likely[np.abs(rounded(peaks, 2) - peaks) <= wide * peaks]
-        for w in short[:-20:-1].tolist():  # the lowest peak that has few digits: higher ones are not in the log
+        few = likely[np.abs(rounded(peaks, 2) - peaks) <= wide * peaks]
+        for w in few[:-20:-1].tolist():  # the lowest peak that has few digits: higher ones are not in the log
             made = _made(log, product, wide, w - shift - zero, w, shift, "linear")
             if any(c.agrees(log) for c in made):
                 found += made
