@@ -172,9 +172,19 @@ def _on_recognised(found: Recognised, logged: Points, facts: Facts, last_step: i
     if found.beyond:
         named = ", the total that the log names," if schedule.total == facts.total_steps else ""
         notes.append(Note("info", f"The schedule's end at step {schedule.total:,}{named} lies beyond the log."))
+    elif _is_cut(schedule):
+        final = format_number(float(f"{schedule.final:.4g}"))  # type: ignore[attr-defined]
+        text = f"The schedule ends with the log, at a rate of {final}: nothing tells whether it was to go on"
+        notes.append(Note("info", f"{text}; {WANTED[1]}" if _unfinished(seen, logged.steps, facts) else f"{text}."))
     elif _unfinished(seen, logged.steps, facts):
         notes.append(_ends_early(seen, facts, f"a rate that is {_so_far(schedule)} so far does not tell what follows"))
     return notes
+
+
+def _is_cut(schedule: Schedule) -> bool:
+    """Whether the final rate is none that people choose: neither it nor its share of the peak has three digits."""
+    final = getattr(schedule, "final", 0.0)
+    return final > 0 and all(float(f"{x:.3g}") != float(f"{x:.9g}") for x in (final, final / schedule.peak))
 
 
 def _so_far(schedule: Schedule) -> str:

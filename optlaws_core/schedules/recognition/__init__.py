@@ -24,6 +24,7 @@ from .precision import exact, tolerance
 FEWEST = 6  # rates from which a schedule is recognised
 LOWEST, HIGHEST = 1e-15, 1e6  # peaks that a schedule may have
 COARSE = 1 / 20  # of the peak: rates that were rounded to larger units tell no curve
+SHALLOW = 0.9  # of the peak: schedules of these families end below it
 BEYOND = 4.0  # digits that the rates must tell more than the fields of a schedule need
 
 # Tried in this order: of two families that agree, the simpler one is taken.
@@ -107,7 +108,12 @@ def _result(candidate: Candidate, log: Logged) -> Recognised:
 
 def _is_told(candidate: Candidate, log: Logged) -> bool:
     """Whether the rates tell more than the fields that they were found for, so that no chance made them agree."""
-    return candidate.schedule.family in ("constant", "step") or log.information >= candidate.cost(log) + BEYOND
+    schedule = candidate.schedule
+    if schedule.family in ("constant", "step"):
+        return True
+    if getattr(schedule, "final", 0.0) > SHALLOW * schedule.peak:
+        return False  # so near the peak all curves are alike
+    return log.information >= candidate.cost(log) + BEYOND
 
 
 __all__ = ["Recognised", "recognise"]

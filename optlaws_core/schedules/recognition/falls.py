@@ -210,14 +210,14 @@ def _whole_steps(found: float, deviation: float) -> list[int]:
 def _likely_begins(search: Search, end: float) -> list[float]:
     """Where the peak of a curve that does not tell its start has few digits; 0 or a known warm-up first."""
     log = search.log
-    first = float(log.steps[0])
+    first = float(search.rows.steps[0])
     found = search.best(first, end)
     if found is None or not np.abs(search.misses(first, end)).max() <= NEAR:
         return []
     top, final, *_ = found
     # Not far before the log: nobody knows what was there.
     reach = max(log.interval, BACK * (end - first))
-    known = [float(log.warmup)] if log.warmup is not None and log.warmup <= first else []
+    known = [float(log.warmup)] if log.warmup is not None and first - reach <= log.warmup <= first else []
     begins = np.unique(np.append(np.linspace(max(first - reach, -1.0), first, 4000).round(), known))
     z = (end - begins) / (end - first)
     if search.form.logarithmic:

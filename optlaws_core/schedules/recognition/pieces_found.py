@@ -12,8 +12,8 @@ MOST = 12  # pieces; more are a curve that was rounded
 
 def constants(log: Logged) -> list[Candidate]:
     """Constant rates after a warm-up, or without one."""
-    if log.fall < len(log.rates):
-        return []
+    if log.fall < len(log.rates) or log.top > len(log.rates) - 2:
+        return []  # it falls, or has risen to the last row
     late = slice(log.top, None)
     peak = _rate(log, late)
     if peak is None:

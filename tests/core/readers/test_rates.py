@@ -226,3 +226,10 @@ def test_the_shift_of_a_log_is_told():
     assert run.plan.schedule == schedule and "the log being one step ahead in the warm-up." in said(report)
     ahead = schedule(t + 1).tolist()
     assert "the log being one step ahead." in said(one("a.csv", csv_of(t.tolist(), falling(len(t)), ahead))[1])
+
+
+def test_a_line_without_a_known_total_ends_with_its_log():
+    steps = list(range(0, 700, 10))
+    rates = [float(f"{r:.4g}") for r in Linear(peak=6e-4, warmup=50, total=1000, final=1.1e-4)(steps)]
+    run, report = one("a.csv", csv_of(steps, falling(70), rates))
+    assert run.plan.schedule.total <= 700 and "nothing tells whether it was to go on." in said(report)

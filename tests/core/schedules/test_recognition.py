@@ -94,6 +94,30 @@ def test_a_plateau_is_a_constant_rate_that_ends_with_the_log(text):
     assert found.schedule.text == "constant(peak=3e-4, warmup=100, total=2001)" and not found.beyond
 
 
+def test_no_peak_is_made_up_for_a_log_that_begins_in_a_cooldown():
+    """As the logs of cooldowns that were resumed from a checkpoint begin."""
+    found = recognise(
+        *printed("wsd(peak=1e-3, warmup=300, total=12500, decay=2500)", first=10_050, every=50), warmup=300
+    )
+    assert found.schedule.text == "wsd(peak=1e-3, warmup=300, total=12500, decay=2500, shape=linear)"
+
+
+@pytest.mark.parametrize("shape, rise", [("cosine", "cosine"), ("linear", "linear")])
+def test_one_cycles_rise_from_above_zero(shape, rise):
+    text = f"one_cycle(peak=1e-3, warmup=299, total=9999, div=100, final_div=10, shape={shape}, warmup_shape={rise})"
+    assert recognise(*printed(text, every=50)).schedule == parse(text)
+
+
+def test_a_rate_that_still_rises_is_no_constant():
+    assert recognise(*printed("constant(peak=1e-3, warmup=3000, total=20000)", until=2500)) is None
+
+
+def test_the_first_updates_of_a_fall_tell_no_family():
+    for text in ("cosine(peak=3e-4, warmup=2160, total=24000)", "exponential(peak=3e-4, warmup=100, total=20000)"):
+        found = recognise(*printed(text, form="%.3e", until=2400))
+        assert found is None or found.schedule.family == text.partition("(")[0]
+
+
 @pytest.mark.parametrize(
     "rates",
     [
