@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..runs import Run
+from ..schedules import Schedule
 from ..schedules.recognition import Recognised
 from ..text import counted
 from .base import FileReport, Note
@@ -54,15 +55,20 @@ def _begin_alike(one: Recognised, other: Recognised) -> bool:
     )
 
 
+def _told_anew(note: Note, found: Recognised, schedule: Schedule) -> Note:
+    return replace(note, text=note.text.replace(found.schedule.text, schedule.text))
+
+
 def _with_warmup(report: FileReport, run: Run, found: Recognised, teller: Cut) -> FileReport:
     warmup = teller.found.schedule.warmup
     schedule = replace(found.schedule, warmup=warmup)  # type: ignore[call-arg]
     text = f"Its log begins behind its warm-up: that of {teller.run.name!r}, {counted(warmup, 'step')}, was taken, "
-    note = Note("info", f"{text}whose log begins alike.", run.name)
+    taken = Note("info", f"{text}whose log begins alike.", run.name)
+    own = {n: taken if n.text.startswith(NO_WARMUP) else _told_anew(n, found, schedule) for n in report.notes}
     plan = replace(run.known_plan, schedule=schedule)
     return replace(
         report,
         runs=tuple(replace(r, plan=plan) if r is run else r for r in report.runs),
-        notes=tuple(note if n.run == run.name and n.text.startswith(NO_WARMUP) else n for n in report.notes),
+        notes=tuple(own[n] if n.run == run.name else n for n in report.notes),
         recognised={**report.recognised, run.name: replace(found, schedule=schedule)},
     )

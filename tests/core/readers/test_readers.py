@@ -140,6 +140,7 @@ def test_a_warmup_that_one_run_tells_is_that_of_the_runs_that_were_cut_alike():
         report = next(f for f in reading.files if f.runs[0].name == "constant")
         assert "that of 'cosine', 2,160 steps, was taken, whose log begins alike." in said(report)
         assert report.recognised["constant"].schedule == found["constant"]
+        assert f"171 logged rates: {found['constant']}, largest" in said(report)
 
 
 def test_paths_bring_manifests_folders_and_files(tmp_path):
