@@ -23,6 +23,7 @@ from .thinning import thin
 AGREES = 1e-3  # of the peak: a declared schedule this close to every logged rate is the schedule of the run
 THIN = 1e-4  # of the peak: straight lines between knots stay this close to the logged rates
 MOST_KNOTS = 2000
+HOLE, MANY = 0.2, 10  # a hole in a log is wider than this share of it, and than so many usual distances
 LEAST_UNITS = 20  # of the last printed digit in the peak: rates with fewer are no curve
 FLAT = ("constant", "step", "wsd")  # families that may have come from their warm-up to a plateau before the log
 NO_WARMUP = "No warm-up was logged or declared"  # how the note on a log's start begins
@@ -151,10 +152,23 @@ def _recognised(logged: Points, facts: Facts, last_step: int) -> Recognised | No
     """The schedule that the rates come from, unless what it says of the steps after the log contradicts the facts."""
     total = facts.total_steps
     steps, rates = logged.steps, logged.values
+    if _hole(steps):
+        return None  # a peak or an end in it would be made up
     found = recognise(steps, rates, total=total, warmup=facts.warmup_steps, last=last_step)
     if found is None or not found.beyond or total is None or total < last_step:
         return found
     return found if abs(found.schedule.total - total) <= 1 else None
+
+
+def _hole(steps: IntArray) -> tuple[int, int] | None:
+    """The logged steps around a stretch without any, which is a good part of the run; None where there is none."""
+    gaps = np.diff(steps)
+    if len(gaps) < 2:
+        return None
+    widest = int(np.argmax(gaps))
+    if gaps[widest] <= max(HOLE * (steps[-1] - steps[0]), MANY * np.median(gaps)):
+        return None
+    return int(steps[widest]), int(steps[widest + 1])
 
 
 def _on_recognised(found: Recognised, logged: Points, facts: Facts, last_step: int) -> list[Note]:
@@ -250,6 +264,9 @@ def _largest_difference(declared: Schedule, logged: Points, shift: int) -> tuple
 def knots_from(logged: Points, facts: Facts, last_step: int) -> tuple[Knots, list[Note]]:
     """Logged rates as knots from step 0 to one past the last update."""
     notes: list[Note] = []
+    if hole := _hole(logged.steps):
+        text = f"No learning rate is logged between steps {hole[0]:,} and {hole[1]:,}, where a straight line was taken"
+        notes.append(Note("info", f"{text}; {WANTED[1]}"))
     peak = float(logged.values.max())
     kept, off = thin(logged.steps, logged.values, THIN * peak, MOST_KNOTS)
     if off > THIN * peak:

@@ -1,5 +1,6 @@
 """Hugging Face `trainer_state.json`: its `log_history` has rows for training, evaluation, prediction and a summary."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,13 @@ from ..suggest import with_rate
 from .records import Records
 
 
+STATE = re.compile(r"trainer_state( ?\(\d+\))?", re.IGNORECASE)  # a stem that names no run
+
+
 def open_trainer_state(content: Content) -> Opened:
     """A trainer's state, opened. Raises `LogError` when it logged nothing."""
     records, facts, notes = read_trainer_state(content.json)
-    name = content.run_name
+    name = content.run_name if STATE.fullmatch(content.source.stem) else content.source.stem
 
     def runs(layout: Layout):
         return [replace(raw, facts=facts.over(raw.facts)) for raw in records.runs(layout, name)]

@@ -233,3 +233,11 @@ def test_a_line_without_a_known_total_ends_with_its_log():
     rates = [float(f"{r:.4g}") for r in Linear(peak=6e-4, warmup=50, total=1000, final=1.1e-4)(steps)]
     run, report = one("a.csv", csv_of(steps, falling(70), rates))
     assert run.plan.schedule.total <= 700 and "nothing tells whether it was to go on." in said(report)
+
+
+def test_a_hole_in_the_log_is_told_and_no_schedule_is_made_up_in_it():
+    steps = [*range(0, 600), *range(19_000, 19_100)]
+    rates = [f"{1e-6 * (s + 1):.6f}" if s < 600 else f"{1e-6 * (19_100 - s):.6f}" for s in steps]
+    run, report = one("a.csv", csv_of(steps, falling(700), rates))
+    assert "No learning rate is logged between steps 599 and 19,000, where a straight line was taken" in said(report)
+    assert isinstance(run.plan.schedule, Knots)
