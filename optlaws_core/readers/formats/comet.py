@@ -8,9 +8,9 @@ from ...errors import LogError
 from ...text import counted
 from .. import archives
 from ..base import Note
-from ..curves import Curves, opened
 from ..declared import facts_of
 from ..format import Content, Format
+from ..metric_curves import Curves, opened
 from ..opened import Opened
 
 

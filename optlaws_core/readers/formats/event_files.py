@@ -20,9 +20,9 @@ from ...errors import LogError
 from ...text import counted
 from ..base import MOST_ROWS, Layout, Note, Source
 from ..checksums import damaged
-from ..curves import Curves, asking_alone
 from ..format import SETTINGS, Content, Format, peek
 from ..layout import guess_layout
+from ..metric_curves import Curves, asking_alone
 from ..opened import Numbers, Opened, RawRun
 from ..wire import BYTES, FIXED32, VARINT, Damaged, as_text, fields, float32, numbers, signed
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from ...errors import LogError
 from ...text import counted, shortened
-from ..curves import opened
 from ..format import Content, Format
 from ..header import Header
 from ..layout import STEP
+from ..metric_curves import opened
 from ..opened import Opened, RawRun
 from ..rows import rows_of
 from .delimited import MOST_RUNS

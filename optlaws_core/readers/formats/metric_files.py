@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from ...errors import LogError
 from ..base import Layout, Source
-from ..curves import asking_alone, own_layout
 from ..declared import facts_of, from_yaml
 from ..format import Content, Format, peek
 from ..header import Header, header_of
 from ..layout import STEP
+from ..metric_curves import asking_alone, own_layout
 from ..opened import Numbers, Opened, RawRun
 from ..rows import rows_of
 from ..sniff import as_utf8

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from ...errors import LogError
 from ...text import counted
 from ..base import Note, Source
-from ..curves import Curves, asking_alone, opened
 from ..declared import facts_of, from_yaml
 from ..format import Content, Format, peek
+from ..metric_curves import Curves, asking_alone, opened
 from ..opened import Opened
 
 _LINE = re.compile(rb"\d{12,14} \S+( -?\d+)?\r?(\n|$)")

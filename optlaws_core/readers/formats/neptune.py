@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ...errors import LogError
 from ...text import counted
 from ..base import Note, Source
-from ..curves import Curves, opened
 from ..declared import facts_of
 from ..format import Content, Format, peek
+from ..metric_curves import Curves, opened
 from ..opened import Opened
 
 _DATA = re.compile(r"data-\d+\.log")

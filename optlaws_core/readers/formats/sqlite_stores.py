@@ -9,11 +9,11 @@ from zlib import decompress
 from ...errors import LogError
 from ...text import counted
 from ..base import Layout, Source
-from ..curves import Curves
-from ..curves import opened as opened_curves
 from ..declared import facts_of
 from ..format import Content, Format
 from ..layout import guess_layout
+from ..metric_curves import Curves
+from ..metric_curves import opened as opened_curves
 from ..opened import Opened, RawRun
 from ..questions import LOG_CALLS, Answer, Question
 from ..sqlite import WAL, database

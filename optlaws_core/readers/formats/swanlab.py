@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from ...errors import LogError
 from ..base import Note, Source
-from ..curves import Curves, opened
 from ..declared import facts_of, from_yaml
 from ..format import Content, Format
 from ..framing import framed
+from ..metric_curves import Curves, opened
 from ..opened import Opened
 from ..wire import BYTES, FIXED64, VARINT, Damaged, as_text, fields, float64, signed
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from ...errors import LogError
 from ..base import Source, base_name
-from ..curves import Curves
 from ..format import Content, Format, peek
 from ..header import header_of
+from ..metric_curves import Curves
 from ..opened import Opened
 from ..rows import rows_of
 from .event_files import SPLITS, opened_scalars

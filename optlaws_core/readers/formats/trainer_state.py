@@ -14,7 +14,6 @@ from ..opened import Opened
 from ..suggest import with_rate
 from .records import Records
 
-
 STATE = re.compile(r"trainer_state( ?\(\d+\))?", re.IGNORECASE)  # a stem that names no run
 
 
