@@ -119,7 +119,7 @@ def test_what_was_recognised_goes_by_the_names_that_are_shown():
     log = csv_of(range(0, 80, 10), [3.0 - t / 10 for t in range(8)], [1e-3] * 8)
     reading = read_all([Source(name, log.encode()) for name in ("25M/x.csv", "y.csv", "100M/x.csv")])
     assert [list(f.recognised) for f in reading.files] == [["x (25M)"], ["x (100M)"], ["y"]]
-    assert reading.files[1].recognised["y"].schedule == reading.runs[1].plan.schedule == Constant(peak=1e-3, total=71)
+    assert reading.files[2].recognised["y"].schedule == reading.runs[2].plan.schedule == Constant(peak=1e-3, total=71)
 
 
 def test_a_warmup_that_one_run_tells_is_that_of_the_runs_that_were_cut_alike():
