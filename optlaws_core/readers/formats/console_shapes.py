@@ -21,7 +21,6 @@ _N = _PLAIN
 # Before a line there may be the names of ranks and nodes, times, and what loggers print.
 _START = rb"(?:^|(?<=[\]>:)|\s\-]))[ \t]*"
 TRAIN, ESTIMATE = "train", "train_estimate"
-SKIPPED = "skipped"  # a line of an update that has no loss
 _ALONE = rb"(?:^\W*|[\]>]:?[ \t]*|^\d+: *| - )"  # where words could make it another number
 
 
@@ -193,10 +192,10 @@ SHAPES: tuple[Shape, ...] = (
 )
 GENERAL = Shape("key–value lines", re.compile(rb""))
 
-# Lines that tell of losses and are no points.
+# Words before a loss that make it no point.
 _ASIDE = re.compile(
-    rb"checkpoint|saving|saved|\bbest\b|resum|early.?stop|patience|\bfinal|improve|train_runtime|finished|summary|"
-    rb"minimum|lowest|\btarget|expected|restor|warning|error|assert|\bprint|\bdef |\bif |\breturn\b|\bfor "
+    rb"checkpoint|saving|saved|\bbest\b|resum|early.?stop|patience|\bfinal|improve|finished|summary|minimum|lowest|"
+    rb"\btarget|expected|restor|assert|\bprint|\bdef |\breturn\b"
 )
 _KEY = re.compile(
     rb"(?<![a-z0-9_])([a-z_][a-z0-9_./()\-]*(?:[ \t]+(?:\(?[a-z_][a-z0-9_./()\-]*|[0-9]+\))){0,4})"
@@ -261,8 +260,6 @@ def plan_of(line: bytes) -> Plan | None:
     if b"%|" in line and b"loss" not in line:
         return _bar_alone(line)
     shape, found = _shape_of(line)
-    if shape is GENERAL and _ASIDE.search(line):
-        return None
     numbers = list(NUMBER.finditer(line))
     starts = {number.start(): i for i, number in enumerate(numbers)}
     picks, split = _named_groups(found, starts)
@@ -273,6 +270,9 @@ def plan_of(line: bytes) -> Plan | None:
         if f"loss:{split or which}" not in picks:
             picks[f"loss:{split or which}"] = i
             names[split or which] = (name, rank)
+    losses = [numbers[i].start() for pick, i in picks.items() if pick.startswith("loss:")]
+    if shape is GENERAL and losses and _ASIDE.search(line[: min(losses)]):
+        return None
     _counted(shape, line, numbers, keyed, picks)
     if shape.estimates and "loss:train" in picks:
         picks[f"loss:{ESTIMATE}"] = picks.pop("loss:train")

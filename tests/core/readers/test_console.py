@@ -729,3 +729,9 @@ def test_an_evaluation_at_an_early_step_is_no_new_run():
     text = lines("step {s}: loss {y:.3f}", TENS) + "eval step 0: loss 3.5\n" + lines("step {s}: loss {y:.3f}", (50, 60))
     run, _ = run_of(text)
     assert [s for s, _ in points(run)] == [*TENS, 50, 60] and points(run, "eval") == [(0, 3.5)]
+
+
+def test_words_before_a_loss_tell_what_it_is_no_point_of():
+    text = lines("WARNING:root:step {s} loss {y:.3f} (best 1.5) error 0.1", TENS)
+    run, _ = run_of(text + "new best model at step 41, loss 1.5\nfinal loss at step 42: 1.5\n")
+    assert close(points(run), TRAIN)
