@@ -40,7 +40,9 @@ def _refuse_summary(content: Content) -> None:
 
 
 def _numbers(value: object, depth: int = 0) -> int | None:
-    """How many numbers stand in an object that holds no lists; None where it holds some."""
+    """How many numbers stand in an object; None where it holds lists, or rows called by their numbers."""
+    if isinstance(value, dict) and len(value) > 1 and all(str(key).isdecimal() for key in value):
+        return None
     if isinstance(value, dict) and depth < 20:
         found = [_numbers(part, depth + 1) for key, part in value.items() if key != "_wandb"]
         return None if None in found else sum(n for n in found if n is not None)

@@ -42,6 +42,11 @@ def test_what_is_no_log_says_what_it_is(name, text, sentence):
     assert fault(text, name) == f"{name}: {sentence}"
 
 
+def test_rows_that_are_called_by_their_numbers_are_no_summary():
+    for text in (b'{"0": {"step": 0, "loss": 3}, "1": {"step": 5, "loss": 2}}', b'{"loss": {"0": 3.5, "1": 2.5}}'):
+        assert "summary" not in (read_source(Source("a.json", text)).error or "")
+
+
 def test_lines_of_json_with_a_cut_end_are_read():
     report = read_source(Source("a.jsonl", b'{"step": 0, "loss": 3}\n{"step": 1, "loss": 2}\n{"step": 2, "lo'))
     assert report.runs[0].loss.tolist() == [3, 2]
