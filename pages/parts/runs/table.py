@@ -37,7 +37,7 @@ def choose(space: Workspace) -> dict[int, Run]:
     """The table of runs. Returns the ticked ones, by position; all of them when none is ticked."""
     st.subheader("Loaded runs", anchor=False)
     runs = list(space.runs.values())
-    rows = pd.DataFrame([_row(run) for run in runs])
+    rows = pd.DataFrame([_row(run, space.recognised(run) is not None) for run in runs])
     first = address.read_several("run", space.runs, [], address.RUN)
     table = showing.table(
         rows.drop(columns=" "),
@@ -69,7 +69,8 @@ _RUN_COLUMNS = {
     "Final loss": st.column_config.NumberColumn(format="%.4f", help="The last loss in the log, in nats, not smoothed"),
     "Peak LR": st.column_config.TextColumn(help="Highest learning rate of the schedule"),
     "LR from": st.column_config.TextColumn(
-        help="logged: from a column of the log. declared: from a manifest or by hand. missing: declare it below"
+        help="logged: from a column of the log. recognised: a schedule that agrees with every logged rate. declared: "
+        "from a manifest or by hand. missing: declare it below"
     ),
     "Schedule": st.column_config.TextColumn(width="medium", help="Double-click to read all of it"),
     "Parameters": st.column_config.NumberColumn(format="compact", help="Trainable parameters of the model"),
@@ -77,7 +78,7 @@ _RUN_COLUMNS = {
 }
 
 
-def _row(run: Run) -> dict:
+def _row(run: Run, recognised: bool) -> dict:
     plan = run.plan
     return {
         " ": "●",
@@ -88,7 +89,7 @@ def _row(run: Run) -> dict:
         "Last step": int(run.steps[-1]),
         "Final loss": float(run.loss[-1]),
         "Peak LR": format_number(float(f"{plan.schedule.peak:.4g}")) if plan else "",
-        "LR from": run.lr_source,
+        "LR from": "recognised" if recognised else run.lr_source,
         "Schedule": _in_short(plan.schedule) if plan else "",
         "Parameters": plan.params if plan else None,
         "Batch tokens": plan.batch_tokens if plan else None,
@@ -163,10 +164,26 @@ def declare(space: Workspace) -> None:
         names = st.multiselect(
             "Runs", list(space.runs), default=missing[:1], key=f"declare-{space.revision}", help="One or several"
         )
+        _offer_recognised(space, names)
         with st.form(f"declaration-{space.revision}-{'-'.join(names)}", border=False):
             text, params, batch = _declaration(space, names)
             if st.form_submit_button("Declare", disabled=not names, on_click=forget_news, args=(space,)):
                 _declare(space, names, text, params, batch)
+
+
+def _offer_recognised(space: Workspace, names: list[str]) -> None:
+    """The recognised schedule of the only chosen run, to be confirmed; the form below corrects it."""
+    run = space.runs[names[0]] if len(names) == 1 else None
+    found = space.recognised(run) if run else None
+    if run is None or run.plan is None or found is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="recognised"):
+        st.badge(literal(found.schedule.text), icon=":material/auto_awesome:", color="blue")
+        beyond = " Its end lies beyond the log." if found.beyond else ""
+        st.caption(f"Recognised from the logged rates, largest difference {found.difference:.2g}.{beyond}")
+        if st.button("Confirm", icon=":material/check:", help="Or correct it in the field below."):
+            space.change({run.name: run.declared(run.plan)})
+            st.rerun()
 
 
 def _declaration(space: Workspace, names: list[str]) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from optlaws_core import Run
 from optlaws_core.errors import LogError
 from optlaws_core.readers import FileReport, Layout, Note, Reading, Source, read_all
+from optlaws_core.schedules.recognition import Recognised
 
 from . import uploads
 from .bundled import bundled, example_runs
@@ -33,6 +34,13 @@ class Library:
     def fittable(self) -> dict[str, Run]:
         """Runs whose learning rate is known, by name."""
         return {name: run for name, run in self.runs.items() if run.plan is not None}
+
+    def recognised(self, run: Run) -> Recognised | None:
+        """How a run's schedule was found from its logged rates; None where it was not, or is declared by now."""
+        if run.plan is None or run.lr_source != "logged":
+            return None
+        found = next((r.recognised[run.name] for r in self.reports.values() if run.name in r.recognised), None)
+        return found if found and found.schedule == run.plan.schedule else None
 
     @property
     def uploaded(self) -> bool:
@@ -163,4 +171,6 @@ def _apart(report: FileReport, taken: Mapping[str, Run]) -> FileReport:
         runs=tuple(run.renamed(names[run.name]) for run in report.runs),
         notes=tuple(replace(note, run=names.get(note.run, note.run)) for note in report.notes),
         facts={names.get(name, name): facts for name, facts in report.facts.items()},
+        recognised={names.get(name, name): found for name, found in report.recognised.items()},
+        questions=tuple(replace(question, run=names.get(question.run, question.run)) for question in report.questions),
     )

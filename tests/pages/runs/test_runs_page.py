@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from optlaws_core.schedules import Cosine
 from pages.parts.runs import files as inputs_files
 from pages.parts.runs.files import MOST_SHOWN
 from pages.parts.state import bundled
@@ -411,3 +412,17 @@ def test_a_table_of_finished_runs_is_offered_where_tables_go(page):
     assert "this is a table of 4 finished runs" in page.error[0].value
     assert {"Open in Plan", "Open in Pre-select"} <= {b.label for b in page.button}
     assert space(page).example
+
+
+def test_a_recognised_schedule_is_a_chip_to_confirm(page):
+    rates = [float(r) for r in Cosine(peak=3e-4, warmup=100, total=1000, final=3e-5)(range(0, 1000, 10))]
+    log = "step,loss,lr\n" + "".join(f"{10 * i},{2 + 3 / (1 + i):.4f},{r!r}\n" for i, r in enumerate(rates))
+    upload(page, ("mine.csv", log))
+    assert page.dataframe[0].value["LR from"].tolist() == ["recognised"]
+    field(page.multiselect, "Runs").set_value(["mine"]).run()
+    text = "cosine(peak=3e-4, warmup=100, total=1000, final=3e-5)"
+    assert any(text in said.value for said in page.markdown) or any(text in f.value for f in page.text_input)
+    fine(button(page, "Confirm").click().run())
+    run = space(page).runs["mine"]
+    assert run.lr_source == "declared" and run.plan.schedule.text == text
+    assert page.dataframe[0].value["LR from"].tolist() == ["declared"]
