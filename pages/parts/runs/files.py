@@ -13,6 +13,7 @@ from optlaws_core.readers import (
     MOST_FILES,
     X_UNITS,
     FileReport,
+    Format,
     Layout,
     Note,
     Reading,
@@ -30,7 +31,8 @@ from ..widgets.markdown import literal
 
 MOST_SHOWN = 5  # errors shown one by one; the table has them all
 MOST_MB = min(500, MOST_BYTES // 2**20)  # the uploader would show 512 MB as "1GB"
-KINDS = ", ".join(sorted((format.name for format in FORMATS), key=str.casefold))
+_BY_NAME = sorted(FORMATS, key=lambda format: format.name.casefold())
+KINDS = ", ".join(format.name for format in _BY_NAME)
 ROW_NUMBER, NO_COLUMN = "(the row number)", "(none)"
 
 
@@ -55,8 +57,18 @@ def upload(space: Workspace) -> None:
             f"Every log in the folder and its folders: {KINDS}. Other files are ignored once they are here: choose a "
             "folder without checkpoints.",
         )
+    if not space.uploaded:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption("Console output of trainers, files of trackers, tables, and archives of these.")
+            with st.popover("Formats", icon=":material/list:"):
+                st.markdown("\n".join(f"- {literal(_known_by(format))}" for format in _BY_NAME))
     for note in space.news:
         _tell(note)
+
+
+def _known_by(format: Format) -> str:
+    """A format's name, and the ends of file names by which a folder's logs are known."""
+    return f"{format.name} ({', '.join(format.suffixes)})" if format.suffixes else format.name
 
 
 def _uploader(label: str, key: str, space: Workspace, multiple: bool | str, meaning: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from optlaws_core.readers import FORMATS
 from optlaws_core.schedules import Cosine
 from pages.parts.runs import files as inputs_files
 from pages.parts.runs.files import MOST_SHOWN
@@ -190,7 +191,7 @@ def test_a_manifest_alone_speaks_of_the_logs_before_it(page):
 
 def test_the_tables_tell_where_the_learning_rate_comes_from(page):
     upload(page, ("a.csv", LOG), ("b.csv", NO_RATE))
-    assert page.dataframe[0].value["LR from"].tolist() == ["logged", "missing"]
+    assert page.dataframe[0].value["LR from"].tolist() == ["recognised", "missing"]
     assert page.dataframe[1].value["LR from"].tolist() == ["logged", "missing"]
 
 
@@ -426,3 +427,9 @@ def test_a_recognised_schedule_is_a_chip_to_confirm(page):
     run = space(page).runs["mine"]
     assert run.lr_source == "declared" and run.plan.schedule.text == text
     assert page.dataframe[0].value["LR from"].tolist() == ["declared"]
+
+
+def test_the_page_says_what_can_be_uploaded(page):
+    assert any("Console output of trainers" in said.value for said in page.caption)
+    listed = "\n".join(said.value for said in page.markdown)
+    assert all(format.name.replace("&", "\\&") in listed or literal(format.name) in listed for format in FORMATS)
