@@ -119,7 +119,9 @@ def open_trackio(content: Content) -> Opened:
     if not tracked:
         raise LogError("no metrics are logged here.")
     layout = guess_layout(columns)
-    calls = layout.x == "_step" and all(counts_calls(records.numbers("_step")) for _, records in tracked)
+    calls = layout.x == "_step" and all(
+        counts_calls(records.numbers("_step")) for _, records in tracked if "_step" in records.cells
+    )
     return Opened(columns, layout, lambda chosen: _runs(tracked, chosen), (), (STEPS,) if calls else ())
 
 

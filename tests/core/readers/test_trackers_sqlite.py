@@ -58,6 +58,12 @@ def test_the_steps_of_trackio_may_count_calls():
     assert report.questions == () and report.runs[0].steps.tolist() == STEPS
 
 
+def test_a_run_of_trackio_without_steps_is_told_beside_one_that_has_them():
+    runs = ("a", [(i, {"loss": y}) for i, y in enumerate(LOSS)], {}), ("b", [(None, {"loss": y}) for y in LOSS], {})
+    report = read_source(Source("p.db", trackio_db(*runs)))
+    assert [run.name for run in report.runs] == ["a"] and "Run 'b': " in said(report)
+
+
 def test_what_a_database_has_not_taken_in_yet_is_read(tmp_path):
     path = tmp_path / "live" / "mlflow.db"
     path.parent.mkdir()
