@@ -4,11 +4,14 @@ import streamlit as st
 
 from pages.parts import page
 from pages.parts.plan import recommended, rules, sweep
+from pages.parts.widgets.markdown import literal
 
 space = page.open(
     "Plan",
     "What published laws recommend for a model size and a length, how far they agree, and what your own sweep says.",
 )
+if space.sweep:
+    st.caption(literal(f"Your sweep {space.sweep.name} is at the end of this page."))
 asked = recommended.setting()
 if asked:
     st.subheader("Learning rate and batch", anchor=False)

@@ -15,8 +15,9 @@ with left:
     if space.example:
         st.info("These are the project's own small runs, trained for this app; upload yours to replace them.")
     files.upload(space)
-    questions.offer_tables(space)
     questions.ask(space)
+    questions.offer_tables(space)
+    files.refusals(space)
 
 if space.runs:
     chosen = inputs_runs.choose(space)

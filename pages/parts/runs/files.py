@@ -63,7 +63,15 @@ def upload(space: Workspace) -> None:
             with st.popover("Formats", icon=":material/list:"):
                 st.markdown("\n".join(f"- {literal(_known_by(format))}" for format in _BY_NAME))
     for note in space.news:
-        _tell(note)
+        if note.level != "refused":
+            _tell(note)
+
+
+def refusals(space: Workspace) -> None:
+    """Why files of the last reading gave nothing."""
+    for note in space.news:
+        if note.level == "refused":
+            _tell(note)
 
 
 def _known_by(format: Format) -> str:
@@ -122,7 +130,7 @@ def summary(reading: Reading, replaced: int = 0, ignored: int = 0) -> list[Note]
         text += f" They replace {counted(replaced, 'file')} of the same name." if replaced else ""
         text += f" {counted(ignored, 'file')} of other kinds ignored." if ignored else ""
         notes.append(Note("info", text))
-    refused = [report for report in reading.files if report.error]
+    refused = [report for report in reading.files if report.error and not (report.is_table or report.questions)]
     notes += [Note("refused", _refusal(report)) for report in refused[:MOST_SHOWN]]
     if len(refused) > MOST_SHOWN:
         notes.append(Note("refused", f"{len(refused) - MOST_SHOWN:,} more files were refused; see the table of files."))

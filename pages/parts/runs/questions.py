@@ -23,6 +23,7 @@ class Asked:
 
     question: Question  # as the first of the files asks it
     files: tuple[str, ...]
+    waits: bool  # whether they cannot be read before the answer
 
 
 def grouped(reports: Iterable[FileReport]) -> list[Asked]:
@@ -30,9 +31,9 @@ def grouped(reports: Iterable[FileReport]) -> list[Asked]:
     found: dict[tuple, tuple[Question, list[str]]] = {}
     for report in reports:
         for question in report.questions:
-            kind = (question.key, tuple(answer.key for answer in question.answers))
+            kind = (question.key, tuple(answer.key for answer in question.answers), report.error is not None)
             found.setdefault(kind, (question, []))[1].append(report.file)
-    return [Asked(question, tuple(dict.fromkeys(files))) for question, files in found.values()]
+    return [Asked(question, tuple(dict.fromkeys(files)), kind[-1]) for kind, (question, files) in found.items()]
 
 
 def ask(space: Workspace) -> None:
@@ -44,7 +45,8 @@ def ask(space: Workspace) -> None:
 
 def _ask(space: Workspace, asked: Asked, key: str) -> None:
     st.markdown(f":material/help: {literal(asked.question.text)}")
-    st.caption(literal(f"Asked of {listed(asked.files, 3)}. The first answer is taken until you choose."))
+    until = "It waits for your answer." if asked.waits else "The first answer is taken until you choose."
+    st.caption(literal(f"Asked of {listed(asked.files, 3)}. {until}"))
     answers = {answer.key: answer for answer in asked.question.answers}
     name = st.radio(
         "Answer",
@@ -91,7 +93,9 @@ def offer_tables(space: Workspace) -> None:
         if not report.is_table or report.file not in space.sources:
             continue
         with st.container(border=True):
-            st.markdown(literal(f"{report.file} is a table of finished runs. Where should it go?"))
+            st.markdown(
+                literal(f"{report.file} is a table with one finished run a row, and no curve: where should it go?")
+            )
             held = TableFile(report.file, space.sources[report.file].read())
             sweep = len(columns_of(_names(held))) == len(COLUMNS)
             with st.container(horizontal=True):
