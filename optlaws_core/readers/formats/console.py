@@ -248,8 +248,8 @@ def _asked(table: Table, bars: Bars | None) -> tuple[Question, Layout]:
     epoch = _per_epoch(table, bars)
     if table.has("epoch").any():
         answers.append(Answer("epochs", EPOCHS.text, {"x": "epoch", **EPOCHS.change}, EPOCHS.amount, epoch))
-    keras = epoch is not None and bars is None
-    answers = [*answers, lines] if keras else [lines, *answers]
+    told = epoch is not None and bars is None
+    answers = [*answers, lines] if told else [lines, *answers]
     if bars is None:
         what = "an epoch" if table.has("epoch").any() else "a loss"
         text = f"The lines have {what}, but no step: how many updates do they stand for?"
@@ -271,7 +271,9 @@ def _per_epoch(table: Table, bars: Bars | None) -> float | None:
     """Updates in an epoch, where the log tells."""
     if table.has("of").any() and bars is None:
         lengths = np.unique(table.columns["of"][table.has("of")])
-        return float(lengths[0]) if len(lengths) == 1 and lengths[0] > 0 else None
+        if table.shape.name == "Keras":
+            return float(lengths[0]) if len(lengths) == 1 and lengths[0] > 0 else None
+        return _of_whole_run(table, lengths)
     if bars is None or not table.has("epoch").any():
         return None
     train = np.flatnonzero(table.has(LOSS + TRAIN) & table.has("epoch"))
@@ -280,6 +282,13 @@ def _per_epoch(table: Table, bars: Bars | None) -> float | None:
     epochs = table.columns["epoch"][train]
     run = epochs[-1] - epochs[0]
     return float(round(bars.interval * (len(train) - 1) / run)) or None if run > 0 else None
+
+
+def _of_whole_run(table: Table, lengths: np.ndarray) -> float | None:
+    """Updates in an epoch, by a bar that counts those of the whole run and came to its end, and the last epoch."""
+    ended = [t for t in lengths if (table.columns["n"][table.has("of") & (table.columns["of"] == t)] == t).any()]
+    last = float(np.nanmax(table.columns["epoch"])) if table.has("epoch").any() else 0.0
+    return float(round(max(ended) / last)) or None if ended and last > 0 else None
 
 
 # ---- runs

@@ -145,6 +145,8 @@ SHAPES: tuple[Shape, ...] = (
         bits=True,
         total=False,
     ),
+    # The iterations of an evaluation's line are micro-batches: its step is that of the training's line before it.
+    _shape("litgpt", rb"STARTiter \d+: val loss (?P<val>NUM), val time", step=("step",), total=False),
     _shape(
         "litgpt",
         rb"\biter \d+ step (?P<step>\d+) \| loss train: (?P<loss>NUM)\b",
