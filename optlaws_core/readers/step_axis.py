@@ -53,7 +53,8 @@ def log_calls(name: str, x: Numbers) -> Question | None:
     if len(steps) > 1 and (steps == np.round(steps)).all() and np.gcd.reduce(steps.astype(np.int64)) >= LARGEST_CALL:
         return None
     text = f"W&B counts calls of its logger unless a program says otherwise: does {shortened(name)!r} count updates?"
-    return Question("x", text, (Answer("updates", "Yes, each is one update."), LOG_CALLS))
+    calls = replace(LOG_CALLS, text="No: it counts calls of the logger, each of which stands for several updates.")
+    return Question("x", text, (Answer("updates", "Yes, each is one update."), calls))
 
 
 def restarted(raw: RawRun, layout: Layout, x: Numbers, y: Numbers) -> Question | None:
@@ -176,7 +177,8 @@ def micro_batches(raw: RawRun, layout: Layout, x: Numbers, rates: Numbers) -> Qu
     if every is None:
         return None
     name = shortened(str(layout.x or "step"))
-    text = f"The learning rate changes at every {every:,}th {name!r} only: does {name!r} count updates?"
-    rows = replace(MICRO_BATCHES, suggested=float(every))
+    text = f"The learning rate changes only at every {every:,}th {name!r}: does {name!r} count updates?"
+    said = "No: it counts micro-batches, several of which make one update."
+    rows = replace(MICRO_BATCHES, text=said, suggested=float(every))
     updates = Answer("updates", f"Yes: the rate is held for {counted(every, 'update')}.")
     return Question("x", text, (rows, updates), raw.name)

@@ -80,7 +80,7 @@ def test_a_rate_that_changes_with_every_kth_row_shows_micro_batches(first):
     rates = [2e-5 * (1 + i // 16) for i in range(96)]
     text = log(range(first, 96 + first), LOSS[:96], rates)
     run, report = one("a.csv", text)
-    assert report.questions[0].text.startswith("The learning rate changes at every 16th 'step' only")
+    assert report.questions[0].text.startswith("The learning rate changes only at every 16th 'step'")
     means = np.array([float(f"{y:.6f}") for y in LOSS[:96]]).reshape(6, 16).mean(axis=1)
     np.testing.assert_allclose(run.loss, means, rtol=1e-12)
     assert run.steps.tolist() == [first + i for i in range(6)]
