@@ -9,6 +9,7 @@ import streamlit as st
 from optlaws_core import LogError
 from optlaws_core.final_loss import TableRun, columns_of, read_table, table_runs
 from optlaws_core.final_loss.table import COLUMNS, OPTIONAL
+from optlaws_core.runs import unsettled
 from optlaws_core.text import counted
 
 from ..state import address
@@ -78,6 +79,9 @@ def _loaded(space: Workspace) -> list[TableRun]:
         )
     elif left := len(space.runs) - len(runs):
         st.caption(f"{counted(left, 'loaded run')} without a schedule, a model size or a batch left out.")
+    used = {run.name for run in runs}
+    for doubt in unsettled(run for run in space.runs.values() if run.name in used):
+        st.warning(literal(doubt), icon=":material/help:")
     return runs
 
 
