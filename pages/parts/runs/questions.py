@@ -7,7 +7,7 @@ import streamlit as st
 
 from optlaws_core import OptLawsError
 from optlaws_core.hyper.sweep_cells import COLUMNS, columns_of
-from optlaws_core.readers import Answer, FileReport, Question, chosen
+from optlaws_core.readers import Answer, FileReport, Layout, Question, chosen
 from optlaws_core.text import format_amount, listed, parse_amount
 
 from .. import page
@@ -68,11 +68,12 @@ def _ask(space: Workspace, asked: Asked, key: str) -> None:
 
 
 def _answer(space: Workspace, asked: Asked, answer: Answer, amount: str) -> None:
-    """Read the files again under an answer."""
+    """Read the files again under an answer: each under its own, which may name other columns."""
     try:
         number = parse_amount(amount, f"The number of {answer.amount}") if answer.amount else None
+        likely = number is not None and number == answer.suggested
         layouts = {
-            f: chosen(layout, asked.question, answer, number) for f in asked.files if (layout := _layout(space, f))
+            file: _layout(space.reports[file], asked.question.key, answer.key, number, likely) for file in asked.files
         }
     except OptLawsError as error:
         st.error(literal(str(error)), icon=":material/error:")
@@ -83,8 +84,12 @@ def _answer(space: Workspace, asked: Asked, answer: Answer, amount: str) -> None
     st.rerun()
 
 
-def _layout(space: Workspace, file: str):
-    return space.reports[file].layout
+def _layout(report: FileReport, key: str, chosen_key: str, number: float | None, likely: bool) -> Layout:
+    """A file's layout under its own answer of that key, with its own likely number where that was left as it was."""
+    question = next(question for question in report.questions if question.key == key)
+    answer = next(answer for answer in question.answers if answer.key == chosen_key)
+    own = answer.suggested if likely and answer.suggested is not None else number
+    return chosen(report.layout or Layout(), question, answer, own)
 
 
 def offer_tables(space: Workspace) -> None:

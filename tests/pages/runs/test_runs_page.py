@@ -433,3 +433,18 @@ def test_the_page_says_what_can_be_uploaded(page):
     assert any("Console output of trainers" in said.value for said in page.caption)
     listed = "\n".join(said.value for said in page.markdown)
     assert all(format.name.replace("&", "\\&") in listed or literal(format.name) in listed for format in FORMATS)
+
+
+def test_each_file_is_read_under_its_own_answer(page):
+    """The same question names other columns in other files, and another number is likely."""
+    from pages.parts.runs import questions
+
+    def log(every: int) -> str:
+        return "step,loss,lr\n" + "".join(f"{i},{3 - i / 500},{2e-5 * (1 + i // every)!r}\n" for i in range(96))
+
+    upload(page, ("a.csv", log(16)), ("b.csv", log(8)))
+    assert [len(asked.files) for asked in questions.grouped(space(page).reports.values())] == [2]
+    assert [len(run.loss) for run in space(page).runs.values()] == [6, 12]
+    fine(button(page, "Answer").click().run())
+    assert [len(run.loss) for run in space(page).runs.values()] == [6, 12]
+    assert not any(run.open_questions for run in space(page).runs.values())
