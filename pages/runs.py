@@ -26,7 +26,10 @@ if space.runs:
     inputs_runs.declare(space)
 else:
     with right:
-        st.info("No runs yet. Upload training logs, or load the example runs.")
+        st.info(
+            "No runs yet. Upload training logs, or load the example runs. How to get a log out of each tool stands in "
+            "docs/log-formats.md."
+        )
         inputs_runs.example(space)
 
 if space.uploaded:
