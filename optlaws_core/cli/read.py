@@ -87,7 +87,10 @@ def unread_files(files: Iterable[FileReport]) -> list[str]:
     for file in files:
         texts = [file.error] if file.error else [n.text for n in file.notes if n.level == "refused"]
         if file.error and file.questions:
-            texts[0] += f" {file.questions[0].text} Answer with --answer {' or '.join(file.questions[0].typed)}."
+            asked = file.questions[0]
+            if not texts[0].endswith(asked.text):
+                texts.append(asked.text)
+            texts.append(f"Answer with --answer {' or '.join(asked.typed)}.")
         if file.absent:
             texts.append(f"files that it names are not beside it: {listed(file.absent)}.")
         said += [t if t.startswith(file.file) or file.error else f"{file.file}: {t}" for t in texts]

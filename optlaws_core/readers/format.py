@@ -18,10 +18,13 @@ from .sqlite import MAGIC as SQLITE
 from .sqlite import WAL, tables_of
 
 # Folders that do not name the run in them: of a checkpoint, of Lightning's versions of a named run; and the root.
-_NO_NAME = re.compile(r"checkpoint-\d+|version_\d+|[/\\]")
-NO_NAME = re.compile(r"metrics|history|logs?|progress|(trainer|training|train)_log|results|loss(es)?", re.IGNORECASE)
+_NO_NAME = re.compile(r"checkpoint-\d+|version_\d+|vis_data|csv|[/\\]")
+NO_NAME = re.compile(
+    r"metrics|scalars|history|logs?|progress|(trainer|training|train)_log|results|loss(es)?", re.IGNORECASE
+)
 SETTINGS = "hparams.yaml"  # which Lightning leaves beside its logs
 _LOGGERS = ("lightning_logs", "csv_logs", "tb_logs", "logs")
+_LITGPT = ("logs", "csv")  # its folders of logs, below the run's
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,9 @@ class Content:
     def run_name(self) -> str:
         """The folder that holds the file, or the one above a folder that names no run; the stem without folders."""
         parts = self.source.parts
+        while _LITGPT in zip(parts, parts[1:], strict=False):
+            at = next(i for i in range(len(parts)) if parts[i : i + 2] == _LITGPT)
+            parts = (*parts[:at], parts[-1]) if at else parts[2:]
         for above, folder in reversed([*zip(("", *parts[:-2]), parts[:-1], strict=False)]):
             if not _NO_NAME.fullmatch(folder) or (above in _LOGGERS and folder.startswith("version_")):
                 return shortened(SUFFIX.sub("", folder), 200)

@@ -1,5 +1,6 @@
 """Curves as trackers keep them: points of one quantity, step and value, in the order in which they were logged."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -11,6 +12,9 @@ from .opened import Numbers, Opened, RawRun
 from .questions import Answer, Question
 
 MOST_COLUMNS = 5_000
+
+# How DeepSpeed begins the names of what it writes over samples; they say so nowhere else.
+IN_SAMPLES = re.compile(r"(?:Train|Validation|Eval)[_/]Samples[_/]", re.IGNORECASE)
 
 
 class Curves:
@@ -47,10 +51,14 @@ def opened(raws: Iterable[RawRun], notes: tuple[Note, ...] = ()) -> Opened:
     return Opened(columns, own_layout(columns), lambda layout: [_used(raw, layout) for raw in runs], notes)
 
 
-def own_layout(columns: tuple[str, ...]) -> Layout:
-    """The layout of columns each of which has steps of its own."""
-    guess = guess_layout(("step", *columns))
-    return Layout("step", "step", guess.losses, guess.lr, tokens=guess.tokens, loss_unit=guess.loss_unit)
+def own_layout(columns: Iterable[str]) -> Layout:
+    """The layout of columns each of which has steps of its own, or counts samples, as names of DeepSpeed say."""
+    names = {IN_SAMPLES.sub("", column): column for column in columns}
+    guess = guess_layout(("step", *names))
+    losses = tuple((split, names[column]) for split, column in guess.losses)
+    lr, tokens = (names.get(column) if column else None for column in (guess.lr, guess.tokens))
+    unit = "samples" if any(IN_SAMPLES.match(column) for _, column in losses) else "step"
+    return Layout("step", unit, losses, lr, tokens=tokens, loss_unit=guess.loss_unit)
 
 
 def _used(raw: RawRun, layout: Layout) -> RawRun:

@@ -156,11 +156,11 @@ def _read_under(sources: list[Source], layout: Layout | None, entries: Sequence[
         return _assembled(report, layout, raws, entries)
     except FinishedRuns as error:
         return replace(report, format="Table of finished runs", error=str(error), is_table=True)
-    except Unanswered as error:
+    except OptLawsError as error:
+        if (known := _what_it_is(sources, error)) is not error or not isinstance(error, Unanswered):
+            return replace(report, error=sentence(source, known))
         asked = open_questions((*report.questions, error.question), layout or Layout())
         return replace(report, error=sentence(source, error), questions=asked)
-    except OptLawsError as error:
-        return replace(report, error=sentence(source, _what_it_is(sources, error)))
     except MemoryError:
         return FileReport(
             source.name, UNKNOWN, error=f"{source.shown}: the file is too large for this machine's memory."
@@ -185,13 +185,19 @@ def _what_it_is(sources: Sequence[Source], error: OptLawsError) -> OptLawsError:
         refuse(Content.of(*sources))
     except LogError as better:
         return better
+    if isinstance(error, NoLoss) and sources[0].name.lower().endswith((".log", ".out")):
+        return LogError("no line of it has a step and a loss; give what the training itself printed.")
     return error
+
+
+class NoLoss(LogError):
+    """Columns none of which is known as a loss."""
 
 
 def _check_layout(opened: Opened, layout: Layout) -> None:
     """Raises `LogError` for columns that are not there, and for a layout without a loss."""
     if not layout.losses:
-        raise LogError(f"no column is known as a loss; columns found: {listed(opened.columns, 30)}.")
+        raise NoLoss(f"no column is known as a loss; columns found: {listed(opened.columns, 30)}.")
     own = {opened.layout.x}  # event files and histories have steps that are no column
     for column in layout.columns:
         if column not in opened.columns and column not in own:

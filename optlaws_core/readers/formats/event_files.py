@@ -21,8 +21,7 @@ from ...text import counted
 from ..base import MOST_ROWS, Layout, Note, Source
 from ..checksums import damaged
 from ..format import SETTINGS, Content, Format, peek
-from ..layout import guess_layout
-from ..metric_curves import Curves, asking_alone
+from ..metric_curves import Curves, asking_alone, own_layout
 from ..opened import Numbers, Opened, RawRun
 from ..wire import BYTES, FIXED32, VARINT, Damaged, as_text, fields, float32, numbers, signed
 
@@ -255,11 +254,11 @@ def _in_updates(own_x: dict[str, FloatArray]) -> tuple[Layout, dict[str, FloatAr
     batches = [tag for tag in own_x if tag not in epochs and plain[tag] != tag]
     # A curve over updates is preferred to the same one over epochs.
     names = {plain[tag]: tag for tag in (*epochs, *own_x)} | {plain[tag]: tag for tag in batches}
-    guess = guess_layout([*names])
+    guess = own_layout(names)
     losses = tuple((split, names[column]) for split, column in guess.losses)
     lr = names[guess.lr] if guess.lr is not None else None
     tokens = names[guess.tokens] if guess.tokens is not None else None
-    layout = Layout("step", "step", losses, lr, tokens=tokens, loss_unit=guess.loss_unit)
+    layout = replace(guess, losses=losses, lr=lr, tokens=tokens)
     used = [column for _, column in losses if column in epochs]
     if not used:
         return layout, own_x, ()

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import LogError
-from ..base import Layout, Source
+from ..base import Source
 from ..declared import facts_of, from_yaml
 from ..format import Content, Format, peek
 from ..header import Header, header_of
 from ..layout import STEP
-from ..metric_curves import asking_alone, own_layout
+from ..metric_curves import IN_SAMPLES, asking_alone, own_layout
 from ..opened import Numbers, Opened, RawRun
 from ..rows import rows_of
 from ..sniff import as_utf8
@@ -21,7 +21,6 @@ from ..sniff import as_utf8
 _DVC = ("plots", "metrics")
 _BESIDE = ("params.yaml", "metrics.json")
 _MONITOR = re.compile(r"(Train|Validation|Eval)_\w+")  # how DeepSpeed's own tags begin
-_SAMPLES = re.compile(r"(Train|Validation|Eval)[_/]Samples[_/]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,9 @@ def is_metric(content: Content) -> bool:
         return False
     header = content.header
     beside = any(source.name.lower().endswith((".csv", ".tsv", *_BESIDE)) for source in content.others)
-    return _metric(header) is not None and (beside or bool(_MONITOR.match(header.columns[-1])))
+    return _metric(header) is not None and (
+        beside or any(map(_MONITOR.match, (header.columns[-1], content.source.stem)))
+    )
 
 
 def open_metrics(content: Content) -> Opened:
@@ -62,17 +63,8 @@ def open_metrics(content: Content) -> Opened:
             columns[here.metric], own_x[here.metric] = numbers[value], numbers[step]
     name = _name(place.folder) if place else ""
     facts, notes = facts_of(params, name)
-    names = {_SAMPLES.sub("", column): column for column in columns}
-    guess = own_layout(tuple(names))
-    layout = Layout(
-        "step",
-        "samples" if any(_SAMPLES.match(column) for column in columns) else "step",
-        tuple((split, names[column]) for split, column in guess.losses),
-        names[guess.lr] if guess.lr else None,
-        loss_unit=guess.loss_unit,
-    )
     raw = RawRun(name, columns, own_x, None, facts, notes)
-    return asking_alone(Opened(tuple(columns), layout, lambda chosen: [raw]))
+    return asking_alone(Opened(tuple(columns), own_layout(columns), lambda chosen: [raw]))
 
 
 def gather(sources: Sequence[Source]) -> list[list[Source]]:
@@ -82,7 +74,7 @@ def gather(sources: Sequence[Source]) -> list[list[Source]]:
     for source in sources:
         if (header := _header(source)) and (place := _place(source, header)):
             runs.setdefault(place.folder, []).append(source)
-            if _DVC == _inside(source) or _SAMPLES.match(place.metric):
+            if _DVC == _inside(source) or IN_SAMPLES.match(place.metric):
                 sure.add(place.folder)
     kept = {folder: run for folder, run in runs.items() if folder in sure or len(run) > 1}
     for source in sources:
@@ -111,6 +103,8 @@ def _metric(header: Header) -> str | None:
 def _place(source: Source, header: Header) -> _Place | None:
     """Where a table stands that is called by its metric; None for any other."""
     metric = _metric(header)
+    if metric and IN_SAMPLES.match(source.stem) and source.stem.endswith(metric):
+        metric = source.stem  # the header may have the last part of the tag alone
     if metric is None or metric != source.stem:
         return None
     if inside := _inside(source):

@@ -5,6 +5,7 @@ Records may stand deeper in an object (`{"info": {"metrics": [{"step": …}]}}`)
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ MOST_GROUPS = 8  # of parameters, each with a learning rate
 TOTALS = ("total_steps", "max_steps", "num_training_steps", "total_iters", "max_iters")
 
 Rows = Iterable[tuple[int | None, dict]]  # (line number or None, record)
+_OF = re.compile(r"(\d{1,15})/(\d{1,15})")  # "100/873", a step and the last one
 
 
 class Records:
@@ -56,6 +58,9 @@ class Records:
                     self._add(value, f"{name}/", depth + 1)
             elif isinstance(value, list):
                 self._add_list(name, value)
+            elif isinstance(value, str) and (parts := _OF.fullmatch(value)) and name.count("/") == 1:
+                for part, number in zip(name.split("/"), parts.groups(), strict=True):  # of "global_step/max_steps"
+                    self._put(part, int(number))
             elif value is not None:
                 self._put(name, value)
 

@@ -262,3 +262,14 @@ def test_the_case_of_deepspeed():
         pytest.skip("The cases beside the checkout are not here.")
     (run,) = read(folder, answers={"x": "samples:512"}).runs
     assert (run.steps[0], run.last_step, len(run.loss), run.lr_source) == (10, 1000, 100, "logged")
+
+
+def test_deepspeed_may_name_the_last_part_of_its_tag_alone():
+    files = [
+        Source("run/Train_Samples_train_loss.csv", b"step,train_loss\n512,3\n1024,2.5\n1536,2\n"),
+        Source("run/Train_Samples_lr.csv", b"step,lr\n512,1e-3\n1024,1e-3\n1536,1e-3\n"),
+    ]
+    (report, *_) = read_all(files).files
+    assert report.runs == () and report.questions[0].options == "x=samples:NUMBER"
+    (run,) = read_all(files, answers={"x": "samples:512"}).runs
+    assert run.steps.tolist() == [1, 2, 3] and run.lr_source == "logged"

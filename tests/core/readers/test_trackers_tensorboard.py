@@ -101,3 +101,13 @@ def test_a_tensor_that_is_no_scalar_is_passed_over(tmp_path):
     points = event_points()
     run, _ = one("r/events.out.tfevents.1", events(tmp_path, points, tensors=True))
     assert run.loss.tolist() == LOSS
+
+
+def test_deepspeeds_tags_count_samples(tmp_path):
+    steps = [512, 1024, 1536]
+    loss, rate = [(s, 3 - s / 2000) for s in steps], [(s, 1e-3) for s in steps]
+    written(tmp_path, one={"Train/Samples/train_loss": loss, "Train/Samples/lr": rate})
+    (report,) = read(tmp_path).files
+    assert report.runs == () and report.questions[0].options == "x=samples:NUMBER"
+    (run,) = read(tmp_path, answers={"x": "samples:512"}).runs
+    assert run.steps.tolist() == [1, 2, 3] and run.lr_source == "logged"
