@@ -5,6 +5,7 @@ Everything that could not be read or used comes back as a sentence.
 
 import argparse
 from collections.abc import Iterable
+from itertools import starmap
 
 from ..errors import OptLawsError
 from ..readers import FileReport, Reading, read
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> list[str]:
             f"{row['run']}: {row['points']:,} points, steps {row['first_step']:,} to {row['last_step']:,}, "
             f"{row['format']}, learning rate {row['lr_source']}"
         )
+        print("    losses: " + "; ".join(starmap(_losses, row["losses"].items())))
         for note in row["notes"]:
             print(f"    {note}")
         for question in row["questions"]:
@@ -67,6 +69,10 @@ def everything(*paths: str, answers: Iterable[str] = ()) -> Reading:
         reasons = " ".join(unread_files(reading.files))
         raise OptLawsError(f"{listed(paths)}: no runs were found. {reasons}")
     return reading
+
+
+def _losses(split: str, found: dict) -> str:
+    return f"{split} {found['points']:,} ({found['first']:.6g} to {found['last']:.6g})"
 
 
 def _either(question: dict) -> str:
@@ -119,8 +125,10 @@ def train_and_test(args: argparse.Namespace) -> tuple[list[Run], list[Run], list
     remarks = unread_files(reading.files)
     train = [named(reading, name, args.split) for name in args.train]
     if args.test is None:
-        return train, others(reading, args, remarks), remarks
-    return train, [named(reading, name, args.split) for name in args.test], remarks
+        test = others(reading, args, remarks)
+    else:
+        test = [named(reading, name, args.split) for name in args.test]
+    return train, test, [*remarks, *unsettled(test)]
 
 
 def others(reading: Reading, args: argparse.Namespace, remarks: list[str]) -> list[Run]:

@@ -206,7 +206,7 @@ class Reading:
         return tuple(f.error for f in self.files if f.error)
 
     def rows(self) -> list[dict]:
-        """One dict a run: run, format, points, first_step, last_step, lr_source, notes (sentences), questions."""
+        """One dict a run: run, format, points, first_step, last_step, lr_source, losses, notes, questions."""
         return [_row(report, run) for report, run in self._pairs()]
 
     def _pairs(self) -> Iterator[tuple[FileReport, Run]]:
@@ -221,6 +221,10 @@ def _row(report: FileReport, run: Run) -> dict:
         "first_step": int(run.steps[0]),
         "last_step": run.last_step,
         "lr_source": run.lr_source,
+        "losses": {
+            split: {"points": len(series), "first": float(series.loss[0]), "last": float(series.loss[-1])}
+            for split, series in run.series.items()
+        },
         "notes": [n.text for n in report.notes if n.run in ("", run.name)],
         "questions": [
             {"key": q.key, "text": q.text, "options": list(q.typed)}

@@ -127,12 +127,11 @@ def _said(answers: Mapping[str, str], file: str, key: str) -> str | None:
 
 
 def _check_answers(answers: Mapping[str, str], files: Sequence[FileReport]) -> None:
-    """Raises `LogError` for an answer that no file took."""
+    """Raises `LogError` for an answer that no file asks for; of one that it cannot take, its report tells."""
     for name in answers:
         key = name.rpartition(":")[2]
-        if not any(
-            f.layout and key in f.layout.answered and _said(answers, f.file, key) == answers[name] for f in files
-        ):
+        told = (f for f in files if _said(answers, f.file, key) == answers[name])
+        if not any(f.layout and (key in f.layout.answered or key in {q.key for q in f.questions}) for f in told):
             asked = list(dict.fromkeys(option for f in files for q in f.questions for option in q.typed))
             what = f"; what can be answered: {listed(asked)}" if asked else "; no question is open"
             raise LogError(f"No file asks {shortened(name)!r}{what}.")

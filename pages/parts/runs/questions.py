@@ -48,13 +48,15 @@ def _ask(space: Workspace, asked: Asked, key: str) -> None:
     until = "It waits for your answer." if asked.waits else "The first answer is taken until you choose."
     st.caption(literal(f"Asked of {listed(asked.files, 3)}. {until}"))
     answers = {answer.key: answer for answer in asked.question.answers}
-    name = st.radio(
-        "Answer",
-        list(answers),
-        format_func=lambda k: answers[k].text,
-        key=f"answer-{key}",
-        label_visibility="collapsed",
-    )
+    name = next(iter(answers))
+    if len(answers) > 1:
+        name = st.radio(
+            "Answer",
+            list(answers),
+            format_func=lambda k: answers[k].text,
+            key=f"answer-{key}",
+            label_visibility="collapsed",
+        )
     answer = answers[name]
     amount = ""
     if answer.amount:
@@ -79,7 +81,8 @@ def _answer(space: Workspace, asked: Asked, answer: Answer, amount: str) -> None
         st.error(literal(str(error)), icon=":material/error:")
         return
     with st.spinner("Reading…"):
-        space.news = tuple(summary(space.correct(layouts)))
+        still = [note for note in space.news if note.level == "refused"]  # of files that this answer is not about
+        space.news = (*summary(space.correct(layouts)), *still)
     space.revision += 1
     st.rerun()
 

@@ -66,7 +66,7 @@ class Library:
         The order in which files come changes nothing. Raises `LogError`, and loads nothing, for more than `MOST_RUNS`
         runs or `MOST_LOSSES` losses in all.
         """
-        sources = uploads.apart(sources)
+        sources, told = uploads.apart(sources)
         reading = read_all(sources, self.layouts)
         if self.sources and all(report.format == "Manifest" for report in reading.files):
             # A manifest that comes alone speaks of the logs that came before it.
@@ -76,6 +76,7 @@ class Library:
         if reading.runs and self.example:
             self.clear()
         reading, sources = uploads.beside(self.reports, reading, sources)
+        reading = replace(reading, notes=(*told, *reading.notes))
         self.take(reading)
         failed = {report.file for report in reading.files if report.error}
         for source in sources:

@@ -8,15 +8,21 @@ import numpy as np
 
 from optlaws_core import Run, Series
 from optlaws_core.readers import FileReport, Note, Reading, Source
+from optlaws_core.text import listed
 
 
-def apart(sources: Iterable[Source]) -> list[Source]:
-    """Sources under names of their own, in the order of their names: the second `a.csv` is `a (2).csv`."""
+def apart(sources: Iterable[Source]) -> tuple[list[Source], list[Note]]:
+    """Sources under names of their own, in the order of names, and what to say: a second `a.csv` is `a (2).csv`."""
     found: dict[str, Source] = {}
+    names: dict[str, list[str]] = {}
     for source in sorted(dict.fromkeys(sources), key=lambda s: (natural(s.name), s.sha256)):
         name = free(source.name, found)
         found[name] = source if name == source.name else replace(source, name=name)
-    return list(found.values())
+        names.setdefault(source.name, []).append(name)
+    twice = [(name, kept) for name, kept in names.items() if len(kept) > 1]
+    return list(found.values()), [
+        Note("info", f"{len(kept)} files are called {name}; they are kept as {listed(kept)}.") for name, kept in twice
+    ]
 
 
 def beside(

@@ -13,7 +13,17 @@ def test_read(capsys):
     code, out, _ = told(capsys, "read", BUNDLED, "--json")
     rows = json.loads(out)
     assert code == 0 and len(rows) >= 6
-    assert list(rows[0]) == ["run", "format", "points", "first_step", "last_step", "lr_source", "notes", "questions"]
+    assert list(rows[0]) == [
+        "run",
+        "format",
+        "points",
+        "first_step",
+        "last_step",
+        "lr_source",
+        "losses",
+        "notes",
+        "questions",
+    ]
     assert {row["lr_source"] for row in rows} == {"logged"}
     code, out, _ = told(capsys, "read", BUNDLED)
     assert code == 0 and all(row["run"] in out for row in rows)
@@ -112,3 +122,18 @@ def test_a_log_that_waits_for_an_answer_says_which(capsys, tmp_path):
     assert code == 1 and "Answer with --answer x=samples:NUMBER." in err
     code, out, _ = told(capsys, "read", str(tmp_path), "--answer", "x=samples:512")
     assert code == 0 and "a: 3 points, steps 1 to 3" in out
+
+
+def test_losses_are_said_by_split_and_a_number_that_an_answer_lacks_is_named(capsys, tmp_path):
+    (tmp_path / "a.csv").write_text("loss,val_loss\n3,\n2.5,2.75\n2,2.25\n")
+    code, out, _ = told(capsys, "read", str(tmp_path))
+    assert code == 0 and "    losses: train 3 (3 to 2); val 2 (2.75 to 2.25)\n" in out
+    code, _, err = told(capsys, "read", str(tmp_path), "--answer", "x=log-calls")
+    assert code == 1 and "needs updates per row, as in x=log-calls:16" in err
+
+
+def test_an_open_question_on_a_held_out_run_is_said(capsys, restarted, tmp_path_factory):
+    fit = str(tmp_path_factory.mktemp("fit") / "fit.json")
+    argv = ["fit", "--law", "annealing", "--runs", str(restarted), "--train", "a", "--test", "b", "--json", fit]
+    code, _, err = told(capsys, *argv)
+    assert code == 0 and "An open question on b: The counter 'step'" in err

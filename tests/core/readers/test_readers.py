@@ -77,7 +77,7 @@ def test_a_manifest_names_and_declares_the_runs_of_other_files():
         ("other", "missing"),
     ]
     assert reading.files[0].format == "Manifest" and "1 file of the manifest not given: c.csv" in said(reading.files[0])
-    columns = ["run", "format", "points", "first_step", "last_step", "lr_source", "notes", "questions"]
+    columns = ["run", "format", "points", "first_step", "last_step", "lr_source", "losses", "notes", "questions"]
     assert list(reading.rows()[0]) == columns
     assert reading.rows()[0]["points"] == 4 and "agrees with the logged" in reading.rows()[0]["notes"][0]
 

@@ -448,3 +448,9 @@ def test_each_file_is_read_under_its_own_answer(page):
     fine(button(page, "Answer").click().run())
     assert [len(run.loss) for run in space(page).runs.values()] == [6, 12]
     assert not any(run.open_questions for run in space(page).runs.values())
+
+
+def test_files_of_one_name_in_one_upload_are_told(page):
+    upload(page, ("log.csv", LOG), ("log.csv", LOG.replace(",3.", ",4.")))
+    assert list(space(page).runs) == ["log", "log (2)"]
+    assert any("2 files are called log.csv; they are kept as log.csv, log (2).csv." in s.value for s in page.success)
