@@ -5,7 +5,7 @@ ones that agree with the log.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -164,12 +164,28 @@ def _told_end(search: Search, start: float) -> tuple[float, float] | None:
         return search.misses(begin, max(x[-1], begin + 1))
 
     for guess in (first, 3 * first):
-        x, left, covariance = least(misses, np.array([guess] if fixed else [start, guess], float))
+        x, left, covariance = _least(misses, np.array([guess] if fixed else [start, guess], float))
         if np.abs(left).max() <= NEAR:
             return float(x[-1]), ROUNDED * float(np.sqrt(max(covariance[-1, -1], 0.0)))
         if log.total is not None or np.abs(left).max() * log.blur > HOPELESS * log.peak:
             break
     return None
+
+
+def _least(
+    misses: Callable[[FloatArray], FloatArray], x: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """As `least`, but at whole steps where these agree and what was found does not.
+
+    A fall that begins or ends at a row has a kink there, before which least squares of exact rates may stop.
+    """
+    x, left, covariance = least(misses, x)
+    if np.abs(left).max() > NEAR and np.isfinite(x).all():
+        whole = np.round(x)
+        again = misses(whole)
+        if np.abs(again).max() <= NEAR:
+            return whole, again, covariance
+    return x, left, covariance
 
 
 def _begins(search: Search, start: float, end: float) -> list[float]:
@@ -180,7 +196,7 @@ def _begins(search: Search, start: float, end: float) -> list[float]:
     def misses(x: FloatArray) -> FloatArray:
         return search.misses(min(x[0], end - 1e-3), end)
 
-    x, left, covariance = least(misses, np.array([min(_nearest(search, start, end), end - 1)], float))
+    x, left, covariance = _least(misses, np.array([min(_nearest(search, start, end), end - 1)], float))
     if not (np.abs(left).max() <= NEAR and x[0] < end):
         return []
     return [float(i) for i in _whole_steps(float(x[0]), ROUNDED * float(np.sqrt(covariance[0, 0])))]

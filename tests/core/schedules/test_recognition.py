@@ -102,6 +102,49 @@ def test_no_peak_is_made_up_for_a_log_that_begins_in_a_cooldown():
     assert found.schedule.text == "wsd(peak=1e-3, warmup=300, total=12500, decay=2500, shape=linear)"
 
 
+@pytest.mark.parametrize("form", ["%.17g", "%.11g"])
+@pytest.mark.parametrize("every", [1, 10])
+@pytest.mark.parametrize("final", ["", ", final=5e-6"])
+@pytest.mark.parametrize("warmup, total", [(20, 70), (100, 500), (30, 1000), (100, 1500)])
+def test_a_log_that_ends_with_the_rate_at_the_total_is_recognised(warmup, total, final, every, form):
+    """As that of a finished run of the Trainer before version 5, with the rate behind its last update."""
+    text = f"cosine(peak=5e-5, warmup={warmup}, total={total}{final})"
+    found = recognise(*printed(text, form, every, first=every, until=total + 1))
+    assert (found.schedule.text, found.shift, found.beyond) == (text, 0, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            f"wsd(peak=3e-4, warmup=100, total=1500, decay=300{final}, shape={shape})"
+            for shape in ("linear", "cosine", "1-sqrt", "square", "mirror-cosine")
+            for final in ("", ", final=3e-5")
+        ),
+        "wsd(peak=3e-4, warmup=100, total=1500, decay=300, final=3e-5, shape=exponential)",
+        *(f"linear(peak=3e-4, warmup=100, total=1500{final})" for final in ("", ", final=3e-5")),
+        *(
+            f"polynomial(peak=3e-4, warmup=100, total=1500{final}, exponent={exponent})"
+            for exponent in ("0.5", "2")
+            for final in ("", ", final=3e-5")
+        ),
+        *(f"rex(peak=3e-4, warmup=100, total=1500{final})" for final in ("", ", final=3e-5")),
+        "one_cycle(peak=3e-4, warmup=100, total=1500, div=25, final_div=1e4, shape=cosine)",
+        "one_cycle(peak=3e-4, warmup=100, total=1500, div=25, final_div=1e4, shape=linear, warmup_shape=linear)",
+    ],
+)
+def test_other_families_may_end_with_the_rate_at_the_total(text):
+    steps, rates = printed(text, first=10, until=1501)
+    for total in (None, 1500):
+        assert recognise(steps, rates, total=total).schedule == parse(text)
+
+
+def test_a_last_rate_that_is_0_but_for_its_rounding_is_the_end_of_a_cosine():
+    steps, rates = printed("cosine(peak=5e-5, warmup=20, total=70)", first=10, until=71)
+    rates[-1] = 1e-21
+    assert recognise(steps, rates).schedule.text == "cosine(peak=5e-5, warmup=20, total=70)"
+
+
 @pytest.mark.parametrize("shape, rise", [("cosine", "cosine"), ("linear", "linear")])
 def test_one_cycles_rise_from_above_zero(shape, rise):
     text = f"one_cycle(peak=1e-3, warmup=299, total=9999, div=100, final_div=10, shape={shape}, warmup_shape={rise})"
