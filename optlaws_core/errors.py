@@ -68,6 +68,14 @@ class LogError(OptLawsError):
         self.source = source
 
 
+class NoLoss(LogError):
+    """Columns none of which is known as a loss."""
+
+
+class NoNumbers(LogError):
+    """Columns that hold text for the most part."""
+
+
 class UnlikelyUnit(LogError):
     """A table with a number that suggests another unit than the expected one. Readers take it once they are told so."""
 

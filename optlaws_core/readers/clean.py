@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray
-from ..errors import LogError
+from ..errors import LogError, NoNumbers
 from ..text import counted, shortened
 from .base import LARGEST_STEP, Note
 from .doubts import wild
@@ -70,7 +70,7 @@ def _rows_with_numbers(raw: RawRun, x: Numbers, y: Numbers, what: str, notes: li
     if len(y.words):
         where = _where(raw, y.words[0])
         if 2 * len(y.words) > said:
-            raise LogError(
+            raise NoNumbers(
                 f"{what}: more than half of the cells must be numbers, but {len(y.words):,} of {said:,} hold text, "
                 f"first {y.word!r}{where}."
             )
@@ -79,7 +79,7 @@ def _rows_with_numbers(raw: RawRun, x: Numbers, y: Numbers, what: str, notes: li
     if bad_x:
         where = _where(raw, x.words[0])
         if 2 * bad_x > filled.sum():
-            raise LogError(
+            raise NoNumbers(
                 f"steps: they must be numbers, but {bad_x:,} of {filled.sum():,} are text, first {x.word!r}{where}."
             )
         notes.append(f"{counted(int(bad_x), 'row')} with text instead of a step dropped (first {x.word!r}{where}).")

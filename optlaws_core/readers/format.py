@@ -24,6 +24,11 @@ NO_NAME = re.compile(
 )
 SETTINGS = "hparams.yaml"  # which Lightning leaves beside its logs
 _LOGGERS = ("lightning_logs", "csv_logs", "tb_logs", "logs")
+# How JSON opens: `[0.5s]`, `[info]` and `[ 10] loss` are the words of a program.
+_JSON = re.compile(
+    rb"\s*(?:\{|\[\s*(?:$|[\[{\"'\]]|(?:-?[0-9][0-9.eE+-]*|true|false|null|-?Infinity|NaN)"
+    rb"\s*(?:$|,|\][ \t]*(?:$|[\r\n,]))))"
+)
 _LITGPT = ("logs", "csv")  # its folders of logs, below the run's
 
 
@@ -89,7 +94,7 @@ class Content:
     @cached_property
     def opens_json(self) -> bool:
         """Whether the text opens with a JSON object or array; one in UTF-16, as from a spreadsheet, is a table."""
-        return not is_utf16(self.data) and self.start.removeprefix(BOM).lstrip()[:1] in (b"{", b"[")
+        return not is_utf16(self.data) and bool(_JSON.match(self.start.removeprefix(BOM)))
 
     @cached_property
     def json(self) -> Any:

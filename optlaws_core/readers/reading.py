@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from ..errors import LogError, OptLawsError
+from ..errors import LogError, NoLoss, NoNumbers, OptLawsError
 from ..runs import Run
 from ..text import counted, listed, shortened
 from . import archives
@@ -20,7 +20,7 @@ from .format import NO_NAME, SETTINGS, Content, Format
 from .formats import format_of, manifest
 from .opened import Entry, Manifest, Opened, RawRun
 from .questions import Question, Unanswered, answered, open_questions
-from .refusals import refuse
+from .refusals import about_pairs, refuse
 from .step_axis import apart
 
 UNKNOWN = "unknown"
@@ -184,13 +184,11 @@ def _what_it_is(sources: Sequence[Source], error: OptLawsError) -> OptLawsError:
         refuse(Content.of(*sources))
     except LogError as better:
         return better
+    if not isinstance(error, (NoLoss, NoNumbers)):
+        return error
     if isinstance(error, NoLoss) and sources[0].name.lower().endswith((".log", ".out")):
-        return LogError("no line of it has a step and a loss; give what the training itself printed.")
-    return error
-
-
-class NoLoss(LogError):
-    """Columns none of which is known as a loss."""
+        error = LogError("no line of it has a step and a loss; give what the training itself printed.")
+    return about_pairs(Content.of(*sources)) or error
 
 
 def _check_layout(opened: Opened, layout: Layout) -> None:

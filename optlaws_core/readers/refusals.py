@@ -2,12 +2,20 @@
 
 import json
 import re
+from collections import Counter
 
 from ..errors import LogError
-from ..text import counted
+from ..text import counted, listed, shortened
 from .format import Content
+from .layout import eval_name, train_rank
 
 _PACKAGES = re.compile(rb"\s*(#.*|-e .*|[\w.-]+(\[[\w,-]+\])? ?(==|>=|@) ?\S+)\s*")
+# A name and its number: `loss=2.5`, `"loss": 2.5`, `loss 2.5`.
+_PAIR = re.compile(
+    rb"(?<![\w./-])([A-Za-z_][\w./-]*)[\"']?(?:[ \t]*[:=][ \t]*|[ \t]+)[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?"
+    rb"(?=$|[ \t\r,;|)\]}])"
+)
+_LINES = 200  # that are looked into
 _WANDB = {"_step", "_runtime", "_timestamp", "_wandb"}
 
 
@@ -24,6 +32,26 @@ def refuse(content: Content) -> None:
         lines = [line for line in start.split(b"\n")[:50] if line.strip()]
         if lines and all(_PACKAGES.fullmatch(line) for line in lines[: len(lines) - 1 or 1]):
             raise LogError("this is a list of Python packages; give the log of the run.")
+
+
+def about_pairs(content: Content) -> LogError | None:
+    """The numbers in the lines of a text, where most of these are names with a number behind each; None for others."""
+    try:
+        if content.opens_json:
+            return None
+        lines = [line for line in content.start.split(b"\n")[:_LINES] if line.strip()]
+    except LogError:
+        return None
+    found = [dict.fromkeys(name.lower() for name in _PAIR.findall(line)) for line in lines]
+    named = [list(names) for names in found if len(names) > 1]
+    if len(named) < 2 or 2 * len(named) < len(lines):
+        return None
+    times = Counter(name for names in named for name in names)
+    usual = [name.decode("ascii") for name, count in times.items() if 2 * count >= len(named)]
+    if not usual or any(train_rank(name) is not None or eval_name(name) for name in usual):
+        return None
+    text = f"its lines have the numbers {listed([shortened(name, 30) for name in usual], 8)}"
+    return LogError(f"{text}; none is known as a loss. Give a log that has a loss under that name.")
 
 
 def _refuse_summary(content: Content) -> None:
