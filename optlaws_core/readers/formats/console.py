@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from ...errors import LogError
-from ...text import counted, format_number
+from ...text import counted, format_number, listed
 from ..base import MOST_ROWS, Facts, Layout, Note
 from ..format import Content, Format
 from ..header import BOM, header_of
@@ -15,7 +15,7 @@ from ..questions import EPOCHS, Answer, Question, Unanswered
 from ..rates import WANTED, printed_quantum
 from ..sniff import HEAD
 from .console_lines import Scan, scan
-from .console_shapes import ESTIMATE, GENERAL, TRAIN
+from .console_shapes import ESTIMATE, GENERAL, RATE, TRAIN
 from .console_steps import Bars, anew, bars_of, continued, mended, places, starts
 from .console_table import LOSS, Table, table_of
 from .long_table import is_long
@@ -99,6 +99,9 @@ def open_console(content: Content) -> Opened:
         raise LogError(_without_losses(scanned))
     for text in _about(scanned):
         table.note("repaired", text)
+    if bits := sum(len(rows) for rows in scanned.rows if rows.plan.bits):
+        text = "in bits per byte left out: they do not compare with losses per token"
+        table.note("info", f"{counted(bits, 'evaluation')} {text}.")
     table.numbered = scanned.numbered
     return _with_steps(table) if "step" in table.columns and table.has("step").any() else _without_steps(table)
 
@@ -118,13 +121,36 @@ def _about(scanned: Scan) -> list[str]:
         said.append("The last line ends early and was left out.")
     if scanned.rounded:
         said.append(f"{counted(scanned.rounded, 'line')} with a rounded or odd step left out.")
+    if scanned.doubled:
+        text = "with a second step and its loss, as where the end of a line was lost, read as two"
+        said.append(f"{counted(scanned.doubled, 'line')} {text}.")
     return said
 
 
 def _columns(table: Table) -> dict[str, str]:
     """Column of the table -> its name for the user."""
     named = {LOSS + split: "loss" if split == TRAIN else f"{split} loss" for split in table.splits}
-    return {**named, **{c: c for c in _BESIDE if table.has(c).any()}}
+    rates = {c: _rate_column(c.removeprefix(RATE)) for c in table.rates}
+    return {**named, **{c: c for c in _BESIDE if table.has(c).any()}, **rates}
+
+
+def _rate_column(name: str) -> str:
+    """The column of a further rate: `lr` is that of the first."""
+    return "lr (2)" if name == "lr" else name
+
+
+def _which_rate(table: Table) -> tuple[Question, ...]:
+    """The question which of a line's different rates is meant, the first one unless answered."""
+    names = [c.removeprefix(RATE) for c in table.rates]
+    if not names:
+        return ()
+    first = table.rate or "lr"
+    columns = {first: "lr", **{name: _rate_column(name) for name in names}}
+    answers = tuple(
+        Answer(re.sub(r"[^a-z0-9./_()-]+", "-", name) or "rate", f"It is {name!r}.", {"lr": column})
+        for name, column in columns.items()
+    )
+    return (Question("lr", f"Which number is the learning rate: {listed([*columns], 4)}?", answers),)
 
 
 def _layout(table: Table, x: str, x_unit: str = "step", **more) -> Layout:
@@ -144,6 +170,7 @@ def _with_steps(table: Table) -> Opened:
     if len(at) > 1:
         columns = (*columns, "run")
         layout, questions = _several(table, at, layout, notes)
+    questions = (*questions, *_which_rate(table))
     notes += _hints(table)
     return Opened(columns, layout, lambda chosen: _runs(table, at, chosen), tuple(notes), questions)
 
@@ -232,7 +259,7 @@ def _without_steps(table: Table) -> Opened:
             raise Unanswered(question.text, question)
         return _runs(table, np.zeros(1, np.int64), chosen)
 
-    return Opened(columns, layout, runs, tuple(table.notes), (question,))
+    return Opened(columns, layout, runs, tuple(table.notes), (question, *_which_rate(table)))
 
 
 def _asked(table: Table, bars: Bars | None) -> tuple[Question, Layout]:

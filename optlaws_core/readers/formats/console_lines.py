@@ -14,7 +14,7 @@ from ...arrays import FloatArray, IntArray
 from ...errors import LogError
 from ...text import shortened
 from .console_blocks import FEWEST, Block, Slot, slot_of
-from .console_shapes import LONGEST, NUMBER, WHOLE, Plan, plan_of
+from .console_shapes import LONGEST, NUMBER, WHOLE, Plan, plan_of, second_record
 
 PART = 2**20  # bytes
 MOST_PLANS = 20_000  # kinds of lines that are looked into
@@ -35,6 +35,8 @@ _KEYS = (
     b"skipped iterations",
     b"[step=",
     b"[batch=",
+    b"] train",
+    b"bpb",
     b"epoch ",
     b"'eval_",
 )
@@ -64,6 +66,7 @@ class Scan:
     numbered: bool = True
     cut: bool = False  # the last line ends early and was left out
     rounded: int = 0  # lines whose step is printed with too few digits
+    doubled: int = 0  # lines that hold two steps with their losses, read as two
 
 
 def scan(text: bytes) -> Scan:
@@ -187,7 +190,7 @@ class _Scanner:
         """How lines like this one are read together; None where they must be looked at one by one."""
         plan = self._plan(line)
         numbers = list(NUMBER.finditer(line))
-        if plan is None or plan.cells([number[0] for number in numbers]) is None:
+        if plan is None or plan.doubled or plan.cells([number[0] for number in numbers]) is None:
             return None
         slots = []
         for pick, i in zip(plan.picks, plan.at, strict=True):
@@ -202,12 +205,25 @@ class _Scanner:
         plan = self._plan(line, tuple(parts[::2]))
         if plan is None:
             return
+        if plan.doubled:
+            self._two(at, line)
+            return
         cells = plan.cells(parts[1::2])
         if cells is None:
             self.scan.rounded += 1
             return
         plan.rows.append(at)
         plan.values.append(cells)
+
+    def _two(self, at: int, line: bytes) -> None:
+        """Both records of a line whose end between them is missing."""
+        cut = second_record(line)
+        if cut is None:  # its figures are odd
+            self.scan.rounded += 1
+            return
+        self.scan.doubled += 1
+        self._single(at, line[:cut])
+        self._single(at, line[cut:])
 
     def _plan(self, line: bytes, like: tuple[bytes, ...] | None = None) -> Plan | None:
         """The plan of lines like this one, made where it is the first of them."""
@@ -218,7 +234,7 @@ class _Scanner:
             if len(self.plans) >= MOST_PLANS:
                 return None
             plan = self.plans[like] = plan_of(line)
-            if plan is not None:
+            if plan is not None and not plan.doubled:
                 self.rows_of[plan] = Rows(plan)
                 self.scan.rows.append(self.rows_of[plan])
         return self.plans[like]
@@ -227,8 +243,13 @@ class _Scanner:
         """A last line without an end: it may be cut, within a number even."""
         if not any(key in line for key in _KEYS):
             return
+        while (cut := second_record(line)) is not None:
+            self.scan.doubled += 1
+            self._single(self.at, line[:cut])
+            line = line[cut:]
+        self._keep()
         plan = self._plan(line)
-        if plan is not None and _is_whole(line, self.rows_of[plan]):
+        if plan is not None and not plan.doubled and _is_whole(line, self.rows_of[plan]):
             self._single(self.at, line)
         else:
             self.scan.cut = True

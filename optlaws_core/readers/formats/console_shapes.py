@@ -35,7 +35,7 @@ class Shape:
     records: bool = False  # a record is several lines: a head with the step, then a line for each number
     estimates: bool = False  # a training loss that stands beside an evaluation's is an estimate, too
     keeps: bool = False  # the last evaluation's loss is repeated on every line until the next one
-    rough: float | None = None  # from which on rates are printed with 4 decimals, too few for most
+    rough: float | None = None  # from which on its rates may be printed with 4 decimals, too few for most
     bits: bool = False  # losses are to the base 2
     epoch_means: bytes = b""  # in lines that hold the mean of an epoch
     total: bool = True  # what stands behind a slash is the number of updates of the run
@@ -89,7 +89,7 @@ SHAPES: tuple[Shape, ...] = (
         rb"(?P<val>NUM)",
     ),
     _shape("OLMo", rb"\[step=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?[^\]]*\]\s*$", records=True),
-    _shape("OLMo", rb"START(?:train|optim|eval|throughput)/[^=]+=[^=]*$", records=True, rough=1e-4),
+    _shape("OLMo", rb"^(?!.*\bstep=).*START(?:train|optim|eval|throughput)/[^=]+=[^=]*$", records=True, rough=1e-4),
     _shape(
         "Composer",
         rb"START\[(?:epoch=(?P<epoch>\d+)[^\]]*\]\[)?batch=(?P<step>[\d,]+)(?:/(?P<total>[\d,]+))?\]:?\s*$",
@@ -191,6 +191,10 @@ SHAPES: tuple[Shape, ...] = (
         "a bare counter",
         rb"ALONE\[ *(?P<step>\d+)(?:/ *(?P<total>\d+))?\]:? +(?:train(?:ing)?[ _])?loss[:=]? *(?P<loss>NUM)",
     ),
+    _shape(
+        "a bare counter",
+        rb"ALONE\[ *(?P<step>\d+)(?:/ *(?P<total>\d+))?\]:? +train[:=] *(?P<loss>NUM)(?:[ ,|]+val[:=] *(?P<val>NUM))?",
+    ),
 )
 GENERAL = Shape("key–value lines", re.compile(rb""))
 
@@ -224,10 +228,24 @@ _EVAL = re.compile(
     rb"(?<![a-z0-9_./])(eval|evaluation|evaluating|valid|validation|validate|val|test|dev)(?![a-z0-9_./])"
 )
 _TRAIN = re.compile(rb"(?<![a-z0-9_./])train(?:ing)?(?![a-z0-9_./])")
+# An evaluation named behind its loss, in brackets, as a value, or by itself: no number's name, no word of a sentence.
+_EVAL_BEHIND = re.compile(
+    rb"(?:^|[^a-z0-9_./ \t]|[0-9]|\b(?:on|of|for|the|is))[ \t]*"
+    rb"(?<![a-z_./])(eval|evaluation|valid|validation|val|test|dev)(?:[ _-](?:set|split|data|step))?"
+    rb"[ \t]*(?=$|[\])}>|,;'\"])"
+)
+# A counter that begins a record of its own: nothing that a word before it makes another one, and no time.
+_COUNTER = re.compile(
+    rb"(?<![a-z_./-])(?<![a-z][ ])((?:train(?:ing)?[ _/])?(?:global[ _])?step|iter|iteration|update|it)"
+    rb"(?:[ \t]*[:=][ \t]*|[ \t]+)[0-9]+(?![0-9.]|[ \t]?m?s\b)"
+)
+_BITS = re.compile(rb"\bstep[ :=]+(?P<step>\d+)\b.*\bbpb[ :=]+" + _N)  # of a byte, beside no loss
 _SETS = {"valid": "val", "validation": "val", "validate": "val", "evaluation": "eval", "evaluating": "eval"}
 _EVAL_SET = re.compile(r"eval metrics/(.+)/languagecrossentropy")
 _OF_SPLIT = re.compile(r"^(train|valid|val|eval|test)[_/.]")
 LONGEST = 4_000  # bytes of a line that is looked at
+RATE = "rate:"  # begins the fields of further rates in a line
+MOST_RATES = 8
 
 
 @dataclass(eq=False)
@@ -240,6 +258,9 @@ class Plan:
     names: dict[str, tuple[str, int]] = field(default_factory=dict)  # split -> name of its loss, and how well it fits
     mean: bool = False  # of an epoch
     decimals: int | None = None  # with which a rate is printed, where it has no exponent
+    rate: str = ""  # the name of the rate
+    doubled: bool = False  # the line is two, whose end between them is missing; nothing is picked of it
+    bits: bool = False  # bits per byte beside no loss, which are left out
     rows: list[int] = field(default_factory=list)
     values: list[tuple[bytes, ...]] = field(default_factory=list)
 
@@ -261,6 +282,10 @@ def plan_of(line: bytes) -> Plan | None:
         return None
     if b"%|" in line and b"loss" not in line:
         return _bar_alone(line)
+    if second_record(line) is not None:
+        return Plan(GENERAL, (), (), doubled=True)
+    if b"bpb" in line and b"loss" not in line:
+        return _bits(line)
     shape, found = _shape_of(line)
     numbers = list(NUMBER.finditer(line))
     starts = {number.start(): i for i, number in enumerate(numbers)}
@@ -275,10 +300,34 @@ def plan_of(line: bytes) -> Plan | None:
     losses = [numbers[i].start() for pick, i in picks.items() if pick.startswith("loss:")]
     if shape is GENERAL and losses and _ASIDE.search(line[: min(losses)]):
         return None
-    _counted(shape, line, numbers, keyed, picks)
+    rate = _counted(shape, line, numbers, keyed, picks)
     if shape.estimates and "loss:train" in picks:
         picks[f"loss:{ESTIMATE}"] = picks.pop("loss:train")
-    return _plan(shape, line, numbers, picks, names)
+    plan = _plan(shape, line, numbers, picks, names)
+    if plan is not None:
+        plan.rate = rate
+    return plan
+
+
+def second_record(line: bytes) -> int | None:
+    """Where a second step with its loss begins in a line, as where the end of a line was lost; None for a usual one."""
+    if line.count(b"loss") < 2:
+        return None
+    found = list(_COUNTER.finditer(line))
+    for again in found[1:]:
+        at = again.start()
+        if again[1] == found[0][1] and b"loss" in line[:at] and b"loss" in line[at:]:
+            return at
+    return None
+
+
+def _bits(line: bytes) -> Plan | None:
+    """The plan of an evaluation in bits per byte, of which the step is kept."""
+    found = _BITS.search(line)
+    starts = {number.start(): i for i, number in enumerate(NUMBER.finditer(line))}
+    if found is None or found.start("step") not in starts:
+        return None
+    return Plan(GENERAL, ("step",), (starts[found.start("step")],), bits=True)
 
 
 def _shape_of(line: bytes) -> tuple[Shape, "re.Match[bytes] | None"]:
@@ -334,6 +383,9 @@ def _losses(shape: Shape, line: bytes, numbers: list, keyed: list[tuple[int, str
         split, rank, name = known
         if split == TRAIN:
             split = _said_split(line[: numbers[i].start()], phrase) or TRAIN
+        if split == TRAIN and shape is GENERAL and not re.search(r"\btrain", phrase):
+            stop = next((numbers[j].start() for j, other in keyed if j > i and _loss(shape, other)), len(line))
+            split = _split_behind(line[numbers[i].end() : stop]) or TRAIN
         found.append((rank, i, split, name))
     return sorted(found)
 
@@ -347,6 +399,15 @@ def _said_split(before: bytes, phrase: str) -> str | None:
     if not evals or (trains and trains[-1].start() > evals[-1].start()):
         return None
     name = evals[-1].group(1).decode()
+    return _SETS.get(name, name)
+
+
+def _split_behind(behind: bytes) -> str | None:
+    """The evaluation that the words behind a plain loss name, up to the next loss."""
+    found = _EVAL_BEHIND.search(behind)
+    if found is None or _TRAIN.search(behind):
+        return None
+    name = found.group(1).decode()
     return _SETS.get(name, name)
 
 
@@ -375,24 +436,42 @@ def _loss(shape: Shape, phrase: str) -> tuple[str, int, str] | None:
     return TRAIN, 60 + 100 * bool(_MEAN.search(phrase)), words[-1]
 
 
-def _counted(shape: Shape, line: bytes, numbers: list, keyed: list[tuple[int, str]], picks: dict[str, int]) -> None:
-    """Adds what counts and what stands beside the loss: step, its total, epoch, rate, norm, tokens, samples, batch."""
+def _counted(shape: Shape, line: bytes, numbers: list, keyed: list[tuple[int, str]], picks: dict[str, int]) -> str:
+    """Adds what counts and what stands beside the loss: step, its total, epoch, rate, norm, tokens, samples, batch.
+
+    Returns the name of the rate; further rates of the line are added under theirs.
+    """
     taken = set(picks.values())
     ranks: dict[str, int] = {}
+    rates: dict[int, str] = {}
     for i, phrase in keyed:
         if i in taken:
             continue
         for name, rank in _kinds(shape, phrase):
             if name == "step" and _in_list(line, numbers[i]):
                 continue
+            if name == "lr":
+                rates[i] = _rate_name(phrase)
             if name not in picks or (name in ranks and rank < ranks[name]):
                 picks[name], ranks[name] = i, rank
+    own = rates.pop(picks["lr"], "") if "lr" in picks else ""
+    used = set(picks.values())
+    for i, name in [*rates.items()][:MOST_RATES]:
+        if name not in ("", own) and i not in used:
+            picks.setdefault(RATE + name, i)
     if "step" in picks and "total" not in picks:
         at = picks["step"]
         if at + 1 < len(numbers) and line[numbers[at].end() : numbers[at + 1].start()].strip() == b"/":
             picks["total"] = at + 1
     if "step" not in picks and b"%|" in line and "n" not in picks:
         _bar(line, numbers, picks)
+    return own
+
+
+def _rate_name(phrase: str) -> str:
+    """The words of a phrase that name a rate."""
+    words = phrase.split()
+    return next((name for k in range(len(words)) if is_lr(name := " ".join(words[k:]))), phrase)
 
 
 def _in_list(line: bytes, number: "re.Match[bytes]") -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from ...arrays import FloatArray, IntArray
 from ...text import counted
 from ..rates import WANTED
-from .console_shapes import TRAIN
+from .console_shapes import RATE, TRAIN
 from .console_table import LOSS, Table
 
 FEW_UNITS = 100  # of a fourth decimal, in the highest rate: fewer are no curve
@@ -62,17 +62,27 @@ def _drop_signs(table: Table) -> None:
                 f"{counted(int(signs.sum()), 'line')} with −1 for a loss, as ranks without one print, left out.",
             )
     if _are_rough(table):
-        table.columns.pop("lr")
-        table.said.pop("lr")
+        for column in [c for c in table.columns if c == "lr" or c.startswith(RATE)]:
+            table.columns.pop(column)
+            table.said.pop(column)
         text = f"{table.shape.name} prints the learning rate with 4 decimals, too few to use it; {WANTED[1]}"
         table.note("info", text)
 
 
 def _are_rough(table: Table) -> bool:
-    """Whether rates stand there that are hardly more than a few units of their fourth decimal."""
+    """Whether rates are printed with 4 decimals, of which they are hardly more than a few units.
+
+    The first one may be printed otherwise: 0.0, or 5.00E-05 where it is smaller.
+    """
     rates = table.columns["lr"][table.has("lr")] if "lr" in table.columns else np.empty(0)
+    rates = rates[np.isfinite(rates)]
     rough = table.shape.rough
-    return rough is not None and len(rates) > 0 and rough <= float(np.nanmax(rates)) < FEW_UNITS * 1e-4
+    if rough is None or not len(rates) or not rough <= float(rates.max()) < FEW_UNITS * 1e-4:
+        return False
+    if (table.decimals is None and rates[0] >= rough) or (table.decimals or 0) > 4:
+        return False
+    units = rates[rates >= rough] / 1e-4
+    return bool(np.abs(units - np.round(units)).max() <= 1e-6 * units.max())
 
 
 def _without_repeats(table: Table) -> Table:

@@ -9,7 +9,7 @@ from ...arrays import FloatArray, IntArray
 from ...text import counted, listed, shortened
 from ..base import Note
 from .console_lines import Rows, Scan
-from .console_shapes import ESTIMATE, GENERAL, TRAIN, WHOLE, Shape
+from .console_shapes import ESTIMATE, GENERAL, RATE, TRAIN, WHOLE, Shape
 
 LOSS = "loss:"
 MOST = 1e15  # no counter is larger
@@ -26,6 +26,7 @@ class Table:
     names: dict[str, str] = field(default_factory=dict)  # split -> how the program calls its loss
     numbered: bool = True  # `order` counts the lines of the file
     decimals: int | None = None  # with which rates are printed, where they have no exponent
+    rate: str = ""  # how the program calls its learning rate
     notes: list[Note] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -54,6 +55,17 @@ class Table:
         found = [c.removeprefix(LOSS) for c in self.columns if c.startswith(LOSS) and self.said[c].any()]
         return sorted(found, key=lambda split: (split != TRAIN, split == ESTIMATE))
 
+    @property
+    def rates(self) -> list[str]:
+        """Columns of further rates, that differ from the first one where both stand."""
+        mine = self.columns.get("lr", np.empty(0))
+        found = []
+        for column in [c for c in self.columns if c.startswith(RATE)]:
+            both = self.has(column) & self.has("lr")
+            if both.any() and not np.array_equal(mine[both], self.columns[column][both], equal_nan=True):
+                found.append(column)
+        return found
+
     def note(self, level: str, text: str) -> None:
         """Something to tell about the file."""
         self.notes.append(Note(level, text))  # type: ignore[arg-type]
@@ -61,7 +73,7 @@ class Table:
 
 def table_of(scan: Scan) -> Table:
     """The lines of a run as one table; empty where no line has a loss."""
-    kept = [rows for rows in scan.rows if len(rows)]
+    kept = [rows for rows in scan.rows if len(rows) and not rows.plan.bits]
     chosen, aside = _chosen(kept)
     if not chosen:
         return Table(np.empty(0, np.int64))
@@ -132,6 +144,7 @@ def _joined(parts: list[Rows], chosen: dict[str, list[Rows]], shape: Shape) -> T
     for rows in parts:
         own = place[at : at + len(rows)]
         table.decimals = rows.plan.decimals if table.decimals is None else table.decimals
+        table.rate = table.rate or rows.plan.rate
         at += len(rows)
         values = np.concatenate(rows.values, axis=1)
         rows.values = [np.empty((len(values), 0))]  # they are large, and not asked for again
