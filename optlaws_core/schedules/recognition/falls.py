@@ -172,9 +172,7 @@ def _told_end(search: Search, start: float) -> tuple[float, float] | None:
     return None
 
 
-def _least(
-    misses: Callable[[FloatArray], FloatArray], x: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _least(misses: Callable[[FloatArray], FloatArray], x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """As `least`, but at whole steps where these agree and what was found does not.
 
     A fall that begins or ends at a row has a kink there, before which least squares of exact rates may stop.
