@@ -14,7 +14,7 @@ import numpy as np
 from ..arrays import FloatArray, IntArray
 from ..runs import LrSource
 from ..schedules import Knots, Schedule
-from ..schedules.recognition import Recognised, recognise
+from ..schedules.recognition import FEWEST, Recognised, recognise
 from ..text import SMALLEST, counted, format_number
 from .base import Facts, Note
 from .clean import Points
@@ -138,7 +138,8 @@ def _from_log(
     found = _recognised(logged, facts, last_step)
     if found is None:
         schedule, notes = knots_from(logged, facts, last_step)
-        return schedule, notes if quantum is None else [_quantised(quantum, facts), *notes], None
+        why = _unrecognised(logged) if quantum is None else [_quantised(quantum, facts)]
+        return schedule, [*why, *notes], None
     notes = _on_recognised(found, logged, facts, last_step)
     if quantum is not None:
         text = (
@@ -158,6 +159,14 @@ def _recognised(logged: Points, facts: Facts, last_step: int) -> Recognised | No
     if found is None or not found.beyond or total is None or total < last_step:
         return found
     return found if abs(found.schedule.total - total) <= 1 else None
+
+
+def _unrecognised(logged: Points) -> list[Note]:
+    """That no schedule came out of rates that were searched for one; nothing of a few rates, or of one rate."""
+    if len(logged.steps) < FEWEST or _hole(logged.steps) or logged.values.min() == logged.values.max():
+        return []
+    text = "No family of schedules agrees with all that the log tells of its learning rate"
+    return [Note("info", f"{text}; straight lines between the logged rates are used.")]
 
 
 def _hole(steps: IntArray) -> tuple[int, int] | None:

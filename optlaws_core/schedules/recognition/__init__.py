@@ -116,4 +116,4 @@ def _is_told(candidate: Candidate, log: Logged) -> bool:
     return log.information >= candidate.cost(log) + BEYOND
 
 
-__all__ = ["Recognised", "recognise"]
+__all__ = ["FEWEST", "Recognised", "recognise"]

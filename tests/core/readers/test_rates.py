@@ -235,6 +235,17 @@ def test_a_line_without_a_known_total_ends_with_its_log():
     assert run.plan.schedule.total <= 700 and "nothing tells whether it was to go on." in said(report)
 
 
+def test_straight_lines_are_told_where_no_family_agrees():
+    text = "No family of schedules agrees with all that the log tells of its learning rate"
+    bent = (1e-3 * (1 - np.linspace(0, 0.9, 40) ** 1.3 + 0.1 * np.sin(np.arange(40)))).tolist()
+    run, report = one("a.csv", csv_of(range(0, 400, 10), falling(40), bent))
+    assert isinstance(run.plan.schedule, Knots)
+    assert f"{text}; straight lines between the logged rates are used." in said(report)
+    few = one("a.csv", csv_of(range(0, 50, 10), falling(5), bent[:5]))[1]  # too few for any family
+    flat = one("a.csv", csv_of(range(0, 400, 10), falling(40), [1e-3] * 40))[1]
+    assert text not in said(few) + said(flat)
+
+
 def test_a_hole_in_the_log_is_told_and_no_schedule_is_made_up_in_it():
     steps = [*range(0, 600), *range(19_000, 19_100)]
     rates = [f"{1e-6 * (s + 1):.6f}" if s < 600 else f"{1e-6 * (19_100 - s):.6f}" for s in steps]
