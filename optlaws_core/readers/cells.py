@@ -74,6 +74,14 @@ class Table:
                 seen[i].see(text)
         return marks_of(seen, counts, commas, self.delimiter == ";")
 
+    def texts(self) -> dict[int, list[str]]:
+        """All cells as texts, by column. Raises `LogError` when the rows cannot be told apart."""
+        found: dict[int, list[str]] = {i: [] for i in range(self.width)}
+        for block in self._blocks():
+            for i, texts in _texts(block, self._options(list(found)), list(found)).items():
+                found[i] += texts
+        return found
+
     def names(self, column: int) -> tuple[IntArray, list[str]]:
         """A column of names: the code of each row, −1 for an empty cell; and the names in the order they appear."""
         known: dict[str, int] = {"": -1}

@@ -1,7 +1,7 @@
 """What a format makes of a file, nothing dropped yet: `Opened` with the columns of its runs, or a `Manifest`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -39,6 +39,15 @@ class RawRun:
     facts: Facts = Facts()
     notes: tuple[Note, ...] = ()
     questions: tuple[Question, ...] = ()
+    headers: tuple[int, ...] = ()  # rows at which the header stands again
+
+    def taken(self, rows: IntArray, name: str) -> "RawRun":
+        """The run of that name that has `rows` (rising) of this one's, whose columns share them all."""
+        lines = self.lines
+        own = None if lines is None else rows + lines if isinstance(lines, int) else lines[rows]
+        columns = {c: numbers.take(rows) for c, numbers in self.columns.items()}
+        at = np.searchsorted(rows, self.headers).tolist()
+        return replace(self, name=name, columns=columns, lines=own, headers=tuple(at))
 
     def line(self, row: int) -> int | None:
         """The line in the file that row `row` stands on, 1-based."""

@@ -22,6 +22,7 @@ from .numbers import Mark
 from .opened import Numbers
 
 BLOCK = 2**20  # bytes
+HEAD = 2**16  # bytes that show what the columns hold
 _FOOTER = re.compile(rb"\[\d+ rows x \d+ columns\]\s*")  # what print(DataFrame) ends with
 
 
@@ -82,13 +83,28 @@ class Rows:
         known: dict[str, int] = {}
         codes: list[IntArray] = []
         for part in self.parts:
-            table = self._table(part)
-            if column in part.columns:
-                here, names = table.names(part.columns.index(column))
-                code_of = np.array([*(known.setdefault(n, len(known)) for n in names), -1], np.int64)
-                codes += [np.array([-1])] if codes else []
-                codes.append(code_of[here])
+            here, names = self._table(part).names(part.columns.index(column) if column in part.columns else 0)
+            if column not in part.columns:
+                here, names = np.full(len(here), -1, np.int64), []
+            code_of = np.array([*(known.setdefault(n, len(known)) for n in names), -1], np.int64)
+            codes += [np.array([-1])] if codes and len(here) else []
+            codes.append(code_of[here])
         return np.concatenate(codes) if codes else np.empty(0, np.int64), list(known)
+
+    def head(self) -> dict[str, list[str]]:
+        """The first cells of each column as texts; none where they cannot be read."""
+        part = self.parts[0]
+        end = self.data.find(b"\n", part.start + HEAD, part.end)
+        try:
+            texts = self._table(replace(part, end=part.end if end < 0 else end + 1)).texts()
+        except LogError:  # such as a quoted cell that was cut
+            return {}
+        return {name: [cell.strip() for cell in texts[i]] for i, name in enumerate(part.columns)}
+
+    @property
+    def headers(self) -> tuple[int, ...]:
+        """The rows at which a header stands again."""
+        return tuple(self.data.count(b"\n", self.parts[0].start, part.start) - 1 for part in self.parts[1:])
 
     def _table(self, part: Part) -> Table:
         return Table(self.data, part.start, self.delimiter, len(part.columns), part.end)

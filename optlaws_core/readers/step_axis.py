@@ -4,7 +4,7 @@ Three signs are looked for: no column at all (row numbers), a counter that begin
 only with every k-th row (micro-batches).
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,10 +70,29 @@ def restarted(raw: RawRun, layout: Layout, x: Numbers, y: Numbers) -> Question |
     at = x.values[rows[second.start]]
     text = (
         f"The counter {shortened(str(layout.x or 'step'))!r} falls from {x.values[rows[first.stop - 1]]:,.0f} back to "
-        f"{at:,.0f}{_times(len(found) - 1)}, where the loss is {again:.4g}, {near}: did training go on?"
+        f"{at:,.0f}{_times(len(found) - 1)}, where the loss is {again:.4g}, {near}"
     )
+    if sign := _another_run(raw, layout, [rows[s.start : s.stop] for s in found]):
+        text += f"; {sign}: are these several runs?"
+        return Question("restart", text, (SEPARATE, *((CONTINUED, OVER) if went_on else (OVER, CONTINUED))), raw.name)
     likely = (CONTINUED, OVER, SEPARATE) if went_on else (OVER, SEPARATE, CONTINUED)
-    return Question("restart", text, likely, raw.name)
+    return Question("restart", f"{text}: did training go on?", likely, raw.name)
+
+
+def _another_run(raw: RawRun, layout: Layout, found: Sequence[IntArray]) -> str:
+    """What shows, at each restart between the stretches whose rows are `found`, that another run begins there."""
+    both = list(zip(found, found[1:], strict=False))
+    if all(any(a[-1] < header < b[0] for header in raw.headers) for a, b in both):
+        return "the header stands again there"
+    rates = raw.columns.get(layout.lr or "")
+    if rates is None or len(rates) <= found[-1][-1]:
+        return ""
+    held = [values[np.isfinite(values)] for values in (rates.values[rows] for rows in found)]
+    if all(len(v) > 1 and (v == v[0]).all() for v in held) and all(
+        a[0] != b[0] for a, b in zip(held, held[1:], strict=False)
+    ):
+        return f"{shortened(str(layout.lr))!r} changes there"
+    return ""
 
 
 def _times(falls: int) -> str:
@@ -121,24 +140,27 @@ def updates(x: FloatArray, layout: Layout) -> FloatArray:
 
 
 def apart(raw: RawRun, layout: Layout) -> list[RawRun]:
-    """The runs of a counter that begins anew with each; the run itself where it does not."""
+    """The runs of a counter that begins anew with each; the run itself where it does not.
+
+    Where they are only likely to be runs of their own, each asks about it.
+    """
     x = raw.columns.get(layout.x) if layout.x else None
-    if layout.restarts != "separate" or x is None:
+    if x is None:
         return [raw]
+    if layout.restarts != "separate":
+        y = next((raw.columns[c] for _, c in layout.losses if c in raw.columns and c not in raw.own_x), None)
+        counted = "restart" in layout.answered or layout.x_unit in ("tokens", "samples")
+        question = None if counted or y is None or len(y) != len(x) else restarted(raw, layout, x, y)
+        if question is None or question.answers[0] is not SEPARATE:
+            return [raw]
+        raw = replace(raw, questions=(*raw.questions, replace(question, run="")))
     rows = np.flatnonzero(np.isfinite(x.values))
     found = stretches(x.values[rows])
     if len(found) < 2:
         return [raw]
     starts = [0, *(int(rows[s.start]) for s in found[1:]), len(x)]
     groups = [np.arange(a, b) for a, b in zip(starts, starts[1:], strict=False)]
-    return [_part(raw, n, group) for n, group in enumerate(groups, 1)]
-
-
-def _part(raw: RawRun, n: int, rows: IntArray) -> RawRun:
-    lines = raw.lines
-    taken = None if lines is None else rows + lines if isinstance(lines, int) else lines[rows]
-    columns: Mapping[str, Numbers] = {name: c.take(rows) for name, c in raw.columns.items()}
-    return replace(raw, name=f"{raw.name} {n}" if raw.name else "", columns=columns, lines=taken)
+    return [raw.taken(group, f"{raw.name} {n}" if raw.name else "") for n, group in enumerate(groups, 1)]
 
 
 def rhythm(x: FloatArray, rates: FloatArray) -> int | None:

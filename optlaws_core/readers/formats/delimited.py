@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -13,10 +14,10 @@ from ..finished_runs import check_is_log
 from ..format import Content, Format
 from ..opened import Numbers, Opened, RawRun
 from ..questions import Question
+from ..row_kinds import MOST_RUNS, with_kinds
 from ..rows import Rows, rows_of
 from ..suggest import about_commas, suggested
 
-MOST_RUNS = 2_000  # in one file
 SAMPLE = b"step,loss,lr\n0,3.25,0.001\n10,2.5,0.001\n20,2.125,0.0005\n30,2.0,0.0\n"
 
 
@@ -28,7 +29,8 @@ def open_delimited(content: Content) -> Opened:
     first = content.header.line + 1
     layout, notes, questions = suggested(rows.columns, lambda names: rows.read(names)[0])
     notes = (*rows.notes, *notes)
-    return Opened(rows.columns, layout, lambda layout: read_rows(rows, layout, first), notes, questions)
+    opened = Opened(rows.columns, layout, lambda layout: read_rows(rows, layout, first), notes, questions)
+    return with_kinds(opened, lambda names: rows.read(names)[0], rows.names, cache(rows.head))
 
 
 def read_columns(
@@ -45,7 +47,7 @@ def read_rows(rows: Rows, layout: Layout, first: int) -> list[RawRun]:
     names = tuple(c for c in layout.columns if c != layout.run) or rows.columns[:1]
     columns, notes, questions = read_columns(rows, names, layout)
     if layout.run is None:
-        return [RawRun("", columns, lines=first, notes=notes, questions=questions)]
+        return [RawRun("", columns, lines=first, notes=notes, questions=questions, headers=rows.headers)]
     codes, runs = rows.names(layout.run)
     found = one_per_run(columns, codes, runs, layout.run, first)
     return [replace(run, notes=notes, questions=questions) for run in found]

@@ -24,10 +24,11 @@ from ..format import Content, Format
 from ..header import unique_names
 from ..numbers import Commas, Marks, marks_of
 from ..opened import Numbers, Opened, RawRun
+from ..row_kinds import with_kinds
 from ..suggest import about_commas, suggested
 from .delimited import one_per_run
 from .parquet_sizes import MAGIC, Footer, check_sizes, dictionary_entries, read_footer
-from .records import MOST_COLUMNS
+from .records import FIRST, MOST_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +73,27 @@ def open_parquet(content: Content) -> Opened:
     text = f"Only flat columns of numbers or texts are read; ignored: {listed(ignored, 6)}."
     notes = (Note("info", text),) if ignored else ()
     layout, more, questions = suggested(table.columns, lambda names: _read(table, names))
-    return Opened(table.columns, layout, lambda layout: read_parquet(table, layout), (*notes, *more), questions)
+    opened = Opened(table.columns, layout, lambda layout: read_parquet(table, layout), (*notes, *more), questions)
+    return with_kinds(opened, lambda names: _read(table, names), lambda c: _names_of(table, c), lambda: _Heads(table))
+
+
+class _Heads(dict[str, Sequence[str]]):
+    """What stands in the columns, each read when it is asked for."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__()
+        self.table = table
+
+    def get(self, column: str, default: object = None) -> Sequence[str]:
+        codes, names = _names_of(self.table, column)
+        return [names[code] if code >= 0 else "" for code in codes[:FIRST]]
+
+
+def _names_of(table: Table, column: str) -> tuple[IntArray, list[str]]:
+    """A column of names, as `_names`."""
+    with _as_log_errors():
+        check_sizes(table.data, table.footer, [table.places[column]] if column in table.places else [], table.texts)
+        return _names(_column(table, column))
 
 
 def _read(table: Table, names: Sequence[str]) -> dict[str, Numbers]:

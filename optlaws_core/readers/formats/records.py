@@ -8,9 +8,11 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
+from ...arrays import IntArray
 from ...errors import LogError
 from ...schedules.entries import LARGEST
 from ...text import counted, listed, shortened
@@ -21,10 +23,12 @@ from ..layout import STEP, guess_layout, is_lr
 from ..numbers import Commas, Marks, from_cells, marks_of
 from ..opened import Numbers, Opened, RawRun
 from ..questions import Answer, Question
+from ..row_kinds import with_kinds
 from ..suggest import about_commas, suggested
 from .json_rows import DEEPEST, nested, of_pairs, of_pandas, values_of
 
 MOST_COLUMNS = 5_000
+FIRST = 500  # cells of a column that show what it holds
 MOST_GROUPS = 8  # of parameters, each with a learning rate
 TOTALS = ("total_steps", "max_steps", "num_training_steps", "total_iters", "max_iters")
 
@@ -108,6 +112,18 @@ class Records:
         """Columns as numbers."""
         return {name: self.numbers(name) for name in names if name in self.cells}
 
+    def names(self, column: str) -> tuple[IntArray, list[str]]:
+        """A column of names: the code of each row, −1 for an empty cell; and the names in the order they appear."""
+        known: dict[str, int] = {"": -1}
+        codes = np.full(self.length, -1, np.int64)
+        for row, cell in zip(*self.cells[column], strict=True):
+            codes[row] = known.setdefault(str(cell).strip(), len(known) - 1)
+        return codes, list(known)[1:]
+
+    def head(self) -> dict[str, list[str]]:
+        """The first cells of each column as texts."""
+        return {column: [str(cell) for cell in cells[:FIRST]] for column, (_, cells) in self.cells.items()}
+
     def runs(self, layout: Layout, name: str = "") -> list[RawRun]:
         """One raw run, or one for each value of the layout's run column."""
         wanted = [c for c in layout.columns if c != layout.run and c in self.cells]
@@ -167,7 +183,8 @@ class Records:
 def opened(records: Records, notes: tuple[Note, ...]) -> Opened:
     """Records, opened."""
     layout, more, questions = suggested(records.columns, records.read)
-    return Opened(records.columns, layout, records.runs, (*notes, *more), questions)
+    found = Opened(records.columns, layout, records.runs, (*notes, *more), questions)
+    return with_kinds(found, records.read, records.names, cache(records.head))
 
 
 def from_lines(data: bytes) -> tuple[Records, tuple[Note, ...]]:
