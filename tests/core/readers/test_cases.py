@@ -2,7 +2,7 @@
 
 import pytest
 
-from optlaws_core.readers import FileReport, Source, read_source
+from optlaws_core.readers import FileReport, Source, read, read_source
 from tests.places import ROOT
 
 CASES = ROOT.parent / "shared" / "cases" / "logs"
@@ -132,3 +132,72 @@ def test_the_loss_that_spans_the_run_is_taken_and_the_other_offered():
     report = case("algoperf_measurements.csv")
     assert curve(report)[:3] == (27, 1, 59547) and asked(report) == ["loss"]
     assert curve(case("algoperf_measurements.csv", loss="loss"))[:3] == (100, 0, 99)
+
+
+def test_a_counter_that_restarts_counts_on():
+    report = case("step_counter_restarts.csv")
+    assert asked(report) == ["restart"] and curve(report) == (100, 10, 1000, 4.941543, 3.253354)
+    assert report.runs[0].plan.schedule.text == "cosine(peak=3e-4, warmup=100, total=1000, final=3e-5)"
+
+
+def test_micro_batches_are_seen_by_the_rate():
+    report = case("litgpt_metrics_microbatches.csv")
+    assert asked(report) == ["x"] and report.questions[0].typed[0] == "x=micro-batches:NUMBER"
+    assert curve(report)[:3] == (5, 1, 5) and curve(case("litgpt_metrics_microbatches.csv", x="updates"))[0] == 71
+
+
+def test_steps_of_a_chart_may_be_calls_of_the_logger():
+    report = case("wandb_chart_step_is_log_calls.csv")
+    assert asked(report) == ["x"] and [run.last_step for run in report.runs] == [50, 56]
+    answered = case("wandb_chart_step_is_log_calls.csv", x="log-calls:250")
+    assert [run.last_step for run in answered.runs] == [12_500, 14_000]
+
+
+@pytest.mark.parametrize(
+    "name, rows", [("steplaw_final_losses.csv", 199), ("chinchilla_points.csv", 245), ("wandb_runs_table.csv", 12)]
+)
+def test_tables_of_finished_runs_are_sent_on(name, rows):
+    report = case(name)
+    assert report.is_table and f"a table of {rows} finished runs" in report.error
+
+
+def test_runs_of_one_base_name_are_two():
+    reading = read(CASES / "same_name")
+    assert [run.name for run in reading.runs] == ["run_a", "run_b"]
+    assert [len(run.loss) for run in reading.runs] == [10, 100]
+
+
+def test_a_schedule_goes_on_behind_a_log_that_stopped_early():
+    report = case("trainer_state_stopped_early.json")
+    assert report.runs[0].plan.schedule.text == "linear(peak=3e-4, warmup=0, total=5000)"
+    assert any("lies beyond the log" in note.text for note in report.notes)
+
+
+def test_shapes_are_told_apart():
+    runs = {run.name: run.plan.schedule for run in read(CASES / "shapes").runs}
+    assert {name: schedule.family for name, schedule in runs.items()} == {
+        "constant_24000": "constant",
+        "cosine_24000": "cosine",
+        "wsdcon_9": "step",
+    }
+    assert runs["cosine_24000"].text == "cosine(peak=3e-4, warmup=2160, total=24000, final=3e-5)"
+    assert (runs["wsdcon_9"].boundaries, runs["wsdcon_9"].values) == ((8000,), (9e-5,))
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("book.xlsx", "this is an Excel workbook; save the sheet as CSV."),
+        ("git_lfs_pointer_trainer_state.json", "run 'git lfs pull'"),
+        ("megatron_all_iterations_skipped.out", "none of its 4 iterations has a loss, since each was skipped"),
+    ],
+)
+def test_what_is_no_log_is_refused_with_what_to_do(name, said):
+    report = case(name)
+    assert report.runs == () and said in report.error
+
+
+def test_the_order_of_the_files_changes_nothing():
+    paths = sorted(path for path in CASES.iterdir() if path.suffix in (".csv", ".json", ".jsonl"))
+    one, two = read(*paths), read(*reversed(paths))
+    assert [(run.name, run.loss.tolist()) for run in one.runs] == [(run.name, run.loss.tolist()) for run in two.runs]
