@@ -136,6 +136,11 @@ def with_kinds(opened: Opened, read: Read, names: Names, head: Head) -> Opened:
     )
 
 
+def may_name_splits(column: str) -> bool:
+    """Whether a column is called as those are that name the split of each row."""
+    return any(names.fullmatch(_key(column)) for names in (_SPLITS, _IS_TRAIN, _IS_EVAL))
+
+
 def split_of(value: str, column: str = "split") -> str | None:
     """The split that a cell names, "train" or that of an evaluation; None for any other cell."""
     cell, key = " ".join(value.lower().split()), _key(column)
@@ -190,8 +195,7 @@ def _splits(opened: Opened, read: Read, names: Names, head: Head) -> tuple[dict[
     if loss is None:
         return {}, ()
     for by in opened.columns:
-        key = _key(by)
-        if by in layout.columns or not any(p.fullmatch(key) for p in (_SPLITS, _IS_TRAIN, _IS_EVAL)):
+        if by in layout.columns or not may_name_splits(by):
             continue
         if not any(split_of(cell, by) for cell in head().get(by, ())):
             continue

@@ -8,9 +8,10 @@ from ...errors import LogError
 from ...text import counted, shortened
 from ..format import Content, Format
 from ..header import Header
-from ..layout import STEP
+from ..layout import STEP, train_rank
 from ..metric_curves import opened
 from ..opened import Opened, RawRun
+from ..row_kinds import may_name_splits, split_of
 from ..rows import rows_of
 from .delimited import MOST_RUNS
 
@@ -32,6 +33,9 @@ def open_long(content: Content) -> Opened:
     table = rows_of(content.text, header, content.file)
     numbers, _, _ = table.read((value, step), (step,))
     keys, names = table.names(key)
+    for column in header.columns:
+        if column not in (key, value, step) and may_name_splits(column):
+            keys, names = _by_split(keys, names, column, *table.names(column))
     whose = [table.names(column) for column in header.columns if column.lower() in RUNS and column != key]
     runs, labels = _runs(whose, len(keys))
     for most, found, what in ((MOST_RUNS, len(labels), "run"), (MOST_KEYS, len(names), "key")):
@@ -60,6 +64,22 @@ def _columns(header: Header) -> tuple[str | None, str | None, str | None]:
     lower = {column.lower(): column for column in header.columns}
     key, value, step = (next((lower[n] for n in names if n in lower), None) for names in (KEYS, VALUES, STEP))
     return key, value, step
+
+
+def _by_split(
+    keys: np.ndarray, names: Sequence[str], column: str, codes: np.ndarray, cells: Sequence[str]
+) -> tuple[np.ndarray, list[str]]:
+    """The key of each row and all keys, where a column may name splits: those of evaluations are their own."""
+    found = {name: i for i, name in enumerate(names)}
+    splits = [split_of(cell, column) for cell in cells]
+    if None in splits or len(codes) != len(keys):
+        return keys, list(names)
+    own = keys.copy()
+    for key, name in enumerate(names):
+        for code, split in enumerate(splits):
+            if split != "train" and train_rank(name) is not None and (rows := (keys == key) & (codes == code)).any():
+                own[rows] = found.setdefault(f"{split}/{name}", len(found))
+    return own, list(found)
 
 
 def _runs(whose: Sequence[tuple[np.ndarray, list[str]]], rows: int) -> tuple[np.ndarray, list[str]]:

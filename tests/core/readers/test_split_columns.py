@@ -132,6 +132,11 @@ def test_splits_of_several_runs():
         assert curves(read(rows, kind)) == expected
 
 
+def test_splits_of_a_long_table():
+    rows = [{"split": r["split"], "step": r["step"], "metric": "loss", "value": r["loss"]} for r in split_rows()]
+    assert curves(read(rows)) == {"a": {"train": TRAIN, "val": VAL}}
+
+
 # ---- runs
 
 
