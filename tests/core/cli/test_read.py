@@ -88,7 +88,7 @@ def restarted(tmp_path):
     """Logs whose counter falls back to its start half-way, while the loss goes on."""
     for name, peak in (("a", 1e-3), ("b", 5e-4)):
         rows = "".join(
-            f"{s},{2 + 3 / (1 + i) ** 0.3:.5f},{peak if i < 60 else peak / 4}\n"
+            f"{s},{2 + 3 / (1 + i) ** 0.3:.5f},{peak * (1 - i / 150)!r}\n"
             for i, s in enumerate([*range(10, 510, 10)] * 2)
         )
         (tmp_path / f"{name}.csv").write_text("step,loss,lr\n" + rows)
