@@ -13,13 +13,13 @@ from .base import Layout
 from .cells import Table
 from .format import Content
 from .header import Header
-from .layout import eval_name, guess_layout, is_lr, train_rank
+from .layout import RUN, eval_name, guess_layout, is_lr, train_rank
 from .sniff import HEAD
 
 SIZES = ("n", "params", "n_params", "num_params", "parameters", "model_size", "model size", "non_embedding_params")
 LENGTHS = ("d", "tokens", "n_tokens", "train_tokens", "total_tokens", "c", "compute", "flops", "training flop")
 BATCHES = ("bs", "batch", "batch_size", "batch size", "global_batch_size", "batch_tokens")
-NAMES = ("run", "name", "run_name", "run name", "run_id", "run id", "exp_name", "experiment", "experiment_name")
+NAMES = (*RUN, "name", "run id", "exp_name")
 # What trackers' tables of runs have beside a name: W&B, MLflow, Neptune, Comet.
 OF_TRACKERS = (
     "created",
