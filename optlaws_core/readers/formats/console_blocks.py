@@ -19,7 +19,7 @@ _KEPT = np.ones(256, bool)
 _KEPT[list(b"0123456789.+-, \t")] = False
 _OF_WHOLE, _OF_NUMBER = np.zeros(256, bool), np.zeros(256, bool)
 _OF_WHOLE[list(b"0123456789 ")] = _OF_NUMBER[list(b"0123456789 .e+-")] = True
-_TENS = 10.0 ** np.arange(23)  # exact
+TENS = 10.0 ** np.arange(23)  # exact
 _WEIGHTS = np.random.default_rng(16).integers(1, 2**63, 16_384, dtype=np.uint64) | np.uint64(1)
 
 
@@ -124,6 +124,12 @@ def slot_of(line: bytes, start: int, end: int, whole: bool) -> Slot | None:
     return Slot(after, before, tail, whole)
 
 
+def span_of(line: bytes, slot: Slot) -> tuple[int, int]:
+    """Where the characters of a slot begin and end in a line."""
+    places = np.flatnonzero(_KEPT[np.frombuffer(line + b"\n", np.uint8)])
+    return int(places[slot.after - 1]) + 1 if slot.after else 0, int(places[slot.before]) - slot.tail
+
+
 def _parsed(cells: np.ndarray, whole: bool) -> tuple[FloatArray, np.ndarray]:
     """Numbers out of characters, (n, width), written to the right; and which of them are numbers."""
     blank = cells == 32
@@ -139,11 +145,11 @@ def _parsed(cells: np.ndarray, whole: bool) -> tuple[FloatArray, np.ndarray]:
     columns = [c for c in range(stop) if not (len(point) and c == point[0])]
     if not columns or len(columns) > 15 or (len(point) and point[0] > stop):
         return _one_by_one(cells, good, whole)
-    mantissa = np.where(is_digit[:, columns], digits[:, columns], 0) @ _TENS[: len(columns)][::-1]
+    mantissa = np.where(is_digit[:, columns], digits[:, columns], 0) @ TENS[: len(columns)][::-1]
     good &= (is_digit | blank)[:, columns].all(axis=1) & is_digit[:, columns].any(axis=1)
     scale = -(stop - 1 - int(point[0])) if len(point) else 0
     if not len(power):
-        return mantissa / _TENS[-scale], good
+        return mantissa / TENS[-scale], good
     return _scaled(cells, digits, is_digit, stop, mantissa, scale, good)
 
 
@@ -153,11 +159,11 @@ def _scaled(cells, digits, is_digit, stop: int, mantissa: FloatArray, scale: int
     if signs.shape[1] == 0 or not 1 <= cells.shape[1] - stop - 2 <= 3:
         return _one_by_one(cells, good, False)
     good &= ((signs[:, 0] == 43) | (signs[:, 0] == 45)) & is_digit[:, rest].all(axis=1)
-    size = np.where(is_digit[:, rest], digits[:, rest], 0) @ _TENS[: cells.shape[1] - stop - 2][::-1]
+    size = np.where(is_digit[:, rest], digits[:, rest], 0) @ TENS[: cells.shape[1] - stop - 2][::-1]
     exponent = np.where(signs[:, 0] == 45, -size, size) + scale
     if (np.abs(exponent) > 22).any():
         return _one_by_one(cells, good, False)
-    tens = _TENS[np.abs(exponent).astype(np.int64)]
+    tens = TENS[np.abs(exponent).astype(np.int64)]
     return np.where(exponent < 0, mantissa / tens, mantissa * tens), good
 
 

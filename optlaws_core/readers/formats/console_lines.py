@@ -14,6 +14,7 @@ from ...arrays import FloatArray, IntArray
 from ...errors import LogError
 from ...text import shortened
 from .console_blocks import FEWEST, Block, Slot, slot_of
+from .console_forms import Forms
 from .console_shapes import LONGEST, NUMBER, WHOLE, Plan, plan_of, second_record
 
 PART = 2**20  # bytes
@@ -79,6 +80,7 @@ class _Scanner:
         self.scan = Scan()
         self.plans: dict[tuple[bytes, ...], Plan | None] = {}
         self.known: dict[bytes, tuple[Rows, list[Slot]] | None] = {}  # skeleton -> how its lines are read together
+        self.forms: Forms[Rows] = Forms()
         self.rows_of: dict[Plan, Rows] = {}
         self.at = 0
         self.records = self.dicts = False
@@ -121,18 +123,37 @@ class _Scanner:
         return part
 
     def _whole(self, text: np.ndarray, part: bytes) -> None:
-        """Whole lines: those of interest, alike ones together."""
+        """Whole lines: those of a form first, then others of interest, alike ones together."""
         ends = np.flatnonzero(text == 10)
-        hit = self._hits(part, text, ends)
-        lines = np.flatnonzero(hit)
-        if len(lines):
+        left = self._of_forms(text, ends)
+        if left.all():
+            self._others(part, text, ends, np.arange(self.at, self.at + len(ends)))
+        elif left.any():
             widths = np.diff(ends, prepend=-1)
-            block = Block(text if len(lines) == len(ends) else text[np.repeat(hit, widths)])
-            singles = [own for own in block.alike() if not self._together(block, own, lines[own] + self.at)]
+            text = text[np.repeat(left, widths)]
+            self._others(text.tobytes(), text, np.cumsum(widths[left]) - 1, np.flatnonzero(left) + self.at)
+        self.at += len(ends)
+
+    def _of_forms(self, text: np.ndarray, ends: IntArray) -> np.ndarray:
+        """Reads lines of a known form. Returns (lines,) which are left."""
+        left = np.ones(len(ends), bool)
+        for form, lines, characters in self.forms.found(text, ends):
+            values, good = form.read(characters)
+            left[lines[good]] = False
+            form.owner.order.append(lines[good] + self.at)
+            form.owner.values.append(values[:, good])
+        return left
+
+    def _others(self, part: bytes, text: np.ndarray, ends: IntArray, order: IntArray) -> None:
+        """Reads lines of interest, alike ones together. `order`: (lines,) their places."""
+        hit = self._hits(part, text, ends)
+        if hit.any():
+            order = order[hit]
+            block = Block(text if hit.all() else text[np.repeat(hit, np.diff(ends, prepend=-1))])
+            singles = [own for own in block.alike() if not self._together(block, own, order[own])]
             own = np.sort(np.concatenate([np.empty(0, np.int64), *singles]))
             for i in own.tolist():
-                self._single(int(lines[i]) + self.at, block.line(i))
-        self.at += len(ends)
+                self._single(int(order[i]), block.line(i))
 
     def _hits(self, part: bytes, text: np.ndarray, ends: IntArray) -> np.ndarray:
         """(lines,) Which are of interest."""
@@ -177,6 +198,8 @@ class _Scanner:
         rows.values.append(np.array(columns)[:, good])
         for i in np.flatnonzero(~good).tolist():
             self._single(int(order[i]), block.line(lines[i]))
+        if good[-1]:
+            self.forms.learn(block.line(lines[-1]), slots, rows)
         return True
 
     def _all_nothing(self, block: Block, lines: IntArray, order: IntArray) -> bool:
