@@ -70,7 +70,7 @@ def read_all(
     for i in sorted(range(len(groups)), key=lambda i: (_declared_at(declared.get(i), sources), i)):
         first, *others = groups[i]
         report = _read(groups[i], layouts.get(first.name), declared.get(i, ()), answers)
-        text = f"Read together with {first.shown}: they are files of one run."
+        text = f"Read together with {first.shown}: they are one log."
         said.append((first, report))
         said += ((s, FileReport(s.name, report.format, notes=(Note("info", text),))) for s in others)
     files = with_shared_warmups(_uniquely_named([report for _, report in said], [source for source, _ in said]))

@@ -96,3 +96,115 @@ def test_the_case_of_a_transaction_log():
         pytest.skip("The cases beside the checkout are not here.")
     (run,) = read(path).runs
     assert (run.name, run.lr_source, len(run.loss), run.last_step) == ("sunny-fox-1", "logged", 101, 1000)
+
+
+# ---- charts
+
+
+def chart(metric: str, runs: dict[str, list[tuple[int, float]]], x: str = "Step") -> bytes:
+    """A chart as W&B exports it: sparse, with bands."""
+    steps = sorted({step for points in runs.values() for step, _ in points})
+    names = [f"{run} - {metric}{band}" for run in runs for band in ("", "__MIN", "__MAX")]
+    lines = [",".join(f'"{name}"' for name in (x, *names))]
+    for step in steps:
+        cells = [str(dict(points).get(step, "")) for points in runs.values() for _ in range(3)]
+        lines.append(",".join(f'"{cell}"' for cell in (step, *cells)))
+    return "\n".join(lines).encode() + b"\n"
+
+
+LOSSES = {"run-a": [(0, 4.0), (10, 3.0), (20, 2.5), (30, 2.25)], "run-b": [(0, 4.5), (10, 3.5), (20, 3.0)]}
+RATES = {"run-a": [(0, 0.001), (15, 0.001), (30, 0.0)], "run-b": [(0, 0.002), (20, 0.001)]}
+JOINED = [
+    ("run-a", [0, 10, 20, 30], [4.0, 3.0, 2.5, 2.25], "logged"),
+    ("run-b", [0, 10, 20], [4.5, 3.5, 3.0], "logged"),
+]
+
+
+def joined(runs):
+    return [(r.name, r.steps.tolist(), r.loss.tolist(), r.lr_source) for r in runs]
+
+
+def test_charts_of_the_same_runs_are_joined_in_a_folder(tmp_path):
+    (tmp_path / "wandb_export (1).csv").write_bytes(chart("train/lr", RATES))
+    (tmp_path / "wandb_export.csv").write_bytes(chart("train/loss", LOSSES))
+    found = read(tmp_path)
+    assert joined(found.runs) == JOINED
+    assert [f.error for f in found.files] == [None, None]
+    assert [run.plan.schedule(0) for run in found.runs] == [0.001, 0.002]
+    assert [run.plan.schedule(20) for run in found.runs][1] == 0.001
+    assert "they are one log" in said(found.files[1])
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_charts_of_the_same_runs_are_joined_in_an_upload_in_any_order(turn):
+    given = [
+        Source("loss.csv", chart("train/loss", LOSSES)),
+        Source("lr.csv", chart("train/lr", RATES)),
+        Source("val.csv", chart("eval/loss", {"run-a": [(10, 3.25), (30, 2.375)]})),
+    ]
+    found = read_all(given[::turn])
+    assert joined(found.runs) == JOINED
+    assert found.runs[0].series["eval"].loss.tolist() == [3.25, 2.375]
+    assert list(found.runs[1].series) == ["train"]
+
+
+def test_a_chart_of_rates_joins_those_of_several_losses():
+    given = [Source(f"{run}.csv", chart("train/loss", {run: LOSSES[run]})) for run in LOSSES]
+    assert joined(read_all([*given, Source("lr.csv", chart("train/lr", RATES))]).runs) == JOINED
+
+
+def test_charts_of_other_runs_of_the_same_loss_or_in_other_units_are_logs_of_their_own():
+    def logs(*files: bytes) -> list[tuple[str, str]]:
+        found = read_all([Source(f"{i}.csv", file) for i, file in enumerate(files)])
+        return [(run.name, run.lr_source) for run in found.runs]
+
+    losses = chart("train/loss", {"run-a": LOSSES["run-a"]})
+    assert logs(losses, chart("train/lr", {"run-b": RATES["run-b"]})) == [("run-a", "missing")]
+    assert logs(losses, chart("loss", {"run-a": LOSSES["run-b"]})) == [
+        ("run-a (0)", "missing"),
+        ("run-a (1)", "missing"),
+    ]
+    assert logs(losses, chart("train/lr", {"run-a": RATES["run-a"]}, x="tokens")) == [("run-a", "missing")]
+
+
+def test_no_run_is_lost_where_charts_call_their_losses_otherwise():
+    given = [
+        Source("a.csv", chart("train/loss", {"run-a": LOSSES["run-a"]})),
+        Source("b.csv", chart("loss", {"run-b": LOSSES["run-b"]})),
+        Source("lr.csv", chart("train/lr", RATES)),
+    ]
+    runs = read_all(given).runs
+    assert [(run.name, run.loss.tolist()) for run in runs] == [
+        ("run-a", [4.0, 3.0, 2.5, 2.25]),
+        ("run-b", [4.5, 3.5, 3.0]),
+    ]
+    assert [run.lr_source for run in runs] == ["logged", "missing"]
+
+
+def test_charts_in_other_folders_are_not_joined():
+    found = read_all(
+        [
+            Source("one/loss.csv", chart("train/loss", {"run-a": LOSSES["run-a"]})),
+            Source("two/lr.csv", chart("train/lr", {"run-a": RATES["run-a"]})),
+        ]
+    )
+    assert [(run.name, run.lr_source) for run in found.runs] == [("run-a", "missing")]
+    assert "no column is known as a loss" in found.files[1].error
+
+
+def test_calls_of_the_logger_are_asked_once_for_joined_charts():
+    losses = {"run-a": [(i, 4.0 - i / 4) for i in range(5)]}
+    given = [
+        Source("loss.csv", chart("loss", losses)),
+        Source("lr.csv", chart("lr", {"run-a": [(i, 0.001) for i in range(5)]})),
+    ]
+    found = read_all(given)
+    assert [q.key for q in found.files[0].questions] == ["x"]
+    (run,) = read_all(given, answers={"x": "log-calls:50"}).runs
+    assert run.steps.tolist() == [0, 50, 100, 150, 200]
+    assert run.lr_source == "logged"
+
+
+def test_settings_beside_a_chart_are_no_chart():
+    given = [Source("a/loss.csv", chart("loss", LOSSES)), Source("a/hparams.yaml", b"batch_size: 8\n")]
+    assert [r.name for r in read_all(given).runs] == ["run-a", "run-b"]
