@@ -14,6 +14,7 @@ from . import step_axis
 from .base import AMOUNTS, Facts, Layout, Note
 from .clean import Points, Several, checked_losses, points
 from .doubts import high_rate
+from .layout import multiple
 from .opened import Numbers, RawRun
 from .questions import UNITS, Question, Unanswered, provisional
 from .rates import rates_of
@@ -34,7 +35,7 @@ class Assembled:
 
 def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
     """A run out of its columns. Raises `LogError` when it gives no curve, `Unanswered` for want of an answer."""
-    facts = declared.over(raw.facts)
+    facts, raw = declared.over(raw.facts), _in_ones(raw, layout)
     asked = tuple(_asked(raw, layout))
     layout, questions = provisional(layout, asked), (*asked, *raw.questions)
     per_step = _per_step(layout, facts)
@@ -69,6 +70,22 @@ def _asked(raw: RawRun, layout: Layout) -> Iterator[Question]:
     rates = raw.columns.get(layout.lr or "") if layout.lr not in raw.own_x else None
     if rates is not None and layout.x_unit == "step" and (beat := step_axis.micro_batches(raw, layout, x, rates)):
         yield beat
+
+
+def _in_ones(raw: RawRun, layout: Layout) -> RawRun:
+    """The run with counters in thousands, millions or billions, as their names say, counting ones."""
+    sizes = {c: size for c in (layout.x, layout.tokens) if c is not None and (size := multiple(c)[1]) != 1}
+    if not sizes:
+        return raw
+
+    def ones(counter: Numbers, column: str | None) -> Numbers:
+        return replace(counter, values=counter.values * sizes[column]) if column in sizes else counter
+
+    text = "The numbers of the column {!r} were multiplied by {:,.0f}, as its name says."
+    notes = [Note("info", text.format(shortened(c), size), raw.name) for c, size in sizes.items()]
+    columns = {c: ones(numbers, c) for c, numbers in raw.columns.items()}
+    own_x = {c: ones(numbers, layout.x) for c, numbers in raw.own_x.items()}
+    return replace(raw, columns=columns, own_x=own_x, notes=(*raw.notes, *notes))
 
 
 def _in_updates(raw: RawRun, layout: Layout) -> RawRun:

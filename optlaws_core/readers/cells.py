@@ -7,7 +7,7 @@ anything but floats and empty cells goes through it again as text, so that what 
 import io
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ class Table:
             try:
                 columns = _floats(block, self._options(wanted), wanted)
             except (ValueError, OverflowError):  # a cell is neither a float nor empty, and the slow way tells which
-                marks = marks or self._marks(wanted, counts, commas)
+                marks = marks or replace(self._marks(wanted, counts, commas), amounts=frozenset(counts))
                 if marks.dotted:  # a block of floats, too, may hold thousands such as 1.000
                     return self._from_texts(wanted, marks), marks
                 texts = _texts(block, self._options(wanted), wanted)

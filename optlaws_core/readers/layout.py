@@ -97,6 +97,20 @@ _EVAL_SET = r"(?:final[-_ ])?(?:eval|evaluation|val|valid|validation|test|dev)"
 _LOSS_WORD = r"(?:loss(?:es)?|nll|ce|ce loss|ce_loss|lm loss|lm_loss|cross_?entropy(?:_?loss)?|languagecrossentropy)"
 _EVAL = re.compile(rf"({_EVAL_SET}(?:[-_/ ].+?)?)[-_/ ]{_LOSS_WORD}")
 _EVAL_LAST = re.compile(rf"{_LOSS_WORD}[-_/ ]({_EVAL_SET})")
+# With the name of the text behind: val_loss_c4, val_loss/c4, loss/val/c4.
+_OF_TEXT = r"([-_/](?=[\w.+-]*[a-z])\w[\w.+-]*)"
+_EVAL_OF_TEXT = re.compile(rf"({_EVAL_SET})[-_/]{_LOSS_WORD}{_OF_TEXT}|{_LOSS_WORD}[-_/]({_EVAL_SET}){_OF_TEXT}")
+_NO_TEXT = re.compile(  # what else may stand there: a statistic, a setting, another quantity
+    r"(?<![a-z0-9])(?:mean|avg|average|median|std|stddev|stdev|var|sem|min|max|best|lowest|last|final|prev|previous|old|new"
+    r"|initial|start|end|step|steps|epoch|epochs|iter|batch|batches|ema|smooth|smoothed|running|moving|sum|total|count|n|num"
+    r"|diff|delta|change|ratio|norm|scaled?|weight|weighted|target|per|mse|mae|l1|l2|kl|kld|reg|acc|accuracy|ppl|perplexity"
+    r"|time|tokens?|lr|ci|err|error|lower|upper|low|high|raw|log|history|list|curve|name|id)(?![a-z0-9])"
+)
+# What a counter counts in: "Tokens (B)", "tokens_B", "tokens in billions", "step (k)".
+_BIG = r"thousands?|millions?|billions?|trillions?"
+_MULTIPLE = re.compile(rf"(.+?)(?:\s*[(\[](?:in )?([kmbt]|{_BIG})[)\]]|[ _]in[ _]({_BIG})|[ _]({_BIG}))")
+_SHORT_MULTIPLE = re.compile(r"(.+)_([kmbt])")
+_SIZES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _OTHER_UNITS = {
     "bits": re.compile(
         r"bpb|bpc|bpt|bits[_ ]per[_ ](?:byte|char|token)|loss[_ ]*[(\[]?(?:in[_ ])?bits?(?:/\w+)?[)\]]?$"
@@ -109,7 +123,7 @@ _NO_MODEL_LOSS = re.compile(r"aux|router|moe|z_?loss|scale|best|grad|balanc")
 def guess_layout(columns: Sequence[str]) -> Layout:
     """The layout that the names suggest. Without a known loss column its `losses` are empty."""
     x, x_unit = _x(columns)
-    tokens = _first(columns, TOKENS) if x_unit == "step" else None
+    tokens = _first(columns, TOKENS, multiples=True) if x_unit == "step" else None
     losses, loss_unit = _losses([c for c in columns if c not in (x, tokens)])
     if x is None and losses and (epochs := _first(columns, EPOCHS)) is not None:
         x, x_unit = epochs, "epochs"
@@ -122,9 +136,29 @@ def eval_name(column: str) -> str | None:
     if key == "tel":  # llm.c's test loss
         return "val"
     found = _EVAL.fullmatch(key) or _EVAL_LAST.fullmatch(key)
-    if not found or _NO_MODEL_LOSS.search(key):
+    if _NO_MODEL_LOSS.search(key):
         return None
+    if not found:
+        return _eval_of_text(key)
     return re.sub(r"_metrics$", "", found.group(1).strip("-_/ "))
+
+
+def _eval_of_text(key: str) -> str | None:
+    """The eval set of a loss that names its text last ("val_loss_c4" -> "val_c4"), or None."""
+    found = _EVAL_OF_TEXT.fullmatch(key)
+    if not found or _NO_TEXT.search(text := found[2] or found[4]):
+        return None
+    return f"{found[1] or found[3]}{text}"
+
+
+def multiple(column: str) -> tuple[str, float]:
+    """The name of a counter without the multiple that it counts in, and that: "Tokens (B)" -> ("tokens", 1e9)."""
+    key = _key(column)
+    found = _MULTIPLE.fullmatch(key)
+    if found:
+        return found[1], _SIZES[(found[2] or found[3] or found[4]).rstrip("s")]
+    short = _SHORT_MULTIPLE.fullmatch(_plain(column))
+    return (short[1], _SIZES[short[2]]) if short and short[1] in TOKENS else (key, 1.0)
 
 
 def train_rank(column: str) -> int | None:
@@ -152,7 +186,7 @@ def is_nameless(column: str) -> bool:
 
 def _x(columns: Sequence[str]) -> tuple[str | None, str]:
     for unit, names in (("step", STEP), ("tokens", TOKENS), ("samples", SAMPLES)):
-        column = _first(columns, names)
+        column = _first(columns, names, multiples=True)
         if column is not None:
             return column, unit
     return None, "step"
@@ -194,9 +228,11 @@ def _named_losses(names: dict[str, str]) -> tuple[tuple[str, str], ...]:
     return (*train, *evals.items())
 
 
-def _first(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    """The column whose name comes first in `names`."""
+def _first(columns: Sequence[str], names: Sequence[str], multiples: bool = False) -> str | None:
+    """The column whose name comes first in `names`; one that counts in `multiples` only where there is no other."""
     ranked = [(names.index(key), c) for c in columns for key in (_key(c), c.strip().lower(), _plain(c)) if key in names]
+    if not ranked and multiples:
+        ranked = [(names.index(key), c) for c in columns if (key := multiple(c)[0]) in names]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 

@@ -25,13 +25,17 @@ _COMMA = re.compile(rf"[+-]?\d*,\d*{_TAIL}")
 _EITHER = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # 4,942 is 4.942 or 4942
 _DOTTED = re.compile(rf"[+-]?\d{{1,3}}(\.\d{{3}})+(,\d*)?{_TAIL}")  # 1.000 of a writer of decimal commas is 1000
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")
+_AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmb])", re.I)
+_SIZES = {"k": 3, "m": 6, "b": 9}
 _MINUS = str.maketrans({"\u2212": "-", "\u00a0": " "})
 
 
-def from_cells(cells: Sequence[object], mark: Mark = "thousands", dotted: bool = False) -> Numbers:
+def from_cells(
+    cells: Sequence[object], mark: Mark = "thousands", dotted: bool = False, amounts: bool = False
+) -> Numbers:
     """A column from cells as a file held them: numbers, texts, None. Slow (1 µs a cell) but tells text from NaN.
 
-    `mark` is what commas stand for; `dotted`: whether 1.000 is a thousand.
+    `mark` is what commas stand for; `dotted`: whether 1.000 is a thousand; `amounts`: whether 2.5k is 2500.
     """
     values = np.full(len(cells), np.nan)
     nans: list[int] = []
@@ -39,6 +43,8 @@ def from_cells(cells: Sequence[object], mark: Mark = "thousands", dotted: bool =
     word = ""
     for row, cell in enumerate(cells):
         value = _number(cell, mark, dotted)
+        if amounts and isinstance(value, str):
+            value = _amount(value)
         if isinstance(value, str):
             word = word if words else shortened(value)
             words.append(row)
@@ -90,10 +96,11 @@ class Marks:
     dotted: frozenset[object] = frozenset()  # columns in which 1.000 is a thousand
     unsure: Mapping[object, str] = field(default_factory=dict)  # columns in which nothing tells -> a cell of theirs
     first: Mapping[object, str] = field(default_factory=dict)  # the first cell with a comma
+    amounts: frozenset[object] = frozenset()  # columns that count, in which 2.5k is 2500
 
     def numbers(self, column: object, cells: Sequence[object]) -> Numbers:
         """A column's cells as numbers."""
-        return from_cells(cells, self.of.get(column, "thousands"), column in self.dotted)
+        return from_cells(cells, self.of.get(column, "thousands"), column in self.dotted, column in self.amounts)
 
 
 def marks_of(
@@ -176,3 +183,9 @@ def _odd_number(text: str) -> float | str | None:
         return float(plain) if plain != text and "_" not in plain else text
     except ValueError:
         return text
+
+
+def _amount(text: str) -> float | str:
+    """The number of an amount such as 2.5k; any other text itself."""
+    found = _AMOUNT.fullmatch(text.strip())
+    return float(f"{found[1]}e{_SIZES[found[2].lower()]}") if found else text

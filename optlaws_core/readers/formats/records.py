@@ -169,7 +169,8 @@ class Records:
                 seen[column] = Commas()
                 seen[column].see(self.cells[column][1])
         counts = [c for c in (layout.x, layout.tokens) if c is not None]
-        return marks_of(seen, counts, layout.commas) if seen else Marks({})  # type: ignore[arg-type]
+        marks = marks_of(seen, counts, layout.commas) if seen else Marks({})  # type: ignore[arg-type]
+        return replace(marks, amounts=frozenset(counts))
 
     def _facts(self, layout: Layout) -> Facts:
         """The total of updates, where every row says the same."""

@@ -87,7 +87,18 @@ def test_columns_are_known_by_the_names_that_trainers_give_them(columns, x, x_un
         ("final-val/loss", "final-val"),
         ("loss/val", "val"),
         ("lm loss validation", "validation"),
+        ("val_loss_c4", "val_c4"),
+        ("val_loss/c4", "val/c4"),
+        ("eval_c4_loss", "eval_c4"),
+        ("loss/val/c4", "val/c4"),
+        ("validation_loss_wikitext-103", "validation_wikitext-103"),
+        ("train/val_loss_c4_en", "val_c4_en"),
         ("val_loss_best", None),
+        ("val_loss_mean", None),
+        ("val_loss_per_token", None),
+        ("val_loss_epoch", None),
+        ("val_loss_1", None),
+        ("val_aux_loss_c4", None),
         ("eval_runtime", None),
         ("loss", None),
     ],
@@ -115,6 +126,59 @@ def test_tokens_become_steps_by_the_declared_batch():
     assert run.steps.tolist() == [0, 2, 4] and report.facts["a"].batch_tokens == 1024
     run, _ = with_manifest(log, "512", head="batch_tokens")
     assert run.steps.tolist() == [0, 4, 8]
+
+
+def test_losses_on_several_texts_are_splits_named_after_them():
+    run, report = one("a.csv", "step,loss,val_loss_c4,val_loss/books\n10,3,3.5,4.5\n20,2,2.5,\n30,1.5,2.25,3.25\n")
+    assert run.split == "train" and report.questions == ()
+    assert {name: (s.steps.tolist(), s.loss.tolist()) for name, s in run.series.items()} == {
+        "train": ([10, 20, 30], [3, 2, 1.5]),
+        "val_c4": ([10, 20, 30], [3.5, 2.5, 2.25]),
+        "val/books": ([10, 30], [4.5, 3.25]),
+    }
+    run, report = one("a.csv", "step,val_loss_c4,lr\n10,3.5,0.1\n20,2.5,0.1\n")
+    assert (run.split, run.loss.tolist()) == ("val_c4", [3.5, 2.5])
+    log = "".join(f"step {s} | loss {5 - s / 10:.2f} | val_loss_c4 {6 - s / 10:.2f}\n" for s in (1, 2, 3, 4))
+    run, _ = one("a.log", log)
+    assert run.series["val_c4"].loss.tolist() == [5.9, 5.8, 5.7, 5.6]
+
+
+@pytest.mark.parametrize(
+    "name, size",
+    [
+        ("Tokens (B)", 1e9),
+        ("tokens_B", 1e9),
+        ("tokensB", 1e9),
+        ("consumed tokens [millions]", 1e6),
+        ("tokens in billions", 1e9),
+        ("tokens_seen_M", 1e6),
+    ],
+)
+def test_tokens_may_be_counted_in_millions_and_billions(name, size):
+    log = f"{name},loss\n0.5,3\n1.25,2.5\n2,2\n"
+    assert guess_layout((name, "loss")).x_unit == "tokens"
+    run, report = one("a.csv", log, Layout(name, "tokens", (("train", "loss"),), batch=size / 100))
+    assert run.steps.tolist() == [50, 125, 200]
+    assert f"The numbers of the column {name!r} were multiplied by {size:,.0f}, as its name says." in said(report)
+    run, _ = one("a.csv", f"step,{name},loss,lr\n10,0.5,3,1e-3\n20,1.0,2,1e-3\n")
+    assert run.plan.batch_tokens == size / 20
+    assert guess_layout((name, "tokens", "loss")).x == "tokens"
+
+
+@pytest.mark.parametrize("name", ["tokens_per_b", "token_id_b", "t_b", "steps_b", "tokens (a)"])
+def test_other_names_count_in_ones(name):
+    assert guess_layout((name, "loss")).x is None
+
+
+def test_steps_may_be_counted_in_thousands():
+    run, _ = one("a.csv", "Step (k),loss\n0.1,3\n1,2.5\n2.35,2\n")
+    assert run.steps.tolist() == [100, 1000, 2350]
+    run, _ = one("a.csv", "step,loss\n500,3\n1k,2.5\n2.5k,2\n1.2M,1.5\n")
+    assert run.steps.tolist() == [500, 1000, 2500, 1_200_000]
+    run, _ = one("a.jsonl", '{"step": "1k", "loss": 3}\n{"step": "1.5k", "loss": 2}\n')
+    assert run.steps.tolist() == [1000, 1500]
+    report = read_source(Source("a.csv", b"step,loss\n1,3\n2,2.5\n3,2k\n"))
+    assert "1 row with text instead of a number dropped (first '2k' in line 4)." in said(report)
 
 
 def test_samples_become_steps_by_the_batch_of_the_manifest():
