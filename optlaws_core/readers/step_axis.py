@@ -73,10 +73,15 @@ def restarted(raw: RawRun, layout: Layout, x: Numbers, y: Numbers) -> Question |
         f"{at:,.0f}{_times(len(found) - 1)}, where the loss is {again:.4g}, {near}"
     )
     if sign := _another_run(raw, layout, [rows[s.start : s.stop] for s in found]):
-        text += f"; {sign}: are these several runs?"
-        return Question("restart", text, (SEPARATE, *((CONTINUED, OVER) if went_on else (OVER, CONTINUED))), raw.name)
-    likely = (CONTINUED, OVER, SEPARATE) if went_on else (OVER, SEPARATE, CONTINUED)
-    return Question("restart", f"{text}: did training go on?", likely, raw.name)
+        return about_restart(f"{text}; {sign}: are these several runs?", True, went_on, raw.name)
+    return about_restart(f"{text}: did training go on?", False, went_on, raw.name)
+
+
+def about_restart(text: str, several: bool, went_on: bool, run: str = "") -> Question:
+    """The question what a counter that begins anew means: likely `several` runs, or one that `went_on` or did not."""
+    if several:
+        return Question("restart", text, (SEPARATE, *((CONTINUED, OVER) if went_on else (OVER, CONTINUED))), run)
+    return Question("restart", text, (CONTINUED, OVER, SEPARATE) if went_on else (OVER, SEPARATE, CONTINUED), run)
 
 
 def _another_run(raw: RawRun, layout: Layout, found: Sequence[IntArray]) -> str:

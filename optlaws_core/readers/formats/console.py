@@ -1,6 +1,7 @@
 """What programs print while they train: text in which some lines carry a step, a loss and perhaps more."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ..opened import Numbers, Opened, RawRun
 from ..questions import EPOCHS, Answer, Question, Unanswered
 from ..rates import WANTED, printed_quantum
 from ..sniff import HEAD
+from ..step_axis import about_restart
 from .console_lines import Scan, scan
 from .console_shapes import ESTIMATE, GENERAL, RATE, TRAIN
 from .console_steps import Bars, anew, bars_of, continued, mended, places, starts
@@ -168,7 +170,6 @@ def _with_steps(table: Table) -> Opened:
     layout, notes = _layout(table, "step"), list(table.notes)
     questions: tuple[Question, ...] = ()
     if len(at) > 1:
-        columns = (*columns, "run")
         layout, questions = _several(table, at, layout, notes)
     questions = (*questions, *_which_rate(table))
     notes += _hints(table)
@@ -178,25 +179,14 @@ def _with_steps(table: Table) -> Opened:
 def _several(table: Table, at: np.ndarray, layout: Layout, notes: list[Note]) -> tuple[Layout, tuple[Question, ...]]:
     """The layout of a counter that begins anew, and the question about it where the losses do not tell."""
     several, sure = anew(table, at)
+    layout = replace(layout, restarts="separate" if several else "continued")
     times = counted(len(at) - 1, "time")
-    runs = Answer("runs", f"They are {counted(len(at), 'run')}, one after another.", {"run": "run"})
-    on = Answer("continued", "It is one run that went on.", {"run": None, "restarts": "continued"})
-    over = Answer(
-        "started-over",
-        "It is one run that was started over: the last lines count.",
-        {"run": None, "restarts": "resumed"},
-    )
-    if several:
-        layout = Layout(**{**vars(layout), "run": "run"})
-    else:
-        layout = Layout(**{**vars(layout), "restarts": "continued"})
     if several and sure:
         text = f"The step is back at its beginning {times}, and so is the loss: read as {counted(len(at), 'run')}."
         notes.append(Note("info", text))
         return layout, ()
-    order = (runs, on, over) if several else (on, runs, over)
     text = f"The step is back at its beginning {times}: are these several runs, or one that went on, or started over?"
-    return layout, (Question("restart", text, order),)
+    return layout, (about_restart(text, several, went_on=True),)
 
 
 def _hints(table: Table) -> list[Note]:
@@ -323,7 +313,7 @@ def _of_whole_run(table: Table, lengths: np.ndarray) -> float | None:
 
 def _runs(table: Table, at: np.ndarray, layout: Layout) -> list[RawRun]:
     """One run, or one for each time that the counter begins, where the layout says so."""
-    if layout.run == "run":
+    if layout.restarts == "separate" and len(at) > 1:
         bounds = [*at.tolist(), len(table)]
         parts = [table.take(np.arange(a, b)) for a, b in zip(bounds, bounds[1:], strict=False)]
         return [_run(part, layout) for part in parts]

@@ -555,9 +555,9 @@ def test_a_counter_that_is_back_while_the_loss_goes_on_is_asked_about():
     text = lines("step {s} | loss {y:.3f}", TENS) + lines("step {s} | loss {y:.3f}", TENS, 2.95)
     run, report = run_of(text)
     assert [s for s, _ in points(run)] == [10, 20, 30, 40, 50, 60, 70, 80]
-    assert report.questions[0].options == "restart=continued, restart=runs, restart=started-over"
-    assert len(report_of(text, {"restart": "runs"}).runs) == 2
-    assert close(points(run_of(text, {"restart": "started-over"})[0]), [(s, 2.95 - s / 1000) for s in TENS])
+    assert report.questions[0].options == "restart=continued, restart=over, restart=separate"
+    assert len(report_of(text, {"restart": "separate"}).runs) == 2
+    assert close(points(run_of(text, {"restart": "over"})[0]), [(s, 2.95 - s / 1000) for s in TENS])
 
 
 def test_a_resumed_run_keeps_its_later_lines():
