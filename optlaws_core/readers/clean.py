@@ -14,7 +14,7 @@ from ..errors import LogError, NoNumbers
 from ..text import counted, shortened
 from .base import LARGEST_STEP, Note
 from .doubts import wild
-from .micro_batches import mean_of_each
+from .micro_batches import mean_of_each, means
 from .opened import Numbers, RawRun
 from .questions import EPOCHS, Question, Unanswered
 
@@ -59,8 +59,8 @@ def points(
 
 def _of_each(steps: IntArray, values: FloatArray, several: Several) -> Points:
     """One value for each step of (n,) that rise: the mean or the first of its rows, as of micro-batches."""
-    found, first, times = np.unique(steps, return_index=True, return_counts=True)
-    return Points(found, values[first] if several == "first" else np.add.reduceat(values, first) / times)
+    found, first = np.unique(steps, return_index=True)
+    return Points(found, values[first] if several == "first" else means(values, first))
 
 
 def _rows_with_numbers(raw: RawRun, x: Numbers, y: Numbers, what: str, notes: list[str]) -> IntArray | slice:

@@ -19,9 +19,13 @@ def mean_of_each(steps: IntArray, values: FloatArray) -> tuple[IntArray, FloatAr
     times = np.diff(starts, append=len(steps))
     if len(starts) < FEWEST_STEPS or (times[:-1] != times[0]).any() or times[-1] > times[0]:
         return None
-    means = np.add.reduceat(values, starts) / times
-    lows, highs = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-    means = np.where(lows == highs, lows, means)  # the mean of equal values may differ in its last digit
     short = f" ({times[-1]} times the last one)" if times[-1] != times[0] else ""
     text = f"{counted(len(starts), 'step')} stood {times[0]} times{short}; the mean of each was taken."
-    return steps[starts], means, text
+    return steps[starts], means(values, starts), text
+
+
+def means(values: FloatArray, starts: IntArray) -> FloatArray:
+    """The mean of the values of each step, the rows of which begin at `starts`."""
+    found = np.add.reduceat(values, starts) / np.diff(starts, append=len(values))
+    lows, highs = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    return np.where(lows == highs, lows, found)  # the mean of equal values may differ in its last digit

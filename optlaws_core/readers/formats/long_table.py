@@ -8,16 +8,15 @@ from ...errors import LogError
 from ...text import counted, shortened
 from ..format import Content, Format
 from ..header import Header
-from ..layout import STEP, train_rank
+from ..layout import RUN, STEP, train_rank
 from ..metric_curves import opened
 from ..opened import Opened, RawRun
-from ..row_kinds import may_name_splits, split_of
+from ..row_kinds import MOST_RUNS, may_name_splits, split_of
 from ..rows import rows_of
-from .delimited import MOST_RUNS
 
 KEYS = ("key", "metric", "metric_name", "tag", "attribute_path", "metrickey")
 VALUES = ("value", "float_value", "metric_value")
-RUNS = ("run_id", "run_uuid", "run", "run_name", "name", "experiment", "experiment_name")
+RUNS = (*RUN, "run_uuid", "name")
 MOST_KEYS = 5_000
 
 

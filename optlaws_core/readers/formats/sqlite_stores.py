@@ -16,8 +16,8 @@ from ..metric_curves import Curves
 from ..metric_curves import opened as opened_curves
 from ..opened import Opened, RawRun
 from ..questions import LOG_CALLS, Answer, Question
+from ..row_kinds import MOST_RUNS
 from ..sqlite import WAL, database
-from .delimited import MOST_RUNS
 from .records import Records
 from .wandb_run import counts_calls
 

@@ -137,6 +137,12 @@ def test_splits_of_a_long_table():
     assert curves(read(rows)) == {"a": {"train": TRAIN, "val": VAL}}
 
 
+@pytest.mark.parametrize("column", ["run", "Run Name", "run_uuid", "name", "experiment"])
+def test_runs_of_a_long_table_are_told_by_the_columns_that_name_runs_elsewhere(column):
+    rows = [{column: r, "step": s, "metric": "loss", "value": y} for r in ("one", "two") for s, y in _curve()]
+    assert curves(read(rows)) == {name: {"train": TRAIN} for name in ("one", "two")}
+
+
 # ---- runs
 
 

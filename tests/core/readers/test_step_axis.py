@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from optlaws_core.errors import LogError
-from optlaws_core.readers import Source, read_all, read_source
+from optlaws_core.readers import Layout, Source, read_all, read_source
 from tests.knowledge.logs import one
 
 LOSS = [3 + 2 / (1 + i) for i in range(100)]
@@ -89,6 +89,15 @@ def test_a_rate_that_changes_with_every_kth_row_shows_micro_batches(first):
     assert len(run.loss) == 96
     (run,) = under(text, x="micro-batches:32")
     assert len(run.loss) == 3
+
+
+def test_the_mean_of_equal_micro_batches_is_their_loss():
+    rows = [(s, 0.1 * (2 - s // 3)) for s in range(6)]
+    layout = Layout("step", "micro-batches", (("train", "loss"),), batch=3)
+    run, _ = one("a.csv", "step,loss\n" + "".join(f"{s},{y}\n" for s, y in rows), layout)
+    assert run.loss.tolist() == [0.2, 0.1]  # 0.1 + 0.1 + 0.1 is more than 0.3
+    stood = "".join(f"{s},{0.1 * (9 - s)}\n" * 3 for s in range(6))
+    assert one("a.csv", "step,loss\n" + stood)[0].loss.tolist() == [0.1 * (9 - s) for s in range(6)]
 
 
 def test_rounded_rates_and_plateaus_are_no_micro_batches():
