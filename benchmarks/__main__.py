@@ -12,6 +12,7 @@ ALL = (
     "hyper",
     "leaderboard",
     "noise_floor",
+    "few_runs",
     "recognition",
     "live",
     "optimize",
@@ -24,7 +25,7 @@ ALL = (
     "load",
 )
 
-HOURS = ("fuzz", "mutations", "reproducibility")
+HOURS = ("fuzz", "mutations", "priors", "reproducibility")
 
 given = sys.argv[1:]
 options = next((i for i, word in enumerate(given) if word.startswith("-")), len(given))

@@ -23,7 +23,7 @@ from ..fitting.result import Fit
 from ..fitting.single import fit
 from ..laws import LAWS
 from ..text import format_number
-from .model import print_coefficients, save
+from .model import add_prior, print_coefficients, priors_of, save
 from .options import check_names, check_out, file, named_once, path, quoted, refuse
 from .read import add_runs, of_sizes, runs_of_logs, train_and_test
 
@@ -46,6 +46,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help="fit several model sizes together, the law's shared coefficients in common; one file "
         "for each size, named OUT with the size before the suffix",
     )
+    add_prior(command)
     command.add_argument("--json", required=True, type=path, metavar="OUT", help="file to write the fit to")
 
 
@@ -81,11 +82,13 @@ def _curves(args: argparse.Namespace) -> list[str]:
     locked = named_once("--lock", map(_lock, args.lock))
     train, test, remarks = train_and_test(args)
     if not args.joint:
-        result = fit(args.law, train, test=test, locked=locked, from_step=args.from_step)
+        prior = priors_of(args, [args.law]).get(args.law)
+        result = fit(args.law, train, test=test, locked=locked, from_step=args.from_step, prior=prior)
         check_out("--json", args.json, args.runs)
         save(result, args.json)
         _print_curves(result)
         return remarks
+    refuse(args, ["--prior"], "says nothing of several sizes at once, which share coefficients; leave it out")
     test = of_sizes(train, test, args, remarks)
     found = fit_sizes(args.law, train, test=test, locked=locked, from_step=args.from_step)
     outs = {size: args.json.with_stem(f"{args.json.stem}-{format_number(size)}") for size in found}
@@ -129,7 +132,11 @@ def _final(args: argparse.Namespace) -> list[str]:
         refuse(args, ["--split", "--answer"], "says nothing of a table; leave it out")
     else:
         refuse(args, ["--columns", "--sure"], "says nothing of logs; leave it out")
-    refuse(args, ["--lock", "--joint", "--from-step"], f"is for laws of whole curves; {args.law} has no use for it")
+    refuse(
+        args,
+        ["--lock", "--joint", "--from-step", "--prior"],
+        f"is for laws of whole curves; {args.law} has no use for it",
+    )
     remarks: list[str] = []
     columns = named_once("--columns", map(_renaming, args.columns))
     runs = read_table(args.table, args.sure, columns) if args.table else table_runs(runs_of_logs(args, remarks))

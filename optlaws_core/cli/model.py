@@ -10,6 +10,7 @@ from ..arrays import FloatArray
 from ..errors import OptLawsError
 from ..final_loss import FinalFit, load_model
 from ..fitting.interface import Fitted
+from ..fitting.priors import Prior, from_fits, learned
 from ..fitting.result import Fit, Model
 from ..prediction.bands import Prediction
 from ..prediction.losses import sized
@@ -17,7 +18,7 @@ from ..runs import Plan
 from ..schedules import parse
 from ..schedules.chain import Chain
 from ..text import format_number
-from .options import amount, file
+from .options import amount, file, path
 
 Ends = tuple[float, float] | None  # of a 90 % band at one step; None where there is none
 
@@ -38,6 +39,35 @@ def add_model(command: argparse.ArgumentParser) -> None:
         metavar="B",
         help="tokens in one update of the candidates, by default as in the training runs",
     )
+
+
+def add_prior(command: argparse.ArgumentParser) -> None:
+    """What is known of a law's coefficients before any run."""
+    command.add_argument(
+        "--prior",
+        nargs="+",
+        default=["learned"],
+        metavar="PRIOR",
+        help="what is known of the coefficients beforehand: learned (from public curves; the default), none, or one or "
+        "several FIT.json of yours, fitted under a prior to other sizes, batches or texts of the same recipe",
+    )
+
+
+def priors_of(args: argparse.Namespace, laws: Sequence[str]) -> dict[str, Prior]:
+    """Priors of those of `laws` that have one, by name. Raises `OptLawsError` for fits that cannot become one."""
+    able = [name for name in laws if learned(name) is not None]
+    if args.prior == ["none"]:
+        return {}
+    if args.prior == ["learned"]:
+        return {name: known for name in able if (known := learned(name)) is not None}
+    if not able:
+        raise OptLawsError(f"--prior: none of these laws takes one: {', '.join(laws)}.")
+    if {"none", "learned"} & set(args.prior):
+        raise OptLawsError("--prior takes learned, none, or files of fits, one of the three.")
+    fits = [load_model(path(name)) for name in args.prior]
+    if wrong := next((n for n, f in zip(args.prior, fits, strict=True) if isinstance(f, FinalFit)), None):
+        raise OptLawsError(f"{wrong}: a fit of whole loss curves is needed, this is a fit of final losses.")
+    return {name: from_fits(name, fits) for name in able}
 
 
 def curve_model(args: argparse.Namespace) -> Model:

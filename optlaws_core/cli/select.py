@@ -13,7 +13,7 @@ from ..laws import LAWS
 from ..parallel import Report
 from ..runs import unsettled
 from ..text import one_line
-from .model import save
+from .model import add_prior, priors_of, save
 from .options import check_names, check_out, path
 from .read import add_runs, train_and_test
 
@@ -24,6 +24,7 @@ def add(command: argparse.ArgumentParser) -> None:
     add_runs(command)
     command.add_argument("--laws", nargs="+", metavar="LAW", default=[*LAWS], help="laws to fit; by default all")
     command.add_argument("--pool", nargs="+", metavar="LAW", help="laws to average; by default the Opt-Laws ones")
+    add_prior(command)
     where = command.add_mutually_exclusive_group()
     where.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler to fit on, tcp://host:port")
     where.add_argument("--processes", type=int, metavar="N", help="of this machine; by default one a core")
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> list[str]:
         test=test,
         from_step=args.from_step,
         pool=args.pool,
+        priors=priors_of(args, args.laws),
         cluster=args.cluster,
         processes=args.processes,
         progress=_progress(),

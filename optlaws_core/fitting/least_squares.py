@@ -1,6 +1,6 @@
 """The search for a law's coefficients: Huber loss on log residuals, exact Jacobians, deterministic multi-start."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,10 @@ Progress = Callable[[float, float], bool | None]  # share done 0..1, best object
 class LeastSquares:
     """One law, its training runs, and which coefficients are free. Search coordinates are those of `Param.scale`."""
 
-    def __init__(self, law: Law, runs: Sequence[Run], locked: Mapping[str, float]) -> None:
+    def __init__(
+        self, law: Law, runs: Sequence[Run], locked: Mapping[str, float], informed: Collection[str] = ()
+    ) -> None:
+        """`informed`: coefficients that a prior tells of, which are free whether or not the runs determine them."""
         unknown = set(locked) - set(law.names)
         if unknown:
             raise OptLawsError(
@@ -44,7 +47,8 @@ class LeastSquares:
             "peak": len({r.known_plan.schedule.peak for r in runs}) > 1,
             "params": len(sizes) > 1 and None not in sizes,
         }
-        idle = {p.name: p.neutral for p in law.params if p.needs and p.neutral is not None and not differs[p.needs]}
+        unknown_alone = [p for p in law.params if p.needs and not differs[p.needs] and p.name not in informed]
+        idle = {p.name: p.neutral for p in unknown_alone if p.neutral is not None}
         self.fixed = idle | dict(locked)
         self.free = [i for i, p in enumerate(law.params) if p.name not in self.fixed]
         self.params = [law.params[i] for i in self.free]

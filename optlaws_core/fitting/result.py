@@ -14,6 +14,7 @@ from ..laws import law_named
 from .coverage import Coverage
 from .interface import Model, Rename
 from .json_values import JsonRecord, coefficient_names, error, number, optional, pair, square
+from .priors import Informed, informed_from_dict
 from .scores import Scores, Status, scores_from_dict
 
 
@@ -40,6 +41,7 @@ class Fit(JsonRecord):
     shared: tuple[str, ...] = ()  # coefficients in common with fits of other model sizes
     misfit: float | None = None  # root mean square log error on the training runs, each counting the same
     left_out: float | None = None  # the same on each training run when it was left out of the fit; None: not tried
+    informed: Informed | None = None  # what became of the prior; None: fitted without one
 
     @property
     def parts(self) -> tuple[tuple["Fit", float], ...]:
@@ -93,8 +95,9 @@ class Fit(JsonRecord):
 
     def to_dict(self) -> dict:
         """Plain values, in the order that the command line prints; `from_dict` reads them back."""
-        d = asdict(replace(self, theta=dict(self.theta), interval=dict(self.interval)))
+        d = asdict(replace(self, theta=dict(self.theta), interval=dict(self.interval), informed=None))
         d |= {"status": self.status.name, "coverage": self.coverage.to_dict()}
+        d["informed"] = self.informed and self.informed.to_dict()
         first = ("law", "theta", "interval", "status", "message", "objective", "train", "test", "seconds")
         return {k: d[k] for k in first} | {k: v for k, v in d.items() if k not in first}
 
@@ -125,6 +128,7 @@ class Fit(JsonRecord):
                 covariance=square(d.get("covariance", ()), len(free)),
                 misfit=optional(error, d.get("misfit"), "misfit"),
                 left_out=optional(error, d.get("left_out"), "left_out"),
+                informed=None if d.get("informed") is None else informed_from_dict(d["informed"]),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not a fit: {amiss(fault)}.") from None

@@ -23,8 +23,9 @@ from ..errors import DesignError, FitError, OptLawsError
 from ..laws import LAWS, law_named
 from ..parallel import Report, map_tasks
 from ..runs import Run
+from .priors import Prior
 from .result import Average, Fit, Model, Scores, Status
-from .single import averaged, check_unique, curve, doubts, fit, rms, score, usable
+from .single import averaged, check_unique, curve, doubts, first_fitted, fit, in_order, rms, score, usable
 
 POOL = ("opt_laws_sublinear", "opt_laws_curve")  # averaged unless others are asked for
 SHRINKAGE = 0.1  # pull of the weights towards equal ones, in units of the best law's mean squared error
@@ -64,6 +65,7 @@ def select(
     test: Sequence[Run] = (),
     from_step: int | None = None,
     pool: Sequence[str] | None = None,
+    priors: Mapping[str, Prior] | None = None,
     cluster: str | None = None,
     processes: int | None = None,
     progress: Report | None = None,
@@ -71,6 +73,8 @@ def select(
     """Fit every one of `laws` to `runs`, and to all but one schedule's in turn; score on `test`, which decides nothing.
 
     pool: laws to average; by default those of `POOL` that are among `laws`, or all of `laws` if none is.
+    priors: by law, what is known of its coefficients beforehand. With any, losses count from the end of the transient
+    on unless `from_step` says otherwise, for all laws alike; laws with priors are averaged with equal weights.
     cluster, processes, progress: as for `parallel.map_tasks`. A law that cannot be fitted is named in `failed`.
     Raises `DesignError` for unusable runs, `FitError` when no law could be fitted.
     """
@@ -79,13 +83,15 @@ def select(
         raise DesignError("Name at least one law to fit, got none.")
     pooled = _pooled(names, pool)
     check_unique(runs, test)
-    # By name: a search ends elsewhere in its last digits when its runs come in another order.
-    train = [usable(r, from_step) for r in sorted(runs, key=lambda r: r.name)]
-    held_out = [usable(r, from_step) for r in test]
+    told = dict(priors or {})
+    begin = first_fitted(runs) if told and from_step is None else from_step
+    # A search ends elsewhere in its last digits when its runs come in another order.
+    train = in_order([usable(r, begin) for r in runs])
+    held_out = [usable(r, begin) for r in test]
     groups = _groups(train)
     outs = [None, *(groups if len(groups) > 1 else ())]
     tasks = [(name, out) for out in outs for name in names]
-    work = functools.partial(_fitted, runs=tuple(train), test=tuple(held_out), from_step=from_step)
+    work = functools.partial(_fitted, runs=tuple(train), test=tuple(held_out), from_step=begin, priors=told)
     parts = dict(
         zip(tasks, map_tasks(work, tasks, cluster=cluster, processes=processes, progress=progress), strict=True)
     )
@@ -129,14 +135,19 @@ def _pooled(names: Sequence[str], pool: Sequence[str] | None) -> list[str]:
 
 
 def _fitted(
-    task: tuple[str, tuple[int, ...] | None], *, runs: Sequence[Run], test: Sequence[Run], from_step: int | None
+    task: tuple[str, tuple[int, ...] | None],
+    *,
+    runs: Sequence[Run],
+    test: Sequence[Run],
+    from_step: int | None,
+    priors: Mapping[str, Prior],
 ):
     """One fit of `select`: a `_Part`, or why it could not be made."""
     name, out = task
     kept = [r for i, r in enumerate(runs) if i not in (out or ())]
     law = law_named(name)
     try:
-        found = fit(law, kept, from_step=from_step)
+        found = fit(law, kept, from_step=from_step, prior=priors.get(name))
     except (FitError, OptLawsError) as fault:
         return str(fault)
     if out is None:
@@ -186,7 +197,9 @@ def _averaged(
     """The average of fits, its weights, and its own errors."""
     inside = [part.errors for part in wholes]
     outside = [_left_errors(left, part.errors) if left else () for left, part in zip(lefts, wholes, strict=True)]
-    weights = stacked(inside, outside)
+    # A handful of runs cannot tell which of two laws is the better one; their priors come from hundreds.
+    informed = all(f.informed for f in fits)
+    weights = np.full(len(fits), 1 / len(fits)) if informed else stacked(inside, outside)
     mixed = [sum(w * e for w, e in zip(weights, errors, strict=True)) for errors in zip(*inside, strict=True)]
     mixed_out = [sum(w * e for w, e in zip(weights, errors, strict=True)) for errors in zip(*outside, strict=True)]
     scored = [r for r in test if all(r.name in f.test for f in fits)]
@@ -223,6 +236,8 @@ def _advice(fits: Sequence[Fit], average: Average | None, train: Sequence[Run], 
     """Which model to trust, and why. `n`: how many different schedules the training runs have."""
     best = fits[0]
     title = LAWS[best.law].title
+    if average is not None and all(f.informed for f in average.fits):
+        return average, _informed_advice(average) + _reservations(average, train)
     if best.left_out is None:
         what = "training run" if len(train) == 1 else "schedule among the training runs"
         said = f"With one {what} no law can be judged on another one: add runs. {title} fits best, off "
@@ -251,6 +266,17 @@ def _advice(fits: Sequence[Fit], average: Average | None, train: Sequence[Run], 
     else:
         said = f"Trust {title}: {errors}, the least of {len(fits)} laws by more than {n} schedules blur."
     return best, said + _reservations(best, train)
+
+
+def _informed_advice(average: Average) -> str:
+    """Why to trust an average of laws that were fitted under priors."""
+    source = next(f.informed.source for f in average.fits if f.informed)
+    left = "" if average.left_out is None else f"; on left-out training runs it is off by {_percent(average.left_out)}"
+    return (
+        f"Trust the average of {' and '.join(name for _, name in _shares(average))}, in equal parts, under priors {source}: "
+        f"they know from other runs how losses answer to schedules, which a few runs cannot tell. "
+        f"It is off by {_percent(average.misfit)} on the training runs{left}."
+    )
 
 
 def _shares(average: Average | None) -> list[tuple[float, str]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.stats import chi2
 
 from ..arrays import FloatArray
 from ..errors import DesignError
@@ -21,12 +22,16 @@ from ..runs import HIGHEST_LOSS, Plan, Run, Series, unsettled
 from ..sums.clocks import trace
 from .covariance import Uncertainty, uncertainty
 from .least_squares import HUBER, LeastSquares, Progress
+from .priors import Informed, Prior, learned
 from .result import Coverage, Fit, Scores, Status
+from .under_prior import end_of_transient, posterior
 
 # Features by which a law without a history sum answers to a drop of the rate.
 ANSWERS = {eta, bound_noise, momentum_area}
 REACH = 100.0  # summed learning rate that the slowest part of a fixed spectrum, of rate 0.01, can follow
 WINDOWS = 600  # losses of one run that the search uses; denser logs say hardly more, at a cost that grows with them
+FINDS_BEGIN = "opt_laws_curve"  # the law whose fit tells where the transient of the first updates ends
+CONTRADICTS = 0.999  # probability with which a fit under a true prior is nearer to it
 EXACT = 4000  # losses of one run for whose scores the law is evaluated one by one
 
 
@@ -101,22 +106,71 @@ def fit(
     locked: Mapping[str, float] | None = None,
     start: Mapping[str, float] | None = None,
     from_step: int | None = None,
+    prior: Prior | None = None,
     progress: Progress | None = None,
 ) -> Fit:
     """Fit `law` to `runs` and score it on `test` as well.
 
     locked: coefficients held at the given values. start: begin there only, instead of at the law's own starting points.
-    from_step: first step whose loss counts; by default the end of each run's warm-up.
+    from_step: first step whose loss counts; by default the end of each run's warm-up, and with a prior the end of the
+    transient, found from the curves. prior: what is known of the coefficients beforehand, see `fitting.priors.learned`.
     Raises `DesignError` for unusable runs, `FitError` when no start gives finite losses, `Cancelled` from `progress`.
     """
     began = time.perf_counter()
     law = law_named(law) if isinstance(law, str) else law
     check_unique(runs, test)
-    train = [usable(r, from_step) for r in runs]
-    problem = LeastSquares(law, [averaged(r) for r in train], dict(locked or {}))
-    x, _, finished = problem.search(start, progress)
-    found = finish(problem, x, finished, uncertainty(problem, x, HUBER), train, test, from_step)
+    if prior is not None:
+        found = _under_prior(law, runs, test, dict(locked or {}), from_step, prior, progress)
+    else:
+        train = [usable(r, from_step) for r in runs]
+        problem = LeastSquares(law, [averaged(r) for r in train], dict(locked or {}))
+        x, _, finished = problem.search(start, progress)
+        found = finish(problem, x, finished, uncertainty(problem, x, HUBER), train, test, from_step)
     return replace(found, locked=tuple(locked or ()), seconds=time.perf_counter() - began)
+
+
+def _under_prior(
+    law: Law,
+    runs: Sequence[Run],
+    test: Sequence[Run],
+    locked: Mapping[str, float],
+    from_step: int | None,
+    prior: Prior,
+    progress: Progress | None,
+) -> Fit:
+    """`fit` with a prior. Runs are taken in an order of their own, so that that of the files decides nothing."""
+    begin = first_fitted(runs) if from_step is None else from_step
+    train = [usable(r, begin) for r in runs]
+    found = posterior(law, in_order(train), locked, prior, progress)
+    done = finish(found.problem, found.x, found.finished, found.known, train, test, begin)
+    said = [_told(done.message, found.informed), *(_begun(begin) if from_step is None else ())]
+    return replace(done, informed=found.informed, message=" ".join(said))
+
+
+def in_order(runs: Sequence[Run]) -> list[Run]:
+    """Runs in an order that only what they are decides, not their names or how they came in."""
+    return sorted(runs, key=lambda r: (r.known_plan.schedule.text, len(r.loss), r.loss.tobytes()))
+
+
+def first_fitted(runs: Sequence[Run]) -> int:
+    """First step whose loss is fitted under a prior: the end of the transient. Raises like `fit`."""
+    law = law_named(FINDS_BEGIN)
+    known = learned(law)
+    assert known is not None  # shipped with the package
+    return end_of_transient(law, in_order([usable(r) for r in runs]), known)
+
+
+def _told(message: str, informed: Informed) -> str:
+    """`message` with what became of the prior."""
+    name, most = max(informed.moved.items(), key=lambda item: abs(item[1]))
+    said = f"Prior {informed.source}: the runs moved it by up to {abs(most):.1f} standard deviations ({name})."
+    if informed.distance > chi2.ppf(CONTRADICTS, len(informed.moved)):
+        said += " They contradict it: its curves end unlike any that it was learned from, so more runs are worth more."
+    return f"{message} {said}"
+
+
+def _begun(begin: int) -> list[str]:
+    return [f"Losses count from step {begin:,} on; those before are the transient of the first updates."]
 
 
 def check_unique(runs: Sequence[Run], test: Sequence[Run]) -> None:

@@ -16,6 +16,7 @@ import sympy as sp
 
 from ..arrays import FloatArray
 from .compiled import Compiled
+from .scale_free import Coordinates
 from .symbols import (
     FEATURES,
     PAST,
@@ -93,6 +94,8 @@ class Law:
     ridge: float = 0.0
     # Coefficients that model sizes fitted jointly have in common; the others are each size's own.
     shared: tuple[str, ...] = ()
+    # Coordinates in which the coefficients are alike everywhere, for laws with a learned prior.
+    coordinates: Coordinates | None = None
     # Coefficients that were published, by what they were fitted to.
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 

@@ -10,9 +10,11 @@ The form, and the values that ω and g keep where the training runs have one pea
 docs/lab-notes.md for what was tried and on which scores.
 """
 
+import numpy as np
 import sympy as sp
 
 from .base import HistorySum, Law, Param, S, S_k, eta_k, u
+from .scale_free import FADING, LEFT_AT_END, MEMORY, NOISE, REMOVED, SPEED, Axis, Coordinates, Scale, log_remembered
 
 PARAMS = (
     Param("L_inf", r"L_\infty", "loss that no amount of training goes below", 0.0, 20.0),
@@ -28,6 +30,40 @@ PARAMS = (
 _L, _A, _q, _A0, _m, _c, _rho, _g, _omega = (p.symbol for p in PARAMS)
 _H = sp.Symbol("H")
 ETA_REF = 1e-3  # absolute, or the law would not carry over to other peaks
+GROWS = Axis("m", "how the noise changes with the summed rate")
+PACE = Axis("g", "how much faster noise of a higher rate is forgotten")
+POWER = Axis("log ω", "power of the noise that the loss takes")
+
+
+def _there(x, scale: Scale):
+    """Scale-free coordinates (8, …) from search coordinates."""
+    q, rho, omega = np.exp(x["q"]), np.exp(x["rho"]), np.exp(x["omega"])
+    pace = x["c"] + x["g"] * np.log(scale.peak / ETA_REF) + np.log(scale.peak)
+    removed = x["A"] - q * np.log(scale.summed)
+    kept = log_remembered(pace, scale.updates, rho)
+    noise = omega * (x["A0"] + 2 * np.log(scale.peak) + x["m"] * np.log(scale.summed) + kept)
+    memory = pace + np.log(scale.updates)
+    return removed - np.log(scale.loss), x["q"], noise - removed, x["m"], memory, x["rho"], x["g"], x["omega"]
+
+
+def _back(psi, scale: Scale) -> dict[str, float]:
+    """Search coordinates from scale-free ones, (8,)."""
+    share, log_q, noise, m, memory, log_rho, g, log_omega = map(float, psi)
+    pace, removed = memory - np.log(scale.updates), share + np.log(scale.loss)
+    kept = log_remembered(pace, scale.updates, np.exp(log_rho))
+    rest = scale.loss - np.exp(removed) - LEFT_AT_END * np.exp(removed + noise)
+    return {
+        "L_inf": max(float(rest), 0.0),
+        "A": removed + np.exp(log_q) * np.log(scale.summed),
+        "q": log_q,
+        "A0": (noise + removed) / np.exp(log_omega) - 2 * np.log(scale.peak) - m * np.log(scale.summed) - kept,
+        "m": m,
+        "c": pace - np.log(scale.peak) - g * np.log(scale.peak / ETA_REF),
+        "rho": log_rho,
+        "g": g,
+        "omega": log_omega,
+    }
+
 
 OPT_LAWS_SUBLINEAR = Law(
     name="opt_laws_sublinear",
@@ -36,6 +72,7 @@ OPT_LAWS_SUBLINEAR = Law(
     reference="Our own, from the SDE of Xie et al. 2024, Opt-Laws, arXiv:2409.04777",
     formula=_L + _A * S ** (-_q) + _H**_omega,
     params=PARAMS,
+    coordinates=Coordinates((REMOVED, SPEED, NOISE, GROWS, MEMORY, FADING, PACE, POWER), _there, _back),
     starts=tuple(
         {"q": q, "c": c, "rho": rho, "A0": A0, "m": 0.0, "g": 0.2, "omega": 0.4}
         for q in (0.3, 0.6)
