@@ -32,4 +32,4 @@ rows = candidates.table(found)
 candidates.hand_over(space, found, rows)
 
 st.subheader("Where the loss comes from", anchor=False)
-candidates.where_from(fit, found, rows)
+candidates.where_from(fit, asked, found, rows)

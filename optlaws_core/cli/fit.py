@@ -22,7 +22,7 @@ from ..fitting.joint import fit_sizes
 from ..fitting.result import Fit
 from ..fitting.single import fit
 from ..laws import LAWS
-from ..text import format_number
+from ..text import counted, format_number
 from .model import add_prior, print_coefficients, priors_of, save
 from .options import check_names, check_out, file, named_once, path, quoted, refuse
 from .read import add_runs, of_sizes, runs_of_logs, train_and_test
@@ -58,7 +58,7 @@ def _add_final(command: argparse.ArgumentParser) -> None:
         type=file,
         metavar="TABLE.csv",
         help="one row a run: run, params, batch_tokens, tokens, schedule, final_loss; also read: "
-        "outcome, parent, text; instead of it, --runs takes the last losses of logs",
+        "outcome, parent, text (or dataset); instead of it, --runs takes the last losses of logs",
     )
     more.add_argument("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="other names for these columns")
     more.add_argument("--sure", action="store_true", help="take unlikely units as they are")
@@ -168,6 +168,13 @@ def _unfitted(runs: Sequence[TableRun], train: Sequence[TableRun], result: Final
             f"{far} of {len(runs)} runs ended more than a quarter above the best of their size, batch and "
             "horizon, and were left out of the fit."
         )
+    named = [r for r in train if r.name in result.train]
+    if result.text and (nameless := sum(not r.first_text for r in named)):
+        remarks.append(f"{nameless} of {len(runs)} runs name no text: they were taken for runs on {result.text}.")
+    if result.folds and (alone := len(result.train) - len(result.test)):
+        remarks.append(
+            f"{alone} of {len(runs)} runs are the only ones on their text: without them nothing tells of it."
+        )
     silent = sum(np.isnan(r.final_loss) and not r.diverged for r in runs)
     if silent:
         remarks.append(f"{silent} of {len(runs)} runs have no final loss and were left out.")
@@ -205,5 +212,12 @@ def _print_final(result: FinalFit) -> None:
         print(f"{how}: mean error {100 * np.mean(off):.3f} %, worst {100 * max(off):.2f} %")
     if result.risk:
         print(f"Risk of divergence learned from {result.risk.diverged} of {result.risk.runs} runs.")
+    main = result.text or "the text that is not named"
+    for text, step in result.steps.items():
+        ends = " to ".join(f"{100 * np.expm1(v):+.2f}" for v in (step.low, step.high))
+        print(
+            f"Losses on {text} against {main}: {100 * np.expm1(step.step):+.2f} % (90 % interval {ends} %), from "
+            f"{counted(step.runs, 'run')}."
+        )
     for text, transfer in result.transfers.items():
         print(f"Runs that went on to {text}: {transfer.runs}, off by {100 * transfer.noise:.2f} %.")

@@ -20,12 +20,20 @@ def add(command: argparse.ArgumentParser) -> None:
     add_model(command)
     command.add_argument("--schedule", required=True, help='such as "cosine(peak=3e-4, warmup=100, total=2000)"')
     command.add_argument("--at", nargs="+", type=step, metavar="STEP", help="steps; by default the last update")
+    command.add_argument(
+        "--text",
+        default="",
+        metavar="TEXT",
+        help="which of a final-loss fit's texts it learns, by default that of most runs",
+    )
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
 def run(args: argparse.Namespace) -> list[str]:
     """Print the losses; what speaks against them comes back as remarks."""
     model = load_model(args.fit)
+    if not isinstance(model, FinalFit):
+        refuse(args, ["--text"], "is for fits of final losses, whose tables tell of texts")
     return _final(model, args) if isinstance(model, FinalFit) else _curve(for_candidates(model, args), args)
 
 
@@ -61,9 +69,9 @@ def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
     """The final loss, and where it comes from."""
     refuse(args, ["--at"], "is for laws of whole curves; a final-loss fit knows the end only")
     plan = final_plan(fit, args, args.schedule)
-    loss, half = (float(v[0]) for v in predict_final(fit, [plan]))
+    loss, half = (float(v[0]) for v in predict_final(fit, [plan], args.text))
     band = finite(loss * np.exp(-half), loss * np.exp(half))
-    parts = shares(fit, plan) if "E" in fit.theta else {}
+    parts = shares(fit, plan, args.text) if "E" in fit.theta else {}
     last, reasons = plan.schedule.total - 1, beyond(fit, plan)
     if args.json:
         row = {"step": last, "loss": loss, "reasons": reasons} | band_keys("prediction", band)

@@ -89,7 +89,10 @@ def _add_final(command: argparse.ArgumentParser) -> None:
         "--parent", metavar="SCHEDULE", help="what was trained before, for candidates that go on from there"
     )
     more.add_argument(
-        "--text", default="", metavar="TEXT", help="what they learn, if that is another text of the table"
+        "--text",
+        default="",
+        metavar="TEXT",
+        help="which of the table's texts they learn, by default that of most runs; with --parent what they go on to",
     )
 
 

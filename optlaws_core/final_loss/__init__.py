@@ -2,6 +2,7 @@
 
 table.py         runs of which only the end is known
 final_laws.py    the laws: what they see, their coefficients and terms
+texts.py         runs on several texts: a step of the loss for each
 transfer.py      continual training and fine-tuning on another text
 final_fit.py     a fitted law as plain values
 loading.py       fits of any kind out of their files
@@ -18,6 +19,7 @@ from .predictive import beyond, predict_final, shares
 from .preselection import SHAPES, FinalRanking, candidates, rank_final
 from .table import TableRun, chosen, columns_of, family, fold, read_table, table_runs
 from .table_fit import contenders, cross_validated, fit_final, fit_table, labelled, labelled_risk, with_folds
+from .texts import TextStep
 
 __all__ = [
     "FINAL_LAWS",
@@ -28,6 +30,7 @@ __all__ = [
     "FinalLaw",
     "FinalRanking",
     "TableRun",
+    "TextStep",
     "beyond",
     "candidates",
     "chosen",

@@ -15,6 +15,7 @@ from ..prediction.divergence import Risk
 from ..text import shortened
 from .final_laws import LINE, LOG_LINEAR, final_law
 from .table import TableRun
+from .texts import TextStep
 from .transfer import Transfer
 
 
@@ -53,11 +54,15 @@ class FinalFit(JsonRecord):
     test: Mapping[str, End] = field(default_factory=dict)  # runs that the fit, or the fit of their fold, did not see
     folds: int = 0  # parts of the cross-validation that gave `test`; 0: runs that were held out
     free: tuple[str, ...] = ()
-    covariance: tuple[tuple[float, ...], ...] = ()  # of the coefficients in `free`, in search coordinates
+    covariance: tuple[
+        tuple[float, ...], ...
+    ] = ()  # of the coefficients in `free`, in search coordinates, then of `steps`
     left_out: float | None = None  # log error that 90 % of left-out training runs stay below; None: not tried
     seconds: float = 0.0
     risk: Risk | None = None  # None where too few runs diverged to learn from
     transfers: Mapping[str, Transfer] = field(default_factory=dict)  # by the text that children of runs learn
+    text: str = ""  # that most training runs learned; empty where their table does not name it
+    steps: Mapping[str, TextStep] = field(default_factory=dict)  # by the other texts, learned from a random start
 
     @property
     def title(self) -> str:
@@ -69,6 +74,11 @@ class FinalFit(JsonRecord):
         """Root mean square log error on the training runs."""
         logs = [np.log(end.predicted / end.observed) for end in self.train.values()]
         return float(np.sqrt(np.mean(np.square(logs))))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Texts that are known by name and were learned from a random start, that of most runs first."""
+        return tuple(t for t in (self.text, *self.steps) if t)
 
     @property
     def doubts(self) -> list[str]:
@@ -91,12 +101,14 @@ class FinalFit(JsonRecord):
             references=dict(self.references),
             risk=None,
             transfers={},
+            steps={},
         )
         d = asdict(plain) | {
             "status": self.status.name,
             "coverage": self.coverage.to_dict(),
             "risk": self.risk and self.risk.to_dict(),
             "transfers": {text: asdict(transfer) for text, transfer in self.transfers.items()},
+            "steps": {text: asdict(step) for text, step in self.steps.items()},
         }
         first = ("law", "theta", "interval", "status", "message", "objective", "train", "test", "seconds")
         return {k: d[k] for k in first} | {k: v for k, v in d.items() if k not in first}
@@ -112,7 +124,11 @@ class FinalFit(JsonRecord):
             needed = {p.name for p in law.params} if law.params else set(LINE)
             if needed - set(theta) or {"N0", "B0"} - set(references) or not set(free) <= needed:
                 raise KeyError("theta, references or free")
-            if np.shape(covariance) not in ((0,), (len(free),) * 2):
+            steps = {
+                str(text): _step(s, f"steps.{text}") for text, s in d.get("steps", {}).items()
+            }  # old fits have none
+            size = len(free) + len(steps)
+            if np.shape(covariance) != (size, size) and (covariance or steps):
                 raise KeyError("covariance")
             if law.name == LOG_LINEAR and {"mu", "kappa"} - set(references):
                 raise KeyError("references")
@@ -136,6 +152,8 @@ class FinalFit(JsonRecord):
                 _finite(d["seconds"], "seconds"),
                 d["risk"] and Risk.from_dict(d["risk"]),
                 {str(text): _transfer(t, f"transfers.{text}") for text, t in d["transfers"].items()},
+                str(d.get("text", "")),
+                steps,
             )
         except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as fault:
             if isinstance(fault, OptLawsError):
@@ -158,6 +176,11 @@ def _transfer(d: Mapping, name: str) -> Transfer:
         raise KeyError(f"{name}.covariance")
     numbers: dict[str, Any] = _numbers({k: v for k, v in d.items() if k != "covariance"}, name)
     return Transfer(**numbers, covariance=rows)
+
+
+def _step(d: Mapping, name: str) -> TextStep:
+    numbers: dict[str, Any] = _numbers(d, name)
+    return TextStep(**numbers)
 
 
 def _finite(value: object, name: str) -> float:

@@ -132,17 +132,23 @@ def candidates(
 
 
 def rank_final(
-    fit: FinalFit, plans: Sequence[Plan], text: str = "", most_risk: float = MOST_RISK, seed: int = 0
+    fit: FinalFit,
+    plans: Sequence[Plan],
+    text: str = "",
+    most_risk: float = MOST_RISK,
+    seed: int = 0,
+    first: str = "",
 ) -> FinalRanking:
     """Candidates by predicted final loss, with bands, chances, savings and the risk of divergence.
 
-    `text`: what children of runs learn, where it is another text. Candidates may have different lengths, batches and
+    `text`: which of the table's texts candidates learn; `first`: what those that go on from a checkpoint learned
+    before. Both default to the text of most runs. Candidates may have different lengths, batches and
     sizes; equal ones are taken once. Raises `DesignError` for none, for more than 5,000, and like `predict_final`.
     """
     plans = list(dict.fromkeys(plans))
     if not 1 <= len(plans) <= MOST:
         raise DesignError(f"A ranking takes 1 to {MOST:,} candidates, got {len(plans):,}.")
-    known = predictive(fit, plans, text)
+    known = predictive(fit, plans, text, first)
     # what a checkpoint came through is behind it; only what follows can diverge
     risk = None if fit.risk is None else probability(fit.risk, [replace(p, schedule=p.schedule.last) for p in plans])
     apart = np.zeros(len(plans), bool) if risk is None else risk > most_risk
@@ -152,14 +158,14 @@ def rank_final(
         running = order  # all are likely to diverge; their order is all that can be said
     drawn = _draws(known, plans, seed)  # (draws, plans)
     among = drawn[:, running]
-    first = among.argmin(axis=1)
-    chance = np.bincount(first, minlength=len(running)) / len(among)
+    lowest = among.argmin(axis=1)
+    chance = np.bincount(lowest, minlength=len(running)) / len(among)
     second = np.argpartition(among, 1, axis=1)[:, :2] if len(running) > 1 else np.zeros((len(among), 1), int)
     in_two = np.bincount(second.ravel(), minlength=len(running)) / len(among)
     best, top2 = np.zeros(len(plans)), np.zeros(len(plans))
     best[running], top2[running] = chance, in_two
     pair, regret, regret_one = _pair(among)
-    saved = _saved(fit, plans, known, drawn, int(running[0]), text)
+    saved = _saved(fit, plans, known, drawn, int(running[0]), (text, first))
     half = known.half
     rows = tuple(
         FinalRanked(
@@ -218,7 +224,9 @@ def _pair(drawn: FloatArray) -> tuple[tuple[int, ...], float, float]:
     return (0, other + 1), float(both[other]), one
 
 
-def _saved(fit: FinalFit, plans: Sequence[Plan], known, drawn: FloatArray, best: int, text: str) -> list[Saved]:
+def _saved(
+    fit: FinalFit, plans: Sequence[Plan], known, drawn: FloatArray, best: int, texts: tuple[str, str]
+) -> list[Saved]:
     """Tokens that the best candidate's shape saves at each candidate's loss, with a 90 % interval."""
     plan, shorter = plans[best], []
     for share in HORIZONS[:-1]:
@@ -227,7 +235,7 @@ def _saved(fit: FinalFit, plans: Sequence[Plan], known, drawn: FloatArray, best:
         except ScheduleError:
             continue
     line = [*shorter, plan]
-    ends = np.minimum.accumulate(predictive(fit, line, text).log_loss)  # falls with the horizon, as it must be read
+    ends = np.minimum.accumulate(predictive(fit, line, *texts).log_loss)  # falls with the horizon, as it must be read
     tokens = np.log([_own(p) for p in line])
     apart = drawn - drawn[:, [best]]
     low, high = np.quantile(apart, (0.05, 0.95), axis=0)

@@ -19,7 +19,7 @@ from ..schedules.chain import Chain
 from ..text import listed, one_line, shortened
 
 COLUMNS = ("run", "params", "batch_tokens", "tokens", "schedule", "final_loss")
-OPTIONAL = ("outcome", "parent", "text")  # how a run ended; the run that it started from, and what it learned there
+OPTIONAL = ("outcome", "parent", "text")  # how a run ended, the run that it started from, and what it learned
 # What others call these columns. Letters' case does not matter, and names of one's own can be mapped.
 ALIASES = {
     "run": ("name", "run_name", "run_id"),
@@ -28,7 +28,7 @@ ALIASES = {
     "tokens": ("total_tokens", "train_tokens"),
     "schedule": ("lr_schedule",),
     "final_loss": ("final_val_loss", "val_loss", "loss"),
-    "text": ("data", "dataset"),
+    "text": ("dataset", "dataset_name", "corpus", "data"),
 }
 HIGHEST_PEAK, FEWEST_PARAMS, FEWEST_TOKENS = 1.0, 1_000, 1_000  # beyond these the unit is more likely to be wrong
 MOST = 1e18  # parameters or tokens: beyond it nothing can be meant
@@ -47,7 +47,8 @@ class TableRun:
     diverged: bool = False
     spiked: bool = False  # it came back from a spike, which speaks for the risk of divergence and against its end
     parent: str | None = None  # the run that it starts from
-    text: str = ""  # what a child learns, where that is not what its parent learned
+    text: str = ""  # what a child learns, where that is not what the first run behind it learned
+    first_text: str = ""  # what the first run behind it learned, or it itself from a random start; empty: not told
 
     @property
     def stable(self) -> bool:
@@ -86,8 +87,8 @@ def read_table(
 
     One of batch_tokens and tokens may be missing; the schedule's updates give the other. Optional columns: `outcome`
     ("diverged", "spiked" for a run that came back from a spike, or anything else), `parent` (name of the run whose last
-    weights a run starts from; its `schedule` is then its own part alone) and `text` (what it learns, where that is
-    another text than its parent's).
+    weights a run starts from; its `schedule` is then its own part alone) and `text` (the text that it learns, also
+    called `dataset`, `corpus` or `data`; left empty it is the parent's).
     Without `outcome`, runs diverged that ended with nan, inf or more than 1.5 times the median of their size.
     A run without a final loss is kept, with NaN. `columns`: the table's names by ours, where they differ.
     `sure`: units were looked at, so unlikely values are taken as they are.
@@ -130,7 +131,7 @@ def table_runs(runs: Iterable[Run]) -> list[TableRun]:
         ended = run.steps[-1] >= run.plan.schedule.total - 1 - gap
         loss = float(run.loss[-1]) if ended and run.loss[-1] > 0 else np.nan
         parent = run.about.get("parent") or None
-        text = run.about.get("text", "")
+        text = next((run.about[name] for name in ("text", *ALIASES["text"]) if run.about.get(name)), "")
         found.append(TableRun(run.name, run.plan, loss, outcome == DIVERGED, outcome == SPIKED, parent, text))
     while True:  # whoever goes on from a run that was left out is left out, too
         known = {None, *(r.name for r in found)}
@@ -236,7 +237,7 @@ def _with_parents(runs: Sequence[TableRun]) -> list[TableRun]:
         if run.name in done:
             return done[run.name]
         if run.parent is None:
-            done[run.name] = replace(run, text=""), run.text, run.text
+            done[run.name] = replace(run, text="", first_text=run.text), run.text, run.text
             return done[run.name]
         at = f"Run {shortened(run.name, 100)!r}"
         if run.parent not in by_name:
@@ -249,7 +250,8 @@ def _with_parents(runs: Sequence[TableRun]) -> list[TableRun]:
         before, learned, first = whole(by_name[run.parent], (*below, run.name))
         plan = replace(run.plan, schedule=Chain(before.plan.schedule, run.plan.schedule))
         text = run.text or learned
-        done[run.name] = replace(run, plan=plan, text="" if text == first else text), text, first
+        own = "" if text == first else text
+        done[run.name] = replace(run, plan=plan, text=own, first_text=first), text, first
         return done[run.name]
 
     return [whole(r, (r.name,))[0] for r in runs]

@@ -16,6 +16,7 @@ from optlaws_core import parse
 from optlaws_core.final_loss import FINAL_LAWS
 from optlaws_core.final_loss.final_fit import End, FinalFit
 from optlaws_core.final_loss.final_laws import LINE
+from optlaws_core.final_loss.texts import TextStep
 from optlaws_core.fitting.result import Average, Coverage, Fit, Scores, Status
 from optlaws_core.laws import LAWS
 from optlaws_core.runs import Plan, Run, Series
@@ -276,7 +277,7 @@ def fits() -> tuple[bytes, ...]:
 
 
 def final_fits() -> tuple[bytes, ...]:
-    """Fits of final-loss laws, with a risk."""
+    """Fits of final-loss laws, with a risk and the step to another text."""
     ends = {"a": End(3.0, 3.1, -0.03)}
     references = {"N0": 1e6, "B0": 1024.0, "mu": 0.3, "kappa": 0.01}
     made = []
@@ -296,8 +297,10 @@ def final_fits() -> tuple[bytes, ...]:
                 1.0,
                 ends,
                 free=(names[0],),
-                covariance=((1.0,),),
+                covariance=((1.0, 0.0), (0.0, 1e-4)),
                 risk=RISK,
+                text="web",
+                steps={"code": TextStep(0.1, 0.08, 0.12, 3)},
             )
         )
     return tuple(json.dumps(f.to_dict()).encode() for f in made)

@@ -41,7 +41,8 @@ class Target:
     warmups: tuple[float, ...]
     most_risk: float
     parent: Schedule | None
-    text: str
+    text: str  # what is gone on to from the parent's end
+    first: str  # what is learned from a random start
 
     @property
     def count(self) -> int:
@@ -102,6 +103,7 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
             help="Candidates above it are set apart. "
             + ("Learned from the runs that diverged." if fit.risk else "Not known: too few of the runs diverged."),
         )
+        first_text = _first_text(fit)
         parent, text = _checkpoint(fit)
     try:
         asked = Target(
@@ -114,6 +116,7 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
             most_risk,
             parse(parent) if parent else None,
             text,
+            first_text,
         )
         if not shapes:
             raise OptLawsError("Choose at least one shape.")
@@ -154,6 +157,23 @@ def _warmups(text: str) -> tuple[float, ...]:
     if not found:
         raise OptLawsError("A warm-up reads like 2% or 300; 0 for none.")
     return tuple(dict.fromkeys(found))
+
+
+def _first_text(fit: FinalFit) -> str:
+    """Which of the table's texts is learned; empty, and not asked, where its runs learned one."""
+    if not fit.steps:
+        return ""
+    usual = fit.text or "the text that is not named"
+    found = address.bound_widget(
+        st.selectbox,
+        "Text",
+        [usual, *fit.steps],
+        key="final_first",
+        width=380,
+        help="What is learned from a random start. Each text but that of most runs has a step of its own in the law, "
+        "and what is uncertain about it is in the bands.",
+    )
+    return "" if found == usual else found
 
 
 def _checkpoint(fit: FinalFit) -> tuple[str, str]:
@@ -199,7 +219,7 @@ def _ranked(content: str, asked: Target, _fit: FinalFit) -> FinalRanking:
     plans = candidates(
         asked.params, asked.batch_tokens, asked.tokens, asked.peaks, asked.shapes, asked.warmups, asked.parent
     )
-    return rank_final(_fit, plans, asked.text, asked.most_risk)
+    return rank_final(_fit, plans, asked.text, asked.most_risk, first=asked.first)
 
 
 def verdict(found: FinalRanking) -> None:
@@ -332,7 +352,7 @@ def hand_over(space: Workspace, found: FinalRanking, ticked: Sequence[FinalRanke
             st.success(f"{counted(len(space.candidates), 'candidate')} on the Compare page.")
 
 
-def where_from(fit: FinalFit, found: FinalRanking, ticked: Sequence[FinalRanked]) -> None:
+def where_from(fit: FinalFit, asked: Target | None, found: FinalRanking, ticked: Sequence[FinalRanked]) -> None:
     """Convergence, noise, model size and peak price of the ticked candidates, or of the best of each shape."""
     if fit.law == LOG_LINEAR:
         st.info("The log-linear law is no sum of terms; choose another law to see where the loss comes from.")
@@ -345,7 +365,7 @@ def where_from(fit: FinalFit, found: FinalRanking, ticked: Sequence[FinalRanked]
                 by_shape.setdefault(charts.name_of(row.plan), row)
         some = list(by_shape.values())
     some = some[:SHOWN_TERMS]
-    parts = {charts.long_name(row.plan): shares(fit, row.plan) for row in some}
+    parts = {charts.long_name(row.plan): shares(fit, row.plan, asked.first if asked else "") for row in some}
     if not parts:
         return
     one = next(iter(parts.values()))

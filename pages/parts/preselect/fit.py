@@ -97,6 +97,8 @@ def _told(fit: FinalFit, runs: Sequence[TableRun]) -> str:
         said.append(f"{counted(gone, 'run')} diverged" + (f", {spiked} spiked." if spiked else "."))
     if edge := scratch - len(fit.train):
         said.append(f"{edge} ended more than a quarter above the best of their configuration: left out.")
+    for text, step in fit.steps.items():
+        said.append(f"{counted(step.runs, 'run')} on {literal(text)}: {100 * np.expm1(step.step):+.2f} %.")
     for text, transfer in fit.transfers.items():
         said.append(f"{counted(transfer.runs, 'run')} went on to {literal(text)}.")
     if silent := sum(np.isnan(r.final_loss) and not r.diverged for r in runs):
@@ -147,6 +149,15 @@ def _coefficients(fit: FinalFit) -> pd.DataFrame:
                 "Value": f"{value:.4g}",
                 "90 % interval": f"{ends[0]:.4g} to {ends[1]:.4g}" if ends else "held" if name in params else "–",
                 "Meaning": params[name].meaning if name in params else "of this feature",
+            }
+        )
+    for text, step in fit.steps.items():
+        rows.append(
+            {
+                "Coefficient": f"step to {text}",
+                "Value": f"{step.step:.4g}",
+                "90 % interval": f"{step.low:.4g} to {step.high:.4g}",
+                "Meaning": f"what log losses on it are above those on {fit.text or 'the text of most runs'}",
             }
         )
     return pd.DataFrame(rows)

@@ -30,7 +30,7 @@ MEANINGS = {
     "final_loss": "the loss at the end",
     "outcome": "how the run ended; “diverged” and “spiked” tell of the risk of divergence",
     "parent": "the run whose last weights it starts from",
-    "text": "what it learns, where that is another text than its parent's",
+    "text": "the text that it learns (dataset, corpus); empty for its parent's",
 }
 
 
@@ -132,5 +132,5 @@ def uploaded(table: TableFile) -> list[TableRun]:
 
 def digest(runs: Sequence[TableRun]) -> str:
     """What a table is known by."""
-    content = repr([(r.name, r.plan, r.final_loss, r.diverged, r.parent, r.text) for r in runs])
+    content = repr([(r.name, r.plan, r.final_loss, r.diverged, r.parent, r.text, r.first_text) for r in runs])
     return hashlib.sha256(content.encode()).hexdigest()

@@ -129,6 +129,38 @@ def test_runs_are_trained_on_held_out_or_left_out_in_turn(capsys, table, tmp_pat
     assert parts("--cv", "4") == (every, every, 4)
 
 
+def test_a_dataset_is_a_step_of_the_law(capsys, table, tmp_path):
+    """A column by its usual name; the fit prints the step, and predictions and rankings take a text by its name."""
+    frame = pd.read_csv(table).drop(columns=["parent", "text"])[:60]
+    frame["dataset"] = ["code"] * 6 + ["web"] * 53 + [None]
+    frame.loc[:5, "final_loss"] *= 1.1
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    argv = ["fit", "--law", LINES, "--table", tmp_path / "table.csv", "--sure", "--json", tmp_path / "fit.json"]
+    code, out, err = told(capsys, *argv)
+    step = fl.load_final(tmp_path / "fit.json").steps["code"]
+    assert (code, err) == (0, "1 of 60 runs name no text: they were taken for runs on web.\n")
+    said = f"Losses on code against web: {100 * np.expm1(step.step):+.2f} % (90 % interval "
+    assert said in out and "%), from 6 runs." in out and step.step == pytest.approx(np.log(1.1), abs=0.02)
+    ask = ["--fit", tmp_path / "fit.json", *SIZE, "--schedule", COSINE]
+    usual, web, other = (asked(capsys, "predict", *ask, *on) for on in ((), ("--text", "web"), ("--text", "code")))
+    ends = [found["predictions"][0]["loss"] for found in (usual, web, other)]
+    assert ends[0] == ends[1] and ends[2] / ends[0] == pytest.approx(np.exp(step.step))
+    assert asked(capsys, "rank", *ask, "--text", "code")[0]["final_loss"] == pytest.approx(ends[2])
+    for command in ("predict", "rank"):
+        code, out, err = told(capsys, command, *ask, "--text", "poems")
+        assert (code, out) == (1, "") and "learned the text 'poems' from a random start; its texts: web, code." in err
+
+
+def test_scores_say_which_runs_nothing_tells_of(capsys, table, tmp_path):
+    frame = pd.read_csv(table).drop(columns=["parent", "text"])[:60]
+    frame["corpus"] = ["code"] + ["web"] * 59
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    argv = ["fit", "--law", LINES, "--table", tmp_path / "table.csv", "--sure", "--json", tmp_path / "fit.json"]
+    code, _, err = told(capsys, *argv, "--cv", 4)
+    assert (code, err) == (0, "1 of 60 runs are the only ones on their text: without them nothing tells of it.\n")
+    assert len(fl.load_final(tmp_path / "fit.json").test) == 59
+
+
 def test_columns_may_be_named(capsys, table, fitted, tmp_path):
     named = pd.read_csv(table).rename(columns={"final_loss": "ema", "params": "N"}).assign(val_loss=1.0)
     named.to_csv(tmp_path / "named.csv", index=False)

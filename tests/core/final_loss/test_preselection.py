@@ -320,5 +320,5 @@ def test_rankings_that_cannot_be(fitted, plans):
         rank_final(fitted, many)
     with pytest.raises(DesignError, match="needs the model size and the tokens of an update"):
         rank_final(fitted, [Plan(plans[0].schedule)])
-    with pytest.raises(DesignError, match="No run of the table went on to learn the text 'x'"):
+    with pytest.raises(DesignError, match="No run of the table learned the text 'x' from a random start"):
         rank_final(fitted, plans, "x")

@@ -142,8 +142,8 @@ def test_a_text_that_is_not_given_is_that_of_the_parent():
     assert texts == {"a": "", "b": "code", "c": "code", "d": "code", "same": ""}
 
 
-def test_without_parents_texts_are_not_named():
-    assert table(ROW | {"text": "web"}) == [ONE]
+def test_without_parents_a_text_is_that_of_the_first_run():
+    assert table(ROW | {"text": "web"}) == [replace(ONE, first_text="web")]
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,32 @@ def test_a_checkpoint_and_another_text():
     assert app.button[-1].disabled  # curves of children are not what Compare draws
 
 
+def test_a_table_of_several_texts_asks_which_one_is_meant():
+    """The bundled sweep as a table in which every fifth run is on another text, with losses a tenth higher."""
+    rows = [r for r in csv.DictReader(io.StringIO(tables._example())) if not r["parent"] and r["final_loss"]]
+    for i, row in enumerate(rows):
+        del row["text"], row["parent"]
+        row["dataset"] = "code" if i % 5 == 0 else "web"
+        row["final_loss"] = float(row["final_loss"]) * (1.1 if i % 5 == 0 else 1.0)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    app = opened(final_source="A table", final_params="123200", final_tokens="2.048M", final_peaks="4e-3 8e-3")
+    assert not [box for box in app.selectbox if box.key == "final_first"]
+    app.get("file_uploader")[0].upload("texts.csv", out.getvalue().encode(), "text/csv").run()
+    next(b for b in app.button if b.label == "The units are right").click().run()
+    assert not app.exception and not app.error
+    assert any("on code: +" in caption.value for caption in app.caption)
+    assert app.selectbox(key="final_first").options == ["web", "code"]
+    web = app.dataframe[-1].value["Final loss"]
+    assert "step to code" in app.dataframe[0].value["Coefficient"].tolist()
+    app.selectbox(key="final_first").set_value("code").run()
+    assert not app.exception and not app.error
+    code = app.dataframe[-1].value["Final loss"]
+    assert code.to_numpy() / web.to_numpy() == pytest.approx(1.1, rel=0.02)
+
+
 def test_an_uploaded_table_is_used_and_kept():
     app = opened(final_source="A table")
     assert "Upload a table" in app.info[0].value
