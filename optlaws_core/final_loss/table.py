@@ -16,7 +16,7 @@ from ..runs import Plan, Run
 from ..runs.noise import DIVERGED, SPIKED
 from ..schedules import parse
 from ..schedules.chain import Chain
-from ..text import listed, one_line, shortened
+from ..text import counted, listed, one_line, shortened
 
 COLUMNS = ("run", "params", "batch_tokens", "tokens", "schedule", "final_loss")
 OPTIONAL = ("outcome", "parent", "text")  # how a run ended, the run that it started from, and what it learned
@@ -85,10 +85,10 @@ def read_table(
 ) -> list[TableRun]:
     """Runs of a CSV file or a frame with the columns run, params, batch_tokens, tokens, schedule, final_loss.
 
-    One of batch_tokens and tokens may be missing; the schedule's updates give the other. Optional columns: `outcome`
-    ("diverged", "spiked" for a run that came back from a spike, or anything else), `parent` (name of the run whose last
-    weights a run starts from; its `schedule` is then its own part alone) and `text` (the text that it learns, also
-    called `dataset`, `corpus` or `data`; left empty it is the parent's).
+    One of batch_tokens and tokens may be missing, or empty in a row; the schedule's updates give the other. Optional
+    columns: `outcome` ("diverged", "spiked" for a run that came back from a spike, or anything else), `parent` (name of
+    the run whose last weights a run starts from; its `schedule` is then its own part alone) and `text` (the text that
+    it learns, also called `dataset`, `corpus` or `data`; left empty it is the parent's).
     Without `outcome`, runs diverged that ended with nan, inf or more than 1.5 times the median of their size.
     A run without a final loss is kept, with NaN. `columns`: the table's names by ours, where they differ.
     `sure`: units were looked at, so unlikely values are taken as they are.
@@ -111,7 +111,14 @@ def read_table(
     names = [one_line(_text(cell)) for cell in frame["run"]]
     if "" in names:
         raise LogError(f"{what}, row {names.index('') + 1:,}: run must hold a name, got none.", what)
-    runs = [_row(name, row, sure) for name, row in zip(names, frame.to_dict("records"), strict=True)]
+    runs, against = [], []
+    for name, row in zip(names, frame.to_dict("records"), strict=True):
+        try:
+            runs.append(_row(name, row, sure))
+        except _Contradiction as fault:
+            against.append(fault)
+    if against:
+        raise _told_once(against)
     if twice := next((n for n, times in Counter(names).items() if times > 1), None):
         raise LogError(f"{what}: runs must have different names, got {shortened(twice, 100)!r} more than once.", what)
     return _with_parents(_judged(runs) if "outcome" not in named else runs)
@@ -141,6 +148,21 @@ def table_runs(runs: Iterable[Run]) -> list[TableRun]:
     return _with_parents(found)
 
 
+class _Contradiction(LogError):
+    """Tokens of a row that are not its batch times its updates."""
+
+
+def _told_once(against: Sequence[_Contradiction]) -> LogError:
+    """One sentence on all rows whose tokens contradict the rest of the row."""
+    first, more = against[0], against[1:]
+    if not more:
+        return LogError(str(first), first.source)
+    others = listed((fault.source for fault in more), 5)
+    return LogError(
+        f"{str(first).removesuffix('.')}; so it is with {counted(len(more), 'more run')}: {others}.", first.source
+    )
+
+
 def _mapped(columns: Mapping[str, str], frame: pd.DataFrame, what: str) -> dict[str, str]:
     for ours, theirs in columns.items():
         if ours not in (*COLUMNS, *OPTIONAL):
@@ -157,13 +179,7 @@ def _row(name: str, row: Mapping, sure: bool) -> TableRun:
     except ScheduleError as fault:
         raise LogError(f"{at}: {fault}", name) from None
     params = _size(name, "params", row["params"])
-    tokens = None if "tokens" not in row else _size(name, "tokens", row["tokens"])
-    if "batch_tokens" in row or tokens is None:  # a table has one of the two at least
-        batch = _size(name, "batch_tokens", row["batch_tokens"])
-    else:
-        batch = tokens / schedule.total
-    if tokens is None:
-        tokens = batch * schedule.total
+    batch, tokens = _tokens(name, row, schedule.total)
     if not sure:
         for what, unlikely, rule, found in (
             ("a peak learning rate", schedule.peak > HIGHEST_PEAK, f"above {HIGHEST_PEAK:g}", schedule.peak),
@@ -173,7 +189,7 @@ def _row(name: str, row: Mapping, sure: bool) -> TableRun:
             if unlikely:
                 raise UnlikelyUnit(f"{at}: is the unit right? {what} {rule} is unlikely, got {found:g}.", name)
     if abs(tokens / (batch * schedule.total) - 1) > 0.05:
-        raise LogError(
+        raise _Contradiction(
             f"{at}: tokens must be batch_tokens × updates = {batch * schedule.total:g}, got {tokens:g}.", name
         )
     cell = row["final_loss"]
@@ -190,6 +206,25 @@ def _row(name: str, row: Mapping, sure: bool) -> TableRun:
     final = loss if np.isfinite(loss) else np.nan
     plan = Plan(schedule, params, batch)
     return TableRun(name, plan, final, gone, outcome == SPIKED, parent, one_line(_text(row.get("text"))))
+
+
+def _tokens(name: str, row: Mapping, updates: int) -> tuple[float, float]:
+    """Tokens of an update and in all; where one cell is empty, or one column missing, the other gives it.
+
+    Raises `LogError` for a row that tells neither.
+    """
+    given = {what: row[what] for what in ("batch_tokens", "tokens") if not _empty(row.get(what))}
+    if not given:
+        both = "batch_tokens" in row and "tokens" in row
+        what = "batch_tokens or tokens" if both else "batch_tokens" if "batch_tokens" in row else "tokens"
+        raise LogError(f"Run {shortened(name, 100)!r}: {what} must be a number above 0, got an empty cell.", name)
+    sizes = {what: _size(name, what, cell) for what, cell in given.items()}
+    batch = sizes["batch_tokens"] if "batch_tokens" in sizes else sizes["tokens"] / updates
+    return batch, sizes.get("tokens", batch * updates)
+
+
+def _empty(cell: object) -> bool:
+    return _text(cell).lower() in ("", "nan")
 
 
 def _text(cell: object) -> str:

@@ -39,8 +39,8 @@ def _listed(names: Collection[str]) -> str:
 
 
 COLUMNS_HELP = (
-    f"CSV, one row a run. Columns: {_listed(COLUMNS)}. One of batch_tokens and tokens is enough. Also read: "
-    f"{_listed(OPTIONAL)}."
+    f"CSV, one row a run. Columns: {_listed(COLUMNS)}. One of batch_tokens and tokens is enough in each row. "
+    f"Also read: {_listed(OPTIONAL)}."
 )
 
 

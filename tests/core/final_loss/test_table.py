@@ -53,6 +53,35 @@ def test_tokens_and_batches_give_each_other():
         table(ROW | {"tokens": 1.06e9})
 
 
+@pytest.mark.parametrize("empty", [None, np.nan, "", " ", "nan"])
+def test_an_empty_cell_is_completed_from_the_rest_of_its_row(empty):
+    rows = [ROW, ROW | {"run": "b", "tokens": empty}, ROW | {"run": "c", "batch_tokens": empty}]
+    runs = table(*rows)
+    assert [r.plan for r in runs] == [ONE.plan] * 3 and {r.plan.tokens for r in runs} == {1e9}
+    with pytest.raises(LogError, match="Run 'a': batch_tokens or tokens must be a number above 0, got an empty cell"):
+        table(ROW | {"tokens": empty, "batch_tokens": empty})
+    for column, other in (("tokens", "batch_tokens"), ("batch_tokens", "tokens")):
+        row = {k: v for k, v in ROW.items() if k != other} | {column: empty}
+        with pytest.raises(LogError, match=f"Run 'a': {column} must be a number above 0, got an empty cell"):
+            table(row)
+
+
+def test_a_partly_empty_column_of_a_file(tmp_path):
+    text = "run,params,batch_tokens,tokens,schedule,final_loss\n"
+    lines = f'a,1e8,1e5,,"{COSINE}",3.0\nb,1e8,,1e9,"{COSINE}",3.0\n'
+    assert from_file(tmp_path, text + lines) == [ONE, replace(ONE, name="b")]
+
+
+def test_rows_that_contradict_themselves_are_told_in_one_sentence():
+    with pytest.raises(LogError) as told:
+        table(ROW, *(ROW | {"run": n, "tokens": 2e9} for n in "bcdefghij"))
+    assert str(told.value) == (
+        "Run 'b': tokens must be batch_tokens × updates = 1e+09, got 2e+09; so it is with 8 more runs: "
+        "c, d, e, f, g and 3 more."
+    )
+    assert told.value.source == "b"
+
+
 def test_columns_have_other_names_and_others_are_passed_over(tmp_path):
     text = "Run_ID, N_Params ,tokens_per_step,lr_schedule,final_train_loss,final_val_loss,colour\n"
     assert from_file(tmp_path, text + f'a,1e8,1e5,"{COSINE}",2.5,3.0,red\n') == [ONE]
