@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .mixtures import remedy, told
 from .sweep_cells import SweepCell
 
 # Of the loss above the minimum: how much of a surface is looked at. Chosen by leaving out one training cell of the Step
@@ -113,8 +114,13 @@ def optimum(cell: SweepCell) -> Optimum:
         noise,
         int(used.sum()),
         *ends,
-        trouble,
+        _with_cause(trouble, cell),
     )
+
+
+def _with_cause(trouble: str, cell: SweepCell) -> str:
+    """Why an optimum is not to be relied on, and what its cell mixes, which may be the reason."""
+    return f"{trouble}: it mixes {told(cell.mixes)}; {remedy(cell.mixes)}" if trouble and cell.mixes else trouble
 
 
 def reach(height: NDArray, near: float) -> float:

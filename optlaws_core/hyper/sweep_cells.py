@@ -1,7 +1,8 @@
 """The runs of a sweep over learning rate and batch, in cells of one model size and one length."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from scipy.spatial import QhullError
 from ..errors import DesignError, LogError, UnlikelyUnit
 from ..readers.frames import read_frame
 from ..readers.numbers import from_cells
-from ..text import listed, shortened
+from ..text import counted, format_amount, listed, shortened
+from .mixtures import Mixture, mixtures, remedy, told
 
 COLUMNS = ("params", "tokens", "lr", "batch", "loss")
 # What others call these columns; letters' case does not matter.
@@ -23,8 +25,9 @@ ALIASES = {
     "tokens": ("d", "train_tokens", "total_tokens", "n_tokens"),
     "lr": ("learning_rate", "peak_lr", "peak", "max_lr"),
     "batch": ("bs", "batch_size", "batch_tokens", "global_batch_size"),
-    "loss": ("final_loss", "val_loss", "final_val_loss", "smooth loss"),
+    "loss": ("final_loss", "val_loss", "final_val_loss"),
 }
+SMOOTHED = {"smooth", "smoothed", "smoothing"}  # one of these words in the name of a loss: it is less of chance
 # Beyond these a unit is more likely to be wrong.
 HIGHEST_LR, FEWEST_PARAMS, FEWEST_TOKENS, FEWEST_BATCH, FEWEST_UPDATES = 1.0, 1_000, 1_000, 1_000, 100
 MOST = 1e18  # of anything: beyond it nothing can be meant
@@ -40,6 +43,8 @@ class SweepCell:
     lr: NDArray
     batch: NDArray  # tokens in one update
     loss: NDArray  # not finite where a run diverged
+    # values, by column of the table, of what its runs differ in beside learning rate and batch
+    mixes: Mixture = field(default_factory=dict)
 
     @property
     def compute(self) -> float:
@@ -57,11 +62,42 @@ class SweepCell:
         return LinearNDInterpolator(np.log(np.column_stack((self.lr, self.batch))), self.loss, rescale=True)
 
 
+class Sweep(list[SweepCell]):
+    """The cells of a sweep by compute, least first, and `notes`: sentences on what its table holds."""
+
+    notes: tuple[str, ...] = ()
+
+
 def columns_of(names: Iterable[str]) -> dict[str, str]:
-    """Which of a table's columns are taken for ours: those of our names, else those of usual others."""
+    """Which of a table's columns are taken for ours: those of our names, else those of usual others.
+
+    Of a final loss and the same smoothed, the smoothed one.
+    """
     known = {str(name).strip().lower(): str(name) for name in names}
     wanted = {ours: (ours, *ALIASES[ours]) for ours in COLUMNS}
-    return {ours: known[n] for ours, some in wanted.items() if (n := next((a for a in some if a in known), None))}
+    found = {ours: known[n] for ours, some in wanted.items() if (n := next((a for a in some if a in known), None))}
+    smoothed = {raw: name for name in known.values() if (raw := _unsmoothed(name))}
+    usual = [_words(name) for name in ("loss", *ALIASES["loss"])]
+    alike = _same_loss(_words(found["loss"])) if "loss" in found else usual
+    if better := next((smoothed[name] for name in alike if name in smoothed), None):
+        found["loss"] = better
+    return found
+
+
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[a-z0-9]+", name.lower()))
+
+
+def _unsmoothed(name: str) -> tuple[str, ...]:
+    """The words of a smoothed column's name without that; none for another column."""
+    words = _words(name)
+    return tuple(w for w in words if w not in SMOOTHED) if SMOOTHED & set(words) else ()
+
+
+def _same_loss(raw: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Names of the same loss, as words: with or without "final"."""
+    bare = tuple(w for w in raw if w != "final")
+    return [raw, bare, ("final", *bare)]
 
 
 def unlikely(params: float, tokens: float, batch: float | None = None, lr: float | None = None) -> str:
@@ -83,12 +119,13 @@ def unlikely(params: float, tokens: float, batch: float | None = None, lr: float
 
 def read_sweep(
     table: Path | str | pd.DataFrame, columns: Mapping[str, str] | None = None, unit: float = 1.0, sure: bool = False
-) -> list[SweepCell]:
+) -> Sweep:
     """Cells of a CSV file or a frame with N, D, lr, batch and loss, by compute, least first.
 
     `columns`: the table's names by ours (params, tokens, lr, batch, loss), where they differ. `unit`: tokens in one
     unit of the batch column, such as 2048 where it counts sequences of that length. A loss that is empty or not finite
-    is a run that diverged. `sure`: units were looked at, so unlikely values are taken as they are.
+    is a run that diverged. `sure`: units were looked at, so unlikely values are taken as they are. The `notes` of what
+    comes back say which loss was taken where there are two, and what else the runs of one cell differ in.
     Raises `LogError` that names the column, the rule and what was found.
     """
     what = "The sweep" if isinstance(table, pd.DataFrame) else Path(table).name
@@ -114,14 +151,43 @@ def read_sweep(
     if found := next(((row, said) for row, said in odd if said), None):
         raise UnlikelyUnit(f"{what}, row {found[0]}: is the unit right? {found[1]}.", what)
     pairs = [_alike(runs[name]) for name in ("params", "tokens")]
-    cells = [
-        SweepCell(n, d, *(c[name].to_numpy() for name in ("lr", "batch", "loss")))
-        for (n, d), c in runs.groupby(pairs)
-        if np.isfinite(c["loss"]).any()
-    ]
-    if not cells:
+    grouped = {pair: c for pair, c in runs.groupby(pairs) if np.isfinite(c["loss"]).any()}
+    if not grouped:
         raise LogError(f"{what} must have at least 1 run that ended with a loss, got none.", what)
-    return sorted(cells, key=lambda cell: cell.compute)
+    rows = [c.index.to_numpy() for c in grouped.values()]
+    mixed = mixtures(frame, named.values(), runs["lr"].to_numpy(), runs["batch"].to_numpy(), rows)
+    cells = [
+        SweepCell(n, d, c["lr"].to_numpy(), c["batch"].to_numpy(), c["loss"].to_numpy(), mixes)
+        for ((n, d), c), mixes in zip(grouped.items(), mixed, strict=True)
+    ]
+    sweep = Sweep(sorted(cells, key=lambda cell: cell.compute))
+    sweep.notes = (*_which_loss(named["loss"], frame.columns), *_mixed(sweep))
+    return sweep
+
+
+def _which_loss(taken: str, names: Iterable[str]) -> list[str]:
+    """A sentence where a smoothed loss was taken and the table has the raw one, too."""
+    raw = _unsmoothed(taken)
+    other = next((str(name) for name in names if raw and _words(str(name)) in _same_loss(raw)), None)
+    if other is None:
+        return []
+    return [
+        f"The losses are those of the column {shortened(taken)}, which are smoothed; {shortened(other)} is left out."
+    ]
+
+
+def _mixed(cells: Sequence[SweepCell]) -> list[str]:
+    """A sentence where cells mix structures."""
+    some = [cell for cell in cells if cell.mixes]
+    if not some:
+        return []
+    most = max(some, key=lambda cell: len(cell.mixes))
+    where = f"{format_amount(most.params, 3)} parameters and {format_amount(most.tokens, 3)} tokens"
+    return [
+        f"{counted(len(some), 'pair')} of model size and length of {len(cells)} mix runs that differ in more than "
+        f"learning rate and batch, as at {where}: {told(most.mixes)}. Such losses are no one surface: "
+        f"{remedy(most.mixes)}."
+    ]
 
 
 def _numbers(column: pd.Series, ours: str, what: str) -> NDArray:

@@ -27,7 +27,7 @@ MEANINGS = {
     "tokens": "tokens of the whole training",
     "lr": "peak learning rate",
     "batch": "batch of one update, in tokens or in the unit given above",
-    "loss": "loss at the end; empty or nan where a run diverged",
+    "loss": "loss at the end, smoothed where there are two; empty or nan where a run diverged",
 }
 COLUMNS_HELP = (
     f"CSV, one row a run. Columns: {'; '.join(f'**{name}**: {meaning}' for name, meaning in MEANINGS.items())}. Short "
@@ -43,6 +43,7 @@ class Found:
     optima: tuple[Optimum, ...]  # one a cell
     fit: SweepFit | None  # the laws through them
     lacking: str  # why there are none
+    notes: tuple[str, ...]  # what its table holds, in sentences
 
 
 def sweep(space: Workspace) -> Found | None:
@@ -104,9 +105,9 @@ def _found(key: str, _table: pd.DataFrame, _columns: Mapping[str, str], _unit: f
         raise LogError(f"A sweep may have {MOST_CELLS} pairs of model size and length, this one has {len(cells)}.")
     optima = tuple(map(optimum, cells))
     try:
-        return Found(tuple(cells), optima, laws_through(cells, optima), "")
+        return Found(tuple(cells), optima, laws_through(cells, optima), "", cells.notes)
     except DesignError as fault:
-        return Found(tuple(cells), optima, None, str(fault))
+        return Found(tuple(cells), optima, None, str(fault), cells.notes)
 
 
 @st.cache_data(show_spinner=False, max_entries=1)
@@ -125,7 +126,9 @@ def example() -> str:
 
 
 def optima(found: Found) -> None:
-    """The minimum of each cell's surface."""
+    """The minimum of each cell's surface, and what there is to say of the table."""
+    for note in found.notes:
+        st.caption(literal(note))
     rows = []
     for o in found.optima:
         low, high = np.exp(o.low), np.exp(o.high)

@@ -231,6 +231,94 @@ def test_bad_cells_are_named(tmp_path):
         read_sweep(tmp_path / "bad.csv")
 
 
+def wide_and_deep(other: float = 4.0, pairs=PAIRS) -> pd.DataFrame:
+    """The planted sweep, and once more for another structure whose best rates are `other` times as high."""
+    shifted = planted(pairs).assign(width=1024)
+    for (n, d), rows in shifted.groupby(["N", "D"]):
+        best = np.log([LR[0] * n ** LR[1] * d ** LR[2] * other, BATCH[0] * d ** BATCH[1] / other])
+        a, b = np.log(rows[["lr", "bs"]].to_numpy()).T - best[:, None]
+        height = 0.01 * a * a - 0.007 * a * b + 0.007 * b * b + 0.001 * np.maximum(a, -3) ** 3
+        shifted.loc[rows.index, "loss"] = 2.5 * np.exp(height)
+    return pd.concat((planted(pairs).assign(width=512), shifted))
+
+
+def test_cells_that_mix_structures_are_named():
+    table = wide_and_deep(pairs=(PAIRS[0], PAIRS[3]))
+    mixed = read_sweep(table)
+    assert mixed.notes == (
+        "2 pairs of model size and length of 2 mix runs that differ in more than learning rate and batch, as at 100M "
+        "parameters and 2B tokens: width 512, 1024. Such losses are no one surface: keep the rows of one structure at "
+        "a time, such as those with width = 512.",
+    )
+    assert [dict(c.mixes) for c in mixed] == [{"width": ("512", "1024")}] * 2
+    why = "it mixes width 512, 1024; keep the rows of one structure at a time, such as those with width = 512"
+    assert optimum(mixed[0]).trouble == f"its losses have no minimum: {why}"
+    with pytest.raises(DesignError, match=f"got 1; of one, its losses have no minimum: {why}"):
+        fit_sweep(mixed)
+    one = read_sweep(table[table["width"] == 512])
+    assert one.notes == () and [c.mixes for c in one] == [{}, {}] and not optimum(one[0]).trouble
+
+
+def test_what_follows_from_rate_batch_and_structure_is_no_structure():
+    table = wide_and_deep().reset_index(drop=True)
+    table["ti"] = np.round(table["D"] / table["bs"]) * np.where(table["width"] > 600, 1.1, 1.0)
+    table["min_lr"], table["D/N"], table["seed"] = table["lr"] / 10, table["D"] / table["N"], np.arange(len(table)) % 3
+    table["exp_name"], table["train_loss"] = [f"run {i}" for i in table.index], table["loss"].round(1)
+    table["deep"] = np.where(table["width"] > 600, "no", "yes")
+    cells = read_sweep(table)
+    assert {tuple(c.mixes) for c in cells} == {("width", "deep")} and cells[0].mixes["deep"] == ("no", "yes")
+    assert read_sweep(planted().assign(ti=lambda t: t["D"] / t["bs"], warmup=lambda t: t["bs"] // 100)).notes == ()
+
+
+def test_a_setting_that_a_random_search_drew_too_is_known_by_its_name():
+    """No rate stands twice, so that every column follows from it."""
+    table = planted().assign(lr=lambda t: t["lr"] * (1 + 1e-4 * np.arange(len(t))))
+    half = np.where(np.arange(len(table)) % 2, 8, 16)
+    assert read_sweep(table.assign(n_layers=half))[0].mixes == {"n_layers": ("8", "16")}
+    assert read_sweep(table.assign(colour=half)).notes == ()
+
+
+@pytest.mark.parametrize(
+    "raw, smoothed",
+    [
+        ("loss", "smooth loss"),
+        ("loss", "smoothed_loss"),
+        ("loss", "final_loss_smooth"),
+        ("Final_Loss", "Final_Loss_Smoothed"),
+        ("final_val_loss", "smooth_val_loss"),
+    ],
+)
+def test_of_two_losses_the_smoothed_one_is_taken(raw, smoothed):
+    table = planted().rename(columns={"loss": smoothed})
+    table[raw] = table[smoothed] * 1.5
+    cells = read_sweep(table)
+    said = f"The losses are those of the column {smoothed}, which are smoothed; {raw} is left out."
+    assert cells.notes == (said,) and cells[0].loss.min() == table[smoothed][: len(cells[0].loss)].min()
+    chosen = read_sweep(table, {"loss": raw})
+    assert chosen.notes == () and chosen[0].loss.min() == pytest.approx(1.5 * cells[0].loss.min())
+    alone = read_sweep(table.drop(columns=raw))
+    assert alone.notes == () and alone[0].loss.min() == cells[0].loss.min()
+
+
+def test_a_smoothed_loss_of_another_kind_is_left():
+    table = planted().rename(columns={"loss": "val_loss"}).assign(smooth_train_loss=1.0)
+    assert read_sweep(table)[0].loss.min() > 2 and read_sweep(table).notes == ()
+
+
+@pytest.mark.skipif(not STEP_LAW.exists(), reason="The public Step Law runs are not beside the checkout.")
+def test_the_public_sweep_is_read_without_being_told_its_columns():
+    """The smoothed loss is taken and told; its cells are of one structure, until two sizes are made one."""
+    cells = read_sweep(STEP_LAW, unit=2048)
+    assert cells.notes == ("The losses are those of the column smooth loss, which are smoothed; loss is left out.",)
+    mapped = read_sweep(STEP_LAW, {"loss": "smooth loss"}, 2048)
+    assert all(np.array_equal(a.loss, b.loss, equal_nan=True) for a, b in zip(cells, mapped, strict=True))
+    table = pd.read_csv(STEP_LAW)
+    table = table[table["N"].isin((214663680, 268304384))].assign(N=2.4e8, D=2e10)
+    mixed = read_sweep(table, unit=2048)
+    assert len(mixed) == 1 and list(mixed[0].mixes)[:4] == ["h", "ffnh", "numh", "numl"]
+    assert mixed[0].mixes["h"] == ("960", "1024")
+
+
 @pytest.mark.skipif(not STEP_LAW.exists(), reason="The public Step Law runs are not beside the checkout.")
 def test_the_public_sweep_carries_over_to_larger_cells():
     """Fitted on the half with the least compute: the aim is 0.1 %, which one cell in three misses by itself."""

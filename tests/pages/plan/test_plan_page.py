@@ -126,6 +126,16 @@ def test_columns_with_other_names_are_chosen():
     assert not app.error and len(app.get("plotly_chart")) == 2
 
 
+def test_a_sweep_says_which_loss_it_took_and_what_its_cells_mix():
+    table = pd.read_csv(io.StringIO(sweep.example())).assign(smooth_loss=lambda t: t["loss"], width=512)
+    both = pd.concat((table, table.assign(width=1024)))
+    app = uploaded(opened(), both.to_csv(index=False).encode())
+    said = [plain(c.value) for c in app.caption]
+    assert "The losses are those of the column smooth_loss, which are smoothed; loss is left out." in said
+    assert any("6 pairs of model size and length of 6 mix runs" in s and "width 512, 1024." in s for s in said)
+    assert next(box for box in app.selectbox if box.label == "loss").value == "smooth_loss"
+
+
 def test_a_sweep_outlives_a_change_of_page():
     sequences = pd.read_csv(io.StringIO(sweep.example())).assign(bs=lambda t: t.pop("batch") / 2048)
     app = uploaded(opened(), sequences.to_csv(index=False).encode())
