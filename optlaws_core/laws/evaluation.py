@@ -13,7 +13,7 @@ from ..sums.clocks import Trace, make_clocks, trace
 from ..sums.history import History, histories
 from ..sums.panels import rates
 from . import HistorySum, Law
-from .base import S, d_k, pace_k
+from .base import S, pace_k
 from .features import feature
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
@@ -90,7 +90,7 @@ def _groups(sizes: Sequence[int]) -> list[slice]:
 def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> HistoryBatch:
     """The history sum at `steps` (n_i,) of each path, all at once."""
     schedules = [path.schedule for path in paths]
-    past = histories(paths, steps, h.clock, drops=d_k in h.source.free_symbols)
+    past = histories(paths, steps, h.clock)
     if h.drops_only:
         past = past.only(_drops(schedules, past) != 0)
     eta, least = rates(schedules, past.owner, past.step), np.array([path.first_rate for path in paths])

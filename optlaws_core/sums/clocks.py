@@ -21,7 +21,6 @@ from .panels import halves, rates
 ETA_REF = 1e-3  # at this rate every clock runs at one pace; absolute, so that laws carry over between peaks
 DEGREE = 8
 TOLERANCE = 1e-10  # of the largest value in the cell
-SMOOTH = 1.5  # a rate whose power 1.5 is smooth is smooth itself
 AT_ONCE = 250  # schedules whose clocks are made together, so that cells in the making stay small
 
 
@@ -34,11 +33,15 @@ class Clock:
     before: FloatArray  # (cells,) clock one step before the cell
     sums: FloatArray  # (cells, DEGREE + 2) Chebyshev coefficients of the sum since the cell's start
 
-    def __call__(self, k: ArrayLike) -> FloatArray:
-        """Clock after update `k`; 0 before the first update. Steps of any shape."""
+    def __call__(self, k: ArrayLike, origin: int | IntArray = 0) -> FloatArray:
+        """Clock after update `k`; 0 before the first update. Steps of any shape, between updates as well.
+
+        origin: where `start` counts the updates of each step's schedule from.
+        """
         k = np.asarray(k)
-        cell = np.clip(np.searchsorted(self.start, k, side="right") - 1, 0, None)
-        y = 2.0 * (k - self.start[cell]) / self.length[cell] - 1.0
+        cell = np.searchsorted(self.start, np.floor(k).astype(np.int64) + origin, side="right") - 1
+        cell = np.maximum(cell, 0)
+        y = 2.0 * (k - (self.start[cell] - origin)) / self.length[cell] - 1.0
         return np.where(k < 0, 0.0, self.before[cell] + _chebyshev(self.sums, cell, y))
 
 
@@ -59,11 +62,6 @@ class Trace:
     def S(self) -> Clock:
         """The cumulative learning rate."""
         return self.clock(1.0)
-
-    def cells(self) -> tuple[IntArray, IntArray]:
-        """First steps and lengths of the stretches on which the rate is smooth."""
-        fine = self.clock(SMOOTH)
-        return fine.start, fine.length
 
     @cached_property
     def first_rate(self) -> float:

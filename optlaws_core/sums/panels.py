@@ -1,29 +1,26 @@
 """Stretches of updates of several schedules, and Gauss rules that stand for all updates of one.
 
 What the two kinds of sums have in common: history sums (`history`), which see a past from many observations, and
-functionals (`functionals`), which see whole schedules from their ends. Both cut schedules by halving until a panel is
-small against its distance and against the summed rate before it, and both sum over a panel at the zeros of a Gram
-polynomial, orthogonal on its updates.
+functionals (`functionals`), which see whole schedules from their ends. Both cut schedules until a panel is small
+against its distance and against the summed rate before it, and both sum over a panel at the zeros of a Gram polynomial,
+orthogonal on its updates. These nodes lie between updates.
 
-They differ in the nodes. A history sum may ask for the drop of the rate into an update and for clocks of any power, so
-its nodes are whole updates, `whole_rule`, exact to a relative 1e-6. Functionals ask for the rate alone, so theirs lie
-between updates, `Panels`, and lags are summed up from the end of the schedule instead of being differences of a clock,
-which would lose the small ones at the end of a decay: exact to a relative 1e-8, for about as many nodes.
+They differ in the lags. A history sum needs those from each of its nodes to many observations, so they are differences
+of a clock. Functionals sum theirs up from the end of the schedule: differences would lose the small lags at the end of
+a decay.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray, IntArray
+from ..arrays import BoolArray, FloatArray, IntArray
 from ..schedules import Schedule
 
-WHOLE_NODES = 8  # of a panel of whole updates; with REACH, relative errors below 1e-6 for kernels of a power or exp
-NODES = 10  # of a panel of `Panels`; with the limits below, sums are exact to a relative 1e-9
+NODES = 10  # of a panel; with the limits below, sums are exact to a relative 1e-9
 REACH = 1.5  # largest size of a panel over its distance from the observation, both on the kernel's clock
 GROWTH = 2.0  # largest relative growth of S within a panel, since sources contain powers of S
 TIE = 1 + 1e-9  # under a constant rate many panels are as large as they may be; the last digit must not decide
@@ -72,25 +69,6 @@ def _jacobi(off: FloatArray) -> FloatArray:
     return out
 
 
-@lru_cache(maxsize=8192)
-def whole_rule(n: int) -> tuple[IntArray, FloatArray]:
-    """Offsets (WHOLE_NODES,) among 0..n−1 and weights with Σ w·p(x) = Σ_{k<n} p(k) for polynomials p of lower degree.
-
-    The offsets are the zeros of the Gram polynomial of degree WHOLE_NODES moved to the nearest integers, so for long
-    panels the rule is nearly exact up to degree 2·WHOLE_NODES − 1. Needs n > 2·WHOLE_NODES.
-    """
-    off = gram_recurrence(np.array([float(n)]), WHOLE_NODES)
-    x = np.rint(np.linalg.eigvalsh(_jacobi(off)[0]) + (n - 1) / 2).astype(np.int64)
-    # Gram polynomials at the nodes by their recurrence; over 0..n−1 all but the constant one sum to zero
-    z = (x - (n - 1) / 2) / n
-    p = np.zeros((WHOLE_NODES, WHOLE_NODES))
-    p[0], p[1] = 1.0, z
-    for i in range(1, WHOLE_NODES - 1):
-        p[i + 1] = z * p[i] - (off[0, i - 1] / n) ** 2 * p[i - 1]
-    weights = np.linalg.solve(p, np.concatenate(([float(n)], np.zeros(WHOLE_NODES - 1))))
-    return x, np.asarray(weights, float)
-
-
 @dataclass(frozen=True, eq=False)
 class Panels:
     """Stretches of updates of several schedules, in the order of the schedules and of the updates."""
@@ -98,11 +76,12 @@ class Panels:
     owner: IntArray  # (panels,) which schedule
     start: IntArray  # (panels,)
     length: IntArray  # (panels,)
+    step: FloatArray  # (panels, NODES) the nodes
     weight: FloatArray  # (panels, NODES) 0 for nodes that are none
     eta: FloatArray  # (panels, NODES)
     past: FloatArray  # (panels, NODES) summed rate from each node, exclusive, to the panel's last update
     ends: FloatArray  # (panels, 2) rate of the panel's first and last update
-    smooth: NDArray[np.bool_]  # (panels,) whether a polynomial through the nodes gives the rates at both ends
+    smooth: BoolArray  # (panels,) whether a polynomial through the nodes gives the rates at both ends
 
     @classmethod
     def of(cls, schedules: Sequence[Schedule], owner: IntArray, start: IntArray, length: IntArray) -> "Panels":
@@ -111,12 +90,13 @@ class Panels:
         owner, start, length = owner[order], start[order], length[order]
         unique, which = np.unique(length, return_inverse=True)
         x, weight, past, to_ends = (v[which] for v in _rules(unique))
-        step = start[:, None] + np.concatenate((x, np.zeros((len(x), 1)), length[:, None] - 1.0), axis=1)
+        step: FloatArray = np.concatenate((x, np.zeros((len(x), 1)), length[:, None] - 1.0), axis=1) + start[:, None]
         rate = rates(schedules, owner, step)
         eta, ends = rate[:, :NODES], rate[:, NODES:]
         missed = np.abs(np.einsum("pij,pj->pi", to_ends, eta) - ends).max(axis=1)
         smooth = missed <= TOLERANCE * np.maximum(eta.max(axis=1), ends.max(axis=1))
-        return cls(owner, start, length, weight, eta, np.einsum("pij,pj->pi", past, eta), ends, smooth)
+        past = np.einsum("pij,pj->pi", past, eta)
+        return cls(owner, start, length, step[:, :NODES], weight, eta, past, ends, smooth)
 
     @property
     def size(self) -> FloatArray:
@@ -197,4 +177,4 @@ def _summation(h: FloatArray) -> FloatArray:
     return out
 
 
-__all__ = ["GROWTH", "NODES", "Panels", "REACH", "gram_recurrence", "halves", "rates", "resolved", "whole_rule"]
+__all__ = ["GROWTH", "NODES", "REACH", "TIE", "Panels", "gram_recurrence", "halves", "rates", "resolved"]
