@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
@@ -14,6 +16,7 @@ from ..sums.history import History, histories
 from ..sums.panels import rates
 from . import HistorySum, Law
 from .base import S, pace_k
+from .compiled import Compiled
 from .features import feature
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
@@ -47,6 +50,16 @@ class Batch:
 
     def __len__(self) -> int:
         return self.slices[-1].stop
+
+    @cached_property
+    def known(self) -> tuple[FloatArray, ...]:
+        """What the law's formula takes from features alone."""
+        return tuple(self.law.compiled.formula.known(*self.features))
+
+    @cached_property
+    def ready(self) -> tuple["_Sum", ...]:
+        """The law's sums over the pasts, ready for coefficients."""
+        return tuple(_Sum(self.law.compiled, i, past) for i, past in enumerate(self.pasts))
 
 
 def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
@@ -131,54 +144,87 @@ def _joined(pasts: Sequence[HistoryBatch]) -> HistoryBatch:
 def predict(data: Batch, theta: FloatArray) -> FloatArray:
     """Losses (obs,) for coefficients `theta` in the order of `law.params`."""
     code = data.law.compiled
-    sums = []
-    for past, source, pace, kernel in zip(data.pasts, code.sources, code.paces, code.kernels, strict=True):
-        a = source.value(*theta, past.eta, past.S, past.drop) * past.weight
-        g = 1.0 if pace is None else pace.value(*theta, np.maximum(past.eta, LOWEST))[past.node]
-        sums.append(_summed(a[past.node] * kernel.value(*theta, past.lag, g), past))
-    return np.broadcast_to(code.formula.value(*theta, *data.features, *sums), len(data)).astype(float)
-
-
-def _summed(terms: FloatArray, past: HistoryBatch) -> FloatArray:
-    """Terms (pairs,) summed over the past of each observation, (obs,)."""
-    total = np.add.reduceat(terms, past.first)
-    return np.where(total == 0, NOTHING, total)
+    sums = [np.where((total := s.total(theta)) == 0, NOTHING, total) for s in data.ready]
+    return np.broadcast_to(code.formula.value(*theta, *data.features, *sums, *data.known), len(data)).astype(float)
 
 
 def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Losses (obs,) and their derivatives (obs, params) in natural coefficients."""
     code = data.law.compiled
-    sums, slopes = [], []
-    for past, source, pace, kernel in zip(data.pasts, code.sources, code.paces, code.kernels, strict=True):
-        a, *a_slopes = (x * past.weight for x in source.both(*theta, past.eta, past.S, past.drop))
-        if pace is None:
-            at_nodes, g_slopes = 1.0, []
-        else:
-            g, *g_slopes = pace.both(*theta, np.maximum(past.eta, LOWEST))
-            at_nodes = g[past.node]
-        k, *k_slopes = kernel.both(*theta, past.lag, at_nodes)
-        a_pairs = a[past.node]
-        sums.append(_summed(a_pairs * k, past))
-        slope = np.zeros((len(data), len(theta)))
-        for symbol, da in zip(source.wrt, a_slopes, strict=True):
-            slope[:, code.column[symbol]] += np.add.reduceat(da[past.node] * k, past.first)
-        for symbol, dk in zip(kernel.wrt, k_slopes, strict=True):
-            if symbol != pace_k:
-                slope[:, code.column[symbol]] += np.add.reduceat(a_pairs * dk, past.first)
-                continue
-            assert pace is not None  # a kernel without pace does not depend on it
-            for outer, dg in zip(pace.wrt, g_slopes, strict=True):
-                slope[:, code.column[outer]] += np.add.reduceat(a_pairs * dk * dg[past.node], past.first)
-        slopes.append(slope)
-    value, *outer = code.formula.both(*theta, *data.features, *sums)
+    sums, slopes = [], {}
+    for symbol, s in zip(code.held, data.ready, strict=True):
+        total, slopes[symbol] = s.total_with_slopes(theta)
+        sums.append(np.where(total == 0, NOTHING, total))
+    value, *outer = code.formula.both(*theta, *data.features, *sums, *data.known)
     jacobian = np.zeros((len(data), len(theta)))
-    held = {h.symbol: i for i, h in enumerate(data.law.sums)}
     for symbol, d in zip(code.formula.wrt, outer, strict=True):
-        if symbol in held:
-            jacobian += np.reshape(d, (-1, 1)) * slopes[held[symbol]]
+        if symbol in slopes:
+            columns, inner = slopes[symbol]
+            jacobian[:, columns] += np.reshape(d, (-1, 1)) * inner
         else:
             jacobian[:, code.column[symbol]] += d
     return np.broadcast_to(value, len(data)).astype(float), jacobian
+
+
+class _Sum:
+    """A history sum of a law over one past, with all that does not depend on coefficients done."""
+
+    def __init__(self, code: Compiled, i: int, past: HistoryBatch) -> None:
+        """The sum is the law's `i`-th."""
+        self.source, self.pace, self.kernel, self.column = code.sources[i], code.paces[i], code.kernels[i], code.column
+        self.past, self.straight = past, code.straight[i]
+        self.seen = past.eta, past.S, past.drop
+        self.rate = np.maximum(past.eta, LOWEST)
+        self.source_known = self.source.known(*self.seen)
+        self.pace_known = () if self.pace is None else self.pace.known(self.rate)
+        fits = max(len(past.node), len(past.eta)) < 2**31
+        self.node = past.node.astype(np.int32 if fits else np.int64)
+        self.ends = np.append(past.first, len(past.node)).astype(self.node.dtype)
+
+    def total(self, theta: FloatArray) -> FloatArray:
+        """The sum at every observation, (obs,)."""
+        if self.straight:
+            columns, slopes = self.fixed
+            return np.einsum("oc,c->o", slopes, theta[columns])
+        a = self.source.value(*theta, *self.seen, *self.source_known) * self.past.weight
+        g = 1.0 if self.pace is None else self.pace.value(*theta, self.rate, *self.pace_known)[self.past.node]
+        return self._over(self.kernel.value(*theta, self.past.lag, g), a)
+
+    def total_with_slopes(self, theta: FloatArray) -> tuple[FloatArray, tuple[list[int], FloatArray]]:
+        """The sum, (obs,), and the coefficients on which it depends with its slopes by them, (obs, coefficients)."""
+        return (self.total(theta), self.fixed) if self.straight else self._worked_out(theta)
+
+    @cached_property
+    def fixed(self) -> tuple[list[int], FloatArray]:
+        """Which coefficients a sum that is linear in all of them depends on, and its derivatives by them."""
+        return self._worked_out(np.zeros(len(self.column)))[1]
+
+    def _worked_out(self, theta: FloatArray) -> tuple[FloatArray, tuple[list[int], FloatArray]]:
+        a = np.empty((len(self.past.eta), 1 + len(self.source.wrt)))
+        for i, x in enumerate(self.source.both(*theta, *self.seen, *self.source_known)):
+            np.multiply(x, self.past.weight, out=a[:, i])
+        at_pairs, by_pace = 1.0, ()
+        if self.pace is not None:
+            g, *by_pace = self.pace.both(*theta, self.rate, *self.pace_known)
+            at_pairs = g[self.past.node]
+        k, *by_kernel = self.kernel.both(*theta, self.past.lag, at_pairs)
+        found = self._over(k, a)
+        slopes = {self.column[s]: found[:, i] for i, s in enumerate(self.source.wrt, 1)}
+        for symbol, dk in zip(self.kernel.wrt, by_kernel, strict=True):
+            if symbol == pace_k and self.pace is not None:
+                inner = self._over(dk, a[:, :1] * np.stack(by_pace, axis=1))
+                new = {self.column[s]: inner[:, i] for i, s in enumerate(self.pace.wrt)}
+            else:
+                new = {self.column[symbol]: self._over(dk, a[:, 0])}
+            for i, slope in new.items():
+                slopes[i] = slopes[i] + slope if i in slopes else slope
+        return found[:, 0], (list(slopes), np.stack(list(slopes.values()), axis=1))
+
+    def _over(self, kernel: FloatArray, values: FloatArray) -> FloatArray:
+        """Values at nodes, (nodes, …), weighted by `kernel` at pairs and summed over each past, (obs, …)."""
+        shape = len(self.past.first), len(self.past.eta)
+        kernel = np.broadcast_to(kernel, self.node.shape)
+        return csr_array((kernel, self.node, self.ends), shape) @ values
 
 
 __all__ = ["Batch", "HistoryBatch", "batch", "predict", "predict_with_jacobian"]
