@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import block_diag, csr_array, eye_array
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
@@ -13,6 +13,7 @@ from ..runs import Plan
 from ..schedules import Schedule
 from ..sums.clocks import Trace, make_clocks, trace
 from ..sums.history import History, histories
+from ..sums.moments import moments
 from ..sums.panels import rates
 from . import HistorySum, Law
 from .base import S, pace_k
@@ -33,7 +34,7 @@ class HistoryBatch:
     weight: FloatArray  # (nodes,)
     clock: FloatArray  # (nodes,)
     node: IntArray  # (pairs,)
-    first: IntArray  # (obs,) first pair of each observation
+    first: IntArray  # (obs,) first pair of each observation, or of each moment from which observations follow
     now: FloatArray  # (obs,) clock at the observation
     lag: FloatArray  # (pairs,)
     drop: FloatArray  # (nodes,) rate before the node's step less its own
@@ -45,11 +46,23 @@ class Batch:
 
     law: Law
     features: tuple[FloatArray, ...]  # in the order of law.features, each (obs,)
-    pasts: tuple[HistoryBatch, ...]  # in the order of law.sums
+    sums: tuple[HistoryBatch, ...]  # in the order of law.sums, at the moments from which observations follow
     slices: tuple[slice, ...]  # observations of each plan
+    # In the order of law.sums: (obs, moments), what sums at the moments are multiplied with. None: moments are the
+    # observations. Left out where all are.
+    spreads: tuple[csr_array | None, ...] = ()
+    parts: tuple[tuple[Plan, IntArray], ...] = ()  # what was asked for; needed where sums are spread
 
     def __len__(self) -> int:
         return self.slices[-1].stop
+
+    @cached_property
+    def pasts(self) -> tuple[HistoryBatch, ...]:
+        """The law's sums at every observation itself, in the order of law.sums."""
+        if not any(spread is not None for spread in self.spreads):
+            return self.sums
+        paths, steps = [trace(plan.schedule) for plan, _ in self.parts], [steps for _, steps in self.parts]
+        return tuple(_pasts(h, paths, steps) for h in self.law.sums)
 
     @cached_property
     def known(self) -> tuple[FloatArray, ...]:
@@ -59,7 +72,8 @@ class Batch:
     @cached_property
     def ready(self) -> tuple["_Sum", ...]:
         """The law's sums over the pasts, ready for coefficients."""
-        return tuple(_Sum(self.law.compiled, i, past) for i, past in enumerate(self.pasts))
+        spreads = self.spreads or (None,) * len(self.sums)
+        return tuple(_Sum(self.law.compiled, i, *s) for i, s in enumerate(zip(self.sums, spreads, strict=True)))
 
 
 def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
@@ -73,14 +87,33 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     if S in law.features:
         make_clocks(paths, 1.0)
     known = [[feature(f, *run) for f in law.features] for run in zip(plans, paths, steps, strict=True)]
-    groups = _groups([len(some) for some in steps])
+    summed = [_summed(h, paths, steps) for h in law.sums]
     ends = np.cumsum([len(some) for some in steps])
     return Batch(
         law,
         tuple(np.concatenate(columns) for columns in zip(*known, strict=True)),
-        tuple(_joined([_past(h, paths[g], steps[g]) for g in groups]) for h in law.sums),
+        tuple(past for past, _ in summed),
         tuple(slice(int(e) - len(some), int(e)) for e, some in zip(ends, steps, strict=True)),
+        tuple(spread for _, spread in summed),
+        tuple(zip(plans, steps, strict=True)),
     )
+
+
+def _summed(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> tuple[HistoryBatch, csr_array | None]:
+    """The history sum at moments from which the one at `steps` (n_i,) of each path follows, and how it does."""
+    make_clocks(paths, h.clock)
+    make_clocks(paths, 1.0)
+    chosen, spreads = zip(*(moments(path, some, h.clock) for path, some in zip(paths, steps, strict=True)), strict=True)
+    past = _pasts(h, paths, chosen)
+    if all(spread is None for spread in spreads):
+        return past, None
+    whole = [eye_array(len(c), format="csr") if s is None else s for c, s in zip(chosen, spreads, strict=True)]
+    return past, block_diag(whole, format="csr")
+
+
+def _pasts(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> HistoryBatch:
+    """The history sum at `steps` (n_i,) of each path, some of them at a time."""
+    return _joined([_past(h, paths[g], steps[g]) for g in _groups([len(some) for some in steps])])
 
 
 def _check_steps(schedule: Schedule, steps: IntArray) -> None:
@@ -169,10 +202,10 @@ def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, F
 class _Sum:
     """A history sum of a law over one past, with all that does not depend on coefficients done."""
 
-    def __init__(self, code: Compiled, i: int, past: HistoryBatch) -> None:
-        """The sum is the law's `i`-th."""
+    def __init__(self, code: Compiled, i: int, past: HistoryBatch, spread: csr_array | None) -> None:
+        """The sum is the law's `i`-th. `spread`: (obs, moments), None where the past is that of the observations."""
         self.source, self.pace, self.kernel, self.column = code.sources[i], code.paces[i], code.kernels[i], code.column
-        self.past, self.straight = past, code.straight[i]
+        self.past, self.spread, self.straight = past, spread, code.straight[i]
         self.seen = past.eta, past.S, past.drop
         self.rate = np.maximum(past.eta, LOWEST)
         self.source_known = self.source.known(*self.seen)
@@ -224,7 +257,8 @@ class _Sum:
         """Values at nodes, (nodes, …), weighted by `kernel` at pairs and summed over each past, (obs, …)."""
         shape = len(self.past.first), len(self.past.eta)
         kernel = np.broadcast_to(kernel, self.node.shape)
-        return csr_array((kernel, self.node, self.ends), shape) @ values
+        found = csr_array((kernel, self.node, self.ends), shape) @ values
+        return found if self.spread is None else self.spread @ found
 
 
 __all__ = ["Batch", "HistoryBatch", "batch", "predict", "predict_with_jacobian"]

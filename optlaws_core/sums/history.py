@@ -20,7 +20,7 @@ from ..schedules import Schedule
 from .clocks import Clock, Trace, make_clocks
 from .panels import NODES, TIE, Panels, rates
 
-REACH = 3.0  # largest size of a panel over its distance from the observation, both on the kernel's clock
+REACH = 3.0  # largest size of a panel over its distance from the observation, on the kernel's clock and in updates
 # Sources contain powers of the summed rate S: most updates of a panel, for each that its first rate took to reach S.
 GROWTH = 4.0
 STEADY = 16.0  # largest ratio of rates within a panel, since paces contain powers of the rate
@@ -181,7 +181,11 @@ def histories(traces: Sequence[Trace], steps: Sequence[IntArray], r: float) -> H
     obs, panel = _first_pairs(line, panels.start, owner, place)
     levels, found = [], []  # panels, and the pairs of observation and panel that are accepted among them
     while len(obs):
-        fine = panels.smooth[panel] & (panels.size[panel] <= TIE * REACH * (now[obs] - panels.ends[panel]))
+        after = place[obs] - (panels.start + panels.length - 1)[panel]
+        near = (panels.size[panel] > TIE * REACH * (now[obs] - panels.ends[panel])) | (
+            panels.length[panel] > REACH * after
+        )
+        fine = panels.smooth[panel] & ~near
         accepted = fine | (panels.length <= NODES)[panel]
         levels.append(panels)
         found.append((obs[accepted], panel[accepted]))

@@ -77,12 +77,13 @@ def test_the_least_rate_of_a_pace_travels_with_the_law():
 
 
 @EACH_LAW
-def test_the_payload_survives_json_and_gives_the_same_losses_exactly(law):
+def test_the_payload_survives_json_and_gives_the_same_losses(law):
+    """Here some losses follow from those at moments near them; the browser works out each."""
     run, theta = made_run(law), THETA[law.name]
     sent = json.loads(json.dumps(payload(law, [(run, "held out")], theta)))["runs"][0]
     steps = unpacked(sent["steps"]).astype(int)
     expected = predict(batch(law, [(run.plan, steps)]), law.vector(theta))
-    np.testing.assert_array_equal(predict(unpacked_batch(law, sent), law.vector(theta)), expected)
+    np.testing.assert_allclose(predict(unpacked_batch(law, sent), law.vector(theta)), expected, rtol=1e-9)
     assert (sent["name"], sent["role"], len(sent["features"])) == ("wsd", "held out", len(law.features))
 
 
