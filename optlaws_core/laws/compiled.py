@@ -24,6 +24,8 @@ class Expression:
         value, *slopes = (
             _without_known(e, set(data), found) for e in (self.plain, *map(_fast_powers, gradient.values()))
         )
+        seen = set(data) | set(found.values())
+        self.fixed = [e.free_symbols <= seen for e in (value, *slopes)]  # which answers depend on data alone
         arguments, modules = [*args, *found.values()], ["numpy"]
         self.value = sp.lambdify(arguments, value, modules, cse=True)
         self.both = sp.lambdify(arguments, [value, *slopes], modules, cse=True)

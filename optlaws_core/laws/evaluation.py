@@ -16,7 +16,7 @@ from ..sums.history import History, histories
 from ..sums.moments import moments
 from ..sums.panels import rates
 from . import HistorySum, Law
-from .base import S, pace_k
+from .base import S, d_k, pace_k
 from .compiled import Compiled
 from .features import feature
 
@@ -37,7 +37,7 @@ class HistoryBatch:
     first: IntArray  # (obs,) first pair of each observation, or of each moment from which observations follow
     now: FloatArray  # (obs,) clock at the observation
     lag: FloatArray  # (pairs,)
-    drop: FloatArray  # (nodes,) rate before the node's step less its own
+    drop: FloatArray  # (nodes,) rate before the node's step less its own; 0 where no law asks for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,7 @@ def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> H
         first=past.first,
         now=past.now,
         lag=past.lag,
-        drop=_drops(schedules, past),
+        drop=_drops(schedules, past) if d_k in h.source.free_symbols else np.zeros(len(eta)),
     )
 
 
@@ -210,18 +210,16 @@ class _Sum:
         self.rate = np.maximum(past.eta, LOWEST)
         self.source_known = self.source.known(*self.seen)
         self.pace_known = () if self.pace is None else self.pace.known(self.rate)
-        fits = max(len(past.node), len(past.eta)) < 2**31
-        self.node = past.node.astype(np.int32 if fits else np.int64)
-        self.ends = np.append(past.first, len(past.node)).astype(self.node.dtype)
+        self.kept: dict[int, FloatArray] = {}  # answers of the source that no coefficient changes, (pairs,)
 
     def total(self, theta: FloatArray) -> FloatArray:
         """The sum at every observation, (obs,)."""
         if self.straight:
             columns, slopes = self.fixed
             return np.einsum("oc,c->o", slopes, theta[columns])
-        a = self.source.value(*theta, *self.seen, *self.source_known) * self.past.weight
+        a = self._at_pairs(0, self.source.value(*theta, *self.seen, *self.source_known))
         g = 1.0 if self.pace is None else self.pace.value(*theta, self.rate, *self.pace_known)[self.past.node]
-        return self._over(self.kernel.value(*theta, self.past.lag, g), a)
+        return self._spread(self._summed(a * self.kernel.value(*theta, self.past.lag, g)))
 
     def total_with_slopes(self, theta: FloatArray) -> tuple[FloatArray, tuple[list[int], FloatArray]]:
         """The sum, (obs,), and the coefficients on which it depends with its slopes by them, (obs, coefficients)."""
@@ -233,32 +231,44 @@ class _Sum:
         return self._worked_out(np.zeros(len(self.column)))[1]
 
     def _worked_out(self, theta: FloatArray) -> tuple[FloatArray, tuple[list[int], FloatArray]]:
-        a = np.empty((len(self.past.eta), 1 + len(self.source.wrt)))
-        for i, x in enumerate(self.source.both(*theta, *self.seen, *self.source_known)):
-            np.multiply(x, self.past.weight, out=a[:, i])
-        at_pairs, by_pace = 1.0, ()
+        a, *by_source = self.source.both(*theta, *self.seen, *self.source_known)
+        a = self._at_pairs(0, a)
+        g, by_pace = 1.0, []
         if self.pace is not None:
             g, *by_pace = self.pace.both(*theta, self.rate, *self.pace_known)
-            at_pairs = g[self.past.node]
-        k, *by_kernel = self.kernel.both(*theta, self.past.lag, at_pairs)
-        found = self._over(k, a)
-        slopes = {self.column[s]: found[:, i] for i, s in enumerate(self.source.wrt, 1)}
+            g = g[self.past.node]
+        k, *by_kernel = self.kernel.both(*theta, self.past.lag, g)
+        found = [(-1, self._summed(a * k))]  # columns of the coefficients, and sums
+        for i, (symbol, da) in enumerate(zip(self.source.wrt, by_source, strict=True), 1):
+            found.append((self.column[symbol], self._summed(self._at_pairs(i, da) * k)))
         for symbol, dk in zip(self.kernel.wrt, by_kernel, strict=True):
-            if symbol == pace_k and self.pace is not None:
-                inner = self._over(dk, a[:, :1] * np.stack(by_pace, axis=1))
-                new = {self.column[s]: inner[:, i] for i, s in enumerate(self.pace.wrt)}
-            else:
-                new = {self.column[symbol]: self._over(dk, a[:, 0])}
-            for i, slope in new.items():
-                slopes[i] = slopes[i] + slope if i in slopes else slope
-        return found[:, 0], (list(slopes), np.stack(list(slopes.values()), axis=1))
+            terms = a * dk
+            if symbol != pace_k or self.pace is None:
+                found.append((self.column[symbol], self._summed(terms)))
+                continue
+            for outer, dg in zip(self.pace.wrt, by_pace, strict=True):
+                found.append((self.column[outer], self._summed(terms * dg[self.past.node])))
+        columns = list(dict.fromkeys(column for column, _ in found[1:]))
+        slopes = [sum(part for column, part in found[1:] if column == c) for c in columns]
+        sums = self._spread(np.stack((found[0][1], *slopes), axis=1))
+        return sums[:, 0], (columns, sums[:, 1:])
 
-    def _over(self, kernel: FloatArray, values: FloatArray) -> FloatArray:
-        """Values at nodes, (nodes, …), weighted by `kernel` at pairs and summed over each past, (obs, …)."""
-        shape = len(self.past.first), len(self.past.eta)
-        kernel = np.broadcast_to(kernel, self.node.shape)
-        found = csr_array((kernel, self.node, self.ends), shape) @ values
-        return found if self.spread is None else self.spread @ found
+    def _at_pairs(self, i: int, values: FloatArray) -> FloatArray:
+        """The source's `i`-th answer at nodes, as (pairs,), times how many steps each node stands for."""
+        if i in self.kept:
+            return self.kept[i]
+        pairs = (values * self.past.weight)[self.past.node]
+        if self.source.fixed[i]:
+            self.kept[i] = pairs
+        return pairs
+
+    def _summed(self, terms: FloatArray) -> FloatArray:
+        """Terms (pairs,) summed over each past, (moments,)."""
+        return np.add.reduceat(terms, self.past.first)
+
+    def _spread(self, sums: FloatArray) -> FloatArray:
+        """From moments, (moments, …), to observations, (obs, …)."""
+        return sums if self.spread is None else self.spread @ sums
 
 
 __all__ = ["Batch", "HistoryBatch", "batch", "predict", "predict_with_jacobian"]

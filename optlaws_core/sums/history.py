@@ -10,7 +10,7 @@ Every history sum is exact to a relative 1e-8 or so; see the tests. Rates and cl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..arrays import BoolArray, FloatArray, IntArray
 from ..schedules import Schedule
 from .clocks import Clock, Trace, make_clocks
-from .panels import NODES, TIE, Panels, rates
+from .panels import NODES, TIE, Panels
 
 REACH = 3.0  # largest size of a panel over its distance from the observation, on the kernel's clock and in updates
 # Sources contain powers of the summed rate S: most updates of a panel, for each that its first rate took to reach S.
@@ -105,62 +105,45 @@ def _joined(clocks: Sequence[Clock], origin: IntArray) -> Clock:
 
 
 @dataclass(frozen=True, eq=False)
-class _Panels:
-    """Stretches of places, in ascending order, with their nodes and what the choice among them asks for."""
+class _Cells:
+    """Stretches of places, in any order, and what their clocks say of them; (cells,) each."""
 
-    start: IntArray  # (panels,)
-    length: IntArray  # (panels,)
-    node: FloatArray  # (panels, NODES) steps
-    weight: FloatArray  # (panels, NODES) 0 for nodes that are none
-    ends: FloatArray  # (panels,) clock at the last place
-    size: FloatArray  # (panels,) from first to last place, on the clock
-    smooth: BoolArray  # (panels,) whether the rate and powers of it and of S are
-    left: IntArray  # (panels,) length of the left part when the panel is cut: a quarter next to what is not smooth
+    start: IntArray
+    length: IntArray
+    last: FloatArray  # clock at the last place
+    size: FloatArray  # from first to last place, on the clock
+    grows: BoolArray  # whether the summed rate grows by too much
 
     @classmethod
-    def of(cls, line: _Line, start: IntArray, length: IntArray) -> "_Panels":
-        owner = line.owner(start)
-        origin = line.origin[owner]
-        panels = Panels.of(line.schedules, owner, start - origin, length)
-        rate = np.concatenate((panels.eta, panels.ends), axis=1)
-        low, high = rate.min(axis=1), rate.max(axis=1)
-        grows = (length - 1) * panels.ends[:, 0] > TIE * GROWTH * line.S(panels.start - 1, origin)
-        falls = (high > STEADY * low) & (panels.ends[:, 1] < panels.ends[:, 0])
-        rises = (high > STEADY * low) & ~falls
-        smooth = _missed(line, owner, panels) <= SMOOTH * (high - low) + ROUNDING * high
-        left = np.select([grows, rises, falls], [2 * length // 5, length // 4, length - length // 4], length // 2)
-        ends = line.clock(panels.start + length - 1, origin)
-        return cls(
-            start,
-            length,
-            panels.step,
-            panels.weight,
-            ends,
-            ends - line.clock(panels.start, origin),
-            smooth & ~(grows | rises | falls),
-            left,
-        )
+    def of(cls, line: _Line, start: IntArray, length: IntArray) -> "_Cells":
+        origin = line.origin[line.owner(start)]
+        step = start - origin
+        before, first = line.S(step - 1, origin), line.S(step, origin)
+        last = line.clock(step + length - 1, origin)
+        grows = (length - 1) * (first - before) > TIE * GROWTH * before
+        return cls(start, length, last, last - line.clock(step, origin), grows)
 
-    def cut(self, line: _Line, which: IntArray) -> "_Panels":
-        """The panels `which` (n,) as their left and right parts in turn, (2n,)."""
-        start, length, left = self.start[which], self.length[which], self.left[which]
+    def cut(self, line: _Line, which: IntArray, left: IntArray) -> "_Cells":
+        """The cells `which` (n,) as their left parts, of lengths `left` (n,), and right parts in turn, (2n,)."""
+        start, length = self.start[which], self.length[which]
         parts = (start, start + left), (left, length - left)
-        return _Panels.of(line, *(np.stack(p, axis=1).ravel() for p in parts))
+        return _Cells.of(line, *(np.stack(p, axis=1).ravel() for p in parts))
 
 
-def _missed(line: _Line, owner: IntArray, panels: Panels) -> FloatArray:
-    """By how much the polynomials through the nodes of panels miss rates, (panels,); 0 where nodes are updates.
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Observations, and the cells that each sums over; (pairs,) each."""
 
-    The update before a panel of several belongs to the same stretch, and drops depend on it.
-    """
-    many = np.flatnonzero(panels.length > NODES)
-    missed, node, rate = np.zeros(len(owner)), panels.step[many], panels.eta[many]
-    between = node[:, :, None] - node[:, None, :] + np.eye(NODES)
-    for at in (panels.start[many] - 1, panels.start[many] + panels.length[many] - 1):
-        far = (at[:, None] - node)[:, None, :] * (1 - np.eye(NODES)) + np.eye(NODES)
-        polynomial = ((far / between).prod(axis=2) * rate).sum(axis=1)
-        missed[many] = np.maximum(missed[many], np.abs(polynomial - rates(line.schedules, owner[many], at)))
-    return missed
+    obs: IntArray
+    cell: IntArray
+
+    def only(self, which: BoolArray) -> "_Pairs":
+        return _Pairs(self.obs[which], self.cell[which])
+
+    def of_parts(self) -> tuple[IntArray, "_Pairs"]:
+        """The cells in use (n,), and the pairs with their parts, which are numbered 2i and 2i + 1."""
+        used, cell = np.unique(self.cell, return_inverse=True)
+        return used, _Pairs(np.tile(self.obs, 2), np.concatenate((2 * cell, 2 * cell + 1)))
 
 
 def history(trace: Trace, steps: IntArray, r: float) -> History:
@@ -177,50 +160,82 @@ def histories(traces: Sequence[Trace], steps: Sequence[IntArray], r: float) -> H
     owner = np.repeat(np.arange(len(traces)), [len(s) for s in steps])
     step, origin = np.concatenate([np.asarray(s, np.int64) for s in steps]), line.origin[owner]
     place, now = step + origin, line.clock(step, origin)
-    panels = _Panels.of(line, *line.stretches())
-    obs, panel = _first_pairs(line, panels.start, owner, place)
-    levels, found = [], []  # panels, and the pairs of observation and panel that are accepted among them
-    while len(obs):
-        after = place[obs] - (panels.start + panels.length - 1)[panel]
-        near = (panels.size[panel] > TIE * REACH * (now[obs] - panels.ends[panel])) | (
-            panels.length[panel] > REACH * after
-        )
-        fine = panels.smooth[panel] & ~near
-        accepted = fine | (panels.length <= NODES)[panel]
-        levels.append(panels)
-        found.append((obs[accepted], panel[accepted]))
-        used, panel = np.unique(panel[~accepted], return_inverse=True)
-        panels = panels.cut(line, used)
-        obs, panel = np.tile(obs[~accepted], 2), np.concatenate((2 * panel, 2 * panel + 1))
-        reached = panels.start[panel] <= place[obs]
-        obs, panel = obs[reached], panel[reached]
-    return _gathered(line, levels, found, step, now)
+    cells = _Cells.of(line, *line.stretches())
+    pairs = _first_pairs(line, cells.start, owner, place)
+    found = []
+    while len(pairs.obs):
+        cells, pairs = _far_enough(line, cells, pairs, place, now)
+        panels, smooth, left = _checked(line, cells)
+        found.append((panels, cells.start, pairs.only(smooth[pairs.cell])))
+        used, pairs = pairs.only(~smooth[pairs.cell]).of_parts()
+        cells = cells.cut(line, used, left[used])
+        pairs = pairs.only(cells.start[pairs.cell] <= place[pairs.obs])
+    return _gathered(line, found, step, now)
 
 
-def _first_pairs(line: _Line, start: IntArray, owner: IntArray, place: IntArray) -> tuple[IntArray, IntArray]:
-    """Pairs of each observation with the stretches of its schedule that begin up to it, (pairs,) each."""
+def _first_pairs(line: _Line, start: IntArray, owner: IntArray, place: IntArray) -> _Pairs:
+    """Each observation with the stretches of its schedule that begin up to it."""
     first = np.searchsorted(start, line.origin)[owner]
     count = np.searchsorted(start, place, side="right") - first
     obs = np.repeat(np.arange(len(place)), count)
-    return obs, np.arange(len(obs)) - np.repeat(np.cumsum(count) - count - first, count)
+    return _Pairs(obs, np.arange(len(obs)) - np.repeat(np.cumsum(count) - count - first, count))
+
+
+def _far_enough(line: _Line, cells: _Cells, pairs: _Pairs, place: IntArray, now: FloatArray) -> tuple[_Cells, _Pairs]:
+    """Cells cut until each is far enough from the observations that sum over it, or short; in ascending order."""
+    levels: list[_Cells] = []
+    obs, cell = [], []
+    count = 0
+    while True:
+        after = place[pairs.obs] - (cells.start + cells.length - 1)[pairs.cell]
+        near = cells.size[pairs.cell] > TIE * REACH * (now[pairs.obs] - cells.last[pairs.cell])
+        near |= cells.length[pairs.cell] > REACH * after
+        coarse = (near | cells.grows[pairs.cell]) & (cells.length > NODES)[pairs.cell]
+        accepted = pairs.only(~coarse)
+        levels.append(cells)
+        obs.append(accepted.obs)
+        cell.append(accepted.cell + count)
+        count += len(cells.start)
+        if not coarse.any():
+            break
+        used, pairs = pairs.only(coarse).of_parts()
+        left = np.where(cells.grows, 2 * cells.length // 5, cells.length // 2)  # the start is where S grows
+        cells = cells.cut(line, used, left[used])
+        pairs = pairs.only(cells.start[pairs.cell] <= place[pairs.obs])
+    every = [np.concatenate([getattr(c, f.name) for c in levels]) for f in fields(_Cells)]
+    used, number = np.unique(np.concatenate(cell), return_inverse=True)
+    order = np.argsort(every[0][used], kind="stable")
+    rank = np.empty(len(used), np.int64)
+    rank[order] = np.arange(len(used))
+    return _Cells(*(v[used][order] for v in every)), _Pairs(np.concatenate(obs), rank[number])
+
+
+def _checked(line: _Line, cells: _Cells) -> tuple[Panels, BoolArray, IntArray]:
+    """Cells in ascending order as panels, which of them have smooth rates, and where to cut the others.
+
+    Rates near 0 have powers that are not smooth there, so the part next to them is a quarter.
+    """
+    owner = line.owner(cells.start)
+    panels = Panels.of(line.schedules, owner, cells.start - line.origin[owner], cells.length)
+    rate = np.concatenate((panels.eta, panels.ends), axis=1)
+    low, high = rate.min(axis=1), rate.max(axis=1)
+    changes, falls = high > STEADY * low, panels.ends[:, 1] < panels.ends[:, 0]
+    meets = panels.missed[:, 1:].max(axis=1) <= SMOOTH * (high - low) + ROUNDING * high
+    quarter = cells.length // 4
+    left = np.select([changes & falls, changes], [cells.length - quarter, quarter], cells.length // 2)
+    return panels, (meets & ~changes) | (cells.length <= NODES), left
 
 
 def _gathered(
-    line: _Line,
-    levels: Sequence[_Panels],
-    found: Sequence[tuple[IntArray, IntArray]],
-    step: IntArray,
-    now: FloatArray,
+    line: _Line, found: Sequence[tuple[Panels, IntArray, _Pairs]], step: IntArray, now: FloatArray
 ) -> History:
-    """Accepted panels as nodes and pairs. One that reaches beyond the observation counts up to it."""
-    offsets = np.cumsum([0, *(len(p.start) for p in levels)])
-    obs = np.concatenate([o for o, _ in found])
-    used, panel = np.unique(
-        np.concatenate([p + n for (_, p), n in zip(found, offsets, strict=False)]), return_inverse=True
-    )
-    start, node, weight = (
-        np.concatenate([getattr(p, name) for p in levels])[used] for name in ("start", "node", "weight")
-    )
+    """Panels, their first places, and the pairs with them as nodes. A panel counts up to the observation."""
+    offsets = np.cumsum([0, *(len(start) for _, start, _ in found)])
+    obs = np.concatenate([pairs.obs for _, _, pairs in found])
+    panel = np.concatenate([pairs.cell + n for (_, _, pairs), n in zip(found, offsets, strict=False)])
+    used, panel = np.unique(panel, return_inverse=True)
+    start = np.concatenate([start for _, start, _ in found])[used]
+    node, weight = (np.concatenate([getattr(p, name) for p, _, _ in found])[used] for name in ("step", "weight"))
     ascending = np.argsort(start, kind="stable")
     rank = np.empty(len(used), np.intp)
     rank[ascending] = np.arange(len(used))

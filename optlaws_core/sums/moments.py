@@ -8,7 +8,7 @@ all observations, to a relative 1e-9. A dense log costs little more than a spars
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import block_diag, csr_array, dia_array, eye_array
 
 from ..arrays import FloatArray, IntArray
 from .clocks import Trace
@@ -31,23 +31,16 @@ def moments(trace: Trace, steps: IntArray, r: float) -> tuple[IntArray, csr_arra
     windows = _windows(trace, observed, r) if len(observed) > POINTS else []
     if not windows:
         return steps, None
-    parts, rows, columns, shares = [], [], [], []
-    done, count = 0, 0
-    for first, end, points, share in [*windows, (len(observed), len(observed), None, None)]:
-        alone = np.arange(done, first)  # between two windows each observation is a moment
-        parts.append(observed[done:first])
-        rows.append(alone)
-        columns.append(count + alone - done)
-        shares.append(np.ones(len(alone)))
-        count, done = count + len(alone), end
-        if points is not None:
-            parts.append(points)
-            rows.append(np.repeat(np.arange(first, end), POINTS))
-            columns.append(np.tile(count + np.arange(POINTS), end - first))
-            shares.append(share.ravel())
-            count += POINTS
-    entries = np.concatenate(shares), (np.concatenate(rows), np.concatenate(columns))
-    return np.concatenate(parts), csr_array(entries, (len(observed), count))[which]
+    parts: list[IntArray] = []
+    blocks: list[csr_array | dia_array] = []
+    done = 0
+    for first, end, points, share in windows:
+        # between two windows each observation is a moment
+        parts += [observed[done:first], points]
+        blocks += [eye_array(first - done), csr_array(share)]
+        done = end
+    blocks.append(eye_array(len(observed) - done))
+    return np.concatenate((*parts, observed[done:])), block_diag(blocks, format="csr")[which]
 
 
 def _windows(trace: Trace, observed: IntArray, r: float) -> list[tuple[int, int, IntArray, FloatArray]]:

@@ -24,7 +24,9 @@ NODES = 10  # of a panel; with the limits below, sums are exact to a relative 1e
 REACH = 1.5  # largest size of a panel over its distance from the observation, both on the kernel's clock
 GROWTH = 2.0  # largest relative growth of S within a panel, since sources contain powers of S
 TIE = 1 + 1e-9  # under a constant rate many panels are as large as they may be; the last digit must not decide
+CACHED = 8192  # lengths of panels whose rules are kept
 TOLERANCE = 1e-11  # of the largest rate in a panel: how well a polynomial through its nodes must meet its ends
+_RULES: dict[int, tuple[FloatArray, ...]] = {}
 
 
 def resolved(size: FloatArray, distance: FloatArray, grown: FloatArray, before: FloatArray) -> NDArray[np.bool_]:
@@ -81,7 +83,10 @@ class Panels:
     eta: FloatArray  # (panels, NODES)
     past: FloatArray  # (panels, NODES) summed rate from each node, exclusive, to the panel's last update
     ends: FloatArray  # (panels, 2) rate of the panel's first and last update
-    smooth: BoolArray  # (panels,) whether a polynomial through the nodes gives the rates at both ends
+    before: FloatArray  # (panels,) rate of the update before its first
+    missed: (
+        FloatArray  # (panels, 3) by how much a polynomial through the nodes misses these three; 0 if nodes are updates
+    )
 
     @classmethod
     def of(cls, schedules: Sequence[Schedule], owner: IntArray, start: IntArray, length: IntArray) -> "Panels":
@@ -89,14 +94,20 @@ class Panels:
         order = np.argsort(owner, kind="stable")
         owner, start, length = owner[order], start[order], length[order]
         unique, which = np.unique(length, return_inverse=True)
-        x, weight, past, to_ends = (v[which] for v in _rules(unique))
-        step: FloatArray = np.concatenate((x, np.zeros((len(x), 1)), length[:, None] - 1.0), axis=1) + start[:, None]
+        x, weight, past, outward = (v[which] for v in _rules(unique))
+        beyond = np.stack((np.zeros(len(length)), length - 1.0, np.where(start > 0, -1.0, 0.0)), axis=1)
+        step: FloatArray = np.concatenate((x, beyond), axis=1) + start[:, None]
         rate = rates(schedules, owner, step)
-        eta, ends = rate[:, :NODES], rate[:, NODES:]
-        missed = np.abs(np.einsum("pij,pj->pi", to_ends, eta) - ends).max(axis=1)
-        smooth = missed <= TOLERANCE * np.maximum(eta.max(axis=1), ends.max(axis=1))
+        eta, known = rate[:, :NODES], rate[:, NODES:]
+        missed = np.abs(np.einsum("pij,pj->pi", outward, eta) - known) * (length > NODES)[:, None]
         past = np.einsum("pij,pj->pi", past, eta)
-        return cls(owner, start, length, step[:, :NODES], weight, eta, past, ends, smooth)
+        return cls(owner, start, length, step[:, :NODES], weight, eta, past, known[:, :2], known[:, 2], missed)
+
+    @property
+    def smooth(self) -> BoolArray:
+        """Whether a polynomial through the nodes gives the rates at both ends, (panels,)."""
+        highest = np.maximum(self.eta.max(axis=1), self.ends.max(axis=1))
+        return self.missed[:, :2].max(axis=1) <= TOLERANCE * highest
 
     @property
     def size(self) -> FloatArray:
@@ -137,13 +148,26 @@ class Panels:
 def _rules(n: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """For panels of `n` (u,) updates: offsets and weights of the nodes, (u, NODES) each; the matrices from rates at the
     nodes to summed rates from each node, exclusive, to the last update, (u, NODES, NODES), and to the rates of the
-    first and last update, (u, 2, NODES).
+    first and last update and the one before, (u, 3, NODES).
 
     Up to NODES updates stand for themselves. For more, Σ w·p(x) = Σ_{k<n} p(k) for polynomials up to degree
     2·NODES − 1: nodes are the zeros of the Gram polynomial, which lie between the integers.
     """
+    lengths = n.tolist()
+    new = [m for m in lengths if m not in _RULES]
+    if len(_RULES) + len(new) > CACHED:
+        _RULES.clear()
+        new = lengths
+    if new:
+        _RULES.update(zip(new, zip(*_new_rules(np.array(new)), strict=True), strict=True))
+    x, w, past, outward = (np.stack(v) for v in zip(*(_RULES[m] for m in lengths), strict=True))
+    return x, w, past, outward
+
+
+def _new_rules(n: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """The same, worked out."""
     x, w = np.tile(np.arange(NODES, dtype=float), (len(n), 1)), np.ones((len(n), NODES))
-    past, to_ends = np.zeros((len(n), NODES, NODES)), np.zeros((len(n), 2, NODES))
+    past, outward = np.zeros((len(n), NODES, NODES)), np.zeros((len(n), 3, NODES))
     few = n <= NODES
     w[few] = x[few] < n[few, None]
     x[few] = np.minimum(x[few], n[few, None] - 1)
@@ -154,11 +178,12 @@ def _rules(n: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]
         t, vectors = np.linalg.eigh(_jacobi(gram_recurrence(many, NODES) / (many[:, None] / 2)))
         x[~few], w[~few] = (many[:, None] * (t + 1) - 1) / 2, many[:, None] * vectors[:, 0] ** 2
         end = (1 - 1 / many)[:, None]
-        at = legendre.legvander(np.concatenate((t, -end, end), axis=1), NODES)  # (u, NODES + 2, NODES + 1)
+        points = np.concatenate((t, -end, end, -end - 2 / many[:, None]), axis=1)
+        at = legendre.legvander(points, NODES)  # (u, NODES + 3, NODES + 1)
         to_coefficients = np.linalg.inv(at[:, :NODES, :NODES])
-        to_ends[~few] = at[:, NODES:, :NODES] @ to_coefficients
-        past[~few] = (at[:, -1:] - at[:, :NODES]) @ _summation(2 / many) @ to_coefficients
-    return x, w, past, to_ends
+        outward[~few] = at[:, NODES:, :NODES] @ to_coefficients
+        past[~few] = (at[:, NODES + 1, None] - at[:, :NODES]) @ _summation(2 / many) @ to_coefficients
+    return x, w, past, outward
 
 
 def _summation(h: FloatArray) -> FloatArray:
