@@ -8,7 +8,7 @@ import numpy as np
 
 from optlaws_core import LAWS, Plan, fit, parse, read, refits, select
 from optlaws_core.laws.base import tokens
-from optlaws_core.laws.evaluation import batch, predict
+from optlaws_core.laws.evaluation import batch, predict, predict_with_jacobian
 from optlaws_core.parallel import map_tasks
 from optlaws_core.sums.clocks import trace
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
@@ -20,10 +20,29 @@ from .table import PUBLIC, has_public, seconds, show
 def main() -> None:
     """Print the tables."""
     if has_public():
+        _evaluations()
         _fits()
         _many_fits()
     _predictions()
     _exactness()
+
+
+def _evaluations() -> None:
+    """One evaluation of each law on the three training runs of a size, as a fit asks for it some eighty times."""
+    rows = []
+    runs = {r.name: r for r in read(PUBLIC / "multi_power_law" / "25M" / "manifest.csv").runs}
+    train = [runs[n].after(runs[n].known_plan.schedule.warmup_end) for n in MPL_TRAIN]
+    parts = [(Plan(r.known_plan.schedule, PARAMS, BATCH_TOKENS), r.steps) for r in train]
+    for name, law in LAWS.items():
+        law.compiled  # noqa: B018  formulas are compiled once a process
+        data, theta = batch(law, parts), law.vector(THETAS[name][0])
+        made = seconds(lambda law=law: batch(law, parts))
+        alone = seconds(lambda data=data, theta=theta: predict(data, theta), 50)
+        slopes = seconds(lambda data=data, theta=theta: predict_with_jacobian(data, theta), 50)
+        counts = [sum(len(getattr(s, of)) for s in data.sums) for of in ("now", "eta", "node")]
+        rows.append((name, len(data), *counts, *(f"{1e3 * t:.2f} ms" for t in (made, alone, slopes))))
+    show(("law", "losses", "moments", "nodes", "pairs", "set-up", "losses alone", "with slopes"), rows)
+    print()
 
 
 def _fits() -> None:
@@ -86,7 +105,7 @@ def _predictions() -> None:
 
             setup, data = seconds(prepared), prepared()
             evaluate = seconds(lambda data=data: predict(data, theta))
-            pairs = len(data.pasts[0].node) / len(steps)
+            pairs = len(data.sums[0].node) / len(steps)
             rows.append(
                 (
                     plan.schedule.family,

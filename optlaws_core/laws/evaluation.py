@@ -87,7 +87,7 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     if S in law.features:
         make_clocks(paths, 1.0)
     known = [[feature(f, *run) for f in law.features] for run in zip(plans, paths, steps, strict=True)]
-    summed = [_summed(h, paths, steps) for h in law.sums]
+    summed = [_at_moments(h, paths, steps) for h in law.sums]
     ends = np.cumsum([len(some) for some in steps])
     return Batch(
         law,
@@ -99,7 +99,9 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     )
 
 
-def _summed(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> tuple[HistoryBatch, csr_array | None]:
+def _at_moments(
+    h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]
+) -> tuple[HistoryBatch, csr_array | None]:
     """The history sum at moments from which the one at `steps` (n_i,) of each path follows, and how it does."""
     make_clocks(paths, h.clock)
     make_clocks(paths, 1.0)
