@@ -16,7 +16,7 @@ from ..sums.history import History, histories
 from ..sums.moments import moments
 from ..sums.panels import rates
 from . import HistorySum, Law
-from .base import S, d_k, pace_k
+from .base import S, S_k, d_k, pace_k
 from .compiled import Compiled
 from .features import feature
 
@@ -138,7 +138,7 @@ def _groups(sizes: Sequence[int]) -> list[slice]:
 def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> HistoryBatch:
     """The history sum at `steps` (n_i,) of each path, all at once."""
     schedules = [path.schedule for path in paths]
-    past = histories(paths, steps, h.clock)
+    past = histories(paths, steps, h.clock, S_k in h.source.free_symbols, h.pace is not None)
     if h.drops_only:
         past = past.only(_drops(schedules, past) != 0)
     eta, least = rates(schedules, past.owner, past.step), np.array([path.first_rate for path in paths])

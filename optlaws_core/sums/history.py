@@ -20,9 +20,10 @@ from ..schedules import Schedule
 from .clocks import Clock, Trace, make_clocks
 from .panels import NODES, TIE, Panels
 
-REACH = 3.0  # largest size of a panel over its distance from the observation, on the kernel's clock and in updates
+REACH = 2.5  # largest size of a panel over its distance from the observation, on the kernel's clock and in updates
 # Sources contain powers of the summed rate S: most updates of a panel, for each that its first rate took to reach S.
 GROWTH = 4.0
+EARLY = 16  # first updates of a schedule, which stand for themselves: clocks know little of what lies between them
 STEADY = 16.0  # largest ratio of rates within a panel, since paces contain powers of the rate
 # How well a polynomial through a panel's nodes must give the rates of the update before it and of its last one, in
 # shares of the change of the rate and of the rate. Sums miss about the square of that.
@@ -113,6 +114,7 @@ class _Cells:
     last: FloatArray  # clock at the last place
     size: FloatArray  # from first to last place, on the clock
     grows: BoolArray  # whether the summed rate grows by too much
+    early: IntArray  # how many of the first `EARLY` updates are at the cell's start or after it
 
     @classmethod
     def of(cls, line: _Line, start: IntArray, length: IntArray) -> "_Cells":
@@ -121,7 +123,7 @@ class _Cells:
         before, first = line.S(step - 1, origin), line.S(step, origin)
         last = line.clock(step + length - 1, origin)
         grows = (length - 1) * (first - before) > TIE * GROWTH * before
-        return cls(start, length, last, last - line.clock(step, origin), grows)
+        return cls(start, length, last, last - line.clock(step, origin), grows, np.maximum(EARLY - step, 0))
 
     def cut(self, line: _Line, which: IntArray, left: IntArray) -> "_Cells":
         """The cells `which` (n,) as their left parts, of lengths `left` (n,), and right parts in turn, (2n,)."""
@@ -151,10 +153,14 @@ def history(trace: Trace, steps: IntArray, r: float) -> History:
     return histories([trace], [steps], r)
 
 
-def histories(traces: Sequence[Trace], steps: Sequence[IntArray], r: float) -> History:
+def histories(
+    traces: Sequence[Trace], steps: Sequence[IntArray], r: float, grows: bool = True, paced: bool = True
+) -> History:
     """The past of each observation at `steps` (n_i,) of each schedule, on the clock with power `r`; all sum k = 0..t.
 
-    Observations come one schedule after another, (Σ n_i,), and each has the nodes that it has alone.
+    Observations come one schedule after another, (Σ n_i,), and each run has the nodes that it has alone.
+    grows, paced: whether what is summed has powers of the summed rate and of the rate, which need more nodes where
+    these are small.
     """
     line = _Line.of(traces, r)
     owner = np.repeat(np.arange(len(traces)), [len(s) for s in steps])
@@ -164,8 +170,8 @@ def histories(traces: Sequence[Trace], steps: Sequence[IntArray], r: float) -> H
     pairs = _first_pairs(line, cells.start, owner, place)
     found = []
     while len(pairs.obs):
-        cells, pairs = _far_enough(line, cells, pairs, place, now)
-        panels, smooth, left = _checked(line, cells)
+        cells, pairs = _far_enough(line, cells, pairs, place, now, grows)
+        panels, smooth, left = _checked(line, cells, paced or r not in (0, 1))
         found.append((panels, cells.start, pairs.only(smooth[pairs.cell])))
         used, pairs = pairs.only(~smooth[pairs.cell]).of_parts()
         cells = cells.cut(line, used, left[used])
@@ -181,7 +187,9 @@ def _first_pairs(line: _Line, start: IntArray, owner: IntArray, place: IntArray)
     return _Pairs(obs, np.arange(len(obs)) - np.repeat(np.cumsum(count) - count - first, count))
 
 
-def _far_enough(line: _Line, cells: _Cells, pairs: _Pairs, place: IntArray, now: FloatArray) -> tuple[_Cells, _Pairs]:
+def _far_enough(
+    line: _Line, cells: _Cells, pairs: _Pairs, place: IntArray, now: FloatArray, grows: bool
+) -> tuple[_Cells, _Pairs]:
     """Cells cut until each is far enough from the observations that sum over it, or short; in ascending order."""
     levels: list[_Cells] = []
     obs, cell = [], []
@@ -190,7 +198,8 @@ def _far_enough(line: _Line, cells: _Cells, pairs: _Pairs, place: IntArray, now:
         after = place[pairs.obs] - (cells.start + cells.length - 1)[pairs.cell]
         near = cells.size[pairs.cell] > TIE * REACH * (now[pairs.obs] - cells.last[pairs.cell])
         near |= cells.length[pairs.cell] > REACH * after
-        coarse = (near | cells.grows[pairs.cell]) & (cells.length > NODES)[pairs.cell]
+        begins = (cells.early > 0) | (grows & cells.grows)
+        coarse = (near | begins[pairs.cell]) & (cells.length > NODES)[pairs.cell]
         accepted = pairs.only(~coarse)
         levels.append(cells)
         obs.append(accepted.obs)
@@ -198,8 +207,9 @@ def _far_enough(line: _Line, cells: _Cells, pairs: _Pairs, place: IntArray, now:
         count += len(cells.start)
         if not coarse.any():
             break
-        used, pairs = pairs.only(coarse).of_parts()
-        left = np.where(cells.grows, 2 * cells.length // 5, cells.length // 2)  # the start is where S grows
+        pairs = pairs.only(coarse)
+        left = _left(cells, pairs, place, grows)
+        used, pairs = pairs.of_parts()
         cells = cells.cut(line, used, left[used])
         pairs = pairs.only(cells.start[pairs.cell] <= place[pairs.obs])
     every = [np.concatenate([getattr(c, f.name) for c in levels]) for f in fields(_Cells)]
@@ -210,7 +220,21 @@ def _far_enough(line: _Line, cells: _Cells, pairs: _Pairs, place: IntArray, now:
     return _Cells(*(v[used][order] for v in every)), _Pairs(np.concatenate(obs), rank[number])
 
 
-def _checked(line: _Line, cells: _Cells) -> tuple[Panels, BoolArray, IntArray]:
+def _left(cells: _Cells, pairs: _Pairs, place: IntArray, grows: bool) -> IntArray:
+    """Lengths (cells,) of the left parts of cells that are too coarse for these `pairs`.
+
+    Where one observation alone is too near, the left part is as long as may be from there.
+    """
+    nearest = np.zeros(len(cells.start), np.int64)
+    nearest[pairs.cell] = place[pairs.obs] - cells.start[pairs.cell] + 1
+    longest = np.floor(nearest * REACH / (1 + REACH)).astype(np.int64)
+    alone = (np.bincount(pairs.cell, minlength=len(nearest)) == 1) & (longest > 0) & (longest < cells.length)
+    begun = (cells.early > 0) & (cells.early < cells.length)
+    growing = 2 * cells.length // 5  # the start is where S grows
+    return np.select([begun, grows & cells.grows, alone], [cells.early, growing, longest], cells.length // 2)
+
+
+def _checked(line: _Line, cells: _Cells, paced: bool) -> tuple[Panels, BoolArray, IntArray]:
     """Cells in ascending order as panels, which of them have smooth rates, and where to cut the others.
 
     Rates near 0 have powers that are not smooth there, so the part next to them is a quarter.
@@ -219,7 +243,7 @@ def _checked(line: _Line, cells: _Cells) -> tuple[Panels, BoolArray, IntArray]:
     panels = Panels.of(line.schedules, owner, cells.start - line.origin[owner], cells.length)
     rate = np.concatenate((panels.eta, panels.ends), axis=1)
     low, high = rate.min(axis=1), rate.max(axis=1)
-    changes, falls = high > STEADY * low, panels.ends[:, 1] < panels.ends[:, 0]
+    changes, falls = paced & (high > STEADY * low), panels.ends[:, 1] < panels.ends[:, 0]
     meets = panels.missed[:, 1:].max(axis=1) <= SMOOTH * (high - low) + ROUNDING * high
     quarter = cells.length // 4
     left = np.select([changes & falls, changes], [cells.length - quarter, quarter], cells.length // 2)
