@@ -11,16 +11,20 @@ prior and the calibration of the bands are learned without the target's whole fa
 the two laws without prior, on the same training runs from the end of the warm-up on.
 """
 
+import argparse
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optlaws_core.fitting.result import Fit
+from optlaws_core import Run, predict, select, with_bands
+from optlaws_core.fitting.covariance import QUANTILE
+from optlaws_core.fitting.priors import FILE, calibration
+from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.single import fit
-from optlaws_core.prediction.losses import predict
-from optlaws_core.runs import Run, Series
+from optlaws_core.runs import Series
 from optlaws_core.schedules import WSD
 
 from .groups import Group, groups
@@ -28,6 +32,9 @@ from .priors import LAWS, learn
 from .table import has_public, show
 
 DESIGNS = ("one", "cosine", "two", "three")
+COUNTS = (("one", "cosine"), ("two",), ("three",))  # designs of one, two and three schedules
+AVERAGE, LEVEL = "average", 0.9
+FAMILIES = ("mpl", "lrs", "c5m")  # that bands are calibrated on; errors are reported on the language models
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +47,19 @@ class Question:
     test: tuple[Run, ...]
 
 
-def questions(design: str, wanted: Callable[[Group], bool] | None = None) -> Iterator[Question]:
+def questions(design: str) -> Iterator[Question]:
     """The question of every group that has one."""
     for group in groups():
-        if (wanted or counted)(group) and (train := _training(group, design)):
+        if group.family in FAMILIES and _wsd(group) is not None and (train := _training(group, design)):
             names = {r.name for r in train}
-            yield Question(group, design, tuple(train), tuple(r for r in group.runs.values() if r.name not in names))
+            test = tuple(r for r in group.runs.values() if r.name not in names)
+            if test:
+                yield Question(group, design, tuple(train), test)
 
 
-def counted(group: Group) -> bool:
-    """Language models with a WSD and something to predict from it."""
-    return group.family in ("mpl", "lrs") and _wsd(group) is not None and len(group.runs) > 2
+def reported(group: Group) -> bool:
+    """Whether errors on a group are reported: language models."""
+    return group.family in ("mpl", "lrs")
 
 
 def _wsd(group: Group) -> Run | None:
@@ -84,32 +93,96 @@ def _until(run: Run, step: int) -> Run:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What laws make of a question: log predicted − log observed of each held-out run's last loss, by model."""
+    """What models make of a question's held-out runs, (runs,) each."""
 
     question: Question
-    off: dict[str, np.ndarray]
+    off: dict[str, np.ndarray]  # log predicted − log observed of the last loss, by model
+    open: np.ndarray  # variance that the prior and the laws leave open, before calibration
+    misfit: float
+
+    def held(self, factor: float) -> float:
+        """Share of the last losses within the 90 % bands that a factor of the deviation gives."""
+        return float(np.mean(self.reach(factor) <= 1))
+
+    def reach(self, factor: float) -> np.ndarray:
+        """Errors over the half-widths of those bands, (runs,)."""
+        return np.abs(self.off[AVERAGE]) / (QUANTILE * np.sqrt(factor**2 * self.open + self.misfit**2))
 
 
 def main() -> None:
+    options = argparse.ArgumentParser(prog="python -m benchmarks few_runs", description=__doc__.splitlines()[0])
+    options.add_argument("--write", action="store_true", help="put the calibration of the bands beside the priors")
     if not has_public():
         return
-    rows = []
-    for design in DESIGNS:
-        found: dict[str, list[float]] = defaultdict(list)
-        for question in questions(design):
-            for name, off in answer(question).off.items():
-                found[name].append(float(np.abs(np.expm1(off)).mean()))
-        rows += [(design, len(v), name, f"{100 * np.mean(v):.3f} %") for name, v in found.items()]
-    show(("training runs", "groups", "model", "final loss, mean error"), rows)
+    asked = {design: [answer(q) for q in questions(design)] for design in DESIGNS}
+    _show_errors(asked)
+    _show_bands(asked)
+    if options.parse_args().write:
+        shipped = json.loads(FILE.read_text())
+        shipped["calibration"] = [round(calibrated([a for d in some for a in asked[d]]), 2) for some in COUNTS]
+        FILE.write_text(json.dumps(shipped, indent=1) + "\n")
 
 
 def answer(question: Question) -> Answer:
-    """Fits under priors from the other families, and their predictions."""
+    """Laws under priors from the other families, their average, and the Multi-Power Law beside them."""
     without = frozenset({question.group.family})
-    fits = [fit(law, question.train, prior=learn(law, without)) for law in LAWS]
-    each = {f.law: _off(f, question.test) for f in fits}
-    return Answer(question, each | {"mean of both": np.mean(list(each.values()), axis=0)})
+    priors = {law: learn(law, without) for law in LAWS}
+    average = select(LAWS, question.train, priors=priors, processes=1).average
+    assert average is not None
+    models: dict[str, Model] = {AVERAGE: average} | {f.law: f for f in average.fits}
+    if reported(question.group):
+        models |= {f"{law}, no prior": fit(law, question.train) for law in (*LAWS, "multi_power")}
+    ends = [with_bands(average, r.known_plan, r.steps[-1:]) for r in question.test]
+    known = calibration(average.fits[0].informed.schedules)
+    variance = np.array([(e.prediction[0] / QUANTILE) ** 2 for e in ends])
+    left = (variance - average.misfit**2) / known**2
+    return Answer(question, {n: _off(m, question.test) for n, m in models.items()}, left, average.misfit)
 
 
-def _off(found: Fit, runs: Sequence[Run]) -> np.ndarray:
-    return np.array([np.log(predict(found, r.known_plan, r.steps[-1:])[0] / r.loss[-1]) for r in runs])
+def _off(model: Model, runs: Sequence[Run]) -> np.ndarray:
+    return np.array([np.log(predict(model, r.known_plan, r.steps[-1:])[0] / r.loss[-1]) for r in runs])
+
+
+def calibrated(answers: Sequence[Answer]) -> float:
+    """The least factor with which bands hold 90 %: families count the same, and groups within a family."""
+    factors = np.geomspace(0.05, 5, 300)
+    held = [np.mean([np.mean([a.held(f) for a in some]) for some in _by_family(answers)]) for f in factors]
+    return float(factors[np.argmax(np.array(held) >= LEVEL)])
+
+
+def _by_family(answers: Sequence[Answer]) -> list[list[Answer]]:
+    found: dict[str, list[Answer]] = defaultdict(list)
+    for a in answers:
+        found[a.question.group.family].append(a)
+    return list(found.values())
+
+
+def _show_errors(asked: dict[str, list[Answer]]) -> None:
+    rows = []
+    for design, answers in asked.items():
+        some = [a for a in answers if reported(a.question.group)]
+        for name in some[0].off:
+            errors = [float(np.abs(np.expm1(a.off[name])).mean()) for a in some]
+            several = [e for e, a in zip(errors, some, strict=True) if _horizons(a.question) > 1]
+            mean, longer = (f"{100 * np.mean(e):.3f} %" for e in (errors, several))
+            rows.append((design, len(some), name, mean, longer, f"{100 * max(errors):.2f} %"))
+    show(("training runs", "groups", "model", "final loss, mean error", "of several horizons", "worst group"), rows)
+
+
+def _horizons(question: Question) -> int:
+    return len({r.known_plan.schedule.total for r in question.group.runs.values()})
+
+
+def _show_bands(asked: dict[str, list[Answer]]) -> None:
+    rows = []
+    for some in COUNTS:
+        answers = [a for design in some for a in asked[design]]
+        for own in _by_family(answers):
+            family = own[0].question.group.family
+            factor = calibrated([a for a in answers if a.question.group.family != family])
+            reach = np.concatenate([a.reach(factor) for a in own])
+            held = np.mean([a.held(factor) for a in own])
+            width = 1 / np.quantile(reach, LEVEL)
+            rows.append((" or ".join(some), family, len(own), f"{factor:.2f}", f"{held:.0%}", f"{width:.2f}"))
+    print()
+    show(("training runs", "family", "groups", "factor from the others", "90 % bands hold", "width over needed"), rows)

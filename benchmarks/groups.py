@@ -3,8 +3,8 @@
 What priors are learned from and what they are judged on, named before anything was fitted:
 
 - `mpl` multi_power_law, 25M and 100M (training loss).
-- `lrs` lr_scheduling, a group for each size and peak rate, runs that ended below 4 nats (held-out text). Logs that begin
-  at a cooldown get the losses of the constant run that they branched from in front.
+- `lrs` lr_scheduling, a group for each size and peak rate, runs that ended below 4 nats (held-out text). Logs that
+  begin at a cooldown get the losses of the constant run that they branched from in front.
 - `c5m`, `mlp` supercollapse, a group for each width.
 - `mod` modded_nanogpt, a group for each configuration: the mean curve over its seeds.
 - `sweep` the project's own runs on library code, a group for each size, peak and batch.

@@ -61,7 +61,7 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
 
 def _before_fitted(model: Model, schedule: Schedule, steps: NDArray[np.int64]) -> list[str]:
     """A remark where steps lie before the first that the laws were fitted to."""
-    first = schedule.warmup_end if model.from_step is None else model.from_step
+    first = schedule.warmup_end if model.first_step is None else model.first_step
     return [f"Losses before step {first:,} were not fitted."] if steps.min() < first else []
 
 

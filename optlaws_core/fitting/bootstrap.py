@@ -46,7 +46,7 @@ def refits(
             f"got {', '.join(r.name for r in runs) or 'none'}."
         )
     for run in runs:
-        n = len(usable(run, fit.from_step).loss)
+        n = len(usable(run, fit.first_step).loss)
         if (run.split, n) != (fit.split, fit.train[run.name].n):
             raise DesignError(
                 f"Run {run.name!r}: the fit was made to {fit.train[run.name].n:,} losses of its split {fit.split!r}, "
@@ -70,7 +70,7 @@ def _drawn(chunk: tuple[int, int, int], *, fit: Fit, runs: Sequence[Run]) -> Flo
     seed, first, n = chunk
     law = law_named(fit.law)
     problem = LeastSquares(
-        law, [averaged(usable(r, fit.from_step)) for r in runs], {k: fit.theta[k] for k in fit.locked}
+        law, [averaged(usable(r, fit.first_step)) for r in runs], {k: fit.theta[k] for k in fit.locked}
     )
     x = problem.coordinates(fit.vector)
     residual, observed = problem.residuals(x)[0], problem.log_loss

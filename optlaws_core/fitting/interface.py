@@ -68,7 +68,11 @@ class Model(Fitted, Protocol):
 
     @property
     def from_step(self) -> int | None:
-        """First step whose loss was fitted; None: the end of each warm-up."""
+        """First step whose loss was to be fitted, as it was asked for; None: the usual one."""
+
+    @property
+    def first_step(self) -> int | None:
+        """First step whose loss was fitted, asked for or found; None: the end of each warm-up."""
 
     @property
     def misfit(self) -> float | None:

@@ -42,6 +42,7 @@ class Fit(JsonRecord):
     misfit: float | None = None  # root mean square log error on the training runs, each counting the same
     left_out: float | None = None  # the same on each training run when it was left out of the fit; None: not tried
     informed: Informed | None = None  # what became of the prior; None: fitted without one
+    begin: int | None = None  # first step that counted, where it was found from the curves
 
     @property
     def parts(self) -> tuple[tuple["Fit", float], ...]:
@@ -58,6 +59,11 @@ class Fit(JsonRecord):
         """What the fit is called: its law, and what was locked."""
         held = f", {' and '.join(self.locked)} locked" if self.locked else ""
         return law_named(self.law).title + held
+
+    @property
+    def first_step(self) -> int | None:
+        """First step whose loss was fitted, asked for or found; None: the end of each warm-up."""
+        return self.begin if self.from_step is None else self.from_step
 
     @property
     def vector(self) -> FloatArray:
@@ -129,6 +135,7 @@ class Fit(JsonRecord):
                 misfit=optional(error, d.get("misfit"), "misfit"),
                 left_out=optional(error, d.get("left_out"), "left_out"),
                 informed=None if d.get("informed") is None else informed_from_dict(d["informed"]),
+                begin=None if d.get("begin") is None else int(number(d["begin"], "begin")),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not a fit: {amiss(fault)}.") from None
@@ -174,6 +181,11 @@ class Average(JsonRecord):
     def from_step(self) -> int | None:
         """As of the fits."""
         return self.fits[0].from_step
+
+    @property
+    def first_step(self) -> int | None:
+        """As of the fits."""
+        return self.fits[0].first_step
 
     @property
     def seconds(self) -> float:

@@ -25,7 +25,7 @@ from ..parallel import Report, map_tasks
 from ..runs import Run
 from .priors import Prior
 from .result import Average, Fit, Model, Scores, Status
-from .single import averaged, check_unique, curve, doubts, first_fitted, fit, in_order, rms, score, usable
+from .single import averaged, check_unique, curve, doubts, first_fitted, fit_from, in_order, rms, score, usable
 
 POOL = ("opt_laws_sublinear", "opt_laws_curve")  # averaged unless others are asked for
 SHRINKAGE = 0.1  # pull of the weights towards equal ones, in units of the best law's mean squared error
@@ -84,14 +84,16 @@ def select(
     pooled = _pooled(names, pool)
     check_unique(runs, test)
     told = dict(priors or {})
-    begin = first_fitted(runs) if told and from_step is None else from_step
+    begin = first_fitted(runs) if told and from_step is None else None
+    first = begin if from_step is None else from_step
     # A search ends elsewhere in its last digits when its runs come in another order.
-    train = in_order([usable(r, begin) for r in runs])
-    held_out = [usable(r, begin) for r in test]
+    train = in_order([usable(r, first) for r in runs])
+    held_out = [usable(r, first) for r in test]
     groups = _groups(train)
     outs = [None, *(groups if len(groups) > 1 else ())]
     tasks = [(name, out) for out in outs for name in names]
-    work = functools.partial(_fitted, runs=tuple(train), test=tuple(held_out), from_step=begin, priors=told)
+    fixed, judged = tuple(train), tuple(held_out)
+    work = functools.partial(_fitted, runs=fixed, test=judged, from_step=from_step, begin=begin, priors=told)
     parts = dict(
         zip(tasks, map_tasks(work, tasks, cluster=cluster, processes=processes, progress=progress), strict=True)
     )
@@ -140,6 +142,7 @@ def _fitted(
     runs: Sequence[Run],
     test: Sequence[Run],
     from_step: int | None,
+    begin: int | None,
     priors: Mapping[str, Prior],
 ):
     """One fit of `select`: a `_Part`, or why it could not be made."""
@@ -147,7 +150,7 @@ def _fitted(
     kept = [r for i, r in enumerate(runs) if i not in (out or ())]
     law = law_named(name)
     try:
-        found = fit(law, kept, from_step=from_step, prior=priors.get(name))
+        found = fit_from(law, kept, begin, from_step=from_step, prior=priors.get(name))
     except (FitError, OptLawsError) as fault:
         return str(fault)
     if out is None:
@@ -271,11 +274,11 @@ def _advice(fits: Sequence[Fit], average: Average | None, train: Sequence[Run], 
 def _informed_advice(average: Average) -> str:
     """Why to trust an average of laws that were fitted under priors."""
     source = next(f.informed.source for f in average.fits if f.informed)
-    left = "" if average.left_out is None else f"; on left-out training runs it is off by {_percent(average.left_out)}"
+    laws = " and ".join(name for _, name in _shares(average))
+    left = "" if average.left_out is None else f", and by {_percent(average.left_out)} on those left out of its fit"
     return (
-        f"Trust the average of {' and '.join(name for _, name in _shares(average))}, in equal parts, under priors {source}: "
-        f"they know from other runs how losses answer to schedules, which a few runs cannot tell. "
-        f"It is off by {_percent(average.misfit)} on the training runs{left}."
+        f"Trust the average of {laws}, in equal parts, under priors {source}: they know how losses answer to "
+        f"schedules, which a few runs cannot tell. It is off by {_percent(average.misfit)} on the training runs{left}."
     )
 
 

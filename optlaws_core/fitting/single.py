@@ -97,7 +97,6 @@ def _shape(run: Run) -> str:
     return f"wsd {getattr(schedule, 'shape', '')}" if schedule.family == "wsd" else schedule.family
 
 
-@one_thread()
 def fit(
     law: Law | str,
     runs: Sequence[Run],
@@ -116,35 +115,40 @@ def fit(
     transient, found from the curves. prior: what is known of the coefficients beforehand, see `fitting.priors.learned`.
     Raises `DesignError` for unusable runs, `FitError` when no start gives finite losses, `Cancelled` from `progress`.
     """
+    begin = first_fitted(runs) if prior is not None and from_step is None else None
+    return fit_from(law, runs, begin, test, locked or {}, start, from_step, prior, progress)
+
+
+@one_thread()
+def fit_from(
+    law: Law | str,
+    runs: Sequence[Run],
+    begin: int | None,
+    test: Sequence[Run] = (),
+    locked: Mapping[str, float] | None = None,
+    start: Mapping[str, float] | None = None,
+    from_step: int | None = None,
+    prior: Prior | None = None,
+    progress: Progress | None = None,
+) -> Fit:
+    """`fit` where the end of the transient, `begin`, is known already; None: the end of each run's warm-up."""
     began = time.perf_counter()
     law = law_named(law) if isinstance(law, str) else law
     check_unique(runs, test)
-    if prior is not None:
-        found = _under_prior(law, runs, test, dict(locked or {}), from_step, prior, progress)
-    else:
-        train = [usable(r, from_step) for r in runs]
+    first = begin if from_step is None else from_step
+    train = [usable(r, first) for r in runs]
+    if prior is None:
         problem = LeastSquares(law, [averaged(r) for r in train], dict(locked or {}))
         x, _, finished = problem.search(start, progress)
-        found = finish(problem, x, finished, uncertainty(problem, x, HUBER), train, test, from_step)
-    return replace(found, locked=tuple(locked or ()), seconds=time.perf_counter() - began)
-
-
-def _under_prior(
-    law: Law,
-    runs: Sequence[Run],
-    test: Sequence[Run],
-    locked: Mapping[str, float],
-    from_step: int | None,
-    prior: Prior,
-    progress: Progress | None,
-) -> Fit:
-    """`fit` with a prior. Runs are taken in an order of their own, so that that of the files decides nothing."""
-    begin = first_fitted(runs) if from_step is None else from_step
-    train = [usable(r, begin) for r in runs]
-    found = posterior(law, in_order(train), locked, prior, progress)
-    done = finish(found.problem, found.x, found.finished, found.known, train, test, begin)
-    said = [_told(done.message, found.informed), *(_begun(begin) if from_step is None else ())]
-    return replace(done, informed=found.informed, message=" ".join(said))
+        found = finish(problem, x, finished, uncertainty(problem, x, HUBER), train, test, first)
+    else:
+        # In an order of their own, so that neither names nor the order of the files decide anything.
+        end = posterior(law, in_order(train), dict(locked or {}), prior, progress)
+        found = finish(end.problem, end.x, end.finished, end.known, train, test, first)
+        found = replace(found, informed=end.informed, message=_told(found.message, end.informed))
+    said = found.message if from_step is not None or begin is None else " ".join((found.message, _begun(begin)))
+    taken = time.perf_counter() - began
+    return replace(found, locked=tuple(locked or ()), from_step=from_step, begin=begin, message=said, seconds=taken)
 
 
 def in_order(runs: Sequence[Run]) -> list[Run]:
@@ -169,8 +173,8 @@ def _told(message: str, informed: Informed) -> str:
     return f"{message} {said}"
 
 
-def _begun(begin: int) -> list[str]:
-    return [f"Losses count from step {begin:,} on; those before are the transient of the first updates."]
+def _begun(begin: int) -> str:
+    return f"Losses count from step {begin:,} on: before it they are still those of the first updates."
 
 
 def check_unique(runs: Sequence[Run], test: Sequence[Run]) -> None:
@@ -223,7 +227,7 @@ def rms(errors: Sequence[FloatArray]) -> float:
 def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequence[Run] = ()) -> Fit:
     """`base` with coefficients set by hand, scored on the same runs."""
     law = law_named(base.law)
-    runs = [usable(r, base.from_step) for r in runs]
+    runs = [usable(r, base.first_step) for r in runs]
     theta = law.complete(theta)
     vector = law.vector(theta)
     return Fit(
@@ -236,8 +240,9 @@ def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequ
         train=score(law, vector, runs),
         coverage=base.coverage,
         split=base.split,
-        test=score(law, vector, [usable(r, base.from_step) for r in test]),
+        test=score(law, vector, [usable(r, base.first_step) for r in test]),
         from_step=base.from_step,
+        begin=base.begin,
     )
 
 

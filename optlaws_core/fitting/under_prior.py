@@ -57,7 +57,7 @@ def posterior(
 
 
 def windows(run: Run) -> tuple[Run, FloatArray]:
-    """`run` as means over windows of equal length, cut where its schedule turns, and each one's share of the run (n,)."""
+    """`run` as means over windows of equal length, cut where its schedule turns, and their shares of the run (n,)."""
     steps, loss = run.steps, run.loss
     first, last = int(steps[0]), int(steps[-1]) + 1
     edges = np.linspace(first, last, WINDOWS + 1)

@@ -3,8 +3,8 @@
 Peak rates of training runs differ by a thousand, horizons by a hundred, losses with the vocabulary; so do a law's
 coefficients. What part of the loss training still removes at the horizon, how much noise there is beside it, over what
 share of the run noise is forgotten: these hardly differ from one model, optimiser or text to the next, so priors are
-learned in them. The removed part and the noise, both at the longest horizon under a constant peak rate, mean the same in
-every law.
+learned in them. The removed part and the noise, both at the longest horizon under a constant peak rate, mean the same
+in every law.
 """
 
 from collections.abc import Callable, Sequence

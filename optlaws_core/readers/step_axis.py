@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays import FloatArray, IntArray
 from ..text import counted, shortened
-from .base import Layout
+from .base import LARGEST_STEP, Layout
 from .opened import Numbers, RawRun
 from .questions import LOG_CALLS, MICRO_BATCHES, Answer, Question
 
@@ -50,7 +50,8 @@ def row_numbers() -> Question:
 def log_calls(name: str, x: Numbers) -> Question | None:
     """The question of a column in which W&B counts; None where the steps are such as only a program names."""
     steps = np.unique(x.values[np.isfinite(x.values)])
-    if len(steps) > 1 and (steps == np.round(steps)).all() and np.gcd.reduce(steps.astype(np.int64)) >= LARGEST_CALL:
+    whole = len(steps) > 1 and (steps == np.round(steps)).all() and np.abs(steps).max() <= LARGEST_STEP
+    if whole and np.gcd.reduce(steps.astype(np.int64)) >= LARGEST_CALL:
         return None
     text = f"W&B counts calls of its logger unless a program says otherwise: does {shortened(name)!r} count updates?"
     calls = replace(LOG_CALLS, text="No: it counts calls of the logger, each of which stands for several updates.")

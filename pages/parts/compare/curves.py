@@ -36,7 +36,7 @@ def offer(space: Workspace) -> None:
     laws = space.choice.laws or POOL
     st.info("A comparison needs a law fitted to some runs. Fit one here, or choose law and runs on the Fit page.")
     if st.button("Fit the loaded runs", type="primary", icon=":material/play_arrow:", disabled=not train):
-        choice = Choice(laws, tuple(train), tuple(test), space.choice.split, space.choice.from_step)
+        choice = Choice(laws, tuple(train), tuple(test), space.choice.split, space.choice.from_step, space.choice.prior)
         job.begin(space, choice)
         st.rerun()
     named = " and ".join(LAWS[name].title for name in laws[:3]) + (f" and {len(laws) - 3} more" if laws[3:] else "")

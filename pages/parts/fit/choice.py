@@ -47,8 +47,8 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
             help="Never shown to the fit; errors on them tell how well a law predicts schedules it has not seen.",
         )
         _aside(names, train, test)
-    split, from_step, fault = _options(space, left)
-    space.choice = Choice(laws, tuple(train), tuple(n for n in test if n not in train), split, from_step)
+    split, from_step, prior, fault = _options(space, left)
+    space.choice = Choice(laws, tuple(train), tuple(n for n in test if n not in train), split, from_step, prior)
     ready = train and laws and not fault
     pressed = st.button("Fit", type="primary", icon=":material/play_arrow:", disabled=not ready)
     return space.choice, pressed
@@ -85,8 +85,8 @@ def _aside(names: Sequence[str], train: Sequence[str], test: Sequence[str]) -> N
         st.caption(literal(f"In neither list: {shown}."))
 
 
-def _options(space: Workspace, place) -> tuple[str, int | None, str]:
-    """Split and first step; the step as it was, with a sentence, while it cannot be read."""
+def _options(space: Workspace, place) -> tuple[str, int | None, bool, str]:
+    """Split, first step, and whether priors are used; the step as it was, with a sentence, while it cannot be read."""
     splits = sorted({s for n in space.fittable for s in space.runs[n].series}, key=lambda s: (s != "train", s))
     split = space.choice.split if space.choice.split in splits else common_split(space)
     with place, st.expander("Options"):
@@ -101,17 +101,26 @@ def _options(space: Workspace, place) -> tuple[str, int | None, str]:
             "First step that counts",
             "" if own is None else str(own),
             key="from_step",
-            placeholder="the end of each run's warm-up",
-            help="Losses before it are left out of the fit. The learning rate always counts from step 0.",
+            placeholder="found from the curves",
+            help="Losses before it are left out of the fit. The learning rate always counts from step 0. Left empty, "
+            "it is where the losses begin to follow the law, and without priors the end of each run's warm-up.",
         ).strip()
         try:
             own = parse_int(typed, "The first step that counts") if typed else None
         except OptLawsError as unread:
             fault = str(unread)
             st.error(literal(fault), icon=":material/error:")
+        prior = st.checkbox(
+            "Start from what other runs showed",
+            space.choice.prior,
+            key="prior",
+            help="Coefficients begin from a prior that was learned from public training curves: what is usual, and how "
+            "far settings differ. The report says how far your runs moved it. Without it a law with more coefficients "
+            "than a few runs determine follows chance.",
+        )
         if address := settings.cluster():
             st.caption(literal(f"Fits run on the Dask cluster at {address}, as whoever runs this app has set it."))
-    return split, own, fault
+    return split, own, prior, fault
 
 
 def common_split(space: Workspace) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from optlaws_core import LAWS, Status
 from optlaws_core.fitting import first_split
+from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 
@@ -19,7 +20,7 @@ from ..state.workspace import Workspace
 from . import choice as choosing
 from . import job
 
-AVERAGE = "average"
+AVERAGE, NO_PRIOR = "average", "none"
 MOST_FITS = 60  # of one law, that an address may start by itself; more take a press
 LAST_STEP = 10**12
 
@@ -44,7 +45,7 @@ def read_address(space: Workspace) -> None:
     """Take over what the address asks for, when the page is opened; fit by itself what it shows; use that fit."""
     memory = session.state()
     address.load_named_runs(space, "train", "test")
-    given = {key: address.read(key) for key in ("law", "laws", "train", "test", "split", "from", "fit")}
+    given = {key: address.read(key) for key in ("law", "laws", "train", "test", "split", "from", "prior", "fit")}
     if any(values is not None for values in given.values()):
         memory["wanted"] = _taken(space, given)
     wanted = memory.get("wanted")
@@ -73,7 +74,7 @@ def _taken(space: Workspace, given: dict[str, list[str] | None]) -> Wanted:
     if split is not None and split not in splits:
         address.warn_of_refused("split", [split], f"the loaded runs have losses called {', '.join(sorted(splits))}")
         split = None
-    space.choice = Choice(laws or POOL, split=split, from_step=_step(given["from"]))
+    space.choice = Choice(laws or POOL, split=split, from_step=_step(given["from"]), prior=_prior(given["prior"]))
     fit = next(iter(given["fit"] or ()), "")
     if fit not in ("", AVERAGE, *LAWS):
         address.warn_of_refused("fit", [fit], f"a fit is called {AVERAGE} or by its law")
@@ -87,6 +88,12 @@ def _step(given: list[str] | None) -> int | None:
             return int(text)
         address.warn_of_refused("from", [text], f"a step is a whole number from 0 to {LAST_STEP:,}")
     return None
+
+
+def _prior(given: list[str] | None) -> bool:
+    wrong = [text for text in given or () if text != NO_PRIOR]
+    address.warn_of_refused("prior", wrong, f"it is left out, or {NO_PRIOR}")
+    return NO_PRIOR not in (given or ())
 
 
 def usual(space: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
@@ -122,6 +129,8 @@ def named(space: Workspace, choice: Choice) -> dict[str, str]:
 
 def _alike(one: Choice, other: Choice) -> bool:
     """Whether a fit of one choice is one of the other. Of a split, None is each run's own."""
+    if one.prior != other.prior and any(learned(name) for name in one.laws):
+        return False
     same = set(one.laws) == set(other.laws) and set(one.train) == set(other.train) and set(one.test) == set(other.test)
     return same and one.from_step == other.from_step and (one.split is None or one.split == other.split)
 
@@ -141,7 +150,10 @@ def described(space: Workspace, name: str) -> Choice:
         laws = (*(fit.law for fit in selection.fits), *selection.failed)
     else:
         laws = job.laws_of(model)
-    return Choice(laws, tuple(model.train), tuple(model.test), model.split, model.from_step)
+    prior = job.under_prior(model) or not any(learned(name) for name in laws)
+    if selection is not None:
+        prior = prior or any(fit.informed for fit in selection.fits)
+    return Choice(laws, tuple(model.train), tuple(model.test), model.split, model.from_step, prior)
 
 
 def write_address(space: Workspace, choice: Choice | None = None) -> None:
@@ -163,6 +175,7 @@ def write_address(space: Workspace, choice: Choice | None = None) -> None:
     address.write("test", wanted.test if wanted else choice.test, test)
     address.write("split", choice.split, choosing.common_split(space))
     address.write("from", choice.from_step)
+    address.write("prior", None if choice.prior else NO_PRIOR)
     address.write("fit", fit or wanted and wanted.fit or None)
 
 

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from optlaws_core import LAWS, Fit, FitError, OptLawsError, Run, Selection, Status, select
+from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.fitting.single import fit
@@ -30,8 +31,16 @@ def begin(space: Workspace, choice: Choice) -> None:
     # many runs are what a cluster is for.
     if settings.cluster():
         libraries.load(libraries.CLUSTER)
+    priors = {name: known for name in laws if (known := learned(name)) is not None} if choice.prior else {}
     work = functools.partial(
-        select, laws, train, test=test, from_step=choice.from_step, cluster=settings.cluster(), processes=1
+        select,
+        laws,
+        train,
+        test=test,
+        from_step=choice.from_step,
+        priors=priors,
+        cluster=settings.cluster(),
+        processes=1,
     )
     title = LAWS[laws[0]].title if len(laws) == 1 else f"{len(laws)} laws"
     space.start(title, lambda report: work(progress=report))
@@ -41,7 +50,10 @@ def refit(space: Workspace, base: Fit, start: Mapping[str, float], locked: Seque
     """Start a fit of one law with some coefficients held, in the background."""
     train, test = (chosen(space, tuple(names), base.split) for names in (base.train, base.test))
     held = {name: start[name] for name in locked}
-    work = functools.partial(fit, base.law, train, test=test, from_step=base.from_step, locked=held, start=dict(start))
+    prior = learned(base.law) if base.informed else None
+    work = functools.partial(
+        fit, base.law, train, test=test, from_step=base.from_step, locked=held, start=dict(start), prior=prior
+    )
     space.start(LAWS[base.law].title, lambda report: work(progress=report))
 
 
@@ -87,7 +99,14 @@ def _name_of(space: Workspace, found: Model) -> str:
 def _setting(model: Model) -> tuple:
     single = model.single
     own = () if single is None else (single.locked, single.status is Status.tuned)
-    return tuple(sorted(laws_of(model))), tuple(model.train), tuple(model.test), model.split, model.from_step, own
+    runs = tuple(model.train), tuple(model.test)
+    return tuple(sorted(laws_of(model))), *runs, model.split, model.from_step, under_prior(model), own
+
+
+def under_prior(model: Model) -> bool:
+    """Whether any law of a model was fitted under a prior."""
+    fits = model.fits if model.single is None else (model.single,)
+    return any(fit.informed is not None for fit in fits)
 
 
 def laws_of(model: Model) -> tuple[str, ...]:

@@ -202,7 +202,7 @@ def runs_of(space: Workspace, found: Model) -> tuple[list[Run], list[Run]] | Non
     if any(n not in space.fittable for n in names):
         return None
     train, test = (chosen(space, part, found.split) for part in (found.train, found.test))
-    return [usable(r, found.from_step) for r in train], [usable(r, found.from_step) for r in test]
+    return [usable(r, found.first_step) for r in train], [usable(r, found.first_step) for r in test]
 
 
 def tune(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Run]) -> None:

@@ -1,0 +1,71 @@
+"""`--prior`: learned from public curves, none, or one's own earlier fits."""
+
+import json
+
+import pytest
+
+from optlaws_core import fit, read
+from optlaws_core.final_loss.loading import load_fit
+from optlaws_core.fitting.priors import learned
+from tests.support.commands import BUNDLED, TRAIN, told
+
+ONE = ["--runs", BUNDLED, "--split", "val", "--train", TRAIN[0]]
+CURVE = ["fit", "--law", "opt_laws_curve", *ONE, "--test", TRAIN[1]]
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    """A fit under the learned prior, as the command writes it."""
+    from optlaws_core.cli import main
+
+    out = tmp_path_factory.mktemp("prior") / "earlier.json"
+    assert main([*CURVE, "--json", str(out)]) == 0
+    return out
+
+
+def test_the_learned_prior_is_the_usual_one(earlier):
+    runs = {r.name: r.on("val") for r in read(BUNDLED).runs}
+    same = fit("opt_laws_curve", [runs[TRAIN[0]]], prior=learned("opt_laws_curve"))
+    found = load_fit(earlier)
+    assert found.theta == same.theta and found.informed == same.informed
+    assert "Prior learned from public curves" in json.loads(earlier.read_text())["message"]
+
+
+def test_without_prior_the_fit_is_the_runs_alone(capsys, tmp_path):
+    out = tmp_path / "fit.json"
+    assert told(capsys, *CURVE, "--prior", "none", "--json", str(out))[0] == 0
+    runs = {r.name: r.on("val") for r in read(BUNDLED).runs}
+    assert load_fit(out).theta == fit("opt_laws_curve", [runs[TRAIN[0]]]).theta
+    assert load_fit(out).informed is None and load_fit(out).begin is None
+
+
+def test_ones_own_fit_becomes_a_prior(capsys, tmp_path, earlier):
+    out = tmp_path / "fit.json"
+    argv = ["fit", "--law", "opt_laws_curve", "--runs", BUNDLED, "--split", "val", "--train", TRAIN[2], "--test"]
+    assert told(capsys, *argv, TRAIN[1], "--prior", str(earlier), "--json", str(out))[0] == 0
+    assert load_fit(out).informed.source == "from an earlier fit of yours"
+
+
+def test_a_law_without_a_prior_is_fitted_as_before(capsys, tmp_path):
+    out = tmp_path / "fit.json"
+    argv = ["fit", "--law", "power_law", *ONE, "--test", TRAIN[1], "--json", str(out)]
+    assert told(capsys, *argv)[0] == 0
+    assert load_fit(out).informed is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["learned", "none"], "--prior takes learned, none, or files of fits, one of the three."),
+        (["missing.json"], "missing.json: there is no such file."),
+    ],
+)
+def test_a_prior_that_cannot_be_is_one_sentence(capsys, tmp_path, given, said):
+    code, _, err = told(capsys, *CURVE, "--prior", *given, "--json", str(tmp_path / "fit.json"))
+    assert (code, err) == (1, said + "\n")
+
+
+def test_a_prior_of_files_needs_a_law_that_takes_one(capsys, tmp_path, earlier):
+    argv = ["fit", "--law", "power_law", *ONE, "--test", TRAIN[1], "--prior", str(earlier)]
+    code, _, err = told(capsys, *argv, "--json", str(tmp_path / "fit.json"))
+    assert (code, err) == (1, "--prior: none of these laws takes one: power_law.\n")
