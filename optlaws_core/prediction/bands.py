@@ -23,12 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..arrays import FloatArray
 from ..fitting.covariance import QUANTILE
 from ..fitting.priors import calibration
-from ..fitting.result import Fit, Model, Status
-from ..laws import law_named
-from ..laws.evaluation import batch, predict_with_jacobian
+from ..fitting.result import Fit, Model
 from ..runs import Plan
 from ..schedules import Schedule
 from .losses import checked, predict
+from .slopes import covariance_of, slopes, varying
 
 LEFT_OUT, SPREAD = 0.5, 2.0  # factors of the standard deviations that enter a prediction band
 
@@ -78,22 +77,11 @@ def _calibration(model: Model) -> float | None:
 
 def _deviation(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray | None:
     """Standard deviation of log loss that comes from the coefficients, (n,). None: unknown, which is not zero."""
-    by_hand = fit.status is Status.tuned and not fit.locked
-    if by_hand or (fit.free and not fit.covariance):
+    places = varying(fit)
+    if places is None:
         return None
-    # A coefficient on its bound has no variance, so that its slope, which may overflow there, does not count.
-    covariance = np.array(fit.covariance).reshape(len(fit.free), len(fit.free))
-    varies = np.flatnonzero(np.diag(covariance) > 0)
-    if not len(varies):
-        return np.zeros(len(steps))
-    law = law_named(fit.law)
-    index = [law.names.index(fit.free[i]) for i in varies]
-    with np.errstate(all="ignore"):
-        loss, jacobian = predict_with_jacobian(batch(law, [(plan, steps)]), fit.vector)
-        slopes = np.array([law.params[i].slope(fit.vector[i]) for i in index])
-        J = jacobian[:, index] * slopes / loss[:, None]
-    J = np.nan_to_num(J)  # before the first rate above 0 there is no slope
-    return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, covariance[np.ix_(varies, varies)], J), 0.0))
+    J = slopes(fit, plan, steps, places)
+    return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, covariance_of(fit, places), J), 0.0))
 
 
 __all__ = ["Prediction", "with_bands"]

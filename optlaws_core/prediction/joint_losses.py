@@ -1,0 +1,111 @@
+"""The joint normal distribution of the final losses of several candidates under one model, in logarithms.
+
+Bands say how sure one loss is. "A or B?" asks for a difference, which is far surer: most of what a law gets wrong, it
+gets wrong for all candidates alike. Three errors add up here, as in a prediction band (`bands.py`), each with what two
+candidates have of it in common:
+
+- the coefficients: their covariance C, carried through the slopes J of the law at both candidates, J C Jᵀ. Under an
+  average the laws' covariances are added by weight, and scaled so that each candidate keeps its own band;
+- the choice of the law: outer products of the averaged laws' distances from their mean;
+- what the law gets wrong from schedule to schedule (`schedule_error`), partly alike for any two.
+
+The diagonal is the variance of the prediction band.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import FloatArray
+from ..fitting.result import Fit, Model
+from ..runs import Plan
+from ..schedules import Schedule
+from .bands import LEFT_OUT, SPREAD
+from .losses import checked, predict
+from .slopes import covariance_of, slopes, varying
+
+# Correlation of the errors that a law makes for two different schedules, as `python -m benchmarks pairs` measures it.
+ALIKE = 0.5
+LOOKS = 1000  # updates at which rates are compared, to know candidates that are the same run
+
+Asked = Sequence[tuple[Plan, NDArray[np.int64]]]  # plans, each with the one update (1,) whose loss is asked for
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """Log final losses of candidates: their means, and their covariance."""
+
+    log_loss: FloatArray  # (n,)
+    covariance: FloatArray | None  # (n, n); None where the model has no known error
+
+
+def joint(model: Model, plans: Sequence[Schedule | Plan], at: Sequence[int] | None = None) -> Joint:
+    """The log losses of `plans` (n,) together, each after its update in `at` (n,), by default after its last one.
+
+    Raises like `predict`, and `ValueError` for another number of updates than of plans.
+    """
+    asked = [checked(model, p, t) for p, t in zip(plans, at if at is not None else [None] * len(plans), strict=True)]
+    log_loss = _log_losses(model, asked)
+    error = schedule_error(model)
+    if error is None or any(varying(fit) is None for fit, _ in model.parts):
+        return Joint(log_loss, None)
+    covariance = _of_coefficients(model, asked)
+    for fit, weight in model.parts if len(model.parts) > 1 else ():
+        off = _log_losses(fit, asked) - log_loss
+        covariance += SPREAD**2 * weight * np.outer(off, off)
+    variance, correlation = error
+    return Joint(log_loss, covariance + variance * np.where(_same(asked), 1.0, correlation))
+
+
+def schedule_error(model: Model) -> tuple[float, float] | None:
+    """Variance of the log error that a model makes for one schedule beyond its coefficients, and its correlation.
+
+    The correlation is that between two different schedules, from 0 to 1. None where no run was left out of the fit.
+    """
+    if model.left_out is None or model.misfit is None:
+        return None
+    return model.misfit**2 + (LEFT_OUT * model.left_out) ** 2, ALIKE
+
+
+def _log_losses(model: Model, asked: Asked) -> FloatArray:
+    return np.log([predict(model, plan, steps)[0] for plan, steps in asked])
+
+
+def _of_coefficients(model: Model, asked: Asked) -> FloatArray:
+    """Covariance of log losses (n, n) that comes from the coefficients."""
+    total, deviation = np.zeros((len(asked),) * 2), np.zeros(len(asked))
+    for fit, weight in model.parts:
+        one = _of_fit(fit, asked)
+        total += weight * one
+        deviation += weight * np.sqrt(np.maximum(np.diag(one), 0.0))
+    # A band adds the laws' deviations, not their variances: the candidate's own variance is that of its band.
+    size = np.sqrt(np.maximum(np.diag(total), 0.0))
+    scale = np.divide(deviation, size, out=np.zeros(len(asked)), where=size > 0)
+    return total * np.outer(scale, scale)
+
+
+def _of_fit(fit: Fit, asked: Asked) -> FloatArray:
+    places = varying(fit)
+    assert places is not None  # whoever asks has looked
+    J = np.concatenate([slopes(fit, plan, steps, places) for plan, steps in asked])
+    return J @ covariance_of(fit, places) @ J.T
+
+
+def _same(asked: Asked) -> NDArray[np.bool_]:
+    """Which candidates are the same run, (n, n), also where one is written as another family: their error is one."""
+    number: dict[tuple, int] = {}
+    kind = np.array([number.setdefault(_rates(plan, int(steps[0])), len(number)) for plan, steps in asked])
+    return kind[:, None] == kind
+
+
+def _rates(plan: Plan, step: int) -> tuple:
+    """What tells one run from another: its rates, looked at in `LOOKS` places, its size, batch and length."""
+    schedule = plan.schedule
+    at = np.unique(np.linspace(0, schedule.total, LOOKS).astype(np.int64))
+    rates = np.round(schedule(at) / schedule.peak, 9) + 0.0  # no negative zero
+    return plan.params, plan.batch_tokens, schedule.total, step, f"{schedule.peak:.9g}", rates.tobytes()
+
+
+__all__ = ["ALIKE", "Joint", "joint", "schedule_error"]
