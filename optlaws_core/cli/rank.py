@@ -30,9 +30,10 @@ from ..final_loss.table import COLUMNS
 from ..fitting.result import Model
 from ..prediction.bands import with_bands
 from ..prediction.divergence import LEAST_RUNS, MOST_RISK, Risk
+from ..prediction.pairs import Compared, Pair, compare
 from ..prediction.ranking import Ranked, rank
 from ..runs import Plan
-from ..schedules import parse
+from ..schedules import Schedule, parse
 from ..text import format_amount, format_number
 from .model import Ends, add_model, band_keys, band_text, bands, final_plan, finite, for_candidates, one_value
 from .options import amount, path, print_json, refuse
@@ -49,6 +50,11 @@ def add(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run)
     add_model(command)
     command.add_argument("--schedule", action="append", help="a candidate; give it several times")
+    command.add_argument(
+        "--baseline",
+        metavar="SCHEDULE",
+        help="the candidate that all others are compared with, or one more; by default the second best",
+    )
     command.add_argument(
         "--risk-from",
         type=path,
@@ -116,16 +122,66 @@ def run(args: argparse.Namespace) -> list[str]:
 def _curve(model: Model, args: argparse.Namespace) -> list[str]:
     """Rank the candidates that --schedule names under a law of whole curves."""
     risk = _risk_from(args.risk_from) if args.risk_from else None
-    rows = rank(model, [parse(s) for s in args.schedule], risk, args.risk)
-    shown = [(r, *bands(model, with_bands(model, r.schedule))[0]) for r in rows[: args.top]]
+    schedules = [parse(s) for s in args.schedule]
+    baseline = None if args.baseline is None else parse(args.baseline)
+    if baseline is not None and baseline not in schedules:
+        schedules.append(baseline)
+    rows = rank(model, schedules, risk, args.risk)
+    against = None if len(rows) < 2 else rows[1].schedule if baseline is None else baseline
+    shown = list(zip(rows, compare(model, rows, against), strict=True))[: args.top]
+    ends = [bands(model, with_bands(model, r.schedule))[0] for r, _ in shown]
     if args.json:
-        print_json([_curve_row(r, outer, risk is not None) for r, _, outer in shown])
-    else:
-        for r, inner, outer in shown:
-            print(_curve_line(r, band_text(inner, outer), risk is not None))
-        if len(shown) < len(rows):
-            print(LEFT.format(len(rows) - len(shown)))
+        print_json(
+            [
+                _curve_row(r, outer, risk is not None) | _pair_keys(c, against)
+                for (r, c), (_, outer) in zip(shown, ends, strict=True)
+            ]
+        )
+        return [*model.doubts, *_apart(rows, risk)]
+    for (r, c), (inner, outer) in zip(shown, ends, strict=True):
+        print(_curve_line(r, band_text(inner, outer), _pair_text(c), risk is not None))
+    if len(shown) < len(rows):
+        print(LEFT.format(len(rows) - len(shown)))
+    if against is not None:
+        print(_legend(against, shown[0][1].pair))
     return [*model.doubts, *_apart(rows, risk)]
+
+
+def _pair_keys(c: Compared, baseline: Schedule | None) -> dict:
+    """In JSON, a candidate against the baseline and among all; null where nothing tells."""
+    p = c.pair
+    return {
+        "baseline": None if baseline is None else baseline.text,
+        "difference": p and p.difference,
+        "low": p and p.low,
+        "high": p and p.high,
+        "p_below": p and p.p_below,
+        "p_best": c.p_best,
+        "regret": c.regret,
+    }
+
+
+def _pair_text(c: Compared) -> str:
+    """The same as columns of a line."""
+    said, p = "", c.pair
+    if p is not None:
+        said += f"   vs baseline {p.difference:+.6f}"
+        if p.low is not None and p.high is not None and p.p_below is not None:
+            said += f" ({p.low:+.6f} to {p.high:+.6f}), below {p.p_below:4.0%}"
+        if c.p_best is not None and c.regret is not None:
+            said += f"   best {c.p_best:4.0%}, regret {c.regret:.6f}"
+    return said
+
+
+def _legend(baseline: Schedule, first: Pair | None) -> str:
+    """What the columns of `_pair_text` mean, and why some are not there."""
+    said = f"Baseline: {baseline.text}. Differences are negative where a candidate ends lower"
+    if first is None or first.low is None:
+        return f"{said}; how sure they are is only known of a fit that was tried on left-out runs, as select does."
+    return (
+        f"{said}; in brackets 90 % intervals. below: probability of ending below the baseline; best: of being the best "
+        "of all; regret: expected loss above the best of all."
+    )
 
 
 def _curve_row(r: Ranked, band: Ends, risky: bool) -> dict:
@@ -141,12 +197,12 @@ def _curve_row(r: Ranked, band: Ends, risky: bool) -> dict:
     return row | {"risk": r.risk, "apart": r.apart} if risky else row
 
 
-def _curve_line(r: Ranked, band: str, risky: bool) -> str:
+def _curve_line(r: Ranked, band: str, beside: str, risky: bool) -> str:
     danger = f"   diverges {'-' if r.risk is None else format(r.risk, '.0%'):>4}" if risky else ""
     note = f"   extrapolates: {'; '.join(r.reasons)}" if r.reasons else ""
     above = f"{format_number(round(r.delta, 6)):9}"
     sign = "" if r.delta < 0 else "+"
-    return f"{r.final_loss:.6f}{band}   {sign}{above}{danger} {r.schedule.text}{note}"
+    return f"{r.final_loss:.6f}{band}   {sign}{above}{beside}{danger} {r.schedule.text}{note}"
 
 
 def _apart(rows: Sequence[Ranked], risk: Risk | None) -> list[str]:
@@ -192,6 +248,7 @@ def _labelled(file: Path) -> list[TableRun]:
 def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
     """Rank under a final-loss law; the two to train first are named."""
     refuse(args, ["--risk-from"], "is for fits of curve laws; a final-loss fit knows its own risk")
+    refuse(args, ["--baseline"], "is for fits of curve laws; a final-loss fit compares each candidate with all others")
     if fit.risk is None:
         refuse(args, ["--risk"], "has no effect: too few runs of this fit diverged to tell the risk of it")
     if args.schedule and any(getattr(args, name) for name in GRID):

@@ -357,6 +357,7 @@ RANKS = [
     (["rank", "--schedule", COSINE, "--parent", "wsd"], "A schedule reads like"),
     (["rank", "--schedule", COSINE, "--parent", ""], "A schedule reads like"),
     (["rank", "--schedule", COSINE, "--risk-from", MANIFEST], "--risk-from is for fits of curve laws"),
+    (["rank", "--schedule", COSINE, "--baseline", COSINE], "--baseline is for fits of curve laws; a final-loss fit"),
     (["optimize", "--peak", "1e-3", "--total", "100"], "a fit of whole loss curves is needed, this is a fit of final"),
     (["autolrs", "--high", "1e-3", "--total", "100"], "a fit of whole loss curves is needed, this is a fit of final"),
     (["predict", "--schedule", COSINE, "--at", "0"], "--at is for laws of whole curves; a final-loss fit knows"),
@@ -419,6 +420,7 @@ def test_the_first_candidates_of_a_curve_fit(capsys, curve):
     assert told(capsys, *ask, "--top", "1")[1].splitlines() == [
         lines[0],
         "… and 2 more; --top says how many are shown.",
+        lines[-1],
     ]
 
 

@@ -8,7 +8,9 @@ import pytest
 from optlaws_core import parse, predict, rank, with_bands
 from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting.result import Status
+from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.losses import sized
+from optlaws_core.prediction.pairs import against, chances
 from tests.places import ROOT
 from tests.support.commands import CANDIDATES, told
 
@@ -70,7 +72,7 @@ def test_an_average_predicts_and_ranks_with_bands(capsys, select_files):
         capsys, "rank", "--fit", out, "--json", "--schedule", CANDIDATES[0], "--schedule", CANDIDATES[2]
     )
     for row in json.loads(said):
-        assert list(row)[-2:] == ["prediction_low", "prediction_high"]
+        assert list(row)[6:8] == ["prediction_low", "prediction_high"]
         half = with_bands(model, parse(row["schedule"])).prediction[0]
         assert row["prediction_high"] / row["final_loss"] == pytest.approx(row["final_loss"] / row["prediction_low"])
         assert row["prediction_high"] == pytest.approx(row["final_loss"] * 2.718281828459045**half)
@@ -78,6 +80,57 @@ def test_an_average_predicts_and_ranks_with_bands(capsys, select_files):
         said = told(capsys, command, "--fit", out, "--schedule", CANDIDATES[0])[1]
         low, high = (rows[-1][f"prediction_{end}"] for end in ("low", "high"))
         assert f"{rows[-1]['loss']:.6f}   90 % prediction band {low:.6f} to {high:.6f}" in said
+
+
+PAIR = ["baseline", "difference", "low", "high", "p_below", "p_best", "regret"]
+
+
+def test_candidates_are_compared_with_a_baseline(capsys, select_files):
+    ask, model = ["rank", "--fit", str(select_files[0])], load_fit(select_files[0])
+    ask += [word for c in CANDIDATES for word in ("--schedule", c)]
+    order = [r.schedule for r in rank(model, [parse(c) for c in CANDIDATES])]
+    for more, baseline in (([], order[1]), (["--baseline", CANDIDATES[0]], parse(CANDIDATES[0]))):
+        rows = json.loads(told(capsys, *ask, *more, "--json")[1])
+        assert [list(row)[-7:] for row in rows] == [PAIR] * len(order)
+        same, best = joint(model, order), chances(joint(model, order))
+        for row, pair in zip(rows, against(same, order.index(baseline)), strict=True):
+            assert row["baseline"] == baseline.text
+            assert [row[k] for k in PAIR[1:5]] == [pair.difference, pair.low, pair.high, pair.p_below]
+            by_loss = next(r for r in rows if r["schedule"] == baseline.text)["final_loss"]
+            assert row["difference"] == pytest.approx(row["final_loss"] - by_loss, abs=1e-12)
+        assert [row["p_best"] for row in rows] == best.p_best.tolist()
+        assert [row["regret"] for row in rows] == best.regret.tolist()
+        said = told(capsys, *ask, *more)[1].splitlines()
+        first = rows[0]
+        assert f"vs baseline {first['difference']:+.6f} ({first['low']:+.6f} to {first['high']:+.6f})" in said[0]
+        assert f"best {first['p_best']:4.0%}, regret {first['regret']:.6f}" in said[0]
+        assert said[-1].startswith(f"Baseline: {baseline.text}. Differences are negative where a candidate ends lower")
+
+
+def test_a_baseline_that_is_no_candidate_is_one_more(capsys, select_files):
+    ask = ["rank", "--fit", str(select_files[0]), "--schedule", CANDIDATES[0], "--baseline", CANDIDATES[1], "--json"]
+    rows = json.loads(told(capsys, *ask)[1])
+    assert sorted(row["schedule"] for row in rows) == sorted(parse(c).text for c in CANDIDATES[:2])
+    (itself,) = [row for row in rows if row["schedule"] == row["baseline"] == parse(CANDIDATES[1]).text]
+    assert [itself[k] for k in PAIR[1:5]] == [0.0, 0.0, 0.0, 0.5]
+    code, out, err = told(capsys, *ask[:-2], "", "--json")
+    assert (code, out) == (1, "") and "A schedule reads like" in err
+
+
+def test_one_candidate_is_compared_with_none(capsys, select_files):
+    ask = ["rank", "--fit", str(select_files[0]), "--schedule", CANDIDATES[0]]
+    (row,) = json.loads(told(capsys, *ask, "--json")[1])
+    assert [row[k] for k in PAIR] == [None] * 5 + [1.0, 0.0]
+    assert "aseline" not in told(capsys, *ask)[1]
+
+
+def test_a_fit_that_does_not_know_its_error_tells_differences_alone(capsys, fit_file):
+    ask = ["rank", "--fit", str(fit_file), "--schedule", CANDIDATES[0], "--schedule", CANDIDATES[1]]
+    rows = json.loads(told(capsys, *ask, "--json")[1])
+    assert rows[0]["difference"] == pytest.approx(rows[0]["final_loss"] - rows[1]["final_loss"])
+    assert [row[k] for row in rows for k in PAIR[2:]] == [None] * 10
+    said = told(capsys, *ask)[1]
+    assert "how sure they are is only known of a fit that was tried on left-out runs" in said and "best" not in said
 
 
 def test_a_fit_without_left_out_runs_has_a_parameter_band_only(capsys, fit_file, tmp_path):
