@@ -26,8 +26,9 @@ from .bands import LEFT_OUT, SPREAD
 from .losses import checked, predict
 from .slopes import covariance_of, slopes, varying
 
-# Correlation of the errors that a law makes for two different schedules, as `python -m benchmarks pairs` measures it.
-ALIKE = 0.5
+# Correlation of the errors that a law makes for two different schedules: the one with which 90 % of paired intervals
+# hold on the bundled sweep (`python -m benchmarks pairs`).
+ALIKE = 0.4
 LOOKS = 1000  # updates at which rates are compared, to know candidates that are the same run
 
 Asked = Sequence[tuple[Plan, NDArray[np.int64]]]  # plans, each with the one update (1,) whose loss is asked for
@@ -49,7 +50,7 @@ def joint(model: Model, plans: Sequence[Schedule | Plan], at: Sequence[int] | No
     asked = [checked(model, p, t) for p, t in zip(plans, at if at is not None else [None] * len(plans), strict=True)]
     log_loss = _log_losses(model, asked)
     error = schedule_error(model)
-    if error is None or any(varying(fit) is None for fit, _ in model.parts):
+    if error is None or not knows_error(model):
         return Joint(log_loss, None)
     covariance = _of_coefficients(model, asked)
     for fit, weight in model.parts if len(model.parts) > 1 else ():
@@ -57,6 +58,11 @@ def joint(model: Model, plans: Sequence[Schedule | Plan], at: Sequence[int] | No
         covariance += SPREAD**2 * weight * np.outer(off, off)
     variance, correlation = error
     return Joint(log_loss, covariance + variance * np.where(_same(asked), 1.0, correlation))
+
+
+def knows_error(model: Model) -> bool:
+    """Whether a model tells how sure a difference between two candidates is."""
+    return schedule_error(model) is not None and all(varying(fit) is not None for fit, _ in model.parts)
 
 
 def schedule_error(model: Model) -> tuple[float, float] | None:
@@ -108,4 +114,4 @@ def _rates(plan: Plan, step: int) -> tuple:
     return plan.params, plan.batch_tokens, schedule.total, step, f"{schedule.peak:.9g}", rates.tobytes()
 
 
-__all__ = ["ALIKE", "Joint", "joint", "schedule_error"]
+__all__ = ["ALIKE", "Joint", "joint", "knows_error", "schedule_error"]

@@ -56,6 +56,7 @@ class Compared:
     """What is known of one candidate beside the others; None where nothing tells."""
 
     pair: Pair | None  # against the baseline; None where there is no other candidate
+    to_best: Pair  # against the best one of the ranking
     p_best: float | None
     regret: float | None
 
@@ -155,9 +156,10 @@ def compare(model: Model, ranked: Sequence[Ranked], baseline: Schedule | None = 
     found = joint(model, schedules)
     place = min(1, len(ranked) - 1) if baseline is None else schedules.index(baseline)
     pairs = against(found, place) if len(ranked) > 1 else [None]
+    to_best = against(found, 0)
     stay = [i for i, r in enumerate(ranked) if not r.apart]
     best = _among(found, stay)
-    return [Compared(pair, *best.get(i, (None, None))) for i, pair in enumerate(pairs)]
+    return [Compared(pair, to_best[i], *best.get(i, (None, None))) for i, pair in enumerate(pairs)]
 
 
 def _among(found: Joint, stay: Sequence[int]) -> dict[int, tuple[float, float]]:

@@ -1,4 +1,8 @@
-"""A ranking in words: what it rests on, how far to trust it, and the verdict."""
+"""A ranking in words: what it rests on, how far to trust it, and the verdict.
+
+A difference is worth believing where its 90 % interval leaves 0 out (`pairs.Pair.told_apart`). Only where a model does
+not know its error, so that there are no intervals, is the error of the fit the measure.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +12,8 @@ import numpy as np
 from ..fitting.result import Model, Status
 from ..laws import LAWS
 from ..text import listed
+from .joint_losses import knows_error
+from .pairs import Compared, Pair
 from .ranking import Ranked
 
 NOT_APART = "so the two are not told apart"
@@ -29,70 +35,128 @@ def doubts(model: Model) -> list[str]:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """The error of a fit, below which differences mean nothing."""
+    """The error of a fit, below which differences mean nothing, unless they have intervals of their own."""
 
     rmse: float | None  # loss
     name: str  # "held-out RMSE" or "training RMSE"
     runs: int
+    paired: bool = False  # whether differences have intervals
 
     @classmethod
     def of(cls, model: Model) -> "Yardstick":
         """The held-out error, or else the training error."""
+        paired = knows_error(model)
         if model.test:
-            return cls(model.held_out_rmse, "held-out RMSE", len(model.test))
+            return cls(model.held_out_rmse, "held-out RMSE", len(model.test), paired)
         errors = [s.rmse for s in model.train.values()]
-        return cls(float(np.mean(errors)) if errors else None, "training RMSE", len(errors))
+        return cls(float(np.mean(errors)) if errors else None, "training RMSE", len(errors), paired)
 
     @property
     def sentence(self) -> str:
         """What the fit's error means for the comparison."""
+        means = (
+            ". Differences between candidates have intervals of their own."
+            if self.paired
+            else ": differences between candidates smaller than that are not resolved."
+        )
         if self.rmse is None:
             return "This fit was not judged on any run, so nothing tells which differences are resolved."
         runs = f"{self.runs} run{'s' if self.runs != 1 else ''}"
         if self.name == "held-out RMSE":
-            return (
-                f"Held-out RMSE {self.rmse:.4f}, the mean over {runs} that the fit has not seen: "
-                "differences between candidates smaller than that are not resolved."
-            )
+            return f"Held-out RMSE {self.rmse:.4f}, the mean over {runs} that the fit has not seen{means}"
         return (
-            f"Training RMSE {self.rmse:.4f} over {runs}; no run was held out, so on new schedules the error is larger: "
-            "differences between candidates smaller than that are not resolved."
+            f"Training RMSE {self.rmse:.4f} over {runs}; no run was held out, so on new schedules the error is larger"
+            f"{means}"
         )
 
 
 def verdict(
-    ranked: Sequence[Ranked], names: Sequence[str], yard: Yardstick, halves: Sequence[float | None] | None = None
+    ranked: Sequence[Ranked],
+    names: Sequence[str],
+    yard: Yardstick,
+    halves: Sequence[float | None] | None = None,
+    beside: Sequence[Compared] | None = None,
+    baseline: int | None = None,
 ) -> str:
-    """The comparison in a few sentences, for people.
+    """The comparison in a few sentences, for people: the best candidate against the baseline, and how sure that is.
 
-    ranked: (n,), best first, those set apart last. names: (n,). yard: the model's own error. halves: (n,), half the
-    widths of the prediction bands of the final losses, in the loss's unit; None without such bands.
+    ranked: (n,), best first, those set apart last. names: (n,), as users call them. yard: the model's own error.
+    halves: (n,), half the widths of the prediction bands of the final losses, in the loss's unit; None without such
+    bands. beside: (n,), from `pairs.compare`. baseline: its place in the ranking; by default, and where it is the best
+    itself or set apart, the second best takes its part.
     """
     if not ranked:
         return ""
     apart = [n for r, n in zip(ranked, names, strict=True) if r.apart]
     if len(apart) == len(ranked):
-        return f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} likely to diverge. Try a lower peak."
-    if apart:
-        stay = len(ranked) - len(apart)
-        others = verdict(ranked[:stay], names[:stay], yard, halves[:stay] if halves else None)
-        return f"{others} Set apart as likely to diverge: {_listed(apart)}."
-    best, half = ranked[0], halves[0] if halves else None
-    second = halves[1] if halves and len(halves) > 1 else None
-    if len(ranked) == 1:
-        end = f"{best.final_loss:.4f}{_within(half)}"
-        alone = f"{names[0]} is predicted to end at {end}. Add a second candidate to compare it with."
-        return " ".join(filter(None, [alone, _beyond(best)]))
+        return _begun(f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} likely to diverge. Try a lower peak.")
+    stay = len(ranked) - len(apart)
+    half = halves[0] if halves else None
+    if stay == 1:
+        end = f"{ranked[0].final_loss:.4f}{_within(half)}"
+        said = [
+            f"{names[0]} is predicted to end at {end}.",
+            "" if apart else "Add a second candidate to compare it with.",
+        ]
+    else:
+        other = baseline if baseline is not None and 0 < baseline < stay else 1
+        pairs = [c.to_best for c in beside[:stay]] if beside else []
+        told = pairs[other].told_apart if pairs else None
+        said = (
+            _by_error(ranked[:stay], names, other, yard, half)
+            if told is None
+            else _by_interval(pairs, names, other, f"{ranked[0].final_loss:.4f}{_within(half)}")
+        )
+    said.append(_beyond(ranked[0]))
+    said.append(f"Set apart as likely to diverge: {_listed(apart)}." if apart else "")
+    return _begun(" ".join(filter(None, said)))
+
+
+def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, end: str) -> list[str]:
+    """The best one against another, where differences have intervals. pairs: (n,), against the best; end: its loss."""
+    p, near = (
+        pairs[other],
+        [n for i, n in enumerate(names[: len(pairs)]) if i not in (0, other) and not pairs[i].told_apart],
+    )
+    low, high, sure = p.low or 0.0, p.high or 0.0, chance(1 - (p.p_below or 0.0))
+    level = f"It is predicted to end at {end}."
+    if low == high == 0:
+        said = [f"{names[0]} and {names[other]} are the same run.", level]
+    elif p.told_apart:
+        said = [
+            f"{names[0]} ends {difference(p.difference)} below {names[other]} (90 %: {difference(low)} to "
+            f"{difference(high)} below); it is the better one with a probability of {sure}.",
+            level,
+        ]
+    else:
+        said = [
+            f"The runs do not tell {names[0]} and {names[other]} apart: {names[0]} is predicted to end "
+            f"{difference(p.difference)} lower (90 %: {difference(high)} lower to {difference(-low)} higher), and is "
+            f"the better one with a probability of {sure}.",
+            level,
+        ]
+    if near:
+        said.append(f"{'The runs do not' if p.told_apart else 'Nor do the runs'} tell it apart from {_listed(near)}.")
+    return said
+
+
+def _by_error(
+    ranked: Sequence[Ranked], names: Sequence[str], other: int, yard: Yardstick, half: float | None
+) -> list[str]:
+    """The same where the error of the fit is all that is known."""
+    gap = ranked[other].delta
     said = [
-        f"{names[0]} ends at {best.final_loss:.4f}{_within(half)}, {difference(ranked[1].delta)} "
-        f"({percent(ranked[1].delta / ranked[1].final_loss)}) below {names[1]}{_resolved(ranked[1].delta, yard)}."
+        f"{names[0]} ends at {ranked[0].final_loss:.4f}{_within(half)}, {difference(gap)} "
+        f"({percent(gap / ranked[other].final_loss)}) below {names[other]}{_resolved(gap, yard)}."
     ]
-    tied = [n for r, n in zip(ranked[2:], names[2:], strict=True) if yard.rmse is not None and r.delta < yard.rmse]
-    if tied:
-        said.append(f"Nor is it told apart from {_listed(tied)}.")
-    if half is not None and second is not None:
-        said.append(_overlap(ranked[1].delta, half + second, yard))
-    return " ".join(filter(None, [*said, _beyond(best)]))
+    rest = [(r, n) for i, (r, n) in enumerate(zip(ranked, names, strict=False)) if i not in (0, other)]
+    tied = [n for r, n in rest if yard.rmse is not None and r.delta < yard.rmse]
+    return [*said, f"Nor is it told apart from {_listed(tied)}."] if tied else said
+
+
+def _begun(text: str) -> str:
+    """A text whose first sentence may begin with a description instead of a name."""
+    return f"T{text[1:]}" if text.startswith("the ") else text
 
 
 def _beyond(best: Ranked) -> str:
@@ -102,17 +166,6 @@ def _beyond(best: Ranked) -> str:
 
 def _within(half: float | None) -> str:
     return "" if half is None else f" ± {half:.4f} (90 % prediction band)"
-
-
-def _overlap(delta: float, both: float, yard: Yardstick) -> str:
-    """What two bands, of these half-widths together, say of the order: apart they settle it, overlapping they do not.
-
-    Nor do they deny it: candidates share part of the law's error.
-    """
-    if delta >= both:
-        return "Their bands lie apart."
-    told_apart = yard.rmse is not None and delta >= yard.rmse
-    return "Their bands overlap, so the order is likely rather than sure." if told_apart else ""
 
 
 def _resolved(delta: float, yard: Yardstick) -> str:
@@ -137,3 +190,8 @@ def difference(x: float) -> str:
 def percent(share: float) -> str:
     """A share as a percentage with two digits that count."""
     return f"{100 * share:.2f} %" if share >= 1e-4 or share == 0 else f"{100 * share:.1g} %"
+
+
+def chance(p: float) -> str:
+    """A probability of a half or more in whole percent, short of certain."""
+    return "more than 99 %" if p > 0.995 else f"{100 * p:.0f} %"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from optlaws_core import Ranked
+from optlaws_core.prediction.pairs import Compared
 
 LONGEST = 300  # characters of a cell in a report
 
@@ -38,11 +39,24 @@ COLUMNS = (
         "plus_minus",
         "± at the end",
         "Half the width of the 90 % prediction band of the final loss. Candidates share part of the law's error, so a "
-        "difference between two of them is somewhat surer than their two bands together.",
+        "difference between two of them is surer than their two bands look.",
         125,
         "%.4f",
         ".4f",
     ),
+    Column(
+        "difference",
+        "To the baseline",
+        "Predicted final loss minus that of the candidate that all are compared with; negative is better.",
+        115,
+        "%+.5f",
+        "+.5f",
+    ),
+    Column("low", "from", "Lower end of the 90 % interval of the difference.", 85, "%+.5f", "+.5f", "90 % from"),
+    Column("high", "to", "Its upper end. Where 0 lies between, the two are not told apart.", 85, "%+.5f", "+.5f"),
+    Column("p_below", "Ends below it", "Probability of ending below the baseline.", 105, "percent", ".0%"),
+    Column("p_best", "Best of all", "Probability of being the best of all candidates.", 90, "percent", ".0%"),
+    Column("regret", "Regret", "Expected loss above the best of all candidates.", 80, "%.5f", ".5f"),
     Column("delta", "Above the best", "Predicted final loss minus the best one.", 110, "%.5f", ".5f"),
     Column("delta_percent", "in %", "The same as a share of the best loss.", 80, "%.3f %%", ".3f"),
     Column(
@@ -74,7 +88,9 @@ COLUMNS = (
     ),
     Column("schedule", "Text form", "For the command line and links.", 420),
 )
-MAY_LACK = ("plus_minus", "risk", "saved_updates", "saved_percent", "saved_tokens")  # numbers that need not be known
+BESIDE = ("difference", "low", "high", "p_below", "p_best", "regret")
+# Numbers that need not be known.
+MAY_LACK = ("plus_minus", *BESIDE, "risk", "saved_updates", "saved_percent", "saved_tokens")
 
 
 def rows(
@@ -82,15 +98,18 @@ def rows(
     names: Sequence[str],
     batch_tokens: float | None,
     halves: Sequence[float | None] | None = None,
+    beside: Sequence[Compared] | None = None,
 ) -> pd.DataFrame:
-    """The ranking as a table, numbers in full precision. `names` and `halves`, of bands, go with `ranked`."""
+    """The ranking as a table, numbers in full precision. `names`, `halves` of bands, and `beside` go with `ranked`."""
     best = ranked[0].final_loss if ranked else float("nan")
+    none = [None] * len(ranked)
     made = [
         {
             "rank": i,
             "name": name,
             "final_loss": r.final_loss,
             "plus_minus": half,
+            **_beside(c),
             "delta": r.delta,
             "delta_percent": 100 * r.delta / best,
             "risk": r.risk,
@@ -100,10 +119,16 @@ def rows(
             "extrapolates": "; ".join(r.reasons),
             "schedule": r.schedule.text,
         }
-        for i, (r, name, half) in enumerate(zip(ranked, names, halves or [None] * len(ranked), strict=True), 1)
+        for i, (r, name, half, c) in enumerate(zip(ranked, names, halves or none, beside or none, strict=True), 1)
     ]
     table = pd.DataFrame(made)
     for column in MAY_LACK:
         if column in table:
             table[column] = table[column].astype("Int64" if column == "saved_updates" else "Float64")
     return table
+
+
+def _beside(c: Compared | None) -> dict[str, float | None]:
+    pair = c.pair if c else None
+    found = (pair.difference, pair.low, pair.high, pair.p_below) if pair else (None,) * 4
+    return dict(zip(BESIDE, (*found, c.p_best if c else None, c.regret if c else None), strict=True))

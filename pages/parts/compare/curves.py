@@ -181,7 +181,7 @@ def draw(
         st.caption(
             f"{whole if space.fits[fits[0]].left_out is not None else ''}The parameter band (darker) only says how far "
             "the curve would move if the training runs had had other noise. Candidates share part of the law's "
-            "error, so two bands that overlap leave the order likely, not open; bands that lie apart all but settle it."
+            "error, so a difference between two is surer than their bands look: the ranking tells how sure."
         )
     return figure, replace(view, bands=chosen)
 

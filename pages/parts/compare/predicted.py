@@ -10,6 +10,7 @@ import streamlit as st
 from optlaws_core import OptLawsError, Prediction, Ranked, Schedule, predict, rank, with_bands
 from optlaws_core.fitting.result import Coverage, Model
 from optlaws_core.prediction.divergence import Risk
+from optlaws_core.prediction.pairs import Compared, compare
 
 from ..state import candidates as c
 from ..state.workspace import Workspace
@@ -60,18 +61,27 @@ def ranked(known: Known, schedules: tuple[Schedule, ...], risk: Risk | None, mos
     return tuple(rank(known.model, schedules, risk, most_risk))
 
 
+@lru_cache(maxsize=128)
+def beside(
+    known: Known, schedules: tuple[Schedule, ...], risk: Risk | None, most_risk: float, baseline: Schedule
+) -> tuple[Compared, ...]:
+    """What is known of each one beside the others and the baseline, in the order of `ranked`."""
+    return tuple(compare(known.model, ranked(known, schedules, risk, most_risk), baseline))
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A candidate that takes part: its place in the list (and so its colour), its name and its schedule."""
+    """A candidate that takes part: its place in the list (and so its colour), its names and its schedule."""
 
     place: int
     name: str
     schedule: Schedule
+    spoken: str = ""  # what it is called in a sentence
 
 
 def entries(space: Workspace, fits: Sequence[str]) -> list[Entry]:
     """Candidates that can be predicted. Says which cannot, and why."""
-    names, good = c.names(space.candidates), []
+    names, spoken, good = c.names(space.candidates), c.spoken(space.candidates), []
     for i, candidate in enumerate(space.candidates):
         if not candidate.on or candidate.schedule is None:
             continue
@@ -81,5 +91,5 @@ def entries(space: Workspace, fits: Sequence[str]) -> list[Entry]:
         except OptLawsError as fault:
             st.text(f"Row {i + 1} is left out. {fault}")
         else:
-            good.append(Entry(i, names[i], candidate.schedule))
+            good.append(Entry(i, names[i], candidate.schedule, spoken[i]))
     return good

@@ -1,4 +1,4 @@
-"""The Compare page's ranking: verdict and table."""
+"""The Compare page's ranking: what all are compared with, verdict and table."""
 
 from collections.abc import Sequence
 
@@ -9,26 +9,70 @@ from optlaws_core import Ranked
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.verdict import Yardstick, verdict
 
+from ..state import address
 from ..state.workspace import Workspace
 from ..widgets import showing
 from . import predicted
 from .columns import COLUMNS, MAY_LACK, Column, rows
 from .predicted import Entry, Known
 
+BASELINE = "baseline"  # in the address
+
+
+def choose(
+    space: Workspace,
+    found: Sequence[Entry],
+    risk: Risk | None,
+    most_risk: float,
+    key: str = "compare",
+    start: int | None = None,
+) -> Entry:
+    """The candidate that all others are compared with: by default the first cosine, else the second best.
+
+    `start`: its place in the list of candidates, where a comparison was saved with one. `key` begins the widget's key.
+    """
+    names = [e.name for e in found]
+    usual = next((e.name for e in found if e.place == start), None) or _usual(space, found, risk, most_risk)
+    if len(found) == 1:
+        return found[0]
+    first = address.read_one(BASELINE, names, usual, "candidate")
+    chosen = st.selectbox(
+        "Compared with",
+        names,
+        names.index(first),
+        key=f"{key}_baseline {usual} {names}",
+        width=320,
+        help="The candidate that all others are held against. By default the first cosine, or else the second best.",
+    )
+    address.write(BASELINE, chosen, usual)
+    return found[names.index(chosen)]
+
+
+def _usual(space: Workspace, found: Sequence[Entry], risk: Risk | None, most_risk: float) -> str:
+    cosine = next((e.name for e in found if e.schedule.family == "cosine"), None)
+    ranked = predicted.ranked(Known.of(space.fit), tuple(e.schedule for e in found), risk, most_risk)
+    return cosine or _in_order(ranked, found)[min(1, len(found) - 1)].name
+
 
 def result(
-    space: Workspace, found: Sequence[Entry], batch_tokens: float | None, risk: Risk | None, most_risk: float
+    space: Workspace,
+    found: Sequence[Entry],
+    batch_tokens: float | None,
+    risk: Risk | None,
+    most_risk: float,
+    baseline: Entry,
 ) -> tuple[pd.DataFrame, str]:
     """Verdict and table; the table and the verdict once more. Above `most_risk` of `risk`: set apart."""
     fit = space.fit
-    known = Known.of(fit)
-    ranked = predicted.ranked(known, tuple(e.schedule for e in found), risk, most_risk)
+    known, schedules = Known.of(fit), tuple(e.schedule for e in found)
+    ranked = predicted.ranked(known, schedules, risk, most_risk)
+    beside = predicted.beside(known, schedules, risk, most_risk, baseline.schedule)
     halves = [predicted.half_width(known, r.schedule) for r in ranked]
-    names = _in_order(ranked, found)
-    said = verdict(ranked, names, Yardstick.of(fit), halves)
+    order = _in_order(ranked, found)
+    said = verdict(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, order.index(baseline))
     with st.container(border=True):
         st.text(said)
-    table = rows(ranked, names, batch_tokens, halves)
+    table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside)
     showing.table(
         table,
         "compare-ranking",
@@ -41,10 +85,10 @@ def result(
     return table, said
 
 
-def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[str]:
-    """Names in the order of the ranking; equal schedules keep their order."""
+def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[Entry]:
+    """Candidates in the order of the ranking; equal schedules keep their order."""
     left = list(found)
-    return [left.pop(next(i for i, e in enumerate(left) if e.schedule == r.schedule)).name for r in ranked]
+    return [left.pop(next(i for i, e in enumerate(left) if e.schedule == r.schedule)) for r in ranked]
 
 
 def _shown(table: pd.DataFrame) -> list[str]:

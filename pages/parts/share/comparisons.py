@@ -50,9 +50,15 @@ def _faults_told() -> Iterator[None]:
 
 
 def section(
-    space: Workspace, fits: Sequence[str], view: View, observed: Sequence[str], risk: Risk | None, most_risk: float
+    space: Workspace,
+    fits: Sequence[str],
+    view: View,
+    observed: Sequence[str],
+    risk: Risk | None,
+    most_risk: float,
+    baseline: int,
 ) -> None:
-    """Save the comparison as it stands, and get its link."""
+    """Save the comparison as it stands, and get its link. `baseline`: its place in the list of candidates."""
     box = st.expander("Save and share", icon=":material/share:", on_change="rerun", key="share_box")
     if not box.open:
         return
@@ -86,7 +92,7 @@ def section(
         elif pressed:
             words = tuple(dict.fromkeys(w.strip() for w in tags.split(",") if w.strip()))
             said = {"title": title.strip(), "note": note.strip(), "author": author.strip(), "tags": words}
-            _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens)
+            _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed, opens)
 
 
 def _title(space: Workspace) -> str:
@@ -94,7 +100,7 @@ def _title(space: Workspace) -> str:
     return f"{counted(len(on), 'schedule')} under {space.current}"[:200]
 
 
-def _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens) -> None:
+def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed, opens) -> None:
     with _faults_told():
         made = Snapshot(
             runs=thinned(list(space.runs.values())),
@@ -113,6 +119,7 @@ def _save(space, fits, view, observed, risk, most_risk, said, unnamed, opens) ->
                 "log_y": view.log_y,
                 "part": view.part,
                 "batch_tokens": view.batch_tokens,
+                "baseline": sum(c.schedule is not None for c in space.candidates[:baseline]),  # as they are kept
                 "bands": " ".join(map(str, view.bands or ())),
             },
             **said,
@@ -244,7 +251,8 @@ def _show(id: str) -> None:
     st.caption(literal(" ".join([basis(space.fit), yardstick, *_risk(found)])))
     for doubt in doubts(space.fit):
         st.warning(literal(doubt))
-    table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk)
+    baseline = ranking.choose(space, shown, found.risk, found.most_risk, SHARED, _baseline(found))
+    table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk, baseline)
     actions.download_button(
         "Report",
         lambda: html_report.html(found, figure, table, verdict, [yardstick, *_risk(found)]),
@@ -346,6 +354,14 @@ def _view(found: Snapshot) -> View:
     )
 
 
+def _baseline(found: Snapshot) -> int | None:
+    """The place of the candidate that all were compared with; None in comparisons from before there was one."""
+    place = found.view.get("baseline")
+    if isinstance(place, bool) or not isinstance(place, (int, float)):
+        return None
+    return int(place) if 0 <= place < len(found.candidates) else None
+
+
 def _copy(found: Snapshot) -> None:
     view = _view(found)
     session.workspace().become(_workspace(found), found.digest)
@@ -357,6 +373,8 @@ def _copy(found: Snapshot) -> None:
         "compare_batch": view.batch_tokens,
         "compare_most_risk": found.most_risk,
     }
+    if (place := _baseline(found)) is not None:
+        told[ranking.BASELINE] = candidates.names(_workspace(found).candidates)[place]
     address = {
         key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in told.items() if value
     }

@@ -28,6 +28,26 @@ MOST_LINK = 6_000  # characters of all candidates in a link; browsers and proxie
 LONGEST_LABEL = 48
 LONGEST_NAME = 44
 DECAY = 0.2  # share of the horizon: the cooldown of a WSD, and what comes after the drop of a step schedule
+IN_WORDS = {  # families whose names are no words of a sentence
+    "constant": "constant rate",
+    "exponential": "exponential decay",
+    "extended": "extended WSD",
+    "inverse_sqrt": "inverse square root",
+    "knots": "drawn curve",
+    "linear": "linear decay",
+    "one_cycle": "one-cycle schedule",
+    "cyclic": "cyclic schedule",
+    "polynomial": "polynomial decay",
+    "power": "power schedule",
+    "power_scheduler": "Power Scheduler",
+    "refined": "refined schedule",
+    "rex": "REX",
+    "sgdr": "SGDR",
+    "step": "step schedule",
+    "uba": "UBA schedule",
+    "wsd": "WSD",
+    "wsd_s": "WSD-S",
+}
 SCALARS = ("peak", "warmup", "total", "decay", "final", "shape")  # fields with a column of their own in the table
 
 
@@ -182,6 +202,32 @@ def names(candidates: Sequence[Candidate]) -> list[str]:
         seen[name] += 1
         out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return out
+
+
+def spoken(candidates: Sequence[Candidate]) -> list[str]:
+    """What each is called in a sentence: its label, or else its family in words, with what tells it from others."""
+    plain = [c.label or _in_words(c) for c in candidates]
+    times, out = Counter(plain), []
+    for candidate, text, name in zip(candidates, plain, names(candidates), strict=True):
+        family, _, more = name.partition(" ")
+        if times[text] == 1:
+            out.append(text)
+        elif candidate.label or candidate.schedule is None or family != candidate.schedule.family:
+            out.append(name)
+        else:
+            out.append(f"{text} ({more.strip('()')})" if more else text)
+    return out
+
+
+def _in_words(candidate: Candidate) -> str:
+    """A schedule's family with its article, and how long a cooldown is."""
+    schedule = candidate.schedule
+    if schedule is None:
+        return candidate.family or "not a schedule"
+    words = f"the {IN_WORDS.get(schedule.family, schedule.family.replace('_', ' '))}"
+    if isinstance(schedule, WSD):
+        return f"{words} with a decay over the last {100 * schedule.decay / schedule.total:.3g} %"
+    return words
 
 
 def _telling(candidate: Candidate, others: Sequence[Candidate]) -> str:

@@ -112,6 +112,7 @@ def test_ranked_candidates_are_compared_with_the_second_best_or_with_one_that_is
     for baseline, place in ((None, 1), (order[3], 3), (order[0], 0)):
         told = compare(model, ranked, baseline)
         assert [c.pair for c in told] == against(joint(model, order), place)
+        assert [c.to_best for c in told] == against(joint(model, order), 0)
         same = chances(joint(model, order))
         assert [c.p_best for c in told] == same.p_best.tolist() and [c.regret for c in told] == same.regret.tolist()
     assert compare(model, []) == []
@@ -120,8 +121,8 @@ def test_ranked_candidates_are_compared_with_the_second_best_or_with_one_that_is
 
 
 def test_one_candidate_has_nothing_to_be_compared_with():
-    assert compare(sure(), rank(sure(), PLANS[:1])) == [Compared(None, 1.0, 0.0)]
-    assert compare(made(), rank(made(), PLANS[:1])) == [Compared(None, None, None)]
+    assert compare(sure(), rank(sure(), PLANS[:1])) == [Compared(None, Pair(0.0, 0.0, 0.0, 0.5), 1.0, 0.0)]
+    assert compare(made(), rank(made(), PLANS[:1])) == [Compared(None, Pair(0.0), None, None)]
 
 
 def test_a_candidate_that_is_set_apart_takes_no_part_in_who_is_the_best():

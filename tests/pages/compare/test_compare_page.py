@@ -10,12 +10,13 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Average, Coverage, Plan, Run, Series, cli, parse, rank, with_bands
 from optlaws_core.fitting.selection import POOL
-from optlaws_core.prediction import verdict
-from pages.parts.compare import columns
+from optlaws_core.prediction.joint_losses import joint
+from optlaws_core.prediction.pairs import against, chances
+from pages.parts.compare import columns, ranking
 from pages.parts.state.candidates import Candidate
 from pages.parts.state.workspace import Workspace
 from pages.parts.widgets.spreadsheet import csv_text
-from tests.pages.compare.compare_page import THREE, a_fit, a_run, opened, space_with, texts
+from tests.pages.compare.compare_page import PAGE, THREE, a_fit, a_run, opened, space_with, texts
 
 
 @pytest.fixture
@@ -95,7 +96,9 @@ def test_the_command_line_prints_the_same_numbers(shown, tmp_path, capsys):
 
 def test_a_sentence_names_the_best(shown):
     best = shown.dataframe[-1].value.name.tolist()[0]
-    assert any(t.startswith(f"{best} ends at ") and "held-out RMSE is 0.0020" in t for t in texts(shown))
+    assert best == "wsd"
+    start = "The WSD with a decay over the last 20 % ends at "
+    assert any(t.startswith(start) and "held-out RMSE is 0.0020" in t for t in texts(shown))
 
 
 def test_a_switched_off_row_takes_no_part():
@@ -172,7 +175,10 @@ def test_a_model_with_bands_ranks_draws_and_says_how_sure_it_is(model):
         low, high = end.band(end.prediction)
         assert row.plus_minus == pytest.approx((high[0] - low[0]) / 2)
     said = " ".join(texts(app))
-    assert f"ends at {expected[0].final_loss:.4f} ± {table.plus_minus[0]:.4f} (90 % prediction band)" in said
+    assert (
+        f"is predicted to end at {expected[0].final_loss:.4f} ± {table.plus_minus[0]:.4f} (90 % prediction band)"
+        in said
+    )
     assert [t["legendgroup"] for t in areas(app)] == ["prediction", "parameter"]  # of the best alone
     box = next(m for m in app.multiselect if m.label == "Bands of")
     assert box.value == [table.name.tolist()[0]]
@@ -188,15 +194,74 @@ def test_a_fit_without_bands_has_neither_bands_nor_a_column_for_them(shown):
     assert shown.dataframe[-1].value.plus_minus.isna().all()
 
 
-def test_bands_are_said_to_settle_the_order_only_where_they_lie_apart():
-    ranked, names = rank(a_fit(), [parse(t) for t in THREE]), ["a", "b", "c"]
-    fine, coarse = (verdict.Yardstick(rmse, "held-out RMSE", 3) for rmse in (1e-6, 1.0))
-    wide = verdict.verdict(ranked, names, fine, [1.0] * 3)
-    assert "so the difference is resolved. Their bands overlap, so the order is likely rather than sure." in wide
-    assert "Their bands lie apart." in verdict.verdict(ranked, names, fine, [1e-9] * 3)
-    unresolved = verdict.verdict(ranked, names, coarse, [1.0] * 3)
-    assert verdict.NOT_APART in unresolved and "likely" not in unresolved
-    assert "bands" not in verdict.verdict(ranked, names, fine)
+# ---------------------------------------------------------------------------------------------------- a baseline
+
+
+def baseline_of(app: AppTest):
+    return next(s for s in app.selectbox if s.label == "Compared with")
+
+
+def test_all_are_compared_with_the_first_cosine_or_with_one_that_is_picked():
+    app = opened(space_with(an_average(), candidates=map(Candidate, THREE)))
+    order = [r.schedule for r in rank(an_average(), [parse(t) for t in THREE])]
+    assert baseline_of(app).value == "cosine" and ranking.BASELINE not in app.query_params
+    for name, place in (("cosine", 0), ("constant", 2)):
+        baseline_of(app).set_value(name).run()
+        assert not app.exception
+        table, found = app.dataframe[-1].value, joint(an_average(), order)
+        pairs = against(found, order.index(parse(THREE[place])))
+        for column in ("difference", "low", "high", "p_below"):
+            assert table[column].tolist() == [getattr(p, column) for p in pairs]
+        assert table.p_best.tolist() == chances(found).p_best.tolist()
+        assert table.regret.tolist() == chances(found).regret.tolist()
+    assert app.query_params[ranking.BASELINE] == "constant"
+
+
+def test_without_a_cosine_all_are_compared_with_the_second_best():
+    app = opened(space_with(an_average(), candidates=[Candidate(THREE[2], "mine"), Candidate(THREE[1], "yours")]))
+    table = app.dataframe[-1].value
+    assert baseline_of(app).value == table.name.tolist()[1]
+    alone = opened(space_with(an_average(), candidates=[Candidate(THREE[0])]))
+    assert not any(s.label == "Compared with" for s in alone.selectbox)
+    assert alone.dataframe[-1].value.difference.isna().all()
+
+
+def test_a_link_says_what_all_are_compared_with():
+    space = space_with(an_average(), candidates=map(Candidate, THREE))
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.session_state.workspace = space
+    app.query_params[ranking.BASELINE] = "wsd"
+    app.run()
+    assert not app.exception and baseline_of(app).value == "wsd"
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.session_state.workspace = space_with(an_average(), candidates=map(Candidate, THREE))
+    app.query_params[ranking.BASELINE] = "rex"
+    app.run()
+    assert baseline_of(app).value == "cosine"
+    assert any("baseline='rex', but there is no such candidate here" in w.value for w in app.warning)
+
+
+def test_the_sentence_says_which_of_two_is_better_and_how_sure_that_is():
+    app = opened(space_with(an_average(), candidates=map(Candidate, THREE)))
+    best = app.dataframe[-1].value.iloc[0]
+    assert best["name"] == "wsd" and best.high < 0
+    said = next(t for t in texts(app) if t.startswith("The WSD"))
+    assert said.startswith(
+        f"The WSD with a decay over the last 20 % ends {-best.difference:.4f} below the cosine "
+        f"(90 %: {-best.high:.4f} to {-best.low:.4f} below); it is the better one with a probability of more than "
+        f"99 %. It is predicted to end at {best.final_loss:.4f} ± {best.plus_minus:.4f} (90 % prediction band)."
+    )
+    labelled = [Candidate(t, label) for t, label in zip(THREE, ("old", "new", "flat"), strict=True)]
+    app = opened(space_with(an_average(), candidates=labelled))
+    assert any(t.startswith("new ends ") and " below old (90 %: " in t for t in texts(app))
+
+
+def test_two_that_the_runs_do_not_tell_apart_are_said_to_be_so():
+    near = [Candidate(THREE[0]), Candidate(THREE[0].replace("1e-4", "1.01e-4"))]
+    app = opened(space_with(an_average(), candidates=near))
+    said = next(t for t in texts(app) if t.startswith("The runs do not tell"))
+    assert "the cosine (final 1e-4) and the cosine (final 1.01e-4) apart" in said or "(final 1.01e-4) and" in said
+    assert " lower (90 %: " in said and " higher), and is the better one with a probability of 5" in said
 
 
 def test_an_average_and_a_fit_are_drawn_side_by_side():

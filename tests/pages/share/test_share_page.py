@@ -96,6 +96,46 @@ def test_the_same_numbers_stand_there_for_somebody_else(compared, store):
     assert [s.value for s in shown.subheader][0] == comparisons.literal(entry.title)
 
 
+def baseline_of(app: AppTest):
+    return next(s for s in app.selectbox if s.label == "Compared with")
+
+
+def test_what_all_are_compared_with_is_saved(store):
+    rows = [Candidate("not a schedule"), *(Candidate(t, f"c{i}") for i, t in enumerate(THREE))]
+    compared = opened(space_with(a_fit(), candidates=rows))
+    compared.session_state["share_box"] = True
+    baseline_of(compared.run()).set_value("c2").run()
+    said = next(t for t in texts(compared) if " below c2" in t)
+    found, viewer = saved(compared, store)
+    assert found.view["baseline"] == 2
+    (entry,) = store.listed(viewer)
+    shown = share(Viewer("another browser"), id=entry.id)
+    assert baseline_of(shown).value == "c2" and said in texts(shown)
+    assert shown.dataframe[-1].value.equals(compared.dataframe[-1].value)
+    baseline_of(shown).set_value("c1").run()
+    assert not shown.exception and shown.query_params["baseline"] == "c1"
+
+
+def test_a_copy_opens_with_the_baseline_that_was_saved(compared, store, monkeypatch):
+    baseline_of(compared).set_value("c1").run()
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    asked = []
+    monkeypatch.setattr(comparisons.st, "switch_page", lambda page, query_params: asked.append(query_params))
+    monkeypatch.setattr(comparisons.page, "called", lambda name: name)
+    shown = share(viewer, id=entry.id)
+    next(b for b in shown.button if b.label == "Open a copy").click().run()
+    assert not shown.exception and asked[0]["baseline"] == "c1"
+
+
+@pytest.mark.parametrize("kept", [{}, {"baseline": 7}, {"baseline": "c2"}, {"baseline": True}, {"baseline": -1}])
+def test_a_comparison_without_a_baseline_that_is_there_opens_with_the_usual_one(compared, store, kept):
+    found, viewer = saved(compared, store)
+    without_it = {k: v for k, v in found.view.items() if k != "baseline"}
+    id = store.save(replace(found, view=without_it | kept, title="Old"), viewer)
+    assert baseline_of(share(viewer, id=id)).value == "c0"  # the cosine
+
+
 def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
     weak = replace(a_fit(), status=Status.at_bound, message="A1 lies on its bound.", law="opt_laws_curve")
     plain = Fit(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from optlaws_core import SCHEDULES, Coverage, Fit, Plan, Ranked, ScheduleError, Scores, Status, parse
 from optlaws_core.prediction import verdict
+from optlaws_core.prediction.pairs import Compared, Pair
 from optlaws_core.readers.pasted import MOST_KNOTS, read_curve
 from pages.parts.compare import columns
 from pages.parts.compare.table import apply, frame
@@ -267,6 +268,73 @@ def test_the_verdict_weighs_only_candidates_that_are_not_set_apart():
     assert verdict.verdict(rows[2:], ["c"], yard) == "c is likely to diverge. Try a lower peak."
     table = columns.rows(rows, ["a", "b", "c"], None)
     assert table.risk.isna().tolist() == [True, True, False] and table.name.tolist() == ["a", "b", "c"]
+
+
+def beside(*pairs: Pair) -> list[Compared]:
+    """What is known of each candidate beside the best one."""
+    return [Compared(None, p, None, None) for p in pairs]
+
+
+BEST = Pair(0.0, 0.0, 0.0, 0.5)
+
+
+def test_the_verdict_says_how_sure_a_difference_is_where_that_is_known():
+    yard = verdict.Yardstick.of(fit_with(train=0.001, test=0.0025))
+    rows, names = ranked(2.95, 2.952, 2.961), ["the WSD", "old", "the cosine"]
+    near, far = Pair(0.002, -0.004, 0.008, 0.29), Pair(0.011, 0.006, 0.016, 0.0002)
+    assert verdict.verdict(rows, names, yard, [0.03] * 3, beside(BEST, near, far), 2) == (
+        "The WSD ends 0.0110 below the cosine (90 %: 0.0060 to 0.0160 below); it is the better one with a probability "
+        "of more than 99 %. It is predicted to end at 2.9500 ± 0.0300 (90 % prediction band). The runs do not tell it "
+        "apart from old."
+    )
+    for baseline in (None, 0, 1):  # the best itself is compared with the second best
+        assert verdict.verdict(rows, names, yard, [0.03] * 3, beside(BEST, near, far), baseline) == (
+            "The runs do not tell the WSD and old apart: the WSD is predicted to end 0.0020 lower (90 %: 0.0080 lower "
+            "to 0.0040 higher), and is the better one with a probability of 71 %. It is predicted to end at 2.9500 ± "
+            "0.0300 (90 % prediction band)."
+        )
+    tied = verdict.verdict(rows, names, yard, None, beside(BEST, near, Pair(0.011, -0.001, 0.02, 0.07)))
+    assert tied.endswith("Nor do the runs tell it apart from the cosine.")
+    twins = verdict.verdict(ranked(2.95, 2.95), ["a", "b"], yard, None, beside(BEST, BEST))
+    assert twins == "a and b are the same run. It is predicted to end at 2.9500."
+
+
+def test_the_error_of_the_fit_has_no_say_where_differences_have_intervals():
+    """One rule, not two: a difference far below the fit's error is believed if its interval leaves 0 out."""
+    coarse = verdict.Yardstick(1.0, "held-out RMSE", 3, paired=True)
+    small = Pair(0.002, 0.001, 0.003, 0.001)
+    said = verdict.verdict(ranked(2.95, 2.952), ["a", "b"], coarse, [0.03] * 2, beside(BEST, small))
+    assert said.startswith("a ends 0.0020 below b (90 %: 0.0010 to 0.0030 below)") and "RMSE" not in said
+    assert coarse.sentence.endswith("has not seen. Differences between candidates have intervals of their own.")
+    assert "not resolved" not in coarse.sentence
+    unknown = verdict.verdict(ranked(2.95, 2.952), ["a", "b"], coarse, None, beside(Pair(0.0), Pair(0.002)))
+    assert unknown == verdict.verdict(ranked(2.95, 2.952), ["a", "b"], coarse)
+    assert unknown.endswith("so the two are not told apart.")
+
+
+def test_a_baseline_that_is_set_apart_is_not_what_the_best_is_compared_with():
+    yard = verdict.Yardstick.of(fit_with(train=0.001, test=0.0025))
+    rows = [*ranked(2.95, 2.9623), *(replace(r, risk=0.9, apart=True) for r in ranked(2.5))]
+    far = Pair(0.0123, 0.006, 0.016, 0.0002)
+    said = verdict.verdict(rows, ["a", "b", "c"], yard, None, beside(BEST, far, Pair(-0.45, -0.5, -0.4, 1.0)), 2)
+    assert said.startswith("a ends 0.0123 below b (90 %") and said.endswith("Set apart as likely to diverge: c.")
+
+
+def test_a_candidate_is_called_in_words_in_a_sentence():
+    texts = [EACH["cosine"], EACH["wsd"], EACH["wsd"].replace("1-sqrt", "linear"), EACH["rex"], EACH["wsd_s"]]
+    rows = [*map(c.Candidate, texts), c.Candidate(EACH["cosine"], "The old one"), c.Candidate("nothing(")]
+    assert c.spoken(rows) == [
+        "the cosine",
+        "the WSD with a decay over the last 20 % (1-sqrt)",
+        "the WSD with a decay over the last 20 % (linear)",
+        "the REX",
+        "the WSD-S",
+        "The old one",
+        "not a schedule",
+    ]
+    twice = [c.Candidate(EACH["cosine"]), c.Candidate(EACH["cosine"])]
+    assert c.spoken(twice) == ["the cosine", "the cosine (2)"]
+    assert all(" " in name for name in c.spoken([c.Candidate(text) for text in EACH.values()]))
 
 
 def test_the_yardstick_is_the_held_out_error_where_there_is_one():
