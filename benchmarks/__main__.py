@@ -16,6 +16,7 @@ ALL = (
     "recognition",
     "live",
     "optimize",
+    "pairs",
     "speed",
     "startup",
     "tuner_drag",

@@ -21,7 +21,6 @@ from .ranking import Ranked
 
 POINTS = 2**13  # draws; a power of two, which keeps Sobol's points balanced
 SEED = 0
-SURE = 0.95  # probability from which a difference is told apart: then its 90 % interval leaves 0 out
 NONE = 1e-12  # variance of a difference below this share of the two variances is rounding
 SAME = 1e-9  # difference of log losses below which two candidates without a variance between them are the same
 

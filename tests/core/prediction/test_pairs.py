@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from optlaws_core import parse, rank
+from optlaws_core import Plan, Run, Series, parse, rank
 from optlaws_core.fitting.covariance import QUANTILE
-from optlaws_core.prediction.joint_losses import Joint, joint
+from optlaws_core.prediction.joint_losses import ALIKE, Joint, joint
 from optlaws_core.prediction.pairs import Compared, Pair, against, chances, compare
 from tests.core.prediction.test_joint_losses import PLANS, average, sure
 from tests.core.prediction.test_losses import SHAPES, made
@@ -118,6 +118,26 @@ def test_ranked_candidates_are_compared_with_the_second_best_or_with_one_that_is
     assert compare(model, []) == []
     with pytest.raises(ValueError):
         compare(model, ranked, parse(SHAPES[5]))
+
+
+def test_the_benchmark_takes_repeats_by_their_mean_and_scores_what_was_said():
+    from benchmarks.pairs import Pairs, calibration_error, merged
+
+    plans = [Plan(parse(text)) for text in SHAPES[:2]]
+    ends = [(plans[0], 3.0), (plans[1], 2.9), (plans[0], 3.2)]
+    runs = [
+        Run(str(i), p, {"train": Series([10, 999], [4.0, end])}, lr_source="declared")
+        for i, (p, end) in enumerate(ends)
+    ]
+    assert merged(runs) == {(plans[0], 999): pytest.approx(3.1), (plans[1], 999): 2.9}
+    found, one, other = given([3.0, 3.006], 0.004, ALIKE), np.array([0, 0]), np.array([1, 1])
+    for better, right in ((0.0, 1.0), (-0.01, 0.0)):  # the second schedule ends 1 % below what was predicted
+        pairs = Pairs("x", tuple(plans), one, other, np.array([0.0, better]), found, 0.004**2)
+        said, came_out = pairs.said
+        assert came_out.mean() == right
+        p = norm.cdf(np.log(3.006 / 3.0) / (0.004 * np.sqrt(2 * (1 - ALIKE))))
+        assert said == pytest.approx([p, p]) and calibration_error([pairs]) == pytest.approx(abs(p - right))
+        assert pairs.deviation(0.0) == pytest.approx([0.004 * np.sqrt(2)] * 2)
 
 
 def test_one_candidate_has_nothing_to_be_compared_with():
