@@ -18,16 +18,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtr
 
 from optlaws_core import Run, predict, select, with_bands
 from optlaws_core.fitting.covariance import QUANTILE
 from optlaws_core.fitting.priors import FILE, calibration
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.single import fit
+from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.runs import Series
 from optlaws_core.schedules import WSD
 
 from .groups import Group, groups
+from .pairs import BINS, merged
 from .priors import LAWS, learn
 from .table import has_public, show
 
@@ -99,6 +102,7 @@ class Answer:
     off: dict[str, np.ndarray]  # log predicted − log observed of the last loss, by model
     open: np.ndarray  # variance that the prior and the laws leave open, before calibration
     misfit: float
+    pairs: "Pairs"
 
     def held(self, factor: float) -> float:
         """Share of the last losses within the 90 % bands that a factor of the deviation gives."""
@@ -109,6 +113,17 @@ class Answer:
         return np.abs(self.off[AVERAGE]) / (QUANTILE * np.sqrt(factor**2 * self.open + self.misfit**2))
 
 
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Differences of logarithms between held-out schedules of one horizon, repeats by their mean; (pairs,) each."""
+
+    off: np.ndarray  # predicted less observed
+    gap: np.ndarray  # predicted
+    deviation: np.ndarray
+    sum_of_bands: np.ndarray  # both candidates' deviations, added
+    ranked: list[tuple[bool, float]]  # of each horizon: whether the first was right, what it cost
+
+
 def main() -> None:
     options = argparse.ArgumentParser(prog="python -m benchmarks few_runs", description=__doc__.splitlines()[0])
     options.add_argument("--write", action="store_true", help="put the calibration of the bands beside the priors")
@@ -117,6 +132,7 @@ def main() -> None:
     asked = {design: [answer(q) for q in questions(design)] for design in DESIGNS}
     _show_errors(asked)
     _show_bands(asked)
+    _show_pairs(asked)
     if options.parse_args().write:
         shipped = json.loads(FILE.read_text())
         shipped["calibration"] = [round(calibrated([a for d in some for a in asked[d]]), 2) for some in COUNTS]
@@ -136,7 +152,30 @@ def answer(question: Question) -> Answer:
     known = calibration(average.fits[0].informed.schedules)
     variance = np.array([(e.prediction[0] / QUANTILE) ** 2 for e in ends])
     left = (variance - average.misfit**2) / known**2
-    return Answer(question, {n: _off(m, question.test) for n, m in models.items()}, left, average.misfit)
+    off = {n: _off(m, question.test) for n, m in models.items()}
+    return Answer(question, off, left, average.misfit, _pairs(average, question.test))
+
+
+def _pairs(model: Model, runs: Sequence[Run]) -> Pairs:
+    ends = merged(runs)
+    plans, steps = zip(*ends, strict=True)
+    found, observed = joint(model, plans, steps), np.log(list(ends.values()))
+    assert found.covariance is not None
+    totals = np.array([p.schedule.total for p in plans])
+    one, other = np.triu_indices(len(plans), 1)
+    one, other = one[totals[one] == totals[other]], other[totals[one] == totals[other]]
+    C = found.covariance
+    own = np.sqrt(np.diag(C))
+    ranked = []
+    for total in dict.fromkeys(totals.tolist()):
+        here = np.flatnonzero(totals == total)
+        if len(here) > 1:
+            first = here[np.argmin(found.log_loss[here])]
+            cost = float(np.exp(observed[first]) - np.exp(observed[here].min()))
+            ranked.append((cost == 0.0, cost))
+    gap = found.log_loss[one] - found.log_loss[other]
+    deviation = np.sqrt(np.maximum(C[one, one] + C[other, other] - 2 * C[one, other], 1e-16))
+    return Pairs(gap - (observed[one] - observed[other]), gap, deviation, own[one] + own[other], ranked)
 
 
 def _off(model: Model, runs: Sequence[Run]) -> np.ndarray:
@@ -186,3 +225,35 @@ def _show_bands(asked: dict[str, list[Answer]]) -> None:
             rows.append((" or ".join(some), family, len(own), f"{factor:.2f}", f"{held:.0%}", f"{width:.2f}"))
     print()
     show(("training runs", "family", "groups", "factor from the others", "90 % bands hold", "width over needed"), rows)
+
+
+def _show_pairs(asked: dict[str, list[Answer]]) -> None:
+    rows = []
+    for design, answers in asked.items():
+        for own in _by_family(answers):
+            some = [a.pairs for a in own]
+            ranked = [r for p in some for r in p.ranked]
+            if not ranked:
+                continue
+            off, gap, deviation, bands = (
+                np.concatenate([getattr(p, name) for p in some]) for name in ("off", "gap", "deviation", "sum_of_bands")
+            )
+            held = np.mean(np.abs(off) <= QUANTILE * deviation)
+            right = f"{sum(r for r, _ in ranked)} of {len(ranked)}"
+            cost = f"{np.mean([c for _, c in ranked]):.5f}"
+            family = own[0].question.group.family
+            narrower = f"{np.mean(deviation) / np.mean(bands):.2f}"
+            rows.append((design, family, len(off), f"{held:.0%}", narrower, _calibration_error(gap, off, deviation)))
+            rows[-1] += (right, cost)
+    print()
+    head = ("training runs", "family", "pairs", "90 % intervals hold", "width over both bands", "calibration error")
+    show((*head, "first of a horizon right", "regret, nats"), rows)
+
+
+def _calibration_error(gap: np.ndarray, off: np.ndarray, deviation: np.ndarray) -> str:
+    """Mean distance of the share that came true from P(the better one is below), in bins of that probability."""
+    said = ndtr(np.abs(gap) / deviation)
+    true = np.sign(gap - off) == np.sign(gap)
+    bins = np.digitize(said, BINS[1:-1])
+    each = [(np.mean(bins == b), abs(true[bins == b].mean() - said[bins == b].mean())) for b in np.unique(bins)]
+    return f"{sum(share * off for share, off in each):.3f}"

@@ -22,7 +22,8 @@ from optlaws_core import DesignError, Plan, Run, select
 from optlaws_core.fitting.covariance import QUANTILE
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
-from optlaws_core.prediction.joint_losses import ALIKE, Joint, joint, schedule_error
+from optlaws_core.prediction.error_terms import ALIKE, error_terms
+from optlaws_core.prediction.joint_losses import Joint, joint
 
 from .protocols import Protocol, protocols
 from .table import show
@@ -150,15 +151,15 @@ def pairs_of(protocol: Protocol) -> Pairs | None:
         found = joint(model, plans, steps)
     except DesignError:
         return None
-    error = schedule_error(model)
-    if found.covariance is None or error is None:
+    terms = error_terms(model)
+    if found.covariance is None or terms is None:
         return None
     horizon = np.array([plan.schedule.total for plan in plans])
     one, other = np.triu_indices(len(plans), 1)
     near = horizon[one] == horizon[other]
     off = np.log(list(ends.values())) - found.log_loss
     title = f"{protocol.data_set} {protocol.choice}".strip()
-    return Pairs(title, plans, one[near], other[near], off, found, error[0])
+    return Pairs(title, plans, one[near], other[near], off, found, terms.schedule)
 
 
 def merged(runs: Sequence[Run]) -> dict[tuple[Plan, int], float]:

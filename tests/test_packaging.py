@@ -96,7 +96,7 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
 def test_the_wheel_has_the_package_and_nothing_else(wheel):
     modules = {f.relative_to(ROOT).as_posix() for f in (ROOT / "optlaws_core").rglob("*.py")}
     inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert inside == modules | {"optlaws_core/py.typed"}
+    assert inside == modules | {"optlaws_core/py.typed", "optlaws_core/fitting/priors.json"}
     told = {name.split(".dist-info/")[1] for name in wheel.namelist() if ".dist-info/" in name}
     assert told == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt", "licenses/LICENSE"}
 

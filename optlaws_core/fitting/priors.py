@@ -3,8 +3,8 @@
 A prior is a normal distribution with heavy tails over a law's scale-free coordinates (`laws.scale_free`). The one that
 is shipped was learned from public training curves and from the project's own sweep (`python -m benchmarks priors`; the
 file says from which). One's own earlier fits stand closer to the next run than strangers' do: the coordinates of
-settings that share a recipe differ by less, and by how much is learned as well. Three levels, all normal: recipes around
-the learned mean, settings around their recipe, fits around their setting.
+settings that share a recipe differ by less, and by how much is learned as well. Three levels, all normal: recipes
+around the learned mean, settings around their recipe, fits around their setting.
 """
 
 import json

@@ -297,7 +297,7 @@ def _reservations(model: Model, train: Sequence[Run]) -> str:
     fits = [f for f, w in model.parts if w > NEGLIGIBLE]
     unfinished = [LAWS[f.law].title for f in fits if f.status is Status.out_of_steps]
     said = [f"The search stopped before it had converged: {', '.join(unfinished)}."] if unfinished else []
-    said += dict.fromkeys(d for f in fits for d in doubts(law_named(f.law), train))
+    said += dict.fromkeys(d for f in fits for d in doubts(law_named(f.law), train, f.informed is not None))
     return "".join(f" {sentence}" for sentence in said)
 
 

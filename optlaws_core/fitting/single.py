@@ -56,14 +56,17 @@ def usable(run: Run, from_step: int | None = None) -> Run:
     return kept
 
 
-def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
-    """Sentences on why these training runs may not identify `law`; empty when nothing is wrong."""
+def doubts(law: Law, runs: Sequence[Run], informed: bool = False) -> list[str]:
+    """Sentences on why these training runs may not identify `law`; empty when nothing is wrong.
+
+    informed: whether the law is fitted under a prior, which tells what one run or one shape does not.
+    """
     found = []
-    if len(runs) == 1:
+    if len(runs) == 1 and not informed:
         found.append(
             "One training run cannot tell the effect of the schedule from that of time: add runs with other schedules."
         )
-    elif len({_shape(r) for r in runs}) == 1 and (law.sums or ANSWERS & set(law.features)):
+    elif len({_shape(r) for r in runs}) == 1 and not informed and (law.sums or ANSWERS & set(law.features)):
         found.append(
             f"All {len(runs)} training runs have one schedule shape, so how the loss answers to a drop of the rate is "
             "not identified: add a run with an abrupt drop (a step or a WSD cooldown)."
@@ -78,7 +81,7 @@ def doubts(law: Law, runs: Sequence[Run]) -> list[str]:
             )
     points = sum(len(r.loss) for r in runs)
     coefficients = sum(not p.weight for p in law.params)  # weights under a ridge need no points of their own
-    if points < 3 * coefficients:
+    if points < 3 * coefficients and not informed:
         found.append(
             f"{points} points are few for {coefficients} coefficients: three a coefficient is a sensible minimum."
         )
@@ -144,8 +147,8 @@ def fit_from(
     else:
         # In an order of their own, so that neither names nor the order of the files decide anything.
         end = posterior(law, in_order(train), dict(locked or {}), prior, progress)
-        found = finish(end.problem, end.x, end.finished, end.known, train, test, first)
-        found = replace(found, informed=end.informed, message=_told(found.message, end.informed))
+        found = finish(end.problem, end.x, end.finished, end.known, train, test, first, end.informed)
+        found = replace(found, message=_told(found.message, end.informed))
     said = found.message if from_step is not None or begin is None else " ".join((found.message, _begun(begin)))
     taken = time.perf_counter() - began
     return replace(found, locked=tuple(locked or ()), from_step=from_step, begin=begin, message=said, seconds=taken)
@@ -195,6 +198,7 @@ def finish(
     train: Sequence[Run],
     test: Sequence[Run],
     from_step: int | None,
+    informed: Informed | None = None,
 ) -> Fit:
     """The `Fit` of a search that ended at `x` (free,), scored on its usable training runs and on the held-out ones."""
     law, theta = problem.law, problem.natural(x)
@@ -206,7 +210,7 @@ def finish(
         theta=dict(zip(law.names, map(float, theta), strict=True)),
         interval=interval,
         status=status,
-        message=" ".join((message, *_windows(train), *doubts(law, train))),
+        message=" ".join((message, *_windows(train), *doubts(law, train, informed is not None))),
         objective=problem.cost(theta),
         train=score(law, theta, train),
         coverage=Coverage.of(train),
@@ -216,6 +220,7 @@ def finish(
         free=tuple(p.name for p in problem.params),
         covariance=() if known.covariance is None else tuple(map(tuple, known.covariance.tolist())),
         misfit=rms([problem.residuals(x)[0][part] for part in problem.slices]),
+        informed=informed,
     )
 
 

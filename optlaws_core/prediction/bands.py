@@ -5,14 +5,8 @@ coefficients, which heeds autocorrelated residuals, carried through the law's ex
 itself would say the same where the runs determine the coefficients, and explode where they do not. In simulations with
 white noise (40 draws, three runs, an unseen schedule of twice the horizon) it held the true curve in 83 to 88 %.
 
-The **prediction band** is meant to hold a new run. On top of the above it counts what the law gets wrong: its misfit on
-the training runs, half its error on training runs that were left out of the fit (all of it would be too much, since
-those fits had a run less), and twice the spread of the averaged laws around their mean, which grows where they are
-asked about something unlike the training runs. The factors ½ and 2 were chosen on the bundled sweep, where bands of
-averages then cover 90 %; the leaderboard tells what they cover elsewhere.
-
-Fits under a prior know more, also from a single run: what the prior leaves open, and the spread of the averaged laws,
-times a factor learned from public runs that neither prior nor fit had seen, and the misfit.
+The **prediction band** is meant to hold a new run. On top of the above it counts what the laws get wrong, as
+`error_terms` tells it; with a prior also for a single run. The leaderboard tells what bands cover.
 """
 
 from dataclasses import dataclass
@@ -22,14 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import FloatArray
 from ..fitting.covariance import QUANTILE
-from ..fitting.priors import calibration
 from ..fitting.result import Fit, Model
 from ..runs import Plan
 from ..schedules import Schedule
+from .error_terms import error_terms
 from .losses import checked, predict
 from .slopes import covariance_of, slopes, varying
-
-LEFT_OUT, SPREAD = 0.5, 2.0  # factors of the standard deviations that enter a prediction band
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,23 +48,14 @@ def with_bands(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = N
         if deviation is None:
             return Prediction(steps, loss, None, None)
         parameter += weight * deviation
-    calibration = _calibration(model)
-    if model.misfit is None or (model.left_out is None and calibration is None):
+    terms = error_terms(model)
+    if terms is None:
         return Prediction(steps, loss, QUANTILE * parameter, None)
     apart = np.zeros(len(steps))  # variance of the averaged laws around their mean
     for fit, weight in model.parts if len(model.parts) > 1 else ():
         apart += weight * np.log(predict(fit, plan, steps) / loss) ** 2
-    if calibration is not None:
-        variance = calibration**2 * (parameter**2 + apart) + model.misfit**2
-    else:
-        variance = parameter**2 + model.misfit**2 + (LEFT_OUT * (model.left_out or 0.0)) ** 2 + SPREAD**2 * apart
+    variance = terms.coefficients * parameter**2 + terms.laws * apart + terms.schedule
     return Prediction(steps, loss, QUANTILE * parameter, QUANTILE * np.sqrt(variance))
-
-
-def _calibration(model: Model) -> float | None:
-    """Factor of the deviation that priors leave; None where a fit that counts was made without one."""
-    known = [fit.informed for fit, _ in model.parts if fit.informed is not None]
-    return calibration(known[0].schedules) if len(known) == len(model.parts) else None
 
 
 def _deviation(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray | None:

@@ -7,7 +7,7 @@ candidates have of it in common:
 - the coefficients: their covariance C, carried through the slopes J of the law at both candidates, J C Jᵀ. Under an
   average the laws' covariances are added by weight, and scaled so that each candidate keeps its own band;
 - the choice of the law: outer products of the averaged laws' distances from their mean;
-- what the law gets wrong from schedule to schedule (`schedule_error`), partly alike for any two.
+- what the law gets wrong from schedule to schedule (`error_terms`), partly alike for any two.
 
 The diagonal is the variance of the prediction band.
 """
@@ -22,13 +22,10 @@ from ..arrays import FloatArray
 from ..fitting.result import Fit, Model
 from ..runs import Plan
 from ..schedules import Schedule
-from .bands import LEFT_OUT, SPREAD
+from .error_terms import error_terms
 from .losses import checked, predict
 from .slopes import covariance_of, slopes, varying
 
-# Correlation of the errors that a law makes for two different schedules: the one with which 90 % of paired intervals
-# hold on the bundled sweep (`python -m benchmarks pairs`).
-ALIKE = 0.4
 LOOKS = 1000  # updates at which rates are compared, to know candidates that are the same run
 
 Asked = Sequence[tuple[Plan, NDArray[np.int64]]]  # plans, each with the one update (1,) whose loss is asked for
@@ -49,30 +46,19 @@ def joint(model: Model, plans: Sequence[Schedule | Plan], at: Sequence[int] | No
     """
     asked = [checked(model, p, t) for p, t in zip(plans, at if at is not None else [None] * len(plans), strict=True)]
     log_loss = _log_losses(model, asked)
-    error = schedule_error(model)
-    if error is None or not knows_error(model):
+    terms = error_terms(model)
+    if terms is None or not knows_error(model):
         return Joint(log_loss, None)
-    covariance = _of_coefficients(model, asked)
+    covariance = terms.coefficients * _of_coefficients(model, asked)
     for fit, weight in model.parts if len(model.parts) > 1 else ():
         off = _log_losses(fit, asked) - log_loss
-        covariance += SPREAD**2 * weight * np.outer(off, off)
-    variance, correlation = error
-    return Joint(log_loss, covariance + variance * np.where(_same(asked), 1.0, correlation))
+        covariance += terms.laws * weight * np.outer(off, off)
+    return Joint(log_loss, covariance + terms.schedule * np.where(_same(asked), 1.0, terms.alike))
 
 
 def knows_error(model: Model) -> bool:
     """Whether a model tells how sure a difference between two candidates is."""
-    return schedule_error(model) is not None and all(varying(fit) is not None for fit, _ in model.parts)
-
-
-def schedule_error(model: Model) -> tuple[float, float] | None:
-    """Variance of the log error that a model makes for one schedule beyond its coefficients, and its correlation.
-
-    The correlation is that between two different schedules, from 0 to 1. None where no run was left out of the fit.
-    """
-    if model.left_out is None or model.misfit is None:
-        return None
-    return model.misfit**2 + (LEFT_OUT * model.left_out) ** 2, ALIKE
+    return error_terms(model) is not None and all(varying(fit) is not None for fit, _ in model.parts)
 
 
 def _log_losses(model: Model, asked: Asked) -> FloatArray:
@@ -114,4 +100,4 @@ def _rates(plan: Plan, step: int) -> tuple:
     return plan.params, plan.batch_tokens, schedule.total, step, f"{schedule.peak:.9g}", rates.tobytes()
 
 
-__all__ = ["ALIKE", "Joint", "joint", "knows_error", "schedule_error"]
+__all__ = ["Joint", "joint", "knows_error"]

@@ -7,6 +7,7 @@ import streamlit as st
 
 from optlaws_core import LAWS, OptLawsError
 from optlaws_core.fitting import first_split
+from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.fitting.single import doubts
@@ -133,7 +134,8 @@ def warn(space: Workspace, choice: Choice) -> None:
     """Say beforehand what the chosen runs cannot identify: once for all laws, with the longest law's numbers."""
     runs, said = chosen(space, choice.train, choice.split), {}
     for law in sorted((LAWS[n] for n in choice.laws), key=lambda law: -len(law.params)):
-        for sentence in doubts(law, runs) if runs else ():
+        informed = choice.prior and learned(law) is not None
+        for sentence in doubts(law, runs, informed) if runs else ():
             said.setdefault("".join(c for c in sentence if not c.isdigit()), sentence)
     for sentence in said.values():
         st.warning(literal(sentence), icon=":material/warning:")

@@ -11,7 +11,7 @@ from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting.covariance import QUANTILE, covariance
 from optlaws_core.fitting.least_squares import HUBER
 from optlaws_core.fitting.selection import select
-from optlaws_core.prediction.bands import LEFT_OUT, SPREAD
+from optlaws_core.prediction.error_terms import LEFT_OUT, SPREAD
 from optlaws_core.runs import Series
 from tests.knowledge.planted import HELD_OUT, OTHER_PEAK, PLANTED, TRAINING, twin_run
 

@@ -8,7 +8,8 @@ from scipy.stats import norm
 
 from optlaws_core import Plan, Run, Series, parse, rank
 from optlaws_core.fitting.covariance import QUANTILE
-from optlaws_core.prediction.joint_losses import ALIKE, Joint, joint
+from optlaws_core.prediction.error_terms import ALIKE
+from optlaws_core.prediction.joint_losses import Joint, joint
 from optlaws_core.prediction.pairs import Compared, Pair, against, chances, compare
 from tests.core.prediction.test_joint_losses import PLANS, average, sure
 from tests.core.prediction.test_losses import SHAPES, made
