@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> list[str]:
     else:
         for found in filter(None, (finding.best, finding.smooth, finding.simple)):
             print(f"{found.loss:.6f}  {found.schedule.text}")
-    return [*filter(None, [finding.summary]), *finding.doubts(half)]
+    return [*filter(None, [finding.summary]), *finding.doubts(finding.beside_simple(model))]
 
 
 def _found(found: Found) -> dict:

@@ -18,6 +18,8 @@ from ..fitting.coverage import outside
 from ..fitting.result import Model
 from ..laws.base import Law
 from ..parallel import one_thread
+from ..prediction.joint_losses import joint
+from ..prediction.pairs import Pair, against
 from ..runs import Plan
 from ..schedules import WSD, Schedule
 from . import curve_search, family_search
@@ -92,14 +94,20 @@ class Finding:
             "what the curve gains over the peak held to the end."
         )
 
-    def doubts(self, half: float | None) -> list[str]:
-        """Why not to believe it, in sentences; `half`: half-width of the prediction band at the end, where known."""
+    def beside_simple(self, model: Model) -> Pair | None:
+        """The best schedule against the best simple family; None where there is none. Raises like `predict`."""
+        if self.simple is None:
+            return None
+        return against(joint(model, [self.best.schedule, self.simple.schedule]), 1)[0]
+
+    def doubts(self, pair: Pair | None) -> list[str]:
+        """Why not to believe it, in sentences; `pair`: from `beside_simple`."""
         said = [f"This extrapolates: {'; '.join(self.reasons)}."] if self.reasons else []
-        if self.simple is not None and half is not None and 0 < (gain := self.simple.loss - self.best.loss) < half:
-            name = self.simple.schedule.family
+        if self.simple is not None and pair is not None and pair.told_apart is False and (self.gain or 0) > 0:
+            name, low, high = self.simple.schedule.family, -(pair.high or 0.0), -(pair.low or 0.0)
             said.append(
-                f"The gain of {gain:.2g} over {name} is smaller than the prediction band's "
-                f"half-width of {half:.2g}: the two are not told apart, and {name} is simpler."
+                f"The gain of {self.gain:.2g} over {name} may be none: its 90 % interval is {low:.2g} to {high:.2g}, "
+                f"so the two are not told apart, and {name} is simpler."
             )
         if self.smooth is not None:
             said.append(

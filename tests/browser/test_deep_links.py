@@ -13,7 +13,7 @@ LONG = 180_000  # ms that a fit may take on a busy machine
 LINKS = {
     "": ({"run": ["wsd20_4000", "cosine10_4000"], "x": "Tokens", "smooth": "9"}, "Remove 2 runs"),
     "fit": ({"law": FAST[0], "fit": FAST[0]}, "Held-out RMSE"),
-    "compare": ({"s": TWO, "law": FAST, "fit": FAST[1], "compare_log_y": "true"}, "ends at"),
+    "compare": ({"s": TWO, "law": FAST, "fit": FAST[1], "compare_log_y": "true"}, "predicted to end at"),
     "live": ({"run": "wsd20_4000", "step": 2000, "law": FAST[0], "fit": FAST[0]}, "Against the"),
     "preselect": ({"final_peaks": "1e-3 2e-3", "final_shapes": ["cosine"]}, "Train first"),
     "plan": ({"plan_params": "7B", "plan_tokens": "1.4T"}, "Learning rate and batch"),
@@ -49,7 +49,7 @@ def test_a_link_is_the_first_request(serve, page, path):
 
 def test_a_page_keeps_its_state_when_the_menu_leads_away_and_back(serve, page):
     at = page(f"{serve('app.py')}/compare?{urlencode(LINKS['compare'][0], doseq=True)}")
-    at.get_by_text("ends at").first.wait_for(timeout=LONG)
+    at.get_by_text("predicted to end at").first.wait_for(timeout=LONG)
     settled(at)
     before = at.evaluate("[...new URLSearchParams(location.search).entries()].map(e => e.join('=')).sort()")
     for name in ("Schedules", "Compare"):

@@ -17,7 +17,7 @@ def ranked(at) -> list[str]:
     at.locator("h3", has_text="Ranking").wait_for()
     ready(at)
     at.locator(".js-plotly-plot .legendtext").first.wait_for()
-    verdict = at.locator('[data-testid="stText"]', has_text="ends at").first.inner_text()
+    verdict = at.locator('[data-testid="stText"]', has_text="predicted to end at").first.inner_text()
     return [verdict, *at.locator(".js-plotly-plot .legendtext, .js-plotly-plot .ytick").all_text_contents()]
 
 

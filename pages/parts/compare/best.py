@@ -46,7 +46,7 @@ def section(space: Workspace, found: list[Entry]) -> None:
     with box:
         st.caption(
             "The schedule with the lowest predicted final loss under the fit in use: any curve, by exact gradients, or "
-            "the best of a family. It is as good as the law: what it gains beyond the prediction band is not sure."
+            "the best of a family. It is as good as the law, which a search exploits: check a gain with a run."
         )
         usual = _usual(space.fit, max((e.schedule for e in found), key=lambda s: s.total))
         _form(usual)
@@ -204,7 +204,7 @@ def _take(space: Workspace, name: str, fit: Model, finding: Finding) -> None:
         f"Under {name}, the {new[0].label} of {best.total:,} updates, peak {format_number(best.peak)}, ends at {end}. "
         f"{finding.summary}"
     )
-    doubts = finding.doubts(half)
+    doubts = finding.doubts(finding.beside_simple(fit))
     if left_out:
         doubts.append(f"The table holds {MOST} candidates, so {left_out} of those found are not in it.")
     state()[FOUND], state()[OF] = [("said", said), *(("doubt", text) for text in doubts)], best.text

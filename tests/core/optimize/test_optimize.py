@@ -28,7 +28,9 @@ from optlaws_core.optimize import (
 )
 from optlaws_core.optimize.curve_search import Curve, Lines, knots, shapes
 from optlaws_core.optimize.objective import KNOWN, Cells, Objective, _Final
+from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.losses import sized
+from optlaws_core.prediction.pairs import Pair, against
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import COOLDOWNS, SCHEDULES, WSD, Constant, Linear
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS
@@ -341,16 +343,32 @@ def test_a_finding_sets_the_curve_beside_simple_families(law, searched):
     assert (alone.simple, alone.gain, alone.summary) == (None, None, "") and alone.best.schedule.family == "cosine"
 
 
-def test_doubts_name_gains_within_the_band_jumps_and_searches_that_stopped():
+def test_a_gain_has_the_interval_of_its_pair(law):
+    best, simple = (parse(f"{name}(peak=8e-3, warmup=200, total=4000)") for name in ("linear", "cosine"))
+    finding = Finding(Found(best, 1.5), 2.0, Found(simple, 1.6), None)
+    known = replace(law, misfit=2e-3, left_out=4e-3)
+    pair = finding.beside_simple(known)
+    assert pair.difference == pytest.approx(float(predict(law, best)[0] - predict(law, simple)[0]))
+    assert pair == against(joint(known, [best, simple]), 1)[0] and pair.low < pair.difference < pair.high
+    assert finding.beside_simple(law).low is None  # no run was left out of this fit
+    assert replace(finding, simple=None).beside_simple(known) is None
+
+
+def test_doubts_name_gains_that_may_be_none_jumps_and_searches_that_stopped():
     schedules = [parse(f"{name}(peak=1e-3, total=100)") for name in ("cosine", "linear")]
     best = Best(schedules[0], 2.0, True, smooth=Found(schedules[0], 2.25))
     finding = Finding(best, 3.0, Found(schedules[1], 2.5, finished=False), None)
-    narrow, wide = finding.doubts(0.25), finding.doubts(0.75)
+    narrow, wide = (finding.doubts(Pair(-0.5, -0.5 - half, -0.5 + half, 0.9)) for half in (0.25, 0.75))
     assert len(narrow) == 2 and "jump, which this law rewards by 0.25" in narrow[0] and "converged" in narrow[1]
-    assert wide[0].startswith("The gain of 0.5 over linear is smaller") and wide[1:] == narrow
-    assert finding.doubts(None) == narrow and finding.share is None
+    assert (
+        wide[0].startswith("The gain of 0.5 over linear may be none: its 90 % interval is -0.25 to 1.2,")
+        and wide[1:] == narrow
+    )
+    assert finding.doubts(None) == finding.doubts(Pair(-0.5)) == narrow and finding.share is None
     worse = Finding(Found(schedules[0], 2.6), 3.0, Found(schedules[1], 2.5), None)
-    assert worse.doubts(1.0) == [] and "No curve was found that ends below linear" in worse.summary
+    assert (
+        worse.doubts(Pair(0.1, -0.1, 0.3, 0.2)) == [] and "No curve was found that ends below linear" in worse.summary
+    )
 
 
 @pytest.mark.parametrize("name", POSSIBLE)
