@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from scipy.special import chdtri
 
 from ..arrays import FloatArray
 from ..errors import OptLawsError
@@ -23,6 +24,7 @@ from .json_values import error, number
 
 FILE = Path(__file__).with_name("priors.json")
 LEARNED = "learned from public curves"
+CONTRADICTS = 1e-3  # probability of being farther from a true prior
 TAILS = 4.0  # degrees of freedom of a Student distribution: what is unlike everything before may leave the prior
 
 Matrix = tuple[tuple[float, ...], ...]
@@ -55,6 +57,11 @@ class Informed:
     def scale(self) -> Scale:
         """Scale of the training runs."""
         return Scale(self.peak, self.updates, self.loss)
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the fit is farther from the prior than all but one in a thousand under a true one."""
+        return self.distance > float(chdtri(len(self.moved), CONTRADICTS))
 
     def to_dict(self) -> dict:
         """Plain values; `informed_from_dict` reads them back."""

@@ -66,6 +66,19 @@ class Fit(JsonRecord):
         return self.begin if self.from_step is None else self.from_step
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was known and found beforehand, as sentences: the prior, and where losses begin to count."""
+        law, found = law_named(self.law), []
+        if self.informed is not None and law.coordinates is not None:
+            name, most = max(self.informed.moved.items(), key=lambda item: abs(item[1]))
+            meaning = next((axis.meaning for axis in law.coordinates.axes if axis.name == name), name)
+            moved = f"the runs moved it by up to {abs(most):.1f} standard deviations ({meaning})"
+            found.append(f"Prior {self.informed.source}: {moved}.")
+        if self.from_step is None and self.begin is not None:
+            found.append(f"Losses count from step {self.begin:,} on: before it they are those of the first updates.")
+        return tuple(found)
+
+    @property
     def vector(self) -> FloatArray:
         """Coefficients in the law's order."""
         return law_named(self.law).vector(self.theta)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import chi2
 
 from ..arrays import FloatArray
 from ..errors import DesignError
@@ -31,7 +30,7 @@ ANSWERS = {eta, bound_noise, momentum_area}
 REACH = 100.0  # summed learning rate that the slowest part of a fixed spectrum, of rate 0.01, can follow
 WINDOWS = 600  # losses of one run that the search uses; denser logs say hardly more, at a cost that grows with them
 FINDS_BEGIN = "opt_laws_curve"  # the law whose fit tells where the transient of the first updates ends
-CONTRADICTS = 0.999  # probability with which a fit under a true prior is nearer to it
+CONTRADICTED = "The runs contradict the prior: their curves are unlike any that it was learned from, so more runs are worth more here."
 EXACT = 4000  # losses of one run for whose scores the law is evaluated one by one
 
 
@@ -148,10 +147,10 @@ def fit_from(
         # In an order of their own, so that neither names nor the order of the files decide anything.
         end = posterior(law, in_order(train), dict(locked or {}), prior, progress)
         found = finish(end.problem, end.x, end.finished, end.known, train, test, first, end.informed)
-        found = replace(found, message=_told(found.message, end.informed))
-    said = found.message if from_step is not None or begin is None else " ".join((found.message, _begun(begin)))
+        if end.informed.contradicted:
+            found = replace(found, message=f"{found.message} {CONTRADICTED}")
     taken = time.perf_counter() - began
-    return replace(found, locked=tuple(locked or ()), from_step=from_step, begin=begin, message=said, seconds=taken)
+    return replace(found, locked=tuple(locked or ()), from_step=from_step, begin=begin, seconds=taken)
 
 
 def in_order(runs: Sequence[Run]) -> list[Run]:
@@ -165,19 +164,6 @@ def first_fitted(runs: Sequence[Run]) -> int:
     known = learned(law)
     assert known is not None  # shipped with the package
     return end_of_transient(law, in_order([usable(r) for r in runs]), known)
-
-
-def _told(message: str, informed: Informed) -> str:
-    """`message` with what became of the prior."""
-    name, most = max(informed.moved.items(), key=lambda item: abs(item[1]))
-    said = f"Prior {informed.source}: the runs moved it by up to {abs(most):.1f} standard deviations ({name})."
-    if informed.distance > chi2.ppf(CONTRADICTS, len(informed.moved)):
-        said += " They contradict it: its curves end unlike any that it was learned from, so more runs are worth more."
-    return f"{message} {said}"
-
-
-def _begun(begin: int) -> str:
-    return f"Losses count from step {begin:,} on: before it they are still those of the first updates."
 
 
 def check_unique(runs: Sequence[Run], test: Sequence[Run]) -> None:

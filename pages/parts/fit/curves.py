@@ -105,13 +105,20 @@ def _explain(found: Model, test: Sequence[Run], known: Mapping[str, Prediction])
         return
     whole, narrow = (held(known, test, kind) for kind in ("prediction", "parameter"))
     said = ["The parameter band (darker) says how far the curve would move if the training runs had had other noise."]
-    if found.left_out is not None:
+    if all(fit.informed for fit, _ in found.parts):
+        said.append(
+            "The prediction band (light) is meant to hold 90 % of a new run's losses: it also counts what the prior "
+            "leaves open, as much as it did on public runs, the misfit, and how far averaged laws disagree."
+        )
+    elif found.left_out is not None:
         said.append(
             "The prediction band (light) is meant to hold 90 % of a new run's losses: it also counts what the law gets "
             "wrong on fitted and left-out training runs, and how far averaged laws disagree."
         )
     else:
-        said.append("A prediction band takes a law that was tried on left-out training runs: fit it to two or more.")
+        said.append(
+            "A prediction band takes a law that was tried on left-out training runs: fit it to two or more, or under a prior."
+        )
     st.caption(" ".join(said))
     some = counted(sum(r.name in known for r in test), "held-out run")
     if whole is not None:

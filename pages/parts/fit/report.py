@@ -30,6 +30,8 @@ def verdict(found: Model) -> None:
         say = {Status.converged: st.success, Status.tuned: st.info}.get(single.status, st.warning)
         held = f" Held: {', '.join(single.locked)}." if single.locked else ""
         say(literal(single.message + held))
+    for note in dict.fromkeys(_notes(found)):
+        st.caption(literal(note))
     boxes = st.columns(4)
     held_out = "none held out" if found.held_out_rmse is None else f"{found.held_out_rmse:.5f}"
     boxes[0].metric(
@@ -46,6 +48,13 @@ def verdict(found: Model) -> None:
         known = np.isfinite(found.expected_error) and found.left_out is not None
         boxes[2].metric("Expected error", f"{100 * found.expected_error:.2f} %" if known else "–", help=EXPECTED)
     boxes[3].metric("Time", f"{found.seconds:.2f} s" if found.seconds else "–", help="All starting points together.")
+
+
+def _notes(found: Model) -> Iterator[str]:
+    """What was known and found beforehand, with the law's name where an average has several."""
+    for fit, _ in found.parts:
+        for note in fit.notes:
+            yield f"{LAWS[fit.law].title}. {note}" if found.single is None and note.startswith("Prior") else note
 
 
 def _fitted_rmse(scores: Mapping[str, Scores]) -> float:

@@ -1,7 +1,5 @@
 """`--prior`: learned from public curves, none, or one's own earlier fits."""
 
-import json
-
 import pytest
 
 from optlaws_core import fit, read
@@ -23,12 +21,14 @@ def earlier(tmp_path_factory):
     return out
 
 
-def test_the_learned_prior_is_the_usual_one(earlier):
+def test_the_learned_prior_is_the_usual_one(earlier, capsys, tmp_path):
     runs = {r.name: r.on("val") for r in read(BUNDLED).runs}
     same = fit("opt_laws_curve", [runs[TRAIN[0]]], prior=learned("opt_laws_curve"))
     found = load_fit(earlier)
     assert found.theta == same.theta and found.informed == same.informed
-    assert "Prior learned from public curves" in json.loads(earlier.read_text())["message"]
+    said = told(capsys, *CURVE, "--json", str(tmp_path / "again.json"))[1]
+    assert "\nPrior learned from public curves: the runs moved it by up to" in said
+    assert f"\nLosses count from step {found.begin:,} on" in said
 
 
 def test_without_prior_the_fit_is_the_runs_alone(capsys, tmp_path):
