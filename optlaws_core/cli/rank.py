@@ -163,14 +163,21 @@ def _pair_keys(c: Compared, baseline: Schedule | None) -> dict:
 
 def _pair_text(c: Compared) -> str:
     """The same as columns of a line."""
-    said, p = "", c.pair
-    if p is not None:
-        said += f"   vs baseline {p.difference:+.6f}"
-        if p.low is not None and p.high is not None and p.p_below is not None:
-            said += f" ({p.low:+.6f} to {p.high:+.6f}), below {p.p_below:4.0%}"
-        if c.p_best is not None and c.regret is not None:
-            said += f"   best {c.p_best:4.0%}, regret {c.regret:.6f}"
-    return said
+    if c.pair is None:
+        return ""
+    said = f"vs baseline {c.pair.difference:+.6f}"
+    if c.pair.low is not None and c.pair.high is not None and c.pair.p_below is not None:
+        said += f" ({c.pair.low:+.6f} to {c.pair.high:+.6f}), below {_share(c.pair.p_below)}"
+        if c.pair.itself:
+            said = f"{'the baseline':{len(said)}}"
+    if c.p_best is not None and c.regret is not None:
+        said += f"   best {_share(c.p_best)}, regret {c.regret:.6f}"
+    return f"   {said}"
+
+
+def _share(p: float) -> str:
+    """A probability in four characters; what is not certain is not said to be."""
+    return "<1%".rjust(4) if 0 < p < 0.005 else ">99%" if 0.995 < p < 1 else f"{p:4.0%}"
 
 
 def _legend(baseline: Schedule, first: Pair | None) -> str:

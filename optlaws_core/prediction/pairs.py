@@ -35,6 +35,11 @@ class Pair:
     p_below: float | None = None  # probability that the candidate ends below the baseline
 
     @property
+    def itself(self) -> bool:
+        """Whether there is nothing between the two: the candidate is the baseline, or the same run."""
+        return self.low == self.high == 0
+
+    @property
     def told_apart(self) -> bool | None:
         """Whether the 90 % interval leaves 0 out: the one rule of what is worth believing. None: nothing tells."""
         if self.low is None or self.high is None:

@@ -120,7 +120,7 @@ def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, end: s
     )
     low, high, sure = p.low or 0.0, p.high or 0.0, chance(1 - (p.p_below or 0.0))
     level = f"It is predicted to end at {end}."
-    if low == high == 0:
+    if p.itself:
         said = [f"{names[0]} and {names[other]} are the same run.", level]
     elif p.told_apart:
         said = [

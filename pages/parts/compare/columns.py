@@ -129,6 +129,9 @@ def rows(
 
 
 def _beside(c: Compared | None) -> dict[str, float | None]:
+    """The columns of `BESIDE`. Of the baseline itself only that its difference is 0."""
     pair = c.pair if c else None
     found = (pair.difference, pair.low, pair.high, pair.p_below) if pair else (None,) * 4
+    if pair and pair.itself:
+        found = (pair.difference, None, None, None)
     return dict(zip(BESIDE, (*found, c.p_best if c else None, c.regret if c else None), strict=True))

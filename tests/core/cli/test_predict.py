@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from optlaws_core import parse, predict, rank, with_bands
+from optlaws_core.cli.rank import _share
 from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting.result import Status
 from optlaws_core.prediction.joint_losses import joint
@@ -82,6 +83,11 @@ def test_an_average_predicts_and_ranks_with_bands(capsys, select_files):
         assert f"{rows[-1]['loss']:.6f}   90 % prediction band {low:.6f} to {high:.6f}" in said
 
 
+def test_what_is_not_certain_is_not_said_to_be():
+    told_so = ["  0%", " <1%", "  1%", " 50%", " 99%", ">99%", "100%"]
+    assert [_share(p) for p in (0.0, 0.004, 0.01, 0.5, 0.994, 0.9999, 1.0)] == told_so
+
+
 PAIR = ["baseline", "difference", "low", "high", "p_below", "p_best", "regret"]
 
 
@@ -103,7 +109,8 @@ def test_candidates_are_compared_with_a_baseline(capsys, select_files):
         said = told(capsys, *ask, *more)[1].splitlines()
         first = rows[0]
         assert f"vs baseline {first['difference']:+.6f} ({first['low']:+.6f} to {first['high']:+.6f})" in said[0]
-        assert f"best {first['p_best']:4.0%}, regret {first['regret']:.6f}" in said[0]
+        assert f"best {_share(first['p_best'])}, regret {first['regret']:.6f}" in said[0]
+        assert ["the baseline" in line for line in said[:-1]] == [s == baseline for s in order]
         assert said[-1].startswith(f"Baseline: {baseline.text}. Differences are negative where a candidate ends lower")
 
 

@@ -32,7 +32,7 @@ def test_a_difference_has_the_normal_distribution_of_its_logarithm():
     middle, m = np.sqrt(3.0 * 3.03), -np.log(1.01)
     assert one.low == pytest.approx(2 * middle * np.sinh((m - QUANTILE * 0.008) / 2), rel=1e-9)
     assert one.high == pytest.approx(2 * middle * np.sinh((m + QUANTILE * 0.008) / 2), rel=1e-9)
-    assert itself == Pair(0.0, 0.0, 0.0, 0.5)
+    assert itself == Pair(0.0, 0.0, 0.0, 0.5) and itself.itself and not one.itself and not Pair(0.0).itself
 
 
 def test_turning_a_pair_around_turns_its_sign():
