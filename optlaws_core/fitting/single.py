@@ -30,7 +30,7 @@ ANSWERS = {eta, bound_noise, momentum_area}
 REACH = 100.0  # summed learning rate that the slowest part of a fixed spectrum, of rate 0.01, can follow
 WINDOWS = 600  # losses of one run that the search uses; denser logs say hardly more, at a cost that grows with them
 FINDS_BEGIN = "opt_laws_curve"  # the law whose fit tells where the transient of the first updates ends
-CONTRADICTED = "The runs contradict the prior: their curves are unlike any that it was learned from, so more runs are worth more here."
+CONTRADICTED = "The runs contradict the prior: their curves are unlike any that it was learned from, so add runs."
 EXACT = 4000  # losses of one run for whose scores the law is evaluated one by one
 
 

@@ -117,7 +117,8 @@ def _explain(found: Model, test: Sequence[Run], known: Mapping[str, Prediction])
         )
     else:
         said.append(
-            "A prediction band takes a law that was tried on left-out training runs: fit it to two or more, or under a prior."
+            "A prediction band takes a law that was tried on left-out training runs: fit it to two or more, or under "
+            "a prior."
         )
     st.caption(" ".join(said))
     some = counted(sum(r.name in known for r in test), "held-out run")
