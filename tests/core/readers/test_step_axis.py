@@ -149,3 +149,8 @@ def test_steps_of_wandb_may_be_calls_of_its_logger():
     assert one("a.csv", chart(range(0, 1000, 10)))[1].questions == ()
     assert one("a.csv", log(range(100), name="_step"))[1].questions[0].key == "x"
     assert one("a.csv", log(range(100), name="Step"))[1].questions == ()
+
+
+def test_a_step_beyond_the_integers_is_refused_without_a_warning():
+    report = read_source(Source("a.csv", chart([*range(99), 9.3e18]).encode()))
+    assert "steps: the largest may be 1,000,000,000,000, got 9.3e+18" in report.error
