@@ -158,8 +158,9 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
     return sorted(runs, key=lambda r: (r.known_plan.schedule.text, len(r.loss), r.loss.tobytes()))
 
 
-def first_fitted(runs: Sequence[Run]) -> int:
-    """First step whose loss is fitted under a prior: the end of the transient. Raises like `fit`."""
+@one_thread()
+def first_fitted(runs: Sequence[Run]) -> int | None:
+    """First step fitted under a prior: the end of the transient; None: the end of each warm-up. Raises like `fit`."""
     law = law_named(FINDS_BEGIN)
     known = learned(law)
     assert known is not None  # shipped with the package

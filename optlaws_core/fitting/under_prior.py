@@ -31,6 +31,9 @@ LINEAR = 2.0  # standard deviations of a window's residual beyond which it count
 PASSES = 3
 FIRST_STEPS, STEPS = 25, 60  # evaluations of a pass
 FAR = 1e3  # residual where a law has no finite loss
+# Where a transient is taken to be over, and steps up to which a fit may reach back, as shares of the shortest run.
+LATEST, REACHES = 0.3, (0.25, 0.2, 0.15, 0.1, 0.05)
+FEWEST = 6  # losses that a run must keep to be asked
 
 Report = Callable[[float, float], bool | None]
 
@@ -227,8 +230,8 @@ def _robust(r: FloatArray, J: FloatArray, most: float) -> tuple[FloatArray, Floa
     return np.sign(r) * root, J * slope[:, None]
 
 
-def end_of_transient(law: Law, runs: Sequence[Run], prior: Prior) -> int:
-    """First step from which on the losses of training runs follow the law, from the losses after their warm-ups.
+def end_of_transient(law: Law, runs: Sequence[Run], prior: Prior) -> int | None:
+    """First step from which on the losses of training runs follow the law; None where warm-ups take too long to tell.
 
     The law is fitted to what lies beyond `LATEST` of the shortest run; then the fit reaches back as long as the mean
     residual of a stretch stays within one standard deviation. What comes before is the transient of the first updates,
@@ -236,7 +239,9 @@ def end_of_transient(law: Law, runs: Sequence[Run], prior: Prior) -> int:
     """
     shortest = min(int(r.steps[-1]) for r in runs)
     warm = max(r.known_plan.schedule.warmup_end for r in runs)
-    late = max(warm, int(LATEST * shortest))
+    late = int(LATEST * shortest)
+    if warm > late:
+        return None
     kept = [r.after(late) for r in runs]
     if min(len(r.steps) for r in kept) < FEWEST:
         return warm
@@ -248,10 +253,6 @@ def end_of_transient(law: Law, runs: Sequence[Run], prior: Prior) -> int:
             break
         begin = earlier
     return begin
-
-
-LATEST, REACHES = 0.3, (0.25, 0.2, 0.15, 0.1, 0.05)  # of the shortest run
-FEWEST = 6  # losses that a run must keep
 
 
 def _follows(found: Posterior, runs: Sequence[Run], first: int, last: int) -> bool:

@@ -193,3 +193,17 @@ def test_a_prior_that_knows_nothing_leaves_the_runs_to_speak():
     psi, spread = coordinates_of(found)
     off = np.abs(psi - known.mean) / np.sqrt(np.diag(spread))  # from what the runs were made with
     assert off.max() < 3 and np.sqrt(spread[1, 1]) < 0.1 < np.sqrt(known.covariance[1][1])
+
+
+def test_a_warm_up_longer_than_a_shorter_run_does_not_swallow_it():
+    slow = made("opt_laws_curve", "cosine(peak=1e-3, warmup=6000, total=25000)", "slow")
+    short = made("opt_laws_curve", "constant(peak=1e-3, warmup=100, total=4000)", "short", every=40)
+    assert first_fitted([slow, short]) is None
+    found = fit("opt_laws_curve", [slow, short], prior=learned("opt_laws_curve"))
+    assert (found.begin, found.first_step, found.train["short"].n) == (None, None, len(short.after(100).loss))
+
+
+def test_a_log_of_few_losses_is_fitted_under_a_prior():
+    run = made("opt_laws_curve", WSD, "few", every=3_000)
+    found = fit("opt_laws_curve", [run], prior=learned("opt_laws_curve"))
+    assert len(run.loss) == 4 and found.begin == 300 and with_bands(found, parse(LONG)).prediction[0] < 0.05
