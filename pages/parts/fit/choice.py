@@ -7,7 +7,6 @@ import streamlit as st
 
 from optlaws_core import LAWS, OptLawsError
 from optlaws_core.fitting import first_split
-from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.fitting.single import doubts
@@ -17,6 +16,7 @@ from ..state import settings
 from ..state.kept_fits import Choice
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
+from . import prior_choice
 from .job import chosen
 
 
@@ -48,7 +48,7 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
             help="Never shown to the fit; errors on them tell how well a law predicts schedules it has not seen.",
         )
         _aside(names, train, test)
-    split, from_step, prior, fault = _options(space, left)
+    split, from_step, prior, fault = _options(space, left, laws, train)
     space.choice = Choice(laws, tuple(train), tuple(n for n in test if n not in train), split, from_step, prior)
     ready = train and laws and not fault
     pressed = st.button("Fit", type="primary", icon=":material/play_arrow:", disabled=not ready)
@@ -86,8 +86,8 @@ def _aside(names: Sequence[str], train: Sequence[str], test: Sequence[str]) -> N
         st.caption(literal(f"In neither list: {shown}."))
 
 
-def _options(space: Workspace, place) -> tuple[str, int | None, bool, str]:
-    """Split, first step, and whether priors are used; the step as it was, with a sentence, while it cannot be read."""
+def _options(space: Workspace, place, laws: Sequence[str], train: Sequence[str]) -> tuple[str, int | None, str, str]:
+    """Split, first step, and what is known beforehand; the step as it was, with a sentence, while it cannot be read."""
     splits = sorted({s for n in space.fittable for s in space.runs[n].series}, key=lambda s: (s != "train", s))
     split = space.choice.split if space.choice.split in splits else common_split(space)
     with place, st.expander("Options"):
@@ -111,17 +111,27 @@ def _options(space: Workspace, place) -> tuple[str, int | None, bool, str]:
         except OptLawsError as unread:
             fault = str(unread)
             st.error(literal(fault), icon=":material/error:")
-        prior = st.checkbox(
-            "Start from what other runs showed",
-            space.choice.prior,
-            key="prior",
-            help="Coefficients begin from a prior that was learned from public training curves: what is usual, and how "
-            "far settings differ. The report says how far your runs moved it. Without it a law with more coefficients "
-            "than a few runs determine follows chance.",
-        )
+        prior = _prior(space, laws, train)
         if address := settings.cluster():
             st.caption(literal(f"Fits run on the Dask cluster at {address}, as whoever runs this app has set it."))
     return split, own, prior, fault
+
+
+def _prior(space: Workspace, laws: Sequence[str], train: Sequence[str]) -> str:
+    """What is known beforehand; as it was where none of the laws has a prior."""
+    if not prior_choice.able(laws):
+        return space.choice.prior
+    offered = prior_choice.offered(space, laws, train)
+    return st.selectbox(
+        "Known beforehand",
+        offered,
+        index=offered.index(space.choice.prior) if space.choice.prior in offered else 0,
+        format_func=lambda name: prior_choice.TITLES[name],
+        key="prior",
+        help="Coefficients begin from a prior: what is usual, and how far settings differ. It was learned from public "
+        "training curves, or comes from fits of this visit to other runs of the same recipe. The report says how far "
+        "your runs moved it. Without a prior, a law with more coefficients than a few runs determine follows chance.",
+    )
 
 
 def common_split(space: Workspace) -> str | None:
@@ -134,7 +144,7 @@ def warn(space: Workspace, choice: Choice) -> None:
     """Say beforehand what the chosen runs cannot identify: once for all laws, with the longest law's numbers."""
     runs, said = chosen(space, choice.train, choice.split), {}
     for law in sorted((LAWS[n] for n in choice.laws), key=lambda law: -len(law.params)):
-        informed = choice.prior and learned(law) is not None
+        informed = choice.prior != "none" and prior_choice.able([law.name])
         for sentence in doubts(law, runs, informed) if runs else ():
             said.setdefault("".join(c for c in sentence if not c.isdigit()), sentence)
     for sentence in said.values():

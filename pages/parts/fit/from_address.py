@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from optlaws_core import LAWS, Status
 from optlaws_core.fitting import first_split
-from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 
@@ -18,9 +17,9 @@ from ..state.bundled import example_runs
 from ..state.kept_fits import Choice
 from ..state.workspace import Workspace
 from . import choice as choosing
-from . import job
+from . import job, prior_choice
 
-AVERAGE, NO_PRIOR = "average", "none"
+AVERAGE, USUAL_PRIOR = "average", "learned"
 MOST_FITS = 60  # of one law, that an address may start by itself; more take a press
 LAST_STEP = 10**12
 
@@ -90,10 +89,10 @@ def _step(given: list[str] | None) -> int | None:
     return None
 
 
-def _prior(given: list[str] | None) -> bool:
-    wrong = [text for text in given or () if text != NO_PRIOR]
-    address.warn_of_refused("prior", wrong, f"it is left out, or {NO_PRIOR}")
-    return NO_PRIOR not in (given or ())
+def _prior(given: list[str] | None) -> str:
+    wrong = [text for text in given or () if text not in prior_choice.TITLES]
+    address.warn_of_refused("prior", wrong, f"it is one of {', '.join(prior_choice.TITLES)}")
+    return next((text for text in given or () if text in prior_choice.TITLES), USUAL_PRIOR)
 
 
 def usual(space: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
@@ -129,7 +128,7 @@ def named(space: Workspace, choice: Choice) -> dict[str, str]:
 
 def _alike(one: Choice, other: Choice) -> bool:
     """Whether a fit of one choice is one of the other. Of a split, None is each run's own."""
-    if one.prior != other.prior and any(learned(name) for name in one.laws):
+    if one.prior != other.prior and prior_choice.able(one.laws):
         return False
     same = set(one.laws) == set(other.laws) and set(one.train) == set(other.train) and set(one.test) == set(other.test)
     return same and one.from_step == other.from_step and (one.split is None or one.split == other.split)
@@ -150,9 +149,8 @@ def described(space: Workspace, name: str) -> Choice:
         laws = (*(fit.law for fit in selection.fits), *selection.failed)
     else:
         laws = job.laws_of(model)
-    prior = job.under_prior(model) or not any(learned(name) for name in laws)
-    if selection is not None:
-        prior = prior or any(fit.informed for fit in selection.fits)
+    kinds = [prior_choice.kind(fit) for fit in (selection.fits if selection is not None else (model,))]
+    prior = next((kind for kind in kinds if kind != "learned"), "learned")
     return Choice(laws, tuple(model.train), tuple(model.test), model.split, model.from_step, prior)
 
 
@@ -175,7 +173,7 @@ def write_address(space: Workspace, choice: Choice | None = None) -> None:
     address.write("test", wanted.test if wanted else choice.test, test)
     address.write("split", choice.split, choosing.common_split(space))
     address.write("from", choice.from_step)
-    address.write("prior", None if choice.prior else NO_PRIOR)
+    address.write("prior", choice.prior, USUAL_PRIOR)
     address.write("fit", fit or wanted and wanted.fit or None)
 
 

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from optlaws_core import LAWS, Fit, FitError, OptLawsError, Run, Selection, Status, select
-from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.fitting.single import fit
@@ -14,6 +13,7 @@ from ..state import jobs, settings
 from ..state.jobs import Job, Progress
 from ..state.kept_fits import Choice
 from ..state.workspace import Workspace
+from . import prior_choice
 
 
 def chosen(space: Workspace, names: Sequence[str], split: str | None) -> list[Run]:
@@ -31,14 +31,13 @@ def begin(space: Workspace, choice: Choice) -> None:
     # many runs are what a cluster is for.
     if settings.cluster():
         libraries.load(libraries.CLUSTER)
-    priors = {name: known for name in laws if (known := learned(name)) is not None} if choice.prior else {}
     work = functools.partial(
         select,
         laws,
         train,
         test=test,
         from_step=choice.from_step,
-        priors=priors,
+        priors=prior_choice.priors(space, laws, choice.train or (), choice.prior),
         cluster=settings.cluster(),
         processes=1,
     )
@@ -50,7 +49,7 @@ def refit(space: Workspace, base: Fit, start: Mapping[str, float], locked: Seque
     """Start a fit of one law with some coefficients held, in the background."""
     train, test = (chosen(space, tuple(names), base.split) for names in (base.train, base.test))
     held = {name: start[name] for name in locked}
-    prior = learned(base.law) if base.informed else None
+    prior = prior_choice.priors(space, [base.law], tuple(base.train), prior_choice.kind(base)).get(base.law)
     work = functools.partial(
         fit, base.law, train, test=test, from_step=base.from_step, locked=held, start=dict(start), prior=prior
     )
@@ -100,13 +99,7 @@ def _setting(model: Model) -> tuple:
     single = model.single
     own = () if single is None else (single.locked, single.status is Status.tuned)
     runs = tuple(model.train), tuple(model.test)
-    return tuple(sorted(laws_of(model))), *runs, model.split, model.from_step, under_prior(model), own
-
-
-def under_prior(model: Model) -> bool:
-    """Whether any law of a model was fitted under a prior."""
-    fits = model.fits if model.single is None else (model.single,)
-    return any(fit.informed is not None for fit in fits)
+    return tuple(sorted(laws_of(model))), *runs, model.split, model.from_step, prior_choice.kind(model), own
 
 
 def laws_of(model: Model) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ class Choice:
     test: tuple[str, ...] | None = None
     split: str | None = None  # None: each run on its own
     from_step: int | None = None
-    prior: bool = True  # whether laws that have a learned prior are fitted under it
+    prior: str = "learned"  # what is known beforehand: learned, own, none
 
 
 @dataclass

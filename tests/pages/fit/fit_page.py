@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import Run, read, select
 from optlaws_core.fitting import first_split
+from optlaws_core.fitting.priors import Prior, learned
 from pages.parts.fit import job
 from pages.parts.state.workspace import Workspace
 from tests.places import ROOT
@@ -61,7 +62,7 @@ def select_once(laws, train, *, test, from_step, **how):
     def content(runs):
         return tuple((run.name, run.split, run.steps.tobytes(), run.loss.tobytes()) for run in runs)
 
-    key = (tuple(laws), content(train), content(test), from_step)
+    key = (tuple(laws), content(train), content(test), from_step, tuple(how["priors"].items()))
     if key not in _known():
         _known()[key] = select(laws, train, test=test, from_step=from_step, **how)
     return _known()[key]
@@ -86,8 +87,13 @@ def examples() -> dict[str, Run]:
 @functools.cache
 def selected(*laws: str):
     """Laws fitted to the runs that a new visitor is offered."""
-    train, test = first_split.split(examples())
-    return select(laws, [examples()[n] for n in train], test=[examples()[n] for n in test], processes=1)
+    train, test = ([examples()[n] for n in names] for names in first_split.split(examples()))
+    return select(laws, train, test=test, priors=known(laws), processes=1)
+
+
+def known(laws) -> dict[str, Prior]:
+    """The learned priors of those laws that have one: what the page begins from."""
+    return {name: prior for name in laws if (prior := learned(name)) is not None}
 
 
 def reported(*laws: str) -> AppTest:

@@ -12,7 +12,7 @@ from pages.parts.fit import charts, job, report
 from pages.parts.fit.curves import predictions
 from pages.parts.state import settings
 from pages.parts.state.workspace import Workspace
-from tests.pages.fit.fit_page import CURVE, FAST, SUBLINEAR, examples, fitted, opened, reported, texts, until
+from tests.pages.fit.fit_page import CURVE, FAST, SUBLINEAR, examples, fitted, known, opened, reported, texts, until
 from tests.places import ROOT
 
 
@@ -38,7 +38,8 @@ def test_a_fit_is_reported_with_the_numbers_of_the_core(alone):
     at = fitted(alone, CURVE)
     assert not at.exception and not at.error
     train, test = (at.multiselect(key=key).value for key in ("train", "test"))
-    same = select([CURVE], [examples()[n] for n in train], test=[examples()[n] for n in test], processes=1)[CURVE]
+    runs = ([examples()[n] for n in names] for names in (train, test))
+    same = select([CURVE], next(runs), test=next(runs), priors=known([CURVE]), processes=1)[CURVE]
     shown = {m.label: m.value for m in at.metric}
     assert shown["Held-out RMSE"] == f"{same.held_out_rmse:.5f}"
     assert shown["Objective"] == f"{same.objective:.4g}"
@@ -77,6 +78,8 @@ def test_the_operator_names_a_cluster_and_a_bad_one_is_one_sentence(alone, monke
 def test_one_run_and_one_shape_are_warned_of(alone):
     train = alone.multiselect(key="train")
     train.set_value(train.value[:1]).run()
+    assert not alone.warning  # the priors tell what one run does not
+    alone.selectbox(key="prior").set_value("none").run()
     assert "One training run cannot tell" in alone.warning[0].value
     alone.multiselect(key="train").set_value(["cosine10_4000", "cosine10_8000"]).run()
     assert len([w for w in alone.warning if "one schedule shape" in w.value]) == 1  # for all laws together
@@ -208,6 +211,27 @@ def test_a_fit_on_other_runs_gets_a_name_of_its_own(alone):
         next(b for b in at.button if b.label == "Fit").click().run()
         until(at, lambda: space.job is None and len(space.fits) == 2)
     assert list(space.fits) == [first, f"{first} (2)"]
+
+
+def test_ones_own_fits_become_a_prior_for_other_runs(alone):
+    alone.multiselect(key="train").set_value(["constant_4000"]).run()
+    assert alone.selectbox(key="prior").options == ["What public training curves showed", "Nothing"]
+    at = fitted(alone, CURVE)
+    space = at.session_state.workspace
+    assert space.fit.informed.source == "learned from public curves"
+    assert any("the runs moved it by up to" in c.value for c in at.caption)
+    at.multiselect(key="train").set_value(["wsd20_4000"]).run()
+    at.selectbox(key="prior").set_value("own").run()
+    at = fitted(at, CURVE)
+    assert space.fit.informed.source == "from an earlier fit of yours" and space.choice.prior == "own"
+    at.selectbox(key="prior").set_value("none").run()
+    at = fitted(at, CURVE)
+    assert space.fit.informed is None and len(space.fits) == 3
+
+
+def test_a_law_without_a_prior_is_asked_nothing(alone):
+    alone.multiselect(key="laws").set_value(["power_law"]).run()
+    assert not any(s.key == "prior" for s in alone.selectbox)
 
 
 def test_a_refit_with_a_held_coefficient_is_a_fit_of_its_own(alone):

@@ -193,7 +193,7 @@ def test_the_measured_coverage_stands_beneath_the_picture():
     model = selected(SUBLINEAR, CURVE).average
     inside = []
     for name in model.test:
-        run = usable(examples()[name])
+        run = usable(examples()[name], model.first_step)
         known = with_bands(model, run.plan, run.steps)
         low, high = known.band(known.prediction)
         inside += list((low <= run.loss) & (run.loss <= high))
@@ -226,7 +226,7 @@ def test_a_long_run_has_bands_at_few_of_its_points():
 def test_without_left_out_runs_there_is_a_parameter_band_alone():
     at = reported(CURVE)
     space = at.session_state.workspace
-    space.keep("alone", replace(selected(CURVE).fits[0], left_out=None))
+    space.keep("alone", replace(selected(CURVE).fits[0], left_out=None, informed=None))
     at.run()
     assert {t["legendgroup"] for t in figure(at)["data"] if t.get("fill") == "toself"} == {"parameter"}
     assert "A prediction band takes a law that was tried on left-out training runs" in texts(at)
