@@ -83,7 +83,7 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
     pytest.importorskip("setuptools", "77", reason="setuptools 77 or later builds the wheel, so it was not built")
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     files = [ROOT / name for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in")]
-    for file in (*files, *(f for f in (ROOT / "optlaws_core").rglob("*") if f.suffix in (".py", ".typed"))):
+    for file in (*files, *(f for f in (ROOT / "optlaws_core").rglob("*") if f.suffix in (".py", ".typed", ".json"))):
         there = source / file.relative_to(ROOT)
         there.parent.mkdir(parents=True, exist_ok=True)
         there.write_bytes(file.read_bytes())

@@ -118,6 +118,8 @@ def _lock(text: str) -> tuple[str, float]:
 
 def _print_curves(result: Fit) -> None:
     print_coefficients(result, 10)
+    for note in result.notes:
+        print(note)
     for kind, scores in (("train", result.train), ("held out", result.test)):
         for name, s in scores.items():
             r2 = "none" if s.r2 is None else f"{s.r2:.5f}"

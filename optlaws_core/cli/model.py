@@ -117,8 +117,6 @@ def extrapolation(reasons: Sequence[str]) -> list[str]:
 def print_coefficients(fit: Fit | FinalFit, width: int) -> None:
     """How a search ended, and the coefficients with their intervals, names as wide as `width`."""
     print(f"{fit.message} Objective {fit.objective:.6g}, {fit.seconds:.2f} s.")
-    for note in fit.notes if isinstance(fit, Fit) else ():
-        print(note)
     for name, value in fit.theta.items():
         ends = fit.interval[name]
         between = f"   90 % interval {ends[0]:.6g} to {ends[1]:.6g}" if ends else ""

@@ -43,6 +43,7 @@ CHARTS = (
 LAWS = (
     "numpy.polynomial",
     "scipy.linalg",
+    "scipy.sparse",
     "scipy.optimize",
     "scipy.special",
     "scipy.signal",
