@@ -10,7 +10,9 @@ from optlaws_core.laws.browser import payload
 from optlaws_core.laws.evaluation import batch, predict
 from tests.browser.tuner_app import KEY, PLANTED, made_runs
 
-EQUAL = 1e-9  # relative; exp and log may differ in the last place between browsers and NumPy
+# Relative. Python works out some losses from those at moments near them, which is good to 1e-9 for coefficients that
+# fits find, and to 4e-8 for exponents near 3; exp and log may differ in the last place between browsers and NumPy.
+EQUAL = 1e-7
 
 
 @pytest.fixture(scope="module")
