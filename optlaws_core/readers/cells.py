@@ -87,7 +87,7 @@ class Table:
         known: dict[str, int] = {"": -1}
         codes = []
         for block in self._blocks():
-            cells = _frame(block, self._options([column]), dtype="category", na_filter=False)[column]
+            cells = _readable(block, self._options([column]), dtype="category", na_filter=False)[column]
             here = cells.cat.codes.to_numpy()
             names = [str(name).strip() for name in cells.cat.categories]
             order = np.argsort(np.unique(here, return_index=True)[1])
@@ -135,13 +135,18 @@ def _floats(block: bytes, options: dict, wanted: list[int]) -> dict[int, Numbers
 
 
 def _texts(block: bytes, options: dict, wanted: list[int]) -> dict[int, list[str]]:
+    frame = _readable(block, options, dtype="str", na_filter=False)
+    return {i: frame[i].to_list() for i in wanted}
+
+
+def _readable(block: bytes, options: dict, **more) -> pd.DataFrame:
+    """`_frame` of text. Raises `LogError` for what is no table."""
     try:
-        frame = _frame(block, options, dtype="str", na_filter=False)
+        return _frame(block, options, **more)
     except ValueError as error:
         if "EOF inside string" in str(error):
             raise LogError("a quotation mark is never closed: was the file cut off, or is a cell damaged?") from None
         raise LogError(f"the table cannot be read ({shortened(str(error), 120)}).") from None
-    return {i: frame[i].to_list() for i in wanted}
 
 
 def _frame(block: bytes, options: dict, **more) -> pd.DataFrame:

@@ -236,3 +236,28 @@ def test_a_long_word_in_a_candidate_is_read_in_one_pass():
         return []
 
     assert outcome(Target("loose", door, lambda: (b"",)), b"knots(" + b"1" * 50_000, seconds=5)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'step;loss;x;run\n0.5;3;1;a\n1.5;3;1;b\n2.5;3;";1;b\n3.5;3;1;b\n',
+            "a quotation mark is never closed",
+        ),
+        (
+            "run,metric,value,step\n"
+            + 2 * "a,losric,value,step\n"
+            + "".join(
+                f"{run},{metric},{value},{step}\n"
+                for run in "ab"
+                for metric in ("loss", "lr")
+                for value, step in ((3.0, 0), (2.75, 5), (2.5, 10), (2.25, 15))
+            )
+            + "b,lr,2.25,15\n",
+            "the header stands again within the table",
+        ),
+    ],
+)
+def test_a_table_whose_names_and_numbers_have_other_rows_is_one_sentence(text, said):
+    assert said in read_source(Source("a.csv", text.encode())).error

@@ -32,6 +32,12 @@ def open_long(content: Content) -> Opened:
     table = rows_of(content.text, header, content.file)
     numbers, _, _ = table.read((value, step), (step,))
     keys, names = table.names(key)
+    if len(keys) != len(
+        numbers[step]
+    ):  # rows that repeat a part of the header are none in the one, and some in the other
+        raise LogError(
+            "the header stands again within the table, and differs: which rows belong together is not known."
+        )
     for column in header.columns:
         if column not in (key, value, step) and may_name_splits(column):
             keys, names = _by_split(keys, names, column, *table.names(column))
