@@ -112,13 +112,17 @@ def fit(
 ) -> Fit:
     """Fit `law` to `runs` and score it on `test` as well.
 
-    locked: coefficients held at the given values. start: begin there only, instead of at the law's own starting points.
+    locked: coefficients held at the given values. start: begin there only, instead of at the law's own starting points;
+    a prior has its own.
     from_step: first step whose loss counts; by default the end of each run's warm-up, and with a prior the end of the
     transient, found from the curves. prior: what is known of the coefficients beforehand, see `fitting.priors.learned`.
     Raises `DesignError` for unusable runs, `FitError` when no start gives finite losses, `Cancelled` from `progress`.
     """
+    began = time.perf_counter()
+    check_unique(runs, test)
     begin = first_fitted(runs) if prior is not None and from_step is None else None
-    return fit_from(law, runs, begin, test, locked or {}, start, from_step, prior, progress)
+    found = fit_from(law, runs, begin, test, locked, start, from_step, prior, progress)
+    return replace(found, seconds=time.perf_counter() - began)
 
 
 @one_thread()

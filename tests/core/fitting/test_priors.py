@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from optlaws_core import Fit, Run, parse, predict, with_bands
-from optlaws_core.errors import OptLawsError
+from optlaws_core.errors import DesignError, OptLawsError
 from optlaws_core.fitting.priors import FILE, Prior, coordinates_of, from_fits, learned, provenance
 from optlaws_core.fitting.selection import POOL, select
 from optlaws_core.fitting.single import first_fitted, fit
@@ -207,3 +207,11 @@ def test_a_log_of_few_losses_is_fitted_under_a_prior():
     run = made("opt_laws_curve", WSD, "few", every=3_000)
     found = fit("opt_laws_curve", [run], prior=learned("opt_laws_curve"))
     assert len(run.loss) == 4 and found.begin == 300 and with_bands(found, parse(LONG)).prediction[0] < 0.05
+
+
+def test_runs_are_looked_at_before_their_transient(one):
+    run, _ = one
+    with pytest.raises(DesignError, match="at least one training run, got none"):
+        fit("opt_laws_curve", [], prior=learned("opt_laws_curve"))
+    with pytest.raises(DesignError, match="is given twice"):
+        fit("opt_laws_curve", [run, run], prior=learned("opt_laws_curve"))
