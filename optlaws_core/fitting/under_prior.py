@@ -30,9 +30,13 @@ LEAST, MOST = 6e-4, 0.05  # deviations that are believed
 LINEAR = 2.0  # standard deviations of a window's residual beyond which it counts linearly
 PASSES = 3
 FIRST_STEPS, STEPS = 25, 60  # evaluations of a pass
+# Starts beside the prior's mean, in its standard deviations along the coordinates that all laws begin with: a faster
+# fall with a longer memory, and little noise, which one cosine hardly tells from a lower end.
+ASIDE: tuple[Mapping[int, float], ...] = ({1: 0.5, 4: -0.8}, {0: 0.5, 1: -0.5, 2: -1.5, 4: 1.0})
 FAR = 1e3  # residual where a law has no finite loss
 # Where a transient is taken to be over, and steps up to which a fit may reach back, as shares of the shortest run.
 LATEST, REACHES = 0.3, (0.25, 0.2, 0.15, 0.1, 0.05)
+FOLLOWS = 2.0  # standard deviations of a residual within which the mean of a stretch follows the law
 FEWEST = 6  # losses that a run must keep to be asked
 
 Report = Callable[[float, float], bool | None]
@@ -116,10 +120,14 @@ class _Search:
         return self._found(best.x, bool(best.status > 0))
 
     def _starts(self) -> list[FloatArray]:
-        """Search coordinates of the prior's mean, and of a place with a longer memory and a faster fall."""
-        aside = np.zeros(len(self.mean))
-        aside[[1, 4]] = 0.5, -0.8
-        return [self._start(self.mean + share * self.deviations * aside) for share in (0.0, 1.0)]
+        """Search coordinates of the prior's mean, and of two places aside of it, where other minima may lie."""
+        found = [self._start(self.mean)]
+        for place in ASIDE:
+            psi = self.mean.copy()
+            for axis, deviations in place.items():
+                psi[axis] += deviations * self.deviations[axis]
+            found.append(self._start(psi))
+        return found
 
     def _start(self, psi: FloatArray) -> FloatArray:
         told, problem = self.coordinates.back(psi, self.scale), self.problem
@@ -234,8 +242,8 @@ def end_of_transient(law: Law, runs: Sequence[Run], prior: Prior) -> int | None:
     """First step from which on the losses of training runs follow the law; None where warm-ups take too long to tell.
 
     The law is fitted to what lies beyond `LATEST` of the shortest run; then the fit reaches back as long as the mean
-    residual of a stretch stays within one standard deviation. What comes before is the transient of the first updates,
-    which no law of the schedule describes.
+    residual of a stretch stays within `FOLLOWS` standard deviations. What comes before is the transient of the first
+    updates, which no law of the schedule describes.
     """
     shortest = min(int(r.steps[-1]) for r in runs)
     warm = max(r.known_plan.schedule.warmup_end for r in runs)
@@ -256,13 +264,13 @@ def end_of_transient(law: Law, runs: Sequence[Run], prior: Prior) -> int | None:
 
 
 def _follows(found: Posterior, runs: Sequence[Run], first: int, last: int) -> bool:
-    """Whether the mean residual of every run between two steps is within the deviation."""
+    """Whether the mean residual of every run between two steps is within `FOLLOWS` standard deviations."""
     for run in runs:
         inside = (run.steps >= first) & (run.steps < last)
         if inside.any():
             part = replace(run, series={run.split: Series(run.steps[inside], run.loss[inside])})
             off = LeastSquares(found.problem.law, [part], dict(_values(found))).residuals(np.empty(0))[0]
-            if abs(float(off.mean())) > found.informed.sigma:
+            if abs(float(off.mean())) > FOLLOWS * found.informed.sigma:
                 return False
     return True
 
