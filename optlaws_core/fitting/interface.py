@@ -50,6 +50,9 @@ class Model(Fitted, Protocol):
     def parts(self) -> "tuple[tuple[Fit, float], ...]":
         """The fits that predict, and their weights: above 0, of sum 1."""
 
+    def parts_at(self, peak: float) -> "tuple[tuple[Fit, float], ...]":
+        """The fits that predict schedules of this peak rate, and their weights: above 0, of sum 1."""
+
     @property
     def single(self) -> "Fit | None":
         """The fit, or None for an average."""

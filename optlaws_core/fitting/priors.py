@@ -95,7 +95,8 @@ def from_fits(law: Law | str, fits: Sequence) -> Prior:
     law = law_named(law) if isinstance(law, str) else law
     base = learned(law)
     parts = [part for model in fits for part, _ in model.parts if part.law == law.name]
-    known = [part for part in parts if part.informed is not None and part.covariance]
+    settings = [own for part in parts for own in part.by_peak or (part,)]
+    known = [part for part in settings if part.informed is not None and part.covariance]
     if base is None or law.coordinates is None:
         raise OptLawsError(f"{law.title} has no scale-free coordinates, so earlier fits cannot become its prior.")
     if not known:

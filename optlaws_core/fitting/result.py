@@ -3,7 +3,7 @@
 `Model` is what predicts whole curves: a `Fit`, or an `Average` of fits. Whoever asks it need not know which one it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import OptLawsError, amiss
 from ..laws import law_named
+from ..text import format_number, listed
+from . import peaks
 from .coverage import Coverage
 from .interface import Model, Rename
 from .json_values import JsonRecord, coefficient_names, error, number, optional, pair, square
@@ -43,11 +45,20 @@ class Fit(JsonRecord):
     left_out: float | None = None  # the same on each training run when it was left out of the fit; None: not tried
     informed: Informed | None = None  # what became of the prior; None: fitted without one
     begin: int | None = None  # first step that counted, where it was found from the curves
+    # The law fitted to the runs of each peak rate alone, ascending, where they have several; see `peaks`.
+    by_peak: tuple["Fit", ...] = ()
 
     @property
     def parts(self) -> tuple[tuple["Fit", float], ...]:
         """The fits that predict, and their weights: this one alone."""
         return ((self, 1.0),)
+
+    def parts_at(self, peak: float) -> tuple[tuple["Fit", float], ...]:
+        """The fits that predict schedules of this peak rate, and their weights; see `peaks`."""
+        shares = peaks.shares([f.coverage.peak[0] for f in self.by_peak], peak)
+        heard = [(f, w) for f, w in zip(self.by_peak, shares, strict=True) if w > 0]
+        rest = 1.0 - sum(w for _, w in heard)
+        return (*heard, *([(self, rest)] if rest > 0 else ()))
 
     @property
     def single(self) -> "Fit | None":
@@ -76,6 +87,12 @@ class Fit(JsonRecord):
             found.append(f"Prior {self.informed.source}: {moved}.")
         if self.from_step is None and self.begin is not None:
             found.append(f"Losses count from step {self.begin:,} on: before it they are those of the first updates.")
+        if self.by_peak:
+            rates = listed([format_number(f.coverage.peak[0]) for f in self.by_peak])
+            found.append(
+                f"The training runs have {len(self.by_peak)} peak rates ({rates}). The law was also fitted to the runs "
+                "of each alone, which predicts schedules of that peak; these coefficients are those of all runs."
+            )
         return tuple(found)
 
     @property
@@ -96,7 +113,8 @@ class Fit(JsonRecord):
     @property
     def doubts(self) -> list[str]:
         """How the search ended, as far as that speaks against predictions."""
-        return [f"{law_named(self.law).title}: {self.status.value}"] if self.status.in_doubt else []
+        ended = [f.status for f in (self, *self.by_peak) if f.status.in_doubt]
+        return [f"{law_named(self.law).title}: {ended[0].value}"] if ended else []
 
     @property
     def has_bands(self) -> bool:
@@ -104,17 +122,19 @@ class Fit(JsonRecord):
         return bool(self.free)
 
     def map_fits(self, change: "Callable[[Fit], Fit]") -> "Fit":
-        """The fit, changed."""
-        return change(self)
+        """The fit, changed, with those by peak rate."""
+        return replace(change(self), by_peak=tuple(map(change, self.by_peak)))
 
     def renamed(self, run: Rename, split: Rename) -> "Fit":
         """The fit with other names of runs and of its split."""
         train, test = ({run(n): s for n, s in scores.items()} for scores in (self.train, self.test))
-        return replace(self, train=train, test=test, split=split(self.split))
+        by_peak = tuple(f.renamed(run, split) for f in self.by_peak)
+        return replace(self, train=train, test=test, split=split(self.split), by_peak=by_peak)
 
     def to_dict(self) -> dict:
         """Plain values, in the order that the command line prints; `from_dict` reads them back."""
-        d = asdict(replace(self, theta=dict(self.theta), interval=dict(self.interval), informed=None))
+        d = asdict(replace(self, theta=dict(self.theta), interval=dict(self.interval), informed=None, by_peak=()))
+        d["by_peak"] = [f.to_dict() for f in self.by_peak]
         d |= {"status": self.status.name, "coverage": self.coverage.to_dict()}
         d["informed"] = self.informed and self.informed.to_dict()
         first = ("law", "theta", "interval", "status", "message", "objective", "train", "test", "seconds")
@@ -149,6 +169,7 @@ class Fit(JsonRecord):
                 left_out=optional(error, d.get("left_out"), "left_out"),
                 informed=None if d.get("informed") is None else informed_from_dict(d["informed"]),
                 begin=None if d.get("begin") is None else int(number(d["begin"], "begin")),
+                by_peak=_by_peak(d.get("by_peak", ()), law.name),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not a fit: {amiss(fault)}.") from None
@@ -169,6 +190,10 @@ class Average(JsonRecord):
     def parts(self) -> tuple[tuple[Fit, float], ...]:
         """The fits that predict, and their weights: those above 0."""
         return tuple((f, w) for f, w in zip(self.fits, self.weights, strict=True) if w > 0)
+
+    def parts_at(self, peak: float) -> tuple[tuple[Fit, float], ...]:
+        """The fits that predict schedules of this peak rate, and their weights."""
+        return tuple((f, w * share) for fit, w in self.parts for f, share in fit.parts_at(peak))
 
     @property
     def single(self) -> None:
@@ -227,12 +252,12 @@ class Average(JsonRecord):
 
     def map_fits(self, change: Callable[[Fit], Fit]) -> "Average":
         """The average with every fit in it changed."""
-        return replace(self, fits=tuple(map(change, self.fits)))
+        return replace(self, fits=tuple(f.map_fits(change) for f in self.fits))
 
     def renamed(self, run: Rename, split: Rename) -> "Average":
         """The average with other names of runs and of their split."""
         train, test = ({run(n): s for n, s in scores.items()} for scores in (self.train, self.test))
-        return replace(self.map_fits(lambda f: f.renamed(run, split)), train=train, test=test)
+        return replace(self, fits=tuple(f.renamed(run, split) for f in self.fits), train=train, test=test)
 
     def to_dict(self) -> dict:
         """Plain values; `from_dict` reads them back."""
@@ -274,6 +299,13 @@ def _expected_error(misfit: float | None, left_out: float | None) -> float:
     if misfit is None or left_out is None:
         return next((e for e in (misfit, left_out) if e is not None), np.inf)
     return float(np.hypot(misfit, left_out))
+
+
+def _by_peak(rows: Sequence[Mapping], law: str) -> tuple[Fit, ...]:
+    found = tuple(map(Fit.from_dict, rows))
+    if any(f.law != law or f.by_peak for f in found):
+        raise OptLawsError("This is not a fit: those by peak rate must be of the same law, and have none themselves.")
+    return found
 
 
 def _coverage(d: Mapping) -> Coverage:

@@ -25,7 +25,7 @@ from ..parallel import Report, map_tasks
 from ..runs import Run
 from .priors import Prior
 from .result import Average, Fit, Model, Scores, Status
-from .single import averaged, check_unique, curve, doubts, first_fitted, fit_from, in_order, rms, score, usable
+from .single import Begins, averaged, check_unique, doubts, first_fitted, fit_from, in_order, predicted, rms, usable
 
 POOL = ("opt_laws_sublinear", "opt_laws_curve")  # averaged unless others are asked for
 SHRINKAGE = 0.1  # pull of the weights towards equal ones, in units of the best law's mean squared error
@@ -84,16 +84,16 @@ def select(
     pooled = _pooled(names, pool)
     check_unique(runs, test)
     told = dict(priors or {})
-    begin = first_fitted(runs) if told and from_step is None else None
-    first = begin if from_step is None else from_step
+    begins = first_fitted(runs) if told and from_step is None else {}
     # A search ends elsewhere in its last digits when its runs come in another order.
-    train = in_order([usable(r, first) for r in runs])
-    held_out = [usable(r, first) for r in test]
+    train = in_order([usable(r, begins.get(r.name) if from_step is None else from_step) for r in runs])
+    latest = max((b for b in begins.values() if b is not None), default=None)
+    held_out = [usable(r, latest if from_step is None else from_step) for r in test]
     groups = _groups(train)
     outs = [None, *(groups if len(groups) > 1 else ())]
     tasks = [(name, out) for out in outs for name in names]
     fixed, judged = tuple(train), tuple(held_out)
-    work = functools.partial(_fitted, runs=fixed, test=judged, from_step=from_step, begin=begin, priors=told)
+    work = functools.partial(_fitted, runs=fixed, test=judged, from_step=from_step, begins=begins, priors=told)
     parts = dict(
         zip(tasks, map_tasks(work, tasks, cluster=cluster, processes=processes, progress=progress), strict=True)
     )
@@ -142,7 +142,7 @@ def _fitted(
     runs: Sequence[Run],
     test: Sequence[Run],
     from_step: int | None,
-    begin: int | None,
+    begins: Begins,
     priors: Mapping[str, Prior],
 ):
     """One fit of `select`: a `_Part`, or why it could not be made."""
@@ -150,7 +150,7 @@ def _fitted(
     kept = [r for i, r in enumerate(runs) if i not in (out or ())]
     law = law_named(name)
     try:
-        found = fit_from(law, kept, begin, from_step=from_step, prior=priors.get(name))
+        found = fit_from(law, kept, begins, from_step=from_step, prior=priors.get(name))
     except (FitError, OptLawsError) as fault:
         return str(fault)
     if out is None:
@@ -165,7 +165,7 @@ def _scored(found: Fit, test: Sequence[Run]) -> Fit:
     message = found.message
     for run in test:
         try:
-            scores |= score(law_named(found.law), found.vector, [run])
+            scores[run.name] = Scores.of(run.loss, predicted(found, run))
         except OptLawsError as fault:
             message += f" Not scored on {run.name!r}: {fault}"
     return replace(found, test=scores, message=message)
@@ -174,7 +174,7 @@ def _scored(found: Fit, test: Sequence[Run]) -> Fit:
 def _log_errors(found: Fit, run: Run) -> FloatArray:
     """log predicted − log observed, (n,): a law without a finite loss above 0 is wrong there, not infinitely so."""
     with np.errstate(all="ignore"):
-        e = np.log(curve(law_named(found.law), found.vector, run)) - np.log(run.loss)
+        e = np.log(predicted(found, run)) - np.log(run.loss)
     return np.nan_to_num(e, nan=LARGEST_ERROR, posinf=LARGEST_ERROR, neginf=-LARGEST_ERROR)
 
 

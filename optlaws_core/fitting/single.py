@@ -19,6 +19,7 @@ from ..laws.evaluation import batch, predict
 from ..parallel import one_thread
 from ..runs import HIGHEST_LOSS, Plan, Run, Series, unsettled
 from ..sums.clocks import trace
+from . import peaks
 from .covariance import Uncertainty, uncertainty
 from .least_squares import HUBER, LeastSquares, Progress
 from .priors import Informed, Prior, learned
@@ -30,6 +31,7 @@ ANSWERS = {eta, bound_noise, momentum_area}
 REACH = 100.0  # summed learning rate that the slowest part of a fixed spectrum, of rate 0.01, can follow
 WINDOWS = 600  # losses of one run that the search uses; denser logs say hardly more, at a cost that grows with them
 FINDS_BEGIN = "opt_laws_curve"  # the law whose fit tells where the transient of the first updates ends
+Begins = Mapping[str, int | None]  # by run, the first step that counts; None: the end of its warm-up
 CONTRADICTED = "The runs contradict the prior: their curves are unlike any that it was learned from, so add runs."
 EXACT = 4000  # losses of one run for whose scores the law is evaluated one by one
 
@@ -120,8 +122,8 @@ def fit(
     """
     began = time.perf_counter()
     check_unique(runs, test)
-    begin = first_fitted(runs) if prior is not None and from_step is None else None
-    found = fit_from(law, runs, begin, test, locked, start, from_step, prior, progress)
+    begins = first_fitted(runs) if prior is not None and from_step is None else {}
+    found = fit_from(law, runs, begins, test, locked, start, from_step, prior, progress)
     return replace(found, seconds=time.perf_counter() - began)
 
 
@@ -129,7 +131,7 @@ def fit(
 def fit_from(
     law: Law | str,
     runs: Sequence[Run],
-    begin: int | None,
+    begins: Begins,
     test: Sequence[Run] = (),
     locked: Mapping[str, float] | None = None,
     start: Mapping[str, float] | None = None,
@@ -137,12 +139,13 @@ def fit_from(
     prior: Prior | None = None,
     progress: Progress | None = None,
 ) -> Fit:
-    """`fit` where the end of the transient, `begin`, is known already; None: the end of each run's warm-up."""
+    """`fit` where it is known already at which step the transient of each run ends."""
     began = time.perf_counter()
     law = law_named(law) if isinstance(law, str) else law
     check_unique(runs, test)
+    begin = max((b for r in runs if (b := begins.get(r.name)) is not None), default=None)
     first = begin if from_step is None else from_step
-    train = [usable(r, first) for r in runs]
+    train = [usable(r, begins.get(r.name) if from_step is None else from_step) for r in runs]
     if prior is None:
         problem = LeastSquares(law, [averaged(r) for r in train], dict(locked or {}))
         x, _, finished = problem.search(start, progress)
@@ -151,10 +154,24 @@ def fit_from(
         # In an order of their own, so that neither names nor the order of the files decide anything.
         end = posterior(law, in_order(train), dict(locked or {}), prior, progress)
         found = finish(end.problem, end.x, end.finished, end.known, train, test, first, end.informed)
-        if end.informed.contradicted:
+        several = peaks.apart(runs)
+        if len(several) > 1:
+            own = [fit_from(law, some, begins, (), locked, None, from_step, prior, progress) for some in several]
+            found = _with_peaks(found, own, train, [usable(r, first) for r in test])
+        elif end.informed.contradicted:
             found = replace(found, message=f"{found.message} {CONTRADICTED}")
     taken = time.perf_counter() - began
     return replace(found, locked=tuple(locked or ()), from_step=from_step, begin=begin, seconds=taken)
+
+
+def _with_peaks(found: Fit, own: Sequence[Fit], train: Sequence[Run], test: Sequence[Run]) -> Fit:
+    """A fit to runs of several peak rates, with those to each peak alone, scored as schedules are predicted then."""
+    squares = [(f.misfit or 0.0) ** 2 * len(f.train) for f in own]
+    found = replace(found, by_peak=tuple(own), misfit=float(np.sqrt(sum(squares) / len(train))))
+    doubtful = CONTRADICTED if any(f.informed and f.informed.contradicted for f in own) else ""
+    scores = ({r.name: Scores.of(r.loss, predicted(found, r)) for r in runs} for runs in (train, test))
+    on_train, on_test = scores
+    return replace(found, train=on_train, test=on_test, message=f"{found.message} {doubtful}".rstrip())
 
 
 def in_order(runs: Sequence[Run]) -> list[Run]:
@@ -163,12 +180,16 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
 
 
 @one_thread()
-def first_fitted(runs: Sequence[Run]) -> int | None:
-    """First step fitted under a prior: the end of the transient; None: the end of each warm-up. Raises like `fit`."""
+def first_fitted(runs: Sequence[Run]) -> Begins:
+    """First step fitted of each run under a prior, the end of the transient at its peak rate. Raises like `fit`."""
     law = law_named(FINDS_BEGIN)
     known = learned(law)
     assert known is not None  # shipped with the package
-    return end_of_transient(law, in_order([usable(r) for r in runs]), known)
+    found: dict[str, int | None] = {}
+    for some in peaks.apart([usable(r) for r in runs]):
+        begin = end_of_transient(law, in_order(some), known)
+        found |= {r.name: begin for r in some}
+    return found
 
 
 def check_unique(runs: Sequence[Run], test: Sequence[Run]) -> None:
@@ -264,6 +285,16 @@ def curve(law: Law, theta: FloatArray, run: Run) -> FloatArray:
     near = np.add.outer(turns, np.arange(-2, 32)).ravel()
     picked = np.unique(np.concatenate((picked, near[(near >= 0) & (near < len(steps))])))
     return np.interp(steps, steps[picked], predict(batch(law, [(plan, steps[picked])]), theta))
+
+
+def predicted(found: Fit, run: Run) -> FloatArray:
+    """Losses that a fit predicts at every observed step of a run, (n,)."""
+    parts = found.parts_at(run.known_plan.schedule.peak)
+    law = law_named(found.law)
+    if len(parts) == 1:
+        return curve(law, parts[0][0].vector, run)
+    with np.errstate(all="ignore"):
+        return np.exp(sum(w * np.log(curve(law, f.vector, run)) for f, w in parts))
 
 
 def averaged(run: Run) -> Run:

@@ -13,7 +13,7 @@ import sympy as sp
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
-from ..fitting.result import Model
+from ..fitting.result import Fit, Model
 from ..laws import law_named
 from ..laws.base import HistorySum, Law, S, S_k, d_k, eta, eta0, eta_k, pace_k, params, peak, t, u
 from ..laws.base import tokens as seen
@@ -26,6 +26,7 @@ from ..schedules import Constant, Schedule
 from ..sums.clocks import ETA_REF
 from .limits import Limits
 
+Share = Callable[[float], float]  # peak rate -> weight of a part among all that predict schedules of it, 0 to 1
 MOST_CELLS = 6_000  # updates that are looked at one by one; of more, those far from the end share cells
 RISING, EARLY = 200, 1_000  # cells in the warm-up, and edges of cells behind it that get wider with the distance to it
 KNOWN = {S, eta, eta0, peak, t, params, seen}  # features whose slope in the rates is written here
@@ -102,20 +103,20 @@ class Objective:
     """The logarithm of the final loss under a law or an average of laws, for rates of cells and for schedules."""
 
     def __init__(
-        self, parts: list[tuple[Law, FloatArray, float]], limits: Limits, plan: Plan, judge: Callable[[Schedule], float]
+        self, parts: list[tuple[Law, FloatArray, Share]], limits: Limits, plan: Plan, judge: Callable[[Schedule], float]
     ) -> None:
-        """`parts`: law, coefficients, weight. `judge`: the loss that is reported. Raises `DesignError` as it does."""
+        """`parts`: law, coefficients, share. `judge`: the loss that is reported. Raises `DesignError` as it does."""
         judge(flat(limits))  # whatever is wrong with the law or the length is told before any search
         self.judge, self.limits = judge, limits
         self.laws = [law for law, _, _ in parts]
         self.walks = next((law.name for law in self.laws if not set(law.features) <= KNOWN), None)
-        self.parts = [] if self.walks else [(_Final(law, theta, limits, plan), w) for law, theta, w in parts]
+        self.parts = [] if self.walks else [(_Final(law, theta, limits, plan), share) for law, theta, share in parts]
 
     @classmethod
     def of(cls, model: Model, limits: Limits, plan: Plan | None = None) -> "Objective":
         """Of a fit; `plan`: its model size and batch are the schedule's, by default the training runs'."""
         told = plan or model.coverage.plan(flat(limits))
-        parts = [(law_named(f.law), f.vector, w) for f, w in model.parts]
+        parts = [(law_named(f.law), f.vector, share) for f, share in _shares(model)]
         return cls(parts, limits, told, lambda s: float(predict(model, Plan(s, told.params, told.batch_tokens))[0]))
 
     @classmethod
@@ -128,7 +129,7 @@ class Objective:
             plan = Plan(schedule, size, batch_tokens)
             return float(evaluate(batch(law, [(plan, np.array([schedule.total - 1]))]), theta)[0])
 
-        return cls([(law, theta, 1.0)], limits, Plan(flat(limits), size, batch_tokens), judge)
+        return cls([(law, theta, lambda _: 1.0)], limits, Plan(flat(limits), size, batch_tokens), judge)
 
     def check_curves(self) -> None:
         """Raises `DesignError` where a free-form curve cannot be searched for."""
@@ -145,11 +146,15 @@ class Objective:
     def __call__(self, rate: FloatArray, cells: Cells) -> tuple[float, FloatArray]:
         """Of the rates of `cells` (cells,), and its slope (cells,)."""
         value, slope = 0.0, np.zeros_like(rate)
-        for part, weight in self.parts:  # as an average predicts
+        for part, weight in self._heard(self.limits.peak):  # as an average predicts
             loss, by_rate = part(rate, cells)
             part.check(loss)
             value, slope = value + weight * np.log(loss), slope + weight / loss * by_rate
         return float(value), slope
+
+    def _heard(self, peak: float) -> list[tuple["_Final", float]]:
+        """The laws that predict schedules of a peak rate, and their weights."""
+        return [(part, weight) for part, share in self.parts if (weight := share(peak)) > 0]
 
     def of_schedule(self, schedule: Schedule) -> float:
         """The same of a schedule, on the cells where the law allows it."""
@@ -157,10 +162,20 @@ class Objective:
             return float(np.log(self.judge(schedule)))
         cells, value = Cells.of(self.limits, schedule.breaks), 0.0
         rate = schedule(cells.middle)
-        for part, weight in self.parts:
+        for part, weight in self._heard(schedule.peak):
             part.check(loss := part.loss(rate, cells))
             value += weight * np.log(loss)
         return float(value)
+
+
+def _shares(model: Model) -> list[tuple[Fit, Share]]:
+    """All fits of a model, and what each has to say at a peak rate."""
+
+    def share(fit: Fit, place: int, weight: float) -> Share:
+        own = (fit, *fit.by_peak)
+        return lambda peak: weight * sum(w for part, w in fit.parts_at(peak) if part is own[place])
+
+    return [(part, share(fit, i, weight)) for fit, weight in model.parts for i, part in enumerate((fit, *fit.by_peak))]
 
 
 def flat(limits: Limits) -> Schedule:

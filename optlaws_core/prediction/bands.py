@@ -20,7 +20,7 @@ from ..fitting.result import Fit, Model
 from ..runs import Plan
 from ..schedules import Schedule
 from .error_terms import error_terms
-from .losses import checked, predict
+from .losses import checked, of_fit, predict
 from .slopes import covariance_of, slopes, varying
 
 
@@ -41,20 +41,21 @@ class Prediction:
 def with_bands(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = None) -> Prediction:
     """Losses of `schedule` after the updates `at` (n,), by default its last, and their bands. Raises like `predict`."""
     plan, steps = checked(model, schedule, at)
-    loss = predict(model, plan, steps)
+    peak, loss = plan.schedule.peak, predict(model, plan, steps)
     parameter = np.zeros(len(steps))
-    for fit, weight in model.parts:
+    parts = model.parts_at(peak)
+    for fit, weight in parts:
         deviation = _deviation(fit, plan, steps)
         if deviation is None:
             return Prediction(steps, loss, None, None)
         parameter += weight * deviation
-    terms = error_terms(model)
+    terms = error_terms(model, peak)
     if terms is None:
         return Prediction(steps, loss, QUANTILE * parameter, None)
-    apart = np.zeros(len(steps))  # variance of the averaged laws around their mean
-    for fit, weight in model.parts if len(model.parts) > 1 else ():
-        apart += weight * np.log(predict(fit, plan, steps) / loss) ** 2
-    variance = terms.coefficients * parameter**2 + terms.laws * apart + terms.schedule
+    apart = np.zeros(len(steps))  # variance of the averaged fits around their mean
+    for fit, weight in parts if len(parts) > 1 else ():
+        apart += weight * np.log(of_fit(fit, plan, steps) / loss) ** 2
+    variance = terms.coefficients * parameter**2 + terms.laws * apart + terms.schedule + terms.other_peak**2
     return Prediction(steps, loss, QUANTILE * parameter, QUANTILE * np.sqrt(variance))
 
 

@@ -7,10 +7,14 @@ on the bundled sweep.
 Fits under a prior know from it what one run does not tell. What the prior leaves open, and the laws' spread, count by a
 factor that was learned from public runs which neither prior nor fit had seen (`python -m benchmarks few_runs`). The
 misfit is the rest.
+
+A peak rate that no training run had adds an error of its own, which grows with the distance from the nearest of theirs:
+laws carry worse from peak to peak than from schedule to schedule.
 """
 
 from dataclasses import dataclass
 
+from ..fitting import peaks
 from ..fitting.priors import calibration
 from ..fitting.result import Model
 
@@ -18,29 +22,41 @@ LEFT_OUT, SPREAD = 0.5, 2.0  # factors of standard deviations
 # Correlation of the errors that a law makes for two different schedules: the one with which 90 % of paired intervals
 # hold on the bundled sweep (`python -m benchmarks pairs`).
 ALIKE = 0.4
+# Standard deviation of log loss for each octave between a peak rate and the nearest one among the training runs.
+OCTAVE = 0.01
 
 
 @dataclass(frozen=True)
 class ErrorTerms:
-    """Parts of the variance of a log loss."""
+    """Parts of the variance of a log loss at one peak rate."""
 
     coefficients: float  # factor of the variance that comes from the coefficients
     laws: float  # factor of the variance of the averaged laws around their mean
     schedule: float  # variance of what the laws get wrong from schedule to schedule
-    alike: float  # correlation of that between two schedules, 0 to 1
+    other_peak: float  # standard deviation, with its sign, of what a peak adds that no training run had
 
 
-def error_terms(model: Model) -> ErrorTerms | None:
-    """The error terms of a model; None where neither a prior nor a run that was left out tells of them."""
+def error_terms(model: Model, peak: float) -> ErrorTerms | None:
+    """The error terms of a model for schedules of a peak rate; None where neither a prior nor a left-out run tells."""
     if model.misfit is None:
         return None
-    known = [fit.informed for fit, _ in model.parts if fit.informed is not None]
-    if len(known) == len(model.parts):
-        factor = calibration(known[0].schedules) ** 2
-        return ErrorTerms(factor, factor, model.misfit**2, ALIKE)
+    parts = model.parts_at(peak)
+    away = OCTAVE * _away(model, peak)
+    informed = [(f.informed, w) for f, w in parts if f.informed is not None]
+    if len(informed) == len(parts):
+        factor = sum(w * calibration(known.schedules) ** 2 for known, w in informed)
+        misfit = model.misfit**2 if parts == model.parts else sum(w * (f.misfit or 0.0) ** 2 for f, w in parts)
+        return ErrorTerms(factor, factor, misfit, away)
     if model.left_out is None:
         return None
-    return ErrorTerms(1.0, SPREAD**2, model.misfit**2 + (LEFT_OUT * model.left_out) ** 2, ALIKE)
+    return ErrorTerms(1.0, SPREAD**2, model.misfit**2 + (LEFT_OUT * model.left_out) ** 2, away)
+
+
+def _away(model: Model, peak: float) -> float:
+    """Octaves from the nearest peak rate of the training runs, below 0 for a lower one."""
+    known = {end for fit, _ in model.parts for own in (fit, *fit.by_peak) for end in own.coverage.peak}
+    nearest = min(sorted(known), key=lambda rate: peaks.octaves(rate, peak))
+    return peaks.octaves(nearest, peak) * (1 if peak > nearest else -1)
 
 
 __all__ = ["ErrorTerms", "error_terms"]

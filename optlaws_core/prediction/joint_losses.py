@@ -1,13 +1,14 @@
 """The joint normal distribution of the final losses of several candidates under one model, in logarithms.
 
 Bands say how sure one loss is. "A or B?" asks for a difference, which is far surer: most of what a law gets wrong, it
-gets wrong for all candidates alike. Three errors add up here, as in a prediction band (`bands.py`), each with what two
+gets wrong for all candidates alike. Errors add up here, as in a prediction band (`bands.py`), each with what two
 candidates have of it in common:
 
 - the coefficients: their covariance C, carried through the slopes J of the law at both candidates, J C Jᵀ. Under an
   average the laws' covariances are added by weight, and scaled so that each candidate keeps its own band;
 - the choice of the law: outer products of the averaged laws' distances from their mean;
-- what the law gets wrong from schedule to schedule (`error_terms`), partly alike for any two.
+- what the law gets wrong from schedule to schedule (`error_terms`), partly alike for any two;
+- what it gets wrong at peak rates that no training run had, alike for all on one side of theirs.
 
 The diagonal is the variance of the prediction band.
 """
@@ -22,8 +23,8 @@ from ..arrays import FloatArray
 from ..fitting.result import Fit, Model
 from ..runs import Plan
 from ..schedules import Schedule
-from .error_terms import error_terms
-from .losses import checked, predict
+from .error_terms import ALIKE, error_terms
+from .losses import checked, of_fit, predict
 from .slopes import covariance_of, slopes, varying
 
 LOOKS = 1000  # updates at which rates are compared, to know candidates that are the same run
@@ -46,31 +47,68 @@ def joint(model: Model, plans: Sequence[Schedule | Plan], at: Sequence[int] | No
     """
     asked = [checked(model, p, t) for p, t in zip(plans, at if at is not None else [None] * len(plans), strict=True)]
     log_loss = _log_losses(model, asked)
-    terms = error_terms(model)
-    if terms is None or not knows_error(model):
+    terms = [error_terms(model, peak) for peak in _peaks(asked)]
+    known = [t for t in terms if t is not None]
+    if len(known) < len(terms) or not knows_error(model):
         return Joint(log_loss, None)
-    covariance = terms.coefficients * _of_coefficients(model, asked)
-    for fit, weight in model.parts if len(model.parts) > 1 else ():
-        off = _log_losses(fit, asked) - log_loss
-        covariance += terms.laws * weight * np.outer(off, off)
-    return Joint(log_loss, covariance + terms.schedule * np.where(_same(asked), 1.0, terms.alike))
+    coefficients, laws, schedule = (
+        np.sqrt([getattr(t, name) for t in known]) for name in ("coefficients", "laws", "schedule")
+    )
+    covariance = np.outer(coefficients, coefficients) * _of_coefficients(model, asked)
+    covariance += np.outer(laws, laws) * _of_laws(model, asked, log_loss)
+    covariance += np.outer(schedule, schedule) * np.where(_same(asked), 1.0, ALIKE)
+    return Joint(log_loss, covariance + _of_other_peaks(np.array([t.other_peak for t in known])))
 
 
 def knows_error(model: Model) -> bool:
     """Whether a model tells how sure a difference between two candidates is."""
-    return error_terms(model) is not None and all(varying(fit) is not None for fit, _ in model.parts)
+    fits = [f for fit, _ in model.parts for f in (fit, *fit.by_peak)]
+    return error_terms(model, fits[0].coverage.peak[0]) is not None and all(varying(f) is not None for f in fits)
+
+
+def _peaks(asked: Asked) -> list[float]:
+    return [plan.schedule.peak for plan, _ in asked]
 
 
 def _log_losses(model: Model, asked: Asked) -> FloatArray:
     return np.log([predict(model, plan, steps)[0] for plan, steps in asked])
 
 
+def _of_laws(model: Model, asked: Asked, log_loss: FloatArray) -> FloatArray:
+    """Covariance of log losses (n, n) from the choice of the law, and from that of the fit where peaks differ."""
+    total = np.zeros((len(asked),) * 2)
+    for fit, weight in model.parts:
+        own = _log_losses(fit, asked)
+        total += weight * np.outer(own - log_loss, own - log_loss)
+        shares = _shares(fit, asked)
+        for part, share in shares if len(shares) > 1 else ():
+            said = [of_fit(part, *one)[0] if s > 0 else 1.0 for one, s in zip(asked, share, strict=True)]
+            off = np.sqrt(share) * (np.log(said) - own)
+            total += weight * np.outer(off, off)
+    return total
+
+
+def _of_other_peaks(away: FloatArray) -> FloatArray:
+    """Covariance (n, n) of what other peak rates add: one error for all on one side of the trained peaks."""
+    return np.where(np.outer(away, away) > 0, np.outer(away, away), 0.0)
+
+
+def _shares(fit: Fit, asked: Asked) -> list[tuple[Fit, FloatArray]]:
+    """What a fit's parts have to say of each candidate (n,)."""
+    own = (fit, *fit.by_peak)
+    found = np.zeros((len(own), len(asked)))
+    for i, peak in enumerate(_peaks(asked)):
+        for part, share in fit.parts_at(peak):
+            found[next(k for k, known in enumerate(own) if known is part), i] = share
+    return [(part, row) for part, row in zip(own, found, strict=True) if row.any()]
+
+
 def _of_coefficients(model: Model, asked: Asked) -> FloatArray:
     """Covariance of log losses (n, n) that comes from the coefficients."""
     total, deviation = np.zeros((len(asked),) * 2), np.zeros(len(asked))
-    for fit, weight in model.parts:
-        one = _of_fit(fit, asked)
-        total += weight * one
+    for part, weight in ((part, w * share) for fit, w in model.parts for part, share in _shares(fit, asked)):
+        one = _of_fit(part, asked)
+        total += np.sqrt(np.outer(weight, weight)) * one
         deviation += weight * np.sqrt(np.maximum(np.diag(one), 0.0))
     # A band adds the laws' deviations, not their variances: the candidate's own variance is that of its band.
     size = np.sqrt(np.maximum(np.diag(total), 0.0))

@@ -24,9 +24,10 @@ def predict(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = None
     schedule, more than `MOST_UPDATES`, a model size that the law needs and nobody tells, or a loss that is not finite.
     """
     plan, steps = checked(model, schedule, at)
-    if model.single is not None:
-        return _losses(model.single, plan, steps)
-    return np.exp(sum(w * np.log(_losses(f, plan, steps)) for f, w in model.parts))
+    parts = model.parts_at(plan.schedule.peak)
+    if len(parts) == 1:
+        return of_fit(parts[0][0], plan, steps)
+    return np.exp(sum(w * np.log(of_fit(f, plan, steps)) for f, w in parts))
 
 
 def sized(model: Model, params: float | None = None, batch_tokens: float | None = None) -> Model:
@@ -56,21 +57,22 @@ def checked(model: Model, schedule: Schedule | Plan, at: ArrayLike | None) -> tu
     return plan, steps
 
 
-def _losses(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray:
+def of_fit(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray:
+    """What the coefficients of one fit say, (n,), whatever runs of other peak rates say. Raises like `predict`."""
     if plan.params is None and _needs_size(fit):
         raise DesignError(
             f"The law {fit.law} was fitted to several model sizes; say which one {_brief(plan.schedule)} has."
         )
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # judged below, for all reasons alike
-        losses = evaluate(batch(law_named(fit.law), [(plan, steps)]), fit.vector)
-    if not np.isfinite(losses).all():
+        found = evaluate(batch(law_named(fit.law), [(plan, steps)]), fit.vector)
+    if not np.isfinite(found).all():
         raise DesignError(f"The law {fit.law} with these coefficients has no finite loss for {_brief(plan.schedule)}.")
-    if (losses <= 0).any():
+    if (found <= 0).any():
         raise DesignError(
-            f"The law {fit.law} with these coefficients gives a loss of {losses.min():.3g}, which nothing has, for "
+            f"The law {fit.law} with these coefficients gives a loss of {found.min():.3g}, which nothing has, for "
             f"{_brief(plan.schedule)}."
         )
-    return losses
+    return found
 
 
 def _needs_size(fit: Fit) -> bool:

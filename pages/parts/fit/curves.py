@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from optlaws_core import LAWS, OptLawsError, Prediction, Run, with_bands
+from optlaws_core import OptLawsError, Prediction, Run, with_bands
 from optlaws_core.fitting.result import Model
-from optlaws_core.fitting.single import curve
+from optlaws_core.fitting.single import predicted
 from optlaws_core.text import counted
 
 from ..state import address
@@ -22,7 +22,7 @@ BANDS_DRAWN = 2  # runs whose bands are drawn at first
 def predictions(found: Model, runs: Iterable[Run]) -> dict[str, np.ndarray]:
     """Predicted losses at each run's observed steps, by run."""
     runs = list(runs)
-    parts = [(w, {r.name: curve(LAWS[f.law], f.vector, r) for r in runs}) for f, w in found.parts]
+    parts = [(w, {r.name: predicted(f, r) for r in runs}) for f, w in found.parts]
     if len(parts) == 1:
         return parts[0][1]
     with np.errstate(all="ignore"):

@@ -63,7 +63,7 @@ def test_what_is_between_two_candidates_is_the_sum_of_what_they_share():
     C = joint(model, [a, b]).covariance
     expected = slope(a) @ np.array(model.covariance) @ slope(b) + ALIKE * own
     assert C[0, 1] == pytest.approx(expected, rel=1e-6)
-    assert error_terms(model) == ErrorTerms(1.0, SPREAD**2, pytest.approx(own), ALIKE)
+    assert error_terms(model, model.coverage.peak[0]) == ErrorTerms(1.0, SPREAD**2, pytest.approx(own), 0.0)
 
 
 def test_laws_that_disagree_alike_do_not_widen_a_difference():
@@ -96,7 +96,7 @@ def test_a_model_whose_error_is_not_known_has_none():
         found = joint(model, PLANS[:2])
         assert found.covariance is None and with_bands(model, PLANS[0]).prediction is None
         np.testing.assert_allclose(np.exp(found.log_loss), [predict(model, p)[0] for p in PLANS[:2]])
-    assert error_terms(made()) is None
+    assert error_terms(made(), 1e-3) is None
 
 
 def test_what_cannot_be_predicted_has_no_joint_distribution():
