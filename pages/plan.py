@@ -26,6 +26,9 @@ rules.allocation()
 st.subheader("Another batch", anchor=False)
 rules.another_batch()
 
+st.subheader("Another schedule", anchor=False)
+rules.another_schedule()
+
 st.subheader("Sparse models", anchor=False)
 rules.sparsity(asked)
 

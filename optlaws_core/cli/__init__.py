@@ -34,6 +34,8 @@ COMMANDS = {
     "rank": "rank schedules by predicted final loss",
     "optimize": "find the best schedule under a fit",
     "autolrs": "propose the next stage's rate as AutoLRS does, or simulate a run",
+    "plan": "learning rate, batch, size and length before a run: published laws, and your own sweep",
+    "bound": "the convex last-iterate bound of schedules, and the peak that one's gives another",
     "refine": "make a schedule of logged gradient norms",
     "export": "write a schedule in the words of a trainer",
     "share": "saved comparisons: list, export, import",

@@ -24,7 +24,7 @@ from ..fitting.single import fit
 from ..laws import LAWS
 from ..text import counted, format_number
 from .model import add_prior, print_coefficients, priors_of, save
-from .options import check_names, check_out, file, named_once, path, quoted, refuse
+from .options import check_names, check_out, file, named_once, path, quoted, refuse, renaming, sure_of_units
 from .read import add_runs, of_sizes, runs_of_logs, train_and_test
 
 
@@ -140,8 +140,12 @@ def _final(args: argparse.Namespace) -> list[str]:
         f"is for laws of whole curves; {args.law} has no use for it",
     )
     remarks: list[str] = []
-    columns = named_once("--columns", map(_renaming, args.columns))
-    runs = read_table(args.table, args.sure, columns) if args.table else table_runs(runs_of_logs(args, remarks))
+    columns = named_once("--columns", map(renaming, args.columns))
+    if args.table:
+        with sure_of_units():
+            runs = read_table(args.table, args.sure, columns)
+    else:
+        runs = table_runs(runs_of_logs(args, remarks))
     if not runs:
         raise OptLawsError(f"{args.runs}: no run has a schedule, a model size and a batch, which {args.law} needs.")
     if args.cv is not None and args.test:
@@ -181,13 +185,6 @@ def _unfitted(runs: Sequence[TableRun], train: Sequence[TableRun], result: Final
     if silent:
         remarks.append(f"{silent} of {len(runs)} runs have no final loss and were left out.")
     return remarks
-
-
-def _renaming(text: str) -> tuple[str, str]:
-    ours, equals, theirs = text.partition("=")
-    if not equals or not theirs:
-        raise OptLawsError(f"--columns takes OURS=THEIRS, got {text!r}.")
-    return ours, theirs
 
 
 def _train_and_test(

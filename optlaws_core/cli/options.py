@@ -4,12 +4,12 @@ import argparse
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import OptLawsError
+from ..errors import OptLawsError, UnlikelyUnit
 from ..schedules.entries import LARGEST
 from ..text import parse_amount
 
@@ -124,6 +124,25 @@ def named_once(option: str, pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
     return found
 
 
+def renaming(text: str, known: Collection[str] = ()) -> tuple[str, str]:
+    """`OURS=THEIRS`: a column's name here, one of `known` where they are given, and in a table."""
+    ours, equals, theirs = text.partition("=")
+    if not equals or not theirs:
+        raise OptLawsError(f"--columns takes OURS=THEIRS, got {text!r}.")
+    if known and ours not in known:
+        raise OptLawsError(f"--columns takes OURS=THEIRS, OURS one of {', '.join(known)}, got {quoted(text)}.")
+    return ours, theirs
+
+
+@contextmanager
+def sure_of_units() -> Iterator[None]:
+    """Around the reading of a table: of a unit that is unlikely, the option is named that takes it as it is."""
+    try:
+        yield
+    except UnlikelyUnit as fault:
+        raise UnlikelyUnit(f"{fault} If it is, add --sure, which takes the table as it is.", fault.source) from None
+
+
 def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
     """Raises `OptLawsError` for a file that cannot be written, before minutes go into what should stand in it.
 
@@ -137,6 +156,14 @@ def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
         raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise OptLawsError(f"{option} {out}: the file cannot be written (no permission).")
+
+
+def print_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout, columns as wide as what stands in them and two spaces apart."""
+    lines = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def print_json(value) -> None:

@@ -56,6 +56,11 @@ class SweepCell:
         """Index of the run with the lowest loss."""
         return int(np.nanargmin(np.where(np.isfinite(self.loss), self.loss, np.nan)))
 
+    @property
+    def above(self) -> NDArray:
+        """Each run's loss above that of the best one, in percent, (runs,); not finite where a run diverged."""
+        return 100 * (self.loss / self.loss[self.best] - 1)
+
     @cached_property
     def _surface(self) -> LinearNDInterpolator:
         """Losses between the measured ones, over (log lr, log batch)."""

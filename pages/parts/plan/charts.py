@@ -6,14 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from optlaws_core.hyper import HYPER_LAWS, HyperLaw, Optimum, SweepCell, recommend
+from optlaws_core.hyper import HYPER_LAWS, HyperLaw, Optimum, SweepCell, law_map, laws_over
 from optlaws_core.text import format_amount
 
 from ..widgets.chart_style import color, finish, safe
 
 AXES = {"tokens": "tokens in all, D", "params": "parameters, N"}
-WIDE, POINTS = 30, 61  # times below and above what was asked
-MAP_POINTS = 25
 HIGHEST = 3.0  # percent above the best run: the heat map's colours end there
 FILLED = 1 / 3  # of a grid's fields: where fewer have a run, runs are drawn as dots
 COLORS, COLORBAR = "Viridis_r", {"title": {"text": "% above<br>the best"}, "thickness": 12}
@@ -25,14 +23,12 @@ def over(params: float, tokens: float, along: str, batch: float | None, loss: fl
     """Every law's learning rate and batch over N or D; dotted outside the range that it was fitted in."""
     figure = make_subplots(1, 2, subplot_titles=TITLES, horizontal_spacing=0.09)
     asked = {"params": params, "tokens": tokens}
-    xs = np.geomspace(asked[along] / WIDE, asked[along] * WIDE, POINTS)
-    rows = [recommend(**(asked | {along: x}), batch=batch, loss=loss) for x in xs]
+    found = laws_over(params, tokens, along, batch, loss)
     for i, (name, law) in enumerate(HYPER_LAWS.items()):
-        mine = [row[i] for row in rows]
-        inside = np.array([not r.outside and bool(law.known) for r in mine])
+        inside = found.inside(name)
         shown = False
         for column, what in ((1, "lr"), (2, "batch")):
-            values = np.array([getattr(r, what) or np.nan for r in mine], float)
+            values = found.of(name, what)
             if not np.isfinite(values).any():
                 continue
             for dash, kept in (("solid", inside), ("dot", ~inside)):
@@ -41,7 +37,7 @@ def over(params: float, tokens: float, along: str, batch: float | None, loss: fl
                     continue
                 figure.add_trace(
                     go.Scatter(
-                        x=xs,
+                        x=found.values,
                         y=drawn,
                         mode="lines",
                         name=safe(law.title),
@@ -65,11 +61,10 @@ def maps(law: HyperLaw, params: float, tokens: float, batch: float | None, loss:
     """One law's learning rate and batch over both N and D; a frame for the range that it was fitted in."""
     offered = [(what, TITLES[i]) for i, what in enumerate(("lr", "batch")) if getattr(law, what)]
     figure = make_subplots(1, len(offered), subplot_titles=[t for _, t in offered], horizontal_spacing=0.24)
-    ns, ds = (np.geomspace(v / WIDE, v * WIDE, MAP_POINTS) for v in (params, tokens))
-    place = list(HYPER_LAWS).index(law.name)
-    grid = [[recommend(n, d, batch, loss)[place] for n in ns] for d in ds]
+    found = law_map(law.name, params, tokens, batch, loss)
+    ns, ds = found.params, found.tokens
     for column, (what, title) in enumerate(offered, 1):
-        values = np.array([[getattr(r, what) or np.nan for r in row] for row in grid], float)
+        values = getattr(found, what)
         if not np.isfinite(values).any():
             continue
         logs = np.log10(values)
@@ -95,8 +90,8 @@ def maps(law: HyperLaw, params: float, tokens: float, batch: float | None, loss:
             1,
             column,
         )
-        inside = [(n, d) for n in ns for d in ds if not law.outside(n, d)]
-        if inside and law.known:
+        inside = [(ns[j], ds[i]) for i, j in np.argwhere(found.inside)]
+        if inside:
             figure.add_trace(
                 go.Scatter(
                     x=np.log10([n for n, _ in inside]),
@@ -132,7 +127,7 @@ def maps(law: HyperLaw, params: float, tokens: float, batch: float | None, loss:
 def surface(cell: SweepCell, best: Optimum, others: Sequence[tuple[str, float, float]] = ()) -> go.Figure:
     """Measured losses over learning rate and batch, in percent above the best run, and the minimum of their surface."""
     lrs, batches = np.unique(cell.lr), np.unique(cell.batch)
-    above = 100 * (cell.loss / cell.loss[cell.best] - 1)
+    above = cell.above
     alive = np.isfinite(above)
     gridded = alive.sum() > FILLED * len(lrs) * len(batches)
     figure = go.Figure(_grid(cell, above, lrs, batches) if gridded else _dots(cell, above, alive))

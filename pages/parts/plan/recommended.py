@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core.errors import OptLawsError
-from optlaws_core.hyper import HYPER_LAWS, recommend, scaling, unlikely
-from optlaws_core.hyper.published import Recommended
+from optlaws_core.hyper import HYPER_LAWS, Recommended, in_common, recommend, standing, unlikely
+from optlaws_core.hyper import companions as what_goes_with
+from optlaws_core.hyper.advice import NONE_FITTED
 from optlaws_core.text import format_amount, parse_amount
 
 from ..state import address
@@ -97,14 +98,10 @@ def recommendations(asked: Asked) -> None:
             "How sure": st.column_config.TextColumn(help=SURE),
         },
     )
-    inside = [r for r in found if r.lr and not r.outside and r.law.known]
-    if inside:
-        names = ", ".join(r.law.title for r in inside)
-        lrs = [r.lr for r in inside]
-        said = f"{min(lrs):.2g}" if len(lrs) == 1 else f"{min(lrs):.2g} to {max(lrs):.2g}"
-        st.caption(literal(f"Fitted where you are: {names}; peak learning rate {said}."))
+    if said := in_common(found):
+        st.caption(literal(said))
     else:
-        st.warning("No law for the learning rate was fitted where you are: all of the rates are extrapolated.")
+        st.warning(NONE_FITTED)
     with st.expander("Formulas", icon=":material/function:"):
         for law in HYPER_LAWS.values():
             st.markdown(f"**{literal(law.title)}**: ${law.formula}$  \n{literal(law.note)}")
@@ -114,8 +111,6 @@ def frame(found: Sequence[Recommended]) -> pd.DataFrame:
     """The recommendations as a table."""
     rows = []
     for r in found:
-        inside = f"inside, but {r.law.unknown} not known" if r.law.unknown else "inside"
-        flag = ", ".join(r.outside) or (inside if r.law.known else "range not known")
         lr, batch = r.lr_interval, r.batch_interval
         rows.append(
             {
@@ -124,7 +119,7 @@ def frame(found: Sequence[Recommended]) -> pd.DataFrame:
                 "90 %": f"{lr[0]:.2e} to {lr[1]:.2e}" if lr else "",
                 "Batch": format_amount(r.batch, 3) if r.batch else "",
                 "Batch, 90 %": f"{format_amount(batch[0], 3)} to {format_amount(batch[1], 3)}" if batch else "",
-                "Beyond its range": flag,
+                "Beyond its range": standing(r),
                 "Fitted on": r.law.range,
                 "How sure": r.law.sure,
                 "Source": r.law.reference,
@@ -168,24 +163,7 @@ def over_sizes(asked: Asked) -> None:
 
 def companions(asked: Asked) -> None:
     """Critical batch, weight decay, quantisation-aware training for the Step Law's setting."""
-    step = recommend(asked.params, asked.tokens, asked.batch, asked.loss)[0]
-    batch = asked.batch or step.batch
     boxes = st.columns(4)
-    boxes[0].metric(
-        "Critical batch",
-        format_amount(scaling.critical_batch_of_tokens(asked.tokens), 3),
-        border=True,
-        help="Tokens in an update beyond which a larger batch hardly saves updates. Power Lines, arXiv 2505.13738; "
-        "constants from memory.",
-    )
-    boxes[1].metric(
-        "Weight decay",
-        f"{scaling.weight_decay(asked.params, asked.tokens, step.lr, batch):.2g}",
-        border=True,
-        help=f"AdamW's, for the Step Law's learning rate and a batch of {format_amount(batch, 3)} tokens, so that it "
-        f"averages over {100 * scaling.timescale(asked.params, asked.tokens):.2g} % of the training. Power Lines; "
-        "constants from memory.",
-    )
     bits = address.bound_widget(
         boxes[2].selectbox,
         "Bits of a quantised weight",
@@ -194,9 +172,24 @@ def companions(asked: Asked) -> None:
         key="plan_bits",
         help="For quantisation-aware training: the last part of training, with weights rounded to so many bits.",
     )
+    found = what_goes_with(asked.params, asked.tokens, asked.batch, asked.loss, bits)
+    boxes[0].metric(
+        "Critical batch",
+        format_amount(found.critical_batch, 3),
+        border=True,
+        help="Tokens in an update beyond which a larger batch hardly saves updates. Power Lines, arXiv 2505.13738; "
+        "constants from memory.",
+    )
+    boxes[1].metric(
+        "Weight decay",
+        f"{found.weight_decay:.2g}",
+        border=True,
+        help=f"AdamW's, for the Step Law's learning rate and a batch of {format_amount(found.batch, 3)} tokens, so "
+        f"that it averages over {100 * found.memory:.2g} % of the training. Power Lines; constants from memory.",
+    )
     boxes[3].metric(
         "Share of tokens for it",
-        f"{100 * scaling.qat_fraction(asked.params, asked.tokens, bits):.1f} %",
+        f"{100 * found.quantised:.1f} %",
         border=True,
         help="The compute-optimal share of quantisation-aware training, arXiv 2509.22935; constant second-hand, mean "
         "error 9 points.",

@@ -3,9 +3,9 @@
 import pandas as pd
 import streamlit as st
 
+from optlaws_core import parse
 from optlaws_core.errors import OptLawsError
-from optlaws_core.hyper import scaling
-from optlaws_core.hyper.sweep_cells import HIGHEST_LR
+from optlaws_core.hyper import bound, compute_splits, other_batch, sparse_models, transfers
 from optlaws_core.text import format_amount, parse_amount
 
 from ..state import address
@@ -14,6 +14,8 @@ from ..widgets.markdown import literal
 from .recommended import SURE, USUAL, Asked
 
 COMPUTE, LR, BATCH, OTHER = "1e21", "1e-3", "500k", "2M"  # where nothing is typed
+TUNED = "cosine(peak=1e-3, warmup=200, total=10000)"
+NEXT = "wsd(peak=1e-3, warmup=200, total=40000, decay=8000)"
 
 
 def allocation() -> None:
@@ -43,21 +45,18 @@ def allocation() -> None:
         st.error(literal(str(fault)))
         return
     rows = []
-    for way in scaling.ALLOCATIONS.values():
-        params, tokens = way.split(compute)
-        worth = (
-            {} if unique is None else {"In fresh tokens": format_amount(scaling.effective_tokens(unique, tokens), 3)}
-        )
+    for split in compute_splits(compute, unique):
+        worth = {} if split.fresh is None else {"In fresh tokens": format_amount(split.fresh, 3)}
         rows.append(
             {
-                "Law": way.title,
-                "Parameters": format_amount(params, 3),
-                "Tokens": format_amount(tokens, 3),
+                "Law": split.way.title,
+                "Parameters": format_amount(split.params, 3),
+                "Tokens": format_amount(split.tokens, 3),
                 **worth,
-                "Tokens a parameter": tokens / params,
-                "Loss": scaling.BESIROGLU.loss(params, tokens),
-                "How sure": way.sure,
-                "Source": way.reference,
+                "Tokens a parameter": split.ratio,
+                "Loss": split.loss,
+                "How sure": split.way.sure,
+                "Source": split.way.reference,
             }
         )
     showing.table(
@@ -108,20 +107,19 @@ def another_batch() -> None:
     except OptLawsError as fault:
         st.error(literal(str(fault)))
         return
-    if lr > HIGHEST_LR:
-        st.warning(literal(f"Is the unit right? A learning rate above {HIGHEST_LR:g} is unlikely, got {lr:g}."))
-    rows = []
-    for name, rule in scaling.BATCH_RULES.items():
-        known = noise is not None or not rule.needs_noise
-        rows.append(
-            {
-                "Rule": rule.title,
-                "Learning rate": scaling.rescale(name, lr, batch, other, noise) if known else None,
-                "Meaning": rule.meaning + ("" if known else " Needs the noise scale."),
-                "How sure": rule.sure,
-                "Source": rule.reference,
-            }
-        )
+    found = other_batch(lr, batch, other, noise)
+    if found.doubt:
+        st.warning(literal(found.doubt))
+    rows = [
+        {
+            "Rule": row.rule.title,
+            "Learning rate": row.lr,
+            "Meaning": row.rule.meaning + ("" if row.lr is not None else " Needs the noise scale."),
+            "How sure": row.rule.sure,
+            "Source": row.rule.reference,
+        }
+        for row in found.rates
+    ]
     showing.table(
         pd.DataFrame(rows),
         "plan-batch",
@@ -133,22 +131,78 @@ def another_batch() -> None:
             "How sure": st.column_config.TextColumn(help=SURE),
         },
     )
+    st.caption(found.adam_said)
+    if found.cost_said:
+        st.caption(found.cost_said)
+
+
+def another_schedule() -> None:
+    """The best peak for one schedule from that of another, by the convex last-iterate bound."""
+    texts = [
+        place.text_input(label, key=key, bind="query-params", placeholder=usual, help=meaning).strip() or usual
+        for place, (label, key, usual, meaning) in zip(
+            st.columns(2),
+            (
+                (
+                    "A tuned schedule",
+                    "plan_tuned",
+                    TUNED,
+                    "One whose peak was found to be the best for its shape and length.",
+                ),
+                (
+                    "Other schedule",
+                    "plan_next",
+                    NEXT,
+                    "The shape and length that you want to train; its own peak does not matter.",
+                ),
+            ),
+            strict=True,
+        )
+    ]
     try:
-        beta1, beta2, eps = scaling.adam_at(batch, other, 0.9, 0.95, 1e-8)
-        st.caption(
-            f"The square-root rule also moves Adam's settings: betas 0.9 and 0.95 become {beta1:.3g} and {beta2:.3g}, "
-            f"an epsilon of 1e-8 becomes {eps:.2g}."
-        )
-    except OptLawsError:
-        st.caption(
-            "The square-root rule would also move Adam's betas, from 0.9 and 0.95 below 0: the step is too large."
-        )
-    if noise:
-        steps, tokens = scaling.tradeoff(other, noise)
-        st.caption(
-            f"At the other batch a loss takes {steps:.2f} times the fewest possible updates and {tokens:.2f} times the "
-            "fewest possible tokens."
-        )
+        tuned, other = map(parse, texts)
+        found = [(t, bound(t.schedule)) for t in transfers(tuned, (tuned, other))]
+    except (OptLawsError, OverflowError) as fault:
+        st.error(literal(str(fault)))
+        return
+    rows = [
+        {
+            "Schedule": t.schedule.text,
+            "Best peak": t.peak,
+            "Factor on its rates": t.factor,
+            "Bound, over the tuned one's": t.bound,
+            "Best factor, D = G = 1": b.best_factor,
+            "Lowest bound, D = G = 1": b.lowest,
+        }
+        for t, b in found
+    ]
+    showing.table(
+        pd.DataFrame(rows),
+        "plan-bound",
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "Schedule": st.column_config.TextColumn(width="large"),
+            "Best peak": st.column_config.NumberColumn(
+                format="%.3e", help="What does for this schedule what its peak does for the tuned one."
+            ),
+            "Factor on its rates": st.column_config.NumberColumn(format="%.4g"),
+            "Bound, over the tuned one's": st.column_config.NumberColumn(
+                format="%.4f", help="Each schedule at its best peak. Below 1 the bound is lower than the tuned one's."
+            ),
+            "Best factor, D = G = 1": st.column_config.NumberColumn(
+                format="%.5g",
+                help="What the rates are to be multiplied with where the start lies at a distance of 1 from the "
+                "minimum and gradients have norms of 1.",
+            ),
+            "Lowest bound, D = G = 1": st.column_config.NumberColumn(format="%.5g"),
+        },
+    )
+    st.caption(
+        "By the last-iterate bound of convex optimisation (Defazio et al. 2023, arXiv 2310.07831; Schaipp et al. 2025, "
+        "arXiv 2501.18965), which language models were found to follow. The unknown distance D from the start to the "
+        "minimum and the unknown gradient norms G drop out."
+    )
 
 
 def sparsity(asked: Asked | None) -> None:
@@ -173,38 +227,9 @@ def sparsity(asked: Asked | None) -> None:
         key="plan_fine",
         help="Into how many parts an expert of the usual size is split.",
     )
-    size, length = format_amount(params, 3), format_amount(tokens, 3)
     rows = [
-        (
-            f"Weight sparsity, {law.title}",
-            f"as good as a dense model of {format_amount(params * law.worth(share), 3)}",
-            f"{size} weights that are not zero",
-            law.sure,
-            scaling.WEIGHT_SPARSITY,
-        )
-        for law in scaling.SPARSITY.values()
-    ]
-    dense, mixed = (scaling.moe_loss(params, tokens, s) for s in (0, share))
-    rows += [
-        (
-            "Mixture of experts",
-            f"loss {mixed:.4f}, {mixed - dense:+.4f} against all active",
-            f"{size} parameters in all, {length} tokens",
-            *scaling.MIXTURES["share"],
-        ),
-        (
-            "Mixture of experts, best idle share",
-            f"{100 * scaling.moe_sparsity(params):.0f} %",
-            f"{size} parameters in all",
-            *scaling.MIXTURES["share"],
-        ),
-        (
-            "Fine-grained experts",
-            f"loss {scaling.granular_loss(params, tokens, fine):.4f}, "
-            f"{scaling.granular_loss(params, tokens, fine) - scaling.granular_loss(params, tokens):+.4f} against 1",
-            f"{size} parameters, {length} tokens, granularity {fine}",
-            *scaling.MIXTURES["granularity"],
-        ),
+        (row.title, row.says, row.given, row.sure, row.reference)
+        for row in sparse_models(params, tokens, share, float(fine))
     ]
     showing.table(
         pd.DataFrame(rows, columns=["Law", "Says", "For", "How sure", "Source"]),

@@ -3,15 +3,15 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from optlaws_core.errors import DesignError, LogError, OptLawsError
-from optlaws_core.hyper import Optimum, SweepCell, SweepFit, laws_through, optimum, read_sweep, recommend, scaling
+from optlaws_core.errors import LogError, OptLawsError
+from optlaws_core.hyper import SweepReport, read_sweep, scaling, sweep_report
 from optlaws_core.hyper.sweep_cells import COLUMNS, columns_of
+from optlaws_core.hyper.sweep_report import use_of
 from optlaws_core.text import format_amount, parse_amount
 
 from ..state.workspace import Workspace
@@ -35,18 +35,7 @@ COLUMNS_HELP = (
 )
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a sweep tells."""
-
-    cells: tuple[SweepCell, ...]
-    optima: tuple[Optimum, ...]  # one a cell
-    fit: SweepFit | None  # the laws through them
-    lacking: str  # why there are none
-    notes: tuple[str, ...]  # what its table holds, in sentences
-
-
-def sweep(space: Workspace) -> Found | None:
+def sweep(space: Workspace) -> SweepReport | None:
     """The visitor's sweep; None, with a sentence, while there is none that can be read."""
     st.caption(
         "For each model size and length, runs over several learning rates and batches. One such grid has an optimum, "
@@ -81,7 +70,7 @@ def sweep(space: Workspace) -> Found | None:
         return None
 
 
-def _read(sweep: TableFile) -> Found | None:
+def _read(sweep: TableFile) -> SweepReport | None:
     """What the sweep tells; unlikely units ask back first."""
     table = sweep.frame
     if len(table) > MOST_RUNS:
@@ -99,15 +88,11 @@ def _lacking(known: Collection[str]) -> list[str]:
 
 
 @st.cache_resource(show_spinner="Fitting the loss surfaces", max_entries=16)
-def _found(key: str, _table: pd.DataFrame, _columns: Mapping[str, str], _unit: float, _sure: bool) -> Found:
+def _found(key: str, _table: pd.DataFrame, _columns: Mapping[str, str], _unit: float, _sure: bool) -> SweepReport:
     cells = read_sweep(_table, _columns, _unit, _sure)
     if len(cells) > MOST_CELLS:
         raise LogError(f"A sweep may have {MOST_CELLS} pairs of model size and length, this one has {len(cells)}.")
-    optima = tuple(map(optimum, cells))
-    try:
-        return Found(tuple(cells), optima, laws_through(cells, optima), "", cells.notes)
-    except DesignError as fault:
-        return Found(tuple(cells), optima, None, str(fault), cells.notes)
+    return sweep_report(cells)
 
 
 @st.cache_data(show_spinner=False, max_entries=1)
@@ -125,7 +110,7 @@ def example() -> str:
     return "\n".join(rows) + "\n"
 
 
-def optima(found: Found) -> None:
+def optima(found: SweepReport) -> None:
     """The minimum of each cell's surface, and what there is to say of the table."""
     for note in found.notes:
         st.caption(literal(note))
@@ -142,7 +127,7 @@ def optima(found: Found) -> None:
                 "Batch, 90 %": "" if o.trouble else f"{format_amount(low[1], 3)} to {format_amount(high[1], 3)}",
                 "Loss there": o.loss,
                 "Runs near it": o.used,
-                "Use": f"left out: {o.trouble}" if o.trouble else "in the law",
+                "Use": use_of(o),
             }
         )
     showing.table(
@@ -159,18 +144,13 @@ def optima(found: Found) -> None:
     )
 
 
-def own_law(found: Found, asked: Asked | None) -> None:
+def own_law(found: SweepReport, asked: Asked | None) -> None:
     """The power laws, and what they say of the setting above."""
     fit = found.fit
     if fit is None:
         st.info(literal(found.lacking))
         return
-    said = []
-    for what, name in (("lr", "learning rate"), ("batch", "batch")):
-        exponents = [(t, *fit.exponent(what, t)) for t in fit.terms[what]]
-        parts = [f"{'N' if t == 'params' else 'D'} to the power {v:.2f} ± {h:.2f}" for t, v, h in exponents]
-        said.append(f"the best {name} goes with {' times '.join(parts)}")
-    st.markdown(literal(f"In this sweep {', and '.join(said)} (90 % intervals)."))
+    st.markdown(literal(found.said))
     if asked is None:
         return
     own = fit.predict(asked.params, asked.tokens)
@@ -197,7 +177,7 @@ def own_law(found: Found, asked: Asked | None) -> None:
         st.caption(literal(f"Extrapolated: {own.beyond}."))
 
 
-def surfaces(found: Found) -> None:
+def surfaces(found: SweepReport) -> None:
     """A heat map of one cell's losses, with its optimum and what the law and the Step Law say."""
     i = st.selectbox(
         "Losses of",
@@ -209,8 +189,4 @@ def surfaces(found: Found) -> None:
         ),
     )
     cell = found.cells[i]
-    said = {"Step Law": recommend(cell.params, cell.tokens)[0]}
-    if found.fit:
-        said = {"law of this sweep": found.fit.predict(cell.params, cell.tokens)} | said
-    marks = [(name, point.lr, point.batch) for name, point in said.items()]
-    showing.chart(charts.surface(cell, found.optima[i], marks), "plan-surface")
+    showing.chart(charts.surface(cell, found.optima[i], found.marks(cell)), "plan-surface")

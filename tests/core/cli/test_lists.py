@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
 from optlaws_core import LAWS, SCHEDULES
+from optlaws_core.cli import COMMANDS
 from optlaws_core.final_loss import FINAL_LAWS
+from tests.places import ROOT
 from tests.support.commands import told
 
 
@@ -17,3 +21,13 @@ def test_lists(capsys):
     for command, names in (("laws", LAWS), ("schedules", SCHEDULES)):
         code, out, _ = told(capsys, command)
         assert code == 0 and all(name in out for name in names)
+
+
+def test_every_command_is_in_the_readme_and_helps(capsys):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"python -m optlaws_core {name} " not in readme] == []
+    for words in (["plan"], *(["plan", part] for part in ("rates", "compute", "batch", "sparse", "sweep")), ["bound"]):
+        with pytest.raises(SystemExit) as left:
+            told(capsys, *words, "--help")
+        assert left.value.code == 0 and "--" in capsys.readouterr().out
+        assert f"optlaws_core {' '.join(words)} " in readme

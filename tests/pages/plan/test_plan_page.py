@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core.hyper import HYPER_LAWS, SweepCell, fit_sweep, optimum, read_sweep, recommend, scaling
+from optlaws_core.hyper.advice import MAP_POINTS
 from pages.parts.plan import charts, sweep
 from tests.places import ROOT
 
@@ -50,7 +51,7 @@ def test_laws_stand_side_by_side():
 def test_the_page_asks_what_it_cannot_read():
     app = opened(plan_params="big")
     assert plain(app.error[0].value) == "The model size reads like 7B or 3e-4 and is above 0, got 'big'."
-    assert len(app.dataframe) == 3 and not app.get("plotly_chart")  # the rest of the page goes on
+    assert len(app.dataframe) == 4 and not app.get("plotly_chart")  # the rest of the page goes on
     for name, value, message in (
         ("params", "0.1", "Is the unit right? N below 1,000 is unlikely (of millions or billions?), got 0.1."),
         ("tokens", "10", "Is the unit right? D below 1,000 is unlikely (of millions or billions?), got 10."),
@@ -92,7 +93,7 @@ def test_a_budget_and_another_batch():
 
 def test_sparse_models():
     app = opened(plan_sparse="0.75", plan_fine="8")
-    frame = app.dataframe[3].value.set_index("Law")
+    frame = app.dataframe[4].value.set_index("Law")
     law = scaling.SPARSITY["t5"]
     assert frame.loc["Weight sparsity, T5 on C4", "Says"] == f"as good as a dense model of {law.worth(0.75):.3g}B"
     assert f"{scaling.granular_loss(1e9, 2e10, 8):.4f}" in frame.loc["Fine-grained experts", "Says"]
@@ -199,7 +200,7 @@ def test_maps_over_both(law):
     figure = charts.maps(law, 1e9, 2e10, None, None)
     drawn = [t for t in figure.data if t.type == "heatmap"]
     assert len(drawn) == bool(law.lr) + bool(law.batch)
-    middle = charts.MAP_POINTS // 2
+    middle = MAP_POINTS // 2
     row = next(r for r in recommend(1e9, 2e10) if r.law is law)
     assert drawn[0].customdata[middle][middle] == pytest.approx(row.lr or row.batch)
 

@@ -1,0 +1,104 @@
+"""What the laws say of one setting: flags, curves over sizes, what goes with them, and answers as schedules."""
+
+import numpy as np
+import pytest
+
+from optlaws_core.errors import OptLawsError, ScheduleError
+from optlaws_core.hyper import (
+    HYPER_LAWS,
+    companions,
+    in_common,
+    law_map,
+    laws_over,
+    recommend,
+    recommended_schedule,
+    scaling,
+    standing,
+)
+from optlaws_core.hyper.advice import FAMILIES, WIDE, fitted_there
+
+
+def answers(params: float, tokens: float, **more):
+    return {r.law.name: r for r in recommend(params, tokens, **more)}
+
+
+def test_an_answer_says_where_it_stands_to_its_range():
+    rows = answers(1e9, 2e10)
+    assert standing(rows["step_law"]) == "inside" and fitted_there(rows["step_law"])
+    assert standing(rows["bjorck"]) == "inside, but D not known" and fitted_there(rows["bjorck"])
+    assert standing(rows["minicpm"]) == "range not known" and not fitted_there(rows["minicpm"])
+    far = answers(7e9, 1.4e12)["step_law"]
+    assert standing(far) == ", ".join(far.outside) and not fitted_there(far)
+
+
+def test_what_laws_have_in_common_is_that_of_those_fitted_there():
+    rows = recommend(1e9, 2e10)
+    inside = [r for r in rows if r.lr and fitted_there(r)]
+    low, high = min(r.lr for r in inside), max(r.lr for r in inside)
+    assert in_common(rows).endswith(f"peak learning rate {low:.2g} to {high:.2g}.")
+    assert all(r.law.title in in_common(rows) for r in inside) and "Kaplan" not in in_common(rows)
+    assert in_common(recommend(1e13, 1e15)) == ""
+
+
+def test_companions_go_with_the_batch_that_is_used():
+    own, fixed = companions(1e9, 2e10), companions(1e9, 2e10, batch=1e6)
+    step = answers(1e9, 2e10)["step_law"]
+    assert (own.lr, own.batch, fixed.batch) == (step.lr, step.batch, 1e6)
+    assert fixed.weight_decay == pytest.approx(own.weight_decay * 1e6 / own.batch)
+    assert 1e6 / (fixed.lr * fixed.weight_decay * 2e10) == pytest.approx(fixed.memory)
+    assert fixed.quantised == scaling.qat_fraction(1e9, 2e10, 4)
+    with pytest.raises(OptLawsError, match="bits of a quantised weight must be a number above 0, got 0"):
+        companions(1e9, 2e10, bits=0)
+
+
+@pytest.mark.parametrize("along", ["params", "tokens"])
+def test_laws_over_one_axis_are_the_laws_at_each_value(along):
+    found = laws_over(1e9, 2e10, along, batch=1e6)
+    asked = {"params": 1e9, "tokens": 2e10}
+    assert found.values[[0, -1]] == pytest.approx([asked[along] / WIDE, asked[along] * WIDE])
+    i = 17
+    for name, r in answers(**(asked | {along: float(found.values[i])}), batch=1e6).items():
+        for what in ("lr", "batch"):
+            value = found.of(name, what)[i]
+            assert value == getattr(r, what) or np.isnan(value) and getattr(r, what) is None
+        assert found.inside(name)[i] == fitted_there(r)
+    assert found.inside("step_law").any() and not found.inside("step_law").all()
+    with pytest.raises(OptLawsError, match="along one of tokens, params, got 'depth'"):
+        laws_over(1e9, 2e10, "depth")
+    with pytest.raises(OptLawsError, match="N must be a number above 0, got -1"):
+        laws_over(-1, 2e10, "params")
+
+
+def test_a_map_has_a_row_for_each_length():
+    found = law_map("step_law", 1e9, 2e10, points=5)
+    assert found.lr.shape == found.batch.shape == found.inside.shape == (5, 5)
+    r = answers(float(found.params[3]), float(found.tokens[1]))["step_law"]
+    assert (found.lr[1, 3], found.batch[1, 3], found.inside[1, 3]) == (r.lr, r.batch, fitted_there(r))
+    assert np.isnan(law_map("power_lines", 1e9, 2e10, points=3).lr).all()
+    with pytest.raises(OptLawsError, match="Unknown law 'mine'; known laws: step_law"):
+        law_map("mine", 1e9, 2e10)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_answer_as_a_schedule_has_its_rate_and_its_length(family):
+    step = answers(1e9, 2e10)["step_law"]
+    made = recommended_schedule(step, 2e10, 1e6, family)
+    assert made.family == family and made.total == round(2e10 / step.batch) and made.warmup == round(0.02 * made.total)
+    assert made.peak == pytest.approx(step.lr, rel=1e-3)
+    bare = answers(1e9, 2e10)["bjorck"]
+    assert recommended_schedule(bare, 2e10, 1e6, family).total == 20_000  # it gives no batch
+
+
+def test_what_makes_no_schedule_says_why():
+    rows = answers(1e9, 2e10)
+    with pytest.raises(OptLawsError, match="Power Lines gives no learning rate here"):
+        recommended_schedule(rows["power_lines"], 2e10, 1e6)
+    with pytest.raises(ScheduleError, match="A family is one of .*cosine.*, got 'bumps'"):
+        recommended_schedule(rows["step_law"], 2e10, 1e6, "bumps")
+    with pytest.raises(ScheduleError, match="must fill two batches of 1e[+]06 tokens, got 1e[+]06"):
+        recommended_schedule(rows["bjorck"], 1e6, 1e6)
+
+
+def test_every_law_with_a_rate_makes_a_schedule():
+    made = [recommended_schedule(r, 2e10, 5e5) for r in recommend(1e9, 2e10) if r.lr]
+    assert len(made) == sum(bool(law.lr) for law in HYPER_LAWS.values())
