@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.parts import page
-from pages.parts.plan import recommended, rules, sweep
+from pages.parts.plan import onward, recommended, rules, sweep
 from pages.parts.widgets.markdown import literal
 
 space = page.open(
@@ -16,6 +16,7 @@ asked = recommended.setting()
 if asked:
     st.subheader("Learning rate and batch", anchor=False)
     recommended.recommendations(asked)
+    onward.to_compare(space, asked)
     recommended.over_sizes(asked)
     st.subheader("What goes with it", anchor=False)
     recommended.companions(asked)

@@ -1,0 +1,54 @@
+"""From the Plan page to the Compare page: a law's rate, batch and length as a candidate schedule."""
+
+import streamlit as st
+
+from optlaws_core.errors import OptLawsError
+from optlaws_core.hyper import recommend, recommended_schedule
+from optlaws_core.hyper.advice import FAMILIES
+from optlaws_core.text import format_amount
+
+from ..state.candidates import MOST, Candidate, with_label
+from ..state.workspace import Workspace
+from ..widgets.markdown import literal
+from .recommended import Asked
+
+
+def to_compare(space: Workspace, asked: Asked) -> None:
+    """One button that adds a row of the table above to the candidates, in a family that is chosen beside it."""
+    found = recommend(asked.params, asked.tokens, asked.batch, asked.loss)
+    rows = {r.law.name: r for r in found if r.lr is not None}
+    usual = next(r.batch for r in found if r.law.name == "step_law")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox(
+            "Row to go on with",
+            list(rows),
+            format_func=lambda n: rows[n].law.title,
+            key="plan_row",
+            width=260,
+            help="A law without a batch of its own is taken with the batch above, or else the Step Law's.",
+        )
+        family = st.selectbox("Schedule", FAMILIES, FAMILIES.index("cosine"), key="plan_family", width=180)
+        answer = rows[name]
+        batch = answer.batch or asked.batch or usual
+        try:
+            schedule = recommended_schedule(answer, asked.tokens, batch, family)
+        except OptLawsError as fault:
+            st.caption(literal(str(fault)))
+            return
+        full = len(space.candidates) >= MOST
+        added = st.button(
+            "Add to Compare",
+            icon=":material/add:",
+            disabled=full,
+            key="plan_add",
+            help=f"{schedule.text}, with {format_amount(batch, 3)} tokens in an update.",
+        )
+    if added:
+        label = f"{answer.law.title}, batch {format_amount(batch, 3)}"
+        space.candidates = [*space.candidates, with_label(Candidate(schedule.text), label)]
+        st.success(
+            literal(f"Added {schedule.text}. Schedules on the Compare page: {len(space.candidates)}."),
+            icon=":material/check:",
+        )
+    elif full:
+        st.caption(f"The Compare page holds {MOST} schedules, the most it can.")
