@@ -72,7 +72,7 @@ def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
     loss, half = (float(v[0]) for v in predict_final(fit, [plan], args.text))
     band = finite(loss * np.exp(-half), loss * np.exp(half))
     parts = shares(fit, plan, args.text) if "E" in fit.theta else {}
-    last, reasons = plan.schedule.total - 1, beyond(fit, plan)
+    last, reasons = plan.schedule.total - 1, beyond(fit, plan, args.text)
     if args.json:
         row = {"step": last, "loss": loss, "reasons": reasons} | band_keys("prediction", band)
         print_json({"schedule": plan.schedule.text, "predictions": [row], "shares": parts})

@@ -217,7 +217,7 @@ def fit_form(
         message,
         huber(residual[:n], HUBER),
         End.of(runs, np.exp(residual[:n] + y)),
-        _coverage(runs),
+        Coverage.of_plans([r.plan for r in runs]),
         references,
         strength,
         free=names,
@@ -301,22 +301,13 @@ def fit_line(
         Status.converged.value,
         huber(fitted - y, HUBER),
         End.of(runs, np.exp(fitted)),
-        _coverage(runs),
+        Coverage.of_plans([r.plan for r in runs]),
         references | {"mu": float(mu), "kappa": float(kappa)},
         float(ridge),
         covariance=tuple(map(tuple, covariance.tolist())),
         left_out=_reach(errors) if bands else None,
         text=texts.main,
         steps=_steps(texts, steps, QUANTILE * np.sqrt(np.diag(covariance))),
-    )
-
-
-def _coverage(runs: Sequence[TableRun]) -> Coverage:
-    peaks, totals = [r.plan.schedule.peak for r in runs], [r.plan.schedule.total for r in runs]
-    sizes = [r.plan.params for r in runs if r.plan.params is not None]  # a table tells both of every run
-    batches = [r.plan.batch_tokens for r in runs if r.plan.batch_tokens is not None]
-    return Coverage(
-        (min(peaks), max(peaks)), (min(totals), max(totals)), (min(sizes), max(sizes)), (min(batches), max(batches))
     )
 
 

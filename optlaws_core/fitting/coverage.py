@@ -1,4 +1,4 @@
-"""What training runs cover, and how a plan leaves it: one rule of extrapolation for fits of every kind."""
+"""What runs cover, and how a plan or a setting leaves it: one rule of extrapolation for fits and laws of every kind."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -45,11 +45,20 @@ class Coverage:
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> "Coverage":
-        """Smallest and largest peak, horizon (as far as the runs were observed), model size and batch."""
+        """What `runs` cover, each as far as it was observed; at least one of them has a plan."""
         plans = [r.plan for r in runs if r.plan is not None]
-        peaks = [p.schedule.peak for p in plans]
         ends = (round(r.steps[-1] + np.median(np.diff(r.steps))) for r in runs)
-        totals = [min(p.schedule.total, end) for p, end in zip(plans, ends, strict=True)]
+        return cls.of_plans(plans, [min(p.schedule.total, end) for p, end in zip(plans, ends, strict=True)])
+
+    @classmethod
+    def of_plans(cls, plans: Sequence[Plan], totals: Sequence[int] | None = None) -> "Coverage":
+        """Smallest and largest peak, horizon, model size and batch of at least one plan.
+
+        `totals`: how many updates of each were seen, where that is not its whole schedule. Size and batch are None
+        where a plan does not tell them.
+        """
+        peaks = [p.schedule.peak for p in plans]
+        totals = [p.schedule.total for p in plans] if totals is None else totals
         return cls(
             (min(peaks), max(peaks)),
             (min(totals), max(totals)),
@@ -84,6 +93,15 @@ def _reasons(coverage: Coverage, plan: Plan) -> Iterator[str]:
 
 def _outside(ends: Range, value: float) -> bool:
     return not ends[0] * (1 - TOLERANCE) <= value <= ends[1] * (1 + TOLERANCE)
+
+
+def times_outside(ends: Range, value: float) -> str:
+    """`2.5 times above` or `14 times below`: how far a value above 0 leaves a range by over 1 %; empty inside."""
+    if not _outside(ends, value):
+        return ""
+    far = max(ends[0] / value, value / ends[1])
+    said = f"{far:.3g}" if far < 1.1 else f"{far:.2g}" if far < 100 else f"{far:,.0f}"
+    return f"{said} times {'below' if value < ends[0] else 'above'}"
 
 
 def _between(ends: Range, written) -> str:

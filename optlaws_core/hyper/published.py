@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import OptLawsError
+from ..fitting.coverage import times_outside
 from ..text import format_amount
 from .scaling import BESIROGLU, FROM_MEMORY, READ, SECOND_HAND, critical_batch_of_loss
 
@@ -95,14 +96,11 @@ class HyperLaw:
         return "" if not letters or "C" in letters else "".join({"N", "D"} - letters)
 
     def outside(self, params: float, tokens: float) -> tuple[str, ...]:
-        """What lies outside the fitted ranges, in words; empty where nothing does."""
+        """What lies outside the fitted ranges by over 1 %, in words; empty where nothing does."""
         values, found = {"N": params, "D": tokens, "C": 6 * params * tokens}, []
         for letter, (low, high) in self.known:
-            value = values[letter]
-            if not low / 1.001 <= value <= high * 1.001:
-                far = max(low / value, value / high)
-                said = f"{far:.2g}" if far < 100 else f"{far:,.0f}"
-                found.append(f"{letter} {said} times {'below' if value < low else 'above'} the fitted range")
+            if far := times_outside((low, high), values[letter]):
+                found.append(f"{letter} {far} the fitted range")
         return tuple(found)
 
     @property

@@ -22,6 +22,7 @@ from scipy.optimize import least_squares, minimize
 from scipy.stats import t as student
 
 from ..errors import DesignError
+from ..fitting.coverage import times_outside
 from .surface import LEVEL, Optimum, capped, optimum, reach
 from .sweep_cells import SweepCell
 
@@ -96,9 +97,8 @@ class SweepFit:
             ("N", params, [o.params for o in self.used]),
             ("D", tokens, [o.tokens for o in self.used]),
         ):
-            if not min(known) / 1.001 <= value <= max(known) * 1.001:
-                far = max(min(known) / value, value / max(known))
-                said.append(f"{name} is {far:.2g} times {'below' if value < min(known) else 'above'} the fitted cells")
+            if far := times_outside((min(known), max(known)), value):
+                said.append(f"{name} is {far} the fitted cells")
         return ", ".join(said)
 
 

@@ -201,6 +201,7 @@ FITS = [
     (["--table", "{dir}/none.csv"], "none.csv: there is no such file"),
     (["--table", ""], "path must not be empty"),
     (["--table", "{table}"], "is the unit right? a peak learning rate above 1 is unlikely"),
+    (["--table", "{table}"], "If it is, add --sure, which takes the table as it is."),
     (["--table", "{table}", "--sure", "--train", "run 0", "none"], "The table has no run 'none'; it has 78, run 0"),
     (["--table", "{table}", "--sure", "--train", "run 0", "run 1"], "needs at least 9 runs that ended with a loss"),
     (["--table", "{table}", "--train", "run 0", "run 0"], "--train: a run counts once, got 'run 0' 2 times"),
