@@ -6,6 +6,10 @@ from a random start that neither diverged nor spiked; repeats of a plan count as
 
 Held-out scores chose some things nevertheless (docs/final-loss-notes.md): the form of the law, the grid of strengths,
 that runs a quarter above the best of their configuration are left out of a fit, and the form of the divergence risk.
+
+The Top-2 hit rate in the abstract of the Opt-Laws paper (arXiv:2409.04777) is of near-optimal candidates. The paper is
+published in full; its body, which says what counts as near-optimal, could not be read here. So hits are counted twice:
+the best candidate itself, and one within 0.1 % of it.
 """
 
 import time
@@ -195,14 +199,15 @@ def _top2(runs: Sequence[TableRun], predicted: FloatArray) -> None:
     for way, found in ways.items():
         for what, picks, tolerance in (
             ("Top-2, strict", 2, 0.0),
-            ("Top-2, tolerant", 2, TOLERANCE),
+            ("Top-2, near-optimal", 2, TOLERANCE),
             ("Top-1, strict", 1, 0.0),
+            ("Top-1, near-optimal", 1, TOLERANCE),
         ):
             good, of, interval = hits(found, picks, tolerance)
             rows.append((way, what, f"{good} of {of}", f"{100 * good / of:.0f} %", interval))
     print(
         "Configurations (size, tokens of an update, horizon) left out in turn, Top-2 of candidates; groups of at "
-        f"least {FEWEST} different plans; tolerant: within {100 * TOLERANCE:g} % of the best:\n"
+        f"least {FEWEST} different plans; strict: the best itself; near-optimal: within {100 * TOLERANCE:g} % of it:\n"
     )
     show(("group", "what", "hit", "share", "90 % interval"), rows)
 

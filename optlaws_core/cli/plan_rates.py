@@ -59,7 +59,7 @@ def rates(args: argparse.Namespace) -> list[str]:
                     for r, text in zip(found, texts, strict=True)
                 ],
                 "companions": asdict(beside),
-                "fitted_there": said,
+                "said": said,
             }
         )
     else:

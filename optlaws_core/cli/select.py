@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import OptLawsError
 from ..fitting.result import Model
-from ..fitting.selection import Selection, select
+from ..fitting.selection import POOL, Selection, select
 from ..laws import LAWS
 from ..parallel import Report
 from ..runs import unsettled
@@ -23,7 +23,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run)
     add_runs(command)
     command.add_argument("--laws", nargs="+", metavar="LAW", default=[*LAWS], help="laws to fit; by default all")
-    command.add_argument("--pool", nargs="+", metavar="LAW", help="laws to average; by default the Opt-Laws ones")
+    command.add_argument("--pool", nargs="+", metavar="LAW", help=f"laws to average; by default {' and '.join(POOL)}")
     add_prior(command)
     where = command.add_mutually_exclusive_group()
     where.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler to fit on, tcp://host:port")

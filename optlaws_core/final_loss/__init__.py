@@ -1,5 +1,8 @@
 """Final losses across model sizes, data, batches and schedules, from a table of runs: Opt-Laws (reconstruction).
 
+The Opt-Laws paper (Xie et al. 2024, arXiv:2409.04777) is published in full; its body could not be read here, so the
+formulas are this project's. Its abstracts speak of the final training loss; a table may hold any final loss.
+
 table.py         runs of which only the end is known
 final_laws.py    the laws: what they see, their coefficients and terms
 texts.py         runs on several texts: a step of the loss for each

@@ -1,7 +1,8 @@
 """The forms of the final-loss laws of Opt-Laws (reconstruction), their coefficients, and what they see of a plan.
 
-That a final loss follows from features of convergence and escape is the claim of Xie et al. 2024 (arXiv:2409.04777), as
-is a vector of 16 features; which ones, and the forms below, are ours:
+Xie et al. 2024 (arXiv:2409.04777) is published in full; its body could not be read here. Its abstracts say that the
+final training loss follows from features of convergence and escape; that these are 16 is second-hand. Which features,
+and the forms below, are this project's, for whichever final loss a table holds:
 
     opt_laws             L = E + A n^{−α} + F n^φ (I1 √b)^{−β} + (C V / √b)^ω n^γ + P (p/1e-3)^h n^k
                          with V = Σ η_k² S_k^m (1 + c √b (η_k/1e-3)^g (S_T − S_k))^{−ρ}
@@ -9,9 +10,10 @@ is a vector of 16 features; which ones, and the forms below, are ours:
     opt_laws_log_linear  log L is linear in the logarithms of the functionals, and in their products with log N
 
 N is the model size, n = N/N0, B the tokens of an update, b = B/B0, p the peak rate; N0 and B0 are geometric means over
-the training runs. Read `opt_laws` from left to right: what no run gets below, what a larger model would gain, what more
-training would gain, the noise that the schedule leaves, and what a peak costs that is not forgotten. Larger models need
-less training for the same gain (φ below 0). The memory depends on the rate at which noise came in, as in the curve law
+the training runs. Only the log-linear law has a feature of escape, E_κ; the other two have no such term. Read
+`opt_laws` from left to right: what no run gets below, what a larger model would gain, what more training would gain,
+the noise that the schedule leaves, and what a peak costs that is not forgotten. Larger models need less training for
+the same gain (φ below 0). The memory depends on the rate at which noise came in, as in the curve law
 `opt_laws_sublinear`. A larger batch gets further with every update and leaves less noise, both with √B, as under Adam,
 where updates have one size whatever the batch (Malladi et al. 2022, arXiv:2205.10287).
 """
@@ -24,6 +26,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import DesignError, OptLawsError
 from ..laws import Param
+from ..laws.provenance import OWN_FORM
 from ..runs import MOST_UPDATES, Plan
 from ..sums.clocks import ETA_REF
 from ..sums.functionals import functionals
@@ -73,7 +76,7 @@ class FinalLaw:
     # Powers of b in the progress, in the pace of forgetting, and (to be divided by) in the noise.
     batch: tuple[float, float, float] = (0.0, 0.0, 1.0)
 
-    reference = "reconstruction after Xie et al. 2024, arXiv:2409.04777; the form is ours"
+    reference = OWN_FORM
 
     @property
     def free(self) -> tuple[Param, ...]:

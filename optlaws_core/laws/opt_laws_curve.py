@@ -1,15 +1,17 @@
-"""The Opt-Laws curve law: convergence on the clock of the learning rate, noise that is injected and forgotten.
+"""This project's own curve law: convergence on the clock of the learning rate, noise that is injected and forgotten.
 
-A reconstruction from the stochastic differential equation behind Opt-Laws (Xie et al., arXiv:2409.04777); the paper's
-own curve law is not published in a form we could read. Convergence runs on the cumulative learning rate S. Each update
-k adds noise ∝ η_k², stronger while the loss is high, which is forgotten on the clock τ that runs at the current rate to
-the power 3/2. Only where the training runs have several peak rates can the peak's own penalty D be told from L_∞.
+It begins from the stochastic differential equation that Opt-Laws starts from (Xie et al. 2024, arXiv:2409.04777),
+hence its name. That paper is published in full; its body could not be read here, and its abstracts mention no curve
+law (provenance.py). Convergence runs on the cumulative learning rate S. Each update k adds noise ∝ η_k², stronger
+while the loss is high, which is forgotten on the clock τ that runs at the current rate to the power 3/2. Only where
+the training runs have several peak rates can the peak's own penalty D be told from L_∞.
 """
 
 import numpy as np
 import sympy as sp
 
 from .base import HistorySum, Law, Param, S, S_k, eta_k, peak, u
+from .provenance import OWN_CURVE
 from .scale_free import (
     FADING,
     LEFT_AT_END,
@@ -70,9 +72,9 @@ def _back(psi, scale: Scale) -> dict[str, float]:
 
 OPT_LAWS_CURVE = Law(
     name="opt_laws_curve",
-    title="Opt-Laws curve (reconstruction)",
+    title="Convergence and noise (own)",
     summary="Convergence plus gradient noise that is forgotten as training goes on; for runs with one peak rate.",
-    reference="Our reconstruction from the SDE of Xie et al. 2024, Opt-Laws, arXiv:2409.04777",
+    reference=OWN_CURVE,
     formula=_L + _A * S ** (-_q) + _H + _D * peak,
     params=PARAMS,
     shared=("rho",),

@@ -1,4 +1,4 @@
-"""The Opt-Laws curve with sublinear noise: twice the injected noise raises the loss by far less than twice as much.
+"""`opt_laws_curve` with sublinear noise: twice the injected noise raises the loss by far less than twice as much.
 
 Where runs with a constant rate end above runs that decay, the gap grows about as the 0.35th power of the peak rate and
 slowly with the horizon (124M runs of lr_scheduling, peaks of 1e-4 to 3e-3, horizons of 15,000 to 50,000). Noise that
@@ -14,6 +14,7 @@ import numpy as np
 import sympy as sp
 
 from .base import HistorySum, Law, Param, S, S_k, eta_k, u
+from .provenance import OWN_CURVE
 from .scale_free import FADING, LEFT_AT_END, MEMORY, NOISE, REMOVED, SPEED, Axis, Coordinates, Scale, log_remembered
 
 PARAMS = (
@@ -67,9 +68,9 @@ def _back(psi, scale: Scale) -> dict[str, float]:
 
 OPT_LAWS_SUBLINEAR = Law(
     name="opt_laws_sublinear",
-    title="Opt-Laws curve, sublinear noise",
+    title="Convergence and sublinear noise (own)",
     summary="Convergence plus a power of the forgotten noise; for runs with several peak rates, and for the average.",
-    reference="Our own, from the SDE of Xie et al. 2024, Opt-Laws, arXiv:2409.04777",
+    reference=OWN_CURVE,
     formula=_L + _A * S ** (-_q) + _H**_omega,
     params=PARAMS,
     coordinates=Coordinates((REMOVED, SPEED, NOISE, GROWS, MEMORY, FADING, PACE, POWER), _there, _back),

@@ -1,8 +1,8 @@
 """What a whole schedule amounts to, in five numbers: the schedule functionals of Opt-Laws (reconstruction).
 
-They come from the stochastic differential equation that Opt-Laws starts from (Xie et al. 2024, arXiv:2409.04777). The
-body of that paper could not be read, so which functionals it uses, and how, is our reconstruction. With updates
-k = 0..T−1, their rates η_k, and S_k = Σ_{i≤k} η_i, S_T the sum of all of them:
+They come from the stochastic differential equation that Opt-Laws starts from (Xie et al. 2024, arXiv:2409.04777). That
+paper is published in full; its body could not be read here, so which functionals it uses, and how, is reconstructed.
+With updates k = 0..T−1, their rates η_k, and S_k = Σ_{i≤k} η_i, S_T the sum of all of them:
 
     I1 = Σ η_k                                convergence: how far training gets
     I2 = Σ η_k²                               noise let in, none of it forgotten

@@ -62,7 +62,7 @@ def table(space: Workspace) -> None:
                 "Weight",
                 format="%.0f %%",
                 help="In the average; from training runs alone. Empty: a law "
-                "that is not averaged. Only the two Opt-Laws curves are where they are among the laws.",
+                "that is not averaged. Only this project's two laws are where they are among the laws.",
             ),
             "expected": number("Expected error", help=EXPECTED, **percent),
             "left out": number("Left-out error", help=LEFT_OUT, **percent),

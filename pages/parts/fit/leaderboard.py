@@ -156,7 +156,8 @@ def section() -> None:
         st.caption(
             f"{MEASURES[measure].meaning} ★ marks the best law of each set of runs; laws are ordered by their mean "
             "rank over the sets. Coefficients and weights come from each set's training runs alone, without priors, "
-            "which were learned from the same sets. The forms of the two Opt-Laws curves, the rule for the average and "
-            "the width of the bands were chosen with scores on some of these runs in view (docs/lab-notes.md). Public "
-            f"runs are named by where they come from. Made by `python -m benchmarks leaderboard`. {unmeasured(rows)}"
+            "which were learned from the same sets. The forms of this project's two laws, the rule for the average "
+            "and the width of the bands were chosen with scores on some of these runs in view (docs/lab-notes.md). "
+            "Public runs are named by where they come from. Made by `python -m benchmarks leaderboard`. "
+            f"{unmeasured(rows)}"
         )

@@ -82,9 +82,10 @@ def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:
         st.caption(
             f"N0 = {format_amount(fit.references['N0'], 4)} parameters and "
             f"B0 = {format_amount(fit.references['B0'], 4)} tokens, "
-            "geometric means over the runs. That a final loss follows from convergence and escape features is the "
-            "paper's claim (Xie et al. 2024, arXiv:2409.04777); its formulas are not published in full, so the form "
-            "is our reconstruction."
+            "geometric means over the runs. That the final training loss follows from features of convergence and "
+            "escape is what the abstracts of the Opt-Laws paper say (Xie et al. 2024, arXiv:2409.04777). The paper is "
+            "published in full; its body could not be read here, so the form is this project's. Only the log-linear "
+            "law has a feature of escape."
         )
 
 

@@ -101,7 +101,7 @@ def _law(weighed: tuple[Fit, float]) -> str:
     full = pd.DataFrame(full, columns=["coefficient", "value", "low", "high", "meaning"])
     return (
         f"<h3>{escape(law.title)}{share}</h3>{formulas}"
-        f"<p class='facts'>{escape(law.reference)} {escape(fit.message)}</p>"
+        f"<p class='facts'>{escape(law.reference)}. {escape(fit.message)}</p>"
         + _table(fit.law, ("Coefficient", "Value", "90 % interval", "Meaning"), rows, full)
     )
 

@@ -6,7 +6,7 @@ is read with `read_several`, `read_one` or `read_number` and written with `write
 on a page; from then on the state counts and the address follows, also when the page is come back to by the menu.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -186,8 +186,13 @@ def _word(value: object) -> str:
     return written(value) if isinstance(value, float) else str(value)
 
 
-def bound_widget(widget: Callable, label: str, *args, key: str, **options):
-    """A widget of Streamlit that is bound to the address as `key`; says which of its values there it cannot have."""
+def bound_widget(widget: Callable, label: str, *args, key: str, former: Mapping[str, str] | None = None, **options):
+    """A widget of Streamlit that is bound to the address as `key`; says which of its values there it cannot have.
+
+    `former`: words that older links have for options of a widget for one of them.
+    """
+    if former:
+        _renew(key, former)
     given = _given(key)
     value = widget(label, *args, key=key, bind="query-params", **options)
     _stay().asked.pop(key, None)
@@ -203,6 +208,15 @@ def bound_widget(widget: Callable, label: str, *args, key: str, **options):
             wrong = [word for word in given if word not in labels]
         warn_of_refused(key, wrong, f"“{label}” takes no such value")
     return value
+
+
+def _renew(key: str, former: Mapping[str, str]) -> None:
+    """Begin a widget with the option that an older link names; its value then counts before what the address says."""
+    asked, memory = _stay().asked, session.state()
+    if found := [former[word] for word in asked.get(key, ()) if word in former]:
+        asked.pop(key)
+        if key not in memory:
+            memory[key] = found[0]
 
 
 def _denotes(word: str, value: object) -> bool:

@@ -16,6 +16,10 @@ from ..widgets import showing
 from . import charts
 
 MOST_LOADED = 60  # runs; more make the other pages slow and their charts unreadable
+FORMER = {  # titles of laws in older links
+    "Opt-Laws curve (reconstruction)": "opt_laws_curve",
+    "Opt-Laws curve, sublinear noise": "opt_laws_sublinear",
+}
 GROUPS = {
     "schedules": "one peak and horizon, nine families of schedules",
     "seeds": "the same plan with other seeds",
@@ -183,6 +187,7 @@ def law_against(floor: NoiseFloor | None) -> None:
             format_func=lambda n: LAWS[n].title,
             index=list(LAWS).index("opt_laws_curve"),
             key="sweep_law",
+            former=FORMER,
             width=320,
         )
         design = address.bound_widget(

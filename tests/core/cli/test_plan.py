@@ -33,7 +33,7 @@ def test_rates_as_text_and_as_json(capsys):
     schedules = {row["law"]: row["schedule"] for row in found["laws"]}
     assert schedules["power_lines"] is None and parse(schedules["step_law"]).family == "wsd"
     code, out, err = told(capsys, *RATES, "--family", "wsd")
-    assert code == 0 and err == "" and found["fitted_there"] in out
+    assert code == 0 and err == "" and found["said"] in out
     assert all(law.title in out for law in HYPER_LAWS.values()) and f"Step Law: {schedules['step_law']}\n" in out
     code, _, err = told(capsys, "plan", "rates", "--params", "1T", "--tokens", "100T")
     assert code == 0 and err.startswith("No law for the learning rate was fitted where you are")

@@ -47,7 +47,7 @@ def test_recommendations_and_what_goes_with_them(capsys):
             "Source": row["reference"],
             "Note": row["note"],
         }
-    assert said["fitted_there"] in [plain(c.value) for c in app.caption]
+    assert said["said"] in [plain(c.value) for c in app.caption]
     boxes, beside = {box.label: box for box in app.metric}, said["companions"]
     assert boxes["Critical batch"].value == short(beside["critical_batch"])
     assert boxes["Weight decay"].value == f"{beside['weight_decay']:.2g}"

@@ -151,14 +151,14 @@ def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
     )
     both = Average((weak, plain), (0.75, 0.25), weak.train, weak.test, 0.01, 0.02)
     compared = opened(space_with(both, candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)]))
-    doubt = "Opt-Laws curve (reconstruction): A1 lies on its bound."
+    doubt = "Convergence and noise (own): A1 lies on its bound."
     assert doubt in [comparisons.literal(w.value).replace("\\", "") for w in compared.warning]
     compared.session_state["share_box"] = True
     found, viewer = saved(compared.run(), store)
     (entry,) = store.listed(viewer)
     shown = share(viewer, id=entry.id)
     said = "\n".join(x.value for x in (*shown.caption, *shown.warning)).replace("\\", "")
-    laws = "Opt-Laws curve (reconstruction) (75%) and Power law in steps (25%), fitted to long; judged on other."
+    laws = "Convergence and noise (own) (75%) and Power law in steps (25%), fitted to long; judged on other."
     assert laws in said and doubt in said
     shown.session_state["shared_law 0"] = True
     shown.run()

@@ -88,3 +88,12 @@ def test_a_law_is_judged_on_runs_that_it_has_not_seen(design):
 def test_the_floor_is_that_of_the_repeated_plans_alone():
     repeated = [run for group in FLOOR.repeats for run in group.runs]
     assert noise_floor(repeated).relative == FLOOR.relative and len(repeated) == 60
+
+
+@pytest.mark.parametrize(
+    "before, name",
+    [("Opt-Laws curve (reconstruction)", "opt_laws_curve"), ("Opt-Laws curve, sublinear noise", "opt_laws_sublinear")],
+)
+def test_links_with_former_titles_of_laws_work(before, name):
+    app = opened(sweep_law=before)
+    assert app.selectbox(key="sweep_law").value == name and not app.warning
