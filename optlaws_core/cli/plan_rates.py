@@ -54,6 +54,8 @@ def rates(args: argparse.Namespace) -> list[str]:
             {
                 "params": args.params,
                 "tokens": args.tokens,
+                "batch": args.batch,
+                "loss": args.loss,
                 "laws": [
                     _law_row(r) | ({"schedule": text} if args.family else {})
                     for r, text in zip(found, texts, strict=True)

@@ -16,6 +16,7 @@ from optlaws_core.hyper import (
     standing,
 )
 from optlaws_core.hyper.advice import FAMILIES, WIDE, fitted_there
+from tests.places import ROOT
 
 
 def answers(params: float, tokens: float, **more):
@@ -102,3 +103,12 @@ def test_what_makes_no_schedule_says_why():
 def test_every_law_with_a_rate_makes_a_schedule():
     made = [recommended_schedule(r, 2e10, 5e5) for r in recommend(1e9, 2e10) if r.lr]
     assert len(made) == sum(bool(law.lr) for law in HYPER_LAWS.values())
+
+
+def test_the_example_in_the_readme_runs(capsys):
+    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1:]
+    (example,) = [block.split("```")[0] for block in blocks if "recommended_schedule" in block]
+    exec(example, {})
+    first, *_, schedule, decay, peak = capsys.readouterr().out.splitlines()
+    assert first.startswith("Step Law") and schedule.startswith("cosine(peak=")
+    assert float(decay) == companions(1e9, 2e10).weight_decay and 1e-4 < float(peak) < 1e-3
