@@ -30,11 +30,12 @@ from ..final_loss.table import COLUMNS
 from ..fitting.result import Model
 from ..prediction.bands import with_bands
 from ..prediction.divergence import LEAST_RUNS, MOST_RISK, Risk
+from ..prediction.observed import Observed, observed
 from ..prediction.pairs import Compared, Pair, compare
 from ..prediction.ranking import Ranked, rank
-from ..runs import Plan
+from ..runs import Plan, Run
 from ..schedules import Schedule, parse
-from ..text import format_amount, format_number
+from ..text import format_amount, format_number, listed
 from .model import Ends, add_model, band_keys, band_text, bands, final_plan, finite, for_candidates, one_value
 from .options import amount, path, print_json, refuse
 from .read import everything
@@ -54,6 +55,12 @@ def add(command: argparse.ArgumentParser) -> None:
         "--baseline",
         metavar="SCHEDULE",
         help="the candidate that all others are compared with, or one more; by default the second best",
+    )
+    command.add_argument(
+        "--observed",
+        type=path,
+        metavar="PATH",
+        help="logs in which some candidates were run: what they ended at is shown beside what is predicted",
     )
     command.add_argument(
         "--risk-from",
@@ -130,21 +137,31 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
     against = None if len(rows) < 2 else rows[1].schedule if baseline is None else baseline
     shown = list(zip(rows, compare(model, rows, against), strict=True))[: args.top]
     ends = [bands(model, with_bands(model, r.schedule))[0] for r, _ in shown]
+    seen = observed(model, [r.schedule for r, _ in shown], _runs(args.observed))
     if args.json:
         print_json(
             [
-                _curve_row(r, outer, risk is not None) | _pair_keys(c, against)
-                for (r, c), (_, outer) in zip(shown, ends, strict=True)
+                _curve_row(r, outer, risk is not None) | {"observed": told and told.loss} | _pair_keys(c, against)
+                for (r, c), (_, outer), told in zip(shown, ends, seen, strict=True)
             ]
         )
         return [*model.doubts, *_apart(rows, risk)]
-    for (r, c), (inner, outer) in zip(shown, ends, strict=True):
-        print(_curve_line(r, band_text(inner, outer), _pair_text(c), risk is not None))
+    for (r, c), (inner, outer), told in zip(shown, ends, seen, strict=True):
+        print(_curve_line(r, band_text(inner, outer) + _seen_text(told), _pair_text(c), risk is not None))
     if len(shown) < len(rows):
         print(LEFT.format(len(rows) - len(shown)))
     if against is not None:
         print(_legend(against, shown[0][1].pair))
     return [*model.doubts, *_apart(rows, risk)]
+
+
+def _runs(file: Path | None) -> Sequence[Run]:
+    return () if file is None else everything(str(file)).runs
+
+
+def _seen_text(told: Observed | None) -> str:
+    """What was observed, as a column of a line."""
+    return "" if told is None else f"   observed {told.loss:.6f} ({listed(told.runs, 3)})"
 
 
 def _pair_keys(c: Compared, baseline: Schedule | None) -> dict:
@@ -255,6 +272,7 @@ def _labelled(file: Path) -> list[TableRun]:
 def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
     """Rank under a final-loss law; the two to train first are named."""
     refuse(args, ["--risk-from"], "is for fits of curve laws; a final-loss fit knows its own risk")
+    refuse(args, ["--observed"], "is for fits of curve laws")
     refuse(args, ["--baseline"], "is for fits of curve laws; a final-loss fit compares each candidate with all others")
     if fit.risk is None:
         refuse(args, ["--risk"], "has no effect: too few runs of this fit diverged to tell the risk of it")

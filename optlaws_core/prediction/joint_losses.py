@@ -25,9 +25,8 @@ from ..runs import Plan
 from ..schedules import Schedule
 from .error_terms import ALIKE, error_terms
 from .losses import checked, of_fit, predict
+from .observed import rates_of
 from .slopes import covariance_of, slopes, varying
-
-LOOKS = 1000  # updates at which rates are compared, to know candidates that are the same run
 
 Asked = Sequence[tuple[Plan, NDArray[np.int64]]]  # plans, each with the one update (1,) whose loss is asked for
 
@@ -131,11 +130,8 @@ def _same(asked: Asked) -> NDArray[np.bool_]:
 
 
 def _rates(plan: Plan, step: int) -> tuple:
-    """What tells one run from another: its rates, looked at in `LOOKS` places, its size, batch and length."""
-    schedule = plan.schedule
-    at = np.unique(np.linspace(0, schedule.total, LOOKS).astype(np.int64))
-    rates = np.round(schedule(at) / schedule.peak, 9) + 0.0  # no negative zero
-    return plan.params, plan.batch_tokens, schedule.total, step, f"{schedule.peak:.9g}", rates.tobytes()
+    """What tells one run from another: its rates, its size, its batch, and where it is looked at."""
+    return plan.params, plan.batch_tokens, step, *rates_of(plan.schedule)
 
 
 __all__ = ["Joint", "joint", "knows_error"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from optlaws_core import Ranked
+from optlaws_core.prediction.observed import Observed
 from optlaws_core.prediction.pairs import Compared
 
 LONGEST = 300  # characters of a cell in a report
@@ -35,6 +36,16 @@ COLUMNS = (
     Column("rank", "Rank", width=50),
     Column("name", "Schedule", width=170),
     Column("final_loss", "Predicted final loss", "After the last update.", 130, "%.5f", ".5f"),
+    Column(
+        "observed",
+        "Observed",
+        "What loaded runs with these very rates ended at: the mean loss over the last 1 % of the updates, and over the "
+        "runs where there are several.",
+        100,
+        "%.5f",
+        ".5f",
+        "Observed final loss",
+    ),
     Column(
         "plus_minus",
         "± at the end",
@@ -90,7 +101,7 @@ COLUMNS = (
 )
 BESIDE = ("difference", "low", "high", "p_below", "p_best", "regret")
 # Numbers that need not be known.
-MAY_LACK = ("plus_minus", *BESIDE, "risk", "saved_updates", "saved_percent", "saved_tokens")
+MAY_LACK = ("observed", "plus_minus", *BESIDE, "risk", "saved_updates", "saved_percent", "saved_tokens")
 
 
 def rows(
@@ -99,8 +110,12 @@ def rows(
     batch_tokens: float | None,
     halves: Sequence[float | None] | None = None,
     beside: Sequence[Compared] | None = None,
+    seen: Sequence[Observed | None] | None = None,
 ) -> pd.DataFrame:
-    """The ranking as a table, numbers in full precision. `names`, `halves` of bands, and `beside` go with `ranked`."""
+    """The ranking as a table, numbers in full precision.
+
+    `names`, `halves` of bands, `beside`, and what was `seen` of candidates that were run go with `ranked`.
+    """
     best = ranked[0].final_loss if ranked else float("nan")
     none = [None] * len(ranked)
     made = [
@@ -108,6 +123,7 @@ def rows(
             "rank": i,
             "name": name,
             "final_loss": r.final_loss,
+            "observed": told and told.loss,
             "plus_minus": half,
             **_beside(c),
             "delta": r.delta,
@@ -119,7 +135,9 @@ def rows(
             "extrapolates": "; ".join(r.reasons),
             "schedule": r.schedule.text,
         }
-        for i, (r, name, half, c) in enumerate(zip(ranked, names, halves or none, beside or none, strict=True), 1)
+        for i, (r, name, half, c, told) in enumerate(
+            zip(ranked, names, halves or none, beside or none, seen or none, strict=True), 1
+        )
     ]
     table = pd.DataFrame(made)
     for column in MAY_LACK:

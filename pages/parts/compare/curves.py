@@ -189,7 +189,7 @@ def draw(
 def _to_band(space: Workspace, name: str, found: Sequence[Entry], start: tuple[int, ...] | None) -> tuple[int, ...]:
     """Which candidates have their bands drawn; to begin with those of `start`."""
     known = Known.of(space.fits[name])
-    if not any(free for _, _, free, _ in known.parts) and known.errors[1] is None:
+    if not known.model.has_bands and known.errors[1] is None:
         return ()  # set by hand: nothing is known of its errors
     names, ends = [e.name for e in found], [predicted.curve(known, e.schedule)[1][-1] for e in found]
     best = names[int(np.argmin(ends))]

@@ -31,7 +31,8 @@ class Known:
     def of(cls, model: Model) -> "Known":
         """The key of a model."""
         fits, weights = zip(*model.parts, strict=True)
-        parts = tuple((f.law, tuple(f.theta.items()), f.free, f.covariance) for f in fits)
+        own = [part for f in fits for part in (f, *f.by_peak)]
+        parts = tuple((f.law, f.coverage.peak, tuple(f.theta.items()), f.free, f.covariance) for f in own)
         return cls(parts, weights, (model.misfit, model.left_out), model.coverage, model)
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from optlaws_core import Ranked
 from optlaws_core.prediction.divergence import Risk
+from optlaws_core.prediction.observed import observed
 from optlaws_core.prediction.verdict import Yardstick, verdict
 
 from ..state import address
@@ -72,7 +73,8 @@ def result(
     said = verdict(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, order.index(baseline))
     with st.container(border=True):
         st.text(said)
-    table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside)
+    seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
+    table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen)
     showing.table(
         table,
         "compare-ranking",

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from optlaws_core import parse, predict, rank, with_bands
+from optlaws_core import parse, predict, rank, read, with_bands
 from optlaws_core.cli.rank import _share
 from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting.result import Status
@@ -13,7 +13,7 @@ from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.losses import sized
 from optlaws_core.prediction.pairs import against, chances
 from tests.places import ROOT
-from tests.support.commands import CANDIDATES, told
+from tests.support.commands import BUNDLED, CANDIDATES, TRAIN, told
 
 
 def test_predict_and_rank(capsys, fit_file):
@@ -122,6 +122,19 @@ def test_a_baseline_that_is_no_candidate_is_one_more(capsys, select_files):
     assert [itself[k] for k in PAIR[1:5]] == [0.0, 0.0, 0.0, 0.5]
     code, out, err = told(capsys, *ask[:-2], "", "--json")
     assert (code, out) == (1, "") and "A schedule reads like" in err
+
+
+def test_a_candidate_that_was_run_shows_what_was_observed(capsys, fit_file):
+    ask = ["rank", "--fit", str(fit_file), "--observed", BUNDLED]
+    (run,) = [r for r in read(BUNDLED).runs if r.name == TRAIN[1]]
+    split = load_fit(fit_file).split
+    last = run.series[split].steps >= 0.99 * run.known_plan.schedule.total
+    expected = float(run.series[split].loss[last].mean())
+    text = run.known_plan.schedule.text
+    named = ["--schedule", text, "--schedule", CANDIDATES[2]]
+    rows = {row["schedule"]: row["observed"] for row in json.loads(told(capsys, *ask, *named, "--json")[1])}
+    assert rows == {text: pytest.approx(expected), parse(CANDIDATES[2]).text: None}
+    assert f"observed {rows[text]:.6f} ({run.name}" in told(capsys, *ask, *named)[1]
 
 
 def test_one_candidate_is_compared_with_none(capsys, select_files):

@@ -110,6 +110,18 @@ def test_a_switched_off_row_takes_no_part():
     assert any("No candidate is in use" in t for t in texts(none))
 
 
+def test_a_candidate_that_was_run_shows_what_was_observed():
+    space = space_with(a_fit(), candidates=[Candidate(t) for t in THREE])
+    first = next(iter(space.runs.values()))
+    text = first.known_plan.schedule.text
+    space.candidates = [*space.candidates, Candidate(text)]
+    table = opened(space).dataframe[-1].value
+    seen = dict(zip(table.schedule, table.observed, strict=True))
+    last = first.steps >= 0.99 * first.known_plan.schedule.total
+    assert seen[text] == pytest.approx(float(first.loss[last].mean()))
+    assert {t for t, loss in seen.items() if loss is pd.NA} == {parse(t).text for t in THREE} - {text}
+
+
 def test_the_same_schedule_twice_is_two_rows():
     app = opened(space_with(a_fit(), candidates=[Candidate(THREE[0], "a"), Candidate(THREE[0], "b")]))
     assert app.dataframe[-1].value.name.tolist() == ["a", "b"]

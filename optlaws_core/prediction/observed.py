@@ -1,0 +1,64 @@
+"""Candidates that were really run: the final losses that were observed, beside those that are predicted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..fitting.result import Model
+from ..runs import Plan, Run
+from ..schedules import Schedule
+
+AT_END = 0.01  # share of the updates whose losses are averaged, and that a log may lack at its end
+LOOKS = 1000  # updates at which rates are compared, to know schedules that are the same run
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The final loss of runs that had a candidate's rates."""
+
+    loss: float  # mean over the runs of their mean over the last `AT_END` of the updates
+    runs: tuple[str, ...]
+
+
+def observed(model: Model, schedules: Sequence[Schedule], runs: Sequence[Run]) -> list[Observed | None]:
+    """What runs with the rates of each schedule (n,) ended at, in the split that `model` was fitted to; None: not run.
+
+    Rates, not words, decide: a cosine as knots is that cosine. Runs of another model size or batch than predictions are
+    made for do not count, nor do runs that ended early.
+    """
+    ends = [(run, *end) for run in runs if (end := _end(run, model.split)) is not None]
+    found: list[Observed | None] = []
+    for schedule in schedules:
+        plan = model.coverage.plan(schedule)
+        rates = rates_of(schedule)
+        same = [(r.name, loss) for r, known, loss in ends if known == rates and _alike(plan, r.known_plan)]
+        names, losses = zip(*same, strict=True) if same else ((), ())
+        found.append(Observed(float(np.mean(losses)), names) if same else None)
+    return found
+
+
+def rates_of(schedule: Schedule) -> tuple[int, str, bytes]:
+    """What tells one schedule from another: its length, its peak, and its rates in `LOOKS` places."""
+    at = np.unique(np.linspace(0, schedule.total, LOOKS).astype(np.int64))
+    rates = np.round(schedule(at) / schedule.peak, 9) + 0.0  # no negative zero
+    return schedule.total, f"{schedule.peak:.9g}", rates.tobytes()
+
+
+def _end(run: Run, split: str) -> tuple[tuple[int, str, bytes], float] | None:
+    """The rates of a run and its final loss; None where it is not known, or the run ended early."""
+    series = run.series.get(split)
+    if run.plan is None or series is None or not len(series):
+        return None
+    last = (1 - AT_END) * run.plan.schedule.total
+    late = series.loss[series.steps >= last]
+    return (rates_of(run.plan.schedule), float(late.mean())) if len(late) else None
+
+
+def _alike(one: Plan, other: Plan) -> bool:
+    """Whether two plans have the same model size and batch, as far as both tell them."""
+    pairs = ((one.params, other.params), (one.batch_tokens, other.batch_tokens))
+    return all(a is None or b is None or a == b for a, b in pairs)
+
+
+__all__ = ["Observed", "observed", "rates_of"]

@@ -1,0 +1,57 @@
+"""Candidates that were really run show what was observed."""
+
+import numpy as np
+import pytest
+
+from optlaws_core import Plan, Run, parse
+from optlaws_core.prediction.losses import sized
+from optlaws_core.prediction.observed import observed
+from optlaws_core.runs import Series
+from tests.core.prediction.test_losses import SHAPES, made
+
+COSINE = "cosine(peak=1e-3, warmup=10, total=1000, final=1e-4)"
+MODEL = made()
+
+
+def ran(text, name="run", end=2.0, split="train", upto=None, params=None):
+    """A run whose losses fall to `end`, logged up to a step."""
+    plan = Plan(parse(text), params)
+    steps = np.arange(1, upto or plan.schedule.total)
+    loss = end + 1e-3 * (plan.schedule.total - steps)
+    return Run(name, plan, {split: Series(steps, loss)}, split, "declared")
+
+
+def test_a_candidate_that_was_run_shows_its_final_loss():
+    found = observed(MODEL, [parse(COSINE), parse("constant(peak=1e-3, warmup=10, total=1000)")], [ran(COSINE)])
+    assert found[1] is None and found[0].runs == ("run",)
+    assert found[0].loss == pytest.approx(2.0 + 1e-3 * 5.5)  # mean of the losses from update 990 on
+
+
+def test_repeats_are_averaged():
+    found = observed(MODEL, [parse(COSINE)], [ran(COSINE, "a", 2.0), ran(COSINE, "b", 2.2)])
+    assert found[0].runs == ("a", "b") and found[0].loss == pytest.approx(2.1055)
+
+
+def test_rates_decide_and_not_how_they_are_written():
+    written, knots = SHAPES[3], SHAPES[6]  # a WSD, and the same as knots
+    assert parse(written) != parse(knots)
+    assert observed(MODEL, [parse(knots)], [ran(written)])[0] is not None
+
+
+def test_runs_of_another_size_do_not_count():
+    asked = sized(MODEL, 1e8)
+    assert observed(asked, [parse(COSINE)], [ran(COSINE, params=2e8)]) == [None]
+    assert observed(asked, [parse(COSINE)], [ran(COSINE, params=1e8)])[0] is not None
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ran(COSINE, upto=985),  # ended early
+        ran(COSINE.replace("1e-4", "2e-4")),
+        ran(COSINE.replace("1000", "1001")),
+        ran(COSINE, split="val"),  # another loss than the model's
+    ],
+)
+def test_what_is_not_that_run_does_not_count(run):
+    assert observed(MODEL, [parse(COSINE)], [run]) == [None]
