@@ -6,6 +6,7 @@
 """
 
 from .alarm import ALARM, LOOKS, RISE, diverging, evidence, risen
+from .alone import from_itself
 from .forecasting import FEWEST, MEMORY, PULL, Forecast, Outcome, cut, decays, forecast, outcomes
 from .growing import reread, version
 
@@ -23,6 +24,7 @@ __all__ = [
     "diverging",
     "evidence",
     "forecast",
+    "from_itself",
     "outcomes",
     "reread",
     "risen",

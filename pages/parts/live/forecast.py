@@ -20,6 +20,7 @@ from optlaws_core.live import (
     decays,
     diverging,
     forecast,
+    from_itself,
     outcomes,
     reread,
     risen,
@@ -38,6 +39,7 @@ from . import charts
 
 FOLDER = "OPTLAWS_LIVE"  # environment variable: the one log, or folder of logs, of the server that may be watched
 EVERY = 10  # seconds
+FIT, ITSELF = "The fit in use", "This run alone"
 REPLAYED = 0.6  # of a finished run, which is replayed from there
 
 
@@ -73,14 +75,46 @@ def _board(space: Workspace, watch: bool) -> None:
         if seen.plan is None:
             where = "in a manifest beside its log" if watch else "on the Runs page"
             st.info(f"This run has no learning rate yet. Declare its schedule {where} to forecast the rest.")
-        elif space.fit is None:
-            st.info("A forecast needs a law fitted to finished runs. Fit one on the Fit page; until then, the losses.")
         else:
-            _ahead(space.fit, seen, whole)
+            model = _model(space, seen)
+            # What is to come lies beyond what a run was fitted to by itself, as it must.
+            _ahead(model, seen, whole, flagged=model is space.fit)
             return
     except OptLawsError as fault:
         st.info(literal(str(fault)))
     showing.chart(charts.progress(seen, whole, None, ""), "live-losses")
+
+
+def _model(space: Workspace, seen: Run) -> Model:
+    """What the rest is forecast by: the fit in use, or the run itself under the learned priors."""
+    if space.fit is not None:
+        other = f"the fit in use, {literal(space.current)}"
+        by = st.segmented_control(
+            "Forecast by",
+            (FIT, ITSELF),
+            default=address.read_one("by", (FIT, ITSELF), FIT),
+            required=True,
+            key="live_by",
+            persist_state="session",
+            help=f"{FIT}: {other}. {ITSELF}: laws fitted to its losses so far, under priors learned from public "
+            "training curves.",
+        )
+        address.write("by", by, FIT)
+        if by == FIT:
+            return space.fit
+    else:
+        st.caption(
+            "No law is fitted to finished runs, so the rest is forecast from this run alone, under priors learned from "
+            "public training curves. A fit to finished runs of yours knows more: make one on the Fit page."
+        )
+    plan = seen.known_plan
+    told = (plan.schedule.text, plan.params, plan.batch_tokens, seen.steps.tobytes(), seen.loss.tobytes())
+    return _alone((seen.name, seen.split, *told), seen)
+
+
+@st.cache_resource(show_spinner="Fitting the run so far", max_entries=32)
+def _alone(key: tuple, _seen: Run) -> Model:  # `key` is what Streamlit knows the losses by
+    return from_itself(_seen)
 
 
 def _now() -> Reading | None:
@@ -211,7 +245,7 @@ def _learned(key: tuple, _runs: list[Run]) -> Risk:
     return learn_risk([r.plan for r in _runs], [r.about["outcome"] == DIVERGED for r in _runs])
 
 
-def _ahead(model: Model, seen: Run, whole: Run) -> None:
+def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:
     now, planned = int(seen.steps[-1]), seen.plan.schedule.total
     endless = seen.lr_source == "logged" and planned <= now + 1  # a log tells the rates so far, not how long it will be
     if endless:
@@ -248,10 +282,10 @@ def _ahead(model: Model, seen: Run, whole: Run) -> None:
     address.write("way", way, names[usual])
     told = forecast(model, seen, dict(ways)[way])
     showing.chart(charts.progress(seen, whole, told, way), "live-losses")
-    if reasons := outside(model.coverage, replace(seen.plan, schedule=dict(ways)[way])):
+    if flagged and (reasons := outside(model.coverage, replace(seen.plan, schedule=dict(ways)[way]))):
         st.warning(literal(f"Beyond the training runs of the law: {'; '.join(reasons)}."), icon=":material/explore:")
     if way == "as planned":
-        _scored(model, seen, whole, told)
+        _scored(model, seen, whole, told, flagged and seen.name in model.train)
     showing.table(
         pd.DataFrame(
             [(o.name, o.schedule.total, o.loss, o.low, o.high) for o in ranked],
@@ -279,8 +313,8 @@ def _beyond(left: int, length: int, wait: int) -> str:
     return ""
 
 
-def _scored(model: Model, seen: Run, whole: Run, told: Forecast) -> None:
-    """How the forecast did, in a replay."""
+def _scored(model: Model, seen: Run, whole: Run, told: Forecast, knows: bool) -> None:
+    """How the forecast did, in a replay; `knows`: whether the model was fitted to the whole run."""
     later = whole.steps > told.now
     if not later.any():
         return
@@ -289,7 +323,7 @@ def _scored(model: Model, seen: Run, whole: Run, told: Forecast) -> None:
     alone = predict(model, seen.plan, whole.steps[later])
     inside = None if then.low is None else ((then.low <= true) & (true <= then.high)).mean()
     held = "" if inside is None else f" The band held {inside:.0%} of them."
-    known = " The law was fitted to this very run, so this says little." if seen.name in model.train else ""
+    known = " The law was fitted to this very run, so this says little." if knows else ""
     st.caption(
         f"Against the {len(true):,} losses that came later: off by {abs(then.loss / true - 1).mean():.2%} on average, "
         f"{abs(then.loss[-1] / true[-1] - 1):.2%} at the end; the law without the run so far, by "

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import Series
-from optlaws_core.live import cut, decays, diverging, outcomes, risen
+from optlaws_core.live import cut, decays, diverging, from_itself, outcomes, risen
 from optlaws_core.prediction.divergence import learn_risk, probability
 from pages.parts.live import forecast
 from pages.parts.state.workspace import Workspace
@@ -47,14 +47,39 @@ def _no_folder(monkeypatch):
     monkeypatch.delenv(forecast.FOLDER, raising=False)
 
 
-def test_without_runs_or_a_fit_it_says_where_to_go():
+def test_without_runs_it_says_where_to_go():
     assert any("no log to follow yet" in t for t in texts(opened(space_with())))
-    app = opened(space_with(a_run(), fit=False))
-    assert any("Fit one on the Fit page" in t for t in texts(app)) and app.metric[0].value == "2%"
-    app.slider[0].set_value(500).run()
-    assert last_seen(app) == 500
     bare = replace(a_run(), plan=None, lr_source="missing")
     assert any("has no learning rate yet" in t for t in texts(opened(space_with(bare))))
+
+
+def test_without_a_fit_a_run_is_forecast_from_itself():
+    app = opened(space_with(a_run(), fit=False))
+    assert any("forecast from this run alone, under priors" in t for t in texts(app))
+    app.slider[0].set_value(500).run()
+    assert not app.exception and last_seen(app) == 500
+    seen = cut(a_run(), 500)
+    model = from_itself(seen)
+    total = a_run().known_plan.schedule.total
+    table = app.dataframe[-1].value
+    expected = outcomes(model, seen, decays(seen, 500, total, [total // 10], [0, total // 10]))
+    assert table.way.tolist() == [o.name for o in expected]
+    assert table["final loss"].tolist() == [o.loss for o in expected] and table.low.notna().all()
+    assert any(t.startswith("Against the ") and "fitted to this very run" not in t for t in texts(app))
+
+
+def test_a_run_can_be_forecast_by_a_fit_or_from_itself():
+    app = opened(space_with(a_run()))
+    by_fit = app.dataframe[-1].value
+    app.segmented_control[0].set_value("This run alone").run()
+    assert not app.exception
+    assert app.dataframe[-1].value["final loss"].tolist() != by_fit["final loss"].tolist()
+
+
+def test_too_few_losses_are_no_forecast():
+    app = opened(space_with(a_run(), fit=False))
+    app.slider[0].set_value(int(a_run().steps[a_run().steps >= a_run().plan.schedule.warmup_end][3])).run()
+    assert any("needs 10 losses past its warm-up, got 4" in t for t in texts(app))
 
 
 def test_a_finished_run_says_so_and_is_drawn():
