@@ -1,11 +1,12 @@
 """Laws evaluated on plans: losses and exact Jacobians, many runs at once, at O(log T) cost per observation."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import block_diag, csr_array, eye_array
+from scipy.sparse import csr_array, eye_array
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
@@ -22,6 +23,7 @@ from .features import feature
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
 AT_ONCE = 4096  # observations whose past is cut together
+RECENT_PAIRS = 2**22  # pairs of observation and node that are kept of lately asked histories: 64 MiB
 LOWEST = 1e-10  # rates below it count as this much in a pace, which may be a negative power of the rate
 
 
@@ -62,7 +64,7 @@ class Batch:
         if not any(spread is not None for spread in self.spreads):
             return self.sums
         paths, steps = [trace(plan.schedule) for plan, _ in self.parts], [steps for _, steps in self.parts]
-        return tuple(_pasts(h, paths, steps) for h in self.law.sums)
+        return tuple(_joined(_pasts(h, paths, steps)) for h in self.law.sums)
 
     @cached_property
     def known(self) -> tuple[FloatArray, ...]:
@@ -87,35 +89,94 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     if S in law.features:
         make_clocks(paths, 1.0)
     known = [[feature(f, *run) for f in law.features] for run in zip(plans, paths, steps, strict=True)]
-    summed = [_at_moments(h, paths, steps) for h in law.sums]
+    summed = [tuple(zip(*_at_moments(h, paths, steps), strict=True)) for h in law.sums]
     ends = np.cumsum([len(some) for some in steps])
     return Batch(
         law,
         tuple(np.concatenate(columns) for columns in zip(*known, strict=True)),
-        tuple(past for past, _ in summed),
+        tuple(_joined(pasts) for pasts, _ in summed),
         tuple(slice(int(e) - len(some), int(e)) for e, some in zip(ends, steps, strict=True)),
-        tuple(spread for _, spread in summed),
+        tuple(_block_diagonal(spreads, [len(past.now) for past in pasts]) for pasts, spreads in summed),
         tuple(zip(plans, steps, strict=True)),
     )
 
 
+def prepare(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> None:
+    """Make the histories of `parts` together, of which batches of some of them will ask: faster than one by one."""
+    paths, steps = [trace(plan.schedule) for plan, _ in parts], [np.asarray(some, np.int64) for _, some in parts]
+    for h in law.sums:
+        _at_moments(h, paths, steps)
+
+
 def _at_moments(
     h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]
-) -> tuple[HistoryBatch, csr_array | None]:
+) -> list[tuple[HistoryBatch, csr_array | None]]:
     """The history sum at moments from which the one at `steps` (n_i,) of each path follows, and how it does."""
-    make_clocks(paths, h.clock)
-    make_clocks(paths, 1.0)
-    chosen, spreads = zip(*(moments(path, some, h.clock) for path, some in zip(paths, steps, strict=True)), strict=True)
-    past = _pasts(h, paths, chosen)
+    kinds = h.clock, h.inclusive, h.drops_only, h.pace is not None, S_k in h.sees, d_k in h.sees
+    keys = [(*kinds, path.schedule, some.tobytes()) for path, some in zip(paths, steps, strict=True)]
+    known = RECENT.found(keys)
+    lacking = list({key: i for i, key in enumerate(keys) if key not in known}.values())
+    if lacking:
+        paths, steps = [paths[i] for i in lacking], [steps[i] for i in lacking]
+        make_clocks(paths, h.clock)
+        make_clocks(paths, 1.0)
+        found = [moments(path, some, h.clock) for path, some in zip(paths, steps, strict=True)]
+        pasts = _pasts(h, paths, [chosen for chosen, _ in found])
+        new = {keys[i]: (past, spread) for i, past, (_, spread) in zip(lacking, pasts, found, strict=True)}
+        RECENT.keep(new)
+        known |= new
+    return [known[key] for key in keys]
+
+
+def _block_diagonal(spreads: Sequence[csr_array | None], sizes: Sequence[int]) -> csr_array | None:
+    """Matrices of several runs as one; None for that of 1 where the `sizes` moments of a run are its observations."""
     if all(spread is None for spread in spreads):
-        return past, None
-    whole = [eye_array(len(c), format="csr") if s is None else s for c, s in zip(chosen, spreads, strict=True)]
-    return past, block_diag(whole, format="csr")
+        return None
+    whole = [eye_array(n, format="csr") if s is None else s for s, n in zip(spreads, sizes, strict=True)]
+    columns, entries = np.cumsum([0, *sizes]), np.cumsum([0, *(s.nnz for s in whole)])
+    data = np.concatenate([s.data for s in whole])
+    indices = np.concatenate([s.indices + c for s, c in zip(whole, columns, strict=False)])
+    begins = np.concatenate([[0], *(s.indptr[1:] + e for s, e in zip(whole, entries, strict=False))])
+    return csr_array((data, indices, begins), shape=(sum(s.shape[0] for s in whole), int(columns[-1])))
 
 
-def _pasts(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> HistoryBatch:
+class _Recent:
+    """Histories of runs that were asked for lately: fits to some of the same runs and their scores share them."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple, tuple[HistoryBatch, csr_array | None]] = {}  # the latest last
+        self._lock = threading.Lock()
+
+    def found(self, keys: Sequence[tuple]) -> dict[tuple, tuple[HistoryBatch, csr_array | None]]:
+        """Those of `keys` that are known."""
+        with self._lock:
+            return {key: self._parts[key] for key in keys if key in self._parts}
+
+    def keep(self, parts: Mapping[tuple, tuple[HistoryBatch, csr_array | None]]) -> None:
+        """Keep `parts`, and of those before the latest that have room beside them."""
+        with self._lock:
+            self._parts |= parts
+            room = RECENT_PAIRS
+            for key, (past, _) in reversed(list(self._parts.items())):
+                room -= len(past.node)
+                if room < 0:
+                    del self._parts[key]
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._parts.clear()
+
+
+RECENT = _Recent()
+
+
+def _pasts(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> list[HistoryBatch]:
     """The history sum at `steps` (n_i,) of each path, some of them at a time."""
-    return _joined([_past(h, paths[g], steps[g]) for g in _groups([len(some) for some in steps])])
+    found: list[HistoryBatch] = []
+    for g in _groups([len(some) for some in steps]):
+        found += _past(h, paths[g], steps[g])
+    return found
 
 
 def _check_steps(schedule: Schedule, steps: IntArray) -> None:
@@ -135,16 +196,16 @@ def _groups(sizes: Sequence[int]) -> list[slice]:
     return [*found, slice(first, len(sizes))]
 
 
-def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> HistoryBatch:
+def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> list[HistoryBatch]:
     """The history sum at `steps` (n_i,) of each path, all at once."""
     schedules = [path.schedule for path in paths]
-    past = histories(paths, steps, h.clock, S_k in h.source.free_symbols, h.pace is not None)
+    past = histories(paths, steps, h.clock, S_k in h.sees, h.pace is not None)
     if h.drops_only:
         past = past.only(_drops(schedules, past) != 0)
     eta, least = rates(schedules, past.owner, past.step), np.array([path.first_rate for path in paths])
     if h.inclusive:
         past = replace(past, clock=past.clock - eta)
-    return HistoryBatch(
+    together = HistoryBatch(
         eta=eta,
         S=np.maximum(past.S, least[past.owner]),
         weight=past.weight,
@@ -153,8 +214,31 @@ def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> H
         first=past.first,
         now=past.now,
         lag=past.lag,
-        drop=_drops(schedules, past) if d_k in h.source.free_symbols else np.zeros(len(eta)),
+        drop=_drops(schedules, past) if d_k in h.sees else np.zeros(len(eta)),
     )
+    return _apart(together, past.owner, [len(some) for some in steps])
+
+
+def _apart(past: HistoryBatch, owner: IntArray, sizes: Sequence[int]) -> list[HistoryBatch]:
+    """Pasts of several paths as one each. `owner`: path of each node, ascending; `sizes`: moments of each path."""
+    nodes = np.searchsorted(owner, np.arange(len(sizes) + 1))
+    obs = np.cumsum([0, *sizes])
+    pairs = np.append(past.first, len(past.node))[obs]
+    cuts = zip(*([slice(a, b) for a, b in zip(e[:-1], e[1:], strict=True)] for e in (nodes, obs, pairs)), strict=True)
+    return [
+        HistoryBatch(
+            eta=past.eta[n],
+            S=past.S[n],
+            weight=past.weight[n],
+            clock=past.clock[n],
+            node=past.node[p] - n.start,
+            first=past.first[o] - p.start,
+            now=past.now[o],
+            lag=past.lag[p].copy(),
+            drop=past.drop[n],
+        )
+        for n, o, p in cuts
+    ]
 
 
 def _drops(schedules: Sequence[Schedule], past: History) -> FloatArray:
@@ -191,14 +275,14 @@ def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, F
         total, slopes[symbol] = s.total_with_slopes(theta)
         sums.append(np.where(total == 0, NOTHING, total))
     value, *outer = code.formula.both(*theta, *data.features, *sums, *data.known)
-    jacobian = np.zeros((len(data), len(theta)))
+    jacobian = np.zeros((len(theta), len(data)))
     for symbol, d in zip(code.formula.wrt, outer, strict=True):
         if symbol in slopes:
-            columns, inner = slopes[symbol]
-            jacobian[:, columns] += np.reshape(d, (-1, 1)) * inner
+            for column, inner in zip(slopes[symbol][0], slopes[symbol][1].T, strict=True):
+                jacobian[column] += d * inner
         else:
-            jacobian[:, code.column[symbol]] += d
-    return np.broadcast_to(value, len(data)).astype(float), jacobian
+            jacobian[code.column[symbol]] += d
+    return np.broadcast_to(value, len(data)).astype(float), jacobian.T
 
 
 class _Sum:
@@ -273,4 +357,4 @@ class _Sum:
         return sums if self.spread is None else self.spread @ sums
 
 
-__all__ = ["Batch", "HistoryBatch", "batch", "predict", "predict_with_jacobian"]
+__all__ = ["RECENT", "Batch", "HistoryBatch", "batch", "predict", "predict_with_jacobian", "prepare"]

@@ -1,6 +1,7 @@
 """What a law's formula is made of: the features of an observation, and sums over all steps up to it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import sympy as sp
 
@@ -38,7 +39,12 @@ class HistorySum:
     pace: sp.Expr | None = None  # in parameters, eta_k: what the time from step k to step t is multiplied with
     inclusive: bool = False  # whether that time counts update k itself; on the clock with power 1
 
-    @property
+    @cached_property
+    def sees(self) -> frozenset[sp.Symbol]:
+        """What the source asks of step k."""
+        return frozenset(self.source.free_symbols & PAST.keys())
+
+    @cached_property
     def drops_only(self) -> bool:
         """Whether steps at which the rate does not change add nothing."""
         return bool(self.source.subs(d_k, 0) == 0)

@@ -39,7 +39,8 @@ class Clock:
         origin: where `start` counts the updates of each step's schedule from.
         """
         k = np.asarray(k)
-        cell = np.searchsorted(self.start, np.floor(k).astype(np.int64) + origin, side="right") - 1
+        whole = k if k.dtype.kind == "i" else np.floor(k).astype(np.int64)
+        cell = np.searchsorted(self.start, whole + origin, side="right") - 1
         cell = np.maximum(cell, 0)
         y = 2.0 * (k - (self.start[cell] - origin)) / self.length[cell] - 1.0
         return np.where(k < 0, 0.0, self.before[cell] + _chebyshev(self.sums, cell, y))
@@ -176,7 +177,8 @@ def _indefinite_sums(p: FloatArray, length: IntArray) -> FloatArray:
 
 def _chebyshev(coefficients: FloatArray, row: IntArray, y: FloatArray) -> FloatArray:
     """Σ_j coefficients[row, j]·T_j(y) by Clenshaw's recurrence; shape of `y`."""
-    high = low = 0.0
-    for j in range(coefficients.shape[1] - 1, 0, -1):
-        low, high = coefficients[row, j] + 2 * y * low - high, low
-    return coefficients[row, 0] + y * low - high
+    c, twice = np.take(coefficients.T, row, axis=1), 2 * y
+    high, low = 0.0, c[-1]
+    for a in c[-2:0:-1]:
+        low, high = a + twice * low - high, low
+    return c[0] + y * low - high

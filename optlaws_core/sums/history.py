@@ -120,10 +120,10 @@ class _Cells:
     def of(cls, line: _Line, start: IntArray, length: IntArray) -> "_Cells":
         origin = line.origin[line.owner(start)]
         step = start - origin
-        before, first = line.S(step - 1, origin), line.S(step, origin)
-        last = line.clock(step + length - 1, origin)
-        grows = (length - 1) * (first - before) > TIE * GROWTH * before
-        return cls(start, length, last, last - line.clock(step, origin), grows, np.maximum(EARLY - step, 0))
+        before, here = line.S(np.stack((step - 1, step)), origin)
+        first, last = line.clock(np.stack((step, step + length - 1)), origin)
+        grows = (length - 1) * (here - before) > TIE * GROWTH * before
+        return cls(start, length, last, last - first, grows, np.maximum(EARLY - step, 0))
 
     def cut(self, line: _Line, which: IntArray, left: IntArray) -> "_Cells":
         """The cells `which` (n,) as their left parts, of lengths `left` (n,), and right parts in turn, (2n,)."""

@@ -9,7 +9,7 @@ decades within a window). A dense log costs little more than a sparse one.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import block_diag, csr_array, dia_array, eye_array
+from scipy.sparse import csr_array
 
 from ..arrays import FloatArray, IntArray
 from .clocks import Trace
@@ -33,15 +33,20 @@ def moments(trace: Trace, steps: IntArray, r: float) -> tuple[IntArray, csr_arra
     if not windows:
         return steps, None
     parts: list[IntArray] = []
-    blocks: list[csr_array | dia_array] = []
-    done = 0
-    for first, end, points, share in windows:
-        # between two windows each observation is a moment
+    columns, shares, counts = [], [], []  # of the matrix, row by row
+    done = moments = 0
+    nothing = np.empty(0, np.int64), np.empty((0, POINTS))
+    for first, end, points, share in (*windows, (len(observed), len(observed), *nothing)):
+        alone = first - done  # between two windows each observation is a moment
         parts += [observed[done:first], points]
-        blocks += [eye_array(first - done), csr_array(share)]
-        done = end
-    blocks.append(eye_array(len(observed) - done))
-    return np.concatenate((*parts, observed[done:])), block_diag(blocks, format="csr")[which]
+        within = np.tile(np.arange(len(points)) + moments + alone, (end - first, 1))
+        columns += [np.arange(moments, moments + alone), within.ravel()]
+        shares += [np.ones(alone), share.ravel()]
+        counts += [np.ones(alone, np.int64), np.full(end - first, len(points))]
+        done, moments = end, moments + alone + len(points)
+    begins = np.concatenate(([0], np.cumsum(np.concatenate(counts))))
+    spread = csr_array((np.concatenate(shares), np.concatenate(columns), begins), shape=(len(observed), moments))
+    return np.concatenate(parts), spread if np.array_equal(observed, steps) else spread[which]
 
 
 def _windows(trace: Trace, observed: IntArray, r: float) -> list[tuple[int, int, IntArray, FloatArray]]:

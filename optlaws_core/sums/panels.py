@@ -10,6 +10,7 @@ of a clock. Functionals sum theirs up from the end of the schedule: differences 
 a decay.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
@@ -26,7 +27,9 @@ GROWTH = 2.0  # largest relative growth of S within a panel, since sources conta
 TIE = 1 + 1e-9  # under a constant rate many panels are as large as they may be; the last digit must not decide
 CACHED = 8192  # lengths of panels whose rules are kept
 TOLERANCE = 1e-11  # of the largest rate in a panel: how well a polynomial through its nodes must meet its ends
-_RULES: dict[int, tuple[FloatArray, ...]] = {}
+_LOCK = threading.Lock()
+_ROWS: dict[int, int] = {}  # length of a panel -> its row in the tables of `_TABLES`
+_TABLES: list[FloatArray] = []  # what `_rules` gives for the lengths known so far
 
 
 def resolved(size: FloatArray, distance: FloatArray, grown: FloatArray, before: FloatArray) -> NDArray[np.bool_]:
@@ -153,15 +156,20 @@ def _rules(n: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]
     Up to NODES updates stand for themselves. For more, Σ w·p(x) = Σ_{k<n} p(k) for polynomials up to degree
     2·NODES − 1: nodes are the zeros of the Gram polynomial, which lie between the integers.
     """
-    lengths = n.tolist()
-    new = [m for m in lengths if m not in _RULES]
-    if len(_RULES) + len(new) > CACHED:
-        _RULES.clear()
-        new = lengths
-    if new:
-        _RULES.update(zip(new, zip(*_new_rules(np.array(new)), strict=True), strict=True))
-    x, w, past, outward = (np.stack(v) for v in zip(*(_RULES[m] for m in lengths), strict=True))
-    return x, w, past, outward
+    with _LOCK:
+        lengths = n.tolist()
+        new = [m for m in lengths if m not in _ROWS]
+        if len(_ROWS) + len(new) > CACHED:
+            _ROWS.clear()
+            _TABLES.clear()
+            new = lengths
+        if new:
+            found = _new_rules(np.array(new))
+            _TABLES[:] = [np.concatenate(v) for v in zip(_TABLES, found, strict=True)] if _TABLES else found
+            _ROWS.update(zip(new, range(len(_ROWS), len(_ROWS) + len(new)), strict=True))
+        rows = [_ROWS[m] for m in lengths]
+        x, w, past, outward = (table[rows] for table in _TABLES)
+        return x, w, past, outward
 
 
 def _new_rules(n: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
