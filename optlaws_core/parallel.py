@@ -54,7 +54,8 @@ def map_tasks(
     report = progress or (lambda share: None)
     jobs: list[Callable] = [functools.partial(_one, i, task) for i, task in enumerate(tasks)]
     if len(jobs) < 2 or (cluster is None and processes == 1):
-        return _gathered((job(work) for job in jobs), len(jobs), report)
+        with one_thread():  # once for all of them: setting the limit takes milliseconds
+            return _gathered((job(work) for job in jobs), len(jobs), report)
     return _here(work, jobs, processes, report) if cluster is None else _there(work, jobs, cluster, report)
 
 

@@ -75,10 +75,11 @@ def _drawn(chunk: tuple[int, int, int], *, fit: Fit, runs: Sequence[Run]) -> Flo
     x = problem.coordinates(fit.vector)
     residual, observed = problem.residuals(x)[0], problem.log_loss
     fitted, found = observed + residual, []
+    bends = None if problem.convex else problem.bends_at(x)  # the same for all draws, which end near by
     for i in range(first, first + n):
         random = np.random.default_rng((seed, i))  # one stream a draw, so that the way of cutting does not matter
         problem.log_loss = fitted - np.concatenate([_resampled(residual[part], random) for part in problem.slices])
-        found.append(_refit(problem, x))
+        found.append(_refit(problem, x, bends))
     return np.array(found)
 
 
@@ -89,10 +90,10 @@ def _resampled(residual: FloatArray, random: np.random.Generator) -> FloatArray:
     return residual[(begin[:, None] + np.arange(length)).ravel()[:n] % n]
 
 
-def _refit(problem: LeastSquares, x: FloatArray) -> FloatArray:
+def _refit(problem: LeastSquares, x: FloatArray, bends: FloatArray | None) -> FloatArray:
     if problem.convex:
         return problem.natural(problem.search(None, None)[0])
-    end = problem.descend(x, REFIT_STEPS, lambda n: None)
+    end = problem.descend(x, REFIT_STEPS, lambda n: None, bends)
     if not np.isfinite(end.cost):
         raise FitError(f"{problem.law.title}: a refit to resampled losses found no finite losses.")
     return problem.natural(end.x)

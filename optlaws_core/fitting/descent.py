@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 from ..arrays import BoolArray, FloatArray
 
@@ -19,15 +20,18 @@ HUBER = 1e-3  # log residuals beyond 0.1 % count linearly (Luo et al. 2025, arXi
 FAR = 10.0  # log residual where a law has no finite loss: beyond any ratio of losses
 WIDER = 100.0  # radii that a coordinate in which losses are linear may go in one step
 FACTOR = 3.0  # by which the radius grows and shrinks
+NEARBY = 20.0  # first radius of a refit, in units of that of another descent
 TRIES = 20  # radii before a step is given up
 LEAST = 1e-4  # share of the promised decrease that a step must keep
 GOOD = 0.9  # share from which the linear coordinates stay as the step has them
 SLOW = 0.02  # decrease of a step, as a share of the objective, from which the curvature of residuals is used
 SHIFT = 1e-6  # of the searched width: distance over which slopes are compared for that curvature
 SETTLED = 1e-13  # decrease promised by the model, as a share of the objective, at which a descent has converged
+ENOUGH = 1e-8  # the same where a refit need only be as good as its draw: a hundredth of their spread
 NOISE = 1e-10  # share of the objective below which a decrease is mostly rounding
 EXACT = 1e-12  # log residuals of a law on losses that it made itself are rounding up to about this size
 INNER = 50  # iterations on the model
+SURE = 1e-8  # least pivot, as a share of the largest curvature, from which curvatures are known to be above 0
 SINGULAR = 1e-11  # share of the largest curvature that a direction without any is taken to have
 
 
@@ -64,17 +68,24 @@ class Descent:
     Steps lie within a radius, in units of the coordinates' sizes: how strongly each acts on the weighted residuals.
     """
 
-    def __init__(self, residuals: Residuals, z: FloatArray) -> None:
+    def __init__(self, residuals: Residuals, z: FloatArray, bends: FloatArray | None = None) -> None:
+        """`bends`: what `bends_at` gives near by, used from the first step on; None: found where they are needed.
+
+        With those from near by the last digits would take many steps, so the descent ends at `ENOUGH`.
+        """
         self.of, self.low, self.high, self.linear = residuals, residuals.low, residuals.high, residuals.linear
         self.over = self.converged = False
         self.curvature = np.zeros((len(z), len(z)))  # Σ ψ(r)·∇²r, with the slopes ψ of Huber's loss
         self.curved = self.fresh = False  # whether it is used, and whether it was found at this very point
-        self.wanted = False  # whether it is to be found before the next step
+        self.settled = SETTLED if bends is None else ENOUGH
+        self.bends, self.outdated = bends, False  # whether they no longer foresee how residuals bend
+        self.wanted = bends is not None  # whether the curvature is to be found before the next step
         self.at = self._point(np.clip(z, self.low, self.high))
         solved, cost = self._linear_part(self.at)
         if cost < self.at.cost:
             self.at = self._point(solved)
-        self.radius = np.sqrt(self.at.cost)  # half the weighted squares of the residuals are at least the objective
+        # Half the weighted squares of the residuals are at least the objective. Whoever knows bends is near the end.
+        self.radius = np.sqrt(self.at.cost) * (1.0 if bends is None else NEARBY)
 
     def _point(self, z: FloatArray) -> Point:
         r, J = self.of(z)
@@ -91,12 +102,12 @@ class Descent:
             hopes.append(promised)
             whole = length < 0.99 * self.radius
             new, kept = self._tried(s, promised)
-            if whole and promised <= self._nothing(SETTLED):
+            if whole and promised <= self._nothing(self.settled):
                 self.at = new if kept > 0 else self.at
                 break
             if kept > 0.75 and not whole:
                 self.radius *= FACTOR
-            elif kept < 0.25 and (kept > LEAST or self.fresh):
+            elif kept < 0.25 and (kept > LEAST or self.fresh or self.bends is not None):
                 self.radius = min(self.radius, length) / FACTOR
             if kept > LEAST:
                 self._move(new, kept)
@@ -113,6 +124,8 @@ class Descent:
         self.curved |= kept < 0.5 or self.at.cost - new.cost < SLOW * self.at.cost
         near = self.at.cost - new.cost <= self._nothing(NOISE)
         self.wanted = self.curved and (near or not self.curvature.any() or not 0.8 < kept < 1.2)
+        slow = self.at.cost - new.cost < 1e-3 * self.at.cost
+        self.outdated |= slow and not 0.5 < kept < 1.3
         self.at, self.fresh = new, False
 
     def _proposal(self, size: FloatArray) -> tuple[FloatArray, float, float]:
@@ -173,11 +186,13 @@ class Descent:
         """Σ ψ(r)·∇²r, (free, free), from slopes a little further on; ψ is what the model expects after the step."""
         at, linear, logs = self.at, self.linear, self.of.logs
         _, e = self._model_step(size)
-        psi, found = np.clip(e, -HUBER, HUBER), np.zeros_like(self.curvature)
-        for k in np.flatnonzero(~linear):
-            z, far = at.z.copy(), SHIFT * (self.high[k] - self.low[k])
-            z[k] += far if z[k] + far <= self.high[k] else -far
-            found[k] = (self.of(z)[1] - at.J).T @ psi / (z[k] - at.z[k])
+        psi, found = _clipped(e), np.zeros_like(self.curvature)
+        if self.bends is None or self.outdated:
+            bends, self.outdated = self.bends_at(), False
+            self.bends = self.bends if self.bends is None else bends
+        else:
+            bends = self.bends
+        found[~linear] = psi @ bends
         rest = np.ix_(~linear, ~linear)
         found[rest] = (found[rest] + found[rest].T) / 2
         found[np.ix_(linear, ~linear)] = found[np.ix_(~linear, linear)].T
@@ -185,15 +200,22 @@ class Descent:
         found[np.ix_(linear, linear)] = -(J.T * psi[:logs]) @ J  # of the logarithm
         self.curvature, self.curved, self.fresh, self.wanted = found, True, True, False
 
+    def bends_at(self) -> FloatArray:
+        """How the Jacobian changes with each coordinate in which losses are not linear, (not linear, rows, free)."""
+        at, found = self.at, []
+        for k in np.flatnonzero(~self.linear):
+            z, far = at.z.copy(), SHIFT * (self.high[k] - self.low[k])
+            z[k] += far if z[k] + far <= self.high[k] else -far
+            found.append((self.of(z)[1] - at.J) / (z[k] - at.z[k]))
+        return np.array(found).reshape(-1, *at.J.shape)
+
 
 def huber(r: FloatArray, delta: float = HUBER) -> float:
     """Σ r²/2 where |r| ≤ δ, else δ(|r| − δ/2), with δ = `delta`; infinite if any residual is not finite."""
     size = np.abs(r)
-    return (
-        float(np.where(size <= delta, 0.5 * size**2, delta * (size - 0.5 * delta)).sum())
-        if np.isfinite(r).all()
-        else np.inf
-    )
+    near = np.minimum(size, delta)
+    found = float(near @ (size - 0.5 * near))
+    return found if np.isfinite(found) else np.inf
 
 
 def log_residuals(loss: FloatArray, slopes: FloatArray, log_loss: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -219,26 +241,45 @@ def minimised(
 ) -> tuple[FloatArray, FloatArray]:
     """The step s (free,) within `low`..`high` at which Σ Huber(r + J·s) + s·C·s/2 is least, and r + J·s (rows,) there.
 
-    Newton steps with an exact search along each (Madsen and Nielsen 1990, Finite algorithms for robust linear
-    regression). `size`: (free,) units in which coordinates are comparable. Where C has directions that fall, s is one
-    of the local minima.
+    Newton steps, with an exact search along those that fall short (Madsen and Nielsen 1990, Finite algorithms for
+    robust linear regression). `size`: (free,) units in which coordinates are comparable. Where C has directions that
+    fall, s is one of the local minima.
     """
     s, e = np.zeros(J.shape[1]), r
-    before = huber(r)
+    before = now = huber(r)
     for _ in range(INNER):
-        gradient = J.T @ np.clip(e, -HUBER, HUBER) + C @ s
-        free = ((s > low) | (gradient < 0)) & ((s < high) | (gradient > 0))
+        gradient = J.T @ _clipped(e) + C @ s
+        at_low, at_high = s <= low, s >= high
+        free = ~((at_low & (gradient >= 0)) | (at_high & (gradient <= 0)))
         if ((gradient / size)[free] ** 2).sum() <= 1e-26 * before:
             break
-        inside = J[np.abs(e) <= HUBER]
-        d = _newton(inside.T @ inside + C, gradient, free, s <= low, s >= high, size)
+        inside = np.abs(e) <= HUBER
+        d = _newton((J * inside[:, None]).T @ J + C, gradient, free, at_low, at_high, size)
         falls = -float(gradient @ d)
         if not falls > 1e-16 * before:
             break
-        share = _along(e, J @ d, -falls, float(d @ C @ d), _room(s, d, low, high))
-        s = np.clip(s + share * d, low, high)
+        room, b = _room(s, d, low, high), J @ d
+        # A whole step is as good as the best one near the end; a search for that takes ten times as long.
+        share, value = 1.0, np.inf
+        if room >= 1:
+            further = s + d
+            value = huber(e + b) + 0.5 * float(further @ C @ further)
+        if not now - value > 0.25 * falls:
+            share = _along(e, b, -falls, float(d @ C @ d), room)
+        s = _between(s + share * d, low, high)
         e = r + J @ s
+        now = value if share == 1.0 else huber(e) + 0.5 * float(s @ C @ s)
     return s, e
+
+
+def _clipped(e: FloatArray) -> FloatArray:
+    """Slopes of Huber's loss at residuals, (rows,)."""
+    return np.minimum(np.maximum(e, -HUBER), HUBER)
+
+
+def _between(s: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """`s` within the bounds, (free,); np.clip takes longer."""
+    return np.minimum(np.maximum(s, low), high)
 
 
 def _newton(H, gradient, free, at_low, at_high, size) -> FloatArray:
@@ -247,16 +288,24 @@ def _newton(H, gradient, free, at_low, at_high, size) -> FloatArray:
     H, slope = H / (size[:, None] * size), gradient / size
     free = np.flatnonzero(free)
     while len(free):
-        w, V = np.linalg.eigh(H if len(free) == len(d) else H[free[:, None], free])
-        w = np.abs(w)
-        w = np.maximum(w, SINGULAR * max(w.max(), 1e-300))
-        move = -(V @ ((slope[free] @ V) / w)) / size[free]
+        move = -_solved(H if len(free) == len(d) else H[free[:, None], free], slope[free]) / size[free]
         held = (at_low[free] & (move < 0)) | (at_high[free] & (move > 0))
         if not held.any():
             d[free] = move
             return d
         free = free[~held]
     return d
+
+
+def _solved(H: FloatArray, slope: FloatArray) -> FloatArray:
+    """H⁻¹·slope, (n,), with absolute curvatures where some are negative, and `SINGULAR` of the largest where 0."""
+    half, found, fault = dposv(H, slope)  # by Cholesky's decomposition
+    if not fault and half.diagonal().min() ** 2 > SURE * H.diagonal().max():
+        return found
+    w, V = np.linalg.eigh(H)
+    w = np.abs(w)
+    w = np.maximum(w, SINGULAR * max(w.max(), 1e-300))
+    return V @ ((slope @ V) / w)
 
 
 def _room(s: FloatArray, d: FloatArray, low: FloatArray, high: FloatArray) -> float:

@@ -17,6 +17,7 @@ from .result import Status
 FOLLOWED = 3  # starting points, the lowest ones, that are followed to the end
 MAX_STEPS = 150  # of a descent
 SAME = 1e-9  # relative difference of two ends' objectives that is none: the earlier start has it
+ARRIVED, NEAR = 1e-5, 1e-3  # relative excess of the objective, and shares of the searched width, beside an end
 AT_BOUND = 1e-3  # of the searched width
 UNSEEN = 1e-6  # a weight that could change no loss by more than this share stays at 0
 SETTLED = 1e-9  # relative change of the objective at which a convex search ends
@@ -129,7 +130,7 @@ class LeastSquares:
             def told(n: int, i=i, so_far=so_far) -> bool | None:
                 return report((i + 1 - 0.9**n) / len(begun), so_far)
 
-            ends.append(self._end(descent, MAX_STEPS, told))
+            ends.append(self._end(descent, MAX_STEPS, told, ends))
         last = lowest(ends)
         if not np.isfinite(last.cost):
             raise FitError(f"{self.law.title}: no starting point gave finite losses on these runs.", last.x)
@@ -221,23 +222,41 @@ class LeastSquares:
             theta[solve] = lsq_linear(A / size, b, (low * size, high * size), method="bvls").x / size
         return theta
 
-    def descend(self, x0: FloatArray, most: int, report: Callable[[int], bool | None]) -> "End":
-        """Where a descent from `x0` (free,) ends after at most `most` steps; `report` gets the number of those done."""
-        return self._end(self._from(x0), most, report)
+    def descend(
+        self, x0: FloatArray, most: int, report: Callable[[int], bool | None], bends: FloatArray | None = None
+    ) -> "End":
+        """Where a descent from `x0` (free,) ends after at most `most` steps; `report` gets the number of those done.
 
-    def _from(self, x0: FloatArray) -> Descent:
+        bends: those of `bends_at` near `x0`, which save evaluations.
+        """
+        return self._end(self._from(x0, bends), most, report)
+
+    def bends_at(self, x0: FloatArray) -> FloatArray:
+        """How the Jacobian of the residuals changes around `x0` (free,), which no loss of the runs has a part in."""
+        return self._from(x0).bends_at()
+
+    def _from(self, x0: FloatArray, bends: FloatArray | None = None) -> Descent:
         residuals = _Residuals(self)
-        return Descent(residuals, residuals.coordinates(x0))
+        return Descent(residuals, residuals.coordinates(x0), bends)
 
-    @staticmethod
-    def _end(descent: Descent, most: int, report: Callable[[int], bool | None]) -> "End":
+    def _end(
+        self, descent: Descent, most: int, report: Callable[[int], bool | None], earlier: Sequence["End"] = ()
+    ) -> "End":
+        """Where `descent` ends, within `most` steps; one that comes so near an `earlier` end would end there, too."""
         for n in range(1, most + 1):
             if descent.over:
                 break
             descent.step()
+            cost = descent.at.cost
+            if any(end.cost <= cost <= end.cost * (1 + ARRIVED) and self._near(descent, end) for end in earlier):
+                break
             if report(n) is False:
                 raise Cancelled
         return End(descent.of.searched(descent.at.z), descent.at.cost, descent.converged)
+
+    def _near(self, descent: Descent, end: "End") -> bool:
+        off = np.abs(descent.of.searched(descent.at.z) - end.x)
+        return end.finished and bool((off <= NEAR * (self.high - self.low)).all())
 
     def verdict(self, x: FloatArray, finished: bool, interval) -> tuple[Status, str]:
         """How the search ended, and the sentence with the names of the coefficients concerned."""
