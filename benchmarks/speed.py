@@ -3,12 +3,15 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from optlaws_core import LAWS, Plan, fit, parse, read, refits, select
+from optlaws_core.fitting.priors import learned
+from optlaws_core.fitting.selection import POOL
 from optlaws_core.laws.base import tokens
-from optlaws_core.laws.evaluation import batch, predict, predict_with_jacobian
+from optlaws_core.laws.evaluation import RECENT, batch, predict, predict_with_jacobian
 from optlaws_core.parallel import map_tasks
 from optlaws_core.sums.clocks import trace
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
@@ -22,6 +25,7 @@ def main() -> None:
     if has_public():
         _evaluations()
         _fits()
+        _fits_under_priors()
         _many_fits()
     _predictions()
     _exactness()
@@ -36,7 +40,7 @@ def _evaluations() -> None:
     for name, law in LAWS.items():
         law.compiled  # noqa: B018  formulas are compiled once a process
         data, theta = batch(law, parts), law.vector(THETAS[name][0])
-        made = seconds(lambda law=law: batch(law, parts))
+        made = seconds(lambda law=law: (RECENT.clear(), batch(law, parts)))
         alone = seconds(lambda data=data, theta=theta: predict(data, theta), 50)
         slopes = seconds(lambda data=data, theta=theta: predict_with_jacobian(data, theta), 50)
         counts = [sum(len(getattr(s, of)) for s in data.sums) for of in ("now", "eta", "node")]
@@ -57,6 +61,24 @@ def _fits() -> None:
     print()
     rows = [(_fresh(size), size) for size in ("25M", "100M")]
     show(("first fit of a fresh process, formula compiled", "size"), rows)
+    print()
+
+
+def _fits_under_priors() -> None:
+    """Fits and selections that begin from the learned priors, in this process: of runs that are new, and once more."""
+    rows = []
+    runs = {r.name: r for r in read(PUBLIC / "multi_power_law" / "25M" / "manifest.csv").runs}
+    train = [runs[n] for n in MPL_TRAIN]
+    priors = {name: known for name in POOL if (known := learned(name))}
+    works: dict[str, Callable[[], object]] = {
+        name: lambda name=name: fit(name, train, prior=priors[name])  # type: ignore[misc]
+        for name in priors
+    }
+    works["both with leave-one-run-out"] = lambda: select(POOL, train, priors=priors, processes=1)
+    for what, work in works.items():
+        new = seconds(lambda work=work: (RECENT.clear(), work()))
+        rows.append((what, f"{1e3 * new:.0f} ms", f"{1e3 * seconds(work):.0f} ms"))
+    show(("three runs under priors", "new runs", "runs seen before"), rows)
     print()
 
 
@@ -101,6 +123,7 @@ def _predictions() -> None:
 
             def prepared(plan=plan, steps=steps):
                 trace.cache_clear()
+                RECENT.clear()
                 return batch(law, [(plan, steps)])
 
             setup, data = seconds(prepared), prepared()

@@ -15,16 +15,16 @@ from ..arrays import FloatArray
 from ..errors import DesignError
 from ..laws import Law, law_named
 from ..laws.base import bound_noise, eta, momentum_area
-from ..laws.evaluation import batch, predict
 from ..parallel import one_thread
 from ..runs import HIGHEST_LOSS, Plan, Run, Series, unsettled
 from ..sums.clocks import trace
 from . import peaks
 from .covariance import Uncertainty, uncertainty
+from .curves import curve, curves
 from .least_squares import HUBER, LeastSquares, Progress
 from .priors import Informed, Prior, learned
 from .result import Coverage, Fit, Scores, Status
-from .under_prior import end_of_transient, posterior
+from .under_prior import end_of_transient, posterior, ready
 
 # Features by which a law without a history sum answers to a drop of the rate.
 ANSWERS = {eta, bound_noise, momentum_area}
@@ -33,7 +33,6 @@ WINDOWS = 600  # losses of one run that the search uses; denser logs say hardly 
 FINDS_BEGIN = "opt_laws_curve"  # the law whose fit tells where the transient of the first updates ends
 Begins = Mapping[str, int | None]  # by run, the first step that counts; None: the end of its warm-up
 CONTRADICTED = "The runs contradict the prior: their curves are unlike any that it was learned from, so add runs."
-EXACT = 4000  # losses of one run for whose scores the law is evaluated one by one
 
 
 def usable(run: Run, from_step: int | None = None) -> Run:
@@ -101,6 +100,7 @@ def _shape(run: Run) -> str:
     return f"wsd {getattr(schedule, 'shape', '')}" if schedule.family == "wsd" else schedule.family
 
 
+@one_thread()
 def fit(
     law: Law | str,
     runs: Sequence[Run],
@@ -152,6 +152,7 @@ def fit_from(
         found = finish(problem, x, finished, uncertainty(problem, x, HUBER), train, test, first)
     else:
         # In an order of their own, so that neither names nor the order of the files decide anything.
+        ready(law, train, train)
         end = posterior(law, in_order(train), dict(locked or {}), prior, progress)
         found = finish(end.problem, end.x, end.finished, end.known, train, test, first, end.informed)
         several = peaks.apart(runs)
@@ -214,6 +215,7 @@ def finish(
 ) -> Fit:
     """The `Fit` of a search that ended at `x` (free,), scored on its usable training runs and on the held-out ones."""
     law, theta = problem.law, problem.natural(x)
+    off, _ = problem.residuals(x)
     # The ridge settles which of several neighbouring weights is used; an interval of one would say nothing.
     interval = dict(known.interval) | {p.name: None for p in law.params if p.weight}
     status, message = problem.verdict(x, finished, interval)
@@ -231,7 +233,7 @@ def finish(
         from_step=from_step,
         free=tuple(p.name for p in problem.params),
         covariance=() if known.covariance is None else tuple(map(tuple, known.covariance.tolist())),
-        misfit=rms([problem.residuals(x)[0][part] for part in problem.slices]),
+        misfit=rms([off[part] for part in problem.slices]),
         informed=informed,
     )
 
@@ -265,26 +267,8 @@ def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequ
 
 def score(law: Law, theta: FloatArray, runs: Sequence[Run]) -> dict[str, Scores]:
     """Scores of each run, by name."""
-    if not runs:
-        return {}
-    return {r.name: Scores.of(r.loss, curve(law, theta, r)) for r in runs}
-
-
-def curve(law: Law, theta: FloatArray, run: Run) -> FloatArray:
-    """Predicted losses at every observed step of a run, (n,).
-
-    Beyond `EXACT` observations the law is evaluated at that many of them, with all that follow a turn of the schedule
-    closely, and interpolated in between, where it is smooth.
-    """
-    plan, steps = _plan(run), run.steps
-    if len(steps) <= EXACT:
-        return predict(batch(law, [(plan, steps)]), theta)
-    last = len(steps) - 1
-    picked = np.concatenate((np.linspace(0, last, EXACT // 2), np.geomspace(1, last, EXACT // 2))).astype(np.int64)
-    turns = np.searchsorted(steps, plan.schedule.breaks[:EXACT])
-    near = np.add.outer(turns, np.arange(-2, 32)).ravel()
-    picked = np.unique(np.concatenate((picked, near[(near >= 0) & (near < len(steps))])))
-    return np.interp(steps, steps[picked], predict(batch(law, [(plan, steps[picked])]), theta))
+    losses = curves(law, theta, runs)
+    return {r.name: Scores.of(r.loss, found) for r, found in zip(runs, losses, strict=True)}
 
 
 def predicted(found: Fit, run: Run) -> FloatArray:

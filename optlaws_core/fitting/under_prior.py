@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import least_squares
 
-from ..arrays import FloatArray
+from ..arrays import BoolArray, FloatArray, IntArray
 from ..errors import Cancelled, FitError
 from ..laws import Law
+from ..laws.evaluation import prepare
 from ..laws.scale_free import Coordinates, Scale
 from ..runs import Run, Series
 from .covariance import QUANTILE, Uncertainty
+from .curves import curves, picked
+from .damped import End, Point, descended
 from .least_squares import LeastSquares
 from .priors import TAILS, Informed, Prior
 
@@ -29,10 +31,13 @@ TYPICAL, TYPICAL_WEIGHT = 1.2e-3, 12.0  # deviation of log residuals in public c
 LEAST, MOST = 6e-4, 0.05  # deviations that are believed
 LINEAR = 2.0  # standard deviations of a window's residual beyond which it counts linearly
 PASSES = 3
-FIRST_STEPS, STEPS = 25, 60  # evaluations of a pass
+STEPS = 60  # evaluations of a pass
 # Starts beside the prior's mean, in its standard deviations along the coordinates that all laws begin with: a faster
 # fall with a longer memory, and little noise, which one cosine hardly tells from a lower end.
 ASIDE: tuple[Mapping[int, float], ...] = ({1: 0.5, 4: -0.8}, {0: 0.5, 1: -0.5, 2: -1.5, 4: 1.0})
+# What a further step would still gain at the end of a pass, of the last one and of those before; in nats.
+SETTLED, NEAR = 1e-7, 1e-5
+PLAUSIBLE = 0.25  # cost of an observation up to which the first end is taken; a true law's is about 0.5
 FAR = 1e3  # residual where a law has no finite loss
 # Where a transient is taken to be over, and steps up to which a fit may reach back, as shares of the shortest run.
 LATEST, REACHES = 0.3, (0.25, 0.2, 0.15, 0.1, 0.05)
@@ -61,6 +66,12 @@ def posterior(
     Raises `FitError` where no start has finite losses, `Cancelled` when `report` says False.
     """
     return _Search(law, runs, locked, prior, report).posterior()
+
+
+def ready(law: Law, runs: Sequence[Run], scored: Sequence[Run]) -> None:
+    """Make at once what `posterior` of `runs` and curves of `scored` ask of the runs' pasts."""
+    asked = [*(windows(run)[0] for run in runs), *scored]
+    prepare(law, [(run.known_plan, picked(run)) for run in asked if len(run.steps)])
 
 
 def windows(run: Run) -> tuple[Run, FloatArray]:
@@ -94,39 +105,56 @@ class _Search:
         self.mean, covariance = np.array(prior.mean), np.array(prior.covariance)
         self.deviations = np.sqrt(np.diag(covariance))
         self.root = np.linalg.cholesky(np.linalg.inv(covariance)).T  # (k, k): whitens distances from the mean
-        told = self.coordinates.back(self.mean, self.scale)
-        self.problem = LeastSquares(law, means, locked, informed=frozenset(told))
+        informed = frozenset(self.coordinates.back(self.mean, self.scale))
+        self.problem = LeastSquares(law, means, locked, informed=informed)
+        fixed = self.problem.fixed
+        self.held = np.array([p.to_scale(fixed[p.name]) if p.name in fixed else 0.0 for p in law.params])  # others: 0
+        self.told = self._told()
         counts = [min(EFFECTIVE, len(r.steps)) for r in means]
         self.weight = np.sqrt(np.concatenate([n * share for n, share in zip(counts, shares, strict=True)]))
         self.effective = float(sum(counts))
         self.linear = LINEAR * np.sqrt(EFFECTIVE / WINDOWS)
         self.schedules = len({r.known_plan for r in runs})
         self.deviation, self.tether = TYPICAL, 1.0
-        self._last: tuple[bytes, tuple[FloatArray, FloatArray]] = (b"", (np.empty(0), np.empty(0)))
+
+    def _told(self) -> BoolArray:
+        """Which of the free coefficients the scale-free coordinates depend on, (free,)."""
+        law = self.problem.law
+        middle = np.array([p.to_scale(p.low) + p.to_scale(p.high) for p in law.params]) / 2
+        slopes = self.coordinates.slopes(law.names, middle, self.scale)[:, self.problem.free]
+        return np.array([column.any() for column in slopes.T], bool)
 
     def posterior(self) -> Posterior:
         problem = self.problem
         if not problem.free:
-            return self._found(np.empty(0), True)
-        best = min((self._descend(x, FIRST_STEPS) for x in self._starts()), key=lambda end: end.cost)
+            return self._found(self._at(np.empty(0)), True)
+        best = self._first()
         for i in range(1, PASSES):
-            if self.report(i / PASSES, float(best.cost)) is False:
+            if self.report(i / PASSES, float(best.at.cost)) is False:
                 raise Cancelled
-            self._reweigh(best.x)
-            best = self._descend(best.x, STEPS)
-        if not np.isfinite(best.cost) or best.cost > FAR**2 / 2:
-            raise FitError(f"{problem.law.title}: no starting point gave finite losses on these runs.", best.x)
-        self.report(1.0, float(best.cost))
-        return self._found(best.x, bool(best.status > 0))
+            self._reweigh(best.at)
+            best = self._descend(self._weighed(best.at.x, best.at.known), NEAR if i < PASSES - 1 else SETTLED, STEPS)
+        if not np.isfinite(best.at.cost) or best.at.cost > FAR**2 / 2:
+            raise FitError(f"{problem.law.title}: no starting point gave finite losses on these runs.", best.at.x)
+        self.report(1.0, float(best.at.cost))
+        return self._found(best.at, best.finished)
+
+    def _first(self) -> End:
+        """Where the first pass ends: begun at the prior's mean, and elsewhere if the curves lie too far from that end."""
+        ends: list[End] = []
+        for psi in self._starts():
+            ends.append(self._descend(self._at(self._start(psi)), NEAR, STEPS))
+            if ends[0].at.cost < PLAUSIBLE * self.effective:
+                break
+        return min(ends, key=lambda end: end.at.cost)
 
     def _starts(self) -> list[FloatArray]:
-        """Search coordinates of the prior's mean, and of two places aside of it, where other minima may lie."""
-        found = [self._start(self.mean)]
+        """Scale-free coordinates of the prior's mean, and of places aside of it, where other minima may lie."""
+        found = [self.mean]
         for place in ASIDE:
-            psi = self.mean.copy()
+            found.append(self.mean.copy())
             for axis, deviations in place.items():
-                psi[axis] += deviations * self.deviations[axis]
-            found.append(self._start(psi))
+                found[-1][axis] += deviations * self.deviations[axis]
         return found
 
     def _start(self, psi: FloatArray) -> FloatArray:
@@ -135,75 +163,66 @@ class _Search:
         width = problem.high - problem.low
         return np.clip(x, problem.low + 1e-7 * width, problem.high - 1e-7 * width)
 
-    def _descend(self, x: FloatArray, most: int):
-        self._last = (b"", self._last[1])  # weights may have changed
-        return least_squares(
-            lambda z: self._both(z)[0],
-            x,
-            jac=lambda z: self._both(z)[1],
-            bounds=(self.problem.low, self.problem.high),
-            x_scale="jac",
-            max_nfev=most,
-            ftol=1e-9,
-            xtol=1e-9,
-            gtol=1e-9,
-        )
+    def _descend(self, begin: Point, settled: float, most: int) -> End:
+        bounds = self.problem.low, self.problem.high
+        return descended(self._at, self._moved, begin, bounds, self.linear, settled, most)
 
-    def _both(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Residuals of the runs and of the prior, (rows,), in standard deviations, and their Jacobian (rows, free)."""
-        key = x.tobytes()
-        if key != self._last[0]:
-            r, J = self.problem.residuals(x)
-            r, J = _robust(r * self.weight / self.deviation, J * (self.weight / self.deviation)[:, None], self.linear)
-            off, slopes = self._off(x)
-            r, J = np.concatenate((r, self.tether * off)), np.vstack((J, self.tether * slopes))
-            lost = ~(np.isfinite(r) & np.isfinite(J).all(axis=1))
-            r[lost], J[lost] = FAR, 0.0
-            self._last = key, (r, J)
-        return self._last[1]
+    def _at(self, x: FloatArray) -> Point:
+        return self._weighed(x, (*self.problem.residuals(x), *self._off(x)))
 
-    def _whole(self, x: FloatArray) -> FloatArray:
-        """All coefficients in search coordinates, (params,)."""
-        theta = self.problem.natural(x)
-        return np.array([p.to_scale(v) for p, v in zip(self.problem.law.params, theta, strict=True)])
+    def _weighed(self, x: FloatArray, known: tuple[FloatArray, ...]) -> Point:
+        """The point `x` (free,) in standard deviations, from log residuals and distances with their Jacobians."""
+        r, J, off, slopes = known
+        weight = self.weight / self.deviation
+        return Point.of(x, r * weight, J * weight[:, None], self.tether * off, self.tether * slopes, self.linear, known)
+
+    def _moved(self, at: Point, s: FloatArray) -> FloatArray:
+        """Where step `s` (free,) leads: as far in the scale-free coordinates as its first order says.
+
+        Valleys that are bent in the coordinates of the search, such as that of A·S^−q, are straight in these.
+        """
+        low, high = self.problem.low, self.problem.high
+        x, (_, _, off, slopes) = np.clip(at.x + s, low, high), at.known
+        there, along = self._off(x)
+        if np.isfinite(there).all() and np.isfinite(along).all():
+            x[self.told] += np.linalg.lstsq(along[:, self.told], off + slopes @ s - there)[0]
+        return np.clip(x, low, high)
 
     def _off(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Whitened distance from the prior's mean, (k,), and its Jacobian (k, free)."""
-        names, whole = self.problem.law.names, self._whole(x)
-        psi = self.coordinates.at(names, whole, self.scale)
-        slopes = self.coordinates.slopes(names, whole, self.scale)[:, self.problem.free]
-        return self.root @ (psi - self.mean), self.root @ slopes
+        whole = self.held.copy()
+        whole[self.problem.free] = x
+        psi, slopes = self.coordinates.with_slopes(self.problem.law.names, whole, self.scale)
+        return self.root @ (psi - self.mean), self.root @ slopes[:, self.problem.free]
 
-    def _reweigh(self, x: FloatArray) -> None:
-        """The deviation of the residuals and the hold of the prior, estimated at `x` (free,)."""
-        r, J = self._both(x)
-        k = len(self.mean)
-        held = J[-k:]  # what the prior determines does not use up observations
-        by_prior = float(np.trace(held @ np.linalg.pinv(J.T @ J) @ held.T))
-        used = len(x) - np.clip(by_prior, 0.0, k)
-        size = np.abs(self.problem.residuals(x)[0])
+    def _reweigh(self, at: Point) -> None:
+        """The deviation of the residuals and the hold of the prior, estimated at a place."""
+        log_residuals, off = at.known[0], at.known[2]
+        J, held, k = _slopes(at, self.linear), at.slopes, len(self.mean)
+        # what the prior determines does not use up observations
+        by_prior = float(np.trace(held @ np.linalg.pinv(J.T @ J + held.T @ held) @ held.T))
+        used = len(at.x) - np.clip(by_prior, 0.0, k)
+        size = np.abs(log_residuals)
         share = self.weight**2
         square = float((share * np.minimum(size, np.quantile(size, 0.95)) ** 2).sum() / share.sum())
         left = max(self.effective - used, 2.0)
         pooled = (square * self.effective + TYPICAL_WEIGHT * TYPICAL**2) / (left + TYPICAL_WEIGHT)
         self.deviation = float(np.clip(np.sqrt(pooled), LEAST, MOST))
-        self.tether = float(np.sqrt((TAILS + k) / (TAILS + (self._off(x)[0] ** 2).sum())))
+        self.tether = float(np.sqrt((TAILS + k) / (TAILS + off @ off)))
 
-    def _found(self, x: FloatArray, finished: bool) -> Posterior:
-        problem, k = self.problem, len(self.mean)
+    def _found(self, at: Point, finished: bool) -> Posterior:
+        problem, x, off = self.problem, at.x, at.known[2]
         interval: dict[str, tuple[float, float] | None] = dict.fromkeys(problem.law.names)
         covariance = np.zeros((len(x), len(x)))
         if len(x):
-            covariance = self._covariance(x)
+            covariance = self._covariance(at)
             for p, value, spread in zip(problem.params, x, np.sqrt(np.diag(covariance)), strict=True):
                 if spread > 0:
                     reach = QUANTILE * spread
                     low, high = sorted((p.to_scale(p.low), p.to_scale(p.high)))
                     ends = p.from_scale(np.clip([value - reach, value + reach], low, high))
                     interval[p.name] = (float(min(ends)), float(max(ends)))
-        off = self._off(x)[0]
-        psi = self.coordinates.at(problem.law.names, self._whole(x), self.scale)
-        moved = (psi - self.mean) / self.deviations
+        moved = np.linalg.solve(self.root, off) / self.deviations
         informed = Informed(
             self.prior.source,
             self.scale.peak,
@@ -214,13 +233,12 @@ class _Search:
             dict(zip(self.coordinates.names, map(float, moved), strict=True)),
             float((off**2).sum()),
         )
-        assert len(off) == k
         return Posterior(problem, x, Uncertainty(covariance, interval), informed, finished)
 
-    def _covariance(self, x: FloatArray) -> FloatArray:
+    def _covariance(self, at: Point) -> FloatArray:
         """Inverse curvature at the end, (free, free): 0 for coefficients on a bound, which stay there."""
-        problem = self.problem
-        J = self._both(x)[1]
+        problem, x = self.problem, at.x
+        J = np.concatenate((_slopes(at, self.linear), at.slopes))
         inside = np.minimum(x - problem.low, problem.high - x) > 1e-6 * (problem.high - problem.low)
         found = np.zeros((len(x), len(x)))
         H = J[:, inside].T @ J[:, inside]
@@ -229,13 +247,11 @@ class _Search:
         return found
 
 
-def _robust(r: FloatArray, J: FloatArray, most: float) -> tuple[FloatArray, FloatArray]:
-    """Residuals whose squares grow linearly beyond `most` (Huber 1964), and their Jacobian."""
-    size = np.abs(r)
-    far = size > most
-    root = np.where(far, np.sqrt(np.maximum(2 * most * size - most**2, 0.0)), size)
-    slope = np.where(far, most / np.maximum(root, 1e-300), 1.0)
-    return np.sign(r) * root, J * slope[:, None]
+def _slopes(at: Point, linear: float) -> FloatArray:
+    """Jacobian (n, free) of the residuals of the runs whose squares are Huber's loss (1964)."""
+    size = np.abs(at.r)
+    root = np.sqrt(np.maximum(2 * linear * size - linear**2, linear**2))
+    return at.J * np.where(size > linear, linear / root, 1.0)[:, None]
 
 
 def end_of_transient(law: Law, runs: Sequence[Run], prior: Prior) -> int | None:
@@ -253,30 +269,38 @@ def end_of_transient(law: Law, runs: Sequence[Run], prior: Prior) -> int | None:
     kept = [r.after(late) for r in runs]
     if min(len(r.steps) for r in kept) < FEWEST:
         return warm
+    earliest = max(warm, int(REACHES[-1] * shortest))
+    early = [_between(r, earliest, late) for r in runs]
+    ready(law, kept, early)
     found = posterior(law, kept, {}, prior)
+    off = _log_residuals(found, early)
     begin = late
     for share in REACHES:
         earlier = max(warm, int(share * shortest))
-        if earlier >= begin or not _follows(found, runs, earlier, begin):
+        if earlier >= begin or not all(_follows(*run, earlier, begin, FOLLOWS * found.informed.sigma) for run in off):
             break
         begin = earlier
     return begin
 
 
-def _follows(found: Posterior, runs: Sequence[Run], first: int, last: int) -> bool:
-    """Whether the mean residual of every run between two steps is within `FOLLOWS` standard deviations."""
-    for run in runs:
-        inside = (run.steps >= first) & (run.steps < last)
-        if inside.any():
-            part = replace(run, series={run.split: Series(run.steps[inside], run.loss[inside])})
-            off = LeastSquares(found.problem.law, [part], dict(_values(found))).residuals(np.empty(0))[0]
-            if abs(float(off.mean())) > FOLLOWS * found.informed.sigma:
-                return False
-    return True
+def _between(run: Run, first: int, last: int) -> Run:
+    """`run` with its losses from step `first` up to but without `last`."""
+    inside = (run.steps >= first) & (run.steps < last)
+    return replace(run, series={run.split: Series(run.steps[inside], run.loss[inside])})
 
 
-def _values(found: Posterior) -> Mapping[str, float]:
-    return dict(zip(found.problem.law.names, map(float, found.problem.natural(found.x)), strict=True))
+def _log_residuals(found: Posterior, runs: Sequence[Run]) -> list[tuple[IntArray, FloatArray]]:
+    """Steps (n_i,) of runs that have any, and how far the law is off there, log predicted less log observed, (n_i,)."""
+    runs, theta = [r for r in runs if len(r.steps)], found.problem.natural(found.x)
+    told = curves(found.problem.law, theta, runs)
+    with np.errstate(all="ignore"):
+        return [(r.steps, np.log(losses) - np.log(r.loss)) for r, losses in zip(runs, told, strict=True)]
 
 
-__all__ = ["Posterior", "end_of_transient", "posterior", "windows"]
+def _follows(steps: IntArray, off: FloatArray, first: int, last: int, deviation: float) -> bool:
+    """Whether the mean residual of a run between two steps, if it has any there, is within a deviation."""
+    inside = (steps >= first) & (steps < last)
+    return not inside.any() or bool(abs(off[inside].mean()) <= deviation)
+
+
+__all__ = ["Posterior", "end_of_transient", "posterior", "ready", "windows"]

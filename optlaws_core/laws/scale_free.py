@@ -75,9 +75,13 @@ class Coordinates:
 
     def slopes(self, names: Sequence[str], x: FloatArray, scale: Scale) -> FloatArray:
         """Derivatives of the coordinates by the search coordinates, (coordinates, names), by complex steps."""
+        return self.with_slopes(names, x, scale)[1]
+
+    def with_slopes(self, names: Sequence[str], x: FloatArray, scale: Scale) -> tuple[FloatArray, FloatArray]:
+        """The coordinates (coordinates,) and their derivatives, (coordinates, names)."""
         moved = np.asarray(x)[:, None] + 1j * COMPLEX_STEP * np.eye(len(x))
-        found = self.there(dict(zip(names, moved, strict=True)), scale)
-        return np.imag(np.stack([np.broadcast_to(row, (len(x),)) for row in found])) / COMPLEX_STEP
+        found = np.array(np.broadcast_arrays(*self.there(dict(zip(names, moved, strict=True)), scale)))
+        return found.real[:, 0], found.imag / COMPLEX_STEP
 
 
 def log_remembered(log_pace, updates: float, rho):

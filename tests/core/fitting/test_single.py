@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from optlaws_core.errors import Cancelled
+from optlaws_core.fitting.curves import curve
 from optlaws_core.fitting.least_squares import HUBER, huber
 from optlaws_core.fitting.result import Status
-from optlaws_core.fitting.single import curve, fit, tuned
+from optlaws_core.fitting.single import fit, tuned
 from optlaws_core.laws import LAWS
 from optlaws_core.laws.evaluation import batch, predict
 from optlaws_core.runs import Plan, Run, Series
