@@ -140,11 +140,14 @@ class _Search:
         return self._found(best.at, best.finished)
 
     def _first(self) -> End:
-        """Where the first pass ends: begun at the prior's mean, and elsewhere if the curves lie too far from that end."""
+        """Where the first pass ends: begun at the prior's mean, and elsewhere if the curves lie too far from that end.
+
+        One schedule is fitted well by several explanations, so all places are tried.
+        """
         ends: list[End] = []
         for psi in self._starts():
             ends.append(self._descend(self._at(self._start(psi)), NEAR, STEPS))
-            if ends[0].at.cost < PLAUSIBLE * self.effective:
+            if self.schedules > 1 and ends[0].at.cost < PLAUSIBLE * self.effective:
                 break
         return min(ends, key=lambda end: end.at.cost)
 
