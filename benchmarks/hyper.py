@@ -10,11 +10,17 @@ Held-out cells were scored for three forms in turn: laws through the optima alon
 refined on all runs with one cube and a batch that hangs on D alone (0.151 and 0.227 %), and this one, once chosen.
 
 The column is the smoothed training loss, as in the source's own code; the one called "loss" is that of single updates.
+
+Where the authors' grid of mixtures of experts lies beside the dense one, the Step Law is judged on it too, with N as
+all parameters and as the active ones, and a law fitted to that grid, leaving out one cell at a time.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from optlaws_core.hyper import HYPER_LAWS, SweepCell, excess, fit_sweep, optimum, read_sweep, recommend
 from optlaws_core.hyper.sweep_fit import HELD, NEAR_ALL
@@ -116,6 +122,43 @@ def main() -> None:
     print(f"\nFitted on all but the largest quarter instead: mean {mean}, max {worst}, the largest {most[-1]:.3f} %.\n")
     head = ("published law, on the same held-out cells", "mean", "max", "the largest", "cells outside the sweep")
     show(head, _published(test))
+    _mixtures()
+
+
+def mixture_cells(path: Path) -> list[tuple[float, SweepCell]]:
+    """The runs of mixtures of experts: parameters in all, and the cell, whose parameters are the active ones.
+
+    Models of one size in all and different active sizes are different cells.
+    """
+    table = pd.read_csv(path)
+    whole = dict(zip(table["Na"], table["N"], strict=True))
+    found = read_sweep(table, LOSS | {"params": "Na"}, SEQUENCE)
+    return [(float(whole[min(whole, key=lambda na: abs(na - cell.params))]), cell) for cell in found]
+
+
+def mixture_errors(found: list[tuple[float, SweepCell]]) -> dict[str, list[float]]:
+    """Excess loss of each cell in percent: by the Step Law with N as either count, and by a law of the other cells."""
+    step = [(recommend(whole, c.tokens)[0], recommend(c.params, c.tokens)[0], c) for whole, c in found]
+    of_all = [replace(cell, params=whole) for whole, cell in found]
+    return {
+        "Step Law, all parameters": [100 * excess(c, r.lr or 0, r.batch or 0) for r, _, c in step],
+        "Step Law, active parameters": [100 * excess(c, r.lr or 0, r.batch or 0) for _, r, c in step],
+        "a law of the other cells, by length": left_out(of_all),
+        "a law of the other cells, by active parameters and length": left_out([cell for _, cell in found]),
+    }
+
+
+def _mixtures() -> None:
+    path = PUBLIC / "step_law" / "moe_lr_bs_loss.csv"
+    if not path.exists():
+        print("\nMixtures of experts are not judged: their grid, moe_lr_bs_loss.csv, is not beside the dense one.")
+        return
+    print()
+    rows = []
+    for name, errors in mixture_errors(mixture_cells(path)).items():
+        known = [e for e in errors if np.isfinite(e)]
+        rows.append((name, *(_summary(known) if known else ("", "")), len(errors) - len(known)))
+    show(("on mixtures of experts", "mean", "max", "cells outside the sweep"), rows)
 
 
 def _choice(train: list[SweepCell]) -> None:

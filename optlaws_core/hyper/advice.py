@@ -13,7 +13,7 @@ from ..errors import OptLawsError, ScheduleError
 from ..schedules import SCHEDULES, Schedule
 from ..text import listed
 from .published import HYPER_LAWS, HyperLaw, Recommended, recommend
-from .scaling import critical_batch_of_tokens, qat_fraction, timescale, weight_decay
+from .scaling import BESIROGLU, critical_batch_of_loss, qat_fraction, timescale, weight_decay
 
 WIDE = 30.0  # times below and above a setting to which laws are followed
 POINTS, MAP_POINTS = 61, 25  # along one axis alone, and along each of two
@@ -84,8 +84,11 @@ def standing(answer: Recommended) -> str:
 
 
 def in_common(found: Sequence[Recommended]) -> str:
-    """A sentence on the laws for the learning rate that were fitted at the setting; empty where none was."""
-    inside = [(r.law.title, r.lr) for r in found if r.lr and fitted_there(r)]
+    """A sentence on the laws for the learning rate that were fitted at the setting; empty where none was.
+
+    Rates for µP are left out: they are no rates of the model, but of its base model.
+    """
+    inside = [(r.law.title, r.lr) for r in found if r.lr and fitted_there(r) and not r.law.mup]
     if not inside:
         return ""
     lrs = [lr for _, lr in inside]
@@ -101,8 +104,9 @@ def companions(
 ) -> Companions:
     """Critical batch, weight decay and share of quantisation-aware training for N = `params` and D = `tokens`.
 
-    `batch` and `loss` are those of `recommend`; `bits` of a quantised weight. Power Lines (Bergsma et al. 2025,
-    arXiv:2505.13738) and compute-optimal quantisation-aware training (arXiv:2509.22935). Raises `OptLawsError` like
+    `batch` and `loss` are those of `recommend`; `bits` of a quantised weight. By Kaplan et al. 2020 (arXiv:2001.08361),
+    Power Lines (Bergsma et al. 2025, arXiv:2505.13738) and compute-optimal quantisation-aware training
+    (arXiv:2509.22935). Raises `OptLawsError` like
     `recommend`, and for bits that are not above 0.
     """
     if not 0 < bits < float("inf"):
@@ -113,7 +117,7 @@ def companions(
     return Companions(
         lr=step.lr,
         batch=used,
-        critical_batch=critical_batch_of_tokens(tokens),
+        critical_batch=critical_batch_of_loss(loss or BESIROGLU.loss(params, tokens)),
         weight_decay=weight_decay(params, tokens, step.lr, used),
         memory=timescale(params, tokens),
         bits=bits,

@@ -1,7 +1,7 @@
 """Published laws for the peak learning rate and the batch, side by side.
 
 N are parameters (without embeddings, unless a note says otherwise), D tokens, C = 6ND. Batches are in tokens. A law is
-one record in `HYPER_LAWS`; pages and tables follow by themselves.
+one record in `HYPER_LAWS`; pages and tables follow by themselves. Where each constant was read: docs/sources.md.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import OptLawsError
 from ..fitting.coverage import times_outside
 from ..text import format_amount
-from .scaling import BESIROGLU, FROM_MEMORY, READ, SECOND_HAND, critical_batch_of_loss
+from .scaling import BESIROGLU, READ, SECOND_HAND, critical_batch_of_loss
 
 Range = tuple[float, float] | None
 
@@ -44,6 +44,7 @@ class Formula:
         return float(self.value(setting))
 
 
+SEQUENCE = 4096  # tokens in a sequence of the Power Scheduler's experiments
 LETTERS = {"N": "params", "D": "tokens", "C": "compute", "B": "batch", "L": "loss"}
 
 
@@ -75,7 +76,14 @@ class HyperLaw:
     params: Range = None
     tokens: Range = None
     compute: Range = None
+    batches: Range = None  # in tokens, for a law that takes the batch as given
     note: str = ""
+    mup: bool = False  # whether the rate is µP's, to be divided by the width multiplier in hidden matrices
+
+    @property
+    def parametrisation(self) -> str:
+        """What the rate is for, in a word: "µP" or "standard"."""
+        return "µP" if self.mup else "standard"
 
     @property
     def formula(self) -> str:
@@ -86,7 +94,7 @@ class HyperLaw:
     @property
     def known(self) -> tuple[tuple[str, tuple[float, float]], ...]:
         """The fitted ranges that are known, by letter."""
-        ranges = (("N", self.params), ("D", self.tokens), ("C", self.compute))
+        ranges = (("N", self.params), ("D", self.tokens), ("C", self.compute), ("B", self.batches))
         return tuple((letter, known) for letter, known in ranges if known)
 
     @property
@@ -95,11 +103,11 @@ class HyperLaw:
         letters = {letter for letter, _ in self.known}
         return "" if not letters or "C" in letters else "".join({"N", "D"} - letters)
 
-    def outside(self, params: float, tokens: float) -> tuple[str, ...]:
-        """What lies outside the fitted ranges by over 1 %, in words; empty where nothing does."""
-        values, found = {"N": params, "D": tokens, "C": 6 * params * tokens}, []
+    def outside(self, params: float, tokens: float, batch: float = float("nan")) -> tuple[str, ...]:
+        """What lies outside the fitted ranges by over 1 %, in words; empty where nothing does. `batch` where known."""
+        values, found = {"N": params, "D": tokens, "C": 6 * params * tokens, "B": batch}, []
         for letter, (low, high) in self.known:
-            if far := times_outside((low, high), values[letter]):
+            if values[letter] == values[letter] and (far := times_outside((low, high), values[letter])):
                 found.append(f"{letter} {far} the fitted range")
         return tuple(found)
 
@@ -134,88 +142,9 @@ def _number(value: float) -> str:
     return f"{head}10^{{{int(exponent)}}}"
 
 
-_LAWS = (
-    HyperLaw(
-        "step_law",
-        "Step Law",
-        "Li et al. 2025, arXiv 2503.04715",
-        READ,
-        lr=power(1.79, N=-0.713, D=0.307),
-        batch=power(0.58, D=0.571),
-        params=(214_663_680, 1_073_741_824),
-        tokens=(4e9, 1e11),
-        note="Cosine to a fixed 1e-5. Ranges are those of the published dense runs.",
-    ),
-    HyperLaw(
-        "power_scheduler",
-        "Power Scheduler",
-        "Shen et al. 2024, arXiv 2408.13359",
-        READ,
-        lr=power(4.6, {"B": 4096}, B=1, D=-0.51),
-        params=(12e6, 121e6),
-        note="For µP and WSD; takes the batch as given.",
-    ),
-    HyperLaw(
-        "deepseek",
-        "DeepSeek LLM",
-        "DeepSeek-AI 2024, arXiv 2401.02954",
-        SECOND_HAND,
-        lr=power(0.3118, C=-0.125),
-        batch=power(0.292, C=0.3271),
-        compute=(1e17, 2e19),
-        note="Constants second-hand, the range from memory. Its C counts attention; 6ND here.",
-    ),
-    HyperLaw(
-        "bjorck",
-        "Björck et al.",
-        "Bjorck et al. 2024, arXiv 2409.19913",
-        SECOND_HAND,
-        lr=power(1.3192 * np.exp(-5), {"N": 1e6, "D": 1e9}, N=-0.23, D=-0.32),
-        params=(760e6, 2.7e9),
-        note="The constant is printed as 1.3192e-5; read as 1.3192 times e to the −5, with N in millions and D in "
-        "billions. Unconfirmed.",
-    ),
-    HyperLaw(
-        "porian",
-        "Porian et al.",
-        "Porian et al. 2024, arXiv 2406.19146",
-        SECOND_HAND,
-        lr=power(3.7, N=-0.36),
-        batch=power(0.7576, N=0.703),
-        params=(5e6, 901e6),
-        note="For lengths of about 20 tokens a parameter. As the Step Law quotes it; the range from memory.",
-    ),
-    HyperLaw(
-        "minicpm",
-        "MiniCPM",
-        "Hu et al. 2024, arXiv 2404.06395",
-        FROM_MEMORY,
-        lr=power(0.01),
-        batch=power(1.21e9, L=-6.24),
-        note="The rate is for µP. The batch is for the final loss L; the Step Law quotes 2e18 in place of 1.21e9.",
-    ),
-    HyperLaw(
-        "power_lines",
-        "Power Lines",
-        "Bergsma et al. 2025, arXiv 2505.13738",
-        FROM_MEMORY,
-        batch=power(2048 * 0.0306, D=0.383),
-        note="Found as 0.0306 sequences of 2048 tokens. An exponent near 0.4 is second-hand, both numbers from memory.",
-    ),
-    HyperLaw(
-        "kaplan",
-        "Kaplan et al.",
-        "Kaplan et al. 2020, arXiv 2001.08361",
-        FROM_MEMORY,
-        lr=Formula(r"0.003239 - 0.0001395\,\ln N", lambda s: 3.239e-3 - 1.395e-4 * np.log(s.params)),
-        batch=Formula(r"2\cdot 10^{8}\,L^{-1/0.21}", lambda s: critical_batch_of_loss(s.loss)),
-        note="The batch is the critical one, where noise equals signal. No rate above 12B. The Step Law quotes 2e18.",
-    ),
-)
-HYPER_LAWS = {law.name: law for law in _LAWS}
-
 # Step Law: means and covariance of the coefficients over its 1,000 published bootstrap fits, in
-# github.com/step-law/steplaw. Intervals from them are within 1 % of the fits' own quantiles.
+# github.com/step-law/steplaw, whose own tool predicts with the means; the paper prints them rounded (1.79, −0.713,
+# 0.307; 0.58, 0.571), which is up to 2.1 % lower. Intervals from them are within 1 % of the fits' own quantiles.
 _LR_MEAN = np.array([0.58630779, -0.71292229, 0.30749095])  # 1, ln N, ln D
 _LR_COV = np.array(
     [
@@ -226,6 +155,87 @@ _LR_COV = np.array(
 )
 _BATCH_MEAN = np.array([-0.54354217, 0.57094436])  # 1, ln D
 _BATCH_COV = np.array([[0.19117963587406547, -0.008151572248019927], [-0.008151572248019927, 0.0003485179394956627]])
+
+_LAWS = (
+    HyperLaw(
+        "step_law",
+        "Step Law",
+        "Li et al. 2025, arXiv 2503.04715",
+        READ,
+        lr=power(float(np.exp(_LR_MEAN[0])), N=_LR_MEAN[1], D=_LR_MEAN[2]),
+        batch=power(float(np.exp(_BATCH_MEAN[0])), D=_BATCH_MEAN[1]),
+        params=(214_663_680, 1_073_741_824),
+        tokens=(4e9, 1e11),
+        note="Cosine to a fixed 1e-5. Ranges are those of the published dense runs. For a mixture of experts N are all "
+        "parameters, whether a token uses them or not.",
+    ),
+    HyperLaw(
+        "power_scheduler",
+        "Power Scheduler",
+        "Shen et al. 2024, arXiv 2408.13359",
+        READ,
+        lr=power(4.6, {"B": SEQUENCE}, B=1, D=-0.51),
+        params=(12e6, 121e6),
+        tokens=(2e9, 256e9),
+        batches=(16 * SEQUENCE, 512 * SEQUENCE),
+        note="For WSD; takes the batch as given, in sequences of 4096 tokens. The rate is µP's: hidden matrices take "
+        "it divided by the width multiplier, the model's width over that of the base model, 256.",
+        mup=True,
+    ),
+    HyperLaw(
+        "deepseek",
+        "DeepSeek LLM",
+        "DeepSeek-AI 2024, arXiv 2401.02954",
+        SECOND_HAND,
+        lr=power(0.3118, C=-0.125),
+        batch=power(0.292, C=0.3271),
+        compute=(1e17, 2e19),
+        note="Its C counts attention; 6ND here. The Step Law's table has 0.3188 in place of 0.3118.",
+    ),
+    HyperLaw(
+        "bjorck",
+        "Björck et al.",
+        "Bjorck et al. 2024, arXiv 2409.19913",
+        SECOND_HAND,
+        lr=power(1.3192 * np.exp(-5), {"N": 1e6, "D": 1e9}, N=-0.23, D=-0.32),
+        params=(760e6, 2.7e9),
+        note="The Step Law's table prints the constant as 1.3192e-5. It is read here as 1.3192 times e to the −5, with "
+        "N in millions and D in billions: only then it lies a quarter as high as the Step Law, as that paper draws it.",
+    ),
+    HyperLaw(
+        "porian",
+        "Porian et al.",
+        "Porian et al. 2024, arXiv 2406.19146",
+        SECOND_HAND,
+        lr=power(3.7, N=-0.36),
+        batch=power(0.7576, N=0.703),
+        params=(5e6, 901e6),
+        note="For lengths of about 20 tokens a parameter. As the Step Law quotes it.",
+    ),
+    HyperLaw(
+        "minicpm",
+        "MiniCPM",
+        "Hu et al. 2024, arXiv 2404.06395",
+        READ,
+        lr=power(0.01),
+        batch=power(1.21e9, L=-6.24),
+        params=(40e6, 2.1e9),
+        note="The rate is µP's: hidden matrices take it divided by the width multiplier. The range is that of the "
+        "rate; the batch, for the final loss L on C4, was fitted on 9M to 170M. The Step Law quotes 2e18 for 1.21e9.",
+        mup=True,
+    ),
+    HyperLaw(
+        "kaplan",
+        "Kaplan et al.",
+        "Kaplan et al. 2020, arXiv 2001.08361",
+        SECOND_HAND,
+        lr=Formula(r"0.003239 - 0.0001395\,\ln N", lambda s: 3.239e-3 - 1.395e-4 * np.log(s.params)),
+        batch=Formula(r"2\cdot 10^{8}\,L^{-1/0.21}", lambda s: critical_batch_of_loss(s.loss)),
+        note="The batch is the critical one, where noise equals signal. No rate above 12B. The Step Law quotes 2e18.",
+    ),
+)
+HYPER_LAWS = {law.name: law for law in _LAWS}
+
 _NORMAL = 1.6448536269514722
 
 
@@ -261,5 +271,5 @@ def recommend(
         size = law.batch(setting) if law.batch else None
         intervals = agreement(params, tokens) if law is step else (None, None)
         lr = lr if lr is not None and lr > 0 else None
-        rows.append(Recommended(law, lr, size, law.outside(params, tokens), *intervals))
+        rows.append(Recommended(law, lr, size, law.outside(params, tokens, setting.batch), *intervals))
     return tuple(rows)

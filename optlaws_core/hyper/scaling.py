@@ -1,7 +1,7 @@
 """Rules for another batch, the split of a compute budget, quantisation-aware training, sparse and mixed models.
 
 Losses are in nats per token, batches in tokens, compute C = 6ND. How sure each constant is stands beside it: `READ` in
-the source's text, code or data, `SECOND_HAND` in works that quote it, `FROM_MEMORY` without a text at hand.
+the source's text, code or data, or `SECOND_HAND` in works that quote it. docs/sources.md tells where, one by one.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import OptLawsError
 
-READ, SECOND_HAND, FROM_MEMORY = "read in the source", "second-hand", "from memory"
+READ, SECOND_HAND = "read in the source", "second-hand"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,11 @@ class LossLaw:
         return g * (compute / 6) ** (self.beta / both), (compute / 6) ** (self.alpha / both) / g
 
 
-HOFFMANN = LossLaw("Chinchilla", "Hoffmann et al. 2022, arXiv 2203.15556", SECOND_HAND, 1.69, 406.4, 0.34, 410.7, 0.28)
+# The exponents that the paper rounds to 0.34 and 0.28 stand in its own source files. The rounding matters: at 1e21
+# FLOP it makes 50 tokens a parameter of 34.
+HOFFMANN = LossLaw(
+    "Chinchilla", "Hoffmann et al. 2022, arXiv 2203.15556", SECOND_HAND, 1.6934, 406.4, 0.3392, 410.7, 0.2849
+)
 BESIROGLU = LossLaw(
     "Chinchilla, refitted",
     "Besiroglu et al. 2024, arXiv 2404.10102",
@@ -87,7 +91,7 @@ ALLOCATIONS = {
 def effective_tokens(unique: float, tokens: float) -> float:
     """What `tokens` of training are worth in fresh ones, when only `unique` are.
 
-    Muennighoff et al. 2023, arXiv 2305.16264; second-hand.
+    Muennighoff et al. 2023, arXiv 2305.16264, equation 5, with the decay constant that the paper fits.
     """
     repeats = max(tokens / unique - 1, 0.0)
     half = 15.387756
@@ -120,20 +124,21 @@ def _surge(batch: float, other: float, noise: float) -> float:
     return rate(other) / rate(batch)
 
 
+GRANZIOL = "Granziol et al. 2020, arXiv 2006.09092"
 BATCH_RULES = {
     "sqrt": BatchRule(
         "Square root (Adam)",
         "Grows with the root of the batch.",
-        "Malladi et al. 2022, arXiv 2205.10287",
-        FROM_MEMORY,
+        f"{GRANZIOL}; Malladi et al. 2022, arXiv 2205.10287",
+        READ,
         lambda b, other, _: (other / b) ** 0.5,
     ),
-    "linear": BatchRule("Linear (SGD)", "Grows with the batch.", "textbook rule", READ, lambda b, other, _: other / b),
+    "linear": BatchRule("Linear (SGD)", "Grows with the batch.", GRANZIOL, READ, lambda b, other, _: other / b),
     "mccandlish": BatchRule(
         "Saturating (SGD)",
         "Grows with the batch below the noise scale, then levels off.",
         "McCandlish et al. 2018, arXiv 1812.06162",
-        FROM_MEMORY,
+        SECOND_HAND,
         _mccandlish,
         True,
     ),
@@ -141,7 +146,7 @@ BATCH_RULES = {
         "Rise and fall (Adam)",
         "Grows with the root of the batch, is highest at the noise scale, then falls.",
         "Li et al. 2024, arXiv 2405.14578",
-        FROM_MEMORY,
+        READ,
         _surge,
         True,
     ),
@@ -161,7 +166,7 @@ def rescale(rule: str, lr: float, batch: float, other: float, noise: float | Non
 
 
 def adam_at(batch: float, other: float, beta1: float, beta2: float, eps: float) -> tuple[float, float, float]:
-    """Adam's other settings for the square-root rule (Malladi et al. 2022): betas and epsilon at batch `other`.
+    """Adam's other settings for the square-root rule (Malladi et al. 2022; second-hand): betas and epsilon at `other`.
 
     Raises `OptLawsError` where a beta would fall below 0.
     """
@@ -174,24 +179,38 @@ def adam_at(batch: float, other: float, beta1: float, beta2: float, eps: float) 
     return *betas, eps / k**0.5
 
 
+MUP = "Yang et al. 2022, arXiv 2203.03466, as in Shen et al. 2024, arXiv 2408.13359, table 1"
+
+
+def at_width(lr: float, width: float, other: float) -> float:
+    """The rate of hidden matrices in a model `other` wide, where `lr` is good at `width`: µP for Adam.
+
+    Under µP hidden matrices take the base model's rate divided by the width multiplier, other/width, while embeddings,
+    gains and biases keep it. Raises `OptLawsError` for what is not above 0.
+    """
+    for what, value in (("The learning rate", lr), ("The width", width), ("The other width", other)):
+        if not 0 < value < float("inf"):
+            raise OptLawsError(f"{what} must be a number above 0, got {value:g}.")
+    return lr * width / other
+
+
 def tradeoff(batch: float, critical: float) -> tuple[float, float]:
     """Steps over their minimum and tokens over their minimum, at a batch: (S/Smin − 1)(E/Emin − 1) = 1."""
     return 1 + critical / batch, 1 + batch / critical
 
 
 def critical_batch_of_loss(loss: float) -> float:
-    """Tokens of the critical batch at a loss (Kaplan et al. 2020, arXiv 2001.08361; from memory)."""
+    """Tokens of the critical batch at a loss (Kaplan et al. 2020, arXiv 2001.08361, equation 1.4; second-hand)."""
     return 2e8 / loss ** (1 / 0.21)
 
 
-def critical_batch_of_tokens(tokens: float) -> float:
-    """Tokens of the critical batch for a length (Power Lines, arXiv 2505.13738; from memory)."""
-    return 2048 * 0.0471 * tokens**0.462
-
-
 def timescale(params: float, tokens: float) -> float:
-    """Best memory of AdamW as a share of the training, B/(lr · decay · D) (Power Lines; from memory)."""
-    return 1.084 * (tokens / params) ** -0.527
+    """Best memory of AdamW as a share of the training, B/(lr · decay · D).
+
+    Power Lines (Bergsma et al. 2025, arXiv 2505.13738), second-hand: 0.21 at 20 tokens a parameter, from there on with
+    the power −0.527 of their number.
+    """
+    return 0.21 * (tokens / params / 20) ** -0.527
 
 
 def weight_decay(params: float, tokens: float, lr: float, batch: float) -> float:
@@ -199,13 +218,31 @@ def weight_decay(params: float, tokens: float, lr: float, batch: float) -> float
     return batch / (lr * tokens * timescale(params, tokens))
 
 
+# Compute-optimal quantisation-aware training: what its 757 runs had.
+QAT = "Dremov et al. 2025, arXiv 2509.22935"
+QAT_BITS = (1, 2, 4, 6)
+QAT_PARAMS, QAT_TOKENS = (86e6, 2.2e9), (2.3e9, 1.4e12)
+
+
 def qat_fraction(params: float, tokens: float, bits: float) -> float:
-    """Share of the tokens that go to quantisation-aware training (arXiv 2509.22935; second-hand).
+    """Share of the tokens that go to quantisation-aware training (arXiv 2509.22935; second-hand, mean error 0.091).
 
     0 where there is at most one token for each byte of weights: the law knows no such runs.
     """
     per_byte = tokens / (params * bits / 8)
     return float(np.exp(-6.7297 / np.log(per_byte))) if per_byte > 1 else 0.0
+
+
+def qat_outside(params: float, tokens: float, bits: float) -> tuple[str, ...]:
+    """What lies outside the runs that `qat_fraction` was fitted on, in words; empty where nothing does."""
+    found = [
+        f"{letter} {max(low / value, value / high):.2g} times {'below' if value < low else 'above'} the fitted range"
+        for letter, value, (low, high) in (("N", params, QAT_PARAMS), ("D", tokens, QAT_TOKENS))
+        if not low <= value <= high
+    ]
+    if bits not in QAT_BITS:
+        found.append(f"{bits:g} bits, where the runs had {', '.join(map(str, QAT_BITS[:-1]))} or {QAT_BITS[-1]}")
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -220,7 +257,7 @@ class WeightSparsity:
     a_d: float
     b_d: float
     floor: float
-    sure: str = FROM_MEMORY
+    sure: str = SECOND_HAND
 
     def loss(self, nonzero: float, tokens: float, sparsity: float) -> float:
         """The final loss with a share `sparsity` of the weights at zero."""
@@ -234,11 +271,20 @@ class WeightSparsity:
         ratio = (self.a_s + self.c_s) / (self.a_s * (1 - sparsity) ** self.b_s + self.c_s)
         return ratio ** (1 / self.b_n)
 
+    def best_sparsity(self, nonzero: float, compute: float) -> float:
+        """The sparsity of the lowest loss for so many weights that are not zero and a compute of training; 0 for none.
+
+        It follows from the law where an update costs what it costs in the dense model of nonzero/(1 − S) weights, so
+        that D = C (1 − S)/(6 nonzero): hardware that saves nothing by zeros in training.
+        """
+        data = self.b_d * (6 * nonzero * self.a_d / compute) ** self.b_d
+        kept = (data * nonzero**self.b_n / (self.a_s * self.b_s)) ** (1 / (self.b_s + self.b_d))
+        return max(0.0, 1 - kept)
+
 
 WEIGHT_SPARSITY = "Frantar et al. 2023, arXiv 2309.08520"
 SPARSITY = {
     "t5": WeightSparsity("T5 on C4", 16.8, 0.722, 45.0, 0.245, 6.90e8, 0.203, 0.651),
-    "vit": WeightSparsity("ViT on JFT", 294.0, 0.821, 468.0, 0.392, 2.37e8, 0.890, 4.517),
 }
 
 
@@ -246,7 +292,12 @@ SPARSITY = {
 MIXTURES = {
     "share": (SECOND_HAND, "Abnar et al. 2025, arXiv 2501.12370"),
     "granularity": (SECOND_HAND, "Krajewski et al. 2024, arXiv 2402.07871"),
+    "reasoning": (SECOND_HAND, "Nakamura et al. 2025, arXiv 2508.18672"),
 }
+# What the fits of the two loss laws had seen: granularity, parameters and tokens of Krajewski et al., and tokens for
+# each parameter at which reasoning was best in Nakamura et al., whose models all saw 125 billion tokens.
+GRANULARITY, GRANULAR_PARAMS, GRANULAR_TOKENS = (1, 16), (129e6, 3.7e9), (16e9, 130e9)
+REASONING_TOKENS = 20.0
 
 
 def moe_loss(params: float, tokens: float, sparsity: float) -> float:
@@ -267,6 +318,15 @@ def moe_sparsity(params: float) -> float:
     """The share of idle parameters at which `moe_loss` is lowest for so many in all; 0 where dense is best."""
     active = (0.1603 * 17.26 / params**0.1595 / (0.1666 * 0.4598)) ** (1 / (0.1666 + 0.1603))
     return max(0.0, 1 - active)
+
+
+def moe_params_for_reasoning(tokens: float) -> float:
+    """Parameters in all of a mixture of experts that is best at reasoning after `tokens` (Nakamura et al. 2025).
+
+    Their models were best at about 20 tokens for each parameter, idle ones counted; at recalling facts the more
+    parameters the better, so with fewer tokens for each. At one loss, more active operations reason better.
+    """
+    return tokens / REASONING_TOKENS
 
 
 def granular_loss(params: float, tokens: float, granularity: float = 1.0) -> float:

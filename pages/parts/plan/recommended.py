@@ -19,8 +19,8 @@ from . import charts
 
 USUAL = {"params": "1B", "tokens": "20B"}
 SURE = (
-    "Where the constants come from: read in the source's text, code or data; second-hand, in works that quote it; or "
-    "from memory, which is to be checked before money depends on it."
+    "Where the constants come from: read in the source's text, code or data; or second-hand, in works that quote it. "
+    "docs/sources.md says where, one by one."
 )
 
 
@@ -177,15 +177,16 @@ def companions(asked: Asked) -> None:
         "Critical batch",
         format_amount(found.critical_batch, 3),
         border=True,
-        help="Tokens in an update beyond which a larger batch hardly saves updates. Power Lines, arXiv 2505.13738; "
-        "constants from memory.",
+        help="Tokens in an update beyond which a larger batch hardly saves updates, at the final loss. Kaplan et al. "
+        "2020, arXiv 2001.08361; constants second-hand.",
     )
     boxes[1].metric(
         "Weight decay",
         f"{found.weight_decay:.2g}",
         border=True,
         help=f"AdamW's, for the Step Law's learning rate and a batch of {format_amount(found.batch, 3)} tokens, so "
-        f"that it averages over {100 * found.memory:.2g} % of the training. Power Lines; constants from memory.",
+        f"that it averages over {100 * found.memory:.2g} % of the training. Power Lines, arXiv "
+        "2505.13738; constants second-hand.",
     )
     boxes[3].metric(
         "Share of tokens for it",

@@ -36,7 +36,7 @@ def allocation() -> None:
             placeholder="no limit",
             width=280,
             help="Beyond them text is repeated, which is worth less than fresh text (Muennighoff et al. 2023, arXiv "
-            "2305.16264; constant second-hand).",
+            "2305.16264).",
         ).strip()
     try:
         compute = parse_amount(text or COMPUTE, "The compute")

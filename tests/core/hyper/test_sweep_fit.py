@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import hyper
 from optlaws_core.errors import DesignError, LogError
-from optlaws_core.hyper import SweepCell, excess, fit_sweep, optimum, read_sweep, unlikely
+from optlaws_core.hyper import SweepCell, excess, fit_sweep, optimum, read_sweep, recommend, unlikely
 from optlaws_core.hyper.sweep_fit import _bowl
 from tests.places import PUBLIC
 
@@ -332,3 +333,23 @@ def test_the_public_sweep_carries_over_to_larger_cells():
     assert off.mean() < 0.1 and off.max() < 0.15
     inside = [p.lr_low < c.lr[c.best] < p.lr_high for c, p in zip(test, points, strict=True)]
     assert np.mean(inside) > 0.7
+
+
+def test_the_step_law_is_judged_on_mixtures_of_experts_by_both_counts_of_parameters(tmp_path):
+    """A made-up grid whose best rates follow the law with all parameters: the other count must cost more."""
+    rng, rows = np.random.default_rng(1), []
+    for whole, active in ((2.15e9, 1.9e8), (2.15e9, 2.3e8), (2.16e9, 1.2e9)):
+        for tokens in (2e9, 4e9, 8e9, 2e10):
+            law = recommend(whole, tokens)[0]
+            for lr in np.geomspace(1e-4, 1.6e-2, 12):
+                for batch in 2.0 ** np.arange(5, 12):
+                    a, b = np.log([lr / law.lr, batch * 2048 / law.batch])
+                    loss = 3 * np.exp(0.01 * a * a - 0.005 * a * b + 0.006 * b * b + rng.normal(0, 1e-5))
+                    rows.append((whole, active, tokens, lr, batch, loss, loss))
+    path = tmp_path / "moe_lr_bs_loss.csv"
+    pd.DataFrame(rows, columns=["N", "Na", "D", "lr", "bs", "loss", "smooth loss"]).to_csv(path)
+    found = hyper.mixture_cells(path)
+    assert sorted({whole for whole, _ in found}) == [2.15e9, 2.16e9] and len(found) == 12
+    means = {name: np.nanmean(errors) for name, errors in hyper.mixture_errors(found).items()}
+    assert means["Step Law, all parameters"] < 0.2 < 0.5 < means["Step Law, active parameters"]
+    assert means["a law of the other cells, by length"] < 0.2
