@@ -17,7 +17,8 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--norm",
         default="l2",
-        help=f"the norm that was logged, of {', '.join(POWERS)}: l2 for SGD, l1 for Adam; l2 by default",
+        help=f"the norm that was logged, of {', '.join(POWERS)}: l2 for SGD, l1 for Adam; l2 by default. The l2 norms "
+        "that trainers log under AdamW fit neither: as l1 they give Adam's schedule where both norms go alike",
     )
     command.add_argument(
         "--smoothing",

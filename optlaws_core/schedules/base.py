@@ -174,6 +174,11 @@ class Schedule:
         return self.warmup
 
     @property
+    def beyond(self) -> str:
+        """A sentence on what lies outside the experiments that the family's constants come from; empty for nothing."""
+        return ""
+
+    @property
     def breaks(self) -> tuple[int, ...]:
         """First steps of the stretches on which the rate is one smooth formula: ascending, from 0 to `total`."""
         inner = {int(t) for t in (self.warmup, *self._turns()) if 0 < t < self.total}

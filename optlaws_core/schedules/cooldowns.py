@@ -27,9 +27,18 @@ COOLDOWNS = {
 }
 
 
+# An exponential that ends at 0: a hundredfold fall, moved down so that it does; the warm-up of that name, backwards.
+TO_ZERO = Curve(lambda p, f, y: p * np.expm1(np.log(100) * (1 - y)) / 99, "{top} * (100 ** (1 - {y}) - 1) / 99")
+
+
 def cooldown_code(shape: str, top: str = "PEAK", y: str = "y") -> str:
     """The code of a shape, from the constant `top` to FINAL over the variable `y`."""
     return COOLDOWNS[shape].code.format(top=top, y=y)
+
+
+def reaching(shape: str, final: float) -> Curve:
+    """The curve of a shape that may end at 0, the exponential among them."""
+    return TO_ZERO if shape == "exponential" and final == 0 else COOLDOWNS[shape]
 
 
 def shape_entry(default: str = "linear"):

@@ -10,10 +10,12 @@ from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import format_number
 from .base import AS_IS, Falling, Peaked, Shapes
-from .code_pieces import Code, Piece
+from .code_pieces import FIND, LEFT, Code, Piece
 from .cooldowns import cooldown_code
 from .entries import entry
 from .search_ranges import LAST, Draft, Range, evenly, final, share
+
+MOST_SAMPLES = 1_000  # stretches of one rate; each is a piece to whatever sums over a schedule
 
 
 def _timescale(x: float, draft: Draft) -> float:
@@ -43,7 +45,11 @@ class Constant(Peaked):
 
 @dataclass(frozen=True)
 class Linear(Falling):
-    """A straight line from the peak to the final rate ("linear decay to zero" with final=0)."""
+    """A straight line from the peak to the final rate; to 0, what the last-iterate bound asks for (arXiv:2310.07831).
+
+    Defazio et al. 2023 show that a line to 0 is the best schedule where all gradient norms are equal; where norms of an
+    earlier run are at hand, `refined` makes of them what the same bound asks for.
+    """
 
     family: ClassVar[str] = "linear"
     formula: ClassVar[str] = r"\eta(t) = p + (f - p)\,\frac{t-W}{T-W}"
@@ -180,23 +186,77 @@ class InverseSqrt(Peaked):
 
 @dataclass(frozen=True)
 class Rex(Falling):
-    """Reflected exponential: stays high for longer than a line, then falls fast (Chen et al., arXiv:2107.04197)."""
+    """Reflected exponential: stays high for longer than a line, then falls fast (Chen et al., arXiv:2107.04197).
+
+    The paper's curve has d = 0.5; some trainers ship d = 0.9, which stays high longer. It speaks of a profile and of a
+    sampling rate: how often the rate is read off the profile and held. That is every update, unless `samples` says how
+    many times over the run.
+    """
 
     family: ClassVar[str] = "rex"
-    formula: ClassVar[str] = r"\eta(t) = f + (p-f)\,\frac{2z}{1+z}, \qquad z = \frac{T-t}{T-W}"
-    code: ClassVar[str] = "FINAL + (PEAK - FINAL) * 2 * z / (1 + z)"
+    formula: ClassVar[str] = (
+        r"\eta(t) = \begin{cases} f + (p-f)\,\frac{z}{1-d+dz} & n < 1 \\ "
+        r"f + (p-f)\,\frac{u}{1-d+du},\ u = \frac{1}{n}\left\lceil n z\right\rceil & n \ge 1 \end{cases}, "
+        r"\qquad z = \frac{T-t}{T-W}"
+    )
     shapes: ClassVar[Shapes] = {"REX": AS_IS}
+    d: float = entry(
+        "d, how long the rate stays high: 0 is a line, the paper has 0.5; below 1",
+        symbol="d",
+        search="its default is the paper's",
+        kw_only=True,
+        default=0.5,
+    )
+    samples: int = entry(
+        "how many times the rate is read off the curve, each held until the next; 0 for every update",
+        "times",
+        symbol="n",
+        search="its default is every update",
+        kw_only=True,
+        default=0,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.d < 1:
+            raise ScheduleError(f"rex: d must be at least 0 and below 1, got {format_number(self.d)}.")
+        most = min(self.total - self.warmup, MOST_SAMPLES)
+        if not 0 <= self.samples <= most:
+            raise ScheduleError(
+                f"rex: samples must lie between 0 and {most:,}, the updates after the warm-up or {MOST_SAMPLES:,}, "
+                f"got {self.samples:,}."
+            )
+
+    def _left(self, t: FloatArray) -> FloatArray:
+        z = super()._left(t)
+        return z if not self.samples else np.ceil(np.round(z * self.samples, 9)) / self.samples
 
     def _height(self, z: FloatArray) -> FloatArray:
-        return 2 * z / (1 + z)
+        return z / (1 - self.d + self.d * z)
+
+    def _turns(self) -> tuple[int, ...]:
+        length = self.total - self.warmup
+        return tuple(self.warmup - (-i * length // self.samples) for i in range(1, self.samples))
+
+    def as_code(self) -> Code:
+        if not self.samples:
+            rate = "FINAL + (PEAK - FINAL) * z / (1 - BEND + BEND * z)"
+            return Code({"FINAL": self.final, "BEND": self.d}, (Piece("WARMUP", rate, (LEFT,)),))
+        steps = (self.warmup, *self._turns())
+        values = tuple(float(v) for v in self._after_warmup(np.array(steps, dtype=float)))
+        constants = {"STEPS": (*steps, self.total), "VALUES": values, "FINAL": self.final}
+        return Code(constants, (Piece("WARMUP", "VALUES[i]", (FIND,)), Piece("TOTAL", "FINAL")))
 
 
 @dataclass(frozen=True)
 class UBA(Falling):
     """Unified budget-aware: a cosine bent so that it stays high longer (Tang et al. 2025, arXiv:2505.24452).
 
-    φ = 2 is the cosine itself; above it the rate falls earlier. The formula is the one of a public re-implementation:
-    we have not seen the paper's own text or code, and it may use several cycles.
+    φ is how early the rate falls: half the peak is left after 0.70, 0.61, 0.50 and 0.36 of the run for φ = 0.5, 1, 2
+    and 5, and φ = 2 is the cosine itself. The paper derives it from the condition number of the problem, which nobody
+    knows beforehand, so it is chosen like a cooldown: 1 to begin with, 0.5 where runs with a late fall did better, 2 or
+    more where the rate should fall early. The formula is the one of a public re-implementation: we have not seen the
+    paper's own text or code, and it may use several cycles.
     """
 
     family: ClassVar[str] = "uba"
@@ -204,7 +264,7 @@ class UBA(Falling):
         r"\eta(t) = f + (p-f)\,\frac{2\,(1+\cos\pi x)}{2\varphi + (2-\varphi)(1+\cos\pi x)}, \qquad x = \frac{t-W}{T-W}"
     )
     code: ClassVar[str] = "c = sin(0.5 * pi * z) ** 2\nFINAL + (PEAK - FINAL) * 2 * c / (PHI + (2 - PHI) * c)"
-    shapes: ClassVar[Shapes] = {}
+    shapes: ClassVar[Shapes] = {"UBA": AS_IS}
     phi: float = entry(
         "φ, how early the rate falls: 2 is the cosine, less is later; above 0",
         symbol=r"\varphi",

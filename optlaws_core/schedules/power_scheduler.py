@@ -13,12 +13,14 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import ScheduleError
-from ..text import format_number
+from ..text import format_amount, format_number
 from .base import Peaked, Shapes
 from .code_pieces import DOWN, Code, Piece
-from .cooldowns import COOLDOWNS, check_cooldown, cooldown_code, decay_entry, of_horizon, shape_entry
+from .cooldowns import check_cooldown, decay_entry, of_horizon, reaching, shape_entry
 from .entries import entry, final_entry
 from .search_ranges import Draft, Range, evenly, rounded, updates
+
+BATCHES, TOKENS = (16, 512), (2e9, 256e9)  # of the paper's search: sequences in an update, tokens in all
 
 
 class _PowerLaw(Peaked):
@@ -42,13 +44,18 @@ class _PowerLaw(Peaked):
         """Step, not always a whole one, from which on the rate is below the peak."""
         raise NotImplementedError
 
+    @property
+    def knee_step(self) -> float:
+        """Step, not always a whole one, from which on the rate is below the peak."""
+        return self._knee()
+
     def _check_power(self) -> None:
         if not 0 <= self.decay <= self.total - self.warmup:
             raise ScheduleError(
                 f"{self.family}: decay must lie between 0 and total − warmup = {self.total - self.warmup} updates, "
                 f"got {self.decay}."
             )
-        check_cooldown(self.family, self.shape, self.final, bool(self.decay))
+        check_cooldown(self.family, self.shape, self.final, used=False)  # of these an exponential may end at 0
         if self.final > self._power(np.asarray(float(self.total - self.decay))):
             raise ScheduleError(
                 f"{self.family}: final must not exceed the rate at the start of the cooldown, "
@@ -68,7 +75,7 @@ class _PowerLaw(Peaked):
         return np.where(
             t < start,
             self._power(t),
-            COOLDOWNS[self.shape](float(self._power(np.asarray(float(start)))), self.final, y),
+            reaching(self.shape, self.final)(float(self._power(np.asarray(float(start)))), self.final, y),
         )
 
     def as_code(self) -> Code:
@@ -80,7 +87,8 @@ class _PowerLaw(Peaked):
         if self.decay:
             top = "PEAK * (max(START, KNEE) / KNEE) ** -EXPONENT"
             constants |= {"FINAL": self.final, "START": start, "TOP": top}
-            pieces.append(Piece("START", cooldown_code(self.shape, "TOP"), (DOWN,)))
+            cooldown = reaching(self.shape, self.final).code.format(top="TOP", y="y")
+            pieces.append(Piece("START", cooldown, (DOWN,)))
         return Code(constants, tuple(pieces))
 
     def _turns(self) -> tuple[int, ...]:
@@ -157,8 +165,11 @@ class Power(_PowerLaw):
 class PowerScheduler(_PowerLaw):
     """The Power Scheduler in its own numbers: a power of the tokens seen, times the batch, at most the peak.
 
-    Shen et al. 2024, arXiv:2408.13359, whose b is the exponent with a minus sign and whose η_max is the peak. `power`
-    is the same curve in updates.
+    Shen et al. 2024, arXiv:2408.13359, equations 7 and 8, whose b is the exponent with a minus sign and whose η_max is
+    the peak. Where the power law is below η_max from the end of the warm-up on, the warm-up reaches no more than the
+    law, and that is the peak. The paper's cooldown is exponential to 0 over the last tenth of the tokens; no formula is
+    given, here it is a hundredfold fall, moved down to end at 0. The paper's search had 2 to 256 billion tokens, a
+    batch of 16 to 512 sequences and rates for µP. `power` is the same curve in updates.
     """
 
     family: ClassVar[str] = "power_scheduler"
@@ -169,28 +180,50 @@ class PowerScheduler(_PowerLaw):
     example: ClassVar[Mapping[str, float]] = {"peak": 0.02, "warmup": 500, "total": 50_000}
     shapes: ClassVar[Shapes] = {}
     unsearched: ClassVar[str] = "it is power in tokens"
+    peak: float = entry(
+        "η_max, which no rate exceeds; lowered to the power law at the end of the warm-up where that is less",
+        "LR",
+        symbol="p",
+        usual=lambda p, w, t: p,
+        search="always searched",
+    )
     scale: float = entry(
         "a, rate for each sequence of the batch after one token", "LR", symbol="a", kw_only=True, default=4.0
     )
     exponent: float = entry(
         "b, how steeply the rate falls: with (tokens seen)⁻ᵇ", symbol="b", kw_only=True, default=0.51
     )
-    batch: int = entry("B, sequences in an update", "sequences", symbol="B", kw_only=True, default=1024)
+    batch: int = entry(
+        "B, sequences in an update; the paper's search had 16 to 512",
+        "sequences",
+        symbol="B",
+        kw_only=True,
+        default=1024,
+    )
     sequence: int = entry("L, tokens in a sequence", "tokens", symbol="L", kw_only=True, default=4096)
     decay: int = decay_entry("updates of the final cooldown; 0 for none", 0.1, updates(0.01, 0.9), default=0)
     final: float = final_entry()
-    shape: str = shape_entry()
+    shape: str = shape_entry("exponential")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_least(0, "scale", "exponent", "batch", "sequence")
-        if self._knee() < self.warmup:
+        if self.warmup:
             first = self.batch * self.scale * (self.warmup * float(self.batch) * self.sequence) ** -self.exponent
-            raise ScheduleError(
-                "power_scheduler: the peak must not exceed the power law at the end of the warm-up, "
-                f"{format_number(float(f'{first:.6g}'))}, got {format_number(self.peak)}."
-            )
+            object.__setattr__(self, "peak", min(self.peak, first))
         self._check_power()
+
+    @property
+    def beyond(self) -> str:
+        """What lies outside the search that the paper's constants come from, in words; empty where nothing does."""
+        tokens, found = self.total * float(self.batch) * self.sequence, []
+        for what, value, (low, high), said in (
+            ("batch", self.batch, BATCHES, "16 to 512 sequences"),
+            ("tokens", tokens, TOKENS, "2 to 256 billion"),
+        ):
+            if not low <= value <= high:
+                found.append(f"{what} {format_amount(value, 3)}, of {said}")
+        return f"Beyond the search of arXiv:2408.13359: {', '.join(found)}." if found else ""
 
     def _knee(self) -> float:
         tokens = (math.log(self.batch) + math.log(self.scale) - math.log(self.peak)) / self.exponent  # their logarithm

@@ -5,6 +5,7 @@ gradient norm gives it, and its rate is w times the weight that is still to come
 line to 0; norms that fall at first ask for a warm-up, norms that rise at the end for a fall that is faster than a line.
 """
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,8 +37,11 @@ def refined(
 ) -> Refined:
     """The refined schedule with the given `peak`, from gradient `norms` logged at `steps`; it ends with 0 at the last.
 
-    `norm`: "l2" norms are for SGD, "l1" norms for Adam and its kin. `smoothing`: width of the median filter over the
-    norms as a share of them; 0 for none. Norms that are 0, negative or no numbers are left out, and gaps are filled
+    `norm`: "l2" norms are for SGD, "l1" norms for Adam and its kin. The l2 norms that trainers log under AdamW fit
+    neither: taken as "l2" they give SGD's schedule, whose weights are 1/G², which reacts to them more strongly than the
+    theory asks for Adam; taken as "l1" they give Adam's where l1 and l2 norms rise and fall together. `smoothing`:
+    width of the median filter over the norms as a share of them; 0 for none. Norms that are 0, negative or no numbers
+    are left out, and gaps are filled
     by a straight line between the logarithms of the norms around them; the notes say so. Raises `ScheduleError` for
     steps that do not rise and where more norms would be made up than were logged.
     """
@@ -62,11 +66,13 @@ def refined(
     to_come = np.append(np.cumsum(behind[:0:-1])[::-1], 0.0)
     rate = weight * to_come
     rate *= peak / rate.max()
-    kept = _thinned(len(k), int(rate.argmax()))
+    kept = _thinned(k, rate)
+    lost = float(np.max(np.abs(np.interp(k, k[kept], rate[kept]) - rate))) / peak
+    fewer = _fewer(len(k), len(kept), lost)
     k, rate = k[kept], rate[kept]
     if k[0] > 0:
         k, rate = np.append(0, k), np.append(rate[0], rate)
-    return Refined(Knots(tuple(map(int, k)), tuple(rate.tolist())), (*left_out, *filled, *unsmoothed))
+    return Refined(Knots(tuple(map(int, k)), tuple(rate.tolist())), (*left_out, *filled, *unsmoothed, *fewer))
 
 
 def _checked(steps: Sequence[int], norms: Sequence[float]) -> tuple[FloatArray, FloatArray]:
@@ -139,8 +145,37 @@ def _smoothed(g: FloatArray, share: float) -> tuple[FloatArray, list[str]]:
     return median_filter(np.pad(g, (0, 2 * width), mode="reflect"), size=width, mode="nearest")[: len(g)], []
 
 
-def _thinned(n: int, top: int):
-    """Which of `n` points to keep as knots: all, or so many and the highest."""
-    if n <= MOST_KNOTS:
-        return np.arange(n)
-    return np.unique(np.append(np.rint(np.linspace(0, n - 1, MOST_KNOTS)).astype(np.int64), top))
+def _thinned(k: FloatArray, rate: FloatArray):
+    """Which points to keep as knots: all, or so many that straight lines between them come nearest to the others.
+
+    The line with the largest distance is split where that is, until `MOST_KNOTS` are kept.
+    """
+    if len(k) <= MOST_KNOTS:
+        return np.arange(len(k))
+
+    def scored(a: int, b: int) -> tuple[float, int, int, int]:
+        if b - a < 2:
+            return 0.0, a, b, a
+        x = (k[a + 1 : b] - k[a]) / (k[b] - k[a])
+        gaps = np.abs(rate[a] + (rate[b] - rate[a]) * x - rate[a + 1 : b])
+        worst = int(np.argmax(gaps))
+        return -float(gaps[worst]), a, b, a + 1 + worst
+
+    top = int(rate.argmax())  # kept, so that the peak is the peak
+    heap = [scored(a, b) for a, b in ((0, top), (top, len(k) - 1)) if a < b]
+    heapq.heapify(heap)
+    while len(heap) < MOST_KNOTS - 1 and heap[0][0] < 0:
+        _, a, b, middle = heapq.heappop(heap)
+        heapq.heappush(heap, scored(a, middle))
+        heapq.heappush(heap, scored(middle, b))
+    return np.unique([i for _, a, b, _ in heap for i in (a, b)])
+
+
+def _fewer(points: int, kept: int, lost: float) -> list[str]:
+    """A note on points that are no knots."""
+    if kept == points:
+        return []
+    return [
+        f"Of {points:,} points {kept:,} are kept as knots, where the curve bends most; lines between them are off by "
+        f"at most {format_number(float(f'{100 * lost:.2g}'))} % of the peak."
+    ]

@@ -155,6 +155,8 @@ def facts(schedule: Schedule) -> list[tuple[str, str, str]]:
 def text(space: Workspace, schedule: Schedule) -> None:
     """The text form, to copy and to compare."""
     st.code(schedule.text, language=None, wrap_lines=True)
+    if schedule.beyond:
+        st.caption(schedule.beyond)
     full = len(space.candidates) >= MOST
     if st.button("Add to Compare", icon=":material/add:", disabled=full, key="schedule_add"):
         space.candidates = [*space.candidates, Candidate(schedule.text)]

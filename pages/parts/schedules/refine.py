@@ -48,7 +48,9 @@ def section(space: Workspace) -> None:
             format_func=NORMS.get,
             key="refine_norm",
             persist_state="session",
-            help="The norm that was logged; the weight of an update is its power −2 for l2, −1 for l1.",
+            help="The norm that was logged; the weight of an update is its power −2 for l2, which is for SGD, and −1 "
+            "for l1, which is for Adam. The l2 norms that trainers log under AdamW fit neither: choose l1 for them, "
+            "which is right where both norms rise and fall together.",
         )
         smoothing = st.number_input(
             "Smoothing, share of the norms",

@@ -1,4 +1,4 @@
-"""OLMo-core: a ComposableScheduler, whose rates are shares of the peak."""
+"""OLMo-core: a ComposableScheduler, whose rates are shares of the peak, or a PowerLR."""
 
 import ast
 import math
@@ -27,6 +27,9 @@ def _stages(text: str) -> list[dict]:
 
 
 def twin(text: str, peak: float, total: int) -> list[float]:
+    if "scheduler = PowerLR" in text:
+        call = next(n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call))
+        return _power(peak, total, **{k.arg: ast.literal_eval(k.value) for k in call.keywords})
     stages = _stages(text)
     return [peak * _share(stages, t) for t in range(total)]
 
@@ -43,6 +46,21 @@ def _share(stages: list[dict], t: int) -> float:
             return first + (last - first) * x
         current -= s["duration"]
     return last
+
+
+def _power(peak, total, b, warmup, decay, decay_fraction, decay_min_lr) -> list[float]:
+    """Linear to the peak, a power of the count over the warm-up, a line to the end; it counts from 1."""
+    assert decay_fraction is None
+    rates = []
+    for current in range(1, total + 1):
+        if current <= warmup:
+            rates.append(peak * current / warmup)
+        elif current >= total - decay:
+            start = peak * ((total - decay) / warmup) ** b
+            rates.append(decay_min_lr + (start - decay_min_lr) * min(total - current, decay) / decay)
+        else:
+            rates.append(peak * (current / warmup) ** b)
+    return rates
 
 
 def real(text: str, peak: float, total: int) -> list[float]:
