@@ -20,12 +20,16 @@ if asked:
     recommended.over_sizes(asked)
     st.subheader("What goes with it", anchor=False)
     recommended.companions(asked)
+recommended.fine_tuning()
 
 st.subheader("A compute budget", anchor=False)
 rules.allocation()
 
 st.subheader("Another batch", anchor=False)
 rules.another_batch()
+
+st.subheader("Another width", anchor=False)
+rules.another_width()
 
 st.subheader("Another schedule", anchor=False)
 rules.another_schedule()

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from ..hyper import HYPER_LAWS, compute_splits, other_batch, sparse_models
 from ..hyper.advice import AXES, BITS, FAMILIES, MAP_POINTS, POINTS
+from ..hyper.scaling import MUP, at_width, width_said
 from ..hyper.sweep_cells import COLUMNS
 from ..text import format_amount
 from .options import amount, file, print_columns, print_json
@@ -17,8 +18,8 @@ from .plan_sweep import sweep
 
 
 def add(command: argparse.ArgumentParser) -> None:
-    """The five parts and their options."""
-    parts = command.add_subparsers(required=True, metavar="rates|compute|batch|sparse|sweep")
+    """The six parts and their options."""
+    parts = command.add_subparsers(required=True, metavar="rates|compute|batch|width|sparse|sweep")
 
     def add_one(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = parts.add_parser(name, help=help, description=help)
@@ -78,6 +79,11 @@ def add(command: argparse.ArgumentParser) -> None:
         "critical batch; two of the rules need it",
     )
 
+    width = add_one("width", _width, "the learning rate of hidden matrices at another width, by µP")
+    width.add_argument("--lr", required=True, type=amount, metavar="LR", help="a learning rate known to be good")
+    width.add_argument("--from", dest="at", required=True, type=amount, metavar="W", help="width of the model at it")
+    width.add_argument("--to", required=True, type=amount, metavar="W", help="the other width")
+
     sparse = add_one("sparse", _sparse, "models whose weights are zero, or whose experts are idle")
     _add_setting(sparse)
     sparse.add_argument(
@@ -107,7 +113,7 @@ def add(command: argparse.ArgumentParser) -> None:
     own.add_argument("--params", type=amount, metavar="N", help="model size to predict for, together with --tokens")
     own.add_argument("--tokens", type=amount, metavar="D", help="length to predict for, together with --params")
 
-    for sub in (laws, compute, batch, sparse, own):
+    for sub in (laws, compute, batch, width, sparse, own):
         sub.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -200,9 +206,19 @@ def _batch(args: argparse.Namespace) -> list[str]:
     return [found.doubt] if found.doubt else []
 
 
+def _width(args: argparse.Namespace) -> None:
+    rate = at_width(args.lr, args.at, args.to)
+    if args.json:
+        return print_json({"lr": rate, "multiplier": args.to / args.at, "reference": MUP})
+    print(width_said(args.lr, args.at, args.to))
+
+
 def _sparse(args: argparse.Namespace) -> None:
     check_units(args)
     found = sparse_models(args.params, args.tokens, args.share, args.granularity)
     if args.json:
-        return print_json([asdict(row) | {"says": row.says} for row in found])
-    print_columns(("law", "says", "for", "constants"), [(r.title, r.says, r.given, r.sure) for r in found])
+        return print_json([asdict(row) | {"says": row.says, "standing": row.standing} for row in found])
+    print_columns(
+        ("law", "says", "constants", "its fitted range", "for"),
+        [(r.title, r.says, r.sure, r.standing, r.given) for r in found],
+    )

@@ -74,6 +74,10 @@ def rates(args: argparse.Namespace) -> list[str]:
             f"training, and a critical batch of {format_amount(beside.critical_batch, 3)} tokens; for "
             f"quantisation-aware training at {beside.bits:g} bits, {100 * beside.quantised:.1f} % of the tokens."
         )
+        if beside.quantised_outside:
+            print(f"That share is extrapolated: {', '.join(beside.quantised_outside)}.")
+        if beside.fused:
+            print(f"Cooldown and quantised training in one: {beside.fused}")
         for r, text in zip(found, texts, strict=True):
             if text:
                 print(f"{r.law.title}: {text}")
@@ -105,6 +109,7 @@ def _law_row(r: Recommended) -> dict:
         "sure": r.law.sure,
         "reference": r.law.reference,
         "note": r.law.note,
+        "parametrisation": r.law.parametrisation,
         "formula": r.law.formula,
     }
 
@@ -116,7 +121,7 @@ def _print_laws(found: Sequence[Recommended]) -> None:
         rows.append(
             (
                 r.law.title,
-                f"{r.lr:.3g}" if r.lr else "-",
+                f"{r.lr:.3g}{', µP' if r.law.mup else ''}" if r.lr else "-",
                 f"{lr[0]:.3g} to {lr[1]:.3g}" if lr else "",
                 format_amount(r.batch, 3) if r.batch else "-",
                 f"{format_amount(batch[0], 3)} to {format_amount(batch[1], 3)}" if batch else "",

@@ -28,6 +28,7 @@ from ..final_loss.loading import find_final
 from ..final_loss.preselection import FinalRanked, FinalRanking
 from ..final_loss.table import COLUMNS
 from ..fitting.result import Model
+from ..hyper.fine_tuning import RANKED_BY_LOSS
 from ..prediction.bands import with_bands
 from ..prediction.divergence import LEAST_RUNS, MOST_RISK, Risk
 from ..prediction.observed import Observed, observed
@@ -287,7 +288,7 @@ def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
         print_json([_final_row(found, row) for row in found.rows[: args.top]])
     else:
         _print_final(found, args.top or SHOWN)
-    return fit.doubts
+    return [*fit.doubts, RANKED_BY_LOSS] if args.parent is not None and args.text else fit.doubts
 
 
 def _combined(fit: FinalFit, args: argparse.Namespace) -> list[Plan]:

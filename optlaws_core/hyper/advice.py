@@ -10,10 +10,10 @@ import numpy as np
 
 from ..arrays import BoolArray, FloatArray
 from ..errors import OptLawsError, ScheduleError
-from ..schedules import SCHEDULES, Schedule
+from ..schedules import SCHEDULES, WSD, Schedule
 from ..text import listed
 from .published import HYPER_LAWS, HyperLaw, Recommended, recommend
-from .scaling import BESIROGLU, critical_batch_of_loss, qat_fraction, timescale, weight_decay
+from .scaling import BESIROGLU, critical_batch_of_loss, qat_fraction, qat_outside, timescale, weight_decay
 
 WIDE = 30.0  # times below and above a setting to which laws are followed
 POINTS, MAP_POINTS = 61, 25  # along one axis alone, and along each of two
@@ -36,6 +36,8 @@ class Companions:
     memory: float  # share of the training that AdamW averages over with it
     bits: float  # of a quantised weight
     quantised: float  # share of the tokens that go to quantisation-aware training
+    quantised_outside: tuple[str, ...]  # what lies outside the runs that this share was fitted on, in words
+    fused: str  # a schedule whose cooldown is the quantised part; empty where that share is 0
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def companions(
     step = next(r for r in recommend(params, tokens, batch, loss) if r.law.name == "step_law")
     assert step.lr is not None and step.batch is not None  # it has both for every setting
     used = batch or step.batch
+    quantised = qat_fraction(params, tokens, bits)
     return Companions(
         lr=step.lr,
         batch=used,
@@ -121,8 +124,25 @@ def companions(
         weight_decay=weight_decay(params, tokens, step.lr, used),
         memory=timescale(params, tokens),
         bits=bits,
-        quantised=qat_fraction(params, tokens, bits),
+        quantised=quantised,
+        quantised_outside=qat_outside(params, tokens, bits),
+        fused=fused(step.lr, tokens / used, quantised),
     )
+
+
+def fused(lr: float, updates: float, share: float) -> str:
+    """The text of a schedule in which the last `share` of the updates is cooldown and quantised training at once.
+
+    Instead of a cooldown in full precision and quantised training after it, weights are quantised from the peak on and
+    the rate falls meanwhile: no update is spent on a precision that is given up (arXiv 2509.22935). The share is that
+    of `qat_fraction`; a warm-up of 2 % and a line to 0 are ours. Empty where there is nothing to quantise.
+    """
+    total = round(updates)
+    warmup = round(WARMUP * total)
+    decay = min(round(share * total), total - warmup)
+    if decay < 1:
+        return ""
+    return WSD(float(f"{lr:.{DIGITS}g}"), warmup=warmup, total=total, decay=decay).text
 
 
 def laws_over(

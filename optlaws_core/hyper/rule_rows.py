@@ -12,7 +12,12 @@ from .scaling import (
     ALLOCATIONS,
     BATCH_RULES,
     BESIROGLU,
+    GRANULAR_PARAMS,
+    GRANULAR_TOKENS,
+    GRANULARITY,
     MIXTURES,
+    REASONING_LENGTH,
+    REASONING_TOKENS,
     SPARSITY,
     WEIGHT_SPARSITY,
     Allocation,
@@ -21,6 +26,7 @@ from .scaling import (
     effective_tokens,
     granular_loss,
     moe_loss,
+    moe_params_for_reasoning,
     moe_sparsity,
     rescale,
     tradeoff,
@@ -96,22 +102,30 @@ class Sparse:
     """What one law says of weights that are zero, or of experts that are idle."""
 
     title: str
-    quantity: str  # "dense parameters", "loss" or "idle share"
+    quantity: str  # "dense parameters", "parameters", "loss", "zero share" or "idle share"
     value: float
     difference: float | None  # of a loss to that of the model that is not sparse; None for another quantity
     given: str  # what it is said for
     sure: str  # of the constants
     reference: str
     against: str = ""  # what the difference is to
+    outside: tuple[str, ...] | None = ()  # of the fitted range, in words; None where that is not known
 
     @property
     def says(self) -> str:
         """The value in words."""
         if self.quantity == "dense parameters":
             return f"as good as a dense model of {format_amount(self.value, 3)}"
+        if self.quantity == "parameters":
+            return f"about {format_amount(self.value, 3)} parameters in all"
         if self.difference is None:
             return f"{100 * self.value:.0f} %"
         return f"loss {self.value:.4f}, {self.difference:+.4f} against {self.against}"
+
+    @property
+    def standing(self) -> str:
+        """Where the setting stands to the law's fitted range, in a few words."""
+        return "range not known" if self.outside is None else ", ".join(self.outside) or "inside"
 
 
 def compute_splits(compute: float, unique: float | None = None) -> tuple[Split, ...]:
@@ -185,6 +199,20 @@ def sparse_models(params: float, tokens: float, share: float = 0.5, granularity:
             f"{size} weights that are not zero",
             law.sure,
             WEIGHT_SPARSITY,
+            outside=None,
+        )
+        for law in SPARSITY.values()
+    ]
+    rows += [
+        Sparse(
+            f"Weight sparsity, {law.title}, best share",
+            "zero share",
+            law.best_sparsity(params, 6 * params * tokens),
+            None,
+            f"{size} weights that are not zero, the compute of {length} tokens at that size, zeros as dear as weights",
+            law.sure,
+            WEIGHT_SPARSITY,
+            outside=None,
         )
         for law in SPARSITY.values()
     ]
@@ -199,14 +227,26 @@ def sparse_models(params: float, tokens: float, share: float = 0.5, granularity:
             f"{size} parameters in all, {length} tokens",
             *MIXTURES["share"],
             "all active",
+            outside=None,
         ),
         Sparse(
             "Mixture of experts, best idle share",
             "idle share",
             moe_sparsity(params),
             None,
-            f"{size} parameters in all",
+            f"{size} parameters in all, by the loss alone",
             *MIXTURES["share"],
+            outside=None,
+        ),
+        Sparse(
+            "Mixture of experts, reasoning",
+            "parameters",
+            moe_params_for_reasoning(tokens),
+            None,
+            f"{length} tokens, {REASONING_TOKENS:g} for each parameter, idle or not; facts are recalled better with "
+            "fewer for each, and at equal loss more active operations reason better",
+            *MIXTURES["reasoning"],
+            outside=_far("D", tokens, (REASONING_LENGTH, REASONING_LENGTH)),
         ),
         Sparse(
             "Fine-grained experts",
@@ -216,8 +256,22 @@ def sparse_models(params: float, tokens: float, share: float = 0.5, granularity:
             f"{size} parameters, {length} tokens, granularity {granularity:g}",
             *MIXTURES["granularity"],
             "1",
+            outside=(
+                *_far("N", params, GRANULAR_PARAMS),
+                *_far("D", tokens, GRANULAR_TOKENS),
+                *_far("granularity", granularity, GRANULARITY),
+            ),
         ),
     )
+
+
+def _far(what: str, value: float, known: tuple[float, float]) -> tuple[str, ...]:
+    """What lies outside a fitted range, in words; empty where nothing does."""
+    low, high = known
+    if low / 1.001 <= value <= high * 1.001:
+        return ()
+    side = "below" if value < low else "above"
+    return (f"{what} {max(low / value, value / high):.2g} times {side} the fitted range",)
 
 
 def _check(what: str, value: float) -> None:

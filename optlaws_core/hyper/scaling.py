@@ -194,6 +194,15 @@ def at_width(lr: float, width: float, other: float) -> float:
     return lr * width / other
 
 
+def width_said(lr: float, width: float, other: float) -> str:
+    """What µP makes of a rate at another width, as a sentence. Raises like `at_width`."""
+    rate = at_width(lr, width, other)
+    return (
+        f"Under µP hidden matrices of a model {other / width:.3g} times as wide take {rate:.3g}; embeddings, gains and "
+        f"biases keep {lr:.3g} ({MUP}). Without µP no rule of the width alone is known."
+    )
+
+
 def tradeoff(batch: float, critical: float) -> tuple[float, float]:
     """Steps over their minimum and tokens over their minimum, at a batch: (S/Smin − 1)(E/Emin − 1) = 1."""
     return 1 + critical / batch, 1 + batch / critical
@@ -297,7 +306,7 @@ MIXTURES = {
 # What the fits of the two loss laws had seen: granularity, parameters and tokens of Krajewski et al., and tokens for
 # each parameter at which reasoning was best in Nakamura et al., whose models all saw 125 billion tokens.
 GRANULARITY, GRANULAR_PARAMS, GRANULAR_TOKENS = (1, 16), (129e6, 3.7e9), (16e9, 130e9)
-REASONING_TOKENS = 20.0
+REASONING_TOKENS, REASONING_LENGTH = 20.0, 125e9
 
 
 def moe_loss(params: float, tokens: float, sparsity: float) -> float:

@@ -10,6 +10,7 @@ from optlaws_core.errors import OptLawsError
 from optlaws_core.hyper import HYPER_LAWS, Recommended, in_common, recommend, standing, unlikely
 from optlaws_core.hyper import companions as what_goes_with
 from optlaws_core.hyper.advice import NONE_FITTED
+from optlaws_core.hyper.fine_tuning import ADVICE, SCOPE
 from optlaws_core.text import format_amount, parse_amount
 
 from ..state import address
@@ -86,6 +87,10 @@ def recommendations(asked: Asked) -> None:
         column_config={
             "Law": st.column_config.TextColumn(pinned=True),
             "Peak learning rate": st.column_config.NumberColumn(format="%.2e"),
+            "Rate for": st.column_config.TextColumn(
+                help="µP's rates are those of a base model: hidden matrices take them divided by the width multiplier, "
+                "so they are not to be compared with the other laws' rates. See “Another width” below."
+            ),
             "90 %": st.column_config.TextColumn(
                 width="medium", help="Where nine of ten of the Step Law's 1,000 published bootstrap fits put it."
             ),
@@ -116,6 +121,7 @@ def frame(found: Sequence[Recommended]) -> pd.DataFrame:
             {
                 "Law": r.law.title,
                 "Peak learning rate": r.lr,
+                "Rate for": r.law.parametrisation,
                 "90 %": f"{lr[0]:.2e} to {lr[1]:.2e}" if lr else "",
                 "Batch": format_amount(r.batch, 3) if r.batch else "",
                 "Batch, 90 %": f"{format_amount(batch[0], 3)} to {format_amount(batch[1], 3)}" if batch else "",
@@ -167,8 +173,8 @@ def companions(asked: Asked) -> None:
     bits = address.bound_widget(
         boxes[2].selectbox,
         "Bits of a quantised weight",
-        [2, 3, 4, 6, 8],
-        index=2,
+        [1, 2, 3, 4, 6, 8],
+        index=3,
         key="plan_bits",
         help="For quantisation-aware training: the last part of training, with weights rounded to so many bits.",
     )
@@ -195,3 +201,18 @@ def companions(asked: Asked) -> None:
         help="The compute-optimal share of quantisation-aware training, arXiv 2509.22935; constant second-hand, mean "
         "error 9 points.",
     )
+    if found.quantised_outside:
+        st.caption(literal(f"The share of quantised training is extrapolated: {', '.join(found.quantised_outside)}."))
+    if found.fused:
+        st.caption(
+            "Cooldown and quantised training in one (arXiv 2509.22935): quantise from the peak on, while the rate "
+            "falls. As a candidate for the Compare page:"
+        )
+        st.code(found.fused, language=None, wrap_lines=True)
+
+
+def fine_tuning() -> None:
+    """What is known of fine-tuning, which no law above is for."""
+    with st.expander("Fine-tuning", icon=":material/tune:"):
+        st.markdown("\n".join(f"- {literal(said)}" for said in ADVICE))
+        st.caption(literal(SCOPE))

@@ -6,6 +6,7 @@ import streamlit as st
 from optlaws_core import parse
 from optlaws_core.errors import OptLawsError
 from optlaws_core.hyper import bound, compute_splits, other_batch, sparse_models, transfers
+from optlaws_core.hyper.scaling import width_said
 from optlaws_core.text import format_amount, parse_amount
 
 from ..state import address
@@ -14,6 +15,7 @@ from ..widgets.markdown import literal
 from .recommended import SURE, USUAL, Asked
 
 COMPUTE, LR, BATCH, OTHER = "1e21", "1e-3", "500k", "2M"  # where nothing is typed
+WIDTH_LR, WIDTH, OTHER_WIDTH = "0.02", "256", "2304"
 TUNED = "cosine(peak=1e-3, warmup=200, total=10000)"
 NEXT = "wsd(peak=1e-3, warmup=200, total=40000, decay=8000)"
 
@@ -136,6 +138,24 @@ def another_batch() -> None:
         st.caption(found.cost_said)
 
 
+def another_width() -> None:
+    """The rate of hidden matrices at another width, by µP."""
+    fields = (
+        ("A good learning rate", "plan_width_lr", WIDTH_LR, "One that you know to be good, or a rate for µP above."),
+        ("At width", "plan_width_from", WIDTH, "The model's width (embedding size) at that rate, or the base width."),
+        ("Other width", "plan_width_to", OTHER_WIDTH, "The width that you want to train."),
+    )
+    texts = [
+        place.text_input(label, key=key, bind="query-params", placeholder=usual, help=meaning).strip() or usual
+        for place, (label, key, usual, meaning) in zip(st.columns(3), fields, strict=True)
+    ]
+    try:
+        lr, width, other = (parse_amount(text, label) for text, (label, *_) in zip(texts, fields, strict=True))
+        st.caption(literal(width_said(lr, width, other)))
+    except OptLawsError as fault:
+        st.error(literal(str(fault)))
+
+
 def another_schedule() -> None:
     """The best peak for one schedule from that of another, by the convex last-iterate bound."""
     texts = [
@@ -228,11 +248,11 @@ def sparsity(asked: Asked | None) -> None:
         help="Into how many parts an expert of the usual size is split.",
     )
     rows = [
-        (row.title, row.says, row.given, row.sure, row.reference)
+        (row.title, row.says, row.given, row.standing, row.sure, row.reference)
         for row in sparse_models(params, tokens, share, float(fine))
     ]
     showing.table(
-        pd.DataFrame(rows, columns=["Law", "Says", "For", "How sure", "Source"]),
+        pd.DataFrame(rows, columns=["Law", "Says", "For", "Beyond its range", "How sure", "Source"]),
         "plan-sparsity",
         hide_index=True,
         width="stretch",

@@ -15,6 +15,7 @@ from optlaws_core import OptLawsError, Schedule, parse
 from optlaws_core.final_loss import SHAPES, TERMS, FinalFit, FinalRanking, TableRun, candidates, rank_final, shares
 from optlaws_core.final_loss.final_laws import LOG_LINEAR
 from optlaws_core.final_loss.preselection import MOST, MOST_RISK, FinalRanked
+from optlaws_core.hyper.fine_tuning import RANKED_BY_LOSS
 from optlaws_core.text import counted, format_amount, format_number, parse_amount, parse_amounts
 
 from ..state import address
@@ -200,6 +201,8 @@ def _checkpoint(fit: FinalFit) -> tuple[str, str]:
         )
         if text != texts[0] and not parent.strip():
             st.caption("Give the checkpoint's schedule, too.")
+        elif text != texts[0]:
+            st.warning(literal(RANKED_BY_LOSS), icon=":material/warning:")
     return parent.strip(), "" if text == texts[0] or not parent.strip() else text
 
 

@@ -332,12 +332,16 @@ def test_risky_candidates_are_set_apart(capsys, fitted):
 def test_candidates_go_on_from_a_parent(capsys, fitted):
     model, parent = fl.load_final(fitted), parse(WSD)
     ask = ["rank", "--fit", fitted, "--parent", WSD, "--text", OTHER, *SIZE]
-    found = asked(capsys, *ask, "--tokens", "5e7", "--peaks", "1e-4", "--shapes", "constant", "linear")
+    grid = ("--tokens", "5e7", "--peaks", "1e-4", "--shapes", "constant", "linear")
+    code, out, err = told(capsys, *ask, *grid, "--json")
+    found = json.loads(out)
+    assert code == 0 and err.startswith("Fine-tunes are ranked by loss here") and "2412.13337" in err
     same = fl.rank_final(model, fl.candidates(1e8, 1e5, [5e7], [1e-4], ["constant", "linear"], parent=parent), OTHER)
     assert [row["final_loss"] for row in found] == [r.loss for r in same.rows]
     assert all(row["schedule"].startswith(f"{parent.text} then ") for row in found)
+    assert told(capsys, "rank", "--fit", fitted, "--parent", WSD, *SIZE, *grid)[2] == ""  # it goes on with its text
     own = "constant(peak=1e-4, total=500)"
-    (row,) = asked(capsys, *ask, "--schedule", own)
+    (row,) = json.loads(told(capsys, *ask, "--schedule", own, "--json")[1])
     assert row["final_loss"] == fl.predict_final(model, [Plan(Chain(parent, parse(own)), 1e8, 1e5)], OTHER)[0][0]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from optlaws_core import parse
 from optlaws_core.errors import OptLawsError, ScheduleError
 from optlaws_core.hyper import (
     HYPER_LAWS,
@@ -40,6 +41,17 @@ def test_what_laws_have_in_common_is_that_of_those_fitted_there():
     assert in_common(rows).endswith(f"peak learning rate {low:.2g} to {high:.2g}.")
     assert all(r.law.title in in_common(rows) for r in inside) and "Kaplan" not in in_common(rows)
     assert in_common(recommend(1e13, 1e15)) == ""
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 6])
+def test_cooldown_and_quantised_training_are_one_stretch(bits):
+    found = companions(1e9, 2e10, batch=1e6, bits=bits)
+    made = parse(found.fused)
+    assert (made.family, made.total, made.warmup) == ("wsd", 20_000, 400)
+    assert made.decay == round(found.quantised * 20_000) and made.peak == pytest.approx(found.lr, rel=1e-3)
+    assert found.quantised == scaling.qat_fraction(1e9, 2e10, bits) and found.quantised_outside == ()
+    assert companions(1e9, 1e8, batch=1e6, bits=8).fused == ""  # less than a token for each byte of weights
+    assert companions(1e9, 2e10, bits=3).quantised_outside == ("3 bits, where the runs had 1, 2, 4 or 6",)
 
 
 def test_companions_go_with_the_batch_that_is_used():

@@ -55,6 +55,20 @@ def test_sparse_models_are_held_against_those_that_are_not():
     assert mixed.difference == pytest.approx(scaling.moe_loss(1e9, 2e10, 0.75) - scaling.moe_loss(1e9, 2e10, 0))
     assert fine.difference < 0 and fine.says.endswith(f"{fine.difference:+.4f} against 1")
     assert rows["Mixture of experts, best idle share"].value == scaling.moe_sparsity(1e9)
+    best = rows["Weight sparsity, T5 on C4, best share"]
+    assert (
+        best.value == scaling.SPARSITY["t5"].best_sparsity(1e9, 6 * 1e9 * 2e10) and best.standing == "range not known"
+    )
+    reasoning = {s.title: s for s in sparse_models(2e9, 125e9)}["Mixture of experts, reasoning"]
+    assert reasoning.says == "about 6.25B parameters in all" and reasoning.standing == "inside"
+    assert rows["Mixture of experts, reasoning"].standing == "D 6.2 times below the fitted range"
+    assert fine.standing == "inside"
+    far = {s.title: s for s in sparse_models(1e8, 1e12, 0.5, 32)}["Fine-grained experts"]
+    assert far.outside == (
+        "N 1.3 times below the fitted range",
+        "D 7.7 times above the fitted range",
+        "granularity 2 times above the fitted range",
+    )
     assert {s.difference for s in sparse_models(1e9, 2e10, 0, 1) if s.quantity == "loss"} == {0}
     with pytest.raises(OptLawsError, match="at least 0 and below 1, got 1"):
         sparse_models(1e9, 2e10, 1)

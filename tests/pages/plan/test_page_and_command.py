@@ -38,6 +38,7 @@ def test_recommendations_and_what_goes_with_them(capsys):
         assert shown == {
             "Law": row["title"],
             "Peak learning rate": pytest.approx(np.nan if row["lr"] is None else row["lr"], rel=1e-15, nan_ok=True),
+            "Rate for": row["parametrisation"],
             "90 %": between(row["lr_low"], row["lr_high"], "{:.2e}".format),
             "Batch": "" if row["batch"] is None else short(row["batch"]),
             "Batch, 90 %": between(row["batch_low"], row["batch_high"], short),
@@ -51,6 +52,10 @@ def test_recommendations_and_what_goes_with_them(capsys):
     boxes, beside = {box.label: box for box in app.metric}, said["companions"]
     assert boxes["Critical batch"].value == short(beside["critical_batch"])
     assert boxes["Weight decay"].value == f"{beside['weight_decay']:.2g}"
+    assert beside["fused"] in [c.value for c in app.code]
+    outside = f"extrapolated: {', '.join(beside['quantised_outside'])}."
+    assert beside["quantised_outside"] == ["8 bits, where the runs had 1, 2, 4 or 6"]
+    assert any(outside in plain(c.value) for c in app.caption)
     assert boxes["Share of tokens for it"].value == f"{100 * beside['quantised']:.1f} %"
     help = boxes["Weight decay"].help
     assert short(beside["batch"]) in help and f"{100 * beside['memory']:.2g} % of the training" in help
@@ -126,6 +131,15 @@ def test_another_batch(capsys):
     assert f"{said['steps_over_fewest']:.2f} times the fewest possible updates" in text
 
 
+def test_another_width(capsys):
+    app = opened(plan_width_lr="1e-2", plan_width_from="512", plan_width_to="2048")
+    said = told(capsys, "plan", "width", "--lr", "1e-2", "--from", "512", "--to", "2048")[1].strip()
+    assert said in [plain(c.value) for c in app.caption] and "4 times as wide take 0.0025" in said
+    assert answer(capsys, "plan", "width", "--lr", "1e-2", "--from", "512", "--to", "2048")["lr"] == 2.5e-3
+    app.text_input(key="plan_width_to").set_value("wide").run()
+    assert "Other width reads like" in plain(app.error[0].value) and not app.exception
+
+
 def test_another_schedule(capsys):
     app = opened(plan_next="linear(peak=1e-3, total=5000)")
     tuned, other = app.dataframe[3].value.to_dict("records")
@@ -144,7 +158,8 @@ def test_sparse_models(capsys):
     app = opened(plan_params="2B", plan_tokens="50B", plan_sparse="0.75", plan_fine="8")
     argv = ["plan", "sparse", "--params", "2B", "--tokens", "50B", "--share", "0.75", "--granularity", "8"]
     assert app.dataframe[4].value.to_numpy().tolist() == [
-        [row["title"], row["says"], row["given"], row["sure"], row["reference"]] for row in answer(capsys, *argv)
+        [row["title"], row["says"], row["given"], row["standing"], row["sure"], row["reference"]]
+        for row in answer(capsys, *argv)
     ]
 
 

@@ -100,6 +100,15 @@ def test_sparse_models():
     assert frame["Source"].str.contains("arXiv").all()
 
 
+def test_rates_for_mup_are_marked_and_fine_tuning_has_its_box():
+    app = opened()
+    frame = app.dataframe[0].value.set_index("Law")
+    assert list(frame.index[frame["Rate for"] == "µP"]) == ["Power Scheduler", "MiniCPM"]
+    assert any("larger batch with a lower learning rate" in m.value for m in app.markdown)
+    assert any("arXiv 2412.13337" in c.value for c in app.caption)
+    assert "Granziol" in app.dataframe[2].value["Source"][0] and "Granziol" in app.dataframe[2].value["Source"][1]
+
+
 @pytest.mark.parametrize("kind", ["Over N", "One law over both"])
 def test_the_other_charts(kind):
     app = opened()

@@ -95,7 +95,9 @@ def test_the_page_asks_what_it_cannot_read():
 def test_a_checkpoint_and_another_text():
     app = opened(final_params="123200", final_tokens="2.048M", final_peaks="2e-3 8e-3")
     app.text_input(key="final_parent").set_value("wsd(peak=8e-3, warmup=200, total=4000, decay=800)").run()
+    assert not any("Fine-tunes" in w.value for w in app.warning)
     app.selectbox(key="final_text").set_value("tests").run()
+    assert any("Fine-tunes are ranked by loss here" in w.value for w in app.warning)
     assert not app.exception and not app.error
     frame = app.dataframe[-1].value
     assert frame["Schedule"].str.contains(" then ").all() and frame["Final loss"].between(1.2, 1.7).all()
