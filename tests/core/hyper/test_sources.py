@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from optlaws_core import LAWS
 from optlaws_core.hyper import HYPER_LAWS, scaling
 from optlaws_core.hyper.published import Setting
 from tests.places import PUBLIC, ROOT
@@ -161,6 +162,13 @@ def test_each_constant_gives_the_numbers_of_its_source(system):
     written = 0.0 if cell == "none" else float(cell.removesuffix(" %")) / 100
     assert check.deviation <= max(written * 1.05, 1e-9), "docs/sources.md names a smaller deviation than was measured."
     assert written <= max(check.deviation * 1.05, 1e-9), "docs/sources.md names a larger deviation than was measured."
+
+
+def test_a_constant_that_stands_twice_is_one():
+    """The law of curves that is called chinchilla, and the planning rules."""
+    for name, law in (("Hoffmann", scaling.HOFFMANN), ("Besiroglu", scaling.BESIROGLU)):
+        known = LAWS["chinchilla"].published[name]
+        assert known == {"E": law.floor, "A": law.a, "a": law.alpha, "B": law.b, "b": law.beta}
 
 
 def test_the_page_lists_what_is_checked_and_says_how_it_was_read():
