@@ -40,7 +40,7 @@ def over(params: float, tokens: float, along: str, batch: float | None, loss: fl
                         x=found.values,
                         y=drawn,
                         mode="lines",
-                        name=safe(law.title),
+                        name=safe(f"{law.title}, µP" if law.mup and what == "lr" else law.title),
                         legendgroup=name,
                         showlegend=not shown,
                         line={"color": color(i), "width": 2, "dash": dash},

@@ -43,6 +43,8 @@ def to_compare(space: Workspace, asked: Asked) -> None:
             key="plan_add",
             help=f"{schedule.text}, with {format_amount(batch, 3)} tokens in an update.",
         )
+    if answer.law.mup:
+        st.caption("This rate is for µP, where hidden matrices take it divided by the width multiplier.")
     if added:
         label = f"{answer.law.title}, batch {format_amount(batch, 3)}"
         space.candidates = [*space.candidates, with_label(Candidate(schedule.text), label)]

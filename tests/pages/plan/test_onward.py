@@ -59,6 +59,7 @@ def test_no_more_than_the_compare_page_holds():
 def test_a_length_of_one_batch_makes_no_candidate():
     app = opened(plan_params="1M", plan_tokens="30M")
     app.selectbox(key="plan_row").set_value("minicpm").run()
+    assert any(c.value.startswith("This rate is for µP") for c in app.caption)
     app.text_input(key="plan_loss").set_value("1.3").run()
     assert any("must fill two batches" in plain(c.value) for c in app.caption)
     assert not [b for b in app.button if b.key == "plan_add"] and not app.exception

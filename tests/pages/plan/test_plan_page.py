@@ -104,6 +104,8 @@ def test_rates_for_mup_are_marked_and_fine_tuning_has_its_box():
     app = opened()
     frame = app.dataframe[0].value.set_index("Law")
     assert list(frame.index[frame["Rate for"] == "µP"]) == ["Power Scheduler", "MiniCPM"]
+    names = {t.legendgroup: t.name for t in charts.over(1e9, 2e10, "tokens", None, None).data if t.showlegend}
+    assert names["minicpm"] == "MiniCPM, µP" and names["step_law"] == "Step Law"
     assert any("larger batch with a lower learning rate" in m.value for m in app.markdown)
     assert any("arXiv 2412.13337" in c.value for c in app.caption)
     assert "Granziol" in app.dataframe[2].value["Source"][0] and "Granziol" in app.dataframe[2].value["Source"][1]
