@@ -7,6 +7,7 @@ per token, shares are of 1.
 from dataclasses import dataclass
 
 from ..errors import OptLawsError
+from ..fitting.coverage import times_outside
 from ..text import format_amount
 from .scaling import (
     ALLOCATIONS,
@@ -267,11 +268,8 @@ def sparse_models(params: float, tokens: float, share: float = 0.5, granularity:
 
 def _far(what: str, value: float, known: tuple[float, float]) -> tuple[str, ...]:
     """What lies outside a fitted range, in words; empty where nothing does."""
-    low, high = known
-    if low / 1.001 <= value <= high * 1.001:
-        return ()
-    side = "below" if value < low else "above"
-    return (f"{what} {max(low / value, value / high):.2g} times {side} the fitted range",)
+    far = times_outside(known, value)
+    return (f"{what} {far} the fitted range",) if far else ()
 
 
 def _check(what: str, value: float) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import OptLawsError
+from ..fitting.coverage import times_outside
 
 READ, SECOND_HAND = "read in the source", "second-hand"
 
@@ -245,9 +246,9 @@ def qat_fraction(params: float, tokens: float, bits: float) -> float:
 def qat_outside(params: float, tokens: float, bits: float) -> tuple[str, ...]:
     """What lies outside the runs that `qat_fraction` was fitted on, in words; empty where nothing does."""
     found = [
-        f"{letter} {max(low / value, value / high):.2g} times {'below' if value < low else 'above'} the fitted range"
-        for letter, value, (low, high) in (("N", params, QAT_PARAMS), ("D", tokens, QAT_TOKENS))
-        if not low <= value <= high
+        f"{letter} {far} the fitted range"
+        for letter, value, known in (("N", params, QAT_PARAMS), ("D", tokens, QAT_TOKENS))
+        if (far := times_outside(known, value))
     ]
     if bits not in QAT_BITS:
         found.append(f"{bits:g} bits, where the runs had {', '.join(map(str, QAT_BITS[:-1]))} or {QAT_BITS[-1]}")
