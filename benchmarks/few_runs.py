@@ -5,6 +5,7 @@ The groups of `benchmarks/groups.py` that count: every language model at hand wi
 - one: the WSD of the shortest horizon, with the decay nearest to 20 %; cosine: the cosine of the shortest horizon
 - two: the WSD, and the constant run up to the WSD's horizon
 - three: these and the cosine
+- unfallen: the WSD up to its decay, as a run in progress is forecast from itself
 
 All other runs of the group are held out; errors are those of the last loss, means over groups of means over runs. The
 prior and the calibration of the bands are learned without the target's whole family. Beside it: the Multi-Power Law and
@@ -20,11 +21,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-from optlaws_core import Run, predict, select, with_bands
+from optlaws_core import Average, Run, predict, select, with_bands
 from optlaws_core.fitting.covariance import QUANTILE
 from optlaws_core.fitting.priors import FILE, calibration
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.single import fit
+from optlaws_core.live import from_itself
 from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.runs import Series
 from optlaws_core.schedules import WSD
@@ -34,7 +36,8 @@ from .pairs import BINS, merged
 from .priors import LAWS, learn
 from .table import has_public, show
 
-DESIGNS = ("one", "cosine", "two", "three")
+UNFALLEN = "unfallen"
+DESIGNS = ("one", "cosine", "two", "three", UNFALLEN)
 COUNTS = (("one", "cosine"), ("two",), ("three",))  # designs of one, two and three schedules
 AVERAGE, LEVEL = "average", 0.9
 FAMILIES = ("mpl", "lrs", "c5m")  # that bands are calibrated on; errors are reported on the language models
@@ -81,6 +84,9 @@ def _training(group: Group, design: str) -> list[Run]:
     assert wsd is not None
     if design == "one":
         return [wsd]
+    if design == UNFALLEN:
+        schedule = wsd.known_plan.schedule
+        return [_until(wsd, schedule.total - schedule.decay).renamed(f"{wsd.name} so far")]
     if design == "cosine":
         return [cosine] if cosine else []
     if constant is None or (design == "three" and cosine is None):
@@ -136,6 +142,7 @@ def main() -> None:
     if options.parse_args().write:
         shipped = json.loads(FILE.read_text())
         shipped["calibration"] = [round(calibrated([a for d in some for a in asked[d]]), 2) for some in COUNTS]
+        shipped["calibration_before_a_fall"] = round(calibrated(asked[UNFALLEN]), 2)
         FILE.write_text(json.dumps(shipped, indent=1) + "\n")
 
 
@@ -143,13 +150,16 @@ def answer(question: Question) -> Answer:
     """Laws under priors from the other families, their average, and the Multi-Power Law beside them."""
     without = frozenset({question.group.family})
     priors = {law: learn(law, without) for law in LAWS}
-    average = select(LAWS, question.train, priors=priors, processes=1).average
-    assert average is not None
+    if question.design == UNFALLEN:
+        average = from_itself(question.train[0], priors)
+    else:
+        average = select(LAWS, question.train, priors=priors, processes=1).average
+    assert isinstance(average, Average)
     models: dict[str, Model] = {AVERAGE: average} | {f.law: f for f in average.fits}
-    if reported(question.group):
+    if reported(question.group) and question.design != UNFALLEN:
         models |= {f"{law}, no prior": fit(law, question.train) for law in (*LAWS, "multi_power")}
     ends = [with_bands(average, r.known_plan, r.steps[-1:]) for r in question.test]
-    known = calibration(average.fits[0].informed.schedules)
+    known = calibration(average.fits[0].informed)
     variance = np.array([(e.prediction[0] / QUANTILE) ** 2 for e in ends])
     left = (variance - average.misfit**2) / known**2
     off = {n: _off(m, question.test) for n, m in models.items()}
@@ -214,7 +224,7 @@ def _horizons(question: Question) -> int:
 
 def _show_bands(asked: dict[str, list[Answer]]) -> None:
     rows = []
-    for some in COUNTS:
+    for some in (*COUNTS, (UNFALLEN,)):
         answers = [a for design in some for a in asked[design]]
         for own in _by_family(answers):
             family = own[0].question.group.family

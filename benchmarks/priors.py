@@ -81,7 +81,10 @@ def main() -> None:
     used = [m.group for m in members(LAWS[0])]
     sources = [{"group": g.name, "runs": len(g.runs), "source": SOURCES[g.family]} for g in used]
     made = "python -m benchmarks priors"
-    chosen.out.write_text(json.dumps({"made": made, "laws": laws, "learned_from": sources}, indent=1) + "\n")
+    # What bands are multiplied with is learned afterwards, by few_runs; until then it stays.
+    before = json.loads(chosen.out.read_text()) if chosen.out.exists() else {}
+    found = before | {"made": made, "laws": laws, "learned_from": sources}
+    chosen.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 @cache

@@ -9,7 +9,7 @@ around the learned mean, settings around their recipe, fits around their setting
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from .json_values import error, number
 
 FILE = Path(__file__).with_name("priors.json")
 LEARNED = "learned from public curves"
+STEP = 1e-4  # of differences that carry a prior's covariance to another scale
 CONTRADICTS = 1e-3  # probability of being farther from a true prior
 TAILS = 4.0  # degrees of freedom of a Student distribution: what is unlike everything before may leave the prior
 
@@ -52,6 +53,7 @@ class Informed:
     schedules: int  # different schedules among the training runs
     moved: Mapping[str, float]  # by coordinate: how far the fit is from the prior's mean, in its standard deviations
     distance: float  # of the fit from the prior, all coordinates together: a chi-square of as many degrees of freedom
+    fell: bool = True  # whether the learning rate of a training run had fallen by its last loss
 
     @property
     def scale(self) -> Scale:
@@ -81,10 +83,38 @@ def provenance() -> list[dict]:
     return _shipped()["learned_from"]
 
 
-def calibration(schedules: int) -> float:
-    """Factor by which errors of final losses exceed what fits to so many different schedules say, as it was learned."""
+def calibration(known: Informed) -> float:
+    """Factor by which errors of final losses exceed what such fits say, as it was learned.
+
+    By the number of different schedules among the training runs, and apart for runs whose rate has not fallen yet: they
+    say next to nothing of what a fall will give.
+    """
+    if not known.fell:
+        return _shipped()["calibration_before_a_fall"]
     factors = _shipped()["calibration"]
-    return factors[min(schedules, len(factors)) - 1]
+    return factors[min(known.schedules, len(factors)) - 1]
+
+
+def carried(prior: Prior, before: Scale, after: Scale) -> Prior:
+    """`prior` for training runs of scale `before`, said in the coordinates of runs of the scale `after`.
+
+    What part of the loss training still removes, and how noise compares with it, is alike at the end of training, not
+    in its midst: a run in progress is told apart from a finished one by its horizon.
+    """
+    law = law_named(prior.law)
+    assert law.coordinates is not None  # whoever has a prior has coordinates
+    to = law.coordinates
+
+    def moved(psi: FloatArray) -> FloatArray:
+        told = to.back(psi, before)
+        return to.at(law.names, np.array([told.get(p.name, 0.0) for p in law.params]), after)
+
+    mean = np.array(prior.mean)
+    steps = STEP * np.eye(len(mean))
+    J = np.column_stack([(moved(mean + h) - moved(mean - h)) / (2 * STEP) for h in steps])
+    return replace(
+        prior, mean=tuple(moved(mean).tolist()), covariance=_matrix((J @ np.array(prior.covariance) @ J.T).tolist())
+    )
 
 
 def from_fits(law: Law | str, fits: Sequence) -> Prior:
@@ -134,6 +164,7 @@ def informed_from_dict(d: Mapping) -> Informed:
         schedules=int(number(d["schedules"], "informed.schedules")),
         moved={str(k): number(v, f"informed.moved.{k}") for k, v in d["moved"].items()},
         distance=error(d["distance"], "informed.distance"),
+        fell=d.get("fell", True) is True,
         **scale,
     )
 
@@ -153,4 +184,4 @@ def _matrix(rows: Sequence[Sequence[float]]) -> Matrix:
     return tuple(tuple(map(float, row)) for row in rows)
 
 
-__all__ = ["LEARNED", "Informed", "Prior", "calibration", "from_fits", "learned", "provenance"]
+__all__ = ["LEARNED", "Informed", "Prior", "calibration", "carried", "from_fits", "learned", "provenance"]

@@ -42,6 +42,7 @@ FAR = 1e3  # residual where a law has no finite loss
 # Where a transient is taken to be over, and steps up to which a fit may reach back, as shares of the shortest run.
 LATEST, REACHES = 0.3, (0.25, 0.2, 0.15, 0.1, 0.05)
 FOLLOWS = 2.0  # standard deviations of a residual within which the mean of a stretch follows the law
+FALL = 0.05  # share of the peak by which a rate must lie below it to have fallen
 FEWEST = 6  # losses that a run must keep to be asked
 
 Report = Callable[[float, float], bool | None]
@@ -115,6 +116,7 @@ class _Search:
         self.effective = float(sum(counts))
         self.linear = LINEAR * np.sqrt(EFFECTIVE / WINDOWS)
         self.schedules = len({r.known_plan for r in runs})
+        self.fell = any(_fell(r) for r in runs)
         self.deviation, self.tether = TYPICAL, 1.0
 
     def _told(self) -> BoolArray:
@@ -235,6 +237,7 @@ class _Search:
             self.schedules,
             dict(zip(self.coordinates.names, map(float, moved), strict=True)),
             float((off**2).sum()),
+            self.fell,
         )
         return Posterior(problem, x, Uncertainty(covariance, interval), informed, finished)
 
@@ -248,6 +251,12 @@ class _Search:
         size = np.sqrt(np.maximum(np.diag(H), 1e-300))
         found[np.ix_(inside, inside)] = np.linalg.pinv(H / np.outer(size, size), 1e-12, True) / np.outer(size, size)
         return found
+
+
+def _fell(run: Run) -> bool:
+    """Whether a run's learning rate had fallen by its last loss."""
+    schedule = run.known_plan.schedule
+    return float(schedule(int(run.steps[-1]))) < (1 - FALL) * schedule.peak
 
 
 def _slopes(at: Point, linear: float) -> FloatArray:

@@ -44,7 +44,7 @@ def error_terms(model: Model, peak: float) -> ErrorTerms | None:
     away = OCTAVE * _away(model, peak)
     informed = [(f.informed, w) for f, w in parts if f.informed is not None]
     if len(informed) == len(parts):
-        factor = sum(w * calibration(known.schedules) ** 2 for known, w in informed)
+        factor = sum(w * calibration(known) ** 2 for known, w in informed)
         misfit = model.misfit**2 if parts == model.parts else sum(w * (f.misfit or 0.0) ** 2 for f, w in parts)
         return ErrorTerms(factor, factor, misfit, away)
     if model.left_out is None:
