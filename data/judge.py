@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optlaws_core import Fit, Run, fit
-from optlaws_core.fitting.curves import curve
+from optlaws_core.fitting.loss_curves import curve
 from optlaws_core.laws import law_named
 from optlaws_core.runs.noise import DIVERGED
 

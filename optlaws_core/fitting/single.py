@@ -20,8 +20,8 @@ from ..runs import HIGHEST_LOSS, Plan, Run, Series, unsettled
 from ..sums.clocks import trace
 from . import peaks
 from .covariance import Uncertainty, uncertainty
-from .curves import curve, curves
 from .least_squares import HUBER, LeastSquares, Progress
+from .loss_curves import curve, curves
 from .priors import Informed, Prior, learned
 from .result import Coverage, Fit, Scores, Status
 from .under_prior import end_of_transient, posterior, ready

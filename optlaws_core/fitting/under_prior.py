@@ -19,9 +19,9 @@ from ..laws.evaluation import prepare
 from ..laws.scale_free import Coordinates, Scale
 from ..runs import Run, Series
 from .covariance import QUANTILE, Uncertainty
-from .curves import curves, picked
 from .damped import End, Point, descended
 from .least_squares import LeastSquares
+from .loss_curves import curves, picked
 from .priors import TAILS, Informed, Prior
 
 WINDOWS = 30  # of a run; more of them say no more

@@ -20,7 +20,7 @@ import csv, json, sys
 import numpy as np
 import scipy.linalg, threadpoolctl
 from optlaws_core import Plan, fit, parse, read
-from optlaws_core.fitting.curves import curve
+from optlaws_core.fitting.loss_curves import curve
 from optlaws_core.fitting.single import usable
 from optlaws_core.laws import law_named
 

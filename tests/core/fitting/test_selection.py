@@ -10,7 +10,7 @@ from optlaws_core import LAWS, Average, Scores, Status, fit, parse, predict, ran
 from optlaws_core.errors import Cancelled, DesignError, FitError, OptLawsError
 from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting import selection
-from optlaws_core.fitting.curves import curve
+from optlaws_core.fitting.loss_curves import curve
 from optlaws_core.fitting.selection import LARGEST_ERROR, POOL, select, stacked
 from optlaws_core.runs import Plan
 from tests.knowledge.planted import BROKEN, DROP, HELD_OUT, OTHER_PEAK, PLANTED, TRAINING, twin_run

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from optlaws_core.errors import Cancelled
-from optlaws_core.fitting.curves import curve
 from optlaws_core.fitting.least_squares import HUBER, huber
+from optlaws_core.fitting.loss_curves import curve
 from optlaws_core.fitting.result import Status
 from optlaws_core.fitting.single import fit, tuned
 from optlaws_core.laws import LAWS
