@@ -1,14 +1,16 @@
 """The annealing law of Tissue et al.: a power law in the summed learning rate, less a gain from every drop of the rate.
 
-The published annealing area S2(t) = Σ_{i=1..t} Σ_{k=1..i} (η_{k−1} − η_k) λ^{i−k}, summed by parts, is
-η_0 (1 − λ^{t+1})/(1 − λ) − Σ_{k=0..t} η_k λ^{t−k}: one history sum with an exponential memory on the clock of steps.
-The recursion runs through the warm-up like through any other change of the rate. The term in the model size needs runs
-of several sizes.
+The published annealing area S2(t) = Σ_{i≤t} Σ_{k≤i} (η_{k−1} − η_k) λ^{i−k} runs through the warm-up like through any
+other change of the rate. Here it begins with the rise from 0 into the first update, which a warm-up makes 0: so a run
+that begins at its peak is one with the shortest warm-up, and not one that never rose. Summed by parts, S2 is then
+−Σ_{k=0..t} η_k λ^{t−k}: one history sum with an exponential memory on the clock of steps. At a constant rate η it is
+−η (1 − λ^{t+1})/(1 − λ), which L_0 absorbs; a drop of size d at step k adds d (1 − λ^{t−k+1})/(1 − λ). The term in the
+model size needs runs of several sizes.
 """
 
 import sympy as sp
 
-from .base import HistorySum, Law, Param, S, eta0, eta_k, params, t, u
+from .base import HistorySum, Law, Param, S, eta_k, params, u
 
 PARAMS = (
     Param("L0", "L_0", "loss that no amount of training goes below", 0.0, 20.0),
@@ -27,7 +29,7 @@ ANNEALING = Law(
     title="Annealing law",
     summary="Summed learning rate plus a gain from annealing; five coefficients, two more for several model sizes.",
     reference="Tissue, Wang, Wang 2024, Scaling Law with Learning Rate Annealing, arXiv:2408.11029",
-    formula=_L0 + _A * S ** (-_alpha) - _C * (eta0 * (1 - _lam**t) / (1 - _lam) - _H) + _B * params ** (-_beta),
+    formula=_L0 + _A * S ** (-_alpha) + _C * _H + _B * params ** (-_beta),
     params=PARAMS,
     shared=("lam",),
     starts=tuple({"alpha": a, "lam": m, "beta": 0.34} for a in (0.2, 0.5, 0.9) for m in (0.99, 0.998, 0.9995)),

@@ -242,9 +242,9 @@ def _apart(past: HistoryBatch, owner: IntArray, sizes: Sequence[int]) -> list[Hi
 
 
 def _drops(schedules: Sequence[Schedule], past: History) -> FloatArray:
-    """η_{k−1} − η_k at the nodes, (nodes,), 0 at step 0."""
+    """η_{k−1} − η_k at the nodes, (nodes,), with η_{−1} = 0."""
     before, here = (rates(schedules, past.owner, np.maximum(past.step - i, 0)) for i in (1, 0))
-    return before - here
+    return np.where(past.step > 0, before, 0.0) - here
 
 
 def _joined(pasts: Sequence[HistoryBatch]) -> HistoryBatch:

@@ -22,9 +22,9 @@ def feature(symbol: sp.Symbol, plan: Plan, path: Trace, steps: IntArray) -> Floa
 
 
 def drop(schedule: Schedule, steps: IntArray) -> FloatArray:
-    """η_{k−1} − η_k at steps k, 0 at step 0."""
+    """η_{k−1} − η_k at steps k, with η_{−1} = 0: a first update at the peak is a rise like any other."""
     steps = np.asarray(steps)
-    return np.where(steps > 0, schedule(np.maximum(steps - 1, 0)) - schedule(steps), 0.0)
+    return np.where(steps > 0, schedule(np.maximum(steps - 1, 0)), 0.0) - schedule(steps)
 
 
 def positive(S_values: FloatArray, path: Trace) -> FloatArray:
@@ -79,7 +79,6 @@ _MADE = {
     base.t: lambda plan, path, steps: steps + 1.0,
     base.S: lambda plan, path, steps: positive(path.S(steps), path),
     base.eta: lambda plan, path, steps: path.schedule(steps),
-    base.eta0: lambda plan, path, steps: np.full(len(steps), float(plan.schedule(0))),
     base.peak: lambda plan, path, steps: np.full(len(steps), plan.schedule.peak),
     # A law whose size term is not in use needs no size; `fitting` and `prediction` see to those in which it is.
     base.params: lambda plan, path, steps: np.full(len(steps), plan.params or 1.0),

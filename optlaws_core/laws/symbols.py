@@ -6,21 +6,21 @@ from functools import cached_property
 import sympy as sp
 
 # Features of an observation at step t.
-t, S, eta, eta0, peak = sp.symbols("t S eta eta0 peak", nonnegative=True)
+t, S, eta, peak = sp.symbols("t S eta peak", nonnegative=True)
 params, tokens = sp.symbols("params tokens", positive=True)
 bound_noise, momentum_area = sp.symbols("bound_noise momentum_area", real=True)
 FEATURES = {
     t: (r"\left(t+1\right)", "updates done, t + 1 at step t"),
     S: (r"S_t", "cumulative learning rate S(t) = Σ η_i, update t included"),
     eta: (r"\eta_t", "learning rate of update t"),
-    eta0: (r"\eta_0", "learning rate of the first update (0 under a warm-up)"),
     peak: (r"\eta_{\max}", "peak learning rate"),
     params: ("N", "trainable parameters of the model"),
     tokens: ("D_t", "tokens seen, update t included"),
     bound_noise: (r"R_t", "noise terms of the convex last-iterate bound, gradient norms of 1"),
     momentum_area: (r"M_t", "drops of the rate, each over their running root mean square, summed"),
 }
-# What a history sum sees of step k ≤ t; d_k = η_{k−1} − η_k is the drop into step k, 0 at step 0.
+# What a history sum sees of step k ≤ t; d_k = η_{k−1} − η_k is the drop into step k. The rate before the first update is
+# 0, so that a schedule without a warm-up rises to its peak within one update, as one with a warm-up of one update does.
 eta_k, S_k, u = sp.symbols("eta_k S_k u", nonnegative=True)
 d_k = sp.Symbol("d_k", real=True)
 pace_k = sp.Symbol("pace_k", positive=True)
@@ -63,7 +63,6 @@ __all__ = [
     "bound_noise",
     "d_k",
     "eta",
-    "eta0",
     "eta_k",
     "momentum_area",
     "pace_k",

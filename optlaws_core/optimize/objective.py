@@ -15,7 +15,7 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
 from ..fitting.result import Fit, Model
 from ..laws import law_named
-from ..laws.base import HistorySum, Law, S, S_k, d_k, eta, eta0, eta_k, pace_k, params, peak, t, u
+from ..laws.base import HistorySum, Law, S, S_k, d_k, eta, eta_k, pace_k, params, peak, t, u
 from ..laws.base import tokens as seen
 from ..laws.compiled import Expression
 from ..laws.evaluation import LOWEST, NOTHING, batch
@@ -29,7 +29,7 @@ from .limits import Limits
 Share = Callable[[float], float]  # peak rate -> weight of a part among all that predict schedules of it, 0 to 1
 MOST_CELLS = 6_000  # updates that are looked at one by one; of more, those far from the end share cells
 RISING, EARLY = 200, 1_000  # cells in the warm-up, and edges of cells behind it that get wider with the distance to it
-KNOWN = {S, eta, eta0, peak, t, params, seen}  # features whose slope in the rates is written here
+KNOWN = {S, eta, peak, t, params, seen}  # features whose slope in the rates is written here
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,20 +65,20 @@ class Cells:
     def _halves(self) -> tuple[FloatArray, FloatArray]:
         """What part of the fall from the middle of the cell before, and of that to the next one, is in a cell."""
         m, both = self.count, self.count[:-1] + self.count[1:]
-        return np.append(0.0, (m[1:] + 1) / both), np.append((m[:-1] - 1) / both, 0.0)
+        return np.append(1.0, (m[1:] + 1) / both), np.append((m[:-1] - 1) / both, 0.0)
 
     def drop(self, rate: FloatArray) -> FloatArray:
-        """Mean fall of the rate into an update of each cell, (cells,); 0 into the first update."""
+        """Mean fall of the rate into an update of each cell, (cells,); into the first update, a cell of its own, from 0."""
         before, after = self._halves
         fall = np.append(rate[:-1] - rate[1:], 0.0)  # to the next cell
-        return (before * np.append(0.0, fall[:-1]) + after * fall) / self.count
+        return (before * np.append(-rate[0], fall[:-1]) + after * fall) / self.count
 
     def pulled(self, by_drop: FloatArray) -> FloatArray:
         """A slope by the rates (cells,), from one by `drop`."""
         before, after = self._halves
         slope = by_drop / self.count
         by_fall = np.append((before * slope)[1:], 0.0) + after * slope
-        return by_fall - np.append(0.0, by_fall[:-1])
+        return by_fall - np.append(before[0] * slope[0], by_fall[:-1])
 
 
 @lru_cache(maxsize=8)
@@ -207,8 +207,8 @@ class _Final:
                 slope += d * summed[self.held[symbol]][1]
             elif symbol is S:
                 slope += d * cells.count
-            elif symbol in _PLACE:
-                slope[_PLACE[symbol]] += d
+            elif symbol is eta:
+                slope[-1] += d
             elif symbol is peak:
                 slope[int(np.argmax(rate))] += d
         return float(value), slope
@@ -232,7 +232,7 @@ class _Final:
             )
 
     def _features(self, rate: FloatArray, cells: Cells) -> list[float]:
-        known = {S: float((cells.count * rate).sum()), eta: rate[-1], eta0: rate[0], peak: rate.max()} | self.fixed
+        known = {S: float((cells.count * rate).sum()), eta: rate[-1], peak: rate.max()} | self.fixed
         return [known[f] for f in self.law.features]
 
     def _summed(self, h: "_Sum", rate: FloatArray, S_node: FloatArray, cells: Cells) -> tuple[float, FloatArray]:
@@ -253,9 +253,6 @@ class _Final:
         slope = slope + m * _after(by_S) + by_S * (m + 1) / 2
         slope = slope + speed * (m * _before(by_lag) + by_lag * (m - 1) / 2) + (by_lag if h.inclusive else 0.0)
         return float((m * a * k).sum()) or NOTHING, slope + cells.pulled(by_drop)
-
-
-_PLACE = {eta: -1, eta0: 0}  # the cell whose rate a feature is
 
 
 class _Sum:

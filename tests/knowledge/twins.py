@@ -26,9 +26,9 @@ def power_law(eta, steps, L_inf, A, alpha):
 
 
 def annealing(eta, steps, L0, A, alpha, C, lam, B=0.0, beta=0.34):
-    """m_i = λ m_{i−1} + (η_{i−1} − η_i), m_0 = 0; S2(t) = Σ_{i≤t} m_i (arXiv:2408.11029)."""
+    """m_i = λ m_{i−1} + (η_{i−1} − η_i), η_{−1} = 0; S2(t) = Σ_{i≤t} m_i (arXiv:2408.11029)."""
     S1 = positive(np.cumsum(eta))
-    drops = -np.diff(eta, prepend=eta[0])
+    drops = -np.diff(eta, prepend=0.0)
     S2 = np.cumsum(list(accumulate(drops.tolist(), lambda momentum, drop: lam * momentum + drop)))
     return np.array([L0 + A * S1[t] ** -alpha - C * S2[t] + B * PARAMS**-beta for t in steps])
 
@@ -61,7 +61,7 @@ def opt_laws_sublinear(eta, steps, L_inf, A, q, A0, m, c, rho, g, omega):
 def multi_power(eta, steps, L0, A, alpha, B, C, beta, gamma):
     """arXiv:2503.12811, the sum over drops running through the warm-up as in the published fits."""
     S, rate = positive(np.cumsum(eta)), np.maximum(eta, 1e-10)
-    drops = -np.diff(eta, prepend=eta[0])
+    drops = -np.diff(eta, prepend=0.0)
     k = np.flatnonzero(drops)
     pace = C * rate[k] ** -gamma
     losses = []
@@ -74,7 +74,7 @@ def multi_power(eta, steps, L0, A, alpha, B, C, beta, gamma):
 
 def functional(eta, steps, L0, c1, s, c2, c3, c4, g):
     S = positive(np.cumsum(eta))
-    drops = np.maximum(-np.diff(eta, prepend=eta[0]), 0)
+    drops = np.maximum(-np.diff(eta, prepend=0.0), 0)
     k = np.flatnonzero(drops)
     gains = drops[k] * (c3 + c2 * S[k] ** -s)
     losses = []
@@ -135,7 +135,7 @@ def convex_dominance(eta, steps, L_inf, Q1, Q2):
 @cached
 def momentum_area(eta):
     """arXiv:2512.13705, every update logged."""
-    drops, i = -np.diff(eta, prepend=eta[0]), np.arange(1, len(eta) + 1)
+    drops, i = -np.diff(eta, prepend=0.0), np.arange(1, len(eta) + 1)
     m = np.array(list(accumulate((0.1 * drops).tolist(), lambda m, d: 0.9 * m + d)))
     v = np.array(list(accumulate((0.001 * drops**2).tolist(), lambda v, d: 0.999 * v + d)))
     return np.cumsum(m / (1 - 0.9**i) / (np.sqrt(1e5 * v / (1 - 0.999**i) + 1e-8) + 1e-8))

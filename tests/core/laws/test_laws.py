@@ -61,21 +61,40 @@ def test_an_unknown_law_is_named_with_the_known_ones():
         law_named("magic")
 
 
-def test_a_constant_rate_anneals_nothing():
+@pytest.mark.parametrize("warmup", [0, 1])
+def test_a_constant_rate_anneals_by_its_rise_alone(warmup):
+    """A rise to η at step k, from 0: S2(t) = −η·(1 − λ^(t−k+1))/(1 − λ), whether or not a warm-up is declared."""
     theta = dict(L0=2.0, A=1.0, alpha=0.5, C=3.0, lam=0.99)
     steps = np.array([10, 100, 999])
-    flat = losses("annealing", Constant(1e-3, total=1000), steps, theta)
-    np.testing.assert_allclose(flat, 2.0 + (1e-3 * (steps + 1)) ** -0.5, rtol=1e-9)  # two sums cancel
+    flat = losses("annealing", Constant(1e-3, warmup=warmup, total=1000), steps, theta)
+    n = steps + 1.0 - warmup  # updates at the rate
+    S2 = -1e-3 * (1 - 0.99**n) / 0.01
+    np.testing.assert_allclose(flat, 2.0 + (1e-3 * n) ** -0.5 - 3 * S2, rtol=1e-9)
 
 
 def test_one_drop_anneals_by_the_closed_form():
-    """A drop of size d at step k: S2(t) = d·(1 − λ^(t−k+1))/(1 − λ)."""
+    """A drop of size d at step k adds d·(1 − λ^(t−k+1))/(1 − λ) to S2(t), here beside the rise at step 0."""
     theta = dict(L0=2.0, A=1.0, alpha=0.5, C=3.0, lam=0.99)
     schedule = Step(1e-3, total=1000, boundaries=(500,), values=(4e-4,))
     steps = np.array([499, 500, 501, 700])
     S1 = np.cumsum(schedule(np.arange(1000)))[steps]
-    S2 = np.where(steps >= 500, 6e-4 * (1 - 0.99 ** (steps - 499.0)) / 0.01, 0.0)
+    S2 = (
+        np.where(steps >= 500, 6e-4 * (1 - 0.99 ** (steps - 499.0)) / 0.01, 0.0)
+        - 1e-3 * (1 - 0.99 ** (steps + 1)) / 0.01
+    )
     np.testing.assert_allclose(losses("annealing", schedule, steps, theta), 2 + S1**-0.5 - 3 * S2, rtol=1e-9)
+
+
+def test_the_annealing_area_is_the_published_one_behind_a_warmup():
+    """Its recursion as the paper has it, m_0 = 0, beside the law's sum by parts."""
+    theta = dict(L0=2.0, A=1.0, alpha=0.5, C=3.0, lam=0.99)
+    schedule = parse("cosine(peak=1e-3, warmup=100, total=1000)")
+    eta, m, S2 = schedule(np.arange(1000)), 0.0, 0.0
+    for i in range(1, 1000):
+        m = 0.99 * m + eta[i - 1] - eta[i]
+        S2 += m
+    expected = 2 + eta.sum() ** -0.5 - 3 * S2
+    assert losses("annealing", schedule, [999], theta)[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_baseline_is_blind_to_the_schedule():
