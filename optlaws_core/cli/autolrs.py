@@ -21,7 +21,6 @@ from ..autolrs import (
     simulate_stages,
 )
 from ..errors import OptLawsError
-from ..fitting.coverage import outside
 from ..text import format_number
 from .model import curve_model, extrapolation
 from .options import amount, file, named_once, print_json, refuse, step
@@ -181,7 +180,7 @@ def _simulate(args: argparse.Namespace) -> list[str]:
     search = _search(args, None)
     found = simulate_stages(model, search, args.total, args.warmup, args.first, args.noise, args.seed)
     beside = rivals(model, search, args.total, args.warmup)
-    reasons = list(outside(model.coverage, found.schedule))
+    reasons = list(model.reasons(found.schedule))
     if args.json:
         print_json(
             {

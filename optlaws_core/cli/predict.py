@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..final_loss import TERMS, FinalFit, beyond, load_model, predict_final, shares
-from ..fitting.coverage import outside
 from ..fitting.result import Model
 from ..prediction.bands import with_bands
 from ..schedules import Schedule, parse
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> list[str]:
 
 def _curve(model: Model, args: argparse.Namespace) -> list[str]:
     schedule = parse(args.schedule)
-    reasons = outside(model.coverage, schedule)
+    reasons = model.reasons(schedule)
     found = with_bands(model, schedule, args.at)
     rows = list(zip(map(int, found.steps), map(float, found.loss), bands(model, found), strict=True))
     if args.json:

@@ -8,10 +8,12 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import OptLawsError, amiss
-from ..fitting.coverage import Coverage
+from ..fitting.coverage import Coverage, outside
 from ..fitting.json_values import JsonRecord
 from ..fitting.scores import Status
 from ..prediction.divergence import Risk
+from ..runs import Plan
+from ..schedules import Schedule
 from ..text import shortened
 from .final_laws import LINE, LOG_LINEAR, final_law
 from .table import TableRun
@@ -84,6 +86,10 @@ class FinalFit(JsonRecord):
     def doubts(self) -> list[str]:
         """How the search ended, as far as that speaks against predictions."""
         return [] if self.status is Status.converged else [self.message]
+
+    def reasons(self, schedule: Schedule | Plan) -> tuple[str, ...]:
+        """Sentences on how a schedule or plan leaves what the training runs cover; empty when it stays inside."""
+        return outside(self.coverage, schedule)
 
     @property
     def held_out_error(self) -> float | None:

@@ -8,7 +8,6 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import DesignError, OptLawsError
 from ..fitting.covariance import QUANTILE
-from ..fitting.coverage import outside
 from ..runs import Plan
 from ..schedules.chain import Chain
 from ..text import shortened
@@ -142,14 +141,14 @@ def shares(fit: FinalFit, plan: Plan, first: str = "") -> dict[str, float]:
 
 
 def beyond(fit: FinalFit, plan: Plan, text: str = "") -> list[str]:
-    """How a plan leaves what the training runs cover, in sentences: those of `outside`, and one on checkpoints.
+    """How a plan leaves what the training runs cover, in sentences: those of `reasons`, and one on checkpoints.
 
     `text`: what it learns, where it goes on to another text than the law's. On the law's own no run that goes on from
     another is among the training runs.
     """
     goes_on = isinstance(plan.schedule, Chain) and text in ("", fit.text)
     checkpoint = ["it goes on from a checkpoint, the training runs began anew"] if goes_on else []
-    return [*checkpoint, *outside(fit.coverage, plan)]
+    return [*checkpoint, *fit.reasons(plan)]
 
 
 __all__ = ["Predictive", "beyond", "knows", "predict_final", "predict_runs", "shares", "predictive"]

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
+from ..runs import Plan
+from ..schedules import Schedule
 from .coverage import Coverage
 from .scores import Scores
 
@@ -23,6 +25,9 @@ class Fitted(Protocol):
     @property
     def coverage(self) -> Coverage:
         """What the training runs cover."""
+
+    def reasons(self, schedule: Schedule | Plan) -> tuple[str, ...]:
+        """Sentences on how a schedule or plan leaves what the training runs cover; empty when it stays inside."""
 
     @property
     def left_out(self) -> float | None:

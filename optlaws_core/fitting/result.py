@@ -11,13 +11,20 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import OptLawsError, amiss
 from ..laws import law_named
+from ..runs import Plan
+from ..schedules import Schedule
 from ..text import format_number, listed
 from . import peaks
-from .coverage import Coverage
+from .coverage import Coverage, outside
 from .interface import Model, Rename
 from .json_values import JsonRecord, coefficient_names, error, number, optional, pair, square
 from .priors import Informed, informed_from_dict
 from .scores import Scores, Status, scores_from_dict
+
+STARTED_BELOW = (
+    "The fit was stored when a run without a warm-up counted as one that never rose to its peak. "
+    "If a training run had no warm-up, fit again."
+)
 
 
 @dataclass(frozen=True)
@@ -113,8 +120,17 @@ class Fit(JsonRecord):
     @property
     def doubts(self) -> list[str]:
         """How the search ended, as far as that speaks against predictions."""
-        ended = [f.status for f in (self, *self.by_peak) if f.status.in_doubt]
-        return [f"{law_named(self.law).title}: {ended[0].value}"] if ended else []
+        ended = [f.status.value for f in (self, *self.by_peak) if f.status.in_doubt][:1]
+        return [f"{law_named(self.law).title}: {sentence}" for sentence in (*ended, *self.outdated)]
+
+    @property
+    def outdated(self) -> tuple[str, ...]:
+        """What a law has come to mean since the fit was stored, in a sentence, where that may change predictions."""
+        return (STARTED_BELOW,) if law_named(self.law).counts_rises and self.coverage.warmup is None else ()
+
+    def reasons(self, schedule: Schedule | Plan) -> tuple[str, ...]:
+        """Sentences on how a schedule or plan leaves what the training runs cover; empty when it stays inside."""
+        return outside(self.coverage, schedule, law_named(self.law).hangs_on_warmup)
 
     @property
     def has_bands(self) -> bool:
@@ -245,6 +261,10 @@ class Average(JsonRecord):
         """How the searches of the fits that count ended, as far as that speaks against predictions."""
         return [sentence for fit, _ in self.parts for sentence in fit.doubts]
 
+    def reasons(self, schedule: Schedule | Plan) -> tuple[str, ...]:
+        """As of the fits that count."""
+        return tuple(dict.fromkeys(reason for fit, _ in self.parts for reason in fit.reasons(schedule)))
+
     @property
     def has_bands(self) -> bool:
         """Whether a coefficient of any fit has a known error."""
@@ -309,10 +329,11 @@ def _by_peak(rows: Sequence[Mapping], law: str) -> tuple[Fit, ...]:
 
 
 def _coverage(d: Mapping) -> Coverage:
-    """Sizes and batches are missing from fits that were stored before they were kept."""
+    """Sizes, batches, warm-ups and idle shares are missing from fits that were stored before they were kept."""
     peak, (shortest, longest) = (pair(d[k], f"coverage.{k}") for k in ("peak", "total"))
-    params, batch_tokens = (optional(pair, d.get(k), f"coverage.{k}") for k in ("params", "batch_tokens"))
-    return Coverage(peak, (int(shortest), int(longest)), params, batch_tokens)
+    later = ("params", "batch_tokens", "warmup", "idle")
+    params, batch_tokens, warmup, idle = (optional(pair, d.get(k), f"coverage.{k}") for k in later)
+    return Coverage(peak, (int(shortest), int(longest)), params, batch_tokens, warmup, idle)
 
 
 __all__ = ["Average", "Coverage", "Fit", "Model", "Scores", "Status", "model_from_dict"]

@@ -32,6 +32,7 @@ ANNEALING = Law(
     formula=_L0 + _A * S ** (-_alpha) + _C * _H + _B * params ** (-_beta),
     params=PARAMS,
     shared=("lam",),
+    counts_rises=True,
     starts=tuple({"alpha": a, "lam": m, "beta": 0.34} for a in (0.2, 0.5, 0.9) for m in (0.99, 0.998, 0.9995)),
     sums=(HistorySum(_H, eta_k, _lam**u, 0, r"\left(t-k\right)"),),
 )

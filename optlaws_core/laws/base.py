@@ -95,6 +95,8 @@ class Law:
     shared: tuple[str, ...] = ()
     # Coordinates in which the coefficients are alike everywhere, for laws with a learned prior.
     coordinates: Coordinates | None = None
+    counts_rises: bool = False  # whether a rise of the rate counts as a drop below 0, that to the peak included
+    hangs_on_warmup: bool = False  # whether what it says of the end hangs on how long the warm-up took
     # Coefficients that were published, by what they were fitted to.
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 

@@ -1,7 +1,10 @@
 """The forward-momentum law: drops of the rate, each measured against its own recent size as Adam would.
 
 The drops are followed update by update; the published code follows them from one logged step to the next, so its
-coefficients belong to its logging interval. The term in the model size needs runs of several sizes.
+coefficients belong to its logging interval. Rises are drops below 0, that of the warm-up included, and what later drops
+are measured against still holds its squares thousands of updates on: they are the smaller, and drops count for the
+more, the longer the warm-up took. So predictions for other warm-ups than the training runs' mean little. The term in
+the model size needs runs of several sizes.
 """
 
 from .base import Law, Param, S, momentum_area, params
@@ -23,6 +26,8 @@ FORWARD_MOMENTUM = Law(
     reference="Wang et al. 2026, Forward-Momentum law, arXiv:2512.13705, and the authors' code",
     formula=_L0 + _A * S ** (-_aS) + _B * params ** (-_aN) - _C * momentum_area,
     params=PARAMS,
+    counts_rises=True,
+    hangs_on_warmup=True,
     starts=tuple({"alpha_S": a, "alpha_N": 0.3} for a in (0.2, 0.5, 0.9)),
     where=(
         r"M_t = \sum_{i=0}^{t} \frac{\hat m_i}{\sqrt{10^5\,\hat v_i + 10^{-8}} + 10^{-8}},\quad "

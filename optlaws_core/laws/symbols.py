@@ -19,8 +19,8 @@ FEATURES = {
     bound_noise: (r"R_t", "noise terms of the convex last-iterate bound, gradient norms of 1"),
     momentum_area: (r"M_t", "drops of the rate, each over their running root mean square, summed"),
 }
-# What a history sum sees of step k ≤ t; d_k = η_{k−1} − η_k is the drop into step k. The rate before the first update is
-# 0, so that a schedule without a warm-up rises to its peak within one update, as one with a warm-up of one update does.
+# What a history sum sees of step k ≤ t; d_k = η_{k−1} − η_k is the drop into step k, with η_{−1} = 0: without a warm-up
+# a schedule rises to its peak within one update, as it does with a warm-up of one update.
 eta_k, S_k, u = sp.symbols("eta_k S_k u", nonnegative=True)
 d_k = sp.Symbol("d_k", real=True)
 pace_k = sp.Symbol("pace_k", positive=True)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..arrays import FloatArray
-from ..fitting.coverage import outside
 from ..fitting.result import Model
 from ..laws.base import Law
 from ..parallel import one_thread
@@ -148,7 +147,7 @@ def find(
 
 
 def _beyond(model: Model, found: Found, plan: Plan | None) -> tuple[str, ...]:
-    return outside(model.coverage, replace(plan, schedule=found.schedule) if plan else found.schedule)
+    return model.reasons(replace(plan, schedule=found.schedule) if plan else found.schedule)
 
 
 @one_thread()

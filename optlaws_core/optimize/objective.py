@@ -68,7 +68,7 @@ class Cells:
         return np.append(1.0, (m[1:] + 1) / both), np.append((m[:-1] - 1) / both, 0.0)
 
     def drop(self, rate: FloatArray) -> FloatArray:
-        """Mean fall of the rate into an update of each cell, (cells,); into the first update, a cell of its own, from 0."""
+        """Mean fall of the rate into an update of each cell, (cells,); into the first, a cell by itself, from 0."""
         before, after = self._halves
         fall = np.append(rate[:-1] - rate[1:], 0.0)  # to the next cell
         return (before * np.append(-rate[0], fall[:-1]) + after * fall) / self.count

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import ScheduleError
-from ..fitting.coverage import outside
 from ..fitting.result import Model
 from ..schedules import Schedule
 from .divergence import MOST_RISK, Risk, risk_of
@@ -61,7 +60,7 @@ def rank(
             final_loss=finals[i],
             delta=finals[i] - lowest,
             saved_updates=None if i == order[0] else _saved(best, end, schedules[i], finals[i]),
-            reasons=outside(fit.coverage, schedules[i]),
+            reasons=fit.reasons(schedules[i]),
             risk=risks[i],
             apart=apart[i],
         )

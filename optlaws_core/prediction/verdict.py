@@ -30,7 +30,8 @@ def doubts(model: Model) -> list[str]:
     """What speaks against the fits of a model, each with the law's name where there are several."""
     fits = [f for f, w in model.parts if w > 0]
     found = [f for f in fits if f.status not in (Status.converged, Status.tuned) or f.message != f.status.value]
-    return [f"{LAWS[f.law].title}: {f.message}" if len(fits) > 1 else f.message for f in found]
+    said = [(f, f.message) for f in found] + [(f, sentence) for f in fits for sentence in f.outdated]
+    return [f"{LAWS[f.law].title}: {sentence}" if len(fits) > 1 else sentence for f, sentence in said]
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,8 @@ def fit(law: str = "power_law") -> Fit:
     names = LAWS[law].names
     return Fit(
         law, dict.fromkeys(names, 0.5), dict.fromkeys(names, (0.25, 0.75)), Status.converged, "Converged.", 0.1,
-        _SCORES, Coverage((1e-3, 2e-3), (100, 1000), (1e6, 1e6), (1024.0, 1024.0)), _SCORES, free=tuple(names[:2]),
+        _SCORES, Coverage((1e-3, 2e-3), (100, 1000), (1e6, 1e6), (1024.0, 1024.0), (0, 200), (0.0, 0.1)), _SCORES,
+        free=tuple(names[:2]),
         covariance=((1.0, 0.0), (0.0, 1.0)), misfit=0.01, left_out=0.02,
     )  # fmt: skip
 
@@ -292,7 +293,7 @@ def final_fits() -> tuple[bytes, ...]:
                 "Converged.",
                 0.1,
                 ends,
-                Coverage((1e-3, 2e-3), (100, 1000), (1e6, 1e6), (1024.0, 1024.0)),
+                Coverage((1e-3, 2e-3), (100, 1000), (1e6, 1e6), (1024.0, 1024.0), (0, 200), (0.0, 0.1)),
                 references,
                 1.0,
                 ends,

@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import OptLawsError, Run, predict
-from optlaws_core.fitting.coverage import outside
 from optlaws_core.fitting.result import Model
 from optlaws_core.live import (
     ALARM,
@@ -282,7 +281,7 @@ def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:
     address.write("way", way, names[usual])
     told = forecast(model, seen, dict(ways)[way])
     showing.chart(charts.progress(seen, whole, told, way), "live-losses")
-    if flagged and (reasons := outside(model.coverage, replace(seen.plan, schedule=dict(ways)[way]))):
+    if flagged and (reasons := model.reasons(replace(seen.plan, schedule=dict(ways)[way]))):
         st.warning(literal(f"Beyond the training runs of the law: {'; '.join(reasons)}."), icon=":material/explore:")
     if way == "as planned":
         _scored(model, seen, whole, told, flagged and seen.name in model.train)

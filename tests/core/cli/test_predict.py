@@ -39,13 +39,15 @@ def test_what_lies_beyond_the_training_runs_is_told_by_every_command(capsys, fit
     fit, beyond = ["--fit", str(fit_file)], "This extrapolates: "
     far = "cosine(peak=5, warmup=200, total=8000)"
     reasons = ["peak 5, the training runs had 8e-3", "8,000 updates, the longest training run had 4,000"]
+    best, stages = ["optimize", "--family", "linear", "--peak", "8e-3"], ["autolrs", "--low", "1e-3", "--high", "8e-3"]
     for ask, expected in (
         (["predict", "--schedule", CANDIDATES[0]], []),
         (["predict", "--schedule", far], reasons),
         (["predict", "--schedule", CANDIDATES[0], "--params", "7B"], ["7B parameters, the training runs had 123k"]),
-        (["optimize", "--family", "linear", "--peak", "8e-3", "--total", "8000"], reasons[1:]),
-        (["optimize", "--family", "linear", "--peak", "8e-3", "--total", "4000"], []),
-        (["autolrs", "--low", "1e-3", "--high", "8e-3", "--total", "8000", "--first", "4000"], reasons[1:]),
+        ([*best, "--total", "8000", "--warmup", "200"], reasons[1:]),
+        ([*best, "--total", "4000", "--warmup", "200"], []),
+        ([*best, "--total", "4000"], ["no warm-up, the training runs had one of 200 updates"]),
+        ([*stages, "--total", "8000", "--warmup", "200", "--first", "4000"], reasons[1:]),
     ):
         code, _, err = told(capsys, *ask, *fit)
         assert code == 0 and (f"{beyond}{'; '.join(expected)}." in err if expected else beyond not in err), ask

@@ -33,7 +33,8 @@ def test_equal_losses_have_no_r2(tmp_path):
 
 def test_coverage_is_what_was_observed():
     runs = [twin_run("power_law", t, PLANTED["power_law"]) for t in (TRAINING[0], OTHER_PEAK)]
-    assert Coverage.of(runs) == Coverage((3e-4, 6e-4), (3000, 4000), (PARAMS, PARAMS), (BATCH_TOKENS, BATCH_TOKENS))
+    sizes, batches = (PARAMS, PARAMS), (BATCH_TOKENS, BATCH_TOKENS)
+    assert Coverage.of(runs) == Coverage((3e-4, 6e-4), (3000, 4000), sizes, batches, (200, 200), (0, 0))
     unfinished = Run("x", runs[0].plan, {"train": Series([500, 600, 700], [3.0, 2.9, 2.8])}, lr_source="declared")
     assert Coverage.of([unfinished]).total == (800, 800)
 
