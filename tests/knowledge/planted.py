@@ -16,7 +16,7 @@ TRAINING = (
 OTHER_PEAK = "step(peak=6e-4, warmup=200, total=3000, boundaries=[1500], values=[9e-5])"
 HELD_OUT = "wsd(peak=3e-4, warmup=200, total=6000, decay=1000, shape=1-sqrt)"
 DROP = "step(peak=3e-4, total=3000, boundaries=[1500], values=[9e-5])"
-BROKEN = dict(L0=0.0, A=1e-4, C=1000.0, lam=0.9999)  # predicts losses below 0 after a drop of the rate
+BROKEN = dict(L0=0.0, A=1e-4, C=1e-6, lam=0.9999, B=-1e5, beta=0.34)  # predicts losses below 0
 PLANTED = {
     "power_law": dict(L_inf=2.5, A=30.0, alpha=0.5),
     "annealing": dict(L0=2.6, A=0.5, alpha=0.5, C=0.8, lam=0.995, B=0.0, beta=0.34),

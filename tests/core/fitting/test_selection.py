@@ -154,7 +154,7 @@ def test_processes_and_a_cluster_give_the_same_bits(runs, unseen, found, cluster
 
 
 def test_a_law_that_explodes_on_a_left_out_run_is_bounded(runs, monkeypatch):
-    """The fits to two runs are made to give losses below 0 after a drop of the rate."""
+    """The fits to two runs are made to give losses below 0."""
 
     def broken(law, some, begin, **how):
         made = fit(law, some, **how)
