@@ -95,7 +95,9 @@ class Law:
     shared: tuple[str, ...] = ()
     # Coordinates in which the coefficients are alike everywhere, for laws with a learned prior.
     coordinates: Coordinates | None = None
-    counts_rises: bool = False  # whether a rise of the rate counts as a drop below 0, that to the peak included
+    # Whether rises of the rate count as drops below 0. In fits that were stored before their coverage told of warm-ups,
+    # the rise of a run that begins at its peak did not.
+    counts_rises: bool = False
     hangs_on_warmup: bool = False  # whether what it says of the end hangs on how long the warm-up took
     # Coefficients that were published, by what they were fitted to.
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

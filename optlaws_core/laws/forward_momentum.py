@@ -31,6 +31,7 @@ FORWARD_MOMENTUM = Law(
     starts=tuple({"alpha_S": a, "alpha_N": 0.3} for a in (0.2, 0.5, 0.9)),
     where=(
         r"M_t = \sum_{i=0}^{t} \frac{\hat m_i}{\sqrt{10^5\,\hat v_i + 10^{-8}} + 10^{-8}},\quad "
-        r"m_i = 0.9\,m_{i-1} + 0.1\,d_i,\quad v_i = 0.999\,v_{i-1} + 0.001\,d_i^2,\quad d_i = \eta_{i-1} - \eta_i",
+        r"m_i = 0.9\,m_{i-1} + 0.1\,d_i,\quad v_i = 0.999\,v_{i-1} + 0.001\,d_i^2,\quad d_i = \eta_{i-1} - \eta_i,"
+        r"\quad \eta_{-1} = 0",
     ),
 )

@@ -46,5 +46,5 @@ FUNCTIONAL = Law(
             r"\left(S_t-S_k\right)",
         ),
     ),
-    where=(r"S_t = \sum_{i=0}^{t} \eta_i",),
+    where=(r"S_t = \sum_{i=0}^{t} \eta_i, \quad \eta_{-1} = 0",),
 )

@@ -50,7 +50,7 @@ MULTI_POWER = Law(
         for C, beta, gamma in ((2.0, 0.6, 0.6), (30.0, 0.5, 0.3), (1000.0, 0.6, 0.0))
     ),
     sums=(_SUM,),
-    where=(r"S_t = \sum_{i=0}^{t} \eta_i",),
+    where=(r"S_t = \sum_{i=0}^{t} \eta_i, \quad \eta_{-1} = 0",),
     published={
         # config.py of the authors' repository, in the convention of their fits
         "25M": dict(
