@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-from optlaws_core import Average, Run, predict, select, with_bands
+from optlaws_core import Run, predict, select, with_bands
 from optlaws_core.fitting.covariance import QUANTILE
 from optlaws_core.fitting.priors import FILE, calibration
 from optlaws_core.fitting.result import Model
@@ -153,13 +153,14 @@ def answer(question: Question) -> Answer:
     if question.design == UNFALLEN:
         average = from_itself(question.train[0], priors)
     else:
-        average = select(LAWS, question.train, priors=priors, processes=1).average
-    assert isinstance(average, Average)
-    models: dict[str, Model] = {AVERAGE: average} | {f.law: f for f in average.fits}
+        average = select(LAWS, question.train, priors=priors, processes=1).trusted
+    fits = [fit for fit, _ in average.parts]
+    assert fits[0].informed is not None and average.misfit is not None  # under priors
+    models: dict[str, Model] = {AVERAGE: average} | {f.law: f for f in fits}
     if reported(question.group) and question.design != UNFALLEN:
         models |= {f"{law}, no prior": fit(law, question.train) for law in (*LAWS, "multi_power")}
     ends = [with_bands(average, r.known_plan, r.steps[-1:]) for r in question.test]
-    known = calibration(average.fits[0].informed)
+    known = calibration(fits[0].informed)
     variance = np.array([(e.prediction[0] / QUANTILE) ** 2 for e in ends])
     left = (variance - average.misfit**2) / known**2
     off = {n: _off(m, question.test) for n, m in models.items()}

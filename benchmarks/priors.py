@@ -110,7 +110,8 @@ def _member(law: str, group: Group) -> Member | None:
     mean, deviation = VAGUE[law]
     vague = Prior(law, mean, tuple(map(tuple, (np.diag(deviation) ** 2).tolist())), "vague")
     try:
-        found = posterior(law_named(law), runs, {}, vague)
+        # Of the explanations that one curve has, the one nearest to what is usual: no start aside of it.
+        found = posterior(law_named(law), runs, {}, vague, aside=())
     except FitError:
         return None
     x, problem = found.x, found.problem

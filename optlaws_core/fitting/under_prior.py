@@ -34,7 +34,8 @@ PASSES = 3
 STEPS = 60  # evaluations of a pass
 # Starts beside the prior's mean, in its standard deviations along the coordinates that all laws begin with: a faster
 # fall with a longer memory, and little noise, which one cosine hardly tells from a lower end.
-ASIDE: tuple[Mapping[int, float], ...] = ({1: 0.5, 4: -0.8}, {0: 0.5, 1: -0.5, 2: -1.5, 4: 1.0})
+Aside = tuple[Mapping[int, float], ...]
+ASIDE: Aside = ({1: 0.5, 4: -0.8}, {0: 0.5, 1: -0.5, 2: -1.5, 4: 1.0})
 # What a further step would still gain at the end of a pass, of the last one and of those before; in nats.
 SETTLED, NEAR = 1e-7, 1e-5
 PLAUSIBLE = 0.25  # cost of an observation up to which the first end is taken; a true law's is about 0.5
@@ -60,13 +61,18 @@ class Posterior:
 
 
 def posterior(
-    law: Law, runs: Sequence[Run], locked: Mapping[str, float], prior: Prior, report: Report | None = None
+    law: Law,
+    runs: Sequence[Run],
+    locked: Mapping[str, float],
+    prior: Prior,
+    report: Report | None = None,
+    aside: Aside = ASIDE,
 ) -> Posterior:
-    """The posterior of `law` given usable training runs under `prior`.
+    """The posterior of `law` given usable training runs under `prior`; `aside`: starts beside the prior's mean.
 
     Raises `FitError` where no start has finite losses, `Cancelled` when `report` says False.
     """
-    return _Search(law, runs, locked, prior, report).posterior()
+    return _Search(law, runs, locked, prior, report, aside).posterior()
 
 
 def ready(law: Law, runs: Sequence[Run], scored: Sequence[Run]) -> None:
@@ -96,11 +102,17 @@ class _Search:
     """The weighted residuals of runs and prior, and the passes over them."""
 
     def __init__(
-        self, law: Law, runs: Sequence[Run], locked: Mapping[str, float], prior: Prior, report: Report | None
+        self,
+        law: Law,
+        runs: Sequence[Run],
+        locked: Mapping[str, float],
+        prior: Prior,
+        report: Report | None,
+        aside: Aside,
     ) -> None:
         assert law.coordinates is not None  # whoever has a prior has coordinates
         self.coordinates: Coordinates = law.coordinates
-        self.prior, self.report = prior, report or (lambda share, best: None)
+        self.aside, self.prior, self.report = aside, prior, report or (lambda share, best: None)
         means, shares = zip(*map(windows, runs), strict=True)
         self.scale = Scale.of(means)
         self.mean, covariance = np.array(prior.mean), np.array(prior.covariance)
@@ -156,7 +168,7 @@ class _Search:
     def _starts(self) -> list[FloatArray]:
         """Scale-free coordinates of the prior's mean, and of places aside of it, where other minima may lie."""
         found = [self.mean]
-        for place in ASIDE:
+        for place in self.aside:
             found.append(self.mean.copy())
             for axis, deviations in place.items():
                 found[-1][axis] += deviations * self.deviations[axis]
