@@ -17,6 +17,7 @@ ALL = (
     "live",
     "optimize",
     "pairs",
+    "uba",
     "speed",
     "startup",
     "tuner_drag",

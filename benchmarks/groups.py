@@ -7,7 +7,8 @@ What priors are learned from and what they are judged on, named before anything 
   begin at a cooldown get the losses of the constant run that they branched from in front.
 - `c5m`, `mlp` supercollapse, a group for each width.
 - `mod` modded_nanogpt, a group for each configuration: the mean curve over its seeds.
-- `sweep` the project's own runs on library code, a group for each size, peak and batch.
+- `sweep` the project's own runs on library code, a group for each size, peak and batch; without the runs that were
+  predicted before they were trained (`APART` in data/judge.py).
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from data.judge import APART
 from optlaws_core import Plan, Run, parse, read
 from optlaws_core.runs import Series
 from optlaws_core.schedules import WSD
@@ -117,6 +119,8 @@ def _sweep() -> Iterator[Group]:
     for run in read(ROOT / "data" / "manifest.csv").runs:
         about = run.about
         if about["text"] != "library" or about["outcome"] != "finished" or about.get("parent") or run.plan is None:
+            continue
+        if about["group"] == APART:
             continue
         name = f"sweep {about['size']} {run.plan.schedule.peak:g} {about['batch_windows']}"
         found.setdefault(name, Group(name, "sweep")).runs[run.name] = run.on("val")

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from data.judge import DESIGNS, SPLIT, held_out
+from data.judge import APART, DESIGNS, SPLIT, held_out
 from optlaws_core import Run, Series, read, select
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.live import ALARM, FEWEST, LOOKS, RISE, cut, diverging, evidence, forecast, risen
@@ -37,7 +37,7 @@ BINS = (0.0, 0.05, 0.2, 0.5, 0.8, 1.0)  # of told probabilities
 
 def main() -> None:
     """Print errors and coverage of forecasts, then false alarms and delays, then how good the probabilities are."""
-    runs = read(ROOT / "data" / "manifest.csv").runs
+    runs = [r for r in read(ROOT / "data" / "manifest.csv").runs if r.about["group"] != APART]
     parts = runs[:LEARNED], runs[LEARNED:]
     first, later = ([r.on("train") for r in part if not r.about.get("parent")] for part in parts)
     _forecasts(runs)
