@@ -42,7 +42,7 @@ class Group:
 @cache
 def groups() -> tuple[Group, ...]:
     """All groups at hand, the public ones only where their data is."""
-    found = list(_sweep())
+    found = list(sweep_groups())
     if PUBLIC.exists():
         found += [*_multi_power_law(), *_lr_scheduling(), *_supercollapse(), *_modded_nanogpt()]
     return tuple(found)
@@ -114,7 +114,8 @@ def _modded_nanogpt() -> Iterator[Group]:
         yield Group(f"mod {name}", "mod", {str(name): Run(str(name), plan, series, "val", "declared")})
 
 
-def _sweep() -> Iterator[Group]:
+def sweep_groups() -> Iterator[Group]:
+    """Those of the project's own runs."""
     found: dict[str, Group] = {}
     for run in read(ROOT / "data" / "manifest.csv").runs:
         about = run.about

@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from data.judge import APART, SPLIT
 from data.sweep import RunSpec, read_sweep
 from optlaws_core import Plan, Run, read, select, with_bands
@@ -115,37 +117,37 @@ def _show_runs(found: Sequence[Predicted], ends: dict[str, float], fresh: set[st
 
 
 def _show_models(found: Sequence[Predicted], ends: dict[str, float], fresh: set[str]) -> None:
+    """Mean errors, predicted over observed less 1, of the new runs, and how many their bands hold."""
+    total = {spec.name: spec.schedule.total for spec in asked()}
     rows = []
     for model in (AVERAGE, RIVAL):
-        for total in HORIZONS:
-            some = [p for p in found if p.model == model and p.run in fresh and p.run in ends and f"_{total}_" in p.run]
+        for horizons in (*((h,) for h in HORIZONS), HORIZONS):
+            some = [p for p in found if p.model == model and p.run in fresh & set(ends) and total[p.run] in horizons]
             if some:
                 errors = [p.predicted / ends[p.run] - 1 for p in some]
-                size = f"{100 * sum(map(abs, errors)) / len(errors):.2f} %"
                 held = sum(p.low <= ends[p.run] <= p.high for p in some)
-                rows.append(
-                    (model, total, len(some), size, _percent(sum(errors) / len(errors)), f"{held} of {len(some)}")
-                )
-    if rows:
-        show(("model", "updates", "new runs", "mean error", "with its sign", "90 % bands hold"), rows)
-        print()
+                mean, signed = f"{100 * np.mean(np.abs(errors)):.2f} %", _percent(float(np.mean(errors)))
+                span = " and ".join(map(str, horizons))
+                rows.append((model, span, len(some), mean, signed, f"{held} of {len(some)}"))
+    show(("model", "updates", "new runs", "mean error", "with its sign", "90 % bands hold"), rows)
+    print()
 
 
 def _show_orders(found: Sequence[Predicted], ends: dict[str, float]) -> None:
     """φ from the lowest final loss to the highest, and how far each ends from the cosine of its size and horizon."""
     rows = []
+    sources = {m: {p.run: p.predicted for p in found if p.model == m} for m in (AVERAGE, RIVAL)} | {"observed": ends}
     for size in SIZES:
         for total in HORIZONS:
             some = [s for s in asked() if (s.size.name, s.schedule.total) == (size, total)]
             three, cosine = [s for s in some if phi(s) != 2], COSINE.format(size=size, total=total)
-            told = {m: {p.run: p.predicted for p in found if p.model == m} for m in (AVERAGE, RIVAL)}
-            for source, losses in (*told.items(), ("observed", ends)):
+            for source, losses in sources.items():
                 if all(s.name in losses for s in some):
                     order = " < ".join(f"{phi(s):g}" for s in sorted(three, key=lambda s: losses[s.name]))
                     gaps = (_percent(losses[s.name] / losses[cosine] - 1) for s in three)
                     rows.append((size, total, source, order, f"{losses[cosine]:.4f}", *gaps))
-    against = [f"φ = {v:g} less cosine" for v in sorted({phi(s) for s in asked()} - {2.0})]
-    show(("size", "updates", "by", "order of φ, lowest loss first", "cosine", *against), rows)
+    against = [f"φ = {v:g} over it" for v in sorted({phi(s) for s in asked()} - {2.0})]
+    show(("size", "updates", "by", "φ, lowest loss first", "cosine", *against), rows)
 
 
 def _inside(p: Predicted, end: float) -> str:

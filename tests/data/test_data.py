@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from data.judge import DESIGNS
+from benchmarks.groups import sweep_groups
+from benchmarks.uba import asked
+from data.judge import APART, DESIGNS, held_out
 from data.sweep import COLUMNS, read_sweep
 from optlaws_core import noise_floor, read
 from optlaws_core.schedules import SCHEDULES, parse
@@ -77,7 +79,7 @@ def test_the_examples_are_rows_of_the_manifest():
     assert len({(e["params"], e["peak_lr"]) for e in examples}) == 1
 
 
-FAMILIES = {"constant", "linear", "cosine", "wsd", "inverse_sqrt", "power", "rex", "cyclic", "step"}
+FAMILIES = {"constant", "linear", "cosine", "wsd", "inverse_sqrt", "power", "rex", "cyclic", "step", "uba"}
 
 
 def test_the_runs_cover_what_laws_are_judged_on():
@@ -140,3 +142,15 @@ def test_the_readme_states_the_noise_floor_of_the_logs():
     text = (DATA / "README.md").read_text(encoding="utf-8")
     stated = re.search(r"\*\*(\d\.\d+) %\*\* of the loss \(90 % interval (\d\.\d+) to (\d\.\d+) %", text)
     assert [float(x) for x in stated.groups()] == [round(100 * x, 2) for x in (floor.relative, *floor.interval)]
+
+
+def test_runs_that_were_predicted_before_they_were_trained_count_for_nothing_else():
+    apart = {row["run"] for row in MANIFEST if row["group"] == APART}
+    predicted = rows_of(DATA / "uba_predictions.csv")
+    assert len(apart) == 14 and {row["outcome"] for row in MANIFEST if row["run"] in apart} == {"finished"}
+    assert [row["run"] for row in predicted] == [spec.name for spec in asked() for _ in ("average", "multi_power")]
+    assert apart < {row["run"] for row in predicted} <= set(BY_NAME)
+    assert all(float(row["low"]) < float(row["predicted"]) < float(row["high"]) for row in predicted)
+    runs = read(DATA / "manifest.csv").runs
+    assert not apart & {run.name for size in ("tiny", "small") for run in held_out(runs, size, ())}
+    assert not apart & {name for group in sweep_groups() for name in group.runs}

@@ -31,6 +31,7 @@ GROUPS = {
     "continual": "from library code to test code",
     "fine-tuning": "from library code to the manual's English",
     "extrapolation": "836,736 parameters",
+    "uba": "UBA with φ = 1/4, 1 and 4, and cosines; predicted before they were trained, in no other figure",
 }
 
 
