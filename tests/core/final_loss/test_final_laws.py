@@ -236,6 +236,7 @@ def test_extrapolation_is_told_with_how_far(fitted):
         "100,000 updates, the longest training run had 50,000",
         "1B parameters, the training runs had 30M to 300M",
         "10k tokens in an update, the training runs had 100k to 200k",
+        "no warm-up, the training runs had one of 300 updates",
     ]
     plan = plans()[0]
     again = replace(plan, schedule=Chain(plan.schedule.rescaled(plan.schedule.total // 2), plan.schedule))
