@@ -47,7 +47,9 @@ def progress(seen: Run, whole: Run, told: Forecast | None, way: str, height: int
         title_text=f"{chart_style.safe(seen.split)} loss", range=[min(spread) - room, max(spread) + room]
     )
     figure.update_xaxes(title_text="step")
-    return chart_style.finish(figure, height, chart_style.safe(seen.name))
+    chart_style.finish(figure, height, chart_style.safe(seen.name))
+    # Beside the curves the legend would take half the width of a telephone.
+    return figure.update_layout(legend={"orientation": "h", "yanchor": "top", "y": -0.2})
 
 
 def _line(x, y, name: str, color: str, width: float) -> go.Scatter:
