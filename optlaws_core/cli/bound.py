@@ -80,4 +80,4 @@ def _bounds(schedules: Sequence[Schedule], args: argparse.Namespace) -> None:
         for s, b in found
     ]
     print_columns(("bound", "distance", "noise", "factor", "peak", "lowest", "schedule"), rows)
-    print("factor: on all rates, at which the bound is lowest; peak: the highest rate then; lowest: the bound then.")
+    print("factor: of all rates, for the lowest bound; peak: the highest rate then; lowest: that bound.")

@@ -148,7 +148,7 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
         )
         return [*model.doubts, *_apart(rows, risk)]
     for (r, c), (inner, outer), told in zip(shown, ends, seen, strict=True):
-        print(_curve_line(r, band_text(inner, outer) + _seen_text(told), _pair_text(c), risk is not None))
+        print(_curve_line(r, band_text(inner, outer) + _seen_text(told, outer), _pair_text(c), risk is not None))
     if len(shown) < len(rows):
         print(LEFT.format(len(rows) - len(shown)))
     if against is not None:
@@ -160,9 +160,12 @@ def _runs(file: Path | None) -> Sequence[Run]:
     return () if file is None else everything(str(file)).runs
 
 
-def _seen_text(told: Observed | None) -> str:
-    """What was observed, as a column of a line."""
-    return "" if told is None else f"   observed {told.loss:.6f} ({listed(told.runs, 3)})"
+def _seen_text(told: Observed | None, band: Ends) -> str:
+    """What was observed, as a column of a line, and whether the prediction band holds it."""
+    if told is None:
+        return ""
+    beyond = "" if band is None or band[0] <= told.loss <= band[1] else ", outside the band"
+    return f"   observed {told.loss:.6f}{beyond} ({listed(told.runs, 3)})"
 
 
 def _pair_keys(c: Compared, baseline: Schedule | None) -> dict:

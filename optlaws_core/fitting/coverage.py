@@ -7,7 +7,7 @@ import numpy as np
 
 from ..runs import Plan, Run
 from ..schedules import Schedule
-from ..text import format_amount, format_number
+from ..text import counted, format_amount, format_number
 
 TOLERANCE = 0.01  # a peak, horizon, size or batch within 1 % of what was covered counts as covered
 # How many times shorter or longer than the training runs' a warm-up may be. Most laws hardly mind: fitted to three of
@@ -129,7 +129,7 @@ def _said_of_warmup(ends: Range, warmup: int) -> str:
     had = low if low == high else f"up to {high}" if low == "0" else f"{low} to {high}"
     if not warmup:
         return f"no warm-up, the training runs had one of {had} updates"
-    return f"{warmup:,} updates of warm-up, the training runs had {'none' if high == '0' else had}"
+    return f"{counted(warmup, 'update')} of warm-up, the training runs had {'none' if high == '0' else had}"
 
 
 def _outside(ends: Range, value: float) -> bool:

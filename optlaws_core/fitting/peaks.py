@@ -4,7 +4,8 @@ No form of the laws carries from one peak rate to others as well as from one sch
 one set of coefficients for all, a second peak among the training runs doubled the error of final losses (lr_scheduling,
 0.42 % against 0.22 % without it; docs/lab-notes.md). So a law under a prior is also fitted to the runs of each peak
 alone. A schedule of one of these peaks is predicted by the runs of that peak, one that is an octave or more away by the
-fit to all runs, and in between by both, in proportion to the distance in octaves.
+fit to all runs, and in between by both, in proportion to the distance in octaves. Between two peaks that lie within an
+octave their own fits alone speak: the fit to all runs, which is off at both, would make a dip or a hill there.
 """
 
 from collections.abc import Sequence
@@ -26,12 +27,12 @@ def shares(peaks: Sequence[float], peak: float) -> FloatArray:
     if not len(peaks):
         return found
     away = np.array([octaves(p, peak) for p in peaks])
-    nearest = max(0.0, 1.0 - float(away.min()))
     above = int(np.searchsorted(np.array(peaks) * (1 + TOLERANCE), peak))
     if above in (0, len(peaks)):
-        found[min(above, len(peaks) - 1)] = nearest
+        found[min(above, len(peaks) - 1)] = max(0.0, 1.0 - float(away.min()))
     else:
         total = away[above - 1] + away[above]
+        nearest = max(0.0, 1.0 - float(away.min()) * max(0.0, total - 1.0))
         upper = away[above - 1] / total if total else 1.0
         found[above - 1], found[above] = nearest * (1 - upper), nearest * upper
     return found

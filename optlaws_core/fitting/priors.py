@@ -125,15 +125,13 @@ def from_fits(law: Law | str, fits: Sequence) -> Prior:
     law = law_named(law) if isinstance(law, str) else law
     base = learned(law)
     parts = [part for model in fits for part, _ in model.parts if part.law == law.name]
-    settings = [own for part in parts for own in part.by_peak or (part,)]
-    known = [part for part in settings if part.informed is not None and part.covariance]
+    settings = [[own for own in part.by_peak or (part,) if own.informed and own.covariance] for part in parts]
+    known = [own for some in settings for own in some]
     if base is None or law.coordinates is None:
         raise OptLawsError(f"{law.title} has no scale-free coordinates, so earlier fits cannot become its prior.")
     if not known:
-        raise OptLawsError(
-            f"A prior for {law.title} needs an earlier fit of that law made under a prior; "
-            f"got {len(parts)} of that law, none of them under one."
-        )
+        got = f"got {len(parts)} of that law, none of them under one" if parts else "got none of that law"
+        raise OptLawsError(f"A prior for {law.title} needs an earlier fit of that law made under a prior; {got}.")
     own = np.array(_shipped()["laws"][law.name]["within"])
     precision = np.linalg.inv(np.array(base.covariance))
     pull = precision @ np.array(base.mean)
@@ -142,7 +140,8 @@ def from_fits(law: Law | str, fits: Sequence) -> Prior:
         weight = np.linalg.inv(spread + own)
         precision, pull = precision + weight, pull + weight @ psi
     recipe = np.linalg.inv(precision)
-    count = f"{len(known)} earlier fits" if len(known) > 1 else "an earlier fit"
+    used = sum(map(bool, settings))
+    count = f"{used} earlier fits" if used > 1 else "an earlier fit"
     return Prior(law.name, tuple(map(float, recipe @ pull)), _matrix((recipe + own).tolist()), f"from {count} of yours")
 
 

@@ -130,7 +130,13 @@ class Fit(JsonRecord):
 
     def reasons(self, schedule: Schedule | Plan) -> tuple[str, ...]:
         """Sentences on how a schedule or plan leaves what the training runs cover; empty when it stays inside."""
-        return outside(self.coverage, schedule, law_named(self.law).hangs_on_warmup)
+        peak = (schedule.schedule if isinstance(schedule, Plan) else schedule).peak
+        known = [f.coverage.peak[0] for f in self.by_peak]
+        between: tuple[str, ...] = ()
+        if known and known[0] < peak < known[-1] and all(peaks.octaves(p, peak) for p in known):
+            rates = listed([format_number(p) for p in known])
+            between = (f"peak {format_number(peak)}, between those of the training runs ({rates})",)
+        return between + outside(self.coverage, schedule, law_named(self.law).hangs_on_warmup)
 
     @property
     def has_bands(self) -> bool:

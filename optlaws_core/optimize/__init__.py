@@ -142,6 +142,10 @@ def find(
     told = ProgressMeter(progress, curve_search.PARTS + len(SIMPLE))
     simple = {name: _family(objective, name, told) for name in SIMPLE}
     lowest = min([constant, *simple.values()], key=lambda found: found.loss)
+    peak = lowest.schedule.peak
+    if peak < limits.peak and any(fit.by_peak for fit, _ in model.parts):
+        # What predicts a curve hangs on its peak there, so the curve is looked for at the best peak.
+        objective = Objective.of(model, replace(limits, peak=peak), plan)
     best = _curve(objective, told, [lowest.schedule])
     return Finding(best, constant.loss, lowest, simple["wsd"], _beyond(model, best, plan))
 

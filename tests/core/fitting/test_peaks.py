@@ -17,6 +17,7 @@ from optlaws_core.laws import law_named
 from optlaws_core.laws.evaluation import batch
 from optlaws_core.laws.evaluation import predict as evaluated
 from optlaws_core.laws.scale_free import Scale
+from optlaws_core.optimize import find
 from optlaws_core.optimize.limits import Limits
 from optlaws_core.optimize.objective import Objective
 from optlaws_core.prediction.joint_losses import joint
@@ -57,7 +58,7 @@ def test_a_peak_is_its_own_runs_and_an_octave_away_all_runs():
     np.testing.assert_allclose(shares(peaks, 2e-3), [0, 0], atol=1e-12)
     np.testing.assert_allclose(shares(peaks, 5e-4), [0, 0], atol=1e-12)
     np.testing.assert_allclose(shares(peaks, 8e-3 / np.sqrt(2)), [0, 0.5])
-    np.testing.assert_allclose(shares([1e-3, 2e-3], np.sqrt(2) * 1e-3), [0.25, 0.25])
+    np.testing.assert_allclose(shares([1e-3, 2e-3], np.sqrt(2) * 1e-3), [0.5, 0.5])  # an octave apart
     assert shares([], 1e-3).tolist() == []
 
 
@@ -118,6 +119,21 @@ def test_the_search_for_a_schedule_sees_what_is_predicted(both, peak):
     assert np.exp(objective.of_schedule(asked)) == pytest.approx(predict(both.average, asked)[0], rel=1e-5)
 
 
+def test_a_peak_between_those_of_the_runs_is_told(both):
+    plans = {p: parse(ASKED.format(p)) for p in (1e-3, 1.5e-3, 4e-3, 4.03e-3)}
+    said = {p: [r for r in both.average.reasons(plan) if "between" in r] for p, plan in plans.items()}
+    assert said[1.5e-3] == ["peak 0.0015, between those of the training runs (1e-3, 4e-3)"]
+    assert not said[1e-3] and not said[4e-3] and not said[4.03e-3]
+
+
+def test_a_higher_limit_finds_no_worse_curve():
+    """The lower peak is the better one, so a limit between the two, or at the higher one, must not cost anything."""
+    model = select(POOL, [run_at(1e-3, "low"), run_at(2e-3, "high", 1.05)], priors=PRIORS, processes=1).average
+    ends = [find(model, Limits(peak=p, warmup=300, total=15_000)) for p in (1e-3, 1.4e-3, 2e-3)]
+    assert ends[0].best.loss >= ends[1].best.loss - 1e-6 >= ends[2].best.loss - 2e-6
+    assert all(found.best.loss <= found.simple.loss * (1 + 1e-6) for found in ends)
+
+
 def test_fits_by_peak_survive_a_file_new_names_and_a_size(both):
     again = model_from_dict(json.loads(json.dumps(both.average.to_dict())))
     assert again == both.average and [len(f.by_peak) for f in again.fits] == [2, 2]
@@ -137,7 +153,9 @@ def test_a_file_with_fits_of_another_law_by_peak_is_refused(both):
 
 def test_each_peak_is_a_setting_that_a_prior_learns_from(both):
     one = next(f for f in both.average.fits if f.law == "opt_laws_curve")
-    assert from_fits("opt_laws_curve", [one]).source == "from 2 earlier fits of yours"
+    found, apart = from_fits("opt_laws_curve", [one]), from_fits("opt_laws_curve", [*one.by_peak])
+    assert (found.mean, found.covariance) == (apart.mean, apart.covariance)
+    assert (found.source, apart.source) == ("from an earlier fit of yours", "from 2 earlier fits of yours")
 
 
 def test_order_and_names_change_no_digit(runs, both):

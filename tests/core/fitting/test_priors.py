@@ -146,7 +146,7 @@ def test_ones_own_earlier_fit_is_a_narrower_prior(one):
 
 def test_a_fit_without_prior_or_of_another_law_is_no_prior(one):
     run, found = one
-    with pytest.raises(OptLawsError, match="needs an earlier fit of that law made under a prior; got 0"):
+    with pytest.raises(OptLawsError, match="needs an earlier fit of that law made under a prior; got none"):
         from_fits("opt_laws_sublinear", [found])
     with pytest.raises(OptLawsError, match="got 1 of that law, none of them under one"):
         from_fits("opt_laws_curve", [fit("opt_laws_curve", [run])])
