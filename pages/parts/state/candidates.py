@@ -145,7 +145,10 @@ def with_family(candidate: Candidate, family: str) -> Candidate:
     for f in known:
         if f.name not in kept and f.name in guesses and f.default in (MISSING, None):
             kept[f.name] = guesses[f.name]
-    return with_text(candidate, _call(family, kept))
+    made = with_text(candidate, _call(family, kept))
+    if made.problem and "shape" in kept:  # the power scheduler's exponential ends at 0, other families' does not
+        made = with_text(candidate, _call(family, {k: v for k, v in kept.items() if k != "shape"}))
+    return made
 
 
 def with_label(candidate: Candidate, label: str) -> Candidate:
