@@ -27,7 +27,7 @@ def choose(space: Workspace) -> tuple[Choice, bool]:
     before = [
         old if new is None else new for old, new in zip(first, (space.choice.train, space.choice.test), strict=True)
     ]
-    left, right = st.columns([1, 2], gap="medium")
+    left, right = st.columns([2, 3], gap="medium")
     with left:
         laws = _laws(space)
     with right:
