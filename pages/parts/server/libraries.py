@@ -43,6 +43,7 @@ CHARTS = (
 LAWS = (
     "numpy.polynomial",
     "scipy.linalg",
+    "scipy.linalg.lapack",
     "scipy.sparse",
     "scipy.optimize",
     "scipy.special",
