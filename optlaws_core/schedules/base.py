@@ -18,7 +18,7 @@ from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import SMALLEST, format_number
 from .code_pieces import LEFT, PASSED, Code, Piece
-from .entries import WARMUPS, checked, entry, final_entry, warmup_entry, warmup_shape_entry
+from .entries import WARMUPS, checked, entry, final_entry, rounded_rate, warmup_entry, warmup_shape_entry
 from .search_ranges import Range
 
 LETS = {"x": PASSED, "z": LEFT}
@@ -210,6 +210,24 @@ class Schedule:
         """Fields, other than `total`, that change when the part after the warm-up is stretched by `factor`."""
         return {}
 
+    def resized(self, *, total: int | None = None, peak: float | None = None, warmup: int | None = None) -> "Schedule":
+        """The schedule for another run, with every share kept; what is None follows in proportion.
+
+        total, warmup: in updates, from 1 and from 0. peak: a rate, above 0. Lengths keep their share of the total,
+        rates their share of the peak: a cooldown over the last fifth stays the last fifth. Raises `ScheduleError` where
+        no schedule of the family is left, as with a warm-up that is longer than the run.
+        """
+        length = 1.0 if total is None else total / self.total
+        height = 1.0 if peak is None else peak / self.peak
+        changed = {f.name: _scaled(f, getattr(self, f.name), length, height) for f in fields(self)}
+        changed |= self._resized(length)
+        given = {"total": total, "peak": peak, "warmup": warmup}
+        return replace(self, **changed | {k: v for k, v in given.items() if v is not None and k in changed})
+
+    def _resized(self, length: float) -> dict:
+        """Fields that are neither lengths nor rates of the run and yet change with its length, or that must not."""
+        return {}
+
     def _stretch(self, step: int, factor: float) -> int:
         return round(self.warmup + (step - self.warmup) * factor)
 
@@ -257,6 +275,15 @@ class Falling(Peaked):
     def _height(self, z: FloatArray) -> FloatArray:
         """From 1 at z = 1, the end of the warm-up, to 0 at z = 0, the end; same shape as `z`."""
         raise NotImplementedError
+
+
+def _scaled(f: Field, value, length: float, height: float):
+    """A field's value in a run `length` times as long, under a peak `height` times as high."""
+    if isinstance(value, tuple):
+        return tuple(_scaled(f, v, length, height) for v in value)
+    if f.metadata["unit"] == "updates" and value and length != 1:
+        return max(round(value * length), 1)
+    return rounded_rate(value * height) if f.metadata["unit"] == "LR" and value and height != 1 else value
 
 
 def ordered_fields(schedule: Schedule | type[Schedule]) -> list[Field]:

@@ -77,6 +77,9 @@ class Cyclic(Falling):
     def _stretched(self, factor: float) -> dict:
         return {"gamma": self.gamma ** (1 / factor)}
 
+    def _resized(self, length: float) -> dict:
+        return self._stretched(length)
+
 
 @dataclass(frozen=True)
 class SGDR(Peaked):

@@ -1,20 +1,34 @@
 """The text form of a schedule: `wsd(peak=3e-4, warmup=2160, total=24000, decay=4000, final=3e-5)`.
 
-One form for the command line, links, saved comparisons and the app. `parse(s.text) == s` for every schedule.
+One form for the command line, links, saved comparisons and the app. `parse(s.text) == s` for every schedule. Updates may
+be typed as shares of the total, rates as shares of the peak: `wsd(peak=3e-4, warmup=2%, total=24000, decay=20%)`.
 """
 
 import difflib
 import re
-from dataclasses import MISSING
+from dataclasses import MISSING, Field, dataclass
 from typing import Any
 
 from ..errors import ScheduleError
+from ..text import format_number
 from .base import Schedule, ordered_fields
+from .entries import rounded_rate
 
 _CALL = re.compile(r"\s*([A-Za-z_][\w-]*)\s*\((.*)\)\s*", re.DOTALL)
 _PAIR = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(\[[^\]]*\]|[^,\[\]]+?)\s*(?:,|$)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LONGEST_TEXT = 1_000_000  # characters; a knot table of 50,000 rows fits
+WHOLES = {"updates": "total", "LR": "peak"}  # what a share is a share of, by the unit of the field
+
+
+@dataclass(frozen=True)
+class _Share:
+    """A number typed in percent, until it is known of what."""
+
+    of_one: float
+
+    def __str__(self) -> str:
+        return f"{format_number(100 * self.of_one)}%"
 
 
 def parse_with(families: dict[str, type[Schedule]], text: str) -> Schedule:
@@ -35,6 +49,7 @@ def parse_with(families: dict[str, type[Schedule]], text: str) -> Schedule:
     for key in given:
         if key not in known:
             raise ScheduleError(f"{name} has no field {_short(key)!r}. Its fields: {', '.join(known)}.")
+    given = {key: _counted(name, known[key], value, given) for key, value in given.items()}
     missing = [k for k, f in known.items() if f.default is MISSING and k not in given]
     if missing:
         raise ScheduleError(f"{name} needs {', '.join(missing)}, got {_short(text)!r}.")
@@ -60,10 +75,27 @@ def _pairs(name: str, body: str) -> dict:
     return pairs
 
 
-def _value(name: str, key: str, word: str) -> float | int | str | None:
+def _counted(name: str, f: Field, value: Any, given: dict[str, Any]) -> Any:
+    """The value of a field with its shares, if any, as updates or rates."""
+    if isinstance(value, list):
+        return [_counted(name, f, v, given) for v in value]
+    if not isinstance(value, _Share):
+        return value
+    whole = WHOLES.get(f.metadata["unit"])
+    if whole is None or f.name == whole:
+        raise ScheduleError(f"{name}: {f.name} is no share of anything, got {value}.")
+    base = given.get(whole)
+    if not isinstance(base, (int, float)):
+        raise ScheduleError(f"{name}: {f.name}={value} is a share of {whole}, which the text does not give.")
+    return round(value.of_one * base) if whole == "total" else rounded_rate(value.of_one * base)
+
+
+def _value(name: str, key: str, word: str) -> float | int | str | _Share | None:
     word = word.strip().strip("\"'")
     if word == "None":
         return None
+    if word.endswith("%") and _NUMBER.fullmatch(part := word[:-1].rstrip()):
+        return _Share(float(part.replace("_", "")) / 100)
     if _NUMBER.fullmatch(word):
         plain = word.replace("_", "")
         return int(plain) if re.fullmatch(r"[+-]?\d{1,18}", plain) else float(plain)

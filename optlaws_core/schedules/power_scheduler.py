@@ -231,3 +231,6 @@ class PowerScheduler(_PowerLaw):
 
     def _stretched(self, factor: float) -> dict:
         return {"decay": round(self.decay * factor)}
+
+    def _resized(self, length: float) -> dict:
+        return {"scale": self.scale}  # the power law is set in tokens: it knows neither horizon nor peak
