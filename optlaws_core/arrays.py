@@ -1,4 +1,4 @@
-"""The kinds of arrays that signatures name. Their shapes stand in the docstrings, as (n,) or (runs, 3)."""
+"""The kinds of arrays that signatures name, with shapes in the docstrings as (n,) or (runs, 3); and what all need."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,3 +6,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+
+def largest(values: FloatArray) -> float | None:
+    """The largest of the numbers among `values`, of any shape; None where none is one."""
+    known = values[~np.isnan(values)]
+    return float(known.max()) if known.size else None

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -261,3 +262,14 @@ def test_a_long_word_in_a_candidate_is_read_in_one_pass():
 )
 def test_a_table_whose_names_and_numbers_have_other_rows_is_one_sentence(text, said):
     assert said in read_source(Source("a.csv", text.encode())).error
+
+
+def test_a_console_log_with_a_total_and_no_step_is_read_under_an_answer_without_a_warning():
+    damaged = (
+        b"step\t1.8e308\t~\t\xed\xa0\x80\n'\t__class__\t1.25\t1.2\n2.5\t2.3333333333333335\t\xc2\xa0\t2.2s\n"
+        b"step:9223372036854775807/9 val_loss:0\n\n0.5\ta__MIN\t--1\te\xcc\x81"
+    )
+    source = Source("a.log", damaged)
+    first = read_source(source)
+    assert first.questions
+    assert read_source(source, replace(first.layout, batch=1000.0)).error

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...arrays import largest
 from ...errors import LogError
 from ...text import counted, format_number, listed
 from ..base import MOST_ROWS, Facts, Layout, Note
@@ -304,8 +305,8 @@ def _per_epoch(table: Table, bars: Bars | None) -> float | None:
 def _of_whole_run(table: Table, lengths: np.ndarray) -> float | None:
     """Updates in an epoch, by a bar that counts those of the whole run and came to its end, and the last epoch."""
     ended = [t for t in lengths if (table.columns["n"][table.has("of") & (table.columns["of"] == t)] == t).any()]
-    last = float(np.nanmax(table.columns["epoch"])) if table.has("epoch").any() else 0.0
-    return float(round(max(ended) / last)) or None if ended and last > 0 else None
+    last = largest(table.columns["epoch"]) if table.has("epoch").any() else None
+    return float(round(max(ended) / last)) or None if ended and last and last > 0 else None
 
 
 # ---- runs
@@ -341,7 +342,8 @@ def _facts(table: Table, layout: Layout) -> Facts:
     """The total and the batch that the lines name."""
     total = _one(table, "total")
     x = table.columns.get("step")
-    known = total is not None and x is not None and table.shape.total and total >= np.nanmax(x)
+    last = None if x is None else largest(x)
+    known = total is not None and last is not None and table.shape.total and total >= last
     return Facts(batch_size=_one(table, "batch"), total_steps=int(total) if known and total else None)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...arrays import FloatArray, IntArray
+from ...arrays import FloatArray, IntArray, largest
 from ...text import counted
 from ..rates import WANTED
 from .console_shapes import RATE, TRAIN
@@ -176,7 +176,7 @@ def continued(x: FloatArray, at: IntArray) -> FloatArray:
     for a, b in zip(bounds[1:], bounds[2:], strict=False):
         rises = np.diff(x[a:b])
         interval = np.median(rises[rises > 0]) if (rises > 0).any() else 1.0
-        x[a:b] += np.nanmax(x[:a]) + interval - x[a]
+        x[a:b] += (largest(x[:a]) or 0.0) + interval - x[a]
     return x
 
 

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from ...arrays import IntArray
+from ...arrays import IntArray, largest
 from ...errors import LogError
 from ...schedules.entries import LARGEST
 from ...text import counted, listed, shortened
@@ -271,8 +271,8 @@ def _open_rows(rows: list[list]) -> Opened:
             Answer("step-train-val", "Step, training loss, validation loss.", {"losses": train, "lr": None}),
             Answer("step-val-train", "Step, validation loss, training loss.", {"losses": val, "lr": None}),
         ]
-        small = np.nanmax(records.numbers(third[0]).values) < 0.1
-        answers = [rates, *answers] if small else [*answers, rates]
+        top = largest(records.numbers(third[0]).values)
+        answers = [rates, *answers] if top is not None and top < 0.1 else [*answers, rates]
     question = Question("columns", f"Each row holds {width} numbers without names: what are they?", tuple(answers))
     layout = replace(Layout(first), **answers[0].change)  # type: ignore[arg-type]
     return Opened(records.columns, layout, records.runs, (), (question,))
