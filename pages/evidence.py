@@ -7,7 +7,9 @@ from pages.parts.fit import choice as choosing
 from pages.parts.fit import curves, from_address, job, laws_table, leaderboard, report
 from pages.parts.widgets.markdown import literal
 
-space = page.open("Fit", "Fit laws to some of the runs and judge them on the others, which they have not seen.")
+space = page.open(
+    "Evidence", "Which laws the answer rests on, how they do on runs that they have not seen, and others to try."
+)
 
 if not space.fittable:
     st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")

@@ -46,6 +46,13 @@ def published(request, public):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _nothing_is_saved_among_the_data_of_whoever_runs_the_tests(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPTLAWS_STORE", str(tmp_path_factory.mktemp("store") / "saved.sqlite"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _components_are_sought_once():
     """AppTest reads the metadata of all installed packages whenever it opens a page, for most of the time it takes."""
     if "streamlit" not in sys.modules:

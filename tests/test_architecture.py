@@ -20,7 +20,9 @@ ORDER = (
 ).split()
 PARTS = ROOT / "pages" / "parts"
 # The same of the folders and modules in pages/parts. What is above `page` belongs to one page, or to several.
-PAGES_ORDER = "server widgets state page runs sweep fit preselect plan live compare schedules share router".split()
+PAGES_ORDER = (
+    "server widgets state page runs sweep fit preselect plan live compare schedules share decide router".split()
+)
 # Imports of our own modules within a function, each for a reason that stands beside it.
 LAZY = {
     "server/limits.py": {"optlaws_core.text"},

@@ -79,18 +79,33 @@ def verdict(
     beside: Sequence[Compared] | None = None,
     baseline: int | None = None,
 ) -> str:
+    """`sentences` as one text."""
+    return " ".join(sentences(ranked, names, yard, halves, beside, baseline))
+
+
+def sentences(
+    ranked: Sequence[Ranked],
+    names: Sequence[str],
+    yard: Yardstick,
+    halves: Sequence[float | None] | None = None,
+    beside: Sequence[Compared] | None = None,
+    baseline: int | None = None,
+    beyond: bool = True,
+) -> list[str]:
     """The comparison in a few sentences, for people: the best candidate against the baseline, and how sure that is.
+
+    The first one is the answer by itself; none for no candidates.
 
     ranked: (n,), best first, those set apart last. names: (n,), as users call them. yard: the model's own error.
     halves: (n,), half the widths of the prediction bands of the final losses, in the loss's unit; None without such
     bands. beside: (n,), from `pairs.compare`. baseline: its place in the ranking; by default, and where it is the best
-    itself or set apart, the second best takes its part.
+    itself or set apart, the second best takes its part. beyond: whether to say how the best leaves the training runs.
     """
     if not ranked:
-        return ""
+        return []
     apart = [n for r, n in zip(ranked, names, strict=True) if r.apart]
     if len(apart) == len(ranked):
-        return _begun(f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} likely to diverge. Try a lower peak.")
+        return _begun([f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} likely to diverge. Try a lower peak."])
     stay = len(ranked) - len(apart)
     half = halves[0] if halves else None
     if stay == 1:
@@ -108,9 +123,19 @@ def verdict(
             if told is None
             else _by_interval(pairs, names, other, f"{ranked[0].final_loss:.4f}{_within(half)}")
         )
-    said.append(_beyond(ranked[0]))
+        if told:
+            said.insert(1, _saved(ranked[other], names[other]))
+    said.append(_beyond(ranked[0]) if beyond else "")
     said.append(f"Set apart as likely to diverge: {_listed(apart)}." if apart else "")
-    return _begun(" ".join(filter(None, said)))
+    return _begun(list(filter(None, said)))
+
+
+def _saved(other: Ranked, name: str) -> str:
+    """What the better one of two that are told apart saves; nothing where it needs no fewer updates."""
+    if not other.saved_updates or other.saved_updates < 0:
+        return ""
+    share = percent(other.saved_updates / other.schedule.total)
+    return f"To end where {name} ends, it needs {other.saved_updates:,} updates fewer ({share})."
 
 
 def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, end: str) -> list[str]:
@@ -155,9 +180,9 @@ def _by_error(
     return [*said, f"Nor is it told apart from {_listed(tied)}."] if tied else said
 
 
-def _begun(text: str) -> str:
-    """A text whose first sentence may begin with a description instead of a name."""
-    return f"T{text[1:]}" if text.startswith("the ") else text
+def _begun(said: list[str]) -> list[str]:
+    """Sentences that may begin with a description instead of a name."""
+    return [f"T{text[1:]}" if text.startswith("the ") else text for text in said]
 
 
 def _beyond(best: Ranked) -> str:

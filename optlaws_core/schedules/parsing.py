@@ -1,7 +1,7 @@
 """The text form of a schedule: `wsd(peak=3e-4, warmup=2160, total=24000, decay=4000, final=3e-5)`.
 
-One form for the command line, links, saved comparisons and the app. `parse(s.text) == s` for every schedule. Updates may
-be typed as shares of the total, rates as shares of the peak: `wsd(peak=3e-4, warmup=2%, total=24000, decay=20%)`.
+One form for the command line, links, saved comparisons and the app. `parse(s.text) == s` for every schedule. Updates
+may be typed as shares of the total, rates as shares of the peak: `wsd(peak=3e-4, warmup=2%, total=24000, decay=20%)`.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ScheduleError
 from ..text import format_number
 from .base import Schedule, ordered_fields
-from .entries import rounded_rate
+from .entries import LARGEST, rounded_rate
 
 _CALL = re.compile(r"\s*([A-Za-z_][\w-]*)\s*\((.*)\)\s*", re.DOTALL)
 _PAIR = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*(\[[^\]]*\]|[^,\[\]]+?)\s*(?:,|$)", re.DOTALL)
@@ -87,7 +87,10 @@ def _counted(name: str, f: Field, value: Any, given: dict[str, Any]) -> Any:
     base = given.get(whole)
     if not isinstance(base, (int, float)):
         raise ScheduleError(f"{name}: {f.name}={value} is a share of {whole}, which the text does not give.")
-    return round(value.of_one * base) if whole == "total" else rounded_rate(value.of_one * base)
+    amount = value.of_one * base
+    if not abs(amount) <= LARGEST:
+        return amount  # which the family refuses in its own words
+    return round(amount) if whole == "total" else rounded_rate(amount)
 
 
 def _value(name: str, key: str, word: str) -> float | int | str | _Share | None:

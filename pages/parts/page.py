@@ -6,13 +6,22 @@ from .state import address, identity, session
 from .state.bundled import ROOT
 from .state.workspace import Workspace
 
+STYLE = ROOT / "pages" / "parts" / "page.css"
+FIRST = "decide"
+FORMERLY = {"run", "x", "smooth", "scale"}  # what only addresses of Runs say
 
-def open(title: str, lead: str = "") -> Workspace:
-    """Begin a page: its heading and one sentence, and the visitor's workspace, with the bundled runs in a new one."""
+
+def open(title: str, lead: str = "", heading: str = "") -> Workspace:
+    """Begin a page: its heading and one sentence, and the visitor's workspace, with the bundled runs in a new one.
+
+    `heading`: where it is not the title of the page.
+    """
     st.set_page_config(page_title=f"{title} · Opt-Laws", page_icon=":material/ssid_chart:", layout="wide")
-    st.title(title, anchor=False)
-    if lead:
-        st.caption(lead)
+    st.html(STYLE)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.title(heading or title, anchor=False, width="content")
+        if lead:
+            st.caption(lead, width="content")
     identity.gate()
     address.open_page(title, st.empty())
     return session.workspace()
@@ -20,4 +29,11 @@ def open(title: str, lead: str = "") -> Workspace:
 
 def called(name: str):
     """A page by the name of its file, for links to it that keep the session."""
-    return st.Page(ROOT / "pages" / f"{name}.py")
+    return st.Page(ROOT / "pages" / f"{name}.py", default=name == FIRST)
+
+
+def lead_on() -> None:
+    """Show Runs to whoever comes to the first page by an address from when Runs was that."""
+    said = {key: st.query_params.get_all(key) for key in st.query_params}
+    if FORMERLY & said.keys():
+        st.switch_page(called("runs"), query_params=said)

@@ -78,7 +78,7 @@ def chips(at, label: str) -> list[str]:
 
 
 def test_runs_of_the_sweep_are_taken_to_the_other_pages(app, page):
-    """The repeats, by a link; on the Fit page their spread is told beside the errors."""
+    """The repeats, by a link; on the Evidence page their spread is told beside the errors."""
     at = page(f"{app}/sweep?sweep_groups=schedules&sweep_groups=seeds&sweep_sizes=tiny", again=True)
     runs = [
         r

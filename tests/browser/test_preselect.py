@@ -57,7 +57,7 @@ def test_a_table_becomes_a_ranking_as_on_the_command_line(app, page, tmp_path, c
         assert float(row["Diverges"]) == pytest.approx(other["risk"], rel=1e-9)
 
     at.get_by_role("button", name="Compare 6 curves").click()
-    at.get_by_text("6 candidates on the Compare page").wait_for()
+    at.get_by_text("6 candidates on the Decide page").wait_for()
     at.locator("header").get_by_role("link", name="Compare").click()
     at.wait_for_function("document.querySelector('h1')?.innerText === 'Compare'")
     ready(at)

@@ -1,4 +1,4 @@
-"""The Compare page's search for the best schedule: limits, the search, what it gains and whether that counts."""
+"""The Decide page's search for the best schedule: limits, the search, what it gains and whether that counts."""
 
 import functools
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""The columns of a ranking, once for the Compare page, a saved comparison and its report. No Streamlit."""
+"""The columns of a ranking, once for the Decide page, a saved comparison and its report. No Streamlit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,21 +1,19 @@
-"""The fit in use on the Compare page, and the charts of what it predicts."""
+"""Which fit to predict with, and the charts of what it predicts."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from optlaws_core import LAWS, OptLawsError
-from optlaws_core.fitting import first_split
-from optlaws_core.fitting.selection import POOL
-from optlaws_core.prediction.verdict import Yardstick, doubts
+from optlaws_core import OptLawsError
 from optlaws_core.text import format_amount, parse_amount
 
-from ..fit import from_address, job
+from ..fit import from_address
 from ..state import address
-from ..state.kept_fits import Choice
 from ..state.workspace import Workspace
 from ..widgets import candidate_chart as charts
 from ..widgets import showing
@@ -25,23 +23,6 @@ from .predicted import Entry, Known
 
 BANDED = 6  # candidates at most; bands of more could not be told apart
 ALSO = 20  # fits drawn beside the one in use, as many as are saved
-# ---------------------------------------------------------------------------------------------------- the fit
-
-
-def offer(space: Workspace) -> None:
-    """No fit yet: one button that makes one, of what a link asked for where there was one."""
-    train, test = first_split.split(space.runs)
-    if space.choice.train:
-        train, test = space.choice.train, space.choice.test
-    laws = space.choice.laws or POOL
-    st.info("A comparison needs a law fitted to some runs. Fit one here, or choose law and runs on the Fit page.")
-    if st.button("Fit the loaded runs", type="primary", icon=":material/play_arrow:", disabled=not train):
-        choice = Choice(laws, tuple(train), tuple(test), space.choice.split, space.choice.from_step, space.choice.prior)
-        job.begin(space, choice)
-        st.rerun()
-    named = " and ".join(LAWS[name].title for name in laws[:3]) + (f" and {len(laws) - 3} more" if laws[3:] else "")
-    st.caption(f"{named}{', and their average' if laws[1:] else ''}, trained on")
-    st.text(f"{', '.join(train)}; {len(test)} runs held out.")
 
 
 def pick(space: Workspace) -> list[str]:
@@ -72,10 +53,6 @@ def pick(space: Workspace) -> list[str]:
             f"{ALSO} at most.",
         )
         address.write("also", [call for call, n in known.items() if n in others], [])
-    fit = space.fits[main]
-    st.caption(Yardstick.of(fit).sentence)
-    for doubt in doubts(fit):
-        st.warning(literal(doubt))
     return [main, *others]
 
 
@@ -153,10 +130,22 @@ def _batch(space: Workspace) -> float | None:
 
 
 def draw(
-    space: Workspace, fits: Sequence[str], found: Sequence[Entry], view: charts.View, observed: list[str]
+    space: Workspace,
+    fits: Sequence[str],
+    found: Sequence[Entry],
+    view: charts.View,
+    observed: list[str],
+    place: DeltaGenerator | None = None,
+    height: int = 640,
+    beneath: bool = False,
 ) -> tuple[go.Figure, charts.View]:
-    """Losses above, learning rates beneath, bands of the fit in use. Returns the chart, and the view as chosen."""
-    chosen = _to_band(space, fits[0], found, view.bands)
+    """Losses above, learning rates beneath, bands of the fit in use. Returns the chart, and the view as chosen.
+
+    `place`: where to ask for bands and to explain them, if not above and beneath the chart. `beneath`: whether the
+    legend stands there.
+    """
+    with place or nullcontext():
+        chosen = _to_band(space, fits[0], found, view.bands)
     curves, banded = [], {found[i].place for i in chosen}
     for k, name in enumerate(fits):
         known = Known.of(space.fits[name])
@@ -174,11 +163,11 @@ def draw(
             for e in found
         ]
     runs = {name: space.runs[name] for name in observed}
-    figure = charts.comparison(curves, runs, view)
+    figure = charts.comparison(curves, runs, view, height, beneath)
     showing.chart(figure, "compare-curves")
     if banded:
         whole = "The prediction band (light) is meant to hold 90 % of the losses of a new run. "
-        st.caption(
+        (place or st).caption(
             f"{whole if space.fits[fits[0]].left_out is not None else ''}The parameter band (darker) only says how far "
             "the curve would move if the training runs had had other noise. Candidates share part of the law's "
             "error, so a difference between two is surer than their bands look: the ranking tells how sure."

@@ -1,4 +1,4 @@
-"""What the Compare page predicts, kept for as long as fits and candidates stay the same."""
+"""What the Decide page predicts, kept for as long as fits and candidates stay the same."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

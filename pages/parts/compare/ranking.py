@@ -1,6 +1,7 @@
-"""The Compare page's ranking: what all are compared with, verdict and table."""
+"""The Decide page's ranking: what all are compared with, verdict and table."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
@@ -8,7 +9,8 @@ import streamlit as st
 from optlaws_core import Ranked
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import observed
-from optlaws_core.prediction.verdict import Yardstick, verdict
+from optlaws_core.prediction.pairs import Compared
+from optlaws_core.prediction.verdict import Yardstick, sentences
 
 from ..state import address
 from ..state.workspace import Workspace
@@ -55,6 +57,49 @@ def _usual(space: Workspace, found: Sequence[Entry], risk: Risk | None, most_ris
     return cosine or _in_order(ranked, found)[min(1, len(found) - 1)].name
 
 
+@dataclass(frozen=True)
+class Result:
+    """A ranking worked out: (n,) candidates, best first, and what is said of them."""
+
+    order: list[Entry]
+    ranked: tuple[Ranked, ...]
+    beside: tuple[Compared, ...]
+    baseline: int  # place in the order of what all are compared with
+    sentences: list[str]  # the verdict; the first one is the answer by itself
+    table: pd.DataFrame
+
+    @property
+    def verdict(self) -> str:
+        """The sentences as one text."""
+        return " ".join(self.sentences)
+
+
+def worked_out(
+    space: Workspace,
+    found: Sequence[Entry],
+    batch_tokens: float | None,
+    risk: Risk | None,
+    most_risk: float,
+    baseline: Entry,
+    beyond: bool = True,
+) -> Result:
+    """Candidates ranked under the fit in use and held against the baseline. Above `most_risk` of `risk`: set apart.
+
+    `beyond`: whether the verdict says how the best leaves the training runs.
+    """
+    fit = space.fit
+    known, schedules = Known.of(fit), tuple(e.schedule for e in found)
+    ranked = predicted.ranked(known, schedules, risk, most_risk)
+    beside = predicted.beside(known, schedules, risk, most_risk, baseline.schedule)
+    halves = [predicted.half_width(known, r.schedule) for r in ranked]
+    order = _in_order(ranked, found)
+    place = order.index(baseline)
+    said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, beyond)
+    seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
+    table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen)
+    return Result(order, ranked, beside, place, said, table)
+
+
 def result(
     space: Workspace,
     found: Sequence[Entry],
@@ -63,18 +108,16 @@ def result(
     most_risk: float,
     baseline: Entry,
 ) -> tuple[pd.DataFrame, str]:
-    """Verdict and table; the table and the verdict once more. Above `most_risk` of `risk`: set apart."""
-    fit = space.fit
-    known, schedules = Known.of(fit), tuple(e.schedule for e in found)
-    ranked = predicted.ranked(known, schedules, risk, most_risk)
-    beside = predicted.beside(known, schedules, risk, most_risk, baseline.schedule)
-    halves = [predicted.half_width(known, r.schedule) for r in ranked]
-    order = _in_order(ranked, found)
-    said = verdict(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, order.index(baseline))
+    """Verdict and table; the table and the verdict once more."""
+    made = worked_out(space, found, batch_tokens, risk, most_risk, baseline)
     with st.container(border=True):
-        st.text(said)
-    seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
-    table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen)
+        st.text(made.verdict)
+    in_full(made.table)
+    return made.table, made.verdict
+
+
+def in_full(table: pd.DataFrame) -> None:
+    """The table with every column that holds something."""
     showing.table(
         table,
         "compare-ranking",
@@ -84,7 +127,6 @@ def result(
         column_config={column.key: _shown_as(column) for column in COLUMNS},
         placeholder="–",
     )
-    return table, said
 
 
 def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[Entry]:

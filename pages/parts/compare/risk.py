@@ -1,4 +1,4 @@
-"""The risk of divergence on the Compare page: which labelled runs tell it, and how much of it is too much."""
+"""The risk of divergence on the Decide page: which labelled runs tell it, and how much of it is too much."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The candidates on the Compare page: a table to edit, a form drawn from a family's fields, a curve to paste, the link.
+"""The candidates on the Decide page: a table to edit, a form drawn from a family's fields, a curve to paste, the link.
 
 The list in the workspace is the truth, the editor shows it. Each edit is applied to the list as it comes in; the editor
 has a fixed number of rows, so that its identity, and with it the cursor, survives new values. The browser drops an edit
@@ -41,7 +41,19 @@ def prepare(space: Workspace, fit: Model | None) -> None:
             _renew()
 
 
+def replace_all(space: Workspace, rows: list[c.Candidate]) -> None:
+    """Put other candidates in the place of those there are; defaults that nobody has changed stay defaults."""
+    memory = session.state()
+    _take_edits(space)
+    if space.candidates and space.candidates == memory.get("compare_defaults"):
+        memory["compare_defaults"] = list(rows)
+    space.candidates = list(rows)
+    _renew()
+
+
 def _defaults(space: Workspace, fit: Model) -> list[c.Candidate]:
+    if space.big_run is not None:
+        return c.defaults(space.big_run.peak, space.big_run.warmup, space.big_run.total)
     plans = [space.runs[n].plan for n in fit.train if n in space.fittable]
     return c.defaults(*c.base_plan(plans, fit.coverage))
 

@@ -1,4 +1,4 @@
-"""The first half of the Fit page: laws, runs and options, and which of the kept fits to report."""
+"""The first half of the Evidence page: laws, runs and options, and which of the kept fits to report."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -162,7 +162,7 @@ def pick(space: Workspace) -> Model | None:
         index=names.index(space.current) if space.current in names else 0,
         key=f"pick {space.current} {len(names)}",
         width=420,
-        help="One of the fits of this visit. It is also the one that the Compare page ranks with.",
+        help="One of the fits of this visit. It is also the one that the Decide page ranks with.",
     )
     space.current = name
     return space.fit

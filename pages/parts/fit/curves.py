@@ -1,4 +1,4 @@
-"""The Fit page's pictures: curves with their two bands, what the bands hold, residuals."""
+"""The Evidence page's pictures: curves with their two bands, what the bands hold, residuals."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The second half of the Fit page: what came out of a fit, or of an average of fits."""
+"""The second half of the Evidence page: what came out of a fit, or of an average of fits."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -237,7 +237,7 @@ def _table(ahead: Next) -> None:
 
 def _simulation(space: Workspace) -> None:
     if space.fit is None:
-        st.info("A simulation needs a law fitted to finished runs. Fit one on the Fit page.")
+        st.info("A simulation needs a law fitted to finished runs. Fit one on the Evidence page.")
         return
     coverage = space.fit.coverage
     longest = max((r.plan.schedule for r in space.fittable.values()), key=lambda s: s.total, default=None)

@@ -104,7 +104,7 @@ def _model(space: Workspace, seen: Run) -> Model:
     else:
         st.caption(
             "No law is fitted to finished runs, so the rest is forecast from this run alone, under priors learned from "
-            "public training curves. A fit to finished runs of yours knows more: make one on the Fit page."
+            "public training curves. A fit to finished runs of yours knows more: make one on the Evidence page."
         )
     plan = seen.known_plan
     told = (plan.schedule.text, plan.params, plan.batch_tokens, seen.steps.tobytes(), seen.loss.tobytes())

@@ -1,4 +1,4 @@
-"""From the Plan page to the Compare page: a law's rate, batch and length as a candidate schedule."""
+"""From the Plan page to the Decide page: a law's rate, batch and length as a candidate schedule."""
 
 import streamlit as st
 
@@ -37,7 +37,7 @@ def to_compare(space: Workspace, asked: Asked) -> None:
             return
         full = len(space.candidates) >= MOST
         added = st.button(
-            "Add to Compare",
+            "Add to the candidates",
             icon=":material/add:",
             disabled=full,
             key="plan_add",
@@ -49,8 +49,8 @@ def to_compare(space: Workspace, asked: Asked) -> None:
         label = f"{answer.law.title}, batch {format_amount(batch, 3)}"
         space.candidates = [*space.candidates, with_label(Candidate(schedule.text), label)]
         st.success(
-            literal(f"Added {schedule.text}. Schedules on the Compare page: {len(space.candidates)}."),
+            literal(f"Added {schedule.text}. Schedules on the Decide page: {len(space.candidates)}."),
             icon=":material/check:",
         )
     elif full:
-        st.caption(f"The Compare page holds {MOST} schedules, the most it can.")
+        st.caption(f"The Decide page holds {MOST} schedules, the most it can.")

@@ -206,7 +206,7 @@ def companions(asked: Asked) -> None:
     if found.fused:
         st.caption(
             "Cooldown and quantised training in one (arXiv 2509.22935): quantise from the peak on, while the rate "
-            "falls. As a candidate for the Compare page:"
+            "falls. As a candidate for the Decide page:"
         )
         st.code(found.fused, language=None, wrap_lines=True)
 

@@ -347,12 +347,12 @@ def hand_over(space: Workspace, found: FinalRanking, ticked: Sequence[FinalRanke
             f"Compare {counted(min(len(own), c.MOST), 'curve')}",
             icon=":material/leaderboard:",
             disabled=not own,
-            help="Put the ticked candidates, or the first six, on the Compare page, where a law of whole curves draws "
+            help="Put the ticked candidates, or the first six, on the Decide page, where a law of whole curves draws "
             "them. They replace its candidates.",
         )
         if pressed:
             space.candidates = [c.Candidate(row.plan.schedule.text) for row in own[: c.MOST]]
-            st.success(f"{counted(len(space.candidates), 'candidate')} on the Compare page.")
+            st.success(f"{counted(len(space.candidates), 'candidate')} on the Decide page.")
 
 
 def where_from(fit: FinalFit, asked: Target | None, found: FinalRanking, ticked: Sequence[FinalRanked]) -> None:

@@ -1,4 +1,4 @@
-"""A schedule in the words of a trainer: on the Compare page a candidate, on the Schedules page the one at hand."""
+"""A schedule in the words of a trainer: on the Decide page a candidate, on the Schedules page the one at hand."""
 
 from collections.abc import Sequence
 

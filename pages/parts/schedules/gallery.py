@@ -158,8 +158,8 @@ def text(space: Workspace, schedule: Schedule) -> None:
     if schedule.beyond:
         st.caption(schedule.beyond)
     full = len(space.candidates) >= MOST
-    if st.button("Add to Compare", icon=":material/add:", disabled=full, key="schedule_add"):
+    if st.button("Add to the candidates", icon=":material/add:", disabled=full, key="schedule_add"):
         space.candidates = [*space.candidates, Candidate(schedule.text)]
-        st.success(f"Added. Schedules on the Compare page: {len(space.candidates)}.", icon=":material/check:")
+        st.success(f"Added. Schedules on the Decide page: {len(space.candidates)}.", icon=":material/check:")
     elif full:
-        st.caption(f"The Compare page holds {MOST} schedules, the most it can.")
+        st.caption(f"The Decide page holds {MOST} schedules, the most it can.")

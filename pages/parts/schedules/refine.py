@@ -83,9 +83,9 @@ def _result(space: Workspace, found: Refined, name: str) -> None:
     short = as_knots(found.schedule)
     full = len(space.candidates) >= MOST
     said = f"With {len(short.steps)} of its {len(found.schedule.steps):,} knots, so that it fits into a link."
-    if st.button("Add to Compare", icon=":material/add:", disabled=full, key="refine_add", help=said):
+    if st.button("Add to the candidates", icon=":material/add:", disabled=full, key="refine_add", help=said):
         space.candidates = [*space.candidates, with_label(Candidate(short.text), f"refined {name}")]
-        st.success(f"Added. Schedules on the Compare page: {len(space.candidates)}.", icon=":material/check:")
+        st.success(f"Added. Schedules on the Decide page: {len(space.candidates)}.", icon=":material/check:")
 
 
 @st.cache_data(show_spinner="Reading the norms", max_entries=8)

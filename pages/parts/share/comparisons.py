@@ -177,7 +177,7 @@ def _listing() -> None:
         st.info(
             "Nothing that you saved matches."
             if search
-            else "Nothing saved in this browser yet. Save a comparison on the Compare page; a link that you were sent "
+            else "Nothing saved in this browser yet. Save a comparison on the Decide page; a link that you were sent "
             "opens here by itself."
         )
     for entry in found:
@@ -378,7 +378,7 @@ def _copy(found: Snapshot) -> None:
     address = {
         key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in told.items() if value
     }
-    st.switch_page(page.called("compare"), query_params=address | {"compare_observed": list(found.observed)})
+    st.switch_page(page.called("decide"), query_params=address | {"compare_observed": list(found.observed)})
 
 
 def _owner(entry: Entry) -> None:

@@ -50,6 +50,11 @@ def open_page(page: str, place: DeltaGenerator) -> None:
     _show(stay)
 
 
+def asks(*keys: str) -> bool:
+    """Whether the address named one of these when the page was opened, and nothing has looked at it since."""
+    return any(key in _stay().asked for key in keys)
+
+
 def _stay() -> _Stay:
     return session.state().setdefault("stay", _Stay("", {}, {}, None))  # empty: for a part that is shown without a page
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Choice:
-    """What was chosen on the Fit page, so that other pages speak of the same."""
+    """What was chosen on the Evidence page, so that other pages speak of the same."""
 
     laws: tuple[str, ...] = ()  # nothing chosen yet
     train: tuple[str, ...] | None = None  # None: nothing chosen yet

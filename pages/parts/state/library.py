@@ -27,6 +27,7 @@ class Library:
     sources: dict[str, Source] = field(default_factory=dict)  # uploads, while they fit into KEPT_BYTES
     layouts: dict[str, Layout] = field(default_factory=dict)  # corrections by the user, by the name of the file
     example: bool = False  # whether the runs are the bundled ones
+    tried: bool = False  # whether the visitor has asked for those, rather than found them there
     revision: int = 0  # counts readings; in the keys of widgets that start afresh with each
     news: tuple[Note, ...] = ()  # what the last reading said as a whole
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..widgets.table_upload import TableFile
+from .big_run import Aim
 from .candidates import Candidate
 from .jobs import FitJob
 from .kept_fits import KeptFits
@@ -25,17 +26,17 @@ class Copied:
 
 
 @dataclass
-class Workspace(Library, KeptFits, FitJob, Copied):
+class Workspace(Library, KeptFits, FitJob, Copied, Aim):
     """Everything one visitor works on. Each of its parts can be forgotten by itself."""
 
-    candidates: list[Candidate] = field(default_factory=list)  # what the Compare page compares
+    candidates: list[Candidate] = field(default_factory=list)  # what the Decide page compares
     table: TableFile | None = None  # final losses
     sweep: TableFile | None = None  # final losses over learning rate and batch
 
     def clear(self) -> None:
         """Forget all runs, files and fits. Candidates stay: a link may have brought them. So do tables."""
         self.stop()
-        for part in (Library, KeptFits, FitJob, Copied):
+        for part in (Library, KeptFits, FitJob, Copied, Aim):
             reset(self, part)
 
     def rename(self, old: str, new: str) -> None:

@@ -68,8 +68,13 @@ def steps_of(schedule: Schedule, most: int = MOST_STEPS) -> IntArray:
     return np.unique(np.clip(np.rint(np.concatenate((always, even))), first, last).astype(np.int64))
 
 
-def comparison(curves: Sequence[Curve], observed: Mapping[str, Run], view: View, height: int = 640) -> go.Figure:
-    """Loss curves above and learning rates beneath; observed runs, by name, faintly behind."""
+def comparison(
+    curves: Sequence[Curve], observed: Mapping[str, Run], view: View, height: int = 640, beneath: bool = False
+) -> go.Figure:
+    """Loss curves above and learning rates beneath; observed runs, by name, faintly behind.
+
+    `beneath`: the legend stands beneath rather than beside, where the width is wanted for the curves.
+    """
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.03, row_heights=[0.7, 0.3])
     for name, run in observed.items():
         _add_observed(figure, name, run, view)
@@ -82,6 +87,8 @@ def comparison(curves: Sequence[Curve], observed: Mapping[str, Run], view: View,
     _frame(figure, curves, view)
     chart_style.finish(figure, height, repr(view))
     figure.update_layout(hoverlabel={"namelength": -1, "align": "left"}, legend={"tracegroupgap": 0})
+    if beneath:
+        figure.update_layout(legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0})
     return figure
 
 

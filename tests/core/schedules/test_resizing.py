@@ -61,6 +61,7 @@ def test_shares_stand_in_lists():
         ("power(peak=1e-3, total=100, warmup=1, exponent=5%)", "exponent is no share of anything, got 5%"),
         ("knots(steps=[0, 50%], values=[1, 0])", "steps=50% is a share of total, which the text does not give"),
         ("wsd(peak=1e-3, total=100, decay=150%)", "decay must lie between"),
+        ("wsd(peak=1e-3, total=100, decay=1e999%)", "decay must be a finite number"),
     ],
 )
 def test_a_share_of_nothing_is_refused(typed, said):

@@ -1,4 +1,6 @@
-"""The Compare page for tests: a fit and a run that are exact, the page opened on them, read."""
+"""The Decide page for tests: a fit and a run that are exact, the page opened on them, read."""
+
+import re
 
 from streamlit.testing.v1 import AppTest
 
@@ -6,7 +8,7 @@ from optlaws_core import LAWS, Coverage, Fit, Plan, Run, Scores, Series, Status,
 from pages.parts.state.workspace import Workspace
 from tests.places import ROOT
 
-PAGE = ROOT / "pages" / "compare.py"
+PAGE = ROOT / "pages" / "decide.py"
 THREE = [
     "cosine(peak=1e-3, warmup=50, total=1000, final=1e-4)",
     "wsd(peak=1e-3, warmup=50, total=1000, decay=200, shape=1-sqrt)",
@@ -55,4 +57,6 @@ def opened(space: Workspace, link: list[str] | None = None) -> AppTest:
 
 
 def texts(app: AppTest) -> list[str]:
-    return [x.value for kind in (app.text, app.info, app.caption, app.error) for x in kind]
+    """All that is said, as it is read: without what keeps Markdown from it."""
+    kinds = (app.text, app.info, app.caption, app.error, app.subheader, app.markdown, app.warning)
+    return [re.sub(r"\\(?=\W)|\u2060", "", x.value) for kind in kinds for x in kind]

@@ -1,4 +1,4 @@
-"""The Compare page's search for the best schedule, and its candidates in a trainer's words."""
+"""The Decide page's search for the best schedule, and its candidates in a trainer's words."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core import fit, predict
+from optlaws_core import fit, parse, predict
 from optlaws_core.errors import Cancelled
 from optlaws_core.exports import TARGETS, export
 from pages.parts.compare import best as optimizing
@@ -19,8 +19,8 @@ TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 
 @pytest.fixture
 def compare():
-    """The Compare page with a law in use and the search open."""
-    app = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=240).run()
+    """The Decide page with a law in use and the search open."""
+    app = AppTest.from_file(str(ROOT / "pages" / "decide.py"), default_timeout=240).run()
     workspace = app.session_state.workspace
     workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
     app.session_state["best_box"] = True
@@ -116,13 +116,13 @@ def test_a_search_can_be_cancelled(compare, monkeypatch):
 
 
 def test_the_compare_page_writes_a_candidate_for_a_trainer():
-    app = AppTest.from_file(str(ROOT / "pages" / "compare.py"), default_timeout=240).run()
+    app = AppTest.from_file(str(ROOT / "pages" / "decide.py"), default_timeout=240).run()
     workspace = app.session_state.workspace
     workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
     app.run()
-    schedule = workspace.candidates[0].schedule
     app.session_state["export_box"] = True
     app.run()
+    schedule = parse(app.dataframe[-1].value.schedule[0])  # the winner comes first
     for target in TARGETS:
         app.selectbox(key="export_target").set_value(target).run()
         assert not app.exception and not app.error

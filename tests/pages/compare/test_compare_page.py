@@ -1,4 +1,4 @@
-"""The Compare page: alone on nothing, with a fit; its ranking, bands and risks; the numbers of the command line."""
+"""The Decide page: alone on nothing, with a fit; its ranking, bands and risks; the numbers of the command line."""
 
 import csv
 import json
@@ -30,17 +30,14 @@ def shown() -> AppTest:
 
 def test_without_runs_it_says_where_to_go():
     app = opened(space_with(runs=False))
-    assert any("Load logs" in t for t in texts(app))
+    assert any("Drop the logs" in t for t in texts(app))
+    assert [b.label for b in app.button] == ["Try it with real runs"]
 
 
-def test_without_a_fit_one_button_makes_one():
+def test_without_a_fit_one_begins_by_itself():
     space = space_with()
     space.runs |= {"b": a_run("b"), "c": a_run("c")}
     app = opened(space)
-    (button,) = app.button
-    assert button.label == "Fit the loaded runs"
-    button.click().run()
-    assert not app.exception
     assert space.job is not None or space.fits
     if space.job:
         space.job.future.result(timeout=120)
@@ -136,11 +133,12 @@ def test_the_download_is_the_table():
 
 def test_several_fits_are_drawn_and_the_one_in_use_ranks():
     app = opened(space := space_with(a_fit(), a_fit(L_inf=2.0), candidates=map(Candidate, THREE)))
-    assert app.selectbox[0].value == "fit 1"
+    fit_in_use = next(i for i, s in enumerate(app.selectbox) if s.label == "Fit in use")
+    assert app.selectbox[fit_in_use].value == "fit 1"
     app.multiselect[0].set_value(["fit 0"]).run()
     assert not app.exception
     assert len(json.loads(app.get("plotly_chart")[0].proto.spec)["data"]) == 3 + 3 + 3  # two fits, and the rates
-    app.selectbox[0].set_value("fit 0").run()
+    app.selectbox[fit_in_use].set_value("fit 0").run()
     assert not app.exception
     assert space.current == "fit 0"
     assert app.dataframe[-1].value.final_loss[0] == rank(a_fit(), [parse(t) for t in THREE])[0].final_loss
@@ -260,11 +258,15 @@ def test_the_sentence_says_which_of_two_is_better_and_how_sure_that_is():
     best = app.dataframe[-1].value.iloc[0]
     assert best["name"] == "wsd" and best.high < 0
     said = next(t for t in texts(app) if t.startswith("The WSD"))
-    assert said.startswith(
+    assert said == (
         f"The WSD with a decay over the last 20 % ends {-best.difference:.4f} below the cosine "
-        f"(90 %: {-best.high:.4f} to {-best.low:.4f} below); it is the better one with a probability of more than "
-        f"99 %. It is predicted to end at {best.final_loss:.4f} ± {best.plus_minus:.4f} (90 % prediction band)."
+        f"(90 %: {-best.high:.4f} to {-best.low:.4f} below); it is the better one with a probability of more than 99 %."
     )
+    saved = int(next(row.saved_updates for row in app.dataframe[-1].value.itertuples() if row.name == "cosine"))
+    more = next(t for t in texts(app) if t.startswith("To end where the cosine ends"))
+    assert more.startswith(f"To end where the cosine ends, it needs {saved:,} updates fewer ({saved / 10:.2f} %). ")
+    level = f"It is predicted to end at {best.final_loss:.4f} ± {best.plus_minus:.4f} (90 % prediction band)."
+    assert level in more
     labelled = [Candidate(t, label) for t, label in zip(THREE, ("old", "new", "flat"), strict=True)]
     app = opened(space_with(an_average(), candidates=labelled))
     assert any(t.startswith("new ends ") and " below old (90 %: " in t for t in texts(app))

@@ -1,4 +1,4 @@
-"""The Compare page: candidates typed, edited, added and pasted; what a link holds; how the chart is drawn."""
+"""The Decide page: candidates typed, edited, added and pasted; what a link holds; how the chart is drawn."""
 
 import json
 

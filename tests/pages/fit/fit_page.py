@@ -1,4 +1,4 @@
-"""The Fit page for tests: opened alone, fitted, read."""
+"""The Evidence page for tests: opened alone, fitted, read."""
 
 import functools
 import json
@@ -22,7 +22,7 @@ FAST = ("power_law", "forward_momentum")  # laws that are fitted in hundredths o
 
 def opened() -> AppTest:
     """The page as the first thing that is opened."""
-    return AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60).run()
+    return AppTest.from_file(str(ROOT / "pages" / "evidence.py"), default_timeout=60).run()
 
 
 def until(at, done) -> None:
@@ -57,7 +57,7 @@ def _known() -> dict:
 
 
 def select_once(laws, train, *, test, from_step, **how):
-    """`select` as the Fit page calls it, once for the same question: for tests of what is done with fits."""
+    """`select` as the Evidence page calls it, once for the same question: for tests of what is done with fits."""
 
     def content(runs):
         return tuple((run.name, run.split, run.steps.tobytes(), run.loss.tobytes()) for run in runs)
@@ -98,7 +98,7 @@ def known(laws) -> dict[str, Prior]:
 
 def reported(*laws: str) -> AppTest:
     """The page on fits that are there already."""
-    at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / "pages" / "evidence.py"), default_timeout=60)
     space = Workspace()
     space.load_example()
     job.keep(space, selected(*laws))

@@ -1,4 +1,4 @@
-"""The Fit page, alone and through the menu: fit, report, kept fits, what happens to bad choices."""
+"""The Evidence page, alone and through the menu: fit, report, kept fits, what happens to bad choices."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def alone():
 
 
 def test_the_page_alone_offers_runs_and_a_formula(alone):
-    assert not alone.exception and alone.title[0].value == "Fit"
+    assert not alone.exception and alone.title[0].value == "Evidence"
     assert alone.multiselect(key="laws").value == [SUBLINEAR, CURVE]
     train, test = (alone.multiselect(key=key).value for key in ("train", "test"))
     assert train and test and not set(train) & set(test)
@@ -31,7 +31,7 @@ def test_the_page_alone_offers_runs_and_a_formula(alone):
 
 def test_through_the_menu():
     at = AppTest.from_file(str(ROOT / "pages" / "parts" / "router.py"), default_timeout=60).run()
-    assert not at.exception and at.title[0].value == "Runs"
+    assert not at.exception and at.title[0].value == "Opt-Laws"
 
 
 def test_a_fit_is_reported_with_the_numbers_of_the_core(alone):

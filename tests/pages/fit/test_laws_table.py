@@ -1,4 +1,4 @@
-"""The Fit page with several laws: the table, averages, bands, formulas, the leaderboard."""
+"""The Evidence page with several laws: the table, averages, bands, formulas, the leaderboard."""
 
 import threading
 from dataclasses import replace
@@ -115,14 +115,14 @@ def test_a_law_that_cannot_be_fitted_is_listed_with_its_sentence():
 
 def test_laws_are_chosen_by_the_address(alone):
     for value in ("power_law", LAWS["power_law"].title):
-        at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
+        at = AppTest.from_file(str(ROOT / "pages" / "evidence.py"), default_timeout=60)
         at.query_params["law"] = value
         assert at.run().multiselect(key="laws").value == ["power_law"]
         assert at.query_params == {"law": "power_law"}
-    at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / "pages" / "evidence.py"), default_timeout=60)
     at.query_params["laws"] = [LAWS[n].title for n in FAST]
     assert at.run().multiselect(key="laws").value == list(FAST)
-    at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / "pages" / "evidence.py"), default_timeout=60)
     at.query_params["law"] = "no such law"
     assert at.run().multiselect(key="laws").value == [SUBLINEAR, CURVE]
     alone.multiselect(key="laws").set_value([]).run()
@@ -249,7 +249,7 @@ def test_an_average_is_drawn_as_the_core_predicts_it():
 
 def test_every_symbol_of_every_formula_is_explained():
     for name, law in LAWS.items():
-        at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
+        at = AppTest.from_file(str(ROOT / "pages" / "evidence.py"), default_timeout=60)
         at.query_params["law"] = name
         said = texts(at.run())
         assert not at.exception
@@ -263,7 +263,7 @@ def test_every_symbol_of_every_formula_is_explained():
 
 
 def _explained(law: str) -> str:
-    at = AppTest.from_file(str(ROOT / "pages" / "fit.py"), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / "pages" / "evidence.py"), default_timeout=60)
     at.query_params["law"] = law
     return texts(at.run())
 

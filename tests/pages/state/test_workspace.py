@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from pages.parts.state.big_run import Aim
 from pages.parts.state.candidates import Candidate
 from pages.parts.state.jobs import FitJob, Job
 from pages.parts.state.kept_fits import KeptFits
@@ -13,7 +14,7 @@ STAY = {"candidates", "table", "sweep"}
 
 
 def test_every_field_belongs_to_one_part_or_stays():
-    parts = [{f.name for f in fields(part)} for part in (Library, KeptFits, FitJob, Copied)]
+    parts = [{f.name for f in fields(part)} for part in (Library, KeptFits, FitJob, Copied, Aim)]
     assert sum(map(len, parts)) == len(set().union(*parts))
     assert set().union(*parts) | STAY == {f.name for f in fields(Workspace)}
 

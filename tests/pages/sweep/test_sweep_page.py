@@ -1,4 +1,4 @@
-"""The Sweep page and its charts: filters, the noise floor, a law held against it; and the Fit page's word on noise."""
+"""The Sweep page and its charts: filters, the noise floor, a law held against it; and what Evidence says of noise."""
 
 import numpy as np
 import pytest

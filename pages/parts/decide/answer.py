@@ -1,0 +1,130 @@
+"""The answer: one sentence with a number, an interval and a probability; what it rests on; what would make it surer."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+from pandas.io.formats.style import Styler
+
+from optlaws_core import Plan
+from optlaws_core.fitting.result import Model
+from optlaws_core.prediction.next_run import surer
+from optlaws_core.prediction.verdict import Yardstick, doubts
+from optlaws_core.text import counted
+
+from ..compare import predicted
+from ..compare.predicted import Entry
+from ..compare.ranking import Result
+from ..state.workspace import Workspace
+from ..widgets import chart_style, showing
+from ..widgets.markdown import literal
+
+ROWS = 9  # of the small ranking, before it scrolls
+
+
+def verdict(space: Workspace, made: Result) -> None:
+    """The answer on top, and beneath it what else there is to know before acting on it."""
+    first, *more = made.sentences
+    st.subheader(literal(first), anchor=False)
+    st.markdown(literal(" ".join([*more, _rests_on(space.fit)])))
+    for doubt in [*doubts(space.fit), *_beyond(space, made.order)]:
+        st.markdown(f":material/warning: {literal(doubt)}")
+    if wanted := surer(space.fit, made.ranked, [e.spoken for e in made.order], made.beside, made.baseline):
+        st.markdown(f":material/lightbulb: It would be surer with {literal('; or '.join(wanted))}.")
+
+
+def _rests_on(model: Model) -> str:
+    """How many runs and which error an answer rests on; the rest is on the Evidence page."""
+    runs = counted(len(model.train), "run")
+    if model.test:
+        return f"It rests on {runs}. {Yardstick.of(model).sentence}"
+    if model.left_out is not None:
+        error = f"off by {100 * model.left_out:.2g} % on runs left out of it"
+    elif model.misfit is not None:
+        error = f"off by {100 * model.misfit:.2g} % on them; none was left out"
+    else:
+        error = "whose error is not known"
+    return f"It rests on {runs} and a fit {error}."
+
+
+def _beyond(space: Workspace, order: Sequence[Entry]) -> list[str]:
+    """How the candidates, as the big run would have them, leave what the training runs cover; said once for all."""
+    run = space.big_run
+    params, batch = (run.params, run.batch_tokens) if run else (None, None)
+    said: dict[str, list[str]] = {}
+    for entry in order:
+        for reason in space.fit.reasons(Plan(entry.schedule, params=params, batch_tokens=batch)):
+            said.setdefault(reason, []).append(entry.name)
+    parts = [reason if len(names) == len(order) else f"{', '.join(names)}: {reason}" for reason, names in said.items()]
+    return [f"Beyond the training runs, where the law was never checked: {'; '.join(parts)}."] if parts else []
+
+
+def small(made: Result) -> None:
+    """The ranking in a few columns, each candidate in its colour."""
+    shown = pd.DataFrame([_row(made, i) for i in range(len(made.order))])
+    showing.table(
+        shown.drop(columns=" "),
+        "decide-ranking",
+        shown=_coloured(shown, made.order),
+        hide_index=True,
+        rows=ROWS,
+        column_config={
+            " ": st.column_config.TextColumn(width=28, help="Colour of the curve"),
+            "Schedule": st.column_config.TextColumn(width=110),
+            "Loss": st.column_config.NumberColumn(format="%.4f", width=70, help="Predicted, after the last update"),
+            "To baseline": st.column_config.NumberColumn(format="%+.4f", width=85, help="Negative is better"),
+            "90 % interval": st.column_config.TextColumn(width=135, help="Of the difference to the baseline"),
+            "P(best)": st.column_config.NumberColumn(
+                format="percent", width=65, help="Probability of being the best of all candidates"
+            ),
+            "Observed": st.column_config.NumberColumn(format="%.4f", width=75, help="Of a loaded run with these rates"),
+        },
+        placeholder="–",
+    )
+
+
+def _row(made: Result, i: int) -> dict:
+    row = made.table.iloc[i]
+    low, high = row["low"], row["high"]
+    unknown = pd.isna(low) or pd.isna(high)
+    seen = {} if made.table["observed"].isna().all() else {"Observed": row["observed"]}
+    return {
+        " ": "●",
+        "Schedule": row["name"],
+        "Loss": row["final_loss"],
+        "To baseline": row["difference"],
+        "90 % interval": "baseline" if i == made.baseline else "" if unknown else f"{low:+.4f} to {high:+.4f}",
+        "P(best)": row["p_best"],
+        **seen,
+    }
+
+
+def _coloured(table: pd.DataFrame, order: Sequence[Entry]) -> Styler:
+    """The table with each dot in its candidate's colour."""
+    colours = [f"color: {chart_style.color(entry.place)}" for entry in order]
+    return table.style.apply(lambda dots: colours, subset=[" "])
+
+
+def under_each_law(space: Workspace, found: Sequence[Entry]) -> None:
+    """Rank and loss of every candidate under each law of the fit in use; nothing for a single law."""
+
+    parts = [(fit, weight) for fit, weight in space.fit.parts if weight > 0]
+    if len(parts) < 2:
+        return
+    schedules = tuple(e.schedule for e in found)
+    table: dict[str, list] = {"Schedule": [e.name for e in found]}
+    said: list[str] = []
+    for fit, weight in parts:
+        ranked = predicted.ranked(predicted.Known.of(fit), schedules, None, 1.0)
+        places = [next(k for k, r in enumerate(ranked, 1) if r.schedule == e.schedule) for e in found]
+        said.append(f"{len(said) + 1}: {fit.title}, weight {weight:.0%}")
+        table[f"Rank under {len(said)}"] = places
+        table[f"Loss under {len(said)}"] = [ranked[k - 1].final_loss for k in places]
+    st.caption(literal(f"Under each law. {'; '.join(said)}. Where they rank differently, the choice of law decides."))
+    loss = st.column_config.NumberColumn(format="%.4f")
+    showing.table(
+        pd.DataFrame(table),
+        "decide-laws",
+        hide_index=True,
+        column_config={name: loss for name in table if name.startswith("Loss")},
+    )

@@ -1,0 +1,49 @@
+"""The answer, its chart and its ranking on one screen, and beneath them everything that they are made of."""
+
+import streamlit as st
+
+from ..compare import best, curves, predicted, ranking
+from ..compare import risk as risks
+from ..compare import table as candidate_table
+from ..fit import from_address
+from ..schedules import export
+from ..share import comparisons
+from ..state.workspace import Workspace
+from . import answer
+
+CHART = 450  # pixels; with what stands above it, one screen of a laptop
+
+
+def show(space: Workspace) -> None:
+    """What stands beneath decides what stands above, so that the places are made first and filled last."""
+    top = st.container(border=True, key="decide_answer")
+    left, right = st.columns([11, 9], gap="small")
+    st.subheader("Candidates", anchor=False)
+    candidate_table.table(space)
+    candidate_table.buttons(space, space.fit)
+    candidate_table.share(space)
+    with st.expander("Fit, chart and risk of divergence", icon=":material/tune:"):
+        fits = curves.pick(space)
+        from_address.write_address(space)
+        found = predicted.entries(space, fits)
+        bands = st.container()
+        view, observed = curves.look(space)
+        risk, most_risk = risks.choose(space)
+    if not found:
+        top.markdown("No candidate is in use. Switch one on in the table, or add one.")
+        return
+    with right:
+        baseline = ranking.choose(space, found, risk, most_risk)
+    made = ranking.worked_out(space, found, view.batch_tokens, risk, most_risk, baseline, beyond=False)
+    with top:
+        answer.verdict(space, made)
+    with left:
+        _, view = curves.draw(space, fits, found, view, observed, bands, CHART, beneath=True)
+    with right:
+        answer.small(made)
+    best.section(space, found)
+    export.section([made.order[0], *(e for e in found if e != made.order[0])])
+    comparisons.section(space, fits, view, observed, risk, most_risk, baseline.place)
+    with st.expander("The ranking in full", icon=":material/leaderboard:", expanded=True):
+        answer.under_each_law(space, found)
+        ranking.in_full(made.table)

@@ -1,0 +1,178 @@
+"""The card of the big run: what is to be trained, filled from the logs, and changed for all candidates at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from optlaws_core import OptLawsError
+from optlaws_core.schedules.entries import LARGEST
+from optlaws_core.text import format_amount, format_number, parse_amount, parse_int
+
+from ..compare import table as candidate_table
+from ..state import address
+from ..state.big_run import BigRun, moved
+from ..state.session import state
+from ..state.workspace import Workspace
+from ..widgets.markdown import literal
+
+UPDATES, TOKENS = "updates", "tokens"
+IN_ADDRESS = {"size": "params", "batch": "batch_tokens"}
+FAULT, UNIT, VERSION, USUAL = "decide_fault", "decide_unit", "decide_version", "decide_usual"  # in the session
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the card: how its value is shown, and what is made of what was typed (empty: nothing)."""
+
+    label: str
+    help: str
+    shown: Callable[[BigRun], str]
+    changed: Callable[[BigRun, str], BigRun]
+
+
+def settle(space: Workspace) -> None:
+    """The big run as it was said, else like the longest run at hand, or as a link's candidates have it."""
+    plans = [run.known_plan for run in space.fittable.values()]
+    if not plans:
+        return
+    memory = state()
+    usual = BigRun.like(plans)
+    if space.big_run is None:
+        told = {name: value for key, name in IN_ADDRESS.items() if (value := _from_address(key))}
+        space.big_run = replace(usual, **told).of(space.candidates)
+    elif space.big_run == memory.get(USUAL):  # nobody has said anything: it follows the logs
+        space.big_run = usual
+    memory[USUAL] = usual
+
+
+def show(space: Workspace) -> None:
+    """The card."""
+    run = space.big_run
+    if run is None:
+        return
+    memory = state()
+    version = memory.setdefault(VERSION, 0)
+    fields = _fields(memory.get(UNIT, UPDATES))
+    with st.container(border=True, key="decide_card"):
+        title, *places = st.columns([1.1, 1, 1, 1.3, 1, 1], gap="small", vertical_alignment="bottom")
+        title.markdown(
+            "**Your big run**",
+            help="What is compared is meant for it. Changing a number changes all "
+            "candidates; a cooldown over the last fifth stays the last fifth.",
+        )
+        for place, (name, field) in zip(places, fields.items(), strict=True):
+            key = f"decide_{name} {version}"
+            place.text_input(
+                field.label,
+                field.shown(run),
+                key=key,
+                help=field.help,
+                on_change=_change,
+                args=(space, name, key),
+                placeholder="not known",
+            )
+        if fault := memory.get(FAULT):
+            st.error(literal(fault), icon=":material/error:")
+    usual = memory.get(USUAL, run)
+    for key, name in IN_ADDRESS.items():
+        address.write(key, _plain(getattr(run, name)), _plain(getattr(usual, name)))
+
+
+def _fields(unit: str) -> dict[str, Field]:
+    return {
+        "params": Field(
+            "Model size",
+            "Trainable parameters, such as 7B. Laws are fitted to one size: how far the big run is from it is said "
+            "with the answer.",
+            lambda run: "" if run.params is None else format_amount(run.params, 3),
+            lambda run, typed: replace(run, params=_amount(typed, "The model size")),
+        ),
+        "batch": Field(
+            "Tokens per update",
+            "Batch size in tokens, such as 4M or 524288.",
+            lambda run: "" if run.batch_tokens is None else format_amount(run.batch_tokens),
+            lambda run, typed: replace(run, batch_tokens=_amount(typed, "The number of tokens per update")),
+        ),
+        "length": Field(
+            "Length",
+            "In updates, such as 48000, or in tokens where the batch is known, such as 100B tokens.",
+            lambda run: (
+                f"{run.total:,} updates"
+                if unit == UPDATES or run.tokens is None
+                else f"{format_amount(run.tokens)} tokens"
+            ),
+            _with_length,
+        ),
+        "peak": Field(
+            "Peak learning rate",
+            "Highest rate, such as 3e-4. The final rates of the candidates keep their share of it.",
+            lambda run: format_number(run.peak),
+            lambda run, typed: replace(run, peak=_amount(typed, "The peak learning rate") or run.peak),
+        ),
+        "warmup": Field(
+            "Warm-up",
+            "In updates, such as 2000, or as a share of the length, such as 2 %.",
+            lambda run: f"{run.warmup:,}",
+            _with_warmup,
+        ),
+    }
+
+
+def _amount(typed: str, what: str) -> float | None:
+    return parse_amount(typed, what) if typed else None
+
+
+def _with_length(run: BigRun, typed: str) -> BigRun:
+    """Another length, typed in updates or tokens; the last word says which, else it is as before."""
+    words = typed.lower().split()
+    named = words.pop() if words and words[-1] in (UPDATES, TOKENS, "steps", "update", "token") else ""
+    unit = {"": state().get(UNIT, UPDATES), "token": TOKENS, TOKENS: TOKENS}.get(named, UPDATES)
+    amount = parse_amount(" ".join(words), "The length") if words else None
+    if amount is None:
+        return run
+    if unit == TOKENS and run.batch_tokens is None:
+        raise OptLawsError("A length in tokens needs the tokens per update; say those first, or the length in updates.")
+    total = round(amount / run.batch_tokens) if unit == TOKENS else round(amount)
+    if not run.warmup < total <= LARGEST:
+        raise OptLawsError(f"The length must be above the {run.warmup:,} updates of warm-up, got {total:,} updates.")
+    state()[UNIT] = unit
+    return replace(run, total=total)
+
+
+def _with_warmup(run: BigRun, typed: str) -> BigRun:
+    """Another warm-up, in updates or as a share of the length."""
+    if typed.endswith("%"):
+        warmup = round(parse_amount(typed[:-1].strip(), "The share of the warm-up") / 100 * run.total)
+    else:
+        warmup = parse_int(typed or "0", "The warm-up", 0, int(LARGEST))
+    if not 0 <= warmup < run.total:
+        raise OptLawsError(f"The warm-up must be shorter than the run, {run.total:,} updates, got {warmup:,}.")
+    return replace(run, warmup=warmup)
+
+
+def _change(space: Workspace, name: str, key: str) -> None:
+    """A field was changed: the candidates follow. What cannot be read changes nothing, and stays to be corrected."""
+    memory, old = state(), space.big_run
+    memory.pop(FAULT, None)
+    try:
+        new = _fields(memory.get(UNIT, UPDATES))[name].changed(old, str(memory.get(key, "")).strip())
+    except OptLawsError as fault:
+        memory[FAULT] = str(fault)
+        return
+    space.big_run = new
+    candidate_table.replace_all(space, moved(space.candidates, old, new))
+    memory[VERSION] = memory.get(VERSION, 0) + 1  # fresh fields, with the values in force
+
+
+def _plain(value: float | None) -> str | None:
+    return None if value is None else format_number(value)
+
+
+def _from_address(key: str) -> float | None:
+    values = address.read(key) or ()
+    try:
+        return next((parse_amount(value, key) for value in values), None)
+    except OptLawsError:
+        address.warn_of_refused(key, list(values), "it is an amount such as 7B")
+        return None

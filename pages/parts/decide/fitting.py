@@ -1,0 +1,78 @@
+"""The fit behind an answer: it begins by itself when runs are there, and says when its runs have changed since."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from optlaws_core import Run
+from optlaws_core.fitting import first_split
+from optlaws_core.fitting.selection import POOL
+from optlaws_core.text import listed
+
+from ..fit import from_address, job
+from ..state.kept_fits import Choice
+from ..state.session import state
+from ..state.workspace import Workspace
+from ..widgets.markdown import literal
+
+BEGUN = "decide_begun"  # the runs of the last fit that began by itself, by name
+
+
+def usual(space: Workspace) -> tuple[Choice, dict[str, str]]:
+    """What an answer rests on unless somebody chooses otherwise, and why not on the other runs."""
+    if split := from_address.usual(space):
+        return Choice(POOL, *split), {}
+    size = space.big_run.params if space.big_run else None
+    used, aside = first_split.for_an_answer(space.runs, size)
+    return Choice(POOL, used, ()), aside
+
+
+def by_itself(space: Workspace, choice: Choice) -> None:
+    """Begin the usual fit where there is none, or where runs came since that one began by itself."""
+    begun: Mapping[str, Run] | None = state().get(BEGUN)
+    runs = {name: space.runs[name] for name in (*choice.train, *choice.test)}
+    if not choice.train or space.job or begun is not None and _same(begun, runs):
+        return
+    if space.choice.train and not space.fits:
+        return  # a link has chosen
+    if space.fits and (begun is None or set(space.fit.train) != set(begun) - set(space.fit.test)):
+        return  # somebody chose
+    state()[BEGUN] = runs
+    space.choice = choice
+    job.begin(space, choice)
+
+
+def offer(space: Workspace, choice: Choice) -> None:
+    """A button for the fit where none begins by itself: it was cancelled, failed, or is of many laws."""
+    if space.job:
+        return
+    asked = space.choice if space.choice.train else choice
+    st.button(
+        "Fit the loaded runs",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=not asked.train,
+        on_click=_begin,
+        args=(space, asked),
+    )
+
+
+def _begin(space: Workspace, choice: Choice) -> None:
+    space.choice = choice
+    job.begin(space, choice)
+
+
+def _same(one: Mapping[str, Run], other: Mapping[str, Run]) -> bool:
+    return one.keys() == other.keys() and all(run is other[name] for name, run in one.items())
+
+
+def stale(space: Workspace, choice: Choice) -> None:
+    """Say that the fit in use rests on other runs than those at hand, and offer the fit anew."""
+    gone = [name for name in space.fit.train if name not in space.runs]
+    new = [name for name in choice.train if name not in space.fit.train and name not in space.fit.test]
+    if not gone and not new or space.job:
+        return
+    said = [f"{listed(gone, 3)} no longer loaded" if gone else "", f"{listed(new, 3)} not in it" if new else ""]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(literal(f"The fit in use is of other runs: {'; '.join(filter(None, said))}."))
+        st.button("Fit them", icon=":material/refresh:", on_click=_begin, args=(space, choice))

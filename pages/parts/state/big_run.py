@@ -1,0 +1,81 @@
+"""The run that a decision is about: size, batch, length, peak and warm-up, which all candidates share. No Streamlit.
+
+Changing it changes the candidates, each with its own shares kept: a cooldown over the last fifth stays the last fifth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from optlaws_core import Plan, ScheduleError
+from optlaws_core.schedules.entries import rounded_rate
+
+from .candidates import Candidate, with_text
+
+
+@dataclass(frozen=True)
+class BigRun:
+    """What is to be trained. Lengths in updates."""
+
+    peak: float
+    warmup: int
+    total: int
+    params: float | None = None  # trainable parameters; None: not said
+    batch_tokens: float | None = None  # tokens in an update; None: not said
+
+    @classmethod
+    def like(cls, plans: Iterable[Plan]) -> BigRun:
+        """The longest of the runs at hand, one at least: where nobody says otherwise, it is to be done anew."""
+        longest = max(plans, key=lambda plan: plan.schedule.total)
+        schedule = longest.schedule
+        return cls(
+            rounded_rate(schedule.peak),
+            min(schedule.warmup_end, schedule.total - 1),
+            schedule.total,
+            longest.params,
+            longest.batch_tokens,
+        )
+
+    def of(self, candidates: Sequence[Candidate]) -> BigRun:
+        """The same with length, peak and warm-up of the first candidate in use, which a link or an edit has brought."""
+        first = next((c.schedule for c in candidates if c.on and c.schedule is not None), None)
+        if first is None or any(c.schedule and c.schedule.total == self.total for c in candidates):
+            return self
+        return replace(self, peak=first.peak, warmup=first.warmup, total=first.total)
+
+    @property
+    def tokens(self) -> float | None:
+        """Tokens seen in all; None where the batch is not known."""
+        return None if self.batch_tokens is None else self.total * self.batch_tokens
+
+
+@dataclass
+class Aim:
+    """What a visitor decides about."""
+
+    big_run: BigRun | None = None  # None: nothing is known of it yet
+
+
+def moved(candidates: Sequence[Candidate], old: BigRun, new: BigRun) -> list[Candidate]:
+    """The candidates for another big run: lengths and rates in proportion, the same warm-up where they had the old one.
+
+    A candidate of which no schedule of its family is left keeps its numbers, and so does one that is no schedule.
+    """
+    return [_moved(candidate, old, new) for candidate in candidates]
+
+
+def _moved(candidate: Candidate, old: BigRun, new: BigRun) -> Candidate:
+    schedule = candidate.schedule
+    if schedule is None:
+        return candidate
+    total = schedule.total if new.total == old.total else max(1, round(schedule.total * new.total / old.total))
+    if new.peak == old.peak or schedule.peak == old.peak:
+        peak = schedule.peak if new.peak == old.peak else new.peak
+    else:
+        peak = rounded_rate(schedule.peak * new.peak / old.peak)
+    warmup = new.warmup if schedule.warmup == old.warmup else None
+    try:
+        return with_text(candidate, schedule.resized(total=total, peak=peak, warmup=warmup).text)
+    except ScheduleError:
+        return candidate
