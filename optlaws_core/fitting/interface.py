@@ -55,6 +55,10 @@ class Model(Fitted, Protocol):
     def parts(self) -> "tuple[tuple[Fit, float], ...]":
         """The fits that predict, and their weights: above 0, of sum 1."""
 
+    @property
+    def members(self) -> "tuple[Fit, ...]":
+        """Every fit that predicts schedules of some peak rate."""
+
     def parts_at(self, peak: float) -> "tuple[tuple[Fit, float], ...]":
         """The fits that predict schedules of this peak rate, and their weights: above 0, of sum 1."""
 

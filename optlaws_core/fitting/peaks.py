@@ -6,6 +6,9 @@ one set of coefficients for all, a second peak among the training runs doubled t
 alone. A schedule of one of these peaks is predicted by the runs of that peak, one that is an octave or more away by the
 fit to all runs, and in between by both, in proportion to the distance in octaves. Between two peaks that lie within an
 octave their own fits alone speak: the fit to all runs, which is off at both, would make a dip or a hill there.
+
+Runs count as of one peak within 1 %. What predicts a schedule changes without a step all the same, from the lowest and
+the highest of these peaks on: a step would be where a search for the best peak ends.
 """
 
 from collections.abc import Sequence
@@ -15,33 +18,39 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..runs import Run
-from .coverage import TOLERANCE
+from .coverage import TOLERANCE, Range
 
 
-def shares(peaks: Sequence[float], peak: float) -> FloatArray:
-    """Weight (peaks,) of the fit to each of the ascending `peaks` alone at `peak`; what lacks to 1 is the common one's.
+def shares(trained: Sequence[Range], peak: float) -> FloatArray:
+    """Weight (peaks,) at `peak` of the fit to each trained peak alone; what lacks to 1 is the fit's to all runs.
 
-    Between two peaks these weights move from one to the other with the logarithm of the rate.
+    `trained`: lowest and highest rate of each peak, ascending. Between two peaks the weights move from one to the other
+    with the logarithm of the rate.
     """
-    found = np.zeros(len(peaks))
-    if not len(peaks):
+    found = np.zeros(len(trained))
+    if not trained:
         return found
-    away = np.array([octaves(p, peak) for p in peaks])
-    above = int(np.searchsorted(np.array(peaks) * (1 + TOLERANCE), peak))
-    if above in (0, len(peaks)):
-        found[min(above, len(peaks) - 1)] = max(0.0, 1.0 - float(away.min()))
+    away = np.array([distance(rates, peak) for rates in trained])
+    above = sum(highest < peak for _, highest in trained)
+    if above in (0, len(trained)):
+        found[min(above, len(trained) - 1)] = max(0.0, 1.0 - float(away.min()))
     else:
         total = away[above - 1] + away[above]
         nearest = max(0.0, 1.0 - float(away.min()) * max(0.0, total - 1.0))
-        upper = away[above - 1] / total if total else 1.0
+        upper = away[above - 1] / total
         found[above - 1], found[above] = nearest * (1 - upper), nearest * upper
     return found
 
 
-def octaves(one: float, other: float) -> float:
-    """Distance of two rates in octaves, (); 0 for those within the tolerance of what counts as the same."""
-    away = abs(float(np.log2(one / other)))
-    return away if away > np.log2(1 + TOLERANCE) else 0.0
+def distance(rates: Range, peak: float) -> float:
+    """Octaves from a peak to the nearer end of a range of rates, (); 0 within it."""
+    low, high = rates
+    return max(0.0, float(np.log2(low / peak)), float(np.log2(peak / high)))
+
+
+def same(one: float, other: float) -> bool:
+    """Whether two peak rates count as one: within 1 % of each other."""
+    return max(one, other) <= min(one, other) * (1 + TOLERANCE)
 
 
 def apart(runs: Sequence[Run]) -> list[list[Run]]:
@@ -49,11 +58,11 @@ def apart(runs: Sequence[Run]) -> list[list[Run]]:
     ordered = sorted(runs, key=lambda r: r.known_plan.schedule.peak)
     found = [ordered[:1]]
     for before, run in pairwise(ordered):
-        if octaves(before.known_plan.schedule.peak, run.known_plan.schedule.peak):
-            found.append([run])
-        else:
+        if same(before.known_plan.schedule.peak, run.known_plan.schedule.peak):
             found[-1].append(run)
+        else:
+            found.append([run])
     return found
 
 
-__all__ = ["apart", "octaves", "shares"]
+__all__ = ["apart", "distance", "same", "shares"]

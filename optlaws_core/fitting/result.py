@@ -60,12 +60,19 @@ class Fit(JsonRecord):
         """The fits that predict, and their weights: this one alone."""
         return ((self, 1.0),)
 
+    @property
+    def members(self) -> tuple["Fit", ...]:
+        """Every fit that predicts schedules of some peak rate: this one, and those to the runs of each peak alone."""
+        return (self, *self.by_peak)
+
+    def shares_at(self, peak: float) -> FloatArray:
+        """Weight of each of `members` for schedules of this peak rate, (members,), of sum 1; see `peaks`."""
+        own = peaks.shares([f.coverage.peak for f in self.by_peak], peak)
+        return np.array([max(0.0, 1.0 - float(own.sum())), *own])
+
     def parts_at(self, peak: float) -> tuple[tuple["Fit", float], ...]:
-        """The fits that predict schedules of this peak rate, and their weights; see `peaks`."""
-        shares = peaks.shares([f.coverage.peak[0] for f in self.by_peak], peak)
-        heard = [(f, w) for f, w in zip(self.by_peak, shares, strict=True) if w > 0]
-        rest = 1.0 - sum(w for _, w in heard)
-        return (*heard, *([(self, rest)] if rest > 0 else ()))
+        """The fits that predict schedules of this peak rate, and their weights: above 0, of sum 1."""
+        return tuple((f, float(w)) for f, w in zip(self.members, self.shares_at(peak), strict=True) if w > 0)
 
     @property
     def single(self) -> "Fit | None":
@@ -120,7 +127,7 @@ class Fit(JsonRecord):
     @property
     def doubts(self) -> list[str]:
         """How the search ended, as far as that speaks against predictions."""
-        ended = [f.status.value for f in (self, *self.by_peak) if f.status.in_doubt][:1]
+        ended = [f.status.value for f in self.members if f.status.in_doubt][:1]
         return [f"{law_named(self.law).title}: {sentence}" for sentence in (*ended, *self.outdated)]
 
     @property
@@ -133,7 +140,7 @@ class Fit(JsonRecord):
         peak = (schedule.schedule if isinstance(schedule, Plan) else schedule).peak
         known = [f.coverage.peak[0] for f in self.by_peak]
         between: tuple[str, ...] = ()
-        if known and known[0] < peak < known[-1] and all(peaks.octaves(p, peak) for p in known):
+        if known and known[0] < peak < known[-1] and not any(peaks.same(p, peak) for p in known):
             rates = listed([format_number(p) for p in known])
             between = (f"peak {format_number(peak)}, between those of the training runs ({rates})",)
         return between + outside(self.coverage, schedule, law_named(self.law).hangs_on_warmup)
@@ -212,6 +219,11 @@ class Average(JsonRecord):
     def parts(self) -> tuple[tuple[Fit, float], ...]:
         """The fits that predict, and their weights: those above 0."""
         return tuple((f, w) for f, w in zip(self.fits, self.weights, strict=True) if w > 0)
+
+    @property
+    def members(self) -> tuple[Fit, ...]:
+        """Those of the fits that count."""
+        return tuple(member for fit, _ in self.parts for member in fit.members)
 
     def parts_at(self, peak: float) -> tuple[tuple[Fit, float], ...]:
         """The fits that predict schedules of this peak rate, and their weights."""

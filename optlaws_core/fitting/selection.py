@@ -25,7 +25,7 @@ from ..parallel import Report, map_tasks
 from ..runs import Run
 from .priors import Prior
 from .result import Average, Fit, Model, Scores, Status
-from .single import Begins, averaged, check_unique, doubts, first_fitted, fit_from, in_order, predicted, rms, usable
+from .single import Begins, averaged, check_unique, doubts, first_fitted, fit, in_order, predicted, rms, usable
 
 POOL = ("opt_laws_sublinear", "opt_laws_curve")  # averaged unless others are asked for
 SHRINKAGE = 0.1  # pull of the weights towards equal ones, in units of the best law's mean squared error
@@ -150,7 +150,7 @@ def _fitted(
     kept = [r for i, r in enumerate(runs) if i not in (out or ())]
     law = law_named(name)
     try:
-        found = fit_from(law, kept, begins, from_step=from_step, prior=priors.get(name))
+        found = fit(law, kept, from_step=from_step, begins=begins, prior=priors.get(name))
     except (FitError, OptLawsError) as fault:
         return str(fault)
     if out is None:

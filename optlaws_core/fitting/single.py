@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -109,6 +110,7 @@ def fit(
     locked: Mapping[str, float] | None = None,
     start: Mapping[str, float] | None = None,
     from_step: int | None = None,
+    begins: Begins | None = None,
     prior: Prior | None = None,
     progress: Progress | None = None,
 ) -> Fit:
@@ -117,32 +119,15 @@ def fit(
     locked: coefficients held at the given values. start: begin there only, instead of at the law's own starting points;
     a prior has its own.
     from_step: first step whose loss counts; by default the end of each run's warm-up, and with a prior the end of the
-    transient, found from the curves. prior: what is known of the coefficients beforehand, see `fitting.priors.learned`.
+    transient, found from the curves. begins: the latter, where `first_fitted` has told it already. prior: what is known
+    of the coefficients beforehand, see `fitting.priors.learned`.
     Raises `DesignError` for unusable runs, `FitError` when no start gives finite losses, `Cancelled` from `progress`.
     """
     began = time.perf_counter()
-    check_unique(runs, test)
-    begins = first_fitted(runs) if prior is not None and from_step is None else {}
-    found = fit_from(law, runs, begins, test, locked, start, from_step, prior, progress)
-    return replace(found, seconds=time.perf_counter() - began)
-
-
-@one_thread()
-def fit_from(
-    law: Law | str,
-    runs: Sequence[Run],
-    begins: Begins,
-    test: Sequence[Run] = (),
-    locked: Mapping[str, float] | None = None,
-    start: Mapping[str, float] | None = None,
-    from_step: int | None = None,
-    prior: Prior | None = None,
-    progress: Progress | None = None,
-) -> Fit:
-    """`fit` where it is known already at which step the transient of each run ends."""
-    began = time.perf_counter()
     law = law_named(law) if isinstance(law, str) else law
     check_unique(runs, test)
+    if begins is None:
+        begins = first_fitted(runs) if prior is not None and from_step is None else {}
     begin = max((b for r in runs if (b := begins.get(r.name)) is not None), default=None)
     first = begin if from_step is None else from_step
     train = [usable(r, begins.get(r.name) if from_step is None else from_step) for r in runs]
@@ -157,8 +142,8 @@ def fit_from(
         found = finish(end.problem, end.x, end.finished, end.known, train, test, first, end.informed)
         several = peaks.apart(runs)
         if len(several) > 1:
-            own = [fit_from(law, some, begins, (), locked, None, from_step, prior, progress) for some in several]
-            found = _with_peaks(found, own, train, [usable(r, first) for r in test])
+            alone = partial(fit, law, locked=locked, from_step=from_step, begins=begins, prior=prior, progress=progress)
+            found = _with_peaks(found, [alone(some) for some in several], train, [usable(r, first) for r in test])
         elif end.informed.contradicted:
             found = replace(found, message=f"{found.message} {CONTRADICTED}")
     taken = time.perf_counter() - began

@@ -172,10 +172,9 @@ def _shares(model: Model) -> list[tuple[Fit, Share]]:
     """All fits of a model, and what each has to say at a peak rate."""
 
     def share(fit: Fit, place: int, weight: float) -> Share:
-        own = (fit, *fit.by_peak)
-        return lambda peak: weight * sum(w for part, w in fit.parts_at(peak) if part is own[place])
+        return lambda peak: weight * float(fit.shares_at(peak)[place])
 
-    return [(part, share(fit, i, weight)) for fit, weight in model.parts for i, part in enumerate((fit, *fit.by_peak))]
+    return [(member, share(fit, i, weight)) for fit, weight in model.parts for i, member in enumerate(fit.members)]
 
 
 def flat(limits: Limits) -> Schedule:

@@ -14,7 +14,8 @@ laws carry worse from peak to peak than from schedule to schedule.
 
 from dataclasses import dataclass
 
-from ..fitting import peaks
+import numpy as np
+
 from ..fitting.priors import calibration
 from ..fitting.result import Model
 
@@ -54,9 +55,9 @@ def error_terms(model: Model, peak: float) -> ErrorTerms | None:
 
 def _away(model: Model, peak: float) -> float:
     """Octaves from the nearest peak rate of the training runs, below 0 for a lower one."""
-    known = {end for fit, _ in model.parts for own in (fit, *fit.by_peak) for end in own.coverage.peak}
-    nearest = min(sorted(known), key=lambda rate: peaks.octaves(rate, peak))
-    return peaks.octaves(nearest, peak) * (1 if peak > nearest else -1)
+    known = sorted({end for fit in model.members for end in fit.coverage.peak})
+    away = [float(np.log2(peak / rate)) for rate in known]
+    return min(away, key=abs)
 
 
 __all__ = ["ErrorTerms", "error_terms"]

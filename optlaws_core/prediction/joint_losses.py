@@ -61,8 +61,8 @@ def joint(model: Model, plans: Sequence[Schedule | Plan], at: Sequence[int] | No
 
 def knows_error(model: Model) -> bool:
     """Whether a model tells how sure a difference between two candidates is."""
-    fits = [f for fit, _ in model.parts for f in (fit, *fit.by_peak)]
-    return error_terms(model, fits[0].coverage.peak[0]) is not None and all(varying(f) is not None for f in fits)
+    known = error_terms(model, model.members[0].coverage.peak[0])
+    return known is not None and all(varying(f) is not None for f in model.members)
 
 
 def _peaks(asked: Asked) -> list[float]:
@@ -94,12 +94,8 @@ def _of_other_peaks(away: FloatArray) -> FloatArray:
 
 def _shares(fit: Fit, asked: Asked) -> list[tuple[Fit, FloatArray]]:
     """What a fit's parts have to say of each candidate (n,)."""
-    own = (fit, *fit.by_peak)
-    found = np.zeros((len(own), len(asked)))
-    for i, peak in enumerate(_peaks(asked)):
-        for part, share in fit.parts_at(peak):
-            found[next(k for k, known in enumerate(own) if known is part), i] = share
-    return [(part, row) for part, row in zip(own, found, strict=True) if row.any()]
+    found = np.array([fit.shares_at(peak) for peak in _peaks(asked)])
+    return [(member, share) for member, share in zip(fit.members, found.T, strict=True) if share.any()]
 
 
 def _of_coefficients(model: Model, asked: Asked) -> FloatArray:

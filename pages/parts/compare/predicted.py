@@ -30,9 +30,8 @@ class Known:
     @classmethod
     def of(cls, model: Model) -> "Known":
         """The key of a model."""
-        fits, weights = zip(*model.parts, strict=True)
-        own = [part for f in fits for part in (f, *f.by_peak)]
-        parts = tuple((f.law, f.coverage.peak, tuple(f.theta.items()), f.free, f.covariance) for f in own)
+        weights = tuple(weight for _, weight in model.parts)
+        parts = tuple((f.law, f.coverage.peak, tuple(f.theta.items()), f.free, f.covariance) for f in model.members)
         return cls(parts, weights, (model.misfit, model.left_out), model.coverage, model)
 
 

@@ -156,11 +156,11 @@ def test_processes_and_a_cluster_give_the_same_bits(runs, unseen, found, cluster
 def test_a_law_that_explodes_on_a_left_out_run_is_bounded(runs, monkeypatch):
     """The fits to two runs are made to give losses below 0."""
 
-    def broken(law, some, begin, **how):
+    def broken(law, some, **how):
         made = fit(law, some, **how)
         return replace(made, theta=made.theta | BROKEN) if law.name == "annealing" and len(some) < 3 else made
 
-    monkeypatch.setattr(selection, "fit_from", broken)
+    monkeypatch.setattr(selection, "fit", broken)
     chosen = select(MIXED, runs, processes=1)
     assert np.isfinite(chosen["annealing"].left_out) and chosen["annealing"].left_out > 0.1
     weight = dict(zip([f.law for f in chosen.average.fits], chosen.average.weights, strict=True))
@@ -169,23 +169,23 @@ def test_a_law_that_explodes_on_a_left_out_run_is_bounded(runs, monkeypatch):
 
 
 def test_an_average_with_a_law_that_explodes_can_be_stored(runs, monkeypatch, tmp_path):
-    def broken(law, some, begin, **how):
+    def broken(law, some, **how):
         made = fit(law, some, **how)
         return replace(made, theta=made.theta | BROKEN) if law.name == "annealing" else made
 
-    monkeypatch.setattr(selection, "fit_from", broken)
+    monkeypatch.setattr(selection, "fit", broken)
     chosen = select(MIXED, runs, test=[twin_run("power_law", DROP, PLANTED["power_law"])], processes=1)
     chosen.average.save(tmp_path / "average.json")
     assert load_fit(tmp_path / "average.json").test.keys() == {DROP}
 
 
 def test_a_run_without_which_a_law_cannot_be_fitted_counts_as_wrong(runs, monkeypatch):
-    def picky(law, some, begin, **how):
+    def picky(law, some, **how):
         if law.name == "power_law" and len(some) < 3:
             raise FitError("no luck")
         return fit(law, some, **how)
 
-    monkeypatch.setattr(selection, "fit_from", picky)
+    monkeypatch.setattr(selection, "fit", picky)
     chosen = select(MIXED, runs, processes=1)
     assert chosen["power_law"].left_out == LARGEST_ERROR and not chosen.failed
 
