@@ -76,6 +76,14 @@ class NoNumbers(LogError):
     """Columns that hold text for the most part."""
 
 
+class MissingColumn(LogError):
+    """A table without a column that is needed; it may have it under another name. `ours` is what we call it."""
+
+    def __init__(self, message: str, ours: str, source: str = "") -> None:
+        super().__init__(message, source)
+        self.ours = ours
+
+
 class UnlikelyUnit(LogError):
     """A table with a number that suggests another unit than the expected one. Readers take it once they are told so."""
 

@@ -3,6 +3,9 @@
 import argparse
 import json
 import os
+import re
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +14,8 @@ from typing import TypeVar
 
 from ..errors import OptLawsError, UnlikelyUnit
 from ..schedules.entries import LARGEST
-from ..text import parse_amount
+from ..text import LARGEST as MOST
+from ..text import SMALLEST, format_number, parse_amount
 
 T = TypeVar("T")
 
@@ -48,6 +52,8 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args, **how) -> None:
         super().__init__(*args, **how)
         self.set_defaults(given=frozenset())
+        # What begins like a negative amount, -7B, is a value and no option: its type says what is wrong with it.
+        self._negative_number_matcher = re.compile(r"-[.\d]")
         self.register("action", None, Once)
         self.register("action", "store_true", Flag)
 
@@ -95,7 +101,8 @@ def amount(text: str) -> float:
     """A number above 0, with or without a suffix: 3e-4, 7B."""
     with suppress(OptLawsError):
         return parse_amount(text)
-    raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {quoted(text)}")
+    ends = f"{format_number(SMALLEST)} to {format_number(MOST)}"
+    raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {quoted(text)} (7B, 3e-4; from {ends})")
 
 
 def quoted(text: str) -> str:
@@ -164,6 +171,25 @@ def print_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_wide(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of many columns: on a terminal in parts that fit it, each with the first column; elsewhere in one."""
+    wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for some in parts([max(map(len, column)) for column in zip(head, *rows, strict=True)], wide):
+        print_columns([head[i] for i in some], [[row[i] for i in some] for row in rows])
+
+
+def parts(widths: Sequence[int], wide: int | None) -> list[list[int]]:
+    """Which columns of a table stand in each of its parts of at most `wide` characters; the first one in all."""
+    found, used = [[0]], widths[0]
+    for i, width in enumerate(widths[1:], 1):
+        if wide is not None and used + 2 + width > wide and len(found[-1]) > 1:
+            found.append([0])
+            used = widths[0]
+        found[-1].append(i)
+        used += 2 + width
+    return found
 
 
 def print_json(value) -> None:

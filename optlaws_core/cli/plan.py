@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from ..hyper import HYPER_LAWS, compute_splits, other_batch, sparse_models
 from ..hyper.advice import AXES, BITS, FAMILIES, MAP_POINTS, POINTS
-from ..hyper.scaling import MUP, at_width, width_said
+from ..hyper.scaling import MUP, REPEATS, at_width, width_said
 from ..hyper.sweep_cells import COLUMNS
 from ..text import format_amount
 from .options import amount, file, print_columns, print_json
@@ -170,6 +170,8 @@ def _compute(args: argparse.Namespace) -> None:
     ]
     print_columns(("law", "params", "tokens", *fresh, "a param", "loss", "constants", "source"), rows)
     print("Losses are those of the refitted Chinchilla law, which knows no repeats.")
+    if args.unique:
+        print(f"fresh: what the tokens are worth in ones that are seen once, with repeats counted as less ({REPEATS}).")
 
 
 def _batch(args: argparse.Namespace) -> list[str]:

@@ -22,7 +22,9 @@ from ..hyper import (
 )
 from ..hyper.advice import NONE_FITTED, LawMap, LawsOver, fitted_there
 from ..text import format_amount
-from .options import print_columns, print_json, refuse
+from .options import print_columns, print_json, print_wide, refuse
+
+MUP_RATE = "  (a rate for µP: hidden matrices take it divided by the width multiplier)"
 
 
 def check_units(args: argparse.Namespace, batch: float | None = None) -> None:
@@ -80,7 +82,7 @@ def rates(args: argparse.Namespace) -> list[str]:
             print(f"Cooldown and quantised training in one: {beside.fused}")
         for r, text in zip(found, texts, strict=True):
             if text:
-                print(f"{r.law.title}: {text}")
+                print(f"{r.law.title}: {text}{MUP_RATE if r.law.mup else ''}")
     return [] if said else [NONE_FITTED]
 
 
@@ -153,7 +155,7 @@ def _show_over(found: LawsOver, as_json: bool) -> None:
             (format_amount(x, 4), *(_cell(shown[n][i], what, found.inside(n)[i]) for n in shown))
             for i, x in enumerate(found.values)
         ]
-        print_columns((found.along, *shown), rows)
+        print_wide((found.along, *shown), rows)
 
 
 def _show_map(found: LawMap, as_json: bool) -> None:
@@ -179,7 +181,7 @@ def _show_map(found: LawMap, as_json: bool) -> None:
             (format_amount(d, 3), *(_cell(values[i, j], what, found.inside[i, j]) for j in range(len(found.params))))
             for i, d in enumerate(found.tokens)
         ]
-        print_columns(("", *(format_amount(n, 3) for n in found.params)), rows)
+        print_wide(("", *(format_amount(n, 3) for n in found.params)), rows)
 
 
 def _cell(value: float, what: str, inside: bool) -> str:

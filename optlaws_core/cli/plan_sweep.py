@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ..errors import OptLawsError
+from ..errors import LogError, MissingColumn, OptLawsError
 from ..hyper import Optimum, SweepCell, SweepReport, read_sweep, sweep_report
 from ..hyper.sweep_cells import COLUMNS
 from ..hyper.sweep_report import use_of
@@ -22,8 +22,11 @@ def sweep(args: argparse.Namespace) -> list[str]:
             "The law of a sweep predicts for a model size and a length: give both --params and --tokens."
         )
     columns = named_once("--columns", (renaming(text, COLUMNS) for text in args.columns))
-    with sure_of_units():
-        cells = read_sweep(args.table, columns, args.unit, args.sure)
+    try:
+        with sure_of_units():
+            cells = read_sweep(args.table, columns, args.unit, args.sure)
+    except MissingColumn as fault:
+        raise LogError(f"{fault} --columns {fault.ours}=NAME says which of them it is.", fault.source) from None
     found = sweep_report(cells)
     own = None if found.fit is None or args.params is None else found.fit.predict(args.params, args.tokens)
     if args.json:

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from ..errors import OptLawsError
-from ..fitting.result import Model
+from ..fitting.result import Model, Status
 from ..fitting.selection import POOL, Selection, select
 from ..laws import LAWS
 from ..parallel import Report
@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> list[str]:
         shares = "".join(f" {_percent(row[key]):>9}" for key in ("left_out", "misfit"))
         rmse = "-" if row["held_out_rmse"] is None else f"{row['held_out_rmse']:.5f}"
         weight = "-" if row["weight"] is None else f"{100 * row['weight']:.0f} %"
-        print(f"{row['law']:20}{shares} {rmse:>13} {weight:>7}  {row['status'] or ''}".rstrip())
+        status = Status[row["status"]].short if row["status"] else ""
+        print(f"{row['law']:20}{shares} {rmse:>13} {weight:>7}  {status}".rstrip())
     print(found.advice)
     for law, why in found.failed.items():
         print(f"{law} could not be fitted: {one_line(why)}")

@@ -22,9 +22,23 @@ class Status(Enum):
     tuned = "Set by hand, not fitted."
 
     @property
+    def short(self) -> str:
+        """The same in a few words, for tables."""
+        return _SHORT[self.name]
+
+    @property
     def in_doubt(self) -> bool:
         """Whether it speaks against what the fit predicts."""
         return self in (Status.at_bound, Status.out_of_steps, Status.weak)
+
+
+_SHORT = {
+    "converged": "converged",
+    "at_bound": "a coefficient on its bound",
+    "out_of_steps": "stopped early",
+    "weak": "weakly determined",
+    "tuned": "set by hand",
+}
 
 
 @dataclass(frozen=True)

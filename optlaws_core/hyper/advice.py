@@ -4,13 +4,13 @@ These are the numbers of the Plan page and of `optlaws plan rates`. N are parame
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..arrays import BoolArray, FloatArray
 from ..errors import OptLawsError, ScheduleError
-from ..schedules import SCHEDULES, WSD, Schedule
+from ..schedules import SCHEDULES, WSD, Cosine, Schedule
 from ..text import listed
 from .published import HYPER_LAWS, HyperLaw, Recommended, recommend
 from .scaling import BESIROGLU, critical_batch_of_loss, qat_fraction, qat_outside, timescale, weight_decay
@@ -90,12 +90,17 @@ def in_common(found: Sequence[Recommended]) -> str:
 
     Rates for µP are left out: they are no rates of the model, but of its base model.
     """
-    inside = [(r.law.title, r.lr) for r in found if r.lr and fitted_there(r) and not r.law.mup]
+    inside = [(_how_far(r.law), r.lr) for r in found if r.lr and fitted_there(r) and not r.law.mup]
     if not inside:
         return ""
     lrs = [lr for _, lr in inside]
     said = f"{min(lrs):.2g}" if len(lrs) == 1 else f"{min(lrs):.2g} to {max(lrs):.2g}"
     return f"Fitted where you are: {', '.join(title for title, _ in inside)}; peak learning rate {said}."
+
+
+def _how_far(law: HyperLaw) -> str:
+    """A law's title, and where only one of N and D has a known range, that the other has none."""
+    return f"{law.title} ({law.unknown} not known)" if law.unknown else law.title
 
 
 NONE_FITTED = "No law for the learning rate was fitted where you are: all of the rates are extrapolated."
@@ -199,8 +204,9 @@ def recommended_schedule(answer: Recommended, tokens: float, batch: float, famil
     """A law's answer as a schedule: its peak learning rate, and as many updates as `tokens` fill batches.
 
     `batch`: tokens in one update, for a law that gives none. `family`: which schedule; its other fields are usual
-    ones, the warm-up takes 2 % of the updates. Raises `OptLawsError` for a law without a learning rate, and
-    `ScheduleError` for an unknown family and a length below two updates.
+    ones, the warm-up takes 2 % of the updates. A cosine ends where those of the law's own runs did, if that is known.
+    Raises `OptLawsError` for a law without a learning rate, and `ScheduleError` for an unknown family and a length
+    below two updates.
     """
     if answer.lr is None:
         raise OptLawsError(f"{answer.law.title} gives no learning rate here, so no schedule can be made of its answer.")
@@ -209,9 +215,11 @@ def recommended_schedule(answer: Recommended, tokens: float, batch: float, famil
     total = round(tokens / (answer.batch or batch))
     if total < 2:
         raise ScheduleError(f"The tokens must fill two batches of {answer.batch or batch:g} tokens, got {tokens:g}.")
-    return SCHEDULES[family].usual(
-        peak=float(f"{answer.lr:.{DIGITS}g}"), warmup=min(round(WARMUP * total), total - 1), total=total
-    )
+    peak = float(f"{answer.lr:.{DIGITS}g}")
+    made = SCHEDULES[family].usual(peak=peak, warmup=min(round(WARMUP * total), total - 1), total=total)
+    if isinstance(made, Cosine) and answer.law.final is not None:
+        return replace(made, final=min(answer.law.final, peak))
+    return made
 
 
 def _number(answer: Recommended, what: str) -> float:

@@ -78,6 +78,7 @@ class HyperLaw:
     compute: Range = None
     batches: Range = None  # in tokens, for a law that takes the batch as given
     note: str = ""
+    final: float | None = None  # where the cosines of its runs ended, whatever their peak; None: not known
     mup: bool = False  # whether the rate is µP's, to be divided by the width multiplier in hidden matrices
 
     @property
@@ -166,6 +167,7 @@ _LAWS = (
         batch=power(float(np.exp(_BATCH_MEAN[0])), D=_BATCH_MEAN[1]),
         params=(214_663_680, 1_073_741_824),
         tokens=(4e9, 1e11),
+        final=1e-5,
         note="Cosine to a fixed 1e-5. Ranges are those of the published dense runs. For a mixture of experts N are all "
         "parameters, whether a token uses them or not.",
     ),

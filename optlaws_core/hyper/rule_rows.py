@@ -121,7 +121,9 @@ class Sparse:
             return f"about {format_amount(self.value, 3)} parameters in all"
         if self.difference is None:
             return f"{100 * self.value:.0f} %"
-        return f"loss {self.value:.4f}, {self.difference:+.4f} against {self.against}"
+        if self.difference == 0:
+            return f"loss {self.value:.4f}"
+        return f"loss {self.value:.4f}, {self.difference:+.3g} against {self.against}"
 
     @property
     def standing(self) -> str:
@@ -256,7 +258,7 @@ def sparse_models(params: float, tokens: float, share: float = 0.5, granularity:
             fine - granular_loss(params, tokens),
             f"{size} parameters, {length} tokens, granularity {granularity:g}",
             *MIXTURES["granularity"],
-            "1",
+            "granularity 1",
             outside=(
                 *_far("N", params, GRANULAR_PARAMS),
                 *_far("D", tokens, GRANULAR_TOKENS),

@@ -42,7 +42,14 @@ class LossLaw:
 # The exponents that the paper rounds to 0.34 and 0.28 stand in its own source files. The rounding matters: at 1e21
 # FLOP it makes 50 tokens a parameter of 34.
 HOFFMANN = LossLaw(
-    "Chinchilla", "Hoffmann et al. 2022, arXiv 2203.15556", SECOND_HAND, 1.6934, 406.4, 0.3392, 410.7, 0.2849
+    "Chinchilla, approach 3",
+    "Hoffmann et al. 2022, arXiv 2203.15556",
+    SECOND_HAND,
+    1.6934,
+    406.4,
+    0.3392,
+    410.7,
+    0.2849,
 )
 BESIROGLU = LossLaw(
     "Chinchilla, refitted",
@@ -87,6 +94,9 @@ ALLOCATIONS = {
         "MiniCPM, 192 tokens a parameter", "Hu et al. 2024, arXiv 2404.06395", SECOND_HAND, tokens_per_parameter(192)
     ),
 }
+
+
+REPEATS = "Muennighoff et al. 2023, arXiv 2305.16264"
 
 
 def effective_tokens(unique: float, tokens: float) -> float:

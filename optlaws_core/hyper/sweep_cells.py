@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import QhullError
 
-from ..errors import DesignError, LogError, UnlikelyUnit
+from ..errors import DesignError, LogError, MissingColumn, UnlikelyUnit
 from ..readers.frames import read_frame
 from ..readers.numbers import from_cells
 from ..text import counted, format_amount, listed, shortened
@@ -30,6 +30,7 @@ ALIASES = {
 SMOOTHED = {"smooth", "smoothed", "smoothing"}  # one of these words in the name of a loss: it is less of chance
 # Beyond these a unit is more likely to be wrong.
 HIGHEST_LR, FEWEST_PARAMS, FEWEST_TOKENS, FEWEST_BATCH, FEWEST_UPDATES = 1.0, 1_000, 1_000, 1_000, 100
+MOST_PARAMS, MOST_TOKENS = 1e14, 1e16
 MOST = 1e18  # of anything: beyond it nothing can be meant
 ALIKE = 0.01  # sizes or lengths that differ by less are one: whole batches seldom add up to the same tokens
 
@@ -110,6 +111,8 @@ def unlikely(params: float, tokens: float, batch: float | None = None, lr: float
     rules = [
         ("N", params, params < FEWEST_PARAMS, f"below {FEWEST_PARAMS:,} is unlikely (of millions or billions?)"),
         ("D", tokens, tokens < FEWEST_TOKENS, f"below {FEWEST_TOKENS:,} is unlikely (of millions or billions?)"),
+        ("N", params, params > MOST_PARAMS, f"above {format_amount(MOST_PARAMS)} is unlikely (a suffix too many?)"),
+        ("D", tokens, tokens > MOST_TOKENS, f"above {format_amount(MOST_TOKENS)} is unlikely (a suffix too many?)"),
     ]
     if lr is not None:
         rules.append(("a learning rate", lr, lr > HIGHEST_LR, f"above {HIGHEST_LR:g} is unlikely"))
@@ -139,7 +142,7 @@ def read_sweep(
     for ours in COLUMNS:
         if named.get(ours) not in frame.columns:
             lacking = shortened(str(named.get(ours, ours)))
-            raise LogError(f"{what} must have the column {lacking!r}, got {listed(frame.columns)}.", what)
+            raise MissingColumn(f"{what} must have the column {lacking!r}, got {listed(frame.columns)}.", ours, what)
     if twice := next((c for c in named.values() if [*named.values(), *frame.columns].count(c) > 2), None):
         raise LogError(f"{what} must have each column once and for one thing, got {shortened(twice)!r} twice.", what)
     if not 0 < unit < 1e12:

@@ -48,17 +48,19 @@ def parse_with(families: dict[str, type[Schedule]], text: str) -> Schedule:
     given = _pairs(name, body)
     for key in given:
         if key not in known:
-            raise ScheduleError(f"{name} has no field {_short(key)!r}. Its fields: {', '.join(known)}.")
+            raise ScheduleError(
+                f"{name} has no field {_short(key)!r}. Its fields: {', '.join(known)}; such as {family.usual().text}."
+            )
     given = {key: _counted(name, known[key], value, given) for key, value in given.items()}
     missing = [k for k, f in known.items() if f.default is MISSING and k not in given]
     if missing:
         raise ScheduleError(f"{name} needs {', '.join(missing)}, got {_short(text)!r}.")
-    return family(**given)
+    return family(**{key: _values(name, key, value) for key, value in given.items()})
 
 
-def _pairs(name: str, body: str) -> dict:
+def _pairs(name: str, body: str) -> dict[str, str]:
     """`a=1, b=[2, 3], c=word` as a dict."""
-    pairs: dict[str, Any] = {}
+    pairs: dict[str, str] = {}
     at = 0
     while at < len(body.rstrip()):
         pair = _PAIR.match(body, at)
@@ -67,10 +69,7 @@ def _pairs(name: str, body: str) -> dict:
         key, value = pair.groups()
         if key in pairs:
             raise ScheduleError(f"{name}: {_short(key)} is given twice.")
-        if value.startswith("["):
-            pairs[key] = [_value(name, key, v) for v in value[1:-1].split(",") if v.strip()]
-        else:
-            pairs[key] = _value(name, key, value)
+        pairs[key] = value
         at = pair.end()
     return pairs
 
@@ -91,6 +90,13 @@ def _counted(name: str, f: Field, value: Any, given: dict[str, Any]) -> Any:
     if not abs(amount) <= LARGEST:
         return amount  # which the family refuses in its own words
     return round(amount) if whole == "total" else rounded_rate(amount)
+
+
+def _values(name: str, key: str, text: str):
+    """What stands behind a field's equals sign: one value, or a list of them."""
+    if text.startswith("["):
+        return [_value(name, key, word) for word in text[1:-1].split(",") if word.strip()]
+    return _value(name, key, text)
 
 
 def _value(name: str, key: str, word: str) -> float | int | str | _Share | None:

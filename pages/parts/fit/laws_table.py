@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from optlaws_core import LAWS, Average, Status, noise_floor
+from optlaws_core import LAWS, Average, noise_floor
 from optlaws_core.fitting.result import Model
 from optlaws_core.text import counted
 
@@ -13,13 +13,6 @@ from ..widgets import showing
 from ..widgets.markdown import literal
 from .job import chosen
 
-SAYS = {
-    Status.converged: "converged",
-    Status.at_bound: "a coefficient on its bound",
-    Status.out_of_steps: "stopped early",
-    Status.weak: "weakly determined",
-    Status.tuned: "set by hand",
-}
 EXPECTED = "Error to expect on an unseen run: misfit and left-out error together. Known without any held-out run."
 LEFT_OUT = (
     "Each training run in turn is left out and predicted by the law fitted to the others: root mean square "
@@ -104,7 +97,7 @@ def _row(rank: int | None, model: Model, weight: float | None) -> dict:
         "misfit": percent(model.misfit),
         "rmse": model.held_out_rmse,
         "mean": percent(mean),
-        "status": "" if model.single is None else SAYS[model.single.status],
+        "status": "" if model.single is None else model.single.status.short,
     }
 
 

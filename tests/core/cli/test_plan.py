@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from optlaws_core.cli.options import parts
 from optlaws_core.hyper import HYPER_LAWS, bound, recommend, scaling, transfers
 from optlaws_core.schedules import parse
 from tests.core.hyper.test_sweep_fit import planted
@@ -125,6 +126,11 @@ def test_the_bound_and_its_transfer(capsys):
         (["plan", "rates", "--params", "1", "--tokens", "20B"], "--sure takes such numbers as they are"),
         ([*RATES, "--law", "kaplan"], "--law needs --over both"),
         ([*RATES, "--over", "tokens", "--family", "wsd"], "--family says nothing of laws over several sizes (--over)"),
+        (["plan", "rates", "--params", "7e9B", "--tokens", "20B"], "N above 100T is unlikely (a suffix too many?)"),
+        (["plan", "rates", "--params", "7B", "--tokens", "2e9T"], "D above 10000T is unlikely (a suffix too many?)"),
+        (["plan", "rates", "--params", "-7B", "--tokens", "20B"], "--params: a number above 0 is needed, got '-7B'"),
+        (["plan", "compute", "-7B"], "a number above 0 is needed, got '-7B'"),
+        (["plan", "compute", "1e400"], "a number above 0 is needed, got '1e400' (7B, 3e-4; from 1e-30 to 1e30)"),
         ([*RATES, "--batch", "big"], "a number above 0 is needed, got 'big'"),
         (["plan", "sparse", *RATES[2:], "--share", "1"], "a share is a number from 0 to below 1, got '1'"),
         (["plan", "sparse", *RATES[2:], "--share", "half"], "a share is a number from 0 to below 1, got 'half'"),
@@ -139,6 +145,27 @@ def test_the_bound_and_its_transfer(capsys):
 def test_what_cannot_be_planned_is_one_sentence(capsys, tmp_path, argv, found):
     code, out, err = told(capsys, *(a.format(tmp=tmp_path) for a in argv))
     assert (code, out) == (1, "") and found in err and err.count("\n") == 1
+
+
+def test_a_column_under_another_name_is_told_how_to_be_named(capsys, tmp_path):
+    table = tmp_path / "own.csv"
+    table.write_text("params,tokens,rate,batch,loss\n1e8,1e9,1e-3,1e5,3.1\n")
+    code, _, err = told(capsys, "plan", "sweep", str(table))
+    assert code == 1 and "must have the column 'lr'" in err and "--columns lr=NAME says which of them it is." in err
+
+
+def test_what_is_fresh_and_what_is_for_mup_is_said(capsys):
+    code, out, _ = told(capsys, "plan", "compute", "1e23", "--unique", "100B")
+    assert code == 0 and "fresh: what the tokens are worth" in out and "Chinchilla, approach 3" in out
+    code, out, _ = told(capsys, *RATES, "--family", "wsd")
+    marked = [line.split(":")[0] for line in out.splitlines() if "(a rate for µP" in line]
+    assert code == 0 and marked == [law.title for law in HYPER_LAWS.values() if law.mup and law.lr]
+
+
+def test_a_wide_table_is_parted_at_the_width_of_the_terminal():
+    assert parts([4, 8, 8, 8], None) == parts([4, 8, 8, 8], 34) == [[0, 1, 2, 3]]
+    assert parts([4, 8, 8, 8], 33) == [[0, 1, 2], [0, 3]]
+    assert parts([40, 50, 8], 10) == [[0, 1], [0, 2]]  # a column that fits nowhere still has its place
 
 
 def test_unlikely_units_can_be_meant(capsys):

@@ -103,6 +103,20 @@ def test_an_answer_as_a_schedule_has_its_rate_and_its_length(family):
     assert recommended_schedule(bare, 2e10, 1e6, family).total == 20_000  # it gives no batch
 
 
+def test_the_step_laws_cosine_ends_where_those_of_its_runs_did():
+    """Li et al. 2025, arXiv 2503.04715: cosine to a fixed 1e-5, whatever the peak."""
+    step = answers(1e9, 2e10)["step_law"]
+    assert recommended_schedule(step, 2e10, 1e6).final == 1e-5
+    assert recommended_schedule(answers(1e9, 2e10)["bjorck"], 2e10, 1e6).final > 1e-5  # its own are not known
+    low = answers(5e12, 1e9)["step_law"]
+    assert low.lr < 1e-5 and recommended_schedule(low, 1e9, 1e4).final == recommended_schedule(low, 1e9, 1e4).peak
+
+
+def test_a_law_with_half_a_range_is_named_with_what_is_not_known():
+    said = in_common(tuple(answers(1e9, 2e10).values()))
+    assert "Step Law" in said and "Step Law (" not in said and "Björck et al. (D not known)" in said
+
+
 def test_what_makes_no_schedule_says_why():
     rows = answers(1e9, 2e10)
     with pytest.raises(OptLawsError, match="Kaplan et al. gives no learning rate here"):

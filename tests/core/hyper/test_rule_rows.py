@@ -53,7 +53,9 @@ def test_sparse_models_are_held_against_those_that_are_not():
     assert rows["Weight sparsity, T5 on C4"].value == 1e9 * scaling.SPARSITY["t5"].worth(0.75)
     mixed, fine = rows["Mixture of experts"], rows["Fine-grained experts"]
     assert mixed.difference == pytest.approx(scaling.moe_loss(1e9, 2e10, 0.75) - scaling.moe_loss(1e9, 2e10, 0))
-    assert fine.difference < 0 and fine.says.endswith(f"{fine.difference:+.4f} against 1")
+    assert fine.difference < 0 and fine.says.endswith(f"{fine.difference:+.3g} against granularity 1")
+    whole = sparse_models(1e9, 1e11)[-1]
+    assert whole.says == f"loss {whole.value:.4f}"  # no difference to itself
     assert rows["Mixture of experts, best idle share"].value == scaling.moe_sparsity(1e9)
     best = rows["Weight sparsity, T5 on C4, best share"]
     assert (

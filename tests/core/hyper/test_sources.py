@@ -92,7 +92,7 @@ CHECKS = {
         1e-9,
     ),
     "Power Lines": lambda: Check([scaling.timescale(1e9, 2e10)], [0.21], 0.005 / 0.21),
-    "Chinchilla": lambda: _chinchilla(scaling.HOFFMANN, 1.6934, 406.4, 0.3392, 410.7, 0.2849),
+    "Chinchilla, approach 3": lambda: _chinchilla(scaling.HOFFMANN, 1.6934, 406.4, 0.3392, 410.7, 0.2849),
     "Chinchilla, refitted": lambda: _chinchilla(scaling.BESIROGLU, 1.8172, 482.01, 0.3478, 2085.43, 0.3658),
     # Equation 4: M_opt = 0.1715 C^0.5243 and D_opt = 5.8316 C^0.4757, whose product is C.
     "DeepSeek LLM, split": lambda: Check(

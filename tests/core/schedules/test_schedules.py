@@ -202,3 +202,12 @@ def test_spaces_without_end_are_read_at_once():
     assert parse("cosine( peak = 3e-4 ,\n warmup=100,  total=2000 )") == parse(
         "cosine(peak=3e-4, warmup=100, total=2000)"
     )
+
+
+@pytest.mark.parametrize("text", ["knots(points=0:1e-3 100:0)", "knots(points=1)", "cosine(top=1e-3)"])
+def test_an_unknown_field_is_told_before_its_value_with_an_example(text):
+    family, field = text.split("(")[0], text.split("(")[1].split("=")[0]
+    with pytest.raises(ScheduleError, match=f"{family} has no field '{field}'. Its fields: .*; such as ") as told:
+        parse(text)
+    example = str(told.value).split("such as ")[1].removesuffix(".")
+    assert parse(example).family == family

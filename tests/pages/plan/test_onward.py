@@ -1,8 +1,12 @@
 """The button that leads from the Plan page on: a row's rate, batch and length among the candidates."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from optlaws_core import HYPER_LAWS, parse, recommend
+from optlaws_core.fitting.result import Coverage
+from pages.parts.plan.onward import elsewhere
 from pages.parts.state.candidates import MOST, Candidate
 from tests.pages.plan.test_plan_page import opened, plain
 
@@ -22,6 +26,35 @@ def test_a_row_becomes_a_candidate():
     assert schedule.peak == pytest.approx(step.lr, rel=1e-3) and schedule.total == round(3e10 / step.batch)
     assert new.label.startswith("Step Law, batch ") and new.on
     assert schedule.text in plain(app.success[0].value) and f"page: {len(before) + 1}." in plain(app.success[0].value)
+
+
+def test_what_is_there_already_is_not_added_again():
+    app = opened(plan_params="700M", plan_tokens="30B")
+    app.button(key="plan_add").click().run()
+    once = held(app)
+    app.button(key="plan_add").click().run()
+    assert held(app) == once and not app.success and any("page already" in plain(i.value) for i in app.info)
+
+
+def test_a_rate_for_mup_says_so_where_it_goes():
+    app = opened(plan_params="1B", plan_tokens="20B")
+    app.selectbox(key="plan_row").set_value("minicpm").run()
+    app.button(key="plan_add").click().run()
+    assert held(app)[-1].label.startswith("MiniCPM (µP), batch ")
+    assert any("divided by the width multiplier" in plain(w.value) for w in app.warning)
+
+
+def test_a_run_unlike_the_fitted_ones_is_told_where_it_is_added():
+    coverage = Coverage((1e-3, 1e-3), (1000, 1000), (123_000.0, 123_000.0), (2e5, 2e5))
+    model = SimpleNamespace(coverage=coverage)
+    said = elsewhere(model, 1e9, 1e6)
+    assert said.startswith(
+        "Its model size is 8,130 times above and its batch is 5 times above that of the fitted runs."
+    )
+    assert elsewhere(model, 1e9, 2e5).startswith("Its model size is 8,130 times above that of")
+    assert elsewhere(model, 123_000, 2e5) == elsewhere(None, 1e9, 1e6) == ""
+    unknown = SimpleNamespace(coverage=Coverage((1e-3, 1e-3), (1000, 1000)))
+    assert elsewhere(unknown, 1e9, 1e6) == ""
 
 
 def test_a_law_without_a_batch_takes_the_one_that_is_fixed():
