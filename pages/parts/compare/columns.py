@@ -35,7 +35,7 @@ class Column:
 COLUMNS = (
     Column("rank", "Rank", width=50),
     Column("name", "Schedule", width=170),
-    Column("final_loss", "Predicted final loss", "After the last update.", 130, "%.5f", ".5f"),
+    Column("final_loss", "Final loss", "Predicted, after the last update.", 100, "%.5f", ".5f", "Predicted final loss"),
     Column(
         "observed",
         "Observed",
@@ -48,27 +48,32 @@ COLUMNS = (
     ),
     Column(
         "plus_minus",
-        "± at the end",
+        "± at end",
         "Half the width of the 90 % prediction band of the final loss. Candidates share part of the law's error, so a "
         "difference between two of them is surer than their two bands look.",
-        125,
+        100,
         "%.4f",
         ".4f",
+        "± at the end",
     ),
     Column(
         "difference",
-        "To the baseline",
-        "Predicted final loss minus that of the candidate that all are compared with; negative is better.",
+        "Difference",
+        "To the baseline: predicted final loss minus that of the candidate that all are compared with; negative is "
+        "better.",
         115,
         "%+.5f",
         "+.5f",
+        "To the baseline",
     ),
     Column("low", "from", "Lower end of the 90 % interval of the difference.", 85, "%+.5f", "+.5f", "90 % from"),
     Column("high", "to", "Its upper end. Where 0 lies between, the two are not told apart.", 85, "%+.5f", "+.5f"),
-    Column("p_below", "Ends below it", "Probability of ending below the baseline.", 105, "percent", ".0%"),
-    Column("p_best", "Best of all", "Probability of being the best of all candidates.", 90, "percent", ".0%"),
+    Column("p_below", "P(below)", "Probability of ending below the baseline.", 100, "percent", ".0%", "Ends below it"),
+    Column(
+        "p_best", "P(best)", "Probability of being the best of all candidates.", 90, "percent", ".0%", "Best of all"
+    ),
     Column("regret", "Regret", "Expected loss above the best of all candidates.", 80, "%.5f", ".5f"),
-    Column("delta", "Above the best", "Predicted final loss minus the best one.", 110, "%.5f", ".5f"),
+    Column("delta", "To best", "Predicted final loss minus the best one.", 90, "%.5f", ".5f", "Above the best"),
     Column("delta_percent", "in %", "The same as a share of the best loss.", 80, "%.3f %%", ".3f"),
     Column(
         "risk",
@@ -80,17 +85,18 @@ COLUMNS = (
     ),
     Column(
         "saved_updates",
-        "Updates saved",
-        "How many updates fewer the best schedule needs to end at this row's loss: its shape, everything after the "
-        "warm-up shortened in proportion, at the horizon where it ends exactly there. Negative: it would need more, "
-        "and leads only because it is longer. Its own curve read half way would not tell, since it has not decayed "
-        "there yet.",
-        115,
+        "Saved",
+        "Updates saved: how many fewer the best schedule needs to end at this row's loss: its shape, everything after "
+        "the warm-up shortened in proportion, at the horizon where it ends exactly there. Negative: it would need "
+        "more, and leads only because it is longer. Its own curve read half way would not tell, since it has not "
+        "decayed there yet.",
+        100,
         "localized",
         ",.0f",
+        "Updates saved",
     ),
     Column("saved_percent", "of its own", "As a share of this row's horizon.", 90, "%.1f %%", ".1f", "of its own, %"),
-    Column("saved_tokens", "Tokens saved", "Updates saved × tokens per update.", 110, "compact", ",.0f"),
+    Column("saved_tokens", "In tokens", "Updates saved × tokens per update.", 100, "compact", ",.0f", "Tokens saved"),
     Column(
         "extrapolates",
         "Extrapolates",
