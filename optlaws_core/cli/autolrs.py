@@ -22,7 +22,7 @@ from ..autolrs import (
 )
 from ..errors import OptLawsError
 from ..text import format_number
-from .model import curve_model, extrapolation
+from .model import add_warmup, curve_model, extrapolation, warmup_of
 from .options import amount, file, named_once, print_json, refuse, step
 from .read import add_answers, everything, named, unread_files
 
@@ -60,7 +60,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help="updates of the stage; by default twice those of the one before, at most 8 times those of the first",
     )
     command.add_argument("--total", type=step, metavar="T", help="updates in all of a simulated run")
-    command.add_argument("--warmup", type=step, default=0, metavar="W", help="updates of its linear warm-up")
+    add_warmup(command, "a simulated run")
     command.add_argument(
         "--first", type=step, metavar="N", help="updates of its first stage; by default such that three stages fill it"
     )
@@ -178,8 +178,9 @@ def _simulate(args: argparse.Namespace) -> list[str]:
         raise OptLawsError("A simulated run needs --total, its updates in all.")
     model = curve_model(args)
     search = _search(args, None)
-    found = simulate_stages(model, search, args.total, args.warmup, args.first, args.noise, args.seed)
-    beside = rivals(model, search, args.total, args.warmup)
+    warmup, said = warmup_of(model, args, args.total)
+    found = simulate_stages(model, search, args.total, warmup, args.first, args.noise, args.seed)
+    beside = rivals(model, search, args.total, warmup)
     reasons = list(model.reasons(found.schedule))
     if args.json:
         print_json(
@@ -205,6 +206,8 @@ def _simulate(args: argparse.Namespace) -> list[str]:
         for rival in beside:
             print(f"{rival.loss:.6f}  {rival.schedule.text}  ({rival.name})")
     return [
+        *said,
+        *model.doubts,
         f"The probes take another {found.probed:,} updates; the schedules beside it take none.",
         *extrapolation(reasons),
     ]

@@ -18,7 +18,7 @@ from ..runs import Plan
 from ..schedules import parse
 from ..schedules.chain import Chain
 from ..text import format_number
-from .options import amount, file, path
+from .options import amount, file, path, step
 
 Ends = tuple[float, float] | None  # of a 90 % band at one step; None where there is none
 
@@ -83,6 +83,29 @@ def for_candidates(model: Model | FinalFit, args: argparse.Namespace) -> Model:
     if isinstance(model, FinalFit):
         raise OptLawsError(f"{args.fit}: a fit of whole loss curves is needed, this is a fit of final losses.")
     return sized(model, args.params, args.batch_tokens)
+
+
+def add_warmup(command: argparse.ArgumentParser, what: str) -> None:
+    """The length of a warm-up; `what` has it."""
+    command.add_argument(
+        "--warmup",
+        type=step,
+        metavar="W",
+        help=f"updates of linear warm-up of {what}, by default as in the training runs",
+    )
+
+
+def warmup_of(model: Model, args: argparse.Namespace, total: int) -> tuple[int, list[str]]:
+    """The warm-up that was given, or else the longest of the training runs, with a remark that says which.
+
+    Fits that were stored before warm-ups were kept have none, and so have runs that a warm-up would fill.
+    """
+    if args.warmup is not None:
+        return args.warmup, []
+    usual = 0 if model.coverage.warmup is None else int(model.coverage.warmup[1])
+    if not 0 < usual < total:
+        return 0, []
+    return usual, [f"Warm-up of {usual:,} updates, as in the training runs; --warmup sets another one, 0 none."]
 
 
 def final_plan(fit: FinalFit, args: argparse.Namespace, schedule: str) -> Plan:

@@ -10,7 +10,7 @@ from ..fitting.result import Model
 from ..optimize import FAMILIES, KNOTS, Found, Limits, find, updates_within
 from ..optimize.progress import Progress
 from ..prediction.bands import with_bands
-from .model import add_model, curve_model
+from .model import add_model, add_warmup, curve_model, warmup_of
 from .options import amount, print_json, refuse, step
 
 PATIENCE = 2.0  # s after which a search tells how far it is
@@ -40,7 +40,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--family", metavar="FAMILY", help=f"the best of a family instead of a free curve: {', '.join(FAMILIES)}"
     )
-    command.add_argument("--warmup", type=step, default=0, metavar="W", help="updates of linear warm-up")
+    add_warmup(command, "the schedule")
     command.add_argument("--floor", type=float, default=0.0, metavar="LR", help="lowest rate after the warm-up")
     command.add_argument(
         "--slope", type=amount, metavar="S", help="largest change of the rate between two updates after the warm-up"
@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> list[str]:
     total = args.total
     if total is None:
         total = updates_within(model.coverage, tokens=args.tokens, flops=args.flops)
-    limits = Limits(args.peak, total, args.warmup, args.floor, args.slope, args.knots, not args.may_rise)
+    warmup, said = warmup_of(model, args, total)
+    limits = Limits(args.peak, total, warmup, args.floor, args.slope, args.knots, not args.may_rise)
     with _watched() as progress:
         finding = find(model, limits, args.family, progress=progress)
     half = _half_width(model, finding.best)
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> list[str]:
     else:
         for found in filter(None, (finding.best, finding.smooth, finding.simple)):
             print(f"{found.loss:.6f}  {found.schedule.text}")
-    return [*filter(None, [finding.summary]), *finding.doubts(finding.beside_simple(model))]
+    return [*said, *filter(None, [finding.summary]), *model.doubts, *finding.doubts(finding.beside_simple(model))]
 
 
 def _found(found: Found) -> dict:

@@ -21,6 +21,7 @@ from .json_values import JsonRecord, coefficient_names, error, number, optional,
 from .priors import Informed, informed_from_dict
 from .scores import Scores, Status, scores_from_dict
 
+ONE_RUN = "One training run cannot tell the effect of the schedule from that of time: add runs with other schedules."
 STARTED_BELOW = (
     "The fit was stored when a run without a warm-up counted as one that never rose to its peak. "
     "If a training run had no warm-up, fit again."
@@ -126,9 +127,10 @@ class Fit(JsonRecord):
 
     @property
     def doubts(self) -> list[str]:
-        """How the search ended, as far as that speaks against predictions."""
+        """What speaks against predictions: how the search ended, and one run without a prior."""
         ended = [f.status.value for f in self.members if f.status.in_doubt][:1]
-        return [f"{law_named(self.law).title}: {sentence}" for sentence in (*ended, *self.outdated)]
+        few = [ONE_RUN] if len(self.train) == 1 and self.informed is None and self.status is not Status.tuned else []
+        return [f"{law_named(self.law).title}: {sentence}" for sentence in (*ended, *few, *self.outdated)]
 
     @property
     def outdated(self) -> tuple[str, ...]:

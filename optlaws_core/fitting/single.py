@@ -24,7 +24,7 @@ from .covariance import Uncertainty, uncertainty
 from .least_squares import HUBER, LeastSquares, Progress
 from .loss_curves import curve, curves
 from .priors import Informed, Prior, learned
-from .result import Coverage, Fit, Scores, Status
+from .result import ONE_RUN, Coverage, Fit, Scores, Status
 from .under_prior import end_of_transient, posterior, ready
 
 # Features by which a law without a history sum answers to a drop of the rate.
@@ -64,9 +64,7 @@ def doubts(law: Law, runs: Sequence[Run], informed: bool = False) -> list[str]:
     """
     found = []
     if len(runs) == 1 and not informed:
-        found.append(
-            "One training run cannot tell the effect of the schedule from that of time: add runs with other schedules."
-        )
+        found.append(ONE_RUN)
     elif len({_shape(r) for r in runs}) == 1 and not informed and (law.sums or ANSWERS & set(law.features)):
         found.append(
             f"All {len(runs)} training runs have one schedule shape, so how the loss answers to a drop of the rate is "

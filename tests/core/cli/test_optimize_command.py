@@ -59,6 +59,14 @@ def test_the_best_of_a_family_has_its_text_form(stored, capsys):
     assert (code, out) == (1, "") and "A family to search in is one of linear, cosine" in err and "'cyclic'" in err
 
 
+def test_the_warm_up_is_that_of_the_training_runs_unless_it_is_given(stored, capsys):
+    argv = ("optimize", "--fit", str(stored), "--peak", "8e-3", "--total", "4000", "--family", "linear")
+    code, out, err = told(capsys, *argv)
+    assert code == 0 and "warmup=200" in out and "Warm-up of 200 updates, as in the training runs" in err
+    code, out, err = told(capsys, *argv, "--warmup", "0")
+    assert code == 0 and "warmup=200" not in out and "Warm-up of" not in err
+
+
 def test_a_length_in_tokens_or_compute_follows_from_batch_and_size(stored, capsys):
     argv = ("optimize", "--fit", str(stored), "--peak", "8e-3", "--family", "linear")
     code, out, _ = told(capsys, *argv, "--tokens", "1.024M", "--json")  # the example runs had one batch, 1,024

@@ -5,6 +5,7 @@ import pytest
 
 from optlaws_core.errors import DesignError, FitError, OptLawsError
 from optlaws_core.fitting.least_squares import LeastSquares
+from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.result import Status
 from optlaws_core.fitting.single import doubts, fit
 from optlaws_core.laws import LAWS
@@ -19,9 +20,21 @@ def test_doubtful_designs_are_said():
     longer = twin_run("opt_laws_curve", TRAINING[0].replace("4000", "6000"), PLANTED["opt_laws_curve"])
     assert "one schedule shape" in doubts(law, [a, longer])[0]
     assert doubts(law, [a, b, c]) == []
-    assert "One training run" in fit("annealing", [a]).message
+    alone = fit("annealing", [a])
+    assert "One training run" in alone.message and any("One training run" in said for said in alone.doubts)
+    assert not any("One training run" in said for said in fit("annealing", [a, b]).doubts)
     few = Run("few", a.plan, {"train": Series(a.steps[:12], a.loss[:12])}, lr_source="declared")
     assert any("12 points are few for 8 coefficients" in d for d in doubts(law, [few]))
+
+
+def test_one_run_is_no_doubt_where_a_prior_tells_the_rest():
+    law = LAWS["opt_laws_curve"]
+    run = twin_run(law.name, TRAINING[0], PLANTED[law.name])
+    assert not any("One training run" in said for said in fit(law, [run], prior=learned(law)).doubts)
+
+
+def test_every_end_of_a_search_has_a_few_words():
+    assert all(status.short and "_" not in status.short for status in Status)
 
 
 def test_a_coefficient_on_its_bound_is_named():
