@@ -6,6 +6,7 @@ may be typed as shares of the total, rates as shares of the peak: `wsd(peak=3e-4
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass
 from typing import Any
 
@@ -51,11 +52,11 @@ def parse_with(families: dict[str, type[Schedule]], text: str) -> Schedule:
             raise ScheduleError(
                 f"{name} has no field {_short(key)!r}. Its fields: {', '.join(known)}; such as {family.usual().text}."
             )
-    given = {key: _counted(name, known[key], value, given) for key, value in given.items()}
     missing = [k for k, f in known.items() if f.default is MISSING and k not in given]
     if missing:
         raise ScheduleError(f"{name} needs {', '.join(missing)}, got {_short(text)!r}.")
-    return family(**{key: _values(name, key, value) for key, value in given.items()})
+    values = {key: _values(name, key, text) for key, text in given.items()}
+    return family(**{key: _counted(name, known[key], value, values) for key, value in values.items()})
 
 
 def _pairs(name: str, body: str) -> dict[str, str]:
@@ -74,16 +75,16 @@ def _pairs(name: str, body: str) -> dict[str, str]:
     return pairs
 
 
-def _counted(name: str, f: Field, value: Any, given: dict[str, Any]) -> Any:
+def _counted(name: str, f: Field, value: Any, values: Mapping[str, Any]) -> Any:
     """The value of a field with its shares, if any, as updates or rates."""
     if isinstance(value, list):
-        return [_counted(name, f, v, given) for v in value]
+        return [_counted(name, f, v, values) for v in value]
     if not isinstance(value, _Share):
         return value
     whole = WHOLES.get(f.metadata["unit"])
     if whole is None or f.name == whole:
         raise ScheduleError(f"{name}: {f.name} is no share of anything, got {value}.")
-    base = given.get(whole)
+    base = values.get(whole)
     if not isinstance(base, (int, float)):
         raise ScheduleError(f"{name}: {f.name}={value} is a share of {whole}, which the text does not give.")
     amount = value.of_one * base
