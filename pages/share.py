@@ -3,13 +3,14 @@
 import streamlit as st
 
 from pages.parts import page
-from pages.parts.share import comparisons
+from pages.parts.share import comparisons, shown
 from pages.parts.state import identity
 
-page.open("Share", "Comparisons that were saved: as they were, without the files they came from.")
-identity.bar()
 id = st.query_params.get("id", "")
+lead = "Comparisons that were saved: as they were, without the files they came from."
+page.open("Share", lead, headed=not id)
+identity.bar()
 if id:
-    comparisons.show(id)
+    shown.show(id)
 else:
     comparisons.listing()

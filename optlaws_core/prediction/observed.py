@@ -45,14 +45,21 @@ def rates_of(schedule: Schedule) -> tuple[int, str, bytes]:
     return schedule.total, f"{schedule.peak:.9g}", rates.tobytes()
 
 
-def _end(run: Run, split: str) -> tuple[tuple[int, str, bytes], float] | None:
-    """The rates of a run and its final loss; None where it is not known, or the run ended early."""
+def final_loss(run: Run, split: str) -> float | None:
+    """Mean loss of a run over the last `AT_END` of its updates; None where it is not known, or the run ended early."""
     series = run.series.get(split)
     if run.plan is None or series is None or not len(series):
         return None
-    last = (1 - AT_END) * run.plan.schedule.total
-    late = series.loss[series.steps >= last]
-    return (rates_of(run.plan.schedule), float(late.mean())) if len(late) else None
+    if split in run.ends:
+        return run.ends[split]
+    late = series.loss[series.steps >= (1 - AT_END) * run.plan.schedule.total]
+    return float(late.mean()) if len(late) else None
+
+
+def _end(run: Run, split: str) -> tuple[tuple[int, str, bytes], float] | None:
+    """The rates of a run and its final loss; None where it is not known, or the run ended early."""
+    loss = final_loss(run, split)
+    return None if run.plan is None or loss is None else (rates_of(run.plan.schedule), loss)
 
 
 def _alike(one: Plan, other: Plan) -> bool:
@@ -61,4 +68,4 @@ def _alike(one: Plan, other: Plan) -> bool:
     return all(a is None or b is None or a == b for a, b in pairs)
 
 
-__all__ = ["Observed", "observed", "rates_of"]
+__all__ = ["Observed", "final_loss", "observed", "rates_of"]

@@ -75,6 +75,8 @@ class Run:
     last_step: int | None = None  # last step in the log, of any split
     about: Mapping[str, str] = field(default_factory=dict)  # what else a manifest says, by column: seed, outcome, …
     open_questions: tuple[str, ...] = ()  # what its log does not say and its reading hangs on
+    # Of splits whose losses were thinned since: the mean loss over the last 1 % of the updates, from all of them.
+    ends: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.split not in self.series:

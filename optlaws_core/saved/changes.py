@@ -10,6 +10,7 @@ from ..errors import extra
 from ..fitting.interface import Rename
 from ..fitting.result import Fit, Model
 from ..fitting.selection import Selection
+from ..prediction.observed import final_loss
 from ..runs import Run, Series
 from .checks import POINTS, different
 from .record import Snapshot
@@ -24,7 +25,17 @@ def thinned(runs: Iterable[Run]) -> tuple[Run, ...]:
     """The runs with as many losses as a chart shows: first, last, lowest and highest of every split are among them."""
     runs = tuple(runs)
     most = max(FEWEST, min(POINTS, ALL_POINTS // max(1, sum(len(r.series) for r in runs))))
-    return tuple(replace(r, series={split: _thin(s, most) for split, s in r.series.items()}) for r in runs)
+    return tuple(_thinned(r, most) for r in runs)
+
+
+def _thinned(run: Run, most: int) -> Run:
+    """A run of at most `most` losses a split; what a mean over its last updates was before, it says ever after."""
+    ends = {split: final_loss(run, split) for split, s in run.series.items() if len(s) > most}
+    return replace(
+        run,
+        series={split: _thin(s, most) for split, s in run.series.items()},
+        ends={**run.ends, **{split: loss for split, loss in ends.items() if loss is not None}},
+    )
 
 
 def _thin(series: Series, most: int) -> Series:
@@ -132,7 +143,8 @@ def _mapped(
     def changed(r: Run) -> Run:
         about = {k: run(v) if k == "parent" and v else v for k, v in r.about.items()}
         series = {split(name): s for name, s in r.series.items()}
-        return replace(r, name=run(r.name), split=split(r.split), series=series, about=about)
+        ends = {split(name): loss for name, loss in r.ends.items()}
+        return replace(r, name=run(r.name), split=split(r.split), series=series, about=about, ends=ends)
 
     return replace(
         snapshot,

@@ -52,6 +52,7 @@ def run_to_dict(run: Run) -> dict:
         "last_step": run.last_step,
         "about": dict(run.about),
         **({"open_questions": list(run.open_questions)} if run.open_questions else {}),
+        **({"ends": dict(run.ends)} if run.ends else {}),
     }
 
 
@@ -79,6 +80,10 @@ def run_from_dict(d: Mapping, place: int) -> Run:
             checks.limited_text(q, f"a question of {what}", "note")
             for q in checks.items(d.get("open_questions", ()), f"questions of {what}", "settings")
         ),
+        ends={
+            checks.name(split, f"a split of {what}"): checks.finite(loss, f"an end of {what}")
+            for split, loss in checks.mapping(d.get("ends", {}), f"ends of {what}", "splits").items()
+        },
     )
 
 

@@ -11,20 +11,25 @@ FIRST = "decide"
 FORMERLY = {"run", "x", "smooth", "scale"}  # what only addresses of Runs say
 
 
-def open(title: str, lead: str = "", heading: str = "") -> Workspace:
+def open(title: str, lead: str = "", heading: str = "", headed: bool = True) -> Workspace:
     """Begin a page: its heading and one sentence, and the visitor's workspace, with the bundled runs in a new one.
 
-    `heading`: where it is not the title of the page.
+    `heading`: where it is not the title of the page. `headed`: whether there is one; what is shown has its own otherwise.
     """
     st.set_page_config(page_title=f"{title} · Opt-Laws", page_icon=":material/ssid_chart:", layout="wide")
     st.html(STYLE)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.title(heading or title, anchor=False, width="content")
-        if lead:
-            st.caption(lead, width="content")
+    if headed:
+        _head(heading or title, lead)
     identity.gate()
     address.open_page(title, st.empty())
     return session.workspace()
+
+
+def _head(title: str, lead: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.title(title, anchor=False, width="content")
+        if lead:
+            st.caption(lead, width="content")
 
 
 def called(name: str):

@@ -37,7 +37,7 @@ def test_a_saved_comparison_is_the_same_for_somebody_else_after_a_restart(browse
     other = page(link.replace(server.url, again.start()))
     try:
         assert ranked(other) == before
-        assert other.locator("h3").first.inner_text().replace("\u2060", "") == TITLE  # word joiners
+        assert other.locator("h1").first.inner_text().replace("\u2060", "") == TITLE  # word joiners
         assert other.locator("main img, [data-testid=stMain] img").count() == 0
         assert other.get_by_role("button", name="Who may open it").count() == 0  # that is the owner's
         assert [c for c in other.complaints if "404" not in c and "ERR_NAME_NOT_RESOLVED" not in c] == []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import Ranked
 from optlaws_core.prediction.divergence import Risk
@@ -107,10 +108,11 @@ def result(
     risk: Risk | None,
     most_risk: float,
     baseline: Entry,
+    head: DeltaGenerator | None = None,
 ) -> tuple[pd.DataFrame, str]:
-    """Verdict and table; the table and the verdict once more."""
+    """Verdict, in `head` where there is one, and table; both once more."""
     made = worked_out(space, found, batch_tokens, risk, most_risk, baseline)
-    with st.container(border=True):
+    with (head or st).container(border=True):
         st.text(made.verdict)
     in_full(made.table)
     return made.table, made.verdict

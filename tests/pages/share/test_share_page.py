@@ -5,23 +5,26 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core import LAWS, Average, Fit, OptLawsError, Status, rank
+from optlaws_core import LAWS, Average, Fit, OptLawsError, Selection, Series, Status, predict, rank
 from optlaws_core.prediction import verdict
 from optlaws_core.prediction.divergence import Risk
-from optlaws_core.saved import Snapshot, from_bundle, to_bundle
+from optlaws_core.prediction.observed import final_loss
+from optlaws_core.saved import Snapshot, checks, from_bundle, to_bundle
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Store
 from pages.parts.compare import columns, curves
-from pages.parts.share import comparisons, html_report
+from pages.parts.share import comparisons, html_report, kept
 from pages.parts.state import settings
 from pages.parts.state.candidates import Candidate
+from pages.parts.state.kept_fits import Choice
 from pages.parts.state.workspace import Workspace
-from tests.pages.compare.compare_page import THREE, a_fit, opened, space_with, texts
+from tests.pages.compare.compare_page import THREE, a_fit, a_run, opened, space_with, texts
 from tests.places import ROOT
 from tests.support.stores import without
 
@@ -72,6 +75,24 @@ def saved(app: AppTest, store: Store, **typed: str) -> tuple[Snapshot, Viewer]:
     return store.open(entry.id, viewer), viewer
 
 
+def tables(app: AppTest) -> list[pd.DataFrame]:
+    return [element.value for element in app.dataframe]
+
+
+def ranking_of(app: AppTest) -> pd.DataFrame:
+    return next(table for table in tables(app) if "final_loss" in table)
+
+
+def walked(block):
+    """The elements of a page as they stand, from top to bottom."""
+    for child in block.children.values():
+        yield from walked(child) if hasattr(child, "children") else (child,)
+
+
+def warned(app: AppTest) -> list[str]:
+    return [element.value for element in app.warning]
+
+
 def rows(app) -> list:
     """Buttons of the list that open a saved comparison."""
     return [b for b in app.button if str(b.key).startswith("open ")]
@@ -87,13 +108,97 @@ def test_what_is_saved_is_what_is_compared(compared, store):
 
 
 def test_the_same_numbers_stand_there_for_somebody_else(compared, store):
-    table = compared.dataframe[-1].value
+    table = ranking_of(compared)
     _, viewer = saved(compared, store)
     (entry,) = store.listed(viewer)
     shown = share(Viewer("another browser"), id=entry.id)
-    assert shown.dataframe[-1].value.equals(table)
+    assert ranking_of(shown).equals(table)
     assert not any(b.label == "Delete it" for b in shown.button)
-    assert [s.value for s in shown.subheader][0] == comparisons.literal(entry.title)
+    assert [t.value for t in shown.title] == [comparisons.literal(entry.title)]
+
+
+@pytest.fixture
+def doubtful() -> Workspace:
+    """A comparison against which all is said that Compare and Fit can say of a fit."""
+    question = "Do the steps of long.csv count updates or micro-batches?"
+    run = replace(a_run(), open_questions=(question,), about={"outcome": "spiked"})
+    steps = np.arange(50, 1000)
+    dense = replace(
+        run,
+        plan=replace(run.plan, params=25e6),
+        series={"train": Series(steps, predict(a_fit(), run.plan, steps) * (1 + 1e-3 * np.sin(steps)))},
+    )
+    weak = replace(a_fit(), status=Status.weak, message=Status.weak.value, misfit=2e-3, left_out=4e-3)
+    old = replace(
+        weak,
+        law="multi_power",
+        theta={"L0": 2.0, "A": 0.5, "alpha": 0.5, "B": 100.0, "C": 1.0, "beta": 0.5, "gamma": 0.5},
+        interval=dict.fromkeys(LAWS["multi_power"].names),
+        status=Status.at_bound,
+        message=Status.at_bound.value,
+    )
+    both = Average((weak, old), (0.5, 0.5), weak.train, weak.test, 0.01, 0.02)
+    failed = {"chinchilla": "The batch size of every run must be known."}
+    chosen = Selection((weak, old), both, failed, both, "Trust the average.")
+    space = Workspace(runs={"long": dense}, candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)])
+    for name, model in (("average", both), ("own", weak), ("theirs", old)):
+        space.keep(name, model, chosen)
+    space.current = "average"
+    space.choice = Choice((*(f.law for f in chosen.fits), *failed), ("long",), (), "train", None, "none")
+    return space
+
+
+def test_whoever_opens_the_link_is_told_all_that_the_author_was_told(doubtful, store, monkeypatch):
+    monkeypatch.setattr(checks, "POINTS", 100)
+    monkeypatch.setattr("optlaws_core.saved.changes.POINTS", 100)  # so that the run is thinned
+    author = opened(doubtful)
+    author.session_state["share_box"] = True
+    _, viewer = saved(author.run(), store)
+    fitted = AppTest.from_file(str(PAGES / "fit.py"), default_timeout=60)
+    fitted.session_state.workspace = doubtful
+    fitted.run()
+    assert not fitted.exception
+    (entry,) = store.listed(viewer)
+    assert len(store.open(entry.id, viewer).runs[0].loss) <= 100 < len(doubtful.runs["long"].loss)
+    shown = share(Viewer("another browser"), id=entry.id)
+    expected = dict.fromkeys([*warned(author), *warned(fitted)])
+    for part in ("one training run", "open question", "could not be fitted", "on its bound", "hardly determine"):
+        assert any(part in sentence.lower().replace("\\", "") for sentence in expected), part
+    assert set(expected) <= set(warned(shown))
+    assert any("c2 lies beyond the training runs: peak" in sentence.replace("\\", "") for sentence in warned(shown))
+    (verdict_box,) = (t.value for t in author.text if "predicted to end at" in t.value)
+    assert verdict_box in [t.value for t in shown.text]
+    assert ranking_of(shown).equals(ranking_of(author)) and ranking_of(shown)["observed"].notna().any()
+    on_fit = [t for t in tables(fitted) if "expected" in t or "RMSE" in t]
+    assert len(on_fit) == 2 and all(any(t.equals(mine) for mine in tables(shown)) for t in on_fit)
+    told = {c.value for c in (*author.caption, *fitted.caption) if "RMSE" in c.value or "Prior" in c.value}
+    assert told and all(any(sentence in c.value for c in shown.caption) for sentence in told)
+
+
+def test_a_link_is_headed_by_its_title_and_verdict_and_ends_with_its_evidence(compared, store):
+    _, viewer = saved(compared, store, Title="Which decay?")
+    (entry,) = store.listed(viewer)
+    shown = share(Viewer("another browser"), id=entry.id)
+    assert [t.value for t in shown.title] == ["Which decay?"]  # and not that of the page
+    elements = list(walked(shown.main))
+    parts = (
+        shown.title[0],
+        next(t for t in shown.text if " below c0" in t.value),
+        next(t for t in shown.dataframe if "final_loss" in t.value),
+        next(h for h in shown.subheader if h.value == "Evidence"),
+    )
+    places = [next(i for i, e in enumerate(elements) if e is part) for part in parts]
+    assert places == sorted(places)
+    runs = next(t for t in tables(shown) if "last_loss" in t)
+    run = compared.session_state.workspace.runs["long"]
+    assert runs.loc[0, ["run", "steps", "last_step", "batch_tokens"]].tolist() == ["long", 1000, 990, 512]
+    assert runs.last_loss[0] == run.loss[-1]
+    ends = next(t for t in tables(shown) if "predicted" in t)
+    assert ends.observed[0] == final_loss(run, "train")
+    assert ends.predicted[0] == predict(a_fit(), run.plan)[0]
+    charts = [json.loads(c.proto.spec) for c in shown.get("plotly_chart")]
+    (points,) = [d for c in charts for d in c["data"] if d["mode"] == "markers" and d.get("name") == "training"]
+    assert points["text"] == ["long"]
 
 
 def baseline_of(app: AppTest):
@@ -111,7 +216,7 @@ def test_what_all_are_compared_with_is_saved(store):
     (entry,) = store.listed(viewer)
     shown = share(Viewer("another browser"), id=entry.id)
     assert baseline_of(shown).value == "c2" and said in texts(shown)
-    assert shown.dataframe[-1].value.equals(compared.dataframe[-1].value)
+    assert ranking_of(shown).equals(ranking_of(compared))
     baseline_of(shown).set_value("c1").run()
     assert not shown.exception and shown.query_params["baseline"] == "c1"
 
@@ -121,8 +226,8 @@ def test_a_copy_opens_with_the_baseline_that_was_saved(compared, store, monkeypa
     _, viewer = saved(compared, store)
     (entry,) = store.listed(viewer)
     asked = []
-    monkeypatch.setattr(comparisons.st, "switch_page", lambda page, query_params: asked.append(query_params))
-    monkeypatch.setattr(comparisons.page, "called", lambda name: name)
+    monkeypatch.setattr(kept.st, "switch_page", lambda page, query_params: asked.append(query_params))
+    monkeypatch.setattr(kept.page, "called", lambda name: name)
     shown = share(viewer, id=entry.id)
     next(b for b in shown.button if b.label == "Open a copy").click().run()
     assert not shown.exception and asked[0]["baseline"] == "c1"
@@ -221,7 +326,7 @@ def test_an_anonymised_one_names_nothing(compared, store):
 def test_a_copy_is_the_same_comparison_and_names_its_parent(compared, store):
     found, viewer = saved(compared, store)
     space = Workspace()
-    space.become(comparisons._workspace(found), found.digest)
+    space.become(kept.workspace(found), found.digest)
     assert (space.fit, space.parent) == (found.fit, found.digest)
     again = opened(space)
     assert again.dataframe[-1].value.equals(compared.dataframe[-1].value)
@@ -236,7 +341,7 @@ def test_a_copy_brings_the_risk_and_its_child_says_of_whom_it_is_one(compared, s
     risk = Risk((0.0,) * 6, 0.0, (0.0,) * 6, (1.0,) * 6, 1.0, 1.0, 0.1, 0.5, 40, 9, (1e4, 1e6))
     risky = replace(found, risk=risk, most_risk=0.3)
     space = Workspace()
-    space.become(comparisons._workspace(risky), risky.digest)
+    space.become(kept.workspace(risky), risky.digest)
     assert space.risk == risk and "9 of 40 runs diverged or spiked" in " ".join(texts(opened(space)))
     child = store.save(replace(risky, parent=found.digest, title="Child"), Viewer("somebody else"))
     assert any("Began as a copy of another comparison" in t for t in texts(share(Viewer("somebody else"), id=child)))

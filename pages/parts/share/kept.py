@@ -1,0 +1,66 @@
+"""A saved comparison as the pages hold one: its workspace, its view, and the way back into a visitor's session."""
+
+import streamlit as st
+
+from optlaws_core.saved import Snapshot
+
+from .. import page
+from ..compare import ranking
+from ..state import candidates, session
+from ..state.workspace import Workspace
+from ..widgets.candidate_chart import AXES, PARTS, View
+
+
+def workspace(found: Snapshot) -> Workspace:
+    """Runs, fits and candidates of a saved comparison, as those of a visitor."""
+    return Workspace(
+        runs={r.name: r for r in found.runs},
+        fits=dict(found.fits),
+        current=found.current,
+        selections=dict(found.selections),
+        candidates=[candidates.Candidate(c.schedule.text, c.label, c.on) for c in found.candidates],
+        risk=found.risk,
+    )
+
+
+def view(found: Snapshot) -> View:
+    """The view that was saved, as far as this version knows its settings."""
+    kept = found.view
+    batch, bands = kept.get("batch_tokens"), kept.get("bands")
+    chosen = tuple(int(i) for i in bands.split() if i.isascii() and i.isdigit()) if isinstance(bands, str) else None
+    return View(
+        kept["x"] if kept.get("x") in AXES else "step",
+        kept.get("log_x") is True,
+        kept.get("log_y") is True,
+        kept["part"] if kept.get("part") in PARTS else "after warm-up",
+        float(batch) if isinstance(batch, (int, float)) and batch >= 1 else None,
+        chosen,
+    )
+
+
+def baseline(found: Snapshot) -> int | None:
+    """The place of the candidate that all were compared with; None in comparisons from before there was one."""
+    place = found.view.get("baseline")
+    if isinstance(place, bool) or not isinstance(place, (int, float)):
+        return None
+    return int(place) if 0 <= place < len(found.candidates) else None
+
+
+def copy(found: Snapshot) -> None:
+    """Put it into the visitor's session, in place of what is there, and open the Compare page on it."""
+    shown = view(found)
+    session.workspace().become(workspace(found), found.digest)
+    told = {
+        "compare_x": AXES[shown.x],
+        "compare_part": shown.part,
+        "compare_log_x": shown.log_x,
+        "compare_log_y": shown.log_y,
+        "compare_batch": shown.batch_tokens,
+        "compare_most_risk": found.most_risk,
+    }
+    if (place := baseline(found)) is not None:
+        told[ranking.BASELINE] = candidates.names(workspace(found).candidates)[place]
+    address = {
+        key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in told.items() if value
+    }
+    st.switch_page(page.called("compare"), query_params=address | {"compare_observed": list(found.observed)})

@@ -1,0 +1,130 @@
+"""A saved comparison for whoever opens it: title, verdict, warnings, chart, ranking, evidence; read-only."""
+
+import streamlit as st
+
+from optlaws_core import LAWS
+from optlaws_core.fitting.result import Model
+from optlaws_core.prediction.verdict import Yardstick, basis
+from optlaws_core.saved import Snapshot, to_bundle
+from optlaws_core.saved.store import Entry
+from optlaws_core.text import counted
+
+from ..compare import curves, predicted, ranking
+from ..compare import risk as risks
+from ..fit import report
+from ..state import identity, settings
+from ..widgets.markdown import literal
+from . import evidence, html_report, kept, owner
+from .common import SHARED, faults_told, go, when
+
+COPY = (
+    "Brings runs, fits and candidates into your session, in place of what is loaded, to change them and save the "
+    "result as a new comparison. Runs are thinned, so a law fitted to them anew may differ a little."
+)
+
+
+def show(id: str) -> None:
+    """A saved comparison, read-only."""
+    with faults_told():
+        _show(id)
+
+
+def _show(id: str) -> None:
+    entry = settings.store().entry(id, identity.viewer())
+    found = settings.store().open(id, identity.viewer())
+    st.set_page_config(page_title=f"{entry.title} · Opt-Laws")
+    st.title(literal(entry.title), anchor=False)
+    head = st.container()
+    if entry.mine:
+        owner.bar(entry)
+    actions = _about(entry, found)
+    space = kept.workspace(found)
+    fits = [found.current, *found.also] if found.current else []
+    shown = predicted.entries(space, fits)
+    if not fits or not shown:
+        if not fits or not any(c.on for c in found.candidates):
+            st.info("This comparison holds runs alone: no fit, or no candidate that was switched on.")
+        return
+    warnings = st.container()
+    st.subheader("Predicted curves", anchor=False)
+    view, observed = curves.look(space, SHARED, kept.view(found), found.observed)
+    figure, _ = curves.draw(space, fits, shown, view, observed)
+    st.subheader("Ranking", anchor=False)
+    baseline = ranking.choose(space, shown, found.risk, found.most_risk, SHARED, kept.baseline(found))
+    table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk, baseline, head)
+    remarks = [basis(space.fit), Yardstick.of(space.fit).sentence, *_risk(found)]
+    head.caption(literal(" ".join(remarks)))
+    doubts = [*evidence.warned(found), *evidence.beyond(table)]
+    for doubt in doubts:
+        warnings.warning(literal(doubt), icon=":material/warning:")
+    actions.download_button(
+        "Report",
+        lambda: html_report.html(found, figure, table, verdict, [*remarks[1:], *doubts]),
+        f"comparison-{found.digest[:12]}.html",
+        "text/html",
+        icon=":material/description:",
+        on_click="ignore",
+        help="One HTML file with chart, ranking, laws and coefficients, as they stand here; it needs no network.",
+    )
+    evidence.section(found, space)
+    _laws(space.fit)
+
+
+def _laws(model: Model) -> None:
+    """Formula and coefficients of each law, to be opened."""
+    for i, (fit, weight) in enumerate(model.parts):
+        share = f", weight {weight:.0%}" if weight < 1 else ""
+        box = st.expander(
+            f"{LAWS[fit.law].title}{share}", icon=":material/function:", on_change="rerun", key=f"{SHARED}_law {i}"
+        )
+        if box.open:
+            with box:
+                report.coefficients(fit, f"share-coefficients-{i}")
+
+
+def _risk(found: Snapshot) -> list[str]:
+    """Where the risk of divergence comes from, and from where on it sets a candidate apart."""
+    if found.risk is None:
+        return ["The ranking heeds no risk of divergence."]
+    return [
+        f"Risk of divergence: {risks.described(found.risk)}",
+        f"Candidates above {found.most_risk:.0%} rank behind all others.",
+    ]
+
+
+def _about(entry: Entry, found: Snapshot):
+    """Note and origin, and the row of buttons that act on it, which is returned."""
+    parts = [f"saved {when(entry.saved)}"]
+    parts += [f"by {literal(found.author)}"] if found.author else []
+    parts += [literal(", ".join(found.tags))] if found.tags else []
+    parts.append(f"{counted(len(found.runs), 'run')}, {counted(len(found.fits), 'fit')}")
+    parts.append(f"content {found.digest[:12]}")
+    st.caption(" · ".join(parts))
+    if entry.note:
+        st.text(entry.note)
+    parent = found.parent and settings.store().find(found.parent, identity.viewer())
+    if parent:
+        st.button(
+            f"Began as a copy of {literal(parent.title)}",
+            type="tertiary",
+            icon=":material/history:",
+            on_click=go,
+            args=(parent.id,),
+        )
+    elif found.parent:
+        st.caption(f"Began as a copy of another comparison, content {found.parent[:12]}.")
+    actions = st.container(horizontal=True)
+    with actions:
+        st.button("All of mine", icon=":material/arrow_back:", help="The comparisons that you saved.", on_click=go)
+        if st.button("Open a copy", icon=":material/content_copy:", help=COPY):
+            kept.copy(found)
+        st.download_button(
+            "Download",
+            lambda: to_bundle(found),
+            f"comparison-{found.digest[:12]}.json",
+            "application/json",
+            icon=":material/download:",
+            on_click="ignore",
+            help="One file that can be imported elsewhere.",
+        )
+    return actions
