@@ -1,8 +1,9 @@
 """Where saved comparisons are kept.
 
-A snapshot never changes once it is saved. Its id, of 128 random bits, is the key that a link carries; to revoke a link
-is to give the snapshot another id. What a viewer may not see answers as if it were not there. The content is kept with
-its SHA-256, which is checked whenever it is opened.
+A snapshot never changes once it is saved; a link may come to show another one, and keeps those before (versions.py).
+Its id, of 128 random bits, is the key that a link carries; to revoke a link is to give the snapshot another id. What a
+viewer may not see answers as if it were not there. The content is kept with its SHA-256, which is checked whenever it
+is opened.
 """
 
 import hashlib
@@ -66,22 +67,12 @@ class Store:
 
     def save(self, snapshot: Snapshot, viewer: Viewer, visibility: Visibility = Visibility.link) -> str:
         """Keep a snapshot as the viewer's, whole or not at all; returns its id."""
-        data = snapshot.to_bytes()
-        try:
-            Snapshot.from_bytes(data)  # whatever is saved can be opened
-        except OptLawsError as fault:
-            raise OptLawsError(f"Not saved: {str(fault).removeprefix(UNREADABLE)}") from None
+        data = canonical_content(snapshot)
         row = {
             "id": _new_id(),
             "owner": viewer.owner,
             "visibility": visibility.name,
-            "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-            "title": snapshot.title,
-            "note": snapshot.note,
-            "tags": "\n".join(snapshot.tags),
-            "author": snapshot.author,
-            "digest": hashlib.sha256(data).hexdigest(),
-            "words": "\n".join((snapshot.title, snapshot.note, *snapshot.tags)).casefold(),
+            **listed_values(snapshot, data),
         }
         columns, values = ", ".join(row), ", ".join(f":{name}" for name in row)
         packed = zlib.compress(data)
@@ -101,12 +92,7 @@ class Store:
             packed = db.execute(asked, {"number": row.number}).scalar()
             if packed is None:
                 _seen(db, id, viewer)  # deleted meanwhile
-        data = unpacked(bytes(packed or b""))
-        if hashlib.sha256(data).hexdigest() != row.digest:
-            raise OptLawsError(
-                "This comparison was damaged in the store: its content does not have the digest that it was saved with."
-            )
-        return Snapshot.from_bytes(data)
+        return checked_content(bytes(packed or b""), row.digest)
 
     def entry(self, id: str, viewer: Viewer) -> Entry:
         """What a list would show of it. Raises like `open`."""
@@ -130,16 +116,20 @@ class Store:
             return db.execute(text(f"select count(*) from snapshots where {where}"), values).scalar_one()
 
     def find(self, digest: str, viewer: Viewer) -> Entry | None:
-        """The latest in the viewer's list with this content, or None: the parent of a copy, where it may be seen."""
+        """The latest in the viewer's list with this content, or an older version with it; None where there is none.
+
+        The parent of a copy, where it may be seen.
+        """
         where, values = _found(viewer)
-        asked = f"select {FIELDS} from snapshots where digest = :digest and {where} order by number desc limit 1"
+        had = "(digest = :digest or number in (select number from earlier where digest = :digest))"
+        asked = f"select {FIELDS} from snapshots where {had} and {where} order by number desc limit 1"
         with self._transaction() as db:
             row = db.execute(text(asked), values | {"digest": digest}).first()
         return None if row is None else _entry(row, viewer)
 
     def set_visibility(self, id: str, viewer: Viewer, visibility: Visibility) -> None:
         """Let others in, or keep them out; for the owner alone."""
-        with self._owned(id, viewer) as (db, row):
+        with self.owned(id, viewer) as (db, row):
             db.execute(
                 text("update snapshots set visibility = :to where number = :number"), row | {"to": visibility.name}
             )
@@ -147,14 +137,15 @@ class Store:
     def revoke(self, id: str, viewer: Viewer) -> str:
         """End a link for good; for the owner alone. The snapshot is private under another id, which is returned."""
         changes = {"id": _new_id(), "to": Visibility.private.name}
-        with self._owned(id, viewer) as (db, row):
+        with self.owned(id, viewer) as (db, row):
             db.execute(text("update snapshots set id = :id, visibility = :to where number = :number"), row | changes)
         return changes["id"]
 
     def delete(self, id: str, viewer: Viewer) -> None:
-        """Remove a snapshot with its content; for the owner alone."""
-        with self._owned(id, viewer) as (db, row):
-            db.execute(text("delete from bodies where number = :number"), row)
+        """Remove a snapshot with all its versions and comments; for the owner alone."""
+        with self.owned(id, viewer) as (db, row):
+            for table in database.OF_A_SNAPSHOT:
+                db.execute(text(f"delete from {table} where number = :number"), row)
             db.execute(text("delete from snapshots where number = :number"), row)
 
     def close(self) -> None:
@@ -162,13 +153,19 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def _owned(self, id: str, viewer: Viewer) -> Iterator[tuple[Connection, dict[str, int]]]:
+    def owned(self, id: str, viewer: Viewer) -> Iterator[tuple[Connection, dict[str, int]]]:
         """A transaction, and the number of the viewer's own snapshot as a value for SQL."""
         with self._transaction(writes=True) as db:
             row = _seen(db, id, viewer)
             if not viewer.owns(row):
-                raise OptLawsError("Only whoever saved this comparison can delete it or change who sees it.")
+                raise OptLawsError("Only whoever saved this comparison can change or delete it, or who sees it.")
             yield db, {"number": row.number}
+
+    @contextmanager
+    def reading(self, id: str, viewer: Viewer, writes: bool = False) -> Iterator[tuple[Connection, Row]]:
+        """A transaction, and the row of a snapshot that the viewer may open. Raises like `open`."""
+        with self._transaction(writes) as db:
+            yield db, _seen(db, id, viewer)
 
     @contextmanager
     def _transaction(self, writes: bool = False) -> Iterator[Connection]:
@@ -181,6 +178,39 @@ class Store:
                 "no reason told"
             ]
             raise OptLawsError(f"The store {self.name} failed: {said[0][:200]}.") from None
+
+
+def canonical_content(snapshot: Snapshot) -> bytes:
+    """The canonical form of a snapshot that can be opened again. Raises `OptLawsError`."""
+    data = snapshot.to_bytes()
+    try:
+        Snapshot.from_bytes(data)  # whatever is saved can be opened
+    except OptLawsError as fault:
+        raise OptLawsError(f"Not saved: {str(fault).removeprefix(UNREADABLE)}") from None
+    return data
+
+
+def listed_values(snapshot: Snapshot, data: bytes) -> dict[str, str]:
+    """What a list shows of a snapshot and searches in, by column; `data`: its canonical form."""
+    return {
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "title": snapshot.title,
+        "note": snapshot.note,
+        "tags": "\n".join(snapshot.tags),
+        "author": snapshot.author,
+        "digest": hashlib.sha256(data).hexdigest(),
+        "words": "\n".join((snapshot.title, snapshot.note, *snapshot.tags)).casefold(),
+    }
+
+
+def checked_content(packed: bytes, digest: str) -> Snapshot:
+    """The snapshot of a content as it is stored. Raises `OptLawsError` where it was damaged."""
+    data = unpacked(packed)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise OptLawsError(
+            "This comparison was damaged in the store: its content does not have the digest that it was saved with."
+        )
+    return Snapshot.from_bytes(data)
 
 
 def _new_id() -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from optlaws_core.prediction.divergence import Risk
-from optlaws_core.saved import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned
+from optlaws_core.saved import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, versions
 from optlaws_core.saved.store import Entry
 from optlaws_core.text import counted
 
@@ -18,6 +18,7 @@ from ..widgets.markdown import literal
 from .common import faults_told, go, kinds, link, usual, when
 
 SHOWN = 50  # saved comparisons in the list
+OFFERED = 20  # of them, to save a new version of
 FORM = "share_form"
 
 
@@ -54,12 +55,14 @@ def section(
                 help="Runs become run-1, run-2, …; no author, note, tags, labels, paths or hosts. The title stays.",
             )
             viewer = identity.viewer()
+            place = _version_of(space)
             offered = kinds(viewer)
             opens = right.selectbox(
                 "Who may open it",
                 offered,
                 offered.index(usual(viewer)),
                 format_func=lambda kind: kind.value,
+                help="Of a new comparison; a new version is open to whoever its link is open to.",
             )
             pressed = st.form_submit_button("Save and get a link", type="primary", icon=":material/link:")
         if pressed and not title.strip():
@@ -67,7 +70,30 @@ def section(
         elif pressed:
             words = tuple(dict.fromkeys(w.strip() for w in tags.split(",") if w.strip()))
             said = {"title": title.strip(), "note": note.strip(), "author": author.strip(), "tags": words}
-            _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed, opens)
+            _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed, opens, place)
+
+
+def _version_of(space: Workspace) -> Entry | None:
+    """The comparison of the visitor's that this becomes the newest version of; None: a new one, with its own link."""
+    store, viewer = settings.store(), identity.viewer()
+    with faults_told():
+        begun = space.parent and store.find(space.parent, viewer)
+        mine = [entry for entry in store.listed(viewer, limit=OFFERED) if entry.mine]
+        if begun and begun.mine and begun.id not in {entry.id for entry in mine}:
+            mine.append(begun)
+        if not mine:
+            return None
+        known = {entry.id: entry for entry in mine}
+        chosen = st.selectbox(
+            "Save as",
+            ["", *known],
+            [*known].index(begun.id) + 1 if begun and begun.id in known else 0,
+            format_func=lambda id: f"A new version of: {known[id].title}" if id else "A new comparison",
+            key=f"share_as {space.parent}",
+            help="A new version takes the place of the one that its link showed; that one stays readable there.",
+        )
+        return known.get(chosen)
+    return None
 
 
 def _title(space: Workspace) -> str:
@@ -75,7 +101,7 @@ def _title(space: Workspace) -> str:
     return f"{counted(len(on), 'schedule')} under {space.current}"[:200]
 
 
-def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed, opens) -> None:
+def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed, opens, place) -> None:
     with faults_told():
         made = Snapshot(
             runs=thinned(list(space.runs.values())),
@@ -101,7 +127,11 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
         )
         if unnamed:
             made = replace(anonymised(made), title=made.title, view=made.view)  # no visitor words a view
-        id = settings.store().save(made, identity.viewer(), opens)
+        if place is None:
+            id = settings.store().save(made, identity.viewer(), opens)
+        else:
+            id, opens = place.id, place.visibility
+            versions.publish(settings.store(), id, identity.viewer(), made)
         st.success(f"Saved. This link shows it as it is now. Who may open it: {opens.value}", icon=":material/check:")
         st.code(link(id), language=None)
         st.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})

@@ -1,19 +1,29 @@
-"""The bar above a saved comparison for its owner: its link, who may open it, the end of it."""
+"""The bar above a saved comparison for its owner: its link, who may open it, words, versions, the end of it."""
 
 import streamlit as st
 
+from optlaws_core.saved import Snapshot, versions
 from optlaws_core.saved.store import Entry
 
 from ..state import identity, settings
+from . import kept
 from .common import kinds, link
 
+NEW_VERSION = (
+    "Opens runs, fits and candidates on the Compare page, in place of what is loaded. Change them there and save with "
+    "“Save as: a new version”: the link then shows the new one, and this one stays readable among its versions."
+)
 
-def bar(entry: Entry) -> None:
-    """What its owner may do with it."""
+
+def bar(entry: Entry, found: Snapshot) -> None:
+    """What its owner may do with it; `found`: the version that is open."""
     with st.container(border=True):
         st.code(link(entry.id), language=None)
         with st.container(horizontal=True):
             _visibility(entry)
+            _words(entry)
+            if st.button("New version", icon=":material/library_add:", help=NEW_VERSION):
+                kept.copy(found)
             _end(entry)
 
 
@@ -33,6 +43,20 @@ def _visibility(entry: Entry) -> None:
             st.rerun()
 
 
+def _words(entry: Entry) -> None:
+    with st.popover("Edit title and note", icon=":material/edit:"):
+        with st.form(f"share_words {entry.id} {entry.digest}", border=False):
+            title = st.text_input("Title", entry.title, max_chars=200)
+            note = st.text_area("Note", entry.note, height=120, max_chars=20_000)
+            pressed = st.form_submit_button("Save the words", type="primary")
+        st.caption(
+            "On this page and in lists. The content, its download and digest stay as they were saved."
+        )
+        if pressed and (title.strip(), note.strip()) != (entry.title, entry.note):
+            versions.edit(settings.store(), entry.id, identity.viewer(), title.strip(), note.strip())
+            st.rerun()
+
+
 def _end(entry: Entry) -> None:
     store, viewer = settings.store(), identity.viewer()
     with st.popover("Revoke the link", icon=":material/link_off:"):
@@ -41,8 +65,8 @@ def _end(entry: Entry) -> None:
             st.query_params["id"] = store.revoke(entry.id, viewer)
             st.rerun()
     with st.popover("Delete", icon=":material/delete:"):
-        st.text("It is gone for ever, for everybody.")
+        st.text("It is gone for ever, for everybody: all versions and comments.")
         if st.button("Delete it"):
             store.delete(entry.id, viewer)
-            del st.query_params["id"]
+            st.query_params.clear()
             st.rerun()

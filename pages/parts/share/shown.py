@@ -1,11 +1,14 @@
 """A saved comparison for whoever opens it: title, verdict, warnings, chart, ranking, evidence; read-only."""
 
+from dataclasses import replace
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import LAWS
 from optlaws_core.fitting.result import Model
 from optlaws_core.prediction.verdict import Yardstick, basis
-from optlaws_core.saved import Snapshot, to_bundle
+from optlaws_core.saved import Snapshot, to_bundle, versions
 from optlaws_core.saved.store import Entry
 from optlaws_core.text import counted
 
@@ -14,8 +17,8 @@ from ..compare import risk as risks
 from ..fit import report
 from ..state import identity, settings
 from ..widgets.markdown import literal
-from . import evidence, html_report, kept, owner
-from .common import SHARED, faults_told, go, when
+from . import discussion, evidence, html_report, kept, owner
+from .common import CONTENT, SHARED, faults_told, go, when
 
 COPY = (
     "Brings runs, fits and candidates into your session, in place of what is loaded, to change them and save the "
@@ -30,14 +33,48 @@ def show(id: str) -> None:
 
 
 def _show(id: str) -> None:
-    entry = settings.store().entry(id, identity.viewer())
-    found = settings.store().open(id, identity.viewer())
+    store, viewer, asked = settings.store(), identity.viewer(), st.query_params.get(CONTENT, "")
+    entry = store.entry(id, viewer)
+    told = versions.history(store, id, viewer)
+    found = versions.open_version(store, id, viewer, asked) if asked else store.open(id, viewer)
+    newest = found.digest == entry.digest
+    entry = entry if newest else replace(entry, title=found.title, note=found.note)
     st.set_page_config(page_title=f"{entry.title} · Opt-Laws")
     st.title(literal(entry.title), anchor=False)
     head = st.container()
-    if entry.mine:
-        owner.bar(entry)
-    actions = _about(entry, found)
+    if entry.mine and newest:
+        owner.bar(entry, found)
+    _versions(entry, found, told)
+    actions = _about(entry, found, told.edited if newest else None)
+    _body(found, head, actions)
+    discussion.section(entry)
+
+
+def _versions(entry: Entry, found: Snapshot, told: versions.History) -> None:
+    """Which of several versions is open, and the way to the others."""
+    if len(told.versions) < 2:
+        return
+    place = next(v.place for v in told.versions if v.digest == found.digest)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Version {place} of {len(told.versions)}.")
+        if place < len(told.versions):
+            st.button("Open the newest", icon=":material/update:", on_click=go, args=(entry.id,))
+        with st.popover("Earlier versions", type="tertiary", icon=":material/history:"):
+            for v in reversed(told.versions[:-1]):
+                st.button(
+                    f"{v.place}: {literal(v.title)}, {when(v.saved)}, content {v.digest[:12]}",
+                    type="tertiary",
+                    key=f"version {v.place}",
+                    disabled=v.place == place,
+                    on_click=go,
+                    args=(entry.id, v.digest),
+                )
+    if place < len(told.versions):
+        st.warning("This is an earlier version; the link shows the newest one.", icon=":material/history:")
+
+
+def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator) -> None:
+    """All but the words: the verdict, in `head`, warnings, chart, ranking, evidence, laws."""
     space = kept.workspace(found)
     fits = [found.current, *found.also] if found.current else []
     shown = predicted.entries(space, fits)
@@ -92,9 +129,10 @@ def _risk(found: Snapshot) -> list[str]:
     ]
 
 
-def _about(entry: Entry, found: Snapshot):
+def _about(entry: Entry, found: Snapshot, edited: str | None) -> DeltaGenerator:
     """Note and origin, and the row of buttons that act on it, which is returned."""
-    parts = [f"saved {when(entry.saved)}"]
+    parts = [f"saved {when(entry.saved)}"] if found.digest == entry.digest else [f"created {when(found.created)}"]
+    parts += [f"title and note edited on {when(edited)}"] if edited else []
     parts += [f"by {literal(found.author)}"] if found.author else []
     parts += [literal(", ".join(found.tags))] if found.tags else []
     parts.append(f"{counted(len(found.runs), 'run')}, {counted(len(found.fits), 'fit')}")

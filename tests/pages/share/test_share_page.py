@@ -15,7 +15,7 @@ from optlaws_core import LAWS, Average, Fit, OptLawsError, Selection, Series, St
 from optlaws_core.prediction import verdict
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import final_loss
-from optlaws_core.saved import Snapshot, checks, from_bundle, to_bundle
+from optlaws_core.saved import Snapshot, checks, comments, from_bundle, to_bundle
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Store
 from pages.parts.compare import columns, curves
@@ -314,6 +314,75 @@ def test_an_owner_revokes_and_deletes(compared, store):
     assert shown.query_params["id"] == new.id and share(viewer, id=entry.id).error
     next(b for b in shown.button if b.label == "Delete it").click().run()
     assert not shown.exception and store.listed(viewer) == []
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(b for b in app.button if b.label == label).click().run()
+    assert not app.exception
+    return app
+
+
+def test_a_new_version_comes_under_the_same_link_and_the_old_one_stays(compared, store):
+    first, viewer = saved(compared, store, Title="First")
+    (entry,) = store.listed(viewer)
+    choice = next(s for s in compared.run().selectbox if s.label == "Save as")
+    assert choice.value == "" and choice.options == ["A new comparison", "A new version of: First"]
+    choice.set_value(entry.id)
+    second, _ = saved(compared, store, Title="Second")
+    assert second.title == "Second" and [e.id for e in store.listed(viewer)] == [entry.id]
+    reader = share(Viewer("elsewhere"), id=entry.id)
+    assert [t.value for t in reader.title] == ["Second"] and "Version 2 of 2." in texts(reader)
+    press(reader, next(label for label in labels(reader) if label.startswith("1: First")))
+    assert reader.query_params["content"] == [first.digest] or reader.query_params["content"] == first.digest
+    assert [t.value for t in reader.title] == ["First"] and "Version 1 of 2." in texts(reader)
+    assert any("earlier version" in sentence for sentence in warned(reader))
+    press(reader, "Open the newest")
+    assert [t.value for t in reader.title] == ["Second"]
+    assert "Delete it" not in labels(share(viewer, id=entry.id, content=first.digest))  # the bar is the link's
+    assert share(viewer, id=entry.id, content="0" * 64).error
+
+
+def test_a_copy_of_ones_own_is_offered_as_its_new_version(compared, store):
+    found, viewer = saved(compared, store, Title="Begun")
+    (entry,) = store.listed(viewer)
+    space = Workspace()
+    space.become(kept.workspace(found), found.digest)
+    again = opened(space)
+    again.session_state["share_box"] = True
+    again.session_state.browser = viewer.key
+    assert next(s for s in again.run().selectbox if s.label == "Save as").value == entry.id
+
+
+def test_an_owner_edits_the_words_and_the_content_stays(compared, store):
+    found, viewer = saved(compared, store, Title="Befor")
+    (entry,) = store.listed(viewer)
+    mine = share(viewer, id=entry.id)
+    assert any(f"share?id={entry.id}" in code.value for code in mine.code)
+    next(t for t in mine.text_input if t.label == "Title").set_value("Before")
+    next(t for t in mine.text_area if t.label == "Note").set_value("with a note")
+    press(mine, "Save the words")
+    assert [t.value for t in mine.title] == ["Before"] and "with a note" in texts(mine)
+    assert any("title and note edited on" in t for t in texts(mine)) and store.open(entry.id, viewer) is not None
+    assert store.entry(entry.id, viewer).digest == found.digest
+    assert "Save the words" not in labels(share(Viewer("elsewhere"), id=entry.id))
+
+
+def test_readers_comment_in_plain_text_and_the_owner_deletes(compared, store):
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    reader = share(Viewer("elsewhere"), id=entry.id)
+    next(t for t in reader.text_area if t.label == "Comment").set_value("<b>Which</b> :red[seed]?")
+    press(reader, "Comment")
+    assert "<b>Which</b> :red[seed]?" in [t.value for t in reader.text]
+    assert any("someone · " in c.value for c in reader.caption)
+    assert next(t for t in reader.text_area if t.label == "Comment").value == ""
+    press(reader, "Comment")
+    assert [e.value for e in reader.error] == ["A comment needs a text, this one has none."]
+    mine = share(viewer, id=entry.id)
+    next(b for b in mine.button if str(b.key).startswith("comment ")).click().run()
+    assert not mine.exception and comments.comments(store, entry.id, viewer) == []
+    third = share(Viewer("third"), id=entry.id)
+    assert not any(str(b.key).startswith("comment ") for b in third.button)
 
 
 def test_an_anonymised_one_names_nothing(compared, store):
