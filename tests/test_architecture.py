@@ -16,7 +16,7 @@ CORE = ROOT / "optlaws_core"
 # Every package may import those before it, and none after it.
 ORDER = (
     "errors arrays text parallel schedules exports runs sums laws readers fitting hyper prediction final_loss live "
-    "optimize saved autolrs cli"
+    "optimize saved paper autolrs cli"
 ).split()
 PARTS = ROOT / "pages" / "parts"
 # The same of the folders and modules in pages/parts. What is above `page` belongs to one page, or to several.

@@ -39,6 +39,7 @@ from ..schedules import Schedule, parse
 from ..text import format_amount, format_number, listed
 from .model import Ends, add_model, band_keys, band_text, bands, final_plan, finite, for_candidates, one_value
 from .options import amount, path, print_json, refuse
+from .paper_files import OPTIONS, add_paper, check_paper, write_paper
 from .read import everything
 
 GRID = ("tokens", "peaks", "shapes", "warmups")
@@ -81,6 +82,7 @@ def add(command: argparse.ArgumentParser) -> None:
         "--top", type=int, metavar="N", help=f"candidates to print; of a fit of final losses {SHOWN}, else all"
     )
     _add_final(command)
+    add_paper(command)
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -116,6 +118,7 @@ def run(args: argparse.Namespace) -> list[str]:
         raise OptLawsError(f"--risk is a probability, got {args.risk:g}.")
     if args.top is not None and args.top < 1:
         raise OptLawsError(f"--top must be at least 1, got {args.top}.")
+    check_paper(args)
     model = load_model(args.fit)
     if isinstance(model, FinalFit):
         return _final(model, args)
@@ -139,6 +142,8 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
     shown = list(zip(rows, compare(model, rows, against), strict=True))[: args.top]
     ends = [bands(model, with_bands(model, r.schedule))[0] for r, _ in shown]
     seen = observed(model, [r.schedule for r, _ in shown], _runs(args.observed))
+    names = [r.schedule.text for r, _ in shown]
+    write_paper(args, model, [r for r, _ in shown], names, [c for _, c in shown], seen)
     if args.json:
         print_json(
             [
@@ -276,7 +281,7 @@ def _labelled(file: Path) -> list[TableRun]:
 def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
     """Rank under a final-loss law; the two to train first are named."""
     refuse(args, ["--risk-from"], "is for fits of curve laws; a final-loss fit knows its own risk")
-    refuse(args, ["--observed"], "is for fits of curve laws")
+    refuse(args, ["--observed", *OPTIONS], "is for fits of curve laws")
     refuse(args, ["--baseline"], "is for fits of curve laws; a final-loss fit compares each candidate with all others")
     if fit.risk is None:
         refuse(args, ["--risk"], "has no effect: too few runs of this fit diverged to tell the risk of it")

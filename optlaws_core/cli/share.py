@@ -10,15 +10,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import OptLawsError
+from ..prediction.observed import observed
+from ..prediction.pairs import compare
+from ..prediction.ranking import rank
 from ..saved import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
 from .options import check_out, file, path, place, print_json
+from .paper_files import add_paper, check_paper, write_paper
 
 MOST_LISTED = 1_000
 
 
 def add(command: argparse.ArgumentParser) -> None:
-    """The three commands and their options."""
-    commands = command.add_subparsers(required=True, metavar="list|export|import")
+    """The four commands and their options."""
+    commands = command.add_subparsers(required=True, metavar="list|export|paper|import")
 
     def add_one(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
@@ -40,6 +44,10 @@ def add(command: argparse.ArgumentParser) -> None:
     exporting.add_argument("id", help="as `share list` shows it, and as it stands in a link")
     exporting.add_argument("--anonymous", action="store_true", help="without names of runs, author, title, note, tags")
     exporting.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
+
+    paper = add_one("paper", _paper, "write a saved comparison's figure, ranking and laws for a paper")
+    paper.add_argument("id", help="as `share list` shows it, and as it stands in a link")
+    add_paper(paper)
 
     importing = add_one("import", _import, "save the comparison of each bundle, and print the ids")
     importing.add_argument("bundles", nargs="+", type=file, metavar="FILE", help="a bundle")
@@ -82,6 +90,31 @@ def _export(args: argparse.Namespace) -> None:
         args.out.write_bytes(bundle)
     else:
         print(bundle.decode("utf-8"), end="")
+
+
+def _paper(args: argparse.Namespace) -> list[str]:
+    from ..saved.rights import OPERATOR
+    from ..saved.store import Store
+
+    if not (args.figure or args.table or args.bibtex):
+        raise OptLawsError("Name what to write: --figure, --table or --bibtex.")
+    check_paper(args)
+    with closing(Store(args.store, make=False)) as store:
+        found = store.open(args.id, OPERATOR)
+    model, on = found.fit, [c for c in found.candidates if c.on]
+    if model is None or not on:
+        raise OptLawsError("This comparison holds runs alone: no fit, or no candidate that was switched on.")
+    ranked = rank(model, [c.schedule for c in on], found.risk, found.most_risk)
+    left = list(on)
+    rows = [left.pop(next(i for i, c in enumerate(left) if c.schedule == r.schedule)) for r in ranked]
+    place = found.view.get("baseline")
+    kept = found.candidates[int(place)] if isinstance(place, int) and 0 <= place < len(found.candidates) else None
+    against = kept.schedule if kept in on else None if len(ranked) < 2 else ranked[1].schedule
+    seen = observed(model, [r.schedule for r in ranked], found.runs)
+    runs = {r.name: r for r in found.runs if r.name in found.observed}
+    names = [c.label or c.schedule.text for c in rows]
+    write_paper(args, model, ranked, names, compare(model, ranked, against), seen, runs)
+    return model.doubts
 
 
 def _import(args: argparse.Namespace) -> None:

@@ -36,26 +36,27 @@ def choose(
     `start`: its place in the list of candidates, where a comparison was saved with one. `key` begins the widget's key.
     """
     names = [e.name for e in found]
-    usual = next((e.name for e in found if e.place == start), None) or _usual(space, found, risk, most_risk)
+    first_shown = next((e.name for e in found if e.place == start), None) or usual(space, found, risk, most_risk)
     if len(found) == 1:
         return found[0]
-    first = address.read_one(BASELINE, names, usual, "candidate")
+    first = address.read_one(BASELINE, names, first_shown, "candidate")
     chosen = st.selectbox(
         "Compared with",
         names,
         names.index(first),
-        key=f"{key}_baseline {usual} {names}",
+        key=f"{key}_baseline {first_shown} {names}",
         width=320,
         help="The candidate that all others are held against. By default the first cosine, or else the second best.",
     )
-    address.write(BASELINE, chosen, usual)
+    address.write(BASELINE, chosen, first_shown)
     return found[names.index(chosen)]
 
 
-def _usual(space: Workspace, found: Sequence[Entry], risk: Risk | None, most_risk: float) -> str:
+def usual(space: Workspace, found: Sequence[Entry], risk: Risk | None, most_risk: float) -> str:
+    """The name of the candidate that others are compared with, where nobody chose one."""
     cosine = next((e.name for e in found if e.schedule.family == "cosine"), None)
     ranked = predicted.ranked(Known.of(space.fit), tuple(e.schedule for e in found), risk, most_risk)
-    return cosine or _in_order(ranked, found)[min(1, len(found) - 1)].name
+    return cosine or in_order(ranked, found)[min(1, len(found) - 1)].name
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def worked_out(
     ranked = predicted.ranked(known, schedules, risk, most_risk)
     beside = predicted.beside(known, schedules, risk, most_risk, baseline.schedule)
     halves = [predicted.half_width(known, r.schedule) for r in ranked]
-    order = _in_order(ranked, found)
+    order = in_order(ranked, found)
     place = order.index(baseline)
     said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, beyond)
     seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
@@ -131,7 +132,7 @@ def in_full(table: pd.DataFrame) -> None:
     )
 
 
-def _in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[Entry]:
+def in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[Entry]:
     """Candidates in the order of the ranking; equal schedules keep their order."""
     left = list(found)
     return [left.pop(next(i for i, e in enumerate(left) if e.schedule == r.schedule)) for r in ranked]

@@ -65,6 +65,14 @@ LAWS = (
     "sqlalchemy.exc",
     *(name for name in OWN if name != SCRIPT),
 )
+FIGURES = (  # for papers, when one is asked for: they take a second to load
+    "matplotlib",
+    "matplotlib.figure",
+    "matplotlib.ticker",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "matplotlib.backends.backend_svg",
+)
 CLUSTER = ("distributed", "distributed.client", "distributed.comm")  # with a Dask scheduler alone
 
 _lock = Lock()

@@ -15,6 +15,7 @@ from ..state import identity, settings
 from ..state.workspace import Workspace
 from ..widgets.candidate_chart import View
 from ..widgets.markdown import literal
+from . import take_away
 from .common import faults_told, go, kinds, link, usual, when
 
 SHOWN = 50  # saved comparisons in the list
@@ -35,6 +36,8 @@ def section(
     baseline: int,
 ) -> None:
     """Save the comparison as it stands, and get its link. `baseline`: its place in the list of candidates."""
+    taken = take_away.Taken(space, fits, view, observed, risk, most_risk, baseline)
+    take_away.section(taken, "compare", _title(space))
     box = st.expander("Save and share", icon=":material/share:", on_change="rerun", key="share_box")
     if not box.open:
         return

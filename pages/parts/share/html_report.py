@@ -1,18 +1,22 @@
 """A saved comparison as one HTML file that needs nothing else: charts, ranking, laws with formulas and coefficients.
 
-Its chart is taken away as PNG or SVG, its tables as CSV, all from the file itself. Plain functions; no Streamlit.
+Its chart is an SVG with a few lines of script that answer to a pointer, so that the file stays small. It is taken away
+as PNG or SVG, the tables as CSV, all from the file itself. Plain functions; no Streamlit.
 Everything that comes from users is escaped, and the file forbids its reader's browser to load anything.
 """
 
+import json
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import pandas as pd
-import plotly.graph_objects as go
 from latex2mathml.converter import convert
 
 from optlaws_core import LAWS, Fit, Run
+from optlaws_core.paper.figure import Drawn
+from optlaws_core.prediction.evidence import endings
 from optlaws_core.prediction.verdict import basis
 from optlaws_core.saved import Snapshot
 
@@ -26,25 +30,36 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1d2433; max-width: 1180px; 
 h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.2rem; margin-top: 2rem }
 p.facts, figcaption { color: var(--faint); font-size: .9rem } p.note { white-space: pre-wrap }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
+th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line);
+  max-width: 24rem; overflow-wrap: anywhere; min-width: 3.2rem }
+figure { margin: 0; position: relative } figure svg { width: 100%; height: auto; max-height: 720px }
+#told { position: absolute; pointer-events: none; background: #1d2433; color: #fff; font-size: .8rem;
+  padding: .3rem .5rem; border-radius: 4px; white-space: pre; z-index: 1 } #told[hidden] { display: none }
 .take { text-align: right; font-size: .8rem; margin: .3rem 0 }
 .take :is(a, button) { font: inherit; color: var(--faint); background: none; border: 0; cursor: pointer }
 .take a { text-decoration: none }
 .take :is(a, button):hover { color: #3553c5 }
 math { font-size: 1.05rem } .formula { overflow-x: auto; padding: .4rem 0 }
+@media print {
+  @page { size: A4 landscape; margin: 12mm }
+  body { max-width: none; margin: 0; padding: 0; font-size: 10pt } .take, #told { display: none }
+  .wide, .formula { overflow: visible } table { width: 100%; font-size: 7pt } tr { break-inside: avoid }
+  th, td { padding: .15rem .35rem .15rem 0; min-width: 0; max-width: none } figure svg { max-height: 150mm }
+}
 """
 ONLY_ITSELF = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-PICTURES = """<p class="take"><button data-format="png">PNG</button> <button data-format="svg">SVG</button></p><script>
-for (const button of document.querySelectorAll("[data-format]")) button.onclick = () => {
-  const plot = document.getElementById("curves");
-  Plotly.downloadImage(plot, {...plot._context.toImageButtonOptions, format: button.dataset.format});
-};
-</script>"""
+SCRIPT = (Path(__file__).with_name("report_chart.js")).read_text(encoding="utf-8")
 
 
-def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, remarks: Sequence[str]) -> str:
+def html(
+    found: Snapshot,
+    chart: Drawn | None,
+    table: pd.DataFrame,
+    verdict: str,
+    remarks: Sequence[str],
+    warnings: Sequence[str] = (),
+) -> str:
     """The report of a comparison, from its chart, its ranking as rows, its verdict, and what is to be known of both."""
-    chart = go.Figure(figure).update_layout(template="plotly_white", width=None, autosize=True)
     facts = [
         f"created {found.created}",
         *([f"by {found.author}"] if found.author else []),
@@ -55,30 +70,47 @@ def html(found: Snapshot, figure: go.Figure, table: pd.DataFrame, verdict: str, 
     filled = [c for c in table.columns if not table[c].isna().all() and (table[c].astype(str) != "").any()]
     shown = [column for column in COLUMNS if column.key in filled]
     rows = [[column.text(row[column.key]) for column in shown] for row in table.to_dict("records")]
-    runs = [(r.name, _plan(r), float(r.loss[-1]) if len(r.loss) else None) for r in found.runs]
-    heads = ("Run", "Learning rate", "Last loss")
     laws = "".join(_model(found, name) for name in dict.fromkeys((found.current, *found.also)) if name)
-    options = {"filename": "optlaws-report-curves", "format": "png", "scale": 2}
-    drawn = chart.to_html(
-        full_html=False,
-        include_plotlyjs=True,
-        div_id="curves",
-        config={"displaylogo": False, "toImageButtonOptions": options},
-    )
+    doubts = f"<ul>{''.join(f'<li>{escape(w)}</li>' for w in warnings)}</ul>" if warnings else ""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer"><meta http-equiv="Content-Security-Policy" content="{ONLY_ITSELF}">
 <title>{escape(found.title)}</title><style>{STYLE}</style></head><body>
 <h1>{escape(found.title)}</h1><p class="facts">{escape(" · ".join(facts))}</p>
 <p class="note">{escape(found.note)}</p>
-<h2>Verdict</h2><p>{escape(verdict)}</p><p class="facts">{escape(" ".join(remarks))}</p>
-<h2>Predicted curves</h2>{drawn}{PICTURES}
+<h2>Verdict</h2><p>{escape(verdict)}</p><p class="facts">{escape(" ".join(remarks))}</p>{doubts}
+<h2>Predicted curves</h2>{_chart(chart)}
 <h2>Ranking</h2>{_table("ranking", [column.in_report or column.title for column in shown], rows, table)}
 {laws}
-<h2>Runs</h2>{_table("runs", heads, [_told(*run) for run in runs], pd.DataFrame(runs, columns=heads))}
+<h2>Runs</h2>{_runs(found)}
 <p class="facts">{escape(", ".join(f"{k} {v}" for k, v in found.versions.items()))}</p>
 </body></html>
 """
+
+
+def _chart(chart: Drawn | None) -> str:
+    """The figure, the points that answer to a pointer, and the script that reads them. No text of a user is run."""
+    if chart is None:
+        return ""
+    told = json.dumps({"width": chart.width, "height": chart.height, "curves": dict(chart.points)}, allow_nan=False)
+    safe = told.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return (
+        f'<figure id="curves">{chart.svg}<div id="told" hidden></div></figure>'
+        '<p class="take"><button data-format="png">PNG</button> <button data-format="svg">SVG</button></p>'
+        f'<script id="points" type="application/json">{safe}</script><script>{SCRIPT}</script>'
+    )
+
+
+def _runs(found: Snapshot) -> str:
+    """All runs, and where there is a fit how their ends agree with it."""
+    if found.fit is None:
+        heads = ("Run", "Learning rate", "Last loss")
+        rows = [(r.name, _plan(r), float(r.loss[-1]) if len(r.loss) else None) for r in found.runs]
+        return _table("runs", heads, [_told(*row) for row in rows], pd.DataFrame(rows, columns=heads))
+    heads = ("Run", "Learning rate", "Last loss", "In the fit", "Observed final loss", "Predicted")
+    rows = [(e.run.name, _plan(e.run), e.last, e.role, e.observed, e.predicted) for e in endings(found.fit, found.runs)]
+    told = [(*_told(*row[:3]), row[3], *map(_loss, row[4:])) for row in rows]
+    return _table("runs", heads, told, pd.DataFrame(rows, columns=heads))
 
 
 def _model(found: Snapshot, name: str) -> str:
@@ -102,8 +134,17 @@ def _law(weighed: tuple[Fit, float]) -> str:
     return (
         f"<h3>{escape(law.title)}{share}</h3>{formulas}"
         f"<p class='facts'>{escape(law.reference)}. {escape(fit.message)}</p>"
+        + f"<p class='facts'>{escape(_errors(fit))}</p>"
         + _table(fit.law, ("Coefficient", "Value", "90 % interval", "Meaning"), rows, full)
     )
+
+
+def _errors(fit: Fit) -> str:
+    """A law's errors in a sentence, as far as they are known."""
+    known = [("fit error", fit.misfit, "{:.2%}"), ("left-out error", fit.left_out, "{:.2%}")]
+    known.append(("held-out RMSE", fit.held_out_rmse, "{:.5f}"))
+    said = ", ".join(f"{name} {form.format(value)}" for name, value, form in known if value is not None)
+    return f"Errors: {said}." if said else "Its errors are not known."
 
 
 def _interval(ends: tuple[float, float] | None) -> str:
@@ -115,7 +156,11 @@ def _plan(run: Run) -> str:
 
 
 def _told(name: str, plan: str, loss: float | None) -> tuple[str, str, str]:
-    return name, plan if len(plan) <= 160 else f"{plan[:159]}…", "–" if loss is None else f"{loss:.5f}"
+    return name, plan if len(plan) <= 160 else f"{plan[:159]}…", _loss(loss)
+
+
+def _loss(loss: float | None) -> str:
+    return "–" if loss is None else f"{loss:.5f}"
 
 
 def _table(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], full: pd.DataFrame) -> str:

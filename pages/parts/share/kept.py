@@ -63,4 +63,4 @@ def copy(found: Snapshot) -> None:
     address = {
         key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in told.items() if value
     }
-    st.switch_page(page.called("compare"), query_params=address | {"compare_observed": list(found.observed)})
+    st.switch_page(page.called("decide"), query_params=address | {"compare_observed": list(found.observed)})

@@ -17,8 +17,8 @@ from ..compare import risk as risks
 from ..fit import report
 from ..state import identity, settings
 from ..widgets.markdown import literal
-from . import discussion, evidence, html_report, kept, owner
-from .common import CONTENT, SHARED, faults_told, go, when
+from . import discussion, evidence, html_report, kept, owner, take_away
+from .common import CONTENT, SHARED, faults_told, go, link, when
 
 COPY = (
     "Brings runs, fits and candidates into your session, in place of what is loaded, to change them and save the "
@@ -42,6 +42,9 @@ def _show(id: str) -> None:
     st.set_page_config(page_title=f"{entry.title} · Opt-Laws")
     st.title(literal(entry.title), anchor=False)
     head = st.container()
+    if embedded():
+        _body(found, head)
+        return
     if entry.mine and newest:
         owner.bar(entry, found)
     _versions(entry, found, told)
@@ -73,8 +76,13 @@ def _versions(entry: Entry, found: Snapshot, told: versions.History) -> None:
         st.warning("This is an earlier version; the link shows the newest one.", icon=":material/history:")
 
 
-def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator) -> None:
-    """All but the words: the verdict, in `head`, warnings, chart, ranking, evidence, laws."""
+def embedded() -> bool:
+    """Whether the page is a frame of another: no bar, no comments, nothing that a click could change."""
+    return bool(st.context.is_embedded)
+
+
+def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None = None) -> None:
+    """All but the words: the verdict, in `head`, warnings, chart, ranking; with `actions` also evidence and laws."""
     space = kept.workspace(found)
     fits = [found.current, *found.also] if found.current else []
     shown = predicted.entries(space, fits)
@@ -85,24 +93,31 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator) -> Non
     warnings = st.container()
     st.subheader("Predicted curves", anchor=False)
     view, observed = curves.look(space, SHARED, kept.view(found), found.observed)
-    figure, _ = curves.draw(space, fits, shown, view, observed)
+    _, view = curves.draw(space, fits, shown, view, observed)
     st.subheader("Ranking", anchor=False)
     baseline = ranking.choose(space, shown, found.risk, found.most_risk, SHARED, kept.baseline(found))
     table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk, baseline, head)
     remarks = [basis(space.fit), Yardstick.of(space.fit).sentence, *_risk(found)]
     head.caption(literal(" ".join(remarks)))
     doubts = [*evidence.warned(found), *evidence.beyond(table)]
+    if actions is None:
+        if doubts:
+            warnings.warning("  \n".join(map(literal, doubts)), icon=":material/warning:")
+        st.link_button("Open the comparison", link(st.query_params["id"]), icon=":material/open_in_new:")
+        return
     for doubt in doubts:
         warnings.warning(literal(doubt), icon=":material/warning:")
+    taken = take_away.Taken(space, fits, view, observed, found.risk, found.most_risk, baseline.place)
     actions.download_button(
         "Report",
-        lambda: html_report.html(found, figure, table, verdict, [*remarks[1:], *doubts]),
+        lambda: html_report.html(found, taken.drawn(), table, verdict, remarks[1:], doubts),
         f"comparison-{found.digest[:12]}.html",
         "text/html",
         icon=":material/description:",
         on_click="ignore",
         help="One HTML file with chart, ranking, laws and coefficients, as they stand here; it needs no network.",
     )
+    take_away.section(taken, SHARED, found.title)
     evidence.section(found, space)
     _laws(space.fit)
 
