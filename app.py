@@ -17,7 +17,7 @@ LATER = 5  # seconds, by which the first page is on the screen
 HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
-from pages.parts.server import errors, guard, limits  # noqa: E402  found by the path above
+from pages.parts.server import errors, guard, limits, previews  # noqa: E402  found by the path above
 
 
 def warm_up() -> None:
@@ -34,9 +34,24 @@ def warm_up() -> None:
     gc.freeze()  # as there, for what the figure left
 
 
+def told(id: str) -> previews.Preview | None:
+    """What a chat may show of a link, from modules that the server does not wait for."""
+    from pages.parts.server import libraries
+
+    libraries.load(libraries.CHARTS)
+    libraries.load(libraries.LAWS)
+    from pages.parts.share import preview
+
+    return preview.of(id)
+
+
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
 app = st.App(
     HERE / "pages" / "parts" / "router.py",
-    middleware=[Middleware(guard.Guard), Middleware(limits.UploadLimits)],
+    middleware=[
+        Middleware(guard.Guard),
+        Middleware(previews.Previews, told=told),
+        Middleware(limits.UploadLimits),
+    ],
     on_script_error=errors.tell,
 )

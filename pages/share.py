@@ -9,7 +9,8 @@ from pages.parts.state import identity
 id = st.query_params.get("id", "")
 lead = "Comparisons that were saved: as they were, without the files they came from."
 page.open("Share", lead, headed=not id)
-identity.bar()
+if not shown.embedded():
+    identity.bar()
 if id:
     shown.show(id)
 else:

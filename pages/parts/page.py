@@ -1,5 +1,7 @@
 """How every page begins: its title, the gate, its address, and the visitor's workspace. And links between pages."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from .state import address, identity, session
@@ -9,14 +11,15 @@ from .state.workspace import Workspace
 STYLE = ROOT / "pages" / "parts" / "page.css"
 FIRST = "decide"
 FORMERLY = {"run", "x", "smooth", "scale"}  # what only addresses of Runs say
+ICON = Path(__file__).with_suffix(".png")  # a name of Material Symbols would be asked of another host
 
 
 def open(title: str, lead: str = "", heading: str = "", headed: bool = True) -> Workspace:
     """Begin a page: its heading and one sentence, and the visitor's workspace, with the bundled runs in a new one.
 
-    `heading`: where it is not the title of the page. `headed`: whether there is one; what is shown has its own otherwise.
+    `heading`: where it is not the title. `headed`: whether there is one; what is shown has its own otherwise.
     """
-    st.set_page_config(page_title=f"{title} · Opt-Laws", page_icon=":material/ssid_chart:", layout="wide")
+    st.set_page_config(page_title=f"{title} · Opt-Laws", page_icon=ICON, layout="wide")
     st.html(STYLE)
     if headed:
         _head(heading or title, lead)

@@ -4,9 +4,10 @@ and a log-in leads back to where it began. ASGI middleware for `st.App`; it know
 
 import base64
 import hashlib
+import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -22,6 +23,8 @@ COOKIE = "optlaws_browser"
 SECURE = f"__Host-{COOKIE}"  # on https: browsers take a cookie of such a name from this very host alone
 BACK = "optlaws_back"  # where a log-in began, while it lasts
 MINUTES = 600  # seconds a log-in may take
+EMBEDDERS = "OPTLAWS_EMBED"  # environment variable: sites that may show comparisons in a frame
+SITE = re.compile(r"https?://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:\d{1,5})?")
 KEY = re.compile(r"[0-9a-f]{32}")
 
 INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
@@ -47,8 +50,25 @@ def browser_key(cookies: Mapping[str, str]) -> str | None:
     return found if KEY.fullmatch(found) else None
 
 
-def policy() -> str:
-    """The Content-Security-Policy: nothing from elsewhere, and no inline script but those of Streamlit's own page."""
+def embedders(said: str) -> tuple[str, ...]:
+    """The sites that may show a comparison in a frame, from what the operator said: addresses, spaces between.
+
+    Raises `ValueError` for what is no address of a site: a path, a quote or a semicolon would change the whole policy.
+    """
+    sites = tuple(said.split())
+    if wrong := next((site for site in sites if not SITE.fullmatch(site)), None):
+        raise ValueError(
+            f"{EMBEDDERS} must be addresses of sites such as https://wiki.example.org or https://*.example.org, spaces "
+            f"between, got {wrong!r}."
+        )
+    return sites
+
+
+def policy(frames: Sequence[str] = ()) -> str:
+    """The Content-Security-Policy: nothing from elsewhere, and no inline script but those of Streamlit's own page.
+
+    frames: sites besides this one that may show the document in a frame.
+    """
     page = (Path(st.__file__).parent / "static" / "index.html").read_bytes()
     known = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in INLINE.findall(page))
     allowed = {
@@ -56,13 +76,13 @@ def policy() -> str:
         # the tuner compiles a law's formula, and Streamlit loads a component's script as a blob
         "script-src": " ".join(["'self'", "'unsafe-eval'", "blob:", *(f"'sha256-{digest}'" for digest in known)]),
         "style-src": "'self' 'unsafe-inline'",  # Streamlit and Plotly write their styles into the page
-        "img-src": "'self' data: blob: https://fonts.gstatic.com/s/i/",  # where Streamlit takes a page's icon from
+        "img-src": "'self' data: blob:",
         "font-src": "'self' data:",
         "worker-src": "'self' blob:",
         "object-src": "'none'",
         "base-uri": "'self'",
         "form-action": "'self'",
-        "frame-ancestors": "'self'",
+        "frame-ancestors": " ".join(["'self'", *frames]),
     }
     return "; ".join(f"{name} {sources}" for name, sources in allowed.items())
 
@@ -73,6 +93,10 @@ class Guard:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.headers = {**HEADERS, "Content-Security-Policy": policy()}
+        sites = embedders(os.environ.get(EMBEDDERS, ""))
+        # Browsers that know no frame-ancestors would let X-Frame-Options overrule it.
+        framed = {name: value for name, value in HEADERS.items() if name != "X-Frame-Options"}
+        self.framed = {**framed, "Content-Security-Policy": policy(sites)} if sites else self.headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,7 +107,7 @@ class Guard:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self.headers.items():
+                for name, value in (self.framed if _to_be_framed(request) else self.headers).items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "private, no-store")  # downloads, above all
                 if _secure(request):  # elsewhere browsers ignore it, and complain
@@ -96,6 +120,12 @@ class Guard:
             await send(message)
 
         await self.app(scope, receive, answer)
+
+
+def _to_be_framed(request: Request) -> bool:
+    """Whether it is the document of a comparison as others embed it, which has nothing that a click could change."""
+    asked = request.query_params
+    return request.url.path.endswith("/share") and bool(asked.get("id")) and asked.get("embed") == "true"
 
 
 def _secure(request: Request) -> bool:

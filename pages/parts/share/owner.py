@@ -22,6 +22,7 @@ def bar(entry: Entry, found: Snapshot) -> None:
         with st.container(horizontal=True):
             _visibility(entry)
             _words(entry)
+            _frame(entry)
             if st.button("New version", icon=":material/library_add:", help=NEW_VERSION):
                 kept.copy(found)
             _end(entry)
@@ -49,12 +50,20 @@ def _words(entry: Entry) -> None:
             title = st.text_input("Title", entry.title, max_chars=200)
             note = st.text_area("Note", entry.note, height=120, max_chars=20_000)
             pressed = st.form_submit_button("Save the words", type="primary")
-        st.caption(
-            "On this page and in lists. The content, its download and digest stay as they were saved."
-        )
+        st.caption("On this page and in lists. The content, its download and digest stay as they were saved.")
         if pressed and (title.strip(), note.strip()) != (entry.title, entry.note):
             versions.edit(settings.store(), entry.id, identity.viewer(), title.strip(), note.strip())
             st.rerun()
+
+
+def _frame(entry: Entry) -> None:
+    with st.popover("Embed", icon=":material/code:"):
+        address = link(entry.id, embed="true")
+        st.code(f'<iframe src="{address}" width="100%" height="1100" loading="lazy"></iframe>', language="html")
+        st.caption(
+            "Title, verdict, chart and ranking in a frame of a wiki. The operator of this server names the sites that "
+            "may do so, and it must be open to everybody who has the link."
+        )
 
 
 def _end(entry: Entry) -> None:

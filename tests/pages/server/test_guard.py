@@ -14,7 +14,18 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from pages.parts.server.guard import BACK, COOKIE, LIFE, SECURE, Guard, browser_key, new_key, policy
+from pages.parts.server.guard import (
+    BACK,
+    COOKIE,
+    EMBEDDERS,
+    LIFE,
+    SECURE,
+    Guard,
+    browser_key,
+    embedders,
+    new_key,
+    policy,
+)
 
 INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
 DOCUMENT = {"accept": "text/html,*/*"}  # what a browser says when it opens a page
@@ -138,3 +149,42 @@ def test_where_a_log_in_began_sets_no_cookie_of_its_own():
     browser.cookies.set(BACK, "/a%0D%0ASet-Cookie:%20x=y")
     answer = browser.get("/oauth2callback")
     assert answer.headers["location"].startswith("/a%0D%0A") and cookie(answer, "x") is None
+
+
+SITES = "https://wiki.example.org https://*.lab.example:8443"
+FRAMED = "/share?id=0123456789abcdef&embed=true"
+
+
+def ancestors(answer) -> str:
+    rules = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    return rules["frame-ancestors"]
+
+
+def test_sites_that_the_operator_names_may_embed_a_comparison_and_nothing_else(monkeypatch):
+    monkeypatch.setenv(EMBEDDERS, SITES)
+    browser = client()
+    framed = browser.get(FRAMED)
+    assert ancestors(framed) == f"'self' {SITES}" and "x-frame-options" not in framed.headers
+    assert framed.headers["x-content-type-options"] == "nosniff"
+    for other in ("/share", "/share?id=1", "/share?embed=true", "/same?id=1&embed=true", "/share?id=1&embed=false"):
+        answer = browser.get(other)
+        assert ancestors(answer) == "'self'" and answer.headers["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_nobody_embeds_anything_unless_the_operator_says_so(monkeypatch):
+    monkeypatch.delenv(EMBEDDERS, raising=False)
+    answer = client().get(FRAMED)
+    assert ancestors(answer) == "'self'" and answer.headers["x-frame-options"] == "SAMEORIGIN"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["*", "https://a.example; script-src *", "wiki.example", "https://a.example/path", "'none'", "data:", "https:"],
+)
+def test_a_site_that_is_none_is_told_at_the_start(said):
+    with pytest.raises(ValueError, match="must be addresses of sites such as"):
+        embedders(said)
+
+
+def test_the_policy_names_no_other_host():
+    assert "://" not in policy()

@@ -3,15 +3,15 @@
 import json
 import re
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core import LAWS, Average, Fit, OptLawsError, Selection, Series, Status, predict, rank
+from optlaws_core import LAWS, Average, Fit, OptLawsError, Selection, Series, Status, parse, predict, rank
 from optlaws_core.prediction import verdict
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import final_loss
@@ -19,11 +19,13 @@ from optlaws_core.saved import Snapshot, checks, comments, from_bundle, to_bundl
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Store
 from pages.parts.compare import columns, curves
-from pages.parts.share import comparisons, html_report, kept
+from pages.parts.share import comparisons, html_report, kept, preview, take_away
+from pages.parts.share import shown as shown_page
 from pages.parts.state import settings
 from pages.parts.state.candidates import Candidate
 from pages.parts.state.kept_fits import Choice
 from pages.parts.state.workspace import Workspace
+from pages.parts.widgets.candidate_chart import View
 from tests.pages.compare.compare_page import THREE, a_fit, a_run, opened, space_with, texts
 from tests.places import ROOT
 from tests.support.stores import without
@@ -269,7 +271,7 @@ def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
     shown.run()
     assert not shown.exception
     assert any("coefficient" in t.value and "A1" in t.value.coefficient.tolist() for t in shown.dataframe)
-    page = html_report.html(found, go.Figure(), pd.DataFrame({"rank": [1]}), "", verdict.doubts(found.fit))
+    page = html_report.html(found, None, pd.DataFrame({"rank": [1]}), "", verdict.doubts(found.fit))
     assert laws in page and doubt in page
 
 
@@ -383,6 +385,33 @@ def test_readers_comment_in_plain_text_and_the_owner_deletes(compared, store):
     assert not mine.exception and comments.comments(store, entry.id, viewer) == []
     third = share(Viewer("third"), id=entry.id)
     assert not any(str(b.key).startswith("comment ") for b in third.button)
+
+
+def test_a_chat_is_told_the_verdict_of_the_page_and_of_nothing_that_is_private(compared, store, monkeypatch):
+    baseline_of(compared).set_value("c2").run()
+    _, viewer = saved(compared, store, Title="Which?")
+    (entry,) = store.listed(viewer)
+    found = preview.of(entry.id)
+    assert (found.title, found.description) == ("Which?", next(t for t in texts(compared) if " below c2" in t))
+    if find_spec("matplotlib"):
+        assert found.picture().startswith(b"\x89PNG")
+    monkeypatch.setenv("OPTLAWS_LOGIN", "required")
+    assert preview.of(entry.id) is None
+    monkeypatch.delenv("OPTLAWS_LOGIN")
+    for kind in (Visibility.private, Visibility.members):
+        store.set_visibility(entry.id, viewer, kind)
+        assert preview.of(entry.id) is None
+    assert preview.of("0" * 32) is None
+
+
+def test_in_a_frame_there_is_title_verdict_chart_and_ranking_and_nothing_to_change(compared, store, monkeypatch):
+    _, viewer = saved(compared, store, Title="Framed")
+    (entry,) = store.listed(viewer)
+    monkeypatch.setattr(shown_page, "embedded", lambda: True)
+    framed = share(viewer, id=entry.id)  # its owner's
+    assert [t.value for t in framed.title] == ["Framed"] and any(" below c0" in t.value for t in framed.text)
+    assert ranking_of(framed).equals(ranking_of(compared)) and framed.get("plotly_chart")
+    assert labels(framed) == [] and not framed.text_area and "Evidence" not in [h.value for h in framed.subheader]
 
 
 def test_an_anonymised_one_names_nothing(compared, store):
@@ -502,15 +531,44 @@ def test_a_file_brings_it_elsewhere(compared, store):
 
 
 def test_a_report_is_one_file_with_the_same_numbers_and_no_markup_of_users(compared, store):
+    pytest.importorskip("matplotlib")
     found, _ = saved(compared, store, Title="<script>alert(1)</script>", Note="a & <b>")
     table = columns.rows(rank(found.fit, [c.schedule for c in found.candidates]), ["c0", "c1", "c2"], None)
-    page = html_report.html(found, go.Figure(go.Scatter(y=[1.0])), table, "Verdict.", ["Yard."])
-    library = max(re.findall(r"<script[^>]*>.*?</script>", page, re.DOTALL), key=len)
-    own = page.replace(library, "")
-    assert "<script>alert" not in own and "&lt;script&gt;alert(1)&lt;/script&gt;" in own and "a &amp; &lt;b&gt;" in own
-    assert all(f"{loss:.5f}" in own for loss in table.final_loss)
-    assert all(p.name in own for p in LAWS["opt_laws_curve"].params) and "<math" in own
-    assert not re.search(r"(src|href)=.?https?:", own) and len(page.encode()) < 8e6
+    taken = take_away.Taken(kept.workspace(found), [found.current], View(), [], None, 0.2, 0)
+    page = html_report.html(found, taken.drawn(), table, "Verdict.", ["Yard."], ["<i>Doubt</i>."])
+    assert (
+        "<script>alert" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "a &amp; &lt;b&gt;" in page
+    )
+    assert "<i>Doubt" not in page and "Yard." in page
+    assert all(f"{loss:.5f}" in page for loss in table.final_loss)
+    assert all(p.name in page for p in LAWS["opt_laws_curve"].params) and "<math" in page
+    assert not re.search(r"(src|href)=.?https?:", page) and len(page.encode()) < 2**20
+    points = json.loads(re.search(r'type="application/json">(.*?)</script>', page).group(1))
+    assert {*points["curves"]} == {"c0", "c1", "c2"} and all(len(curve) > 100 for curve in points["curves"].values())
+    ends = {name: curve[-1] for name, curve in points["curves"].items()}
+    for name, text in zip(("c0", "c1", "c2"), THREE, strict=True):
+        schedule = parse(text)
+        assert ends[name][2] == schedule.total - 1
+        assert ends[name][3] == pytest.approx(predict(found.fit, schedule)[0], rel=1e-5)
+
+
+def test_a_comparison_is_taken_away_for_a_paper(compared, store):
+    pytest.importorskip("matplotlib")
+    found, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    shown = share(Viewer("elsewhere"), id=entry.id)
+    for app, key in ((shown, "shared"), (compared, "compare")):
+        app.session_state[f"{key}_paper"] = True
+        app.run()
+        assert not app.exception
+        buttons = [b.proto.label for b in app.get("download_button")]
+        assert {"PDF", "SVG", "LaTeX table", "Markdown table", "BibTeX"} <= set(buttons)
+    taken = take_away.Taken(kept.workspace(found), [found.current], View(), ["long"], None, 0.2, 0)
+    assert taken.figure("pdf", "single").startswith(b"%PDF") and "2409.04777" in taken.bibtex()
+    names = [row[0] for row in taken.table().rows]
+    assert names == [
+        n + ("*" if e else "") for n, e in zip(*ranking_of(shown)[["name", "extrapolates"]].T.values, strict=True)
+    ]
 
 
 ISSUER, AUTH = "https://provider.example", {"client_id": "x", "redirect_uri": "http://localhost/oauth2callback"}

@@ -1,0 +1,92 @@
+"""What a chat may show of a link: the title and verdict of a comparison that anybody with the link may open."""
+
+from threading import Lock
+
+from optlaws_core import OptLawsError
+from optlaws_core.saved import Snapshot
+from optlaws_core.saved.rights import STRANGER, Visibility
+
+from ..compare import ranking
+from ..server.previews import Preview
+from ..state import identity, settings
+from . import kept
+from .take_away import Taken
+
+MOST = 300  # characters of a description; chats cut there anyway
+NOTHING = "Learning-rate schedules side by side: the loss that a fitted law predicts for each."
+_lock = Lock()  # one is made at a time: pictures are for robots, pages for people
+
+
+def of(id: str) -> Preview | None:
+    """The preview of a link; None for all that a stranger with the link may not open, or may not without a log-in."""
+    if settings.setting(identity.LOGIN):
+        return None
+    store = settings.store()
+    try:
+        entry = store.entry(id, STRANGER)
+        if entry.visibility is not Visibility.link:
+            return None
+        with _lock:
+            said = _verdict(entry.digest, lambda: store.open(id, STRANGER))
+    except OptLawsError:
+        return None
+
+    def picture() -> bytes:
+        with _lock:
+            return _picture(entry.digest, entry.title, lambda: store.open(id, STRANGER))
+
+    return Preview(entry.title, said if len(said) <= MOST else f"{said[: MOST - 1]}…", picture)
+
+
+class _Kept:
+    """Answers by the content of a comparison, the latest of them."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.answers: dict = {}
+
+    def get(self, key, make):
+        if key not in self.answers:
+            self.answers[key] = make()
+            while len(self.answers) > self.most:
+                del self.answers[next(iter(self.answers))]
+        return self.answers[key]
+
+
+_verdicts, _pictures = _Kept(256), _Kept(32)
+
+
+def taken(found: Snapshot) -> Taken | None:
+    """A comparison as it was saved, to be ranked and drawn; None where there is nothing to rank."""
+    space = kept.workspace(found)
+    if found.fit is None:
+        return None
+    first = Taken(
+        space, [found.current, *found.also], kept.view(found), found.observed, found.risk, found.most_risk, -1
+    )
+    entries = first.entries
+    if not entries:
+        return None
+    place = kept.baseline(found)
+    if place not in {e.place for e in entries}:
+        usual = ranking.usual(space, entries, found.risk, found.most_risk)
+        place = next(e.place for e in entries if e.name == usual)
+    return Taken(space, first.fits, first.view, first.observed, first.risk, first.most_risk, place)
+
+
+def _verdict(digest, load) -> str:
+    def make() -> str:
+        what = taken(load())
+        return what.verdict() if what else NOTHING
+
+    return _verdicts.get(digest, make)
+
+
+def _picture(digest, title: str, load) -> bytes:
+    def make() -> bytes:
+        what = taken(load())
+        if what is None:
+            raise OptLawsError("There is nothing to draw.")
+        return what.figure("png", "double", title)
+
+    return _pictures.get((digest, title), make)
