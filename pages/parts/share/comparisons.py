@@ -1,10 +1,12 @@
 """Saved comparisons: saving the one at hand, and the list of those that the visitor saved or may find."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
 
+from optlaws_core import OptLawsError
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.saved import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, versions
 from optlaws_core.saved.store import Entry
@@ -79,7 +81,7 @@ def section(
 def _version_of(space: Workspace) -> Entry | None:
     """The comparison of the visitor's that this becomes the newest version of; None: a new one, with its own link."""
     store, viewer = settings.store(), identity.viewer()
-    with faults_told():
+    with suppress(OptLawsError):  # saving says it
         begun = space.parent and store.find(space.parent, viewer)
         mine = [entry for entry in store.listed(viewer, limit=OFFERED) if entry.mine]
         if begun and begun.mine and begun.id not in {entry.id for entry in mine}:

@@ -6,6 +6,7 @@ Everything that comes from users is escaped, and the file forbids its reader's b
 """
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
@@ -31,7 +32,8 @@ h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.2rem; margin-to
 p.facts, figcaption { color: var(--faint); font-size: .9rem } p.note { white-space: pre-wrap }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line);
-  max-width: 24rem; overflow-wrap: anywhere; min-width: 3.2rem }
+  overflow-wrap: normal }
+td.words { max-width: 24rem; overflow-wrap: anywhere; min-width: 7rem } td.number { white-space: nowrap }
 figure { margin: 0; position: relative } figure svg { width: 100%; height: auto; max-height: 720px }
 #told { position: absolute; pointer-events: none; background: #1d2433; color: #fff; font-size: .8rem;
   padding: .3rem .5rem; border-radius: 4px; white-space: pre; z-index: 1 } #told[hidden] { display: none }
@@ -44,9 +46,11 @@ math { font-size: 1.05rem } .formula { overflow-x: auto; padding: .4rem 0 }
   @page { size: A4 landscape; margin: 12mm }
   body { max-width: none; margin: 0; padding: 0; font-size: 10pt } .take, #told { display: none }
   .wide, .formula { overflow: visible } table { width: 100%; font-size: 7pt } tr { break-inside: avoid }
-  th, td { padding: .15rem .35rem .15rem 0; min-width: 0; max-width: none } figure svg { max-height: 150mm }
+  th, td { padding: .1rem .25rem .1rem 0 } td.words { min-width: 0; max-width: none } figure svg { max-height: 150mm }
+  th { hyphens: auto; overflow-wrap: anywhere }
 }
 """
+NUMBER = re.compile(r"[-+−–\d.,%e ]{0,16}")
 ONLY_ITSELF = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 SCRIPT = (Path(__file__).with_name("report_chart.js")).read_text(encoding="utf-8")
 
@@ -163,11 +167,16 @@ def _loss(loss: float | None) -> str:
     return "–" if loss is None else f"{loss:.5f}"
 
 
+def _kind(cell: str, tag: str) -> str:
+    """Numbers stay in one line, words are broken wherever they must be, so that no table is cut off at the side."""
+    return "" if tag == "th" else ' class="number"' if NUMBER.fullmatch(cell) else ' class="words"'
+
+
 def _table(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], full: pd.DataFrame) -> str:
     """A table of text, and beneath it a link to the same in `full` precision."""
 
     def line(cells: Sequence[str], tag: str) -> str:
-        return f"<tr>{''.join(f'<{tag}>{escape(str(c))}</{tag}>' for c in cells)}</tr>"
+        return f"<tr>{''.join(f'<{tag}{_kind(str(c), tag)}>{escape(str(c))}</{tag}>' for c in cells)}</tr>"
 
     body = f"<thead>{line(head, 'th')}</thead><tbody>{''.join(line(r, 'td') for r in rows)}</tbody>"
     csv = b64encode(csv_text(full).encode(CSV)).decode()

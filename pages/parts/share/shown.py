@@ -20,6 +20,7 @@ from ..widgets.markdown import literal
 from . import discussion, evidence, html_report, kept, owner, take_away
 from .common import CONTENT, SHARED, faults_told, go, link, when
 
+WITHOUT_MENU = "<style>[data-testid='stHeader'] { display: none }</style>"  # in a frame; it leads elsewhere
 COPY = (
     "Brings runs, fits and candidates into your session, in place of what is loaded, to change them and save the "
     "result as a new comparison. Runs are thinned, so a law fitted to them anew may differ a little."
@@ -40,13 +41,14 @@ def _show(id: str) -> None:
     newest = found.digest == entry.digest
     entry = entry if newest else replace(entry, title=found.title, note=found.note)
     st.set_page_config(page_title=f"{entry.title} · Opt-Laws")
+    if entry.mine and newest and not embedded():
+        owner.bar(entry, found)
     st.title(literal(entry.title), anchor=False)
     head = st.container()
     if embedded():
+        st.html(WITHOUT_MENU)
         _body(found, head)
         return
-    if entry.mine and newest:
-        owner.bar(entry, found)
     _versions(entry, found, told)
     actions = _about(entry, found, told.edited if newest else None)
     _body(found, head, actions)
@@ -90,7 +92,6 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
         if not fits or not any(c.on for c in found.candidates):
             st.info("This comparison holds runs alone: no fit, or no candidate that was switched on.")
         return
-    warnings = st.container()
     st.subheader("Predicted curves", anchor=False)
     view, observed = curves.look(space, SHARED, kept.view(found), found.observed)
     _, view = curves.draw(space, fits, shown, view, observed)
@@ -102,11 +103,11 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
     doubts = [*evidence.warned(found), *evidence.beyond(table)]
     if actions is None:
         if doubts:
-            warnings.warning("  \n".join(map(literal, doubts)), icon=":material/warning:")
+            head.warning("  \n".join(map(literal, doubts)), icon=":material/warning:")
         st.link_button("Open the comparison", link(st.query_params["id"]), icon=":material/open_in_new:")
         return
     for doubt in doubts:
-        warnings.warning(literal(doubt), icon=":material/warning:")
+        head.warning(literal(doubt), icon=":material/warning:")
     taken = take_away.Taken(space, fits, view, observed, found.risk, found.most_risk, baseline.place)
     actions.download_button(
         "Report",

@@ -165,3 +165,19 @@ def test_share_paper_writes_the_files_of_a_saved_comparison(tmp_path, snapshot, 
     ):
         assert main([*wrong, "--store", store] if "--store" not in wrong else wrong) == 1
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_rank_writes_the_same_files(tmp_path, snapshot, capsys):
+    pytest.importorskip("matplotlib")
+    snapshot.fit.save(tmp_path / "fit.json")
+    argv = ["rank", "--fit", str(tmp_path / "fit.json")]
+    argv += [word for c in snapshot.candidates for word in ("--schedule", c.schedule.text)]
+    files = [tmp_path / name for name in ("f.svg", "t.md", "l.bib")]
+    assert main([*argv, "--figure", str(files[0]), "--table", str(files[1]), "--bibtex", str(files[2])]) == 0
+    out = capsys.readouterr().out
+    assert "<svg" in files[0].read_text() and "2408.11029" in files[2].read_text()
+    best = rank(snapshot.fit, [c.schedule for c in snapshot.candidates])[0]
+    assert f"| {best.final_loss:.4f} |" in files[1].read_text() and f"{best.final_loss:.6f}" in out
+    for wrong in (["--width", "single"], ["--figure", "f.gif"], ["--table", str(tmp_path / "no folder" / "t.md")]):
+        assert main([*argv, *wrong]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
