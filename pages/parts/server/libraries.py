@@ -31,6 +31,8 @@ CHARTS = (
     "tsdownsample",
     "pyarrow",
     "pyarrow.parquet",
+    "anyio",
+    "anyio.to_thread",
     "starlette.datastructures",
     "starlette.middleware",
     "starlette.requests",

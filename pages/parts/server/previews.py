@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
-from starlette.concurrency import run_in_threadpool
+import anyio
+import anyio.to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 ID = re.compile(r"[0-9a-f]{32}")
 PICTURE = re.compile(r"(.*)/share-preview/([0-9a-f]{32})\.png")
 CHANGING = {b"if-none-match", b"if-modified-since", b"accept-encoding", b"range"}  # would have it answered in part
+PATIENCE = 5  # seconds that a document waits for its preview; people wait for it, too
+AT_ONCE = 2  # previews in the making: the server's other threads are for people
 LOG = logging.getLogger("optlaws.previews")
 
 
@@ -39,6 +42,7 @@ class Previews:
 
     def __init__(self, app: ASGIApp, told: Told) -> None:
         self.app, self.told = app, told
+        self.room = anyio.CapacityLimiter(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
@@ -63,17 +67,19 @@ class Previews:
     async def _found(self, id: str) -> Preview | None:
         """A link's page opens whatever becomes of its preview."""
         try:
-            return await run_in_threadpool(self.told, id)
+            with anyio.move_on_after(PATIENCE):
+                return await anyio.to_thread.run_sync(self.told, id, abandon_on_cancel=True, limiter=self.room)
+            return None
         except Exception:
             LOG.exception("A preview failed")
             return None
 
     async def _picture(self, id: str) -> Response:
-        found = await self._found(id)
-        if found is None:
-            return Response("There is no such picture.", 404, media_type="text/plain")
         try:
-            png = await run_in_threadpool(found.picture)
+            found = await anyio.to_thread.run_sync(self.told, id, limiter=self.room)
+            if found is None:
+                return Response("There is no such picture.", 404, media_type="text/plain")
+            png = await anyio.to_thread.run_sync(found.picture, limiter=self.room)
         except Exception:
             LOG.exception("The picture of a preview failed")
             return Response("There is no such picture.", 404, media_type="text/plain")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from optlaws_core import LAWS
+from optlaws_core import LAWS, OptLawsError
 from optlaws_core.fitting.result import Model
 from optlaws_core.prediction.verdict import Yardstick, basis
 from optlaws_core.saved import Snapshot, to_bundle, versions
@@ -18,7 +18,7 @@ from ..fit import report
 from ..state import identity, settings
 from ..widgets.markdown import literal
 from . import discussion, evidence, html_report, kept, owner, take_away
-from .common import CONTENT, SHARED, faults_told, go, link, when
+from .common import CONTENT, PAGE, SHARED, faults_told, go, link, when
 
 WITHOUT_MENU = "<style>[data-testid='stHeader'] { display: none }</style>"  # in a frame; it leads elsewhere
 COPY = (
@@ -30,14 +30,22 @@ COPY = (
 def show(id: str) -> None:
     """A saved comparison, read-only."""
     with faults_told():
-        _show(id)
+        try:
+            opened = _opened(id, st.query_params.get(CONTENT, ""))
+        except OptLawsError:
+            st.title(PAGE, anchor=False)
+            raise
+        _show(*opened)
 
 
-def _show(id: str) -> None:
-    store, viewer, asked = settings.store(), identity.viewer(), st.query_params.get(CONTENT, "")
-    entry = store.entry(id, viewer)
-    told = versions.history(store, id, viewer)
-    found = versions.open_version(store, id, viewer, asked) if asked else store.open(id, viewer)
+def _opened(id: str, content: str) -> tuple[Entry, versions.History, Snapshot]:
+    """What the list says of a comparison, its versions, and the one that is asked for. Raises `OptLawsError`."""
+    store, viewer = settings.store(), identity.viewer()
+    found = versions.open_version(store, id, viewer, content) if content else store.open(id, viewer)
+    return store.entry(id, viewer), versions.history(store, id, viewer), found
+
+
+def _show(entry: Entry, told: versions.History, found: Snapshot) -> None:
     newest = found.digest == entry.digest
     entry = entry if newest else replace(entry, title=found.title, note=found.note)
     st.set_page_config(page_title=f"{entry.title} · Opt-Laws")

@@ -9,6 +9,7 @@ import pytest
 
 from optlaws_core.errors import by_name
 from optlaws_core.laws import LAWS, Law
+from optlaws_core.paper.citations import SOURCES
 from tests.knowledge.planted import PLANTED
 from tests.knowledge.twins import THETAS, TWINS
 from tests.places import ROOT
@@ -30,6 +31,8 @@ def lacking(law: Law, readme: str) -> list[str]:
     if not law.starts and not law.ridge:
         found.append(f"{name} has no starting points: give `starts`.")
     found += [fault for i, start in enumerate(law.starts) for fault in _faults_of_start(law, i, start)]
+    if not SOURCES.get(name):
+        found.append(f"{name} has no source for BibTeX: add one to `SOURCES` in optlaws_core/paper/citations.py.")
     if f"| `{name}` |" not in readme:
         found.append(f"{name} has no row in README.md, in the table of laws.")
     return found
@@ -55,7 +58,15 @@ def test_a_law_lacks_nothing(law):
 def test_what_a_law_lacks_is_told():
     bare = replace(LAWS["power_law"], name="bare", reference="", starts=())
     told = "\n".join(lacking(bare, ""))
-    for part in ("no slow twin", "`THETAS`", "planted.py", "no reference", "no starting points", "no row in README"):
+    for part in (
+        "no slow twin",
+        "`THETAS`",
+        "planted.py",
+        "no reference",
+        "no starting points",
+        "no source",
+        "no row in README",
+    ):
         assert part in told, part
     begun = replace(LAWS["power_law"], starts=({"alpha": 1e9, "beta": 1.0}, {}))
     told = "\n".join(lacking(begun, ""))
