@@ -142,8 +142,13 @@ def figure(
     rates.yaxis.set_major_formatter(formatter)
     if look.title:
         losses.set_title(look.title, loc="left")
-    handles, labels = losses.get_lines(), [line.get_label() for line in losses.get_lines()]
-    made.legend(handles, labels, loc="outside lower left", ncols=1 if look.width == "single" else 2)
+    shown = [str(drawn_line.get_label()) for drawn_line in losses.get_lines()[: -len(lines)]]
+    made.legend(
+        losses.get_lines(),
+        [*shown, *(line.name for line in lines)],
+        loc="outside lower left",
+        ncols=1 if look.width == "single" else 2,
+    )
     return made
 
 
@@ -213,11 +218,10 @@ def drawn(
         made = figure(model, lines, look, observed)
         svg = _bytes(made, "svg").decode("utf-8")
         losses, height = made.axes[0], made.bbox.height * 72 / made.dpi
-        known = {line.get_label(): line for line in losses.lines}
         points = {}
-        for line in lines:
+        for line, curve in zip(lines, losses.get_lines()[-len(lines) :], strict=True):  # after those observed
             steps = dense_steps(line.schedule)
-            data = np.column_stack((known[line.name].get_xdata(), known[line.name].get_ydata()))
+            data = np.column_stack((curve.get_xdata(), curve.get_ydata()))
             some = np.unique(np.linspace(0, len(steps) - 1, HOVERED).astype(int))
             inside = losses.get_ylim()[0] <= data[some, 1]
             inside &= data[some, 1] <= losses.get_ylim()[1]

@@ -138,7 +138,7 @@ def test_a_name_in_any_script_is_drawn_without_a_complaint(snapshot):
     pytest.importorskip("matplotlib")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert written(snapshot.fit, [Line("学習率 $\\alpha", parse(WSD))], "svg")
+        assert written(snapshot.fit, [Line("学習率 $\\alpha", parse(WSD)), Line("_hidden", parse(WSD))], "svg")
 
 
 # ---------------------------------------------------------------------------------------------------- commands
