@@ -6,6 +6,7 @@ style as well as in colour, so that they are told apart in grey.
 """
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -233,7 +234,8 @@ def drawn(
                 (round(float(x), 1), round(height - float(y), 1), int(s), float(f"{loss:.6g}"), float(f"{rate:.4g}"))
                 for (x, y), s, loss, rate in zip(at, steps[some], data[some, 1], rates, strict=True)
             ]
-        return Drawn(svg[svg.index("<svg") :], made.bbox.width * 72 / made.dpi, height, points)
+        svg = re.sub(r"<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.DOTALL)  # in which names stand
+        return Drawn(svg, made.bbox.width * 72 / made.dpi, height, points)
 
 
 def _saved(kind: str, make: Callable[[], Any]) -> bytes:

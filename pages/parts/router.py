@@ -11,8 +11,9 @@ PAGES = Path(__file__).resolve().parents[1]
 MOVED = {"compare": "decide", "fit": "evidence"}  # addresses of former pages
 
 
-def _page(name: str, title: str, icon: str, **options):
-    return st.Page(PAGES / f"{name}.py", title=title, icon=f":material/{icon}:", **options)
+def _page(name: str, title: str, **options):
+    """A page of the menu; without an icon, whose font Streamlit asks of another host."""
+    return st.Page(PAGES / f"{name}.py", title=title, **options)
 
 
 def lead_on(to) -> None:
@@ -21,27 +22,27 @@ def lead_on(to) -> None:
     st.switch_page(to, query_params=said)
 
 
-FIRST = _page("decide", "Decide", "balance", default=True)
-EVIDENCE = _page("evidence", "Evidence", "fact_check")
+FIRST = _page("decide", "Decide", default=True)
+EVIDENCE = _page("evidence", "Evidence")
 HERE = {"decide": FIRST, "evidence": EVIDENCE}
 page = st.navigation(
     {
         "": [
             FIRST,
             EVIDENCE,
-            _page("share", "Shared", "share"),
+            _page("share", "Shared"),
             *(
                 st.Page(partial(lead_on, HERE[new]), title=HERE[new].title, url_path=old, visibility="hidden")
                 for old, new in MOVED.items()
             ),
         ],
         "Tools": [
-            _page("runs", "Runs", "show_chart"),
-            _page("schedules", "Schedules", "gallery_thumbnail"),
-            _page("plan", "Plan", "tune"),
-            _page("preselect", "Pre-select", "filter_list"),
-            _page("live", "Live", "monitoring"),
-            _page("sweep", "Sweep", "scatter_plot"),
+            _page("runs", "Runs"),
+            _page("schedules", "Schedules"),
+            _page("plan", "Plan"),
+            _page("preselect", "Pre-select"),
+            _page("live", "Live"),
+            _page("sweep", "Sweep"),
         ],
     },
     position="top",

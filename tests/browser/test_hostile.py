@@ -142,7 +142,7 @@ def test_hostile_names_are_shown_and_do_nothing(serve, visit, tmp_path):
 
     at.goto(link)
     compared(at)
-    assert at.locator("h3").first.inner_text().replace("\u2060", "") == SAVED["Title"]  # word joiners
+    assert at.locator("h1").first.inner_text().replace("\u2060", "") == SAVED["Title"]  # word joiners
     with at.expect_download() as report:
         at.get_by_role("button", name="Report").click()
     report.value.save_as(tmp_path / "report.html")
@@ -151,7 +151,14 @@ def test_hostile_names_are_shown_and_do_nothing(serve, visit, tmp_path):
     compared(at)
 
     alone = visit(f"file://{tmp_path / 'report.html'}")
-    assert set(LABELS) <= set(legend(alone))
+    drawn = "Object.keys(JSON.parse(document.getElementById('points').textContent).curves)"
+    assert set(LABELS) == set(alone.evaluate(drawn)) and alone.locator("figure svg path").count() > len(LABELS)
+    box = alone.locator("figure svg").bounding_box()
+    for part in range(20):
+        alone.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * part / 40)
+        if alone.locator("#told").is_visible():
+            break
+    assert alone.locator("#told").inner_text().startswith(LABELS)  # under the pointer
     inert(alone)
     assert alone.locator("h1").inner_text() == SAVED["Title"] and alone.title() == SAVED["Title"]
     cells = alone.locator("td").all_inner_texts()

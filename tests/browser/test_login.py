@@ -114,7 +114,7 @@ def test_a_browser_keeps_its_list_over_reloads_and_tabs_and_a_log_in(app, page):
     other = page(f"{app}/share")
     assert titles(other) == []
     go(other, link)
-    assert other.locator("h3", has_text="Saved before").count() == 1  # the link is for everybody who has it
+    assert other.locator("h1", has_text="Saved before").count() == 1  # the link is for everybody who has it
     assert other.get_by_text("Revoke the link").count() == 0
     log_in(tab, "Ada")
     assert [t for t in titles(tab) if "Saved before" in t]
@@ -249,7 +249,7 @@ def test_a_server_for_those_who_are_logged_in_shows_nobody_else_a_page(serve, pa
         assert "for those who are logged in" in at.locator('[data-testid="stAlert"]').inner_text()
         assert at.locator(".js-plotly-plot").count() == 0 and TITLE not in at.locator("body").inner_text()
     log_in(at, "Bob")
-    at.locator("h3", has_text=TITLE).wait_for()
+    at.locator("h1", has_text=TITLE).wait_for()
 
 
 def test_the_tuner_runs_under_the_policy(app, page):

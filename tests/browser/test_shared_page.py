@@ -73,6 +73,7 @@ def test_a_reader_sees_title_verdict_evidence_and_no_page_asks_another_host(shar
     ready(at)
     assert len(seen) > 10
     assert [address for address in seen if not address.startswith((url, "data:", "blob:"))] == []
+    assert [c for c in at.complaints if "Content Security Policy" in c] == []
 
 
 def test_a_site_that_the_operator_named_shows_it_in_a_frame(shared, wiki, page):
