@@ -1,6 +1,8 @@
 """What a chat may show of a link: the title and verdict of a comparison that anybody with the link may open."""
 
+from collections.abc import Callable
 from threading import Lock
+from typing import Generic, TypeVar
 
 from optlaws_core import OptLawsError
 from optlaws_core.saved import Snapshot
@@ -14,6 +16,7 @@ from .take_away import Taken
 
 MOST = 300  # characters of a description; chats cut there anyway
 NOTHING = "Learning-rate schedules side by side: the loss that a fitted law predicts for each."
+T = TypeVar("T")
 _lock = Lock()  # one is made at a time: pictures are for robots, pages for people
 
 
@@ -38,14 +41,14 @@ def of(id: str) -> Preview | None:
     return Preview(entry.title, said if len(said) <= MOST else f"{said[: MOST - 1]}…", picture)
 
 
-class _Kept:
-    """Answers by the content of a comparison, the latest of them."""
+class _Kept(Generic[T]):
+    """Answers by the content of a comparison, the latest of them; for whoever holds `_lock`."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.answers: dict = {}
+        self.answers: dict[object, T] = {}
 
-    def get(self, key, make):
+    def get(self, key: object, make: Callable[[], T]) -> T:
         if key not in self.answers:
             self.answers[key] = make()
             while len(self.answers) > self.most:
@@ -53,7 +56,8 @@ class _Kept:
         return self.answers[key]
 
 
-_verdicts, _pictures = _Kept(256), _Kept(32)
+_verdicts: _Kept[str] = _Kept(256)
+_pictures: _Kept[bytes] = _Kept(32)
 
 
 def taken(found: Snapshot) -> Taken | None:
@@ -74,7 +78,7 @@ def taken(found: Snapshot) -> Taken | None:
     return Taken(space, first.fits, first.view, first.observed, first.risk, first.most_risk, place)
 
 
-def _verdict(digest, load) -> str:
+def _verdict(digest: str, load: Callable[[], Snapshot]) -> str:
     def make() -> str:
         what = taken(load())
         return what.verdict() if what else NOTHING
@@ -82,7 +86,7 @@ def _verdict(digest, load) -> str:
     return _verdicts.get(digest, make)
 
 
-def _picture(digest, title: str, load) -> bytes:
+def _picture(digest: str, title: str, load: Callable[[], Snapshot]) -> bytes:
     def make() -> bytes:
         what = taken(load())
         if what is None:

@@ -1,6 +1,6 @@
 """A comparison for a paper: the figure in a column's width, the ranking as LaTeX and Markdown, BibTeX of its laws."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -130,5 +130,5 @@ def section(taken: Taken, key: str, caption: str = "") -> None:
     )
 
 
-def _download(label: str, made, file: str, kind: str, key: str) -> None:
+def _download(label: str, made: Callable[[], str | bytes], file: str, kind: str, key: str) -> None:
     st.download_button(label, made, f"optlaws-{file}", kind, icon=":material/download:", on_click="ignore", key=key)

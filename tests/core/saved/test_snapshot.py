@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optlaws_core import OptLawsError, Run, Series, parse, rank, read, select, with_bands
+from optlaws_core import OptLawsError, Plan, Run, Series, parse, rank, read, select, with_bands
 from optlaws_core.fitting.selection import Selection
+from optlaws_core.prediction.observed import final_loss
 from optlaws_core.saved import (
     MOST_BYTES,
     Candidate,
@@ -404,3 +405,20 @@ def test_damaged_bytes_open_or_say_why(at, length, put):
 def test_a_snapshot_needs_no_database():
     code = "import sys, optlaws_core.saved; sys.exit('sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=120).returncode == 0
+
+
+def test_what_was_observed_at_the_end_of_a_run_outlives_its_thinning(snapshot):
+    schedule = parse("wsd(peak=8e-3, warmup=200, total=50000, decay=8000)")
+    steps = np.arange(50_000)
+    loss = 3 + np.sin(steps) + 1e-3 * np.random.default_rng(0).normal(size=len(steps))
+    run = Run("dense", Plan(schedule), {SECRET: Series(steps, loss)}, SECRET, "declared")
+    (thin,) = thinned([run])
+    exact = loss[steps >= 0.99 * schedule.total].mean()
+    assert len(thin.loss) <= checks.POINTS and thin.loss[thin.steps >= 0.99 * schedule.total].mean() != exact
+    assert final_loss(run, SECRET) == final_loss(thin, SECRET) == final_loss(*thinned([thin]), SECRET) == exact
+    saved = Snapshot.from_bytes(replace(snapshot, runs=(*snapshot.runs, thin)).to_bytes())
+    assert saved.runs[-1].ends == {SECRET: exact}
+    nameless = anonymised(saved)
+    assert SECRET.encode() not in nameless.to_bytes() and [*nameless.runs[-1].ends.values()] == [exact]
+    ended_early = Run("early", Plan(schedule), {"train": Series(steps[:40_000], loss[:40_000])}, lr_source="declared")
+    assert final_loss(*thinned([ended_early]), "train") is None
