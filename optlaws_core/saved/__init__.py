@@ -1,8 +1,22 @@
-"""A saved comparison: everything it takes to show it again, with the same numbers, without the files it came from."""
+"""A saved comparison: everything it takes to show it again, with the same numbers, without the files it came from.
 
-from .changes import anonymised, mapped_model, mapped_selection, renamed, thinned
-from .checks import MOST_BYTES
-from .record import Candidate, Snapshot, from_bundle, to_bundle
+Names are loaded when they are first asked for: who only looks into the database does not wait for SciPy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .changes import anonymised, mapped_model, mapped_selection, renamed, thinned
+    from .checks import MOST_BYTES
+    from .record import Candidate, Snapshot, from_bundle, to_bundle
+
+_HOME = {
+    "changes": ("anonymised", "mapped_model", "mapped_selection", "renamed", "thinned"),
+    "checks": ("MOST_BYTES",),
+    "record": ("Candidate", "Snapshot", "from_bundle", "to_bundle"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "MOST_BYTES",
@@ -16,3 +30,9 @@ __all__ = [
     "thinned",
     "to_bundle",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULE[name]}", __name__), name)

@@ -1,6 +1,6 @@
 """The parts of a snapshot as plain values, and back. Reading raises `OptLawsError`, or what `Snapshot` makes one of."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -32,21 +32,27 @@ class Candidate:
     @classmethod
     def from_dict(cls, d: Mapping) -> "Candidate":
         """A candidate from `to_dict`'s values."""
-        return cls(_schedule(d["text"]), checks.printable(d["label"], "a label", "name"), checks.boolean(d["on"], "on"))
+        return cls(
+            schedule_of(d["text"]), checks.printable(d["label"], "a label", "name"), checks.boolean(d["on"], "on")
+        )
 
 
 def run_to_dict(run: Run) -> dict:
     """A run, its schedule in the text form."""
+    series = {split: {"steps": s.steps.tolist(), "loss": s.loss.tolist()} for split, s in run.series.items()}
+    return run_head(run) | {"series": series}
+
+
+def run_head(run: Run, schedule: Callable[[Schedule], str] = lambda s: s.text) -> dict:
+    """A run without its losses; `schedule` gives the word for one, by default its text form."""
     plan = run.plan and {
-        "schedule": run.plan.schedule.text,
+        "schedule": schedule(run.plan.schedule),
         "params": run.plan.params,
         "batch_tokens": run.plan.batch_tokens,
     }
-    series = {split: {"steps": s.steps.tolist(), "loss": s.loss.tolist()} for split, s in run.series.items()}
     return {
         "name": run.name,
         "plan": plan,
-        "series": series,
         "split": run.split,
         "lr_source": run.lr_source,
         "last_step": run.last_step,
@@ -87,16 +93,33 @@ def run_from_dict(d: Mapping, place: int) -> Run:
     )
 
 
-def _plan(d: Mapping) -> Plan:
-    sizes = (None if d[what] is None else checks.finite(d[what], what) for what in ("params", "batch_tokens"))
-    return Plan(_schedule(d["schedule"]), *sizes)
+def run_of(head: Mapping, series: Mapping[str, Series], schedule: Callable[[str], Schedule]) -> Run:
+    """The run of `run_head`'s values and its losses; `schedule` gives the one that a word stands for.
+
+    As from this program's own hand: it may have any number of splits and words.
+    """
+    return Run(
+        name=checks.name(head["name"], "the name of a run"),
+        plan=None if head["plan"] is None else _plan(head["plan"], schedule),
+        series=series,
+        split=head["split"],
+        lr_source=head["lr_source"],
+        last_step=head["last_step"],
+        about={str(k): str(v) for k, v in head["about"].items()},
+        open_questions=tuple(map(str, head.get("open_questions", ()))),
+    )
 
 
-def _schedule(text: object) -> Schedule:
+def schedule_of(text: object) -> Schedule:
     """The schedule of a text form. No text form has runs of spaces, on which `parse` may be slow."""
     if not isinstance(text, str):
         raise OptLawsError(f"a schedule must be a text, got {checks.brief(text)!r}.")
     return parse(" ".join(text.split()))
+
+
+def _plan(d: Mapping, schedule: Callable[[str], Schedule] = schedule_of) -> Plan:
+    sizes = (None if d[what] is None else checks.finite(d[what], what) for what in ("params", "batch_tokens"))
+    return Plan(schedule(d["schedule"]), *sizes)
 
 
 def _series(d: Mapping, what: str) -> Series:

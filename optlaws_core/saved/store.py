@@ -13,16 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from ..errors import OptLawsError, extra
-from . import MOST_BYTES, Snapshot, database
-from .record import UNREADABLE
+from . import database
+from .checks import MOST_BYTES
+from .record import UNREADABLE, Snapshot
 from .rights import Viewer, Visibility, visibility_of
 
 with extra("store", "The store of saved comparisons"):
     from sqlalchemy import Connection, Row, text
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 MISSING = "There is no such comparison: it was never saved, its link was revoked, or it is not open to you."
 FIELDS = "number, id, owner, visibility, saved, title, note, tags, author, digest"
@@ -44,26 +43,11 @@ class Entry:
     mine: bool  # whether the viewer may change who sees it, and delete it
 
 
-class Store:
-    """Saved comparisons in one database, for any number of threads and processes at once.
+class Store(database.Database):
+    """Saved comparisons in one database.
 
     Every method raises `OptLawsError` when the database fails, and where the viewer may not do what is asked.
     """
-
-    def __init__(self, place: str | Path | None = None, make: bool = True) -> None:
-        """`place`: path of a SQLite file or a URL such as postgresql://user@host/name; None: `default_place()`.
-
-        `make`: whether a store is made where there is none; one in an older form is brought to this version anyway.
-        """
-        url = database.address(place or database.default_place())
-        self.name = database.display_name(url)
-        self._engine = database.connected(url, make)
-        try:
-            with self._transaction(writes=True) as db:
-                database.migrate(db, make)
-        except OptLawsError:
-            self.close()
-            raise
 
     def save(self, snapshot: Snapshot, viewer: Viewer, visibility: Visibility = Visibility.link) -> str:
         """Keep a snapshot as the viewer's, whole or not at all; returns its id."""
@@ -148,10 +132,6 @@ class Store:
                 db.execute(text(f"delete from {table} where number = :number"), row)
             db.execute(text("delete from snapshots where number = :number"), row)
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
     @contextmanager
     def owned(self, id: str, viewer: Viewer) -> Iterator[tuple[Connection, dict[str, int]]]:
         """A transaction, and the number of the viewer's own snapshot as a value for SQL."""
@@ -166,18 +146,6 @@ class Store:
         """A transaction, and the row of a snapshot that the viewer may open. Raises like `open`."""
         with self._transaction(writes) as db:
             yield db, _seen(db, id, viewer)
-
-    @contextmanager
-    def _transaction(self, writes: bool = False) -> Iterator[Connection]:
-        """A transaction that is kept at the end, or undone when anything fails."""
-        try:
-            with self._engine.connect() as db, db.execution_options(writes=writes).begin():
-                yield db
-        except SQLAlchemyError as fault:
-            said = str(fault.orig if isinstance(fault, DBAPIError) else fault).strip().splitlines() or [
-                "no reason told"
-            ]
-            raise OptLawsError(f"The store {self.name} failed: {said[0][:200]}.") from None
 
 
 def canonical_content(snapshot: Snapshot) -> bytes:
