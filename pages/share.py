@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.parts import page
 from pages.parts.share import comparisons, shown
-from pages.parts.state import identity
+from pages.parts.state import identity, keeping
 
 id = st.query_params.get("id", "")
 lead = "Comparisons that were saved: as they were, without the files they came from."
@@ -15,3 +15,4 @@ if id:
     shown.show(id)
 else:
     comparisons.listing()
+    keeping.section()

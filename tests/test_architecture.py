@@ -27,7 +27,8 @@ PAGES_ORDER = (
 LAZY = {
     "server/limits.py": {"optlaws_core.text"},
     "state/identity.py": {"optlaws_core.saved.rights"},
-    "state/settings.py": {"optlaws_core.saved.store"},
+    "state/settings.py": {"optlaws_core.saved.store", "optlaws_core.saved.shelf"},
+    "state/keeping.py": {"optlaws_core.saved", "optlaws_core.saved.shelf", "optlaws_core.saved.rights"},
     "state/kept_fits.py": {"optlaws_core.saved"},
 }
 INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}

@@ -1,7 +1,7 @@
 """Where the work of visitors is kept between their visits, and how much of it for how long.
 
-An owner (`Viewer.owner`, a digest of a secret key) has a few states of work. A state is a short text and the parts that
-it names by their SHA-256: losses, files, fits. A part is kept once for an owner, whatever number of states names it, and
+An owner (`Viewer.owner`, a digest of a secret key) has a few states of work. A state is a short text and the parts
+that it names by their SHA-256: losses, files, fits. A part is kept once for an owner, however many states name it, and
 never shared between owners. So saving writes what is new alone, and nothing can be had without the owner's key.
 
 Nothing that others wrote is overwritten: a state is saved under the revision that the writer knows. If it has another

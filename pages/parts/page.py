@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from .state import address, identity, session
+from .state import address, identity, keeping
 from .state.bundled import ROOT
 from .state.workspace import Workspace
 
@@ -15,7 +15,7 @@ ICON = Path(__file__).with_suffix(".png")  # a name of Material Symbols would be
 
 
 def open(title: str, lead: str = "", heading: str = "", headed: bool = True) -> Workspace:
-    """Begin a page: its heading and one sentence, and the visitor's workspace, with the bundled runs in a new one.
+    """Begin a page: its heading and one sentence, and the visitor's workspace, which was kept or has the bundled runs.
 
     `heading`: where it is not the title. `headed`: whether there is one; what is shown has its own otherwise.
     """
@@ -24,8 +24,10 @@ def open(title: str, lead: str = "", heading: str = "", headed: bool = True) -> 
     if headed:
         _head(heading or title, lead)
     identity.gate()
+    space = keeping.workspace(title)
     address.open_page(title, st.empty())
-    return session.workspace()
+    keeping.open_place(st.empty())
+    return space
 
 
 def _head(title: str, lead: str) -> None:

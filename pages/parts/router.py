@@ -48,8 +48,9 @@ page = st.navigation(
     position="top",
 )
 libraries.load(libraries.CHARTS)
-from pages.parts.state import session  # noqa: E402  it imports those itself
+from pages.parts.state import keeping, session  # noqa: E402  they import those themselves
 
 if page != FIRST or session.begun():  # a visitor's first page does not wait for what it does not need
     libraries.load(libraries.LAWS)
-page.run()
+with keeping.kept():
+    page.run()

@@ -6,6 +6,7 @@ once the data say the same. While they do not, the edit covers the data, so an e
 over letter by letter (a text that was tidied, say) gives way to a fresh one under a new key.
 """
 
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 
 import pandas as pd
@@ -17,7 +18,7 @@ from optlaws_core.readers.pasted import MOST_BYTES, read_curve
 from optlaws_core.schedules import COOLDOWNS
 from optlaws_core.text import format_number
 
-from ..state import address, session
+from ..state import address, session, undo
 from ..state import candidates as c
 from ..state.workspace import Workspace
 from ..widgets import fields as entering
@@ -30,14 +31,17 @@ MEANINGS = {f.name: f.metadata["meaning"] for family in SCHEDULES.values() for f
 
 def prepare(space: Workspace, fit: Model | None) -> None:
     """Bring the list up to date: the link when the page is opened, edits, defaults while there is nothing else."""
-    memory = session.state()
     _take_edits(space)
-    space.candidates = c.from_link(address.read(LINK, c.MOST, c.MOST_LINK) or ()) or space.candidates
-    untouched = not space.candidates or space.candidates == memory.get("compare_defaults")
+    asked = address.read(LINK, c.MOST, c.MOST_LINK) or ()
+    if asked and list(asked) != c.to_link(space.candidates):  # what this list says of itself may lack its end
+        space.candidates = c.from_link(asked)
+    undo.look(space)
+    untouched = not space.candidates or space.candidates == space.proposed
     if untouched and fit is not None:
         space.candidates = _defaults(space, fit)
-        if space.candidates != memory.get("compare_defaults"):
-            memory["compare_defaults"] = list(space.candidates)
+        space.history.settle(space.candidates)
+        if space.candidates != space.proposed:
+            space.proposed = list(space.candidates)
             _renew()
 
 
@@ -229,6 +233,20 @@ def buttons(space: Workspace, fit: Model) -> None:
     with st.container(horizontal=True):
         st.button("Add a schedule", icon=":material/add:", on_click=_open, args=("form",), disabled=full)
         st.button("Paste or upload a curve", icon=":material/timeline:", on_click=_open, args=("curve",), disabled=full)
+        for label, icon, steps, turn in (
+            ("Undo", ":material/undo:", space.history.past, space.history.undo),
+            ("Redo", ":material/redo:", space.history.future, space.history.redo),
+        ):
+            st.button(
+                label,
+                icon=icon,
+                on_click=_turn,
+                args=(space, turn),
+                disabled=not steps,
+                type="tertiary",
+                key=f"candidates_{label.lower()}",
+                help=f"{label} the last change of the candidates.",
+            )
         st.button(
             "Start over",
             icon=":material/restart_alt:",
@@ -252,10 +270,19 @@ def add(space: Workspace, new: list[c.Candidate]) -> None:
     _renew()
 
 
+def _turn(space: Workspace, turn: Callable[[], list[c.Candidate]]) -> None:
+    """Undo or redo; an edit that came with the click is a step of its own."""
+    _take_edits(space)
+    undo.look(space)
+    space.candidates = turn()
+    _close()  # a form speaks of a row that may be another one now
+    _renew()
+
+
 def _start_over(space: Workspace, fit: Model) -> None:
     _take_edits(space)
     space.candidates = _defaults(space, fit)
-    session.state()["compare_defaults"] = list(space.candidates)
+    space.proposed = list(space.candidates)
     _renew()
 
 

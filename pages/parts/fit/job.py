@@ -11,7 +11,7 @@ from optlaws_core.fitting.single import fit
 from ..server import libraries
 from ..state import jobs, settings
 from ..state.jobs import Job, Progress
-from ..state.kept_fits import Choice
+from ..state.kept_fits import Choice, content
 from ..state.workspace import Workspace
 from . import prior_choice
 
@@ -42,7 +42,7 @@ def begin(space: Workspace, choice: Choice) -> None:
         processes=1,
     )
     title = LAWS[laws[0]].title if len(laws) == 1 else f"{len(laws)} laws"
-    space.start(title, lambda report: work(progress=report))
+    space.start(title, lambda report: work(progress=report), _basis(train, choice.split))
 
 
 def refit(space: Workspace, base: Fit, start: Mapping[str, float], locked: Sequence[str]) -> None:
@@ -53,7 +53,12 @@ def refit(space: Workspace, base: Fit, start: Mapping[str, float], locked: Seque
     work = functools.partial(
         fit, base.law, train, test=test, from_step=base.from_step, locked=held, start=dict(start), prior=prior
     )
-    space.start(LAWS[base.law].title, lambda report: work(progress=report))
+    space.start(LAWS[base.law].title, lambda report: work(progress=report), _basis(train, base.split))
+
+
+def _basis(train: Sequence[Run], split: str | None) -> dict[str, str]:
+    """What the training runs are as the fit begins: they may change while it goes on."""
+    return {run.name: content(run, split or train[0].split) for run in train}
 
 
 def watch(space: Workspace) -> None:
@@ -80,12 +85,12 @@ def watch(space: Workspace) -> None:
 def keep(space: Workspace, found: Fit | Selection) -> None:
     """Put what was fitted among the kept fits, and use what is to be trusted."""
     if not isinstance(found, Selection):
-        space.keep(_name_of(space, found), found)
+        space.keep(_name_of(space, found), found, basis=space.basis)
         return
     models = (*([found.average] if found.average else ()), *found.fits)
     names = [_name_of(space, model) for model in models]
     for name, model in zip(names, models, strict=True):
-        space.keep(name, model, found)
+        space.keep(name, model, found, space.basis)
     space.current = names[models.index(found.trusted)]
 
 

@@ -24,6 +24,7 @@ from optlaws_core.readers.rates import asks
 from optlaws_core.text import counted, format_amount, parse_amount
 
 from ..server import limits
+from ..state import keeping
 from ..state.session import state
 from ..state.workspace import Workspace
 from ..widgets import showing
@@ -57,6 +58,8 @@ def upload(space: Workspace) -> None:
             f"Every log in the folder and its folders: {KINDS}. Other files are ignored once they are here: choose a "
             "folder without checkpoints.",
         )
+    if said := keeping.limits():
+        st.caption(f"{said} Delete them on the Share page.")
     if not space.uploaded:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption("Console output of trainers, files of trackers, tables, and archives of these.")

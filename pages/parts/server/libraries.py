@@ -38,7 +38,11 @@ CHARTS = (
     "starlette.requests",
     "starlette.responses",
     "starlette.types",
+    "sqlalchemy",
+    "sqlalchemy.exc",
+    "optlaws_core.saved.shelf",  # every visitor may have work that was kept
     "pages.parts.state.session",
+    "pages.parts.state.keeping",
     "pages.parts.runs.files",
     "pages.parts.runs.table",
 )
@@ -63,8 +67,6 @@ LAWS = (
     "sklearn.exceptions",
     "sklearn.gaussian_process",
     "sklearn.gaussian_process.kernels",
-    "sqlalchemy",
-    "sqlalchemy.exc",
     *(name for name in OWN if name != SCRIPT),
 )
 FIGURES = (  # for papers, when one is asked for: they take a second to load

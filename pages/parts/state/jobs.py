@@ -108,11 +108,12 @@ class FitJob:
 
     job: Job | None = None
     failure: str = ""
+    basis: dict[str, str] | None = None  # what the training runs were when it began, by name
 
-    def start(self, title: str, work: Callable[[Report], object]) -> None:
+    def start(self, title: str, work: Callable[[Report], object], basis: dict[str, str] | None = None) -> None:
         """Fit in the background, in place of a fit that still runs."""
         self.stop()
-        self.failure = ""
+        self.failure, self.basis = "", basis
         self.job = Job.start(title, work)
 
     def stop(self) -> None:

@@ -21,6 +21,11 @@ def workspace() -> Workspace:
     return st.session_state.workspace
 
 
+def begin(space: Workspace) -> None:
+    """Give the visitor this workspace."""
+    st.session_state.workspace = space
+
+
 def state() -> MutableMapping:
     """Widget state, and what a part of a page keeps for itself, by key."""
     return st.session_state

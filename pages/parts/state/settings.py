@@ -11,9 +11,12 @@ from ..server.guard import browser_key, new_key
 from . import session
 
 if TYPE_CHECKING:
+    from optlaws_core.saved.shelf import Shelf
     from optlaws_core.saved.store import Store
 
 CLUSTER = "OPTLAWS_CLUSTER"  # environment variable or secret: address of a Dask scheduler that fits run on
+KEEP = "OPTLAWS_KEEP"  # environment variable or secret: days for which a visitor's work is kept, or "off"
+OFF = ("off", "0", "no")
 
 
 @st.cache_resource(show_spinner=False)
@@ -24,9 +27,36 @@ def store() -> Store:
     return Store()
 
 
+@st.cache_resource(show_spinner=False)
+def shelf(days: float) -> Shelf:
+    """Where visitors' work is kept between visits: one for the server."""
+    from optlaws_core.saved.shelf import Shelf
+
+    return Shelf(days=days)
+
+
+def days_kept() -> float | None:
+    """For how many days after the last visit work is kept; None where it is not, as for a word that is no number."""
+    from optlaws_core.saved.shelf import DAYS
+
+    said = setting(KEEP).lower()
+    if not said or said in OFF:
+        return None if said else DAYS
+    try:
+        days = float(said)
+    except ValueError:
+        return None
+    return days if 0 < days < 10_000 else None
+
+
+def known_browser() -> str | None:
+    """The key of the visitor's cookie; None for a browser that sends none, which nobody would know again."""
+    return browser_key(st.context.cookies.to_dict())
+
+
 def browser() -> str:
     """The key that the visitor's browser is known by; without cookies, one that lasts until the page is reloaded."""
-    return browser_key(st.context.cookies.to_dict()) or session.state().setdefault("browser", new_key())
+    return known_browser() or session.state().setdefault("browser", new_key())
 
 
 def cluster() -> str | None:

@@ -10,7 +10,7 @@ from pages.parts.state.library import Library
 from pages.parts.state.workspace import Copied, Workspace
 from pages.parts.widgets.table_upload import TableFile
 
-STAY = {"candidates", "table", "sweep"}
+STAY = {"candidates", "proposed", "table", "sweep", "history", "aside", "known"}
 
 
 def test_every_field_belongs_to_one_part_or_stays():

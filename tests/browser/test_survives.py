@@ -1,0 +1,112 @@
+"""A workspace survives F5, a second tab, a typed address and a restart of the server; other browsers see none of it."""
+
+import subprocess
+
+import pytest
+
+from tests.browser.conftest import WAIT, Server, ready
+from tests.browser.test_isolation import log
+
+NAMES = ("heron-1", "heron-2")
+DRAWN = """() => [...new Set([...document.querySelectorAll('.js-plotly-plot')]
+    .flatMap(plot => plot._fullData.map(t => t.name)))].sort()"""
+
+
+@pytest.fixture(scope="module")
+def server(browser):
+    """A server of its own, to be started again."""
+    running = Server("app.py")
+    running.start()
+    yield running
+    running.stop()
+
+
+def again(server: Server) -> None:
+    """The same address and store, another process."""
+    port = int(server.url.rpartition(":")[2])
+    server._kill()
+    server.process = subprocess.Popen(
+        server._command(port),
+        cwd=server.script.parent,
+        env=server._environment(),
+        stdout=server.log,
+        stderr=server.log,
+        start_new_session=True,
+    )
+    assert server._healthy()
+
+
+def shows(at) -> None:
+    """The visitor's own runs are there, and the bundled ones are not."""
+    ready(at)
+    assert at.evaluate(DRAWN) == list(NAMES)
+
+
+@pytest.fixture
+def visitor(server, page):
+    """Somebody who uploaded two runs, and added a candidate."""
+    at = page(server.url)
+    files = [
+        {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": log(0.4 + i / 10)} for i, name in enumerate(NAMES)
+    ]
+    at.locator('input[type="file"]').first.set_input_files(files)
+    at.get_by_text("Read 2 runs from 2 files").wait_for()
+    ready(at)
+    at.get_by_role("link", name="Schedules", exact=True).click()
+    at.get_by_role("button", name="Add to Compare").click()
+    at.get_by_text("Added. Schedules on the Compare page: 1.").wait_for()
+    ready(at)
+    return at
+
+
+def candidates_are_there(at, server) -> None:
+    at.goto(f"{server.url}/schedules")
+    ready(at)
+    at.get_by_role("button", name="Add to Compare").click()
+    at.get_by_text("Added. Schedules on the Compare page: 2.").wait_for()
+    ready(at)
+
+
+def test_nothing_is_lost(visitor, server, page):
+    visitor.goto(server.url)  # a typed address
+    shows(visitor)
+    visitor.reload()
+    shows(visitor)
+    second = visitor.context.new_page()
+    second.set_default_timeout(WAIT)
+    second.goto(server.url)
+    shows(second)
+    again(server)
+    second.goto(server.url)
+    shows(second)
+    candidates_are_there(second, server)
+    stranger = page(server.url)
+    assert not set(NAMES) & set(stranger.evaluate(DRAWN))
+    assert "heron" not in stranger.content()
+
+
+def test_two_tabs_destroy_nothing_of_each_other(visitor, server):
+    second = visitor.context.new_page()
+    second.set_default_timeout(WAIT)
+    second.goto(f"{server.url}/schedules")
+    ready(second)
+    second.get_by_role("button", name="Add to Compare").click()
+    second.get_by_text("Added. Schedules on the Compare page: 2.").wait_for()
+    ready(second)
+    visitor.get_by_role("button", name="Add to Compare").click()
+    visitor.get_by_text("Another tab of this browser changed the same work at the same time").wait_for()
+    ready(visitor)
+    visitor.get_by_role("link", name="Share", exact=True).click()
+    visitor.get_by_text("Your work on this server").wait_for()
+    visitor.get_by_role("button", name="Open", exact=True).wait_for()
+
+
+def test_everything_can_be_forgotten(visitor, server):
+    visitor.get_by_role("link", name="Share", exact=True).click()
+    visitor.get_by_text("Forget everything on this server").click()
+    visitor.get_by_role("button", name="Forget it all").click()
+    visitor.get_by_text("Nothing is kept yet.").wait_for()
+    visitor.goto(server.url)
+    ready(visitor)
+    assert not set(NAMES) & set(visitor.evaluate(DRAWN))
+    assert "Traceback" not in server.output(), server.output()[-3000:]
