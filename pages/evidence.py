@@ -38,6 +38,7 @@ from_address.write_address(space, choice)
 with above:
     laws_table.table(space)
 st.subheader(literal(space.current), anchor=False)
+report.stale(space)
 report.verdict(found)
 report.coefficients(found)
 st.subheader("Errors", anchor=False)
@@ -46,10 +47,8 @@ report.errors(space, found)
 runs = report.runs_of(space, found)
 if runs is None:
     st.info("Some runs of this fit are no longer loaded, so its curves cannot be drawn.")
-    st.stop()
-
-st.subheader("Predicted and observed", anchor=False)
-curves.show(space, found, *runs)
-report.tune(space, found, *runs)
-if len(space.fits) > 1:
-    report.kept(space)
+else:
+    st.subheader("Predicted and observed", anchor=False)
+    curves.show(space, found, *runs)
+    report.tune(space, found, *runs)
+report.kept(space)

@@ -85,8 +85,8 @@ class _Packing:
         return self.part(value, lambda: _json(plain_of()))
 
 
-def packed(work: Work, memory: Memory) -> tuple[bytes, Parts, bool]:
-    """The text and the parts, and whether all uploaded files are among them.
+def packed(work: Work, memory: Memory) -> tuple[bytes, Parts]:
+    """The text and the parts; uploaded files while they fit into `MOST_SOURCES`.
 
     Raises `OptLawsError` for more losses than are kept.
     """
@@ -96,14 +96,12 @@ def packed(work: Work, memory: Memory) -> tuple[bytes, Parts, bool]:
     if losses > MOST_LOSSES:
         raise OptLawsError(f"Runs with at most {MOST_LOSSES:,} losses in all are kept, these have {losses:,}.")
     to = _Packing(memory)
-    room, whole = MOST_SOURCES, True
+    room = MOST_SOURCES
     kept: dict[int, str] = {}
     for source in dict.fromkeys(source for stock in stocks for source in stock.sources.values()):
         if isinstance(source.data, bytes) and source.size <= room:
             room -= source.size
             kept[id(source)] = to.part(source, source.read, source.sha256)
-        else:
-            whole = False
     d = {
         "kind": KIND,
         "format": FORMAT,
@@ -134,7 +132,7 @@ def packed(work: Work, memory: Memory) -> tuple[bytes, Parts, bool]:
         "heads": to.heads,
     }
     memory.known = to.used
-    return _json(d), to.parts, whole
+    return _json(d), to.parts
 
 
 def _json(value: object) -> bytes:

@@ -2,21 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from optlaws_core import LAWS, Average, Fit, Run, Status
+from optlaws_core import LAWS, Average, Fit, OptLawsError, Run, Status
 from optlaws_core.fitting.result import Model, Scores
 from optlaws_core.fitting.single import tuned, usable
 from optlaws_core.laws import FEATURES
 from optlaws_core.laws.browser import POINTS, payload
 
+from ..state import kept_fits, session
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
-from .job import chosen, refit
+from . import from_address
+from .job import begin, chosen, refit
 from .laws_table import EXPECTED, noise
 from .tuner import tuner
 
@@ -252,8 +255,44 @@ def _packed(space: Workspace, found: Fit, shown: Sequence[tuple[Run, str]]) -> d
     return payload(law, shown, found.theta, fitted=base.theta, interval=base.interval, locked=found.locked)
 
 
+def stale(space: Workspace) -> None:
+    """Say that the fit in use is out of date, where it is, and offer to fit again; nothing while it is not."""
+    name = space.current
+    said = kept_fits.stale(space, space.runs, name) if name in space.fits else ""
+    if not said:
+        return
+    single, left = space.fits[name].single, [run for run in space.fits[name].train if run in space.fittable]
+    by_hand = single is not None and single.status is Status.tuned
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="fit_stale"):
+        st.markdown(f":material/history: {literal(said)}", width="content")
+        if by_hand:
+            st.caption("Its coefficients were set by hand; fit the law, and tune it again.")
+        else:
+            st.button(
+                "Fit again",
+                key="fit_again",
+                on_click=_fit_again,
+                args=(space, name),
+                disabled=not left or space.job is not None,
+                help="The same laws and options, on those of its training runs that are loaded.",
+            )
+
+
+def _fit_again(space: Workspace, name: str) -> None:
+    model = space.fits[name]
+    if model.single is not None and model.single.locked:
+        refit(space, model.single, dict(model.single.theta), model.single.locked)
+        return
+    choice = from_address.described(space, name)
+    train, test = (tuple(run for run in part if run in space.fittable) for part in (choice.train, choice.test))
+    space.choice = replace(choice, train=train, test=test)
+    for key in ("train", "test", "laws", "from_step", "prior"):  # the widgets begin with this choice
+        session.state().pop(key, None)
+    begin(space, space.choice)
+
+
 def kept(space: Workspace) -> None:
-    """All fits of this visit side by side: errors, and coefficients of laws that were fitted more than once."""
+    """All kept fits side by side: their runs, errors, and coefficients of laws that were fitted more than once."""
     st.subheader("Kept fits", anchor=False)
     times = Counter(f.law for f in _singles(space.fits.values()))
     rows = []
@@ -263,6 +302,8 @@ def kept(space: Workspace) -> None:
             {
                 "name": name,
                 "law": "average" if single is None else LAWS[single.law].title,
+                "trained on": ", ".join(f.train),
+                "state": "out of date" if kept_fits.stale(space, space.runs, name) else "up to date",
                 "held-out RMSE": f.held_out_rmse,
                 "training RMSE": _fitted_rmse(f.train),
                 "objective": None if single is None else single.objective,
@@ -277,8 +318,34 @@ def kept(space: Workspace) -> None:
         hide_index=True,
         width="stretch",
         placeholder="",
-        column_config={c: number for c in table.columns[2:]},
+        column_config={
+            "trained on": st.column_config.TextColumn(width="medium", help="Double-click to read all of it"),
+            "state": st.column_config.TextColumn(
+                help="Out of date: a training run was removed, corrected, declared or read anew since the fit was made."
+            ),
+            **{c: number for c in table.columns[4:]},
+        },
     )
+    _change_kept(space)
+
+
+def _change_kept(space: Workspace) -> None:
+    """Rename or delete a kept fit; a deleted one can be had back."""
+    names = list(space.fits)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        # A key for each set of names, so that what popped up closes and no name is offered that is gone.
+        key = hash(tuple(names))
+        place = names.index(space.current) if space.current in names else 0
+        name = st.selectbox("Kept fit", names, place, key=f"kept_name {key}", width=420)
+        with st.popover("Rename", key=f"kept_rename {key}"), st.form(f"kept_rename_form {key} {name}", border=False):
+            new = st.text_input("New name", name, max_chars=200).strip()
+            if st.form_submit_button("Rename it") and new != name:
+                try:
+                    space.rename_fit(name, new)
+                    st.rerun()
+                except OptLawsError as fault:
+                    st.error(literal(str(fault)))
+        st.button("Delete", icon=":material/delete:", key="kept_delete", on_click=space.delete_fit, args=(name,))
 
 
 def _singles(models: Iterable[Model]) -> Iterator[Fit]:

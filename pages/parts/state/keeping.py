@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 TAB = "kept_tab"  # in the session's state
 PAUSE = 60  # seconds for which a store that failed is left alone: it may take long to fail
 TOUCHED = timedelta(hours=12)  # after which a visit is noted, though nothing was changed
+NOT_KEPT = "Your work is not kept for now, so it ends with this tab."
 PACKING = "optlaws_core.saved.packing"
 
 
@@ -59,7 +60,8 @@ class _Tab:
     said: list[str] = field(default_factory=list)  # once, on the page that is open
     page: str = ""  # that page
     trouble: str = ""  # for as long as it lasts
-    drawn: bool = False  # whether anything was said in this run of the page
+    tried: tuple[tuple, float] = ((), 0.0)  # what could not be saved, and when that was tried
+    drawn: tuple = ()  # what was said last in this run of the page
 
 
 _failed = 0.0  # when the store failed last, as `time.monotonic` counts
@@ -117,6 +119,10 @@ def _restore() -> None:
     try:
         shelf = _shelf()
         states = shelf.states(owner)
+    except OptLawsError as fault:
+        tab.trouble = f"{NOT_KEPT} {fault}"
+        return
+    try:
         if not states:
             if (before := _before_log_in()) and shelf.states(before):
                 tab.said.append("What you worked on in this browser before you logged in is on the Share page.")
@@ -267,27 +273,36 @@ def save() -> None:
             if tab.base is not None:
                 tab.newer = any(s.id == tab.base.id and s.revision != tab.base.revision for s in _shelf().states(owner))
             return
+        if now == tab.tried[0] and time.monotonic() - tab.tried[1] < PAUSE:
+            return
         if tab.base is not None or _is_own(space):
-            _save(tab, space, owner)
+            _save(tab, _work(space), owner)
         tab.seen, tab.trouble = now, ""
     except OptLawsError as fault:
-        tab.trouble = f"Your work is not kept for now, so it ends with this tab. {fault}"
+        tab.tried = (now, time.monotonic())
+        tab.trouble = f"{NOT_KEPT} {fault}"
 
 
-def _save(tab: _Tab, space: Workspace, owner: str) -> None:
+def _save(tab: _Tab, work: Work, owner: str) -> None:
     libraries.load((*libraries.LAWS, PACKING))
     from optlaws_core.saved import packing
-    from optlaws_core.saved.shelf import Moved
+    from optlaws_core.saved.shelf import Moved, TooMuch
 
     tab.memory = tab.memory or packing.Memory()
-    content, parts, _ = packing.packed(_work(space), tab.memory)
+    content, parts = packing.packed(work, tab.memory)
     try:
         tab.base = _shelf().save(owner, content, parts, tab.base)
+    except TooMuch:
+        if not work.before and not work.stock.sources:
+            raise
+        # Uploads, which only corrections need again, and what was set aside give way to what is worked on.
+        _save(tab, replace(work, before=(), stock=replace(work.stock, sources={})), owner)
     except Moved as moved:
         if moved.gone:
             tab.base, tab.stopped = None, True
             return
-        tab.base = _shelf().save(owner, content, parts)
+        tab.base, tab.newer = None, False
+        _save(tab, work, owner)
         tab.said = [
             "Another tab of this browser changed the same work at the same time. Both are kept: this tab goes on with "
             "its own state, and the other is on the Share page."
@@ -300,33 +315,33 @@ def _save(tab: _Tab, space: Workspace, owner: str) -> None:
 def open_place(place: DeltaGenerator) -> None:
     """Say what there is to say above a page; `place`: an `st.empty()`, in which it may also be said at the end."""
     session.state()["kept_place"] = place
-    _tab().drawn = False
+    _tab().drawn = ()
     _tell()
 
 
 def _tell() -> None:
+    """Say it where it is not said yet. At the end of a run other things may be to be said than at its beginning."""
     tab, space = _tab(), session.workspace()
     place = session.state().get("kept_place")
     fresh = _fresh(space, tab)
-    if tab.drawn or place is None or not (tab.newer or tab.stopped or tab.said or tab.trouble or fresh):
+    now = (tab.newer, tab.stopped, fresh, *tab.said, tab.trouble)
+    if place is None or now == tab.drawn or not (tab.drawn or any(now)):
         return
-    tab.drawn = True
+    again, tab.drawn = " again" if tab.drawn else "", now  # Streamlit takes a key once in a run
+    if not any(now):
+        place.empty()
+        return
     with place.container():
         for sentence in filter(None, (*tab.said, tab.trouble)):
             st.warning(literal(sentence), icon=":material/inventory_2:")
         if tab.newer:
-            _offer(
-                "Another tab of this browser went on with this work.", "Take it over", _take_newer, "kept_take_newer"
-            )
+            said = "Another tab of this browser went on with this work."
+            _offer(said, "Take it over", _take_newer, f"kept_take_newer{again}")
         if tab.stopped:
-            _offer(
-                "What this server kept of your work was deleted in another tab, so this tab keeps nothing any more.",
-                "Keep it again",
-                _keep_again,
-                "kept_again",
-            )
+            said = "What this server kept of your work was deleted in another tab, so this tab keeps nothing any more."
+            _offer(said, "Keep it again", _keep_again, f"kept_again{again}")
         if fresh:
-            _offer(fresh.said, "Undo", _bring_back, "kept_undo")
+            _offer(fresh.said, "Undo", _bring_back, f"kept_undo{again}")
 
 
 def _offer(sentence: str, label: str, act, key: str) -> None:

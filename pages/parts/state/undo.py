@@ -12,16 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from optlaws_core.saved.work import Stock
 from optlaws_core.text import counted
 
 from .candidates import Candidate
 from .library import MOST_LOSSES
-
-if TYPE_CHECKING:
-    from .workspace import Workspace
 
 STEPS = 50  # changes of the candidates that can be undone
 ASIDE = 5  # replaced works that can be had back, while their losses together are no more than may be loaded at once
@@ -95,7 +92,26 @@ class Aside:
     said: str  # what went, one sentence
 
 
-def look(space: Workspace) -> None:
+class Undoable(Protocol):
+    """A workspace, as far as this module knows it."""
+
+    candidates: list[Candidate]
+    history: History
+    aside: list[Aside]
+    known: Stock | None
+
+    @property
+    def stock(self) -> Stock:
+        """Runs, files and fits as they are now."""
+
+    def load(self, stock: Stock) -> None:
+        """Put runs, files and fits in the place of those that are loaded."""
+
+    def stop(self) -> None:
+        """Ask a running fit to end."""
+
+
+def look(space: Undoable) -> None:
     """Take note of what changed since the last look."""
     before, space.known = space.known, space.stock
     candidates = space.history.present
@@ -126,7 +142,7 @@ def _losses(stock: Stock) -> int:
     return sum(len(series) for run in stock.runs.values() for series in run.series.values())
 
 
-def bring_back(space: Workspace) -> None:
+def bring_back(space: Undoable) -> None:
     """Put what was set aside last in the place of what is loaded, which is set aside by that if it is something."""
     look(space)
     if not space.aside:

@@ -75,7 +75,7 @@ def work() -> Work:
 
 
 def bytes_of(work: Work, memory: Memory | None = None) -> tuple[bytes, dict[str, bytes]]:
-    content, parts, _ = packed(work, memory or Memory())
+    content, parts = packed(work, memory or Memory())
     return content, {digest: made() for digest, made in parts.items()}
 
 
@@ -108,7 +108,7 @@ def test_an_edit_makes_no_new_part(work):
     _, before = bytes_of(work, memory)
     renamed = replace(work.stock.runs["cosine"], name="another name")
     edited = replace(work, rows=(), stock=replace(work.stock, runs={"another name": renamed}))
-    _, parts, _ = packed(edited, memory)
+    _, parts = packed(edited, memory)
     assert set(parts) <= set(before)
 
 
@@ -161,8 +161,7 @@ def test_a_report_of_another_version_is_left_out_alone(work):
 
 def test_uploads_past_the_limit_are_uploaded_again_and_runs_past_it_are_refused(work, monkeypatch):
     monkeypatch.setattr(packing, "MOST_SOURCES", 10)
-    content, parts, whole = packed(work, Memory())
-    assert not whole
+    content, parts = packed(work, Memory())
     found, said = unpacked(content, {digest: made() for digest, made in parts.items()})
     assert said == [] and set(found.stock.sources) == {"broken.csv"} and same(found.stock.runs, work.stock.runs)
     monkeypatch.setattr(packing, "MOST_LOSSES", 100)
