@@ -24,6 +24,7 @@ ALL = (
     "big_csv",
     "console_log",
     "store",
+    "keeping",
     "load",
 )
 

@@ -65,7 +65,7 @@ def bar() -> None:
             label = "Log in" if provider is None else f"Log in with {literal(provider)}"
             if st.button(label, icon=":material/login:", key=f"login {provider}"):
                 _log_in(provider)
-        st.caption("Logging in loads the app anew: save what you work on first; it stays yours in this browser.")
+        st.caption("Logging in loads the app anew, with the work of that account; this browser's stays on this page.")
 
 
 def _log_in(provider: str | None) -> None:

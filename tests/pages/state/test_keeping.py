@@ -9,6 +9,7 @@ from sqlalchemy import text
 from optlaws_core import OptLawsError
 from optlaws_core.readers import Source
 from optlaws_core.saved import packing
+from optlaws_core.saved import shelf as shelves
 from optlaws_core.saved.rights import Viewer
 from optlaws_core.saved.shelf import Shelf
 from pages.parts.state import keeping, settings
@@ -19,6 +20,7 @@ from pages.parts.widgets.table_upload import TableFile
 from tests.core.saved.test_packing import logs, same
 from tests.pages.compare.compare_page import THREE, a_fit, a_run
 from tests.pages.state.kept_pages import BROWSER, OTHER, drawn, press, said, tab
+from tests.places import ROOT
 
 ME = Viewer(BROWSER).owner
 
@@ -231,3 +233,13 @@ def test_the_address_of_a_long_list_does_not_cut_it():
     link = to_link(space(at).candidates)
     assert len(link) < 23
     assert len(space(tab("compare", s=link)).candidates) == 23
+
+
+def test_the_limits_stand_in_the_documentation():
+    told = (ROOT / "docs" / "deployment.md").read_text()
+    assert f"| {shelves.MOST_BYTES // 2**20} MB as stored, {packing.MOST_LOSSES:,} losses" in told.replace(
+        "visitor ", ""
+    )
+    assert f"{packing.MOST_SOURCES // 2**20} MB of uploaded files" in told
+    assert f"| all visitors | {shelves.TOTAL_BYTES // 2**30} GB |" in told
+    assert f"| states of one visitor | {shelves.STATES}:" in told and f"| time | {shelves.DAYS} days" in told
