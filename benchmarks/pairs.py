@@ -48,7 +48,7 @@ class Pairs:
     other: NDArray[np.int64]
     error: np.ndarray  # of each schedule
     found: Joint
-    own: float  # variance of what the law gets wrong from schedule to schedule
+    own: np.ndarray  # of each schedule, standard deviation of what the law gets wrong from schedule to schedule
 
     @property
     def off(self) -> np.ndarray:
@@ -64,9 +64,10 @@ class Pairs:
     def deviation(self, correlation: float = ALIKE) -> np.ndarray:
         """Standard deviation of each difference of log losses, (n,), if schedules' errors were so alike."""
         C = self.found.covariance
-        own = np.diag(C)
-        variance = own[self.one] + own[self.other] - 2 * C[self.one, self.other]
-        return np.sqrt(np.maximum(variance + 2 * self.own * (ALIKE - correlation), 0))
+        whole = np.diag(C)
+        variance = whole[self.one] + whole[self.other] - 2 * C[self.one, self.other]
+        alike = self.own[self.one] * self.own[self.other]
+        return np.sqrt(np.maximum(variance + 2 * alike * (ALIKE - correlation), 0))
 
     def holds(self, correlation: float = ALIKE) -> np.ndarray:
         """Whether the 90 % interval of each difference holds it, (n,)."""
@@ -151,15 +152,16 @@ def pairs_of(protocol: Protocol) -> Pairs | None:
         found = joint(model, plans, steps)
     except DesignError:
         return None
-    terms = error_terms(model)
-    if found.covariance is None or terms is None:
+    terms = [error_terms(model, plan.schedule.peak) for plan in plans]
+    known = [t for t in terms if t is not None]
+    if found.covariance is None or len(known) < len(terms):
         return None
     horizon = np.array([plan.schedule.total for plan in plans])
     one, other = np.triu_indices(len(plans), 1)
     near = horizon[one] == horizon[other]
     off = np.log(list(ends.values())) - found.log_loss
     title = f"{protocol.data_set} {protocol.choice}".strip()
-    return Pairs(title, plans, one[near], other[near], off, found, terms.schedule)
+    return Pairs(title, plans, one[near], other[near], off, found, np.sqrt([t.schedule for t in known]))
 
 
 def merged(runs: Sequence[Run]) -> dict[tuple[Plan, int], float]:

@@ -133,7 +133,7 @@ def test_the_benchmark_takes_repeats_by_their_mean_and_scores_what_was_said():
     assert merged(runs) == {(plans[0], 999): pytest.approx(3.1), (plans[1], 999): 2.9}
     found, one, other = given([3.0, 3.006], 0.004, ALIKE), np.array([0, 0]), np.array([1, 1])
     for better, right in ((0.0, 1.0), (-0.01, 0.0)):  # the second schedule ends 1 % below what was predicted
-        pairs = Pairs("x", tuple(plans), one, other, np.array([0.0, better]), found, 0.004**2)
+        pairs = Pairs("x", tuple(plans), one, other, np.array([0.0, better]), found, np.full(2, 0.004))
         said, came_out = pairs.said
         assert came_out.mean() == right
         p = norm.cdf(np.log(3.006 / 3.0) / (0.004 * np.sqrt(2 * (1 - ALIKE))))
