@@ -24,6 +24,7 @@ from tests.places import ROOT
 
 START = 90  # seconds a server may take to answer: a cold machine imports slowly
 ATTEMPTS = 3  # a free port may be taken by someone else before the server has it
+KEPT = {"OPTLAWS_KEEP": ""}  # environment of a server that keeps its visitors' work, as servers do
 WAIT = 90_000  # ms that Playwright waits for what a test looks for: cores may be shared with others
 STILL = {"reduced_motion": "reduce"}  # of a context: what spins while the server works would be drawn by a core
 
@@ -81,6 +82,7 @@ class Server:
     def _environment(self) -> dict[str, str]:
         paths = [os.environ.get("PYTHONPATH", ""), str(ROOT)]  # a script in tests/ imports the package too
         own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OPTLAWS_STORE": f"{self.folder.name}/saved.sqlite"}
+        own["OPTLAWS_KEEP"] = "off"  # so that a visitor who comes back for another test has no work of the last one
         return {**os.environ, **own, **self.env}
 
     def _healthy(self) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import Server, ready
+from tests.browser.conftest import KEPT, Server, ready
 
 PAGES = ("", "fit", "compare", "live", "preselect", "plan", "schedules", "share", "sweep")
 SECRET = "kestrel-9173"  # in names of files and runs
@@ -18,7 +18,7 @@ def log(level: float) -> bytes:
 @pytest.fixture(scope="module")
 def server(browser):
     """A server of its own, whose log is read afterwards."""
-    running = Server("app.py")
+    running = Server("app.py", KEPT)
     running.start()
     yield running
     running.stop()

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.browser.conftest import WAIT, Server, ready
+from tests.browser.conftest import KEPT, WAIT, Server, ready
 from tests.browser.test_isolation import log
 
 NAMES = ("heron-1", "heron-2")
@@ -15,7 +15,7 @@ DRAWN = """() => [...new Set([...document.querySelectorAll('.js-plotly-plot')]
 @pytest.fixture(scope="module")
 def server(browser):
     """A server of its own, to be started again."""
-    running = Server("app.py")
+    running = Server("app.py", KEPT)
     running.start()
     yield running
     running.stop()
