@@ -18,7 +18,8 @@ def ranked(at) -> list[str]:
     ready(at)
     at.locator(".js-plotly-plot .legendtext").first.wait_for()
     verdict = at.locator('[data-testid="stText"]', has_text="predicted to end at").first.inner_text()
-    return [verdict, *at.locator(".js-plotly-plot .legendtext, .js-plotly-plot .ytick").all_text_contents()]
+    chart = at.locator(".js-plotly-plot").first
+    return [verdict, *chart.locator(".legendtext, .ytick").all_text_contents()]
 
 
 def test_a_saved_comparison_is_the_same_for_somebody_else_after_a_restart(browser, page, place):
