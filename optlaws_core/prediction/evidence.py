@@ -8,10 +8,9 @@ from ..fitting.result import Model
 from ..fitting.selection import Selection
 from ..fitting.single import doubts as design_doubts
 from ..laws import LAWS
-from ..runs import Run
+from ..runs import Plan, Run
 from .losses import predict
 from .observed import final_loss
-from .ranking import Ranked
 from .verdict import doubts
 
 TRAINING, HELD_OUT, OTHER = "training", "held out", "not in the fit"
@@ -102,13 +101,17 @@ def warnings(model: Model, runs: Iterable[Run], selection: Selection | None = No
     return list(dict.fromkeys([*said, *alike.values()]))
 
 
-def beyond(ranked: Sequence[Ranked], names: Sequence[str]) -> list[str]:
-    """A sentence on each candidate that lies beyond the training runs. names: (n,), in the order of the ranking."""
-    return [
-        f"{name} lies beyond the training runs: {'; '.join(r.reasons)}."
-        for r, name in zip(ranked, names, strict=True)
-        if r.reasons
-    ]
+def beyond(model: Model, plans: Sequence[tuple[str, Plan]]) -> list[str]:
+    """How named plans leave what the training runs cover, in one sentence for all of them; none where all stay inside.
+
+    What holds for every plan is said of all, the rest with the names.
+    """
+    of: dict[str, list[str]] = {}
+    for name, plan in plans:
+        for reason in model.reasons(plan):
+            of.setdefault(reason, []).append(name)
+    said = [reason if len(names) == len(plans) else f"{', '.join(names)}: {reason}" for reason, names in of.items()]
+    return [f"Beyond the training runs, where the law was never checked: {'; '.join(said)}."] if said else []
 
 
 __all__ = ["HELD_OUT", "OTHER", "TRAINING", "Ended", "LawErrors", "beyond", "endings", "law_errors", "warnings"]

@@ -185,6 +185,7 @@ def _stock(stock: Stock, to: _Packing, kept: Mapping[int, str]) -> dict:
         "choice": dict(stock.choice),
         "parent": stock.parent,
         "risk": stock.risk and stock.risk.to_dict(),
+        "aim": dict(stock.aim),
     }
 
 
@@ -332,6 +333,7 @@ class _Unpacking:
             {name: tuple(v) if isinstance(v, list) else v for name, v in d["choice"].items()},
             d["parent"],
             None if d["risk"] is None else plain.risk_from_dict(d["risk"]),
+            {str(k): None if v is None else float(v) for k, v in d.get("aim", {}).items()},
         )
 
     def report(self, d: dict) -> FileReport:

@@ -36,6 +36,7 @@ class Stock:
     choice: Mapping[str, object] = field(default_factory=dict)  # what was chosen to be fitted, plain values
     parent: str | None = None  # digest of the saved comparison that this began as a copy of
     risk: Risk | None = None  # of divergence, that came with it
+    aim: Mapping[str, float | None] = field(default_factory=dict)  # the run that is decided about; empty: not known
 
 
 @dataclass(frozen=True)

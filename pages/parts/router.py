@@ -45,7 +45,7 @@ page = st.navigation(
             _page("sweep", "Sweep"),
         ],
     },
-    position="top",
+    position="hidden" if st.context.is_embedded else "top",
 )
 libraries.load(libraries.CHARTS)
 from pages.parts.state import keeping, session  # noqa: E402  they import those themselves

@@ -7,12 +7,14 @@ from functools import lru_cache
 import numpy as np
 import streamlit as st
 
-from optlaws_core import OptLawsError, Prediction, Ranked, Schedule, predict, rank, with_bands
+from optlaws_core import OptLawsError, Plan, Prediction, Ranked, Schedule, predict, rank, with_bands
 from optlaws_core.fitting.result import Coverage, Model
+from optlaws_core.prediction import evidence
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.pairs import Compared, compare
 
 from ..state import candidates as c
+from ..state.big_run import BigRun
 from ..state.workspace import Workspace
 from ..widgets.candidate_chart import steps_of
 
@@ -67,6 +69,13 @@ def beside(
 ) -> tuple[Compared, ...]:
     """What is known of each one beside the others and the baseline, in the order of `ranked`."""
     return tuple(compare(known.model, ranked(known, schedules, risk, most_risk), baseline))
+
+
+def beyond(space: Workspace, found: Sequence["Entry"], run: BigRun | None) -> list[str]:
+    """How the candidates leave what the training runs cover, at the size and batch of the big run, said once."""
+    params, batch = (run.params, run.batch_tokens) if run else (None, None)
+    plans = [(e.name, Plan(e.schedule, params=params, batch_tokens=batch)) for e in found]
+    return evidence.beyond(space.fit, plans)
 
 
 @dataclass(frozen=True)

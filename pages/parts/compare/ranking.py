@@ -83,11 +83,10 @@ def worked_out(
     risk: Risk | None,
     most_risk: float,
     baseline: Entry,
-    beyond: bool = True,
 ) -> Result:
     """Candidates ranked under the fit in use and held against the baseline. Above `most_risk` of `risk`: set apart.
 
-    `beyond`: whether the verdict says how the best leaves the training runs.
+    How they leave the training runs is said once for all of them, beside the verdict (`predicted.beyond`).
     """
     fit = space.fit
     known, schedules = Known.of(fit), tuple(e.schedule for e in found)
@@ -96,7 +95,7 @@ def worked_out(
     halves = [predicted.half_width(known, r.schedule) for r in ranked]
     order = in_order(ranked, found)
     place = order.index(baseline)
-    said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, beyond)
+    said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, beyond=False)
     seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
     table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen)
     return Result(order, ranked, beside, place, said, table)

@@ -47,10 +47,9 @@ def prepare(space: Workspace, fit: Model | None) -> None:
 
 def replace_all(space: Workspace, rows: list[c.Candidate]) -> None:
     """Put other candidates in the place of those there are; defaults that nobody has changed stay defaults."""
-    memory = session.state()
     _take_edits(space)
-    if space.candidates and space.candidates == memory.get("compare_defaults"):
-        memory["compare_defaults"] = list(rows)
+    if space.candidates and space.candidates == space.proposed:
+        space.proposed = list(rows)
     space.candidates = list(rows)
     _renew()
 

@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
-from optlaws_core import Plan
 from optlaws_core.fitting.result import Model
+from optlaws_core.prediction import evidence
 from optlaws_core.prediction.next_run import surer
-from optlaws_core.prediction.verdict import Yardstick, doubts
+from optlaws_core.prediction.verdict import Yardstick
 from optlaws_core.text import counted
 
 from ..compare import predicted
@@ -27,7 +27,9 @@ def verdict(space: Workspace, made: Result) -> None:
     first, *more = made.sentences
     st.subheader(literal(first), anchor=False)
     st.markdown(literal(" ".join([*more, _rests_on(space.fit)])))
-    for doubt in [*doubts(space.fit), *_beyond(space, made.order)]:
+    selection = space.selections.get(space.current)
+    warned = evidence.warnings(space.fit, space.runs.values(), selection)
+    for doubt in [*warned, *predicted.beyond(space, made.order, space.big_run)]:
         st.markdown(f":material/warning: {literal(doubt)}")
     if wanted := surer(space.fit, made.ranked, [e.spoken for e in made.order], made.beside, made.baseline):
         st.markdown(f":material/lightbulb: It would be surer with {literal('; or '.join(wanted))}.")
@@ -45,18 +47,6 @@ def _rests_on(model: Model) -> str:
     else:
         error = "whose error is not known"
     return f"It rests on {runs} and a fit {error}."
-
-
-def _beyond(space: Workspace, order: Sequence[Entry]) -> list[str]:
-    """How the candidates, as the big run would have them, leave what the training runs cover; said once for all."""
-    run = space.big_run
-    params, batch = (run.params, run.batch_tokens) if run else (None, None)
-    said: dict[str, list[str]] = {}
-    for entry in order:
-        for reason in space.fit.reasons(Plan(entry.schedule, params=params, batch_tokens=batch)):
-            said.setdefault(reason, []).append(entry.name)
-    parts = [reason if len(names) == len(order) else f"{', '.join(names)}: {reason}" for reason, names in said.items()]
-    return [f"Beyond the training runs, where the law was never checked: {'; '.join(parts)}."] if parts else []
 
 
 def small(made: Result) -> None:

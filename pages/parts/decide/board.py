@@ -34,7 +34,7 @@ def show(space: Workspace) -> None:
         return
     with right:
         baseline = ranking.choose(space, found, risk, most_risk)
-    made = ranking.worked_out(space, found, view.batch_tokens, risk, most_risk, baseline, beyond=False)
+    made = ranking.worked_out(space, found, view.batch_tokens, risk, most_risk, baseline)
     with top:
         answer.verdict(space, made)
     with left:

@@ -9,7 +9,7 @@ from optlaws_core.fitting import first_split
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.text import listed
 
-from ..fit import from_address, job
+from ..fit import from_address, job, report
 from ..state.kept_fits import Choice
 from ..state.session import state
 from ..state.workspace import Workspace
@@ -67,12 +67,12 @@ def _same(one: Mapping[str, Run], other: Mapping[str, Run]) -> bool:
 
 
 def stale(space: Workspace, choice: Choice) -> None:
-    """Say that the fit in use rests on other runs than those at hand, and offer the fit anew."""
-    gone = [name for name in space.fit.train if name not in space.runs]
-    new = [name for name in choice.train if name not in space.fit.train and name not in space.fit.test]
-    if not gone and not new or space.job:
+    """Say that runs of the fit in use have changed, or that others are at hand, and offer the fit anew."""
+    report.stale(space)
+    fit = space.fit
+    new = [name for name in choice.train if name not in fit.train and name not in fit.test]
+    if not new or space.job:
         return
-    said = [f"{listed(gone, 3)} no longer loaded" if gone else "", f"{listed(new, 3)} not in it" if new else ""]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.warning(literal(f"The fit in use is of other runs: {'; '.join(filter(None, said))}."))
-        st.button("Fit them", icon=":material/refresh:", on_click=_begin, args=(space, choice))
+        st.markdown(f":material/history: {literal(f'Not in the fit in use: {listed(new, 3)}.')}", width="content")
+        st.button("Fit with them", icon=":material/refresh:", on_click=_begin, args=(space, choice))

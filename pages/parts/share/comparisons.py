@@ -126,6 +126,7 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
                 "part": view.part,
                 "batch_tokens": view.batch_tokens,
                 "baseline": sum(c.schedule is not None for c in space.candidates[:baseline]),  # as they are kept
+                **({"params": space.big_run.params, "batch": space.big_run.batch_tokens} if space.big_run else {}),
                 "bands": " ".join(map(str, view.bands or ())),
             },
             **said,

@@ -22,12 +22,6 @@ def warned(found: Snapshot) -> list[str]:
     return evidence.warnings(found.fit, found.runs, _selection(found)) if found.fit else []
 
 
-def beyond(table: pd.DataFrame) -> list[str]:
-    """A sentence on each candidate of a ranking that lies beyond the training runs."""
-    rows = zip(table["name"], table["extrapolates"], strict=True) if len(table) else ()
-    return [f"{name} lies beyond the training runs: {reasons}." for name, reasons in rows if reasons]
-
-
 def section(found: Snapshot, space: Workspace) -> None:
     """Runs, errors of the laws, and predicted against observed final losses."""
     model = found.fit

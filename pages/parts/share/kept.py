@@ -7,13 +7,17 @@ from optlaws_core.saved import Snapshot
 from .. import page
 from ..compare import ranking
 from ..state import candidates, session
+from ..state.big_run import BigRun
 from ..state.workspace import Workspace
 from ..widgets.candidate_chart import AXES, PARTS, View
+
+BIG = ("params", "batch")  # in a saved view
 
 
 def workspace(found: Snapshot) -> Workspace:
     """Runs, fits and candidates of a saved comparison, as those of a visitor."""
     return Workspace(
+        big_run=big_run(found),
         runs={r.name: r for r in found.runs},
         fits=dict(found.fits),
         current=found.current,
@@ -36,6 +40,16 @@ def view(found: Snapshot) -> View:
         float(batch) if isinstance(batch, (int, float)) and batch >= 1 else None,
         chosen,
     )
+
+
+def big_run(found: Snapshot) -> BigRun | None:
+    """What the candidates were meant for, as far as a law tells of it: its size and batch; None where none was said."""
+    said = (found.view.get(key) for key in BIG)
+    size, batch = (float(v) if isinstance(v, (int, float)) and v > 0 else None for v in said)
+    schedule = next((c.schedule for c in found.candidates), None)
+    if schedule is None or not (size or batch):
+        return None
+    return BigRun(schedule.peak, schedule.warmup, schedule.total, size, batch)
 
 
 def baseline(found: Snapshot) -> int | None:

@@ -108,7 +108,7 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
     table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk, baseline, head)
     remarks = [basis(space.fit), Yardstick.of(space.fit).sentence, *_risk(found)]
     head.caption(literal(" ".join(remarks)))
-    doubts = [*evidence.warned(found), *evidence.beyond(table)]
+    doubts = [*evidence.warned(found), *predicted.beyond(space, shown, space.big_run)]
     if actions is None:
         if doubts:
             head.warning("  \n".join(map(literal, doubts)), icon=":material/warning:")

@@ -5,11 +5,11 @@ Changing it changes the candidates, each with its own shares kept: a cooldown ov
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 from optlaws_core import Plan, ScheduleError
-from optlaws_core.schedules.entries import rounded_rate
+from optlaws_core.schedules.entries import LARGEST, rounded_rate
 
 from .candidates import Candidate, with_text
 
@@ -36,6 +36,18 @@ class BigRun:
             longest.params,
             longest.batch_tokens,
         )
+
+    @classmethod
+    def kept(cls, values: Mapping[str, float | None]) -> BigRun | None:
+        """What was kept between two visits as plain values; None where nothing was, or what makes no sense."""
+        known = {f.name: values.get(f.name) for f in fields(cls)}
+        numbers = [known[name] for name in ("peak", "warmup", "total")]
+        if None in numbers:
+            return None
+        peak, warmup, total = (float(v) for v in numbers if v is not None)
+        if not (0 < peak <= LARGEST and 0 <= warmup < total <= LARGEST):
+            return None
+        return cls(peak, int(warmup), int(total), known["params"] or None, known["batch_tokens"] or None)
 
     def of(self, candidates: Sequence[Candidate]) -> BigRun:
         """The same with length, peak and warm-up of the first candidate in use, which a link or an edit has brought."""

@@ -224,7 +224,7 @@ def _state(space: Workspace) -> tuple:
     return (
         *(tuple(kept.items()) for kept in (space.runs, space.reports, space.sources, space.layouts)),
         *(tuple(kept.items()) for kept in (space.fits, space.selections)),
-        (space.example, space.current, replace(space.choice), space.parent, space.risk),
+        (space.example, space.current, replace(space.choice), space.parent, space.risk, space.big_run),
         tuple(space.candidates),
         tuple(space.proposed),
         tuple(space.history.past),

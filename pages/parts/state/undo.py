@@ -25,9 +25,9 @@ ASIDE = 5  # replaced works that can be had back, while their losses together ar
 UNDONE, ASKS, BESIDE = "can be undone", "asks first", "opens beside it"
 # What takes work away: where it is, what it is called there, and why nothing is lost by it.
 ACTIONS = {
-    ("Compare", "Start over"): UNDONE,
-    ("Compare", "Remove"): UNDONE,
-    ("Compare", "an address with candidates"): UNDONE,
+    ("Decide", "Start over"): UNDONE,
+    ("Decide", "Remove"): UNDONE,
+    ("Decide", "an address with candidates"): UNDONE,
     ("Pre-select", "Compare curves"): UNDONE,
     ("Runs", "Remove runs"): UNDONE,
     ("Runs", "Clear"): UNDONE,
@@ -36,7 +36,7 @@ ACTIONS = {
     ("Runs", "Read again"): UNDONE,
     ("Sweep", "Work with runs"): UNDONE,
     ("Share", "Open a copy"): UNDONE,
-    ("Fit", "Delete a fit"): UNDONE,
+    ("Evidence", "Delete a fit"): UNDONE,
     ("Share", "Open another state"): BESIDE,
     ("Share", "Delete another state"): ASKS,
     ("Share", "Forget everything on this server"): ASKS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from optlaws_core.saved.work import Stock
 
 from ..widgets.table_upload import TableFile
-from .big_run import Aim
+from .big_run import Aim, BigRun
 from .candidates import Candidate
 from .jobs import FitJob
 from .kept_fits import Choice, KeptFits, content
@@ -59,6 +59,7 @@ class Workspace(Library, KeptFits, FitJob, Copied, Aim):
             asdict(self.choice),
             self.parent,
             self.risk,
+            asdict(self.big_run) if self.big_run else {},
         )
 
     def load(self, stock: Stock) -> None:
@@ -69,6 +70,7 @@ class Workspace(Library, KeptFits, FitJob, Copied, Aim):
         self.fits, self.selections, self.bases = dict(stock.fits), dict(stock.selections), dict(stock.bases)
         self.current, self.choice = stock.current, Choice(**stock.choice)
         self.parent, self.risk = stock.parent, stock.risk
+        self.big_run, self.tried = BigRun.kept(stock.aim), True
         self.packed = self.banded = None
         self.revision += 1
 

@@ -32,10 +32,10 @@ def examples(tmp_path, monkeypatch):
     monkeypatch.setattr(bundled, "BUNDLED", tmp_path / "manifest.csv")
 
 
-@pytest.fixture(params=[RUNS, "pages/parts/router.py"])
-def opened(request) -> AppTest:
-    """The page alone, and behind the menu."""
-    return fine(app(request.param).run())
+@pytest.fixture
+def opened() -> AppTest:
+    """The page."""
+    return fine(app().run())
 
 
 @pytest.fixture

@@ -91,8 +91,12 @@ def walked(block):
         yield from walked(child) if hasattr(child, "children") else (child,)
 
 
+SIGN = ":material/warning: "  # before a warning where boxes would push the chart off the screen
+
+
 def warned(app: AppTest) -> list[str]:
-    return [element.value for element in app.warning]
+    beside = [x.value.removeprefix(SIGN) for x in app.markdown if x.value.startswith(SIGN)]
+    return [*(element.value for element in app.warning), *beside]
 
 
 def rows(app) -> list:
@@ -156,7 +160,7 @@ def test_whoever_opens_the_link_is_told_all_that_the_author_was_told(doubtful, s
     author = opened(doubtful)
     author.session_state["share_box"] = True
     _, viewer = saved(author.run(), store)
-    fitted = AppTest.from_file(str(PAGES / "fit.py"), default_timeout=60)
+    fitted = AppTest.from_file(str(PAGES / "evidence.py"), default_timeout=60)
     fitted.session_state.workspace = doubtful
     fitted.run()
     assert not fitted.exception

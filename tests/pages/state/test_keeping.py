@@ -218,7 +218,7 @@ def test_uploads_give_way_where_there_is_no_room_for_all(shelf, monkeypatch):
 def test_an_address_counts_on_top_of_what_was_kept():
     at = worked(tab("schedules"))
     link = [THREE[1].replace(", ", ",")]
-    found = space(tab("compare", s=link))
+    found = space(tab("decide", s=link))
     assert [c.text for c in found.candidates] == [THREE[1]] and found.runs.keys() == space(at).runs.keys()
     assert found.history.past[-1] == tuple(space(at).candidates)  # which can be had back
 
@@ -232,7 +232,7 @@ def test_the_address_of_a_long_list_does_not_cut_it():
 
     link = to_link(space(at).candidates)
     assert len(link) < 23
-    assert len(space(tab("compare", s=link)).candidates) == 23
+    assert len(space(tab("decide", s=link)).candidates) == 23
 
 
 def test_the_limits_stand_in_the_documentation():

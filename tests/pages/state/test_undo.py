@@ -7,7 +7,7 @@ from optlaws_core.readers import Source
 from optlaws_core.saved import Candidate as Saved
 from optlaws_core.saved import Snapshot
 from pages.parts.compare import table as candidate_table
-from pages.parts.share import comparisons
+from pages.parts.share import kept
 from pages.parts.state import session, undo
 from pages.parts.state.candidates import Candidate
 from pages.parts.state.undo import ACTIONS, STEPS, UNDONE, History
@@ -56,7 +56,7 @@ def removed_row(space: Workspace) -> None:
 def copied(space: Workspace) -> None:
     other = space_with(a_fit())
     found = Snapshot("t", tuple(other.runs.values()), dict(other.fits), "fit 0", (Saved(MINE[1].schedule),))
-    space.become(comparisons._workspace(found), found.digest)
+    space.become(kept.workspace(found), found.digest)
 
 
 def uploaded_over_examples(space: Workspace) -> None:
@@ -78,9 +78,9 @@ def runs_removed(space: Workspace) -> None:
 
 
 DONE = {
-    ("Compare", "Start over"): lambda space: press(on("compare", space), "Start over"),
-    ("Compare", "Remove"): removed_row,
-    ("Compare", "an address with candidates"): lambda space: on("compare", space, s=[THREE[2]]),
+    ("Decide", "Start over"): lambda space: press(on("decide", space), "Start over"),
+    ("Decide", "Remove"): removed_row,
+    ("Decide", "an address with candidates"): lambda space: on("decide", space, s=[THREE[2]]),
     ("Pre-select", "Compare curves"): lambda space: press(on("preselect", space), "Compare"),
     ("Runs", "Remove runs"): runs_removed,
     ("Runs", "Clear"): lambda space: press(on("runs", space), "Clear"),
@@ -89,7 +89,7 @@ DONE = {
     ("Runs", "Read again"): read_again,
     ("Sweep", "Work with runs"): lambda space: press(on("sweep", space, sweep_groups="seeds"), "Work with"),
     ("Share", "Open a copy"): copied,
-    ("Fit", "Delete a fit"): lambda space: press(on("fit", space), "Delete"),
+    ("Evidence", "Delete a fit"): lambda space: press(on("evidence", space), "Delete"),
 }
 
 
@@ -123,7 +123,7 @@ def test_what_it_took_away_comes_back(action):
 
 def test_undo_and_redo_on_the_page():
     space = at_work()
-    at = press(on("compare", space), "Start over")
+    at = press(on("decide", space), "Start over")
     assert len(space.candidates) == 6
     press(at, "Undo")
     assert space.candidates == MINE
