@@ -134,7 +134,7 @@ def _saved(other: Ranked, name: str) -> str:
     """What the better one of two that are told apart saves; nothing where it needs no fewer updates."""
     if not other.saved_updates or other.saved_updates < 0:
         return ""
-    share = percent(other.saved_updates / other.schedule.total)
+    share = f"{100 * other.saved_updates / other.schedule.total:.2g} %"
     return f"To end where {name} ends, it needs {other.saved_updates:,} updates fewer ({share})."
 
 

@@ -64,9 +64,7 @@ def small(made: Result) -> None:
             "Loss": st.column_config.NumberColumn(format="%.4f", width=70, help="Predicted, after the last update"),
             "To baseline": st.column_config.NumberColumn(format="%+.4f", width=85, help="Negative is better"),
             "90 % interval": st.column_config.TextColumn(width=135, help="Of the difference to the baseline"),
-            "P(best)": st.column_config.NumberColumn(
-                format="percent", width=65, help="Probability of being the best of all candidates"
-            ),
+            "P(best)": st.column_config.TextColumn(width=65, help="Probability of being the best of all candidates"),
             "Observed": st.column_config.NumberColumn(format="%.4f", width=75, help="Of a loaded run with these rates"),
         },
         placeholder="–",
@@ -84,9 +82,16 @@ def _row(made: Result, i: int) -> dict:
         "Loss": row["final_loss"],
         "To baseline": row["difference"],
         "90 % interval": "baseline" if i == made.baseline else "" if unknown else f"{low:+.4f} to {high:+.4f}",
-        "P(best)": row["p_best"],
+        "P(best)": _chance(row["p_best"]),
         **seen,
     }
+
+
+def _chance(p) -> str:
+    """A probability in whole percent, short of never and of always."""
+    if pd.isna(p):
+        return ""
+    return "<1 %" if p < 0.005 else ">99 %" if p > 0.995 else f"{100 * p:.0f} %"
 
 
 def _coloured(table: pd.DataFrame, order: Sequence[Entry]) -> Styler:

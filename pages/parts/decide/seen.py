@@ -13,7 +13,7 @@ from ..state.candidates import IN_WORDS
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
 
-CHIPS = 6  # more would push the answer off the screen
+CHIPS = 4  # more would push the answer off the screen
 LOGS, AT_HAND = "Add logs", ":material/check_circle:"
 
 
@@ -45,7 +45,8 @@ def _chip(space: Workspace, run: Run) -> None:
     """One run: its schedule in short; how it was found is its tooltip."""
     schedule = run.known_plan.schedule
     found = space.recognised(run)
-    rates = f"{format_number(float(f'{schedule.peak:.3g}'))} → {format_number(float(f'{_end(schedule):.2g}'))}"
+    peak, end = (format_number(float(f"{rate:.2g}")) for rate in (schedule.peak, _end(schedule)))
+    rates = peak if peak == end else f"{peak} → {end}"
     words = f"{IN_WORDS.get(schedule.family, schedule.family)} {rates}, {schedule.total:,}"
     if found is not None:
         how = f"Recognised from the logged rates, largest difference {found.difference:.2g}: {schedule.text}"

@@ -284,7 +284,7 @@ def test_the_verdict_says_how_sure_a_difference_is_where_that_is_known():
     near, far = Pair(0.002, -0.004, 0.008, 0.29), Pair(0.011, 0.006, 0.016, 0.0002)
     assert verdict.verdict(rows, names, yard, [0.03] * 3, beside(BEST, near, far), 2) == (
         "The WSD ends 0.0110 below the cosine (90 %: 0.0060 to 0.0160 below); it is the better one with a probability "
-        "of more than 99 %. To end where the cosine ends, it needs 200 updates fewer (10.00 %). It is predicted to end "
+        "of more than 99 %. To end where the cosine ends, it needs 200 updates fewer (10 %). It is predicted to end "
         "at 2.9500 ± 0.0300 (90 % prediction band). The runs do not tell it apart from old."
     )
     for baseline in (None, 0, 1):  # the best itself is compared with the second best
