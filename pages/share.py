@@ -4,11 +4,12 @@ import streamlit as st
 
 from pages.parts import page
 from pages.parts.share import comparisons, shown
+from pages.parts.share.common import PAGE
 from pages.parts.state import identity, keeping
 
 id = st.query_params.get("id", "")
 lead = "Comparisons that were saved: as they were, without the files they came from."
-page.open("Share", lead, headed=not id)
+page.open(PAGE, lead, headed=not id)
 if not shown.embedded():
     identity.bar()
 if id:

@@ -168,6 +168,34 @@ def ready(opened) -> None:
     opened.wait_for_function(READY)
 
 
+HEADINGS = {"Decide": "Opt-Laws"}  # of pages that are not headed by their names
+TOOLS = ("Runs", "Schedules", "Plan", "Pre-select", "Live", "Sweep")
+
+
+def go(at, name: str) -> None:
+    """Follow the menu, which keeps the session."""
+    menu = at.locator("header")
+    if name in TOOLS:
+        menu.get_by_text("Tools", exact=True).click()
+        at.locator('[data-testid="stTopNavDropdownLink"]').get_by_text(name, exact=True).click()
+    else:
+        menu.get_by_role("link", name=name, exact=True).click()
+    at.wait_for_function("name => document.querySelector('h1')?.innerText === name", arg=HEADINGS.get(name, name))
+    ready(at)
+
+
+def answered(at) -> None:
+    """Wait for the answer on Decide."""
+    at.locator('[data-testid="stMain"]').get_by_text("predicted to end at").first.wait_for()
+    ready(at)
+
+
+def try_the_examples(at) -> None:
+    """On Decide without logs: ask for the example runs, and wait for the answer."""
+    at.get_by_role("button", name="Try it with real runs").click()
+    answered(at)
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Headless Chromium, one for the whole session."""

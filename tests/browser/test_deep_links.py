@@ -4,16 +4,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.browser.conftest import ready
+from tests.browser.conftest import go, ready
 
 TWO = ["cosine(peak=8e-3,warmup=200,total=8000)", "wsd(peak=8e-3,warmup=200,total=8000,decay=1600,shape=linear)"]
 FAST = ["power_law", "forward_momentum"]
 LONG = 180_000  # ms that a fit may take on a busy machine
 # What a link says, and text that stands on the page only if it was heard.
 LINKS = {
-    "": ({"run": ["wsd20_4000", "cosine10_4000"], "x": "Tokens", "smooth": "9"}, "Remove 2 runs"),
-    "fit": ({"law": FAST[0], "fit": FAST[0]}, "Held-out RMSE"),
-    "compare": ({"s": TWO, "law": FAST, "fit": FAST[1], "compare_log_y": "true"}, "predicted to end at"),
+    "runs": ({"run": ["wsd20_4000", "cosine10_4000"], "x": "Tokens", "smooth": "9"}, "Remove 2 runs"),
+    "evidence": ({"law": FAST[0], "fit": FAST[0]}, "Held-out RMSE"),
+    "decide": ({"s": TWO, "law": FAST, "fit": FAST[1], "compare_log_y": "true"}, "predicted to end at"),
     "live": ({"run": "wsd20_4000", "step": 2000, "law": FAST[0], "fit": FAST[0]}, "Against the"),
     "preselect": ({"final_peaks": "1e-3 2e-3", "final_shapes": ["cosine"]}, "Train first"),
     "plan": ({"plan_params": "7B", "plan_tokens": "1.4T"}, "Learning rate and batch"),
@@ -33,11 +33,11 @@ def settled(at) -> None:
             return
 
 
-@pytest.mark.parametrize("path", LINKS, ids=lambda path: path or "runs")
+@pytest.mark.parametrize("path", LINKS)
 def test_a_link_is_the_first_request(serve, page, path):
     query, heard = LINKS[path]
     address = urlencode(query, doseq=True)
-    at = page(f"{serve('app.py')}/{path}?{address}")
+    at = page(f"{serve('app.py')}/{'' if path == 'decide' else path}?{address}")
     at.get_by_text(heard).first.wait_for(timeout=LONG)
     settled(at)
     assert at.locator('[data-testid="stException"]').count() == 0
@@ -48,14 +48,29 @@ def test_a_link_is_the_first_request(serve, page, path):
 
 
 def test_a_page_keeps_its_state_when_the_menu_leads_away_and_back(serve, page):
-    at = page(f"{serve('app.py')}/compare?{urlencode(LINKS['compare'][0], doseq=True)}")
+    at = page(f"{serve('app.py')}/?{urlencode(LINKS['decide'][0], doseq=True)}")
     at.get_by_text("predicted to end at").first.wait_for(timeout=LONG)
     settled(at)
     before = at.evaluate("[...new URLSearchParams(location.search).entries()].map(e => e.join('=')).sort()")
-    for name in ("Schedules", "Compare"):
-        at.locator("header").get_by_role("link", name=name).click()
-        at.wait_for_function("name => document.querySelector('h1')?.innerText === name", arg=name)
+    for name in ("Schedules", "Decide"):
+        go(at, name)
         settled(at)
         if name == "Schedules":
             assert "fit=" not in at.url and "s=" not in at.url
     assert at.evaluate("[...new URLSearchParams(location.search).entries()].map(e => e.join('=')).sort()") == before
+
+
+@pytest.mark.parametrize(
+    "old, heading, kept",
+    [
+        ("compare?s=cosine(peak=8e-3,warmup=200,total=4000)", "Opt-Laws", "s"),
+        ("fit?law=power_law", "Evidence", "law"),
+        ("?run=wsd20_4000&x=Tokens", "Runs", "run"),
+    ],
+)
+def test_old_addresses_lead_to_their_new_places(app, page, old, heading, kept):
+    at = page(f"{app}/{old}", again=True)
+    at.wait_for_function("name => document.querySelector('h1')?.innerText === name", arg=heading)
+    settled(at)
+    assert kept in at.evaluate("[...new URLSearchParams(location.search).keys()]")
+    assert at.locator('[data-testid="stException"]').count() == 0

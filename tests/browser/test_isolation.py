@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.browser.conftest import KEPT, Server, ready
+from tests.browser.conftest import KEPT, Server, go, ready
 
-PAGES = ("", "fit", "compare", "live", "preselect", "plan", "schedules", "share", "sweep")
+PAGES = ("", "runs", "evidence", "live", "preselect", "plan", "schedules", "share", "sweep")
 SECRET = "kestrel-9173"  # in names of files and runs
 LOSS = 4.321987  # of the secret runs' first rows
 
@@ -26,7 +26,7 @@ def server(browser):
 
 def uploaded(page, server):
     """A visitor who has uploaded three secret runs; the addresses that the browser uploaded to are in `sent`."""
-    at = page(server.url)
+    at = page(f"{server.url}/runs")
     at.sent = []
     at.on("request", lambda request: at.sent.append(request) if "upload_file" in request.url else None)
     files = [
@@ -52,7 +52,7 @@ def everything(at) -> str:
 def test_nothing_of_one_visitor_is_on_any_page_of_another_even_while_a_fit_runs(server, page):
     one = uploaded(page, server)
     assert SECRET in everything(one)
-    one.get_by_role("link", name="Fit", exact=True).click()
+    go(one, "Evidence")
     one.get_by_role("button", name="Fit", exact=True).click()
     other = page(server.url)
     for name in PAGES:

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.store import example
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import MISSING, Store
-from tests.browser.conftest import ready
+from tests.browser.conftest import answered, ready, try_the_examples
 from tests.browser.provider import CLIENT, SECRET, provider
 
 TITLE = "Ada's cosine"
@@ -88,11 +88,11 @@ def refused(at) -> bool:
 
 
 def save(at, url: str, title: str) -> str:
-    """Save what is on Compare, as the page proposes it; its link."""
-    go(at, f"{url}/compare")
-    at.get_by_role("button", name="Fit the loaded runs").click()
-    at.locator("h3", has_text="Ranking").wait_for()
-    ready(at)
+    """Save what is on Decide, as the page proposes it; its link."""
+    go(at, url)
+    if at.get_by_role("button", name="Try it with real runs").count():
+        try_the_examples(at)
+    answered(at)
     at.get_by_text("Save and share").click()
     at.get_by_label("Title", exact=True).fill(title)
     at.get_by_role("button", name="Save and get a link").click()
@@ -173,7 +173,7 @@ def test_what_ada_saves_is_hers_until_she_lets_others_in(app, page):
     go(ada, f"{app}/share")
     assert [t for t in titles(ada) if TITLE in t]
     ada.get_by_role("button", name="Log out").click()
-    ada.locator("h1", has_text="Runs").wait_for()
+    ada.locator("h1", has_text="Opt-Laws").wait_for()
     go(ada, mine)
     assert refused(ada)
     log_in(ada, "Ada")
@@ -244,7 +244,7 @@ def test_a_cookie_that_was_made_up_is_nobody(app, page, kept, issuer):
 def test_a_server_for_those_who_are_logged_in_shows_nobody_else_a_page(serve, page, place, set_up, kept):
     closed = serve("app.py", {"OPTLAWS_STORE": place, "OPTLAWS_LOGIN": "required"}, set_up)
     id = kept(Visibility.link)
-    for path in ("", "compare", f"share?id={id}"):
+    for path in ("", "evidence", f"share?id={id}"):
         at = page(f"{closed}/{path}")
         assert "for those who are logged in" in at.locator('[data-testid="stAlert"]').inner_text()
         assert at.locator(".js-plotly-plot").count() == 0 and TITLE not in at.locator("body").inner_text()
@@ -253,7 +253,7 @@ def test_a_server_for_those_who_are_logged_in_shows_nobody_else_a_page(serve, pa
 
 
 def test_the_tuner_runs_under_the_policy(app, page):
-    at = page(f"{app}/fit?law=annealing")
+    at = page(f"{app}/evidence?law=annealing")
     at.get_by_role("button", name="Fit", exact=True).click()
     at.locator('input[type="range"]').first.wait_for(timeout=120_000)
     at.locator(".uplot canvas").first.wait_for()  # drawn by the law's own formula, compiled in the browser

@@ -7,7 +7,7 @@ import pytest
 
 from optlaws_core import LAWS, noise_floor, read
 from optlaws_core.cli import main
-from tests.browser.conftest import ready
+from tests.browser.conftest import go, ready
 from tests.places import ROOT
 
 DOWNLOAD = '[data-testid="stDownloadButton"] button'
@@ -15,26 +15,24 @@ PUBLIC = ROOT.parent / "shared" / "data" / "multi_power_law" / "100M"
 
 
 def test_a_deep_link_is_the_first_request_of_a_fresh_server(serve, page):
-    at = page(f"{serve('app.py')}/compare")
-    assert at.locator("h1").inner_text() == "Compare"
+    at = page(f"{serve('app.py')}/evidence")
+    assert at.locator("h1").inner_text() == "Evidence"
     menu = at.locator("header").inner_text()
-    assert (
-        all(name in menu for name in ("Runs", "Fit", "Compare", "Pre-select", "Sweep")) and "router" not in menu.lower()
-    )
+    assert all(name in menu for name in ("Decide", "Evidence", "Shared", "Tools")) and "router" not in menu.lower()
     assert at.locator('[data-testid="stSidebarNav"]').count() == 0
 
 
 @pytest.mark.parametrize(
     "path, title",
     [
-        ("", "Runs"),
-        ("fit", "Fit"),
-        ("compare", "Compare"),
+        ("", "Opt-Laws"),
+        ("evidence", "Evidence"),
+        ("runs", "Runs"),
         ("live", "Live"),
         ("preselect", "Pre-select"),
         ("plan", "Plan"),
         ("schedules", "Schedules"),
-        ("share", "Share"),
+        ("share", "Shared"),
         ("sweep", "Sweep"),
     ],
 )
@@ -45,13 +43,6 @@ def test_every_page_opens_without_a_fault(app, page, path, title, dark):
     assert at.locator('[data-testid="stException"]').count() == 0
     broken = [c for c in at.complaints if "404" not in c and "ERR_NAME_NOT_RESOLVED" not in c]
     assert broken == []
-
-
-def go(at, name: str) -> None:
-    """Follow the menu, which keeps the session."""
-    at.locator("header").get_by_role("link", name=name).click()
-    at.wait_for_function("name => document.querySelector('h1')?.innerText === name", arg=name)
-    ready(at)
 
 
 def box(at, label: str):
@@ -88,7 +79,7 @@ def test_runs_of_the_sweep_are_taken_to_the_other_pages(app, page):
     floor = noise_floor(run.on("val") for run in runs)
     at.get_by_role("button", name=f"Work with {len(runs)} runs").click()
     at.get_by_text(f"{len(runs)} runs loaded").wait_for()
-    go(at, "Fit")
+    go(at, "Evidence")
     assert "tiny_constant_4000_8e-3" in chips(at, "Training runs")
     press_fit(at)
     repeated = sum(len(group.runs) for group in floor.repeats)
@@ -101,20 +92,20 @@ AREAS = """() => document.querySelectorAll('.js-plotly-plot')[0]?._fullData
 
 def test_two_laws_are_fitted_averaged_and_drawn_with_bands(app, page):
     """What a visitor gets who changes nothing; then all laws at once, and a fit that is cancelled."""
-    at = page(f"{app}/fit", again=True)
+    at = page(f"{app}/evidence", again=True)
     assert len(chips(at, "Laws")) == 2
     press_fit(at)
     assert at.get_by_text("Average of 2 laws", exact=True).count() >= 1
     assert at.get_by_text("Trust the average of").count() == 1
     assert at.get_by_text("The prediction band holds").count() == 1
     assert at.evaluate(AREAS) == ["prediction", "parameter"] * 2
-    go(at, "Compare")
-    at.locator(DOWNLOAD).wait_for()
+    go(at, "Decide")
+    at.locator(DOWNLOAD).last.wait_for()
     assert at.get_by_text("(90 % prediction band)").count() == 1
     assert at.evaluate(AREAS)[0] == "prediction"
     assert all(float(row["plus_minus"]) > 0 for row in ranking(at))
 
-    go(at, "Fit")
+    go(at, "Evidence")
     assert len(chips(at, "Laws")) == 2  # as before the other page was opened
     select_all(at, "Laws")
     ready(at)
@@ -129,7 +120,7 @@ def test_two_laws_are_fitted_averaged_and_drawn_with_bands(app, page):
 
 
 def test_an_address_chooses_laws_and_the_choice_stands_in_it(app, page):
-    at = page(f"{app}/fit?law=power_law", again=True)
+    at = page(f"{app}/evidence?law=power_law", again=True)
     assert chips(at, "Laws") == [LAWS["power_law"].title]
     box(at, "Laws").locator("input").fill(LAWS["chinchilla"].title)
     at.keyboard.press("Enter")
@@ -139,7 +130,7 @@ def test_an_address_chooses_laws_and_the_choice_stands_in_it(app, page):
 
 
 def test_the_leaderboard_opens(app, page):
-    at = page(f"{app}/fit", again=True)
+    at = page(f"{app}/evidence", again=True)
     if not (ROOT / "data" / "leaderboard.csv").exists():
         assert at.get_by_text("Leaderboard").count() == 0
         return
@@ -168,7 +159,7 @@ def shown(at, label: str) -> str:
 def test_from_upload_to_ranking(app, page, tmp_path, capsys):
     if not PUBLIC.exists():
         pytest.skip("the public runs are not beside the checkout, so the path was not walked on them")
-    at = page(app, again=True)
+    at = page(f"{app}/runs", again=True)
     files = sorted(str(p) for p in PUBLIC.glob("*.csv"))
     at.locator('input[type="file"]').first.set_input_files(files)
     plots = "[...document.querySelectorAll('.js-plotly-plot')]"
@@ -176,7 +167,7 @@ def test_from_upload_to_ranking(app, page, tmp_path, capsys):
     at.wait_for_function(drawn)
     ready(at)
 
-    go(at, "Fit")
+    go(at, "Evidence")
     train, test = chips(at, "Training runs"), chips(at, "Held-out runs")
     assert len(train) == 3 and len(test) == 6
     box(at, "Laws").locator("input").press("Backspace")  # one law, as on the command line
@@ -212,8 +203,8 @@ def test_from_upload_to_ranking(app, page, tmp_path, capsys):
     assert at.evaluate(theta) != before
     ready(at)
 
-    go(at, "Compare")  # at once: what Python has yet to hear of the slider must not lead back
-    at.locator(DOWNLOAD).wait_for()
+    go(at, "Decide")  # at once: what Python has yet to hear of the slider must not lead back
+    at.locator(DOWNLOAD).last.wait_for()
     table = ranking(at)
     assert len(table) >= 3
     capsys.readouterr()
@@ -228,7 +219,7 @@ def test_from_upload_to_ranking(app, page, tmp_path, capsys):
 def ranking(at) -> list[dict]:
     """The ranking as its CSV download gives it."""
     with at.expect_download() as download:
-        at.locator(DOWNLOAD).click()
+        at.locator(DOWNLOAD).last.click()
     with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     return [

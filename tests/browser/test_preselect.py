@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from optlaws_core.cli import main
-from tests.browser.conftest import ready
+from tests.browser.conftest import go, ready
 
 TARGET = {
     "Model size": "123200",
@@ -58,9 +58,7 @@ def test_a_table_becomes_a_ranking_as_on_the_command_line(app, page, tmp_path, c
 
     at.get_by_role("button", name="Compare 6 curves").click()
     at.get_by_text("6 candidates on the Decide page").wait_for()
-    at.locator("header").get_by_role("link", name="Compare").click()
-    at.wait_for_function("document.querySelector('h1')?.innerText === 'Compare'")
-    ready(at)
+    go(at, "Decide")
     assert at.locator('[data-testid="stException"]').count() == 0
 
 

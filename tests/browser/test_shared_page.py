@@ -69,7 +69,7 @@ def test_a_reader_sees_title_verdict_evidence_and_no_page_asks_another_host(shar
     assert at.title() == f"{TITLE} · Opt-Laws"
     icon = at.locator("link[rel='shortcut icon']").get_attribute("href")
     assert "/media/" in icon and "gstatic" not in icon
-    at.goto(f"{url}/compare")
+    at.goto(url)
     ready(at)
     assert len(seen) > 10
     assert [address for address in seen if not address.startswith((url, "data:", "blob:"))] == []
@@ -86,7 +86,7 @@ def test_a_site_that_the_operator_named_shows_it_in_a_frame(shared, wiki, page):
     inside.locator("h3", has_text="Ranking").wait_for()
     assert inside.locator("h3", has_text="Evidence").count() == 0
     assert inside.get_by_role("button", name="Who may open it").count() == 0
-    assert inside.get_by_role("link", name="Compare").count() == 0  # the menu
+    assert inside.get_by_role("link", name="Decide").count() == 0  # the menu
 
 
 @pytest.mark.parametrize("host, query", [("localhost", "%26embed=true"), ("127.0.0.1", "")])

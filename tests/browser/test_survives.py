@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.browser.conftest import KEPT, WAIT, Server, ready
+from tests.browser.conftest import KEPT, WAIT, Server, go, ready
 from tests.browser.test_isolation import log
 
 NAMES = ("heron-1", "heron-2")
@@ -45,16 +45,16 @@ def shows(at) -> None:
 @pytest.fixture
 def visitor(server, page):
     """Somebody who uploaded two runs, and added a candidate."""
-    at = page(server.url)
+    at = page(f"{server.url}/runs")
     files = [
         {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": log(0.4 + i / 10)} for i, name in enumerate(NAMES)
     ]
     at.locator('input[type="file"]').first.set_input_files(files)
     at.get_by_text("Read 2 runs from 2 files").wait_for()
     ready(at)
-    at.get_by_role("link", name="Schedules", exact=True).click()
-    at.get_by_role("button", name="Add to Compare").click()
-    at.get_by_text("Added. Schedules on the Compare page: 1.").wait_for()
+    go(at, "Schedules")
+    at.get_by_role("button", name="Add to the candidates").click()
+    at.get_by_text("Added. Schedules on the Decide page: 1.").wait_for()
     ready(at)
     return at
 
@@ -62,25 +62,25 @@ def visitor(server, page):
 def candidates_are_there(at, server) -> None:
     at.goto(f"{server.url}/schedules")
     ready(at)
-    at.get_by_role("button", name="Add to Compare").click()
-    at.get_by_text("Added. Schedules on the Compare page: 2.").wait_for()
+    at.get_by_role("button", name="Add to the candidates").click()
+    at.get_by_text("Added. Schedules on the Decide page: 2.").wait_for()
     ready(at)
 
 
 def test_nothing_is_lost(visitor, server, page):
-    visitor.goto(server.url)  # a typed address
+    visitor.goto(f"{server.url}/runs")  # a typed address
     shows(visitor)
     visitor.reload()
     shows(visitor)
     second = visitor.context.new_page()
     second.set_default_timeout(WAIT)
-    second.goto(server.url)
+    second.goto(f"{server.url}/runs")
     shows(second)
     again(server)
-    second.goto(server.url)
+    second.goto(f"{server.url}/runs")
     shows(second)
     candidates_are_there(second, server)
-    stranger = page(server.url)
+    stranger = page(f"{server.url}/runs")
     assert not set(NAMES) & set(stranger.evaluate(DRAWN))
     assert "heron" not in stranger.content()
 
@@ -90,23 +90,23 @@ def test_two_tabs_destroy_nothing_of_each_other(visitor, server):
     second.set_default_timeout(WAIT)
     second.goto(f"{server.url}/schedules")
     ready(second)
-    second.get_by_role("button", name="Add to Compare").click()
-    second.get_by_text("Added. Schedules on the Compare page: 2.").wait_for()
+    second.get_by_role("button", name="Add to the candidates").click()
+    second.get_by_text("Added. Schedules on the Decide page: 2.").wait_for()
     ready(second)
-    visitor.get_by_role("button", name="Add to Compare").click()
+    visitor.get_by_role("button", name="Add to the candidates").click()
     visitor.get_by_text("Another tab of this browser changed the same work at the same time").wait_for()
     ready(visitor)
-    visitor.get_by_role("link", name="Share", exact=True).click()
+    go(visitor, "Shared")
     visitor.get_by_text("Your work on this server").wait_for()
     visitor.get_by_role("button", name="Open", exact=True).wait_for()
 
 
 def test_everything_can_be_forgotten(visitor, server):
-    visitor.get_by_role("link", name="Share", exact=True).click()
+    go(visitor, "Shared")
     visitor.get_by_text("Forget everything on this server").click()
     visitor.get_by_role("button", name="Forget it all").click()
     visitor.get_by_text("Nothing is kept yet.").wait_for()
-    visitor.goto(server.url)
+    visitor.goto(f"{server.url}/runs")
     ready(visitor)
     assert not set(NAMES) & set(visitor.evaluate(DRAWN))
     assert "Traceback" not in server.output(), server.output()[-3000:]

@@ -30,8 +30,14 @@ def show(space: Workspace, used: tuple[str, ...], aside: Mapping[str, str]) -> N
             said = "; ".join(f"{name}: {why}" for name, why in list(aside.items())[:12])
             st.badge(f"{len(aside)} not used", icon=":material/block:", color="orange", help=literal(said))
         with st.popover(LOGS, icon=":material/upload_file:", key=f"decide_logs {space.revision}"):
-            files.upload(space)
+            files.upload(space, told=False)
         st.page_link(page.called("runs"), label="All about these runs", icon=":material/show_chart:")
+        for note in space.news:
+            if note.level == "info":
+                st.caption(literal(note.text), width="content")
+    for note in space.news:
+        if note.level == "repaired":
+            st.markdown(f":material/build: {literal(note.text)}")
     files.refusals(space)
     asked = questions.grouped(space.reports.values())
     if asked:

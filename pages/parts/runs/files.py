@@ -37,8 +37,8 @@ KINDS = ", ".join(format.name for format in _BY_NAME)
 ROW_NUMBER, NO_COLUMN = "(the row number)", "(none)"
 
 
-def upload(space: Workspace) -> None:
-    """Two ways to hand over logs, and what came of the last ones."""
+def upload(space: Workspace, told: bool = True) -> None:
+    """Two ways to hand over logs and, where it is to be `told` here, what came of the last ones."""
     files, folder = st.tabs(["Files", "Folder"], key="upload")
     with files:
         _uploader(
@@ -59,15 +59,16 @@ def upload(space: Workspace) -> None:
             "folder without checkpoints.",
         )
     if said := keeping.limits():
-        st.caption(f"{said} Delete them on the Share page.")
+        st.caption(f"{said} Delete them on the Shared page.")
     if not space.uploaded:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption("Console output of trainers, files of trackers, tables, and archives of these.")
             with st.popover("Formats", icon=":material/list:"):
                 st.markdown("\n".join(f"- {literal(_known_by(format))}" for format in _BY_NAME))
-    for note in space.news:
-        if note.level != "refused":
-            _tell(note)
+    if told:
+        for note in space.news:
+            if note.level != "refused":
+                _tell(note)
 
 
 def refusals(space: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""What all parts of the Share page share: where they lead, whom they let in, how a fault is told."""
+"""What all parts of the Shared page share: where they lead, whom they let in, how a fault is told."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +10,11 @@ from optlaws_core import OptLawsError
 from optlaws_core.saved.rights import Viewer, Visibility
 
 from ..state import address
+from ..state.bundled import ROOT
 from ..widgets.markdown import literal
 
-PAGE, SHARED = "Share", "shared"  # the page's title, and what the names of its widgets begin with
+PAGES = {path.stem for path in (ROOT / "pages").glob("*.py")}
+PAGE, SHARED = "Shared", "shared"  # the page's title, and what the names of its widgets begin with
 CONTENT = "content"  # in an address: the digest of the version that is asked for
 
 
@@ -27,9 +29,10 @@ def faults_told() -> Iterator[None]:
 
 def link(id: str, **more: str) -> str:
     """The address of a saved comparison, with further parts of a query."""
-    here = st.context.url or ""
+    here = (st.context.url or "").split("?")[0].rstrip("/")
+    above, _, last = here.rpartition("/")
     query = "".join(f"&{key}={value}" for key, value in more.items())
-    return f"{here.split('?')[0].rsplit('/', 1)[0]}/share?id={id}{query}"
+    return f"{above if last in PAGES else here}/share?id={id}{query}"  # the first page has no name in its address
 
 
 def go(id: str = "", content: str = "") -> None:

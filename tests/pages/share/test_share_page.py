@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,12 @@ from optlaws_core import LAWS, Average, Fit, OptLawsError, Selection, Series, St
 from optlaws_core.prediction import verdict
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import final_loss
+from optlaws_core.prediction.verdict import Yardstick
 from optlaws_core.saved import Snapshot, checks, comments, from_bundle, to_bundle
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Store
 from pages.parts.compare import columns, curves
-from pages.parts.share import comparisons, html_report, kept, preview, take_away
+from pages.parts.share import common, comparisons, html_report, kept, preview, take_away
 from pages.parts.share import shown as shown_page
 from pages.parts.state import settings
 from pages.parts.state.candidates import Candidate
@@ -178,8 +180,11 @@ def test_whoever_opens_the_link_is_told_all_that_the_author_was_told(doubtful, s
     assert ranking_of(shown).equals(ranking_of(author)) and ranking_of(shown)["observed"].notna().any()
     on_fit = [t for t in tables(fitted) if "expected" in t or "RMSE" in t]
     assert len(on_fit) == 2 and all(any(t.equals(mine) for mine in tables(shown)) for t in on_fit)
-    told = {c.value for c in (*author.caption, *fitted.caption) if "RMSE" in c.value or "Prior" in c.value}
-    assert told and all(any(sentence in c.value for c in shown.caption) for sentence in told)
+    told = {c.value for c in fitted.caption if "RMSE" in c.value or "Prior" in c.value} | {
+        Yardstick.of(doubtful.fit).sentence
+    }
+    for app in (author, shown):
+        assert all(any(sentence in text for text in texts(app)) for sentence in told)
 
 
 def test_a_link_is_headed_by_its_title_and_verdict_and_ends_with_its_evidence(compared, store):
@@ -664,3 +669,11 @@ def test_an_operator_may_ask_everybody_to_log_in(compared, store, monkeypatch, w
     assert any(said in element.value for element in (*app.info, *app.error)) and not app.dataframe
     if wanted == "required":
         assert share(viewer, ADA, AUTH, id=entry.id).dataframe
+
+
+@pytest.mark.parametrize("here", ["https://h", "https://h/", "https://h/share?id=x", "https://h/evidence"])
+@pytest.mark.parametrize("base", ["", "/team/laws"])
+def test_a_link_leads_to_the_shared_page_from_wherever_it_is_made(monkeypatch, here, base):
+    url = here.replace("https://h", f"https://h{base}")
+    monkeypatch.setattr(common.st, "context", SimpleNamespace(url=url))
+    assert common.link("abc", content="d") == f"https://h{base}/share?id=abc&content=d"

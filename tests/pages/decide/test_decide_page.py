@@ -1,0 +1,201 @@
+"""The first page: before logs, with logs in any order, the card of the big run, and what is fitted by itself."""
+
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core import Plan, Run, parse
+from optlaws_core.fitting.first_split import for_an_answer
+from optlaws_core.readers import Source
+from pages.parts.decide import fitting
+from pages.parts.state.big_run import BigRun, moved
+from pages.parts.state.candidates import Candidate
+from pages.parts.state.workspace import Workspace
+from tests.pages.compare.compare_page import PAGE, THREE, a_fit, a_run, opened, space_with, texts
+from tests.pages.fit.fit_page import until
+from tests.places import ROOT
+
+COSINE = "cosine(peak=1e-3, warmup=50, total=1000, final=1e-4)"
+SHAPES = {
+    "cosine": COSINE,
+    "drop": "step(peak=1e-3, warmup=50, total=1000, boundaries=[600], values=[1e-4])",
+    "wsd": "wsd(peak=1e-3, warmup=50, total=1000, decay=200)",
+}
+
+
+def log(schedule: str, level: float = 2.5) -> bytes:
+    """A run with a smooth loss, its rates logged."""
+    rates = parse(schedule)
+    rows = (
+        f"{t},{level + 30 / (t + 20) + 60 * float(rates(t)):.6f},{float(rates(t)):.9g}\n" for t in range(0, 1000, 5)
+    )
+    return ("step,loss,lr\n" + "".join(rows)).encode()
+
+
+def with_logs(names=tuple(SHAPES)) -> Workspace:
+    space = Workspace()
+    space.load_example()
+    for name in names:
+        space.upload([Source(f"{name}.csv", log(SHAPES[name]))])
+    return space
+
+
+def answered(space: Workspace) -> AppTest:
+    app = opened(space)
+    until(app, lambda: app.session_state.workspace.job is None)
+    assert not app.exception
+    return app
+
+
+def field(app: AppTest, label: str):
+    return next(x for x in app.text_input if x.label == label)
+
+
+def test_whoever_comes_without_logs_reads_what_this_is_and_tries_it_with_real_runs():
+    app = AppTest.from_file(str(ROOT / "pages" / "parts" / "router.py"), default_timeout=120).run()
+    assert not app.exception and app.title[0].value == "Opt-Laws"
+    assert any("From the logs of a few cheap runs" in t for t in texts(app))
+    assert not app.get("plotly_chart") and app.session_state.workspace.job is None
+    next(b for b in app.button if b.label == "Try it with real runs").click().run()
+    until(app, lambda: app.session_state.workspace.job is None)
+    assert not app.exception and len(app.get("plotly_chart")) == 1
+    assert any(t.startswith("It is predicted to end at") for t in texts(app))
+    assert any("It rests on 3 runs" in t for t in texts(app))
+
+
+def test_logs_are_answered_without_a_click_and_their_order_changes_nothing():
+    one, other = answered(with_logs()), answered(with_logs(tuple(reversed(SHAPES))))
+    assert set(one.session_state.workspace.fit.train) == set(SHAPES)
+    tables = [app.dataframe[-1].value for app in (one, other)]
+    assert tables[0].equals(tables[1])
+    headlines = [app.subheader[0].value for app in (one, other)]
+    assert headlines[0] == headlines[1] and "90 %" in headlines[0]
+
+
+def test_further_logs_are_fitted_by_themselves_but_not_over_a_choice():
+    space = with_logs(("cosine", "drop"))
+    app = answered(space)
+    assert set(space.fit.train) == {"cosine", "drop"}
+    space.upload([Source("wsd.csv", log(SHAPES["wsd"]))])
+    app.run()
+    until(app, lambda: space.job is None)
+    assert set(space.fit.train) == set(SHAPES)
+    space.keep("mine", a_fit())  # somebody fitted otherwise
+    space.upload([Source("more.csv", log(SHAPES["wsd"], 2.51))])
+    app.run()
+    assert space.job is None and space.current == "mine"
+    assert any("Not in the fit in use: " in t and "more" in t for t in texts(app))
+    assert "Fit with them" in [b.label for b in app.button]
+
+
+def test_a_cancelled_fit_begins_no_more_by_itself():
+    app = opened(space := with_logs())
+    if space.job:
+        space.stop()
+    space.fits.clear()
+    app.run()
+    assert space.job is None and [b.label for b in app.button if "Fit" in b.label] == ["Fit the loaded runs"]
+
+
+# ---------------------------------------------------------------------------------------------------- the big run
+
+
+def test_the_card_says_what_the_logs_tell_and_all_candidates_follow_it():
+    app = opened(space := space_with(a_fit(), candidates=map(Candidate, THREE)))
+    shown = {x.label: x.value for x in app.text_input if str(x.key).startswith("decide_")}
+    assert shown == {
+        "Model size": "",
+        "Tokens per update": "512",
+        "Length": "1,000 updates",
+        "Peak learning rate": "1e-3",
+        "Warm-up": "50",
+    }
+    field(app, "Length").set_value("1.024M tokens").run()
+    assert field(app, "Length").value == "1.024M tokens"
+    assert space.big_run.total == 2000
+    assert [c.schedule.total for c in space.candidates] == [2000, 2000, 3000]
+    assert space.candidates[1].schedule.decay == 400
+    field(app, "Warm-up").set_value("5 %").run()
+    assert [c.schedule.warmup for c in space.candidates] == [100, 100, 100]
+    field(app, "Peak learning rate").set_value("2e-3").run()
+    assert [c.schedule.peak for c in space.candidates] == [2e-3, 2e-3, 4e-3]
+    assert space.candidates[0].schedule.final == 2e-4
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("label", "typed", "said"),
+    [
+        ("Length", "soon", "The length"),
+        ("Length", "40", "must be above the 50 updates of warm-up"),
+        ("Warm-up", "2000", "must be shorter than the run"),
+        ("Peak learning rate", "high", "The peak learning rate"),
+    ],
+)
+def test_what_the_card_cannot_read_is_one_sentence_and_changes_nothing(label, typed, said):
+    app = opened(space := space_with(a_fit(), candidates=map(Candidate, THREE)))
+    before = list(space.candidates)
+    field(app, label).set_value(typed).run()
+    assert any(said in e.value for e in app.error) and len(app.error) == 1
+    assert space.candidates == before and field(app, label).value == typed
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_a_size_unlike_that_of_the_runs_is_said_once():
+    space = space_with(a_fit(), candidates=map(Candidate, THREE[:2]))
+    fit = space.fit
+    assert fit.coverage.params is None
+    app = opened(space)
+    field(app, "Tokens per update").set_value("4M").run()
+    assert app.query_params["batch"] == ["4e6"] or app.query_params["batch"] == "4e6"
+    again = AppTest.from_file(str(PAGE), default_timeout=60)
+    again.session_state.workspace = space_with(a_fit(), candidates=map(Candidate, THREE[:2]))
+    again.query_params["batch"] = "4e6"
+    again.run()
+    assert field(again, "Tokens per update").value == "4M"
+
+
+def test_candidates_of_which_nothing_is_left_keep_their_numbers():
+    old, new = BigRun(1e-3, 50, 1000), BigRun(1e-3, 50, 60)
+    rows = [Candidate("wsd(peak=1e-3, warmup=50, total=1000, decay=900)"), Candidate("no schedule"), Candidate(COSINE)]
+    found = moved(rows, old, new)
+    assert found[0] == rows[0] and found[1] == rows[1] and found[2].schedule.total == 60
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"peak": 1e-3}, {"peak": -1, "warmup": 0, "total": 5}, {"peak": 1e-3, "warmup": 9, "total": 5}]
+)
+def test_a_big_run_that_makes_no_sense_is_not_restored(values):
+    assert BigRun.kept(values) is None
+    run = BigRun(1e-3, 50, 1000, 7e9, None)
+    assert BigRun.kept({"peak": 1e-3, "warmup": 50.0, "total": 1000.0, "params": 7e9}) == run
+
+
+# ---------------------------------------------------------------------------------------------------- what it rests on
+
+
+def sized(name: str, params: float | None, **about) -> Run:
+    run = a_run(name)
+    return Run(name, Plan(run.known_plan.schedule, params, 512.0), run.series, lr_source="declared", about=about)
+
+
+def test_an_answer_rests_on_usable_runs_of_one_size():
+    runs = {r.name: r for r in (sized("a", 1e6), sized("b", 1e6), sized("c", 4e6), sized("d", 1e6, outcome="diverged"))}
+    runs["e"] = Run("e", None, runs["a"].series, "train")
+    used, aside = for_an_answer(runs)
+    assert used == ("a", "b")
+    assert aside == {"c": "another model size", "d": "it diverged", "e": "no learning rate is known"}
+    assert for_an_answer(runs, 4e6)[0] == ("c",)
+    assert for_an_answer({n: runs[n] for n in ("a", "c")})[0] == ("c",)  # of as many, the largest
+    assert for_an_answer({}) == ((), {})
+
+
+def test_what_was_read_stands_there_as_chips_with_what_is_not_used():
+    space = with_logs()
+    space.runs["other"] = sized("other", 5e9)
+    app = answered(space)
+    chips = [m.value for m in app.markdown if "-badge[" in m.value]
+    plain = [re.sub(r"\\", "", c) for c in chips]
+    assert any("cosine 1e-3 → 1e-4, 1,000" in c for c in plain) and any("1 not used" in c for c in plain)
+    assert set(fitting.usual(space)[0].train) == set(SHAPES)
