@@ -7,8 +7,8 @@ the other's final loss: `updates_for` shortens everything after the warm-up in p
 is the other's horizon minus that one. It is negative when the best candidate ends lower only because it is longer.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from ..errors import ScheduleError
 from ..fitting.result import Model
@@ -40,11 +40,17 @@ class Ranked:
 
 
 def rank(
-    fit: Model, schedules: Sequence[Schedule], risk: Risk | None = None, most_risk: float = MOST_RISK
+    fit: Model,
+    schedules: Sequence[Schedule],
+    risk: Risk | None = None,
+    most_risk: float = MOST_RISK,
+    *,
+    savings: bool = True,
 ) -> list[Ranked]:
     """Candidates by predicted final loss, best first; equal ones keep their order. Raises like `predict`.
 
-    `risk`: of divergence, learned from labelled runs; candidates above `most_risk` rank behind all others.
+    `risk`: of divergence, learned from labelled runs; candidates above `most_risk` rank behind all others. `savings`:
+    whether the updates saved are worked out, which takes ten times as long as all the rest; see `with_savings`.
     """
     finals = [float(predict(fit, s)[0]) for s in schedules]
     risks = [None] * len(schedules) if risk is None else risk_of(risk, [fit.coverage.plan(s) for s in schedules])
@@ -52,19 +58,33 @@ def rank(
     order = sorted(range(len(schedules)), key=lambda i: (apart[i], finals[i]))
     if not order:
         return []
-    best, lowest = schedules[order[0]], finals[order[0]]
-    end = _ends(fit, best)
-    return [
+    lowest = finals[order[0]]
+    ranked = [
         Ranked(
             schedule=schedules[i],
             final_loss=finals[i],
             delta=finals[i] - lowest,
-            saved_updates=None if i == order[0] else _saved(best, end, schedules[i], finals[i]),
+            saved_updates=None,
             reasons=fit.reasons(schedules[i]),
             risk=risks[i],
             apart=apart[i],
         )
         for i in order
+    ]
+    return with_savings(fit, ranked) if savings else ranked
+
+
+def with_savings(fit: Model, ranked: Sequence[Ranked], places: Collection[int] | None = None) -> list[Ranked]:
+    """A ranking (n,) with the updates saved against the candidates at some places; None: against all."""
+    if not ranked:
+        return []
+    best = ranked[0].schedule
+    end = _ends(fit, best)
+    return [
+        replace(r, saved_updates=_saved(best, end, r.schedule, r.final_loss))
+        if i and (places is None or i in places)
+        else r
+        for i, r in enumerate(ranked)
     ]
 
 

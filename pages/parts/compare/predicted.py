@@ -12,6 +12,7 @@ from optlaws_core.fitting.result import Coverage, Model
 from optlaws_core.prediction import evidence
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.pairs import Compared, compare
+from optlaws_core.prediction.ranking import with_savings
 
 from ..state import candidates as c
 from ..state.big_run import BigRun
@@ -59,8 +60,17 @@ def half_width(known: Known, schedule: Schedule) -> float | None:
 
 @lru_cache(maxsize=128)
 def ranked(known: Known, schedules: tuple[Schedule, ...], risk: Risk | None, most_risk: float) -> tuple[Ranked, ...]:
-    """The schedules, best first; behind all others those whose risk of divergence is above `most_risk`."""
-    return tuple(rank(known.model, schedules, risk, most_risk))
+    """The schedules, best first; behind all others those whose risk of divergence is above `most_risk`.
+
+    Without the updates saved, which take ten times as long as all the rest: see `saved`.
+    """
+    return tuple(rank(known.model, schedules, risk, most_risk, savings=False))
+
+
+@lru_cache(maxsize=128)
+def saved(known: Known, found: tuple[Ranked, ...], places: tuple[int, ...] | None) -> tuple[Ranked, ...]:
+    """A ranking with the updates saved against the candidates at some places; None: against all."""
+    return tuple(with_savings(known.model, found, places))
 
 
 @lru_cache(maxsize=128)

@@ -83,10 +83,12 @@ def worked_out(
     risk: Risk | None,
     most_risk: float,
     baseline: Entry,
+    in_full: bool,
 ) -> Result:
     """Candidates ranked under the fit in use and held against the baseline. Above `most_risk` of `risk`: set apart.
 
-    How they leave the training runs is said once for all of them, beside the verdict (`predicted.beyond`).
+    `in_full`: whether the table says what is saved against every candidate, rather than against the baseline alone.
+    How candidates leave the training runs is said once for all of them, beside the verdict (`predicted.beyond`).
     """
     fit = space.fit
     known, schedules = Known.of(fit), tuple(e.schedule for e in found)
@@ -95,6 +97,7 @@ def worked_out(
     halves = [predicted.half_width(known, r.schedule) for r in ranked]
     order = in_order(ranked, found)
     place = order.index(baseline)
+    ranked = predicted.saved(known, ranked, None if in_full else (place, 1))  # the verdict speaks of one of these
     said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, beyond=False)
     seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
     table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen)
@@ -111,14 +114,14 @@ def result(
     head: DeltaGenerator | None = None,
 ) -> tuple[pd.DataFrame, str]:
     """Verdict, in `head` where there is one, and table; both once more."""
-    made = worked_out(space, found, batch_tokens, risk, most_risk, baseline)
+    made = worked_out(space, found, batch_tokens, risk, most_risk, baseline, in_full=True)
     with (head or st).container(border=True):
         st.text(made.verdict)
-    in_full(made.table)
+    whole(made.table)
     return made.table, made.verdict
 
 
-def in_full(table: pd.DataFrame) -> None:
+def whole(table: pd.DataFrame) -> None:
     """The table with every column that holds something."""
     showing.table(
         table,

@@ -11,6 +11,7 @@ from ..share import comparisons
 from ..state.workspace import Workspace
 from . import answer
 
+IN_FULL = "full_box"  # the key of the expander, and its name in the address
 CHART = 450  # pixels; with what stands above it, one screen of a laptop
 
 
@@ -34,7 +35,10 @@ def show(space: Workspace) -> None:
         return
     with right:
         baseline = ranking.choose(space, found, risk, most_risk)
-    made = ranking.worked_out(space, found, view.batch_tokens, risk, most_risk, baseline)
+    box = st.expander(
+        "The ranking in full", icon=":material/leaderboard:", on_change="rerun", key=IN_FULL, bind="query-params"
+    )
+    made = ranking.worked_out(space, found, view.batch_tokens, risk, most_risk, baseline, in_full=box.open)
     with top:
         answer.verdict(space, made)
     with left:
@@ -44,6 +48,7 @@ def show(space: Workspace) -> None:
     best.section(space, found)
     export.section([made.order[0], *(e for e in found if e != made.order[0])])
     comparisons.section(space, fits, view, observed, risk, most_risk, baseline.place)
-    with st.expander("The ranking in full", icon=":material/leaderboard:", expanded=True):
-        answer.under_each_law(space, found)
-        ranking.in_full(made.table)
+    if box.open:
+        with box:
+            answer.under_each_law(space, found)
+            ranking.whole(made.table)

@@ -88,7 +88,7 @@ class Taken:
         """The candidates in the order of the ranking, and what is known of each."""
         found, known = self.entries, Known.of(self.space.fit)
         schedules = tuple(e.schedule for e in found)
-        ranked = predicted.ranked(known, schedules, self.risk, self.most_risk)
+        ranked = predicted.saved(known, predicted.ranked(known, schedules, self.risk, self.most_risk), None)
         against = next((e.schedule for e in found if e.place == self.baseline), schedules[0])
         beside = predicted.beside(known, schedules, self.risk, self.most_risk, against)
         halves = [predicted.half_width(known, r.schedule) for r in ranked]

@@ -5,6 +5,7 @@ import re
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Coverage, Fit, Plan, Run, Scores, Series, Status, parse, predict
+from pages.parts.decide import board
 from pages.parts.state.workspace import Workspace
 from tests.places import ROOT
 
@@ -49,6 +50,7 @@ def space_with(*fits: Fit, candidates=(), runs=True) -> Workspace:
 def opened(space: Workspace, link: list[str] | None = None) -> AppTest:
     app = AppTest.from_file(str(PAGE), default_timeout=60)
     app.session_state.workspace = space
+    app.session_state[board.IN_FULL] = True
     if link is not None:
         app.query_params["s"] = link
     app.run()
