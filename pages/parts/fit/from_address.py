@@ -1,4 +1,4 @@
-"""The fit that an address speaks of: laws, runs, and which of the models is in use. For Fit, Compare and Live.
+"""The fit that an address speaks of: laws, runs, and which of the models is in use. For Decide, Evidence and Live.
 
 An address that names the model in use (`fit=`) was taken from a page that showed one, so the fit starts by itself;
 without, the choice alone is taken over. What is usual to a new visitor is left out of addresses.

@@ -15,7 +15,7 @@ from ..widgets.markdown import literal
 from .recommended import Asked
 
 MUP_RATE = (
-    "This rate is for µP: hidden matrices take it divided by the width multiplier. The Compare page takes it as the "
+    "This rate is for µP: hidden matrices take it divided by the width multiplier. Decide takes it as the "
     "rate of the whole model, as in the training runs."
 )
 
@@ -23,7 +23,7 @@ MUP_RATE = (
 def elsewhere(model: Model | None, params: float, batch: float) -> str:
     """How this size and batch (tokens) leave what the fitted runs cover, in sentences; empty where they do not.
 
-    A candidate is a schedule alone: the Compare page predicts it for the size and the batch of the fitted runs.
+    A candidate is a schedule alone: Decide predicts it for the size and the batch of the fitted runs.
     """
     if model is None:
         return ""
@@ -32,8 +32,7 @@ def elsewhere(model: Model | None, params: float, batch: float) -> str:
     if not far:
         return ""
     return (
-        f"Its {' and its '.join(far)} that of the fitted runs. The Compare page predicts this schedule for their size "
-        "and batch."
+        f"Its {' and its '.join(far)} that of the fitted runs. Decide predicts this schedule for their size and batch."
     )
 
 
@@ -70,7 +69,7 @@ def to_compare(space: Workspace, asked: Asked) -> None:
     if answer.law.mup:
         st.caption("This rate is for µP, where hidden matrices take it divided by the width multiplier.")
     if added and any(candidate.text == schedule.text for candidate in space.candidates):
-        st.info(literal(f"{schedule.text} is among the schedules of the Compare page already."), icon=":material/info:")
+        st.info(literal(f"{schedule.text} is among the schedules on Decide already."), icon=":material/info:")
     elif added:
         label = f"{answer.law.title}{' (µP)' if answer.law.mup else ''}, batch {format_amount(batch, 3)}"
         space.candidates = [*space.candidates, with_label(Candidate(schedule.text), label)]

@@ -7,7 +7,7 @@ takes 0.03 ms for nine runs; only where something differs it is packed, and only
 
 Two tabs. Each tab knows the revision of the state that it began with. It saves over that one alone. Where another tab
 saved meanwhile, this one keeps its work as a state of its own beside it, and says so; a button takes over the other's.
-A new tab begins with the state that was saved last; the others are listed on the Shared page, to be opened or deleted.
+A new tab begins with the state that was saved last; the others are listed on the page Shared, to be opened or deleted.
 So neither tab destroys what the other did. A tab that has changed nothing is offered the newer state and writes none.
 
 A fit that still runs is not kept: it ends with the tab that began it.
@@ -125,14 +125,14 @@ def _restore() -> None:
     try:
         if not states:
             if (before := _before_log_in()) and shelf.states(before):
-                tab.said.append("What you worked on in this browser before you logged in is on the Shared page.")
+                tab.said.append("What you worked on in this browser before you logged in is on the page Shared.")
             return
         _take(states[0].id)
         if datetime.now(UTC) - datetime.fromisoformat(states[0].touched) > TOUCHED:
             shelf.touch(owner, states[0].id)
         if len(states) > 1:
             when = _when(states[1])
-            tab.said.append(f"Another state of your work, of {when}, is kept beside this one; see the Shared page.")
+            tab.said.append(f"Another state of your work, of {when}, is kept beside this one; see the page Shared.")
     except OptLawsError as fault:
         tab.said.append(f"{fault} What you do now is not in its place: it is kept beside it.")
 
@@ -305,7 +305,7 @@ def _save(tab: _Tab, work: Work, owner: str) -> None:
         _save(tab, work, owner)
         tab.said = [
             "Another tab of this browser changed the same work at the same time. Both are kept: this tab goes on with "
-            "its own state, and the other is on the Shared page."
+            "its own state, and the other is on the page Shared."
         ]
 
 

@@ -33,7 +33,7 @@ def test_what_is_there_already_is_not_added_again():
     app.button(key="plan_add").click().run()
     once = held(app)
     app.button(key="plan_add").click().run()
-    assert held(app) == once and not app.success and any("page already" in plain(i.value) for i in app.info)
+    assert held(app) == once and not app.success and any("on Decide already" in plain(i.value) for i in app.info)
 
 
 def test_a_rate_for_mup_says_so_where_it_goes():
