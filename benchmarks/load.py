@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def comparison() -> Snapshot:
-    """Eight of the bundled runs, three fits and their average as the Compare page makes them, six candidates."""
+    """Eight of the bundled runs, three fits and their average as the page Evidence makes them, six candidates."""
     runs = {run.name: run.on("val") for run in read(ROOT / "data" / "examples.csv").runs[:RUNS]}
     test = [run for name, run in runs.items() if name not in TRAIN]
     chosen = select(POOL, [runs[name] for name in TRAIN], test=test, processes=1)
@@ -227,7 +227,7 @@ class Load:
         title = f"Load {len(self.titles)}"
         self.titles.append(title)
         await page.get_by_role("button", name="Open a copy").click()
-        await page.locator("h1", has_text="Compare").wait_for()
+        await page.locator(".st-key-decide_answer").wait_for()
         await page.wait_for_function(SHOWN, polling=50)
         await page.get_by_text("Save and share").click()
         await page.get_by_label("Title", exact=True).fill(title)

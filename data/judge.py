@@ -2,7 +2,7 @@
 
 Two designs. `THREE_PEAKS` was named before any run was made: a constant rate at the size's usual peak, a cosine at a
 lower and a WSD at a higher one. No law here carries over such a range of peaks, which its held-out errors showed; that
-is why `ONE_PEAK` was added: a constant rate, a cosine and a drop at the usual peak, as the Fit page proposes for any
+is why `ONE_PEAK` was added: a constant rate, a cosine and a drop at the usual peak, as Decide proposes for any
 runs. The largest size has one peak and three runs, so both are the same there.
 
 Runs of the group `APART` were predicted before they were trained (`python -m benchmarks uba`). They are held against
