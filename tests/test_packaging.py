@@ -178,8 +178,9 @@ def alone(wheel, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_every_public_name_and_the_readme_s_example_work_with_the_core_alone(alone):
-    example = README.split("```python\n")[1].split("```")[0]
+def test_every_public_name_and_the_first_example_of_the_python_page_work_with_the_core_alone(alone):
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
     names = "import optlaws_core\nassert {place} in optlaws_core.__file__\n".format(place="'installed'")
     names += "assert all(getattr(optlaws_core, name) is not None for name in optlaws_core.__all__)\n"
     done = alone(names + example)

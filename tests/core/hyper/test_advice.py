@@ -132,8 +132,8 @@ def test_every_law_with_a_rate_makes_a_schedule():
     assert len(made) == sum(bool(law.lr) for law in HYPER_LAWS.values())
 
 
-def test_the_example_in_the_readme_runs(capsys):
-    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1:]
+def test_the_example_on_the_python_page_runs(capsys):
+    blocks = (ROOT / "docs" / "python.md").read_text(encoding="utf-8").split("```python\n")[1:]
     (example,) = [block.split("```")[0] for block in blocks if "recommended_schedule" in block]
     exec(example, {})
     first, *_, schedule, decay, peak = capsys.readouterr().out.splitlines()

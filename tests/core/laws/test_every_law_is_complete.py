@@ -15,7 +15,7 @@ from tests.knowledge.twins import THETAS, TWINS
 from tests.places import ROOT
 
 
-def lacking(law: Law, readme: str) -> list[str]:
+def lacking(law: Law, page: str) -> list[str]:
     """What a law lacks, one sentence for each."""
     name, found = law.name, []
     if law.name not in TWINS:
@@ -33,8 +33,8 @@ def lacking(law: Law, readme: str) -> list[str]:
     found += [fault for i, start in enumerate(law.starts) for fault in _faults_of_start(law, i, start)]
     if not SOURCES.get(name):
         found.append(f"{name} has no source for BibTeX: add one to `SOURCES` in optlaws_core/paper/citations.py.")
-    if f"| `{name}` |" not in readme:
-        found.append(f"{name} has no row in README.md, in the table of laws.")
+    if f"| `{name}` |" not in page:
+        found.append(f"{name} has no row in docs/laws.md, in the table of laws.")
     return found
 
 
@@ -51,7 +51,7 @@ def _faults_of_start(law: Law, i: int, start: Mapping[str, float]) -> Iterator[s
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def test_a_law_lacks_nothing(law):
-    lacks = lacking(law, (ROOT / "README.md").read_text(encoding="utf-8"))
+    lacks = lacking(law, (ROOT / "docs" / "laws.md").read_text(encoding="utf-8"))
     assert not lacks, "\n" + "\n".join(lacks)
 
 
@@ -65,7 +65,7 @@ def test_what_a_law_lacks_is_told():
         "no reference",
         "no starting points",
         "no source",
-        "no row in README",
+        "no row in docs/laws.md",
     ):
         assert part in told, part
     begun = replace(LAWS["power_law"], starts=({"alpha": 1e9, "beta": 1.0}, {}))

@@ -52,7 +52,9 @@ def test_no_text_says_that_the_paper_is_not_published():
     assert not found
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "docs" / "final-loss-notes.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [ROOT / "docs" / name for name in ("laws.md", "final-loss-notes.md")], ids=lambda p: p.name
+)
 def test_the_documents_say_what_could_be_read(path):
     text = " ".join(path.read_text(encoding="utf-8").split())
     assert "published in full; its body could not be read here" in text and "final training loss" in text

@@ -38,8 +38,8 @@ def lacks(format: Format) -> Iterator[str]:
     yield from faults_of_sample(format)
     if format.name not in TARGETS or TARGETS[format.name].seeds[0] != format.sample:
         yield "tests/fuzz/targets.py: no target starts from its sample."
-    if f"\n| {format.name} |" not in (ROOT / "README.md").read_text(encoding="utf-8"):
-        yield f"README.md: the table under Log formats lacks the row | {format.name} | … |."
+    if f"\n| {format.name} |" not in (ROOT / "docs" / "log-formats.md").read_text(encoding="utf-8"):
+        yield f"docs/log-formats.md: the table under Names of files lacks the row | {format.name} | … |."
     if format.name not in KINDS:
         yield "pages/parts/runs/files.py: the help of the uploaders does not name it."
 

@@ -26,7 +26,7 @@ from tests.places import ROOT
 LIMITS = ("peak", "warmup", "total", "warmup_shape", "shape")  # what every search sets by itself
 
 
-def lacking(cls: type[Schedule], readme: str, slow: set[str]) -> list[str]:
+def lacking(cls: type[Schedule], page: str, slow: set[str]) -> list[str]:
     """What a family lacks, one sentence for each."""
     name = getattr(cls, "family", cls.__name__)
     found = []
@@ -49,8 +49,8 @@ def lacking(cls: type[Schedule], readme: str, slow: set[str]) -> list[str]:
     found += _faults_of_shape(cls, name)
     if name not in slow:
         found.append(f"{name} has no slow twin: add a text of it to `shipped` in tests/knowledge/twins.py.")
-    if f"`{name}`" not in readme:
-        found.append(f"{name} is not in README.md, in the list of schedule families.")
+    if f"`{name}`" not in page:
+        found.append(f"{name} is not in docs/laws.md, in the list of schedule families.")
     return found
 
 
@@ -96,8 +96,8 @@ def parse_back(schedule: Schedule) -> Schedule:
 
 @pytest.mark.parametrize("cls", SCHEDULES.values(), ids=lambda cls: cls.family)
 def test_a_family_lacks_nothing(cls):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    lacks = lacking(cls, readme, {parse(text).family for text in [*shipped(20, 300), *texts(20, 300)]})
+    page = (ROOT / "docs" / "laws.md").read_text(encoding="utf-8")
+    lacks = lacking(cls, page, {parse(text).family for text in [*shipped(20, 300), *texts(20, 300)]})
     assert not lacks, "\n" + "\n".join(lacks)
 
 
@@ -149,12 +149,12 @@ def test_what_a_family_lacks_is_told():
         "bare has no search range",
         "no usual example",
         "no slow twin",
-        "not in README",
+        "not in docs/laws.md",
     ):
         assert part in told, part
     less = "\n".join(lacking(Short, "`short`", {"short"}))
     assert "short.bend has no search range" in less and "short has no search range" not in less
-    assert "no usual example" not in less and "README" not in less and "one sentence" in less
+    assert "no usual example" not in less and "docs/laws.md" not in less and "one sentence" in less
 
 
 def test_registries_are_those_of_the_families():

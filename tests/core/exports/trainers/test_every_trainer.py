@@ -49,13 +49,13 @@ def test_every_target_says_what_it_is(key):
 
 
 @pytest.mark.parametrize("key", TARGETS)
-def test_the_readme_names_every_target(key):
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    key_there, title_there = f"`{key}`" in readme, TARGETS[key].title in readme
+def test_the_command_line_page_names_every_target(key):
+    page = " ".join((ROOT / "docs" / "command-line.md").read_text(encoding="utf-8").split())
+    key_there, title_there = f"`{key}`" in page, TARGETS[key].title in page
     if not (key_there and title_there):
         pytest.fail(
-            f"README.md lacks the target {key}: its key `{key}` among the targets of `export`, and its title "
-            f"{TARGETS[key].title} in the list of what is there."
+            f"docs/command-line.md lacks the target {key}: its key `{key}` among the targets of `export`, and its "
+            f"title {TARGETS[key].title} beside it."
         )
 
 
