@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import LogError
 from ..text import counted
 from .base import Layout
@@ -97,7 +98,10 @@ def _set_apart(table: Table, header: Header, layout: Layout) -> bool:
     if any(at[i] in SIZES for i in varied):
         return True
     if any(at[i] in BATCHES for i in varied) and any(is_lr(at[i]) for i in varied):
-        return any((np.diff(values[i]) < 0).any() for i in varied if at[i] in BATCHES)
-    return any(at[i] in SIZES for i in values) and any(
-        at[i] in LENGTHS and (np.diff(values[i]) < 0).any() for i in varied
-    )
+        return any(_falls(values[i]) for i in varied if at[i] in BATCHES)
+    return any(at[i] in SIZES for i in values) and any(at[i] in LENGTHS and _falls(values[i]) for i in varied)
+
+
+def _falls(values: FloatArray) -> bool:
+    """Whether a number among some, (n,), is below the one before it; differences of the largest ones overflow."""
+    return bool((values[1:] < values[:-1]).any())

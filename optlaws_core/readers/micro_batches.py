@@ -13,9 +13,9 @@ def mean_of_each(steps: IntArray, values: FloatArray) -> tuple[IntArray, FloatAr
 
     Alike means that steps do not fall, and that each stands as often as the others, but for the last one.
     """
-    if len(steps) < 2 * FEWEST_STEPS or steps[0] != steps[1] or (np.diff(steps) < 0).any():
+    if len(steps) < 2 * FEWEST_STEPS or steps[0] != steps[1] or (steps[1:] < steps[:-1]).any():
         return None
-    starts = np.flatnonzero(np.diff(steps, prepend=steps[0] - 1))
+    starts = np.flatnonzero(np.concatenate(([True], steps[1:] != steps[:-1])))
     times = np.diff(starts, append=len(steps))
     if len(starts) < FEWEST_STEPS or (times[:-1] != times[0]).any() or times[-1] > times[0]:
         return None

@@ -107,7 +107,7 @@ def _times(falls: int) -> str:
 
 def stretches(x: FloatArray) -> list[Stretch]:
     """The stretches of a counter, (n,), that falls back to its start and counts past it again; else the whole of it."""
-    falls = np.flatnonzero(np.diff(x) < 0) + 1
+    falls = np.flatnonzero(x[1:] < x[:-1]) + 1  # differences of the largest numbers overflow
     bounds = [0, *falls.tolist(), len(x)]
     found = [Stretch(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
     if not 0 < len(falls) <= MOST_RESTARTS or any(len(np.unique(x[s.start : s.stop])) < FEWEST_STEPS for s in found):
@@ -177,7 +177,7 @@ def rhythm(x: FloatArray, rates: FloatArray) -> int | None:
     """
     fine = np.flatnonzero(np.isfinite(x) & np.isfinite(rates))
     x, rates = x[fine], rates[fine]
-    if len(x) < 2 or (np.diff(x) != 1).any():
+    if len(x) < 2 or (x[1:] != x[:-1] + 1).any():
         return None
     changes = np.flatnonzero(np.diff(rates)) + 1
     gaps = np.diff(changes)

@@ -273,3 +273,14 @@ def test_a_console_log_with_a_total_and_no_step_is_read_under_an_answer_without_
     first = read_source(source)
     assert first.questions
     assert read_source(source, replace(first.layout, batch=1000.0)).error
+
+
+def test_steps_at_both_ends_of_the_numbers_are_told_without_a_warning():
+    source = Source("run-a-tag-loss.csv", b"Wall time,Step,Value\n1.5,-1e308,2.5\n,-1e308\n2,1e+308,2")
+    assert read_all([source]).files[0].error
+
+
+def test_a_header_alone_that_names_a_run_has_no_rows():
+    header = b"9223372036854775807step,loss,history,batch_tokens,total,run," + b"a" * 795
+    for name in ("a.csv", "metrics.csv"):
+        assert read_source(Source(name, header)).error

@@ -49,7 +49,8 @@ def read_rows(rows: Rows, layout: Layout, first: int) -> list[RawRun]:
     if layout.run is None:
         return [RawRun("", columns, lines=first, notes=notes, questions=questions, headers=rows.headers)]
     codes, runs = rows.names(layout.run)
-    found = one_per_run(columns, codes, runs, layout.run, first)
+    filled = len(next(iter(columns.values())))  # 0 for a line that ends with the file and is no row of numbers
+    found = one_per_run(columns, codes[:filled], runs, layout.run, first)
     return [replace(run, notes=notes, questions=questions) for run in found]
 
 

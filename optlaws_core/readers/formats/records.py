@@ -257,7 +257,7 @@ def _open_rows(rows: list[list]) -> Opened:
     names = [f"column {i + 1}" for i in range(width)]
     records = Records((None, dict(zip(names, row, strict=True))) for row in rows)
     steps = records.numbers(names[0]).values if names and names[0] in records.cells else np.empty(0)
-    if not 2 <= width <= 3 or len(records.columns) != width or not (len(steps) > 1 and (np.diff(steps) > 0).all()):
+    if not 2 <= width <= 3 or len(records.columns) != width or not (len(steps) > 1 and (steps[1:] > steps[:-1]).all()):
         raise LogError(
             "its rows of numbers have no names; give each row as an object, as in {'step': 10, 'loss': 3.2}."
         )
