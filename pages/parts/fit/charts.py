@@ -7,8 +7,10 @@ import plotly.graph_objects as go
 
 from optlaws_core import Prediction, Run
 
+from ..widgets.chart_style import amount, beneath, color, faded, finish, log_axis, safe, thin
 from ..widgets.chart_style import bands as areas
-from ..widgets.chart_style import color, faded, finish, safe, thin
+
+FEW = 12  # runs whose legend stands beneath the curves; that of more would leave them no height
 
 
 def _trace(x, y, name: str, i: int, *, legend: bool, **kwargs) -> go.Scatter:
@@ -53,9 +55,11 @@ def curves(
                 hovertemplate=f"{safe(run.name)}, predicted<br>step %{{x:,}}: %{{y:.4f}}<extra></extra>",
             )
         )
-    figure.update_xaxes(title_text="step", type="log" if log_x else "linear")
+    steps = [step for run in runs for step in (run.steps[run.steps > 0][:1].tolist() + run.steps[-1:].tolist())]
+    figure.update_xaxes(title_text="step", **(log_axis(steps, amount) if log_x else {"tickformat": ","}))
     figure.update_yaxes(title_text="loss")
-    return finish(figure, 520)
+    finish(figure, 520)
+    return beneath(figure) if len(runs) <= FEW else figure
 
 
 def against(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
@@ -112,6 +116,6 @@ def residuals(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out
         )
     figure.update_layout(showlegend=False)
     figure.add_hline(y=0, line={"color": "gray", "width": 1, "dash": "dot"})
-    figure.update_xaxes(title_text="step")
+    figure.update_xaxes(title_text="step", tickformat=",")
     figure.update_yaxes(title_text="observed − predicted, % of the loss")
     return finish(figure, 380)

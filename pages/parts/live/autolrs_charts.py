@@ -117,7 +117,8 @@ def search(told: Proposal, probes: Sequence[Stage], height: int = 420) -> go.Fig
     figure.update_yaxes(
         title_text="loss after the stage", row=1, col=2, range=_frame([*low, *high, *(t.loss for t in told.tried)])
     )
-    figure.update_xaxes(title_text="learning rate", type="log", range=_frame(np.log10(told.rates)), row=1, col=2)
+    figure.update_xaxes(title_text="learning rate", **chart_style.log_axis(told.rates), row=1, col=2)
+    figure.update_xaxes(range=_frame(np.log10(told.rates)), row=1, col=2)
     return chart_style.finish(figure, height, f"{probes[0].start} {probes[0].end}")
 
 

@@ -46,7 +46,7 @@ def progress(seen: Run, whole: Run, told: Forecast | None, way: str, height: int
     figure.update_yaxes(
         title_text=f"{chart_style.safe(seen.split)} loss", range=[min(spread) - room, max(spread) + room]
     )
-    figure.update_xaxes(title_text="step")
+    figure.update_xaxes(title_text="step", tickformat=",")
     chart_style.finish(figure, height, chart_style.safe(seen.name))
     # Beside the curves the legend would take half the width of a telephone.
     return figure.update_layout(legend={"orientation": "h", "yanchor": "top", "y": -0.2})

@@ -7,9 +7,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from optlaws_core.hyper import HYPER_LAWS, HyperLaw, Optimum, SweepCell, law_map, laws_over
-from optlaws_core.text import format_amount
+from optlaws_core.text import format_amount, format_number
 
-from ..widgets.chart_style import color, finish, safe
+from ..widgets.chart_style import amount, color, finish, log_axis, safe
 
 AXES = {"tokens": "tokens in all, D", "params": "parameters, N"}
 HIGHEST = 3.0  # percent above the best run: the heat map's colours end there
@@ -52,8 +52,10 @@ def over(params: float, tokens: float, along: str, batch: float | None, loss: fl
                 shown = True
     for column in (1, 2):
         figure.add_vline(x=asked[along], line={"color": "gray", "width": 1, "dash": "dash"}, row=1, col=column)
-    figure.update_xaxes(title_text=AXES[along], type="log", exponentformat="e")
-    figure.update_yaxes(type="log", exponentformat="e", dtick="D2")  # 1, 2 and 5 of each decade
+    figure.update_xaxes(title_text=AXES[along], **log_axis(found.values, amount))
+    for column, what, text in ((1, "lr", format_number), (2, "batch", amount)):
+        values = np.concatenate([found.of(name, what) for name in HYPER_LAWS])
+        figure.update_yaxes(**log_axis(values, text), row=1, col=column)
     return _wide(finish(figure, 430, f"{along} {params} {tokens}"))
 
 

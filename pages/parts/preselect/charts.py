@@ -10,7 +10,7 @@ from optlaws_core.final_loss import TERMS, End, family
 from optlaws_core.final_loss.preselection import FinalRanked
 from optlaws_core.text import format_amount, format_number
 
-from ..widgets.chart_style import color, finish, safe
+from ..widgets.chart_style import color, finish, log_axis, safe
 
 FARTHEST = 15  # percent: larger errors leave the frame until one zooms out
 
@@ -35,7 +35,7 @@ def errors(ends: Mapping[str, End], plans: Mapping[str, Plan]) -> go.Figure:
             )
         )
     figure.add_hline(y=0, line={"color": "gray", "width": 1, "dash": "dot"})
-    figure.update_xaxes(title_text="peak learning rate", type="log", exponentformat="e")
+    figure.update_xaxes(title_text="peak learning rate", **log_axis(plans[name].schedule.peak for name in ends))
     figure.update_yaxes(title_text="predicted − observed, %", zeroline=False)
     found = [100 * end.rel_error for end in ends.values()]
     if found and max(map(abs, found)) > FARTHEST:
@@ -71,7 +71,7 @@ def over_peaks(rows: Sequence[FinalRanked]) -> go.Figure:
                     "%{customdata[0]:.4f} to %{customdata[1]:.4f}<br>best with %{customdata[2]:.0%}<extra></extra>",
                 )
             )
-    figure.update_xaxes(title_text="peak learning rate", type="log", exponentformat="e")
+    figure.update_xaxes(title_text="peak learning rate", **log_axis(p for found in lowest.values() for p in found))
     figure.update_yaxes(title_text="predicted final loss")
     calm = [row.loss for row in rows if not row.apart]
     if calm:

@@ -16,6 +16,7 @@ from tsdownsample import MinMaxLTTBDownsampler
 
 from optlaws_core import Run, Schedule, Series
 from optlaws_core.sums.clocks import trace
+from optlaws_core.text import format_number
 
 from ..widgets import chart_style
 
@@ -236,10 +237,13 @@ def _say(figure: go.Figure, text: str, row: int) -> None:
 
 
 def _set_axes(figure: go.Figure, x: str, log_x: bool, log_y: bool, shown: tuple[float, float] | None) -> None:
-    kind = {"type": "log" if log_x else "linear", "exponentformat": "power" if x == "lr" else "B"}
-    if log_x and x != "lr":
-        kind |= {"dtick": 1}
-    figure.update_xaxes(**kind)
+    if log_x:
+        drawn = (v for trace in figure.data if trace.x is not None for v in np.asarray(trace.x)[[0, -1]])
+        figure.update_xaxes(**chart_style.log_axis(drawn, format_number if x == "lr" else chart_style.amount))
+    elif x == "step":
+        figure.update_xaxes(tickformat=",")
+    else:
+        figure.update_xaxes(exponentformat="power" if x == "lr" else "B")
     figure.update_xaxes(title_text=AXES[x], row=2, col=1)
     figure.update_yaxes(title_text="loss (nats)", type="log" if log_y else "linear", row=1, col=1)
     if log_y:  # without this, a log axis shorter than a decade has two labels

@@ -102,7 +102,7 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
         return
     st.subheader("Predicted curves", anchor=False)
     view, observed = curves.look(space, SHARED, kept.view(found), found.observed)
-    _, view = curves.draw(space, fits, shown, view, observed)
+    _, view = curves.draw(space, fits, shown, view, observed, beneath=True)
     st.subheader("Ranking", anchor=False)
     baseline = ranking.choose(space, shown, found.risk, found.most_risk, SHARED, kept.baseline(found))
     table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk, baseline, head)

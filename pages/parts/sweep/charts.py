@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from optlaws_core import NoiseFloor, Run
 from optlaws_core.text import format_number
 
-from ..widgets.chart_style import color, finish, safe
+from ..widgets.chart_style import amount, color, finish, log_axis, safe
 
 X = {
     "peak": "peak learning rate",
@@ -16,6 +16,7 @@ X = {
     "params": "parameters",
     "batch_tokens": "bytes per update",
 }
+_TEXT = {"peak": format_number}  # of ticks; elsewhere amounts
 SYMBOLS = {"finished": "circle", "spiked": "diamond", "diverged": "x"}
 FARTHEST = 25  # percent: larger errors leave the frame until one zooms out
 ABOVE = 1.25  # times the highest loss of a run that did not diverge: the frame ends there
@@ -44,7 +45,8 @@ def overview(runs: Sequence[Run], x: str) -> go.Figure:
                 )
             )
     calm = [run.loss[-1] for run in runs if ended[run.name] != "diverged"]
-    figure.update_xaxes(title_text=X[x], type="category" if x == "family" else "log")
+    axis = {"type": "category"} if x == "family" else log_axis((place(r, x) for r in runs), _TEXT.get(x, amount))
+    figure.update_xaxes(title_text=X[x], **axis)
     figure.update_yaxes(title_text="last held-out loss, nats per byte")
     if calm and max(run.loss[-1] for run in runs) > ABOVE * max(calm):
         figure.update_yaxes(range=[min(calm) * 0.97, max(calm) * ABOVE])
@@ -107,7 +109,8 @@ def off(errors: Mapping[str, Sequence[tuple[Run, float]]], noise: float) -> go.F
             )
         )
     band(figure, 100 * noise, vertical=False)
-    figure.update_xaxes(title_text=X["peak"], type="log")
+    peaks = [run.plan.schedule.peak for points in errors.values() for run, _ in points]
+    figure.update_xaxes(title_text=X["peak"], **log_axis(peaks))
     figure.update_yaxes(title_text="predicted − observed, % of the final loss", zeroline=False)
     ends = [100 * error for points in errors.values() for _, error in points]
     if ends and max(map(abs, ends)) > FARTHEST:

@@ -1,6 +1,5 @@
 """The comparison of candidates: predicted losses above, learning rates beneath, on one x axis."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,7 +87,7 @@ def comparison(
     chart_style.finish(figure, height, repr(view))
     figure.update_layout(hoverlabel={"namelength": -1, "align": "left"}, legend={"tracegroupgap": 0})
     if beneath:
-        figure.update_layout(legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0})
+        chart_style.beneath(figure)
     return figure
 
 
@@ -190,29 +189,16 @@ def _frame(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
     extent = _x_extent(curves, view)
     figure.update_xaxes(type=kind["x"], range=_range(extent, view.log_x, 0.0))
     if view.log_x and extent:
-        at = _log_ticks(*extent)
-        figure.update_xaxes(tickvals=at, ticktext=[_short(v) for v in at])
+        at = chart_style.log_ticks(*extent)
+        figure.update_xaxes(tickvals=at, ticktext=[chart_style.amount(v) for v in at])
+    elif view.x == "step":
+        figure.update_xaxes(tickformat=",")
     figure.update_xaxes(title_text=AXES[view.x], row=2, col=1)
     figure.update_yaxes(type=kind["y"], title_text="predicted loss", row=1, col=1)
     if view.log_y:
         figure.update_yaxes(tickformat=".4~g", nticks=8, row=1, col=1)
     figure.update_yaxes(range=_range(_y_extent(curves, view), view.log_y, 0.04), row=1, col=1)
     figure.update_yaxes(title_text="learning rate", type="linear", exponentformat="e", rangemode="tozero", row=2, col=1)
-
-
-def _log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two ends. Plotly would label those between decades "2" and "5"."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high > 8 * low else (1, 1.5, 2, 3, 4, 5, 6, 8) if high > 1.5 * low else np.arange(1, 10, 0.25)
-    return [v for k in decades for m in steps if low <= (v := float(m) * 10.0**k) <= high]
-
-
-def _short(x: float) -> str:
-    """A round number as the linear axis writes it: 20k, 1.5M, 0.2."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if x >= size:
-            return f"{x / size:g}{letter}"
-    return f"{x:g}"
 
 
 def _from(curves: Sequence[Curve], view: View) -> int:

@@ -6,12 +6,15 @@ hold at most about 2,000 points.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
+
+from optlaws_core.text import format_amount, format_number
 
 if TYPE_CHECKING:
     from optlaws_core import Prediction
@@ -97,6 +100,32 @@ def bands(drawn: Iterable[tuple[np.ndarray, Prediction, int]]) -> Iterator[go.Sc
             )
 
 
+def amount(x: float) -> str:
+    """A round number at a tick, as the app writes amounts: 20k, 1.5M, 10B."""
+    return format_amount(x, 3)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two ends > 0, at most about ten. Plotly would label those between decades "2" and "5"."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ratio, steps = high / low, np.arange(1, 10, 0.25)
+    for least, wide in ((1.5, (1, 1.5, 2, 3, 4, 5, 6, 8)), (8, (1, 2, 5)), (1e3, (1, 3)), (1e5, (1,))):
+        steps = wide if ratio > least else steps
+    return [v for k in decades for m in steps if low <= (v := float(f"{m}e{k}")) <= high]
+
+
+def log_axis(values: Iterable[float | None], text: Callable[[float], str] = format_number) -> dict:
+    """A logarithmic axis for `values`, each tick with its number as `text` writes it; others than > 0 have no place."""
+    known = np.array([v for v in values if v is not None], float)
+    known = known[np.isfinite(known) & (known > 0)]
+    if not known.size:
+        return {"type": "log"}
+    low, high = float(known.min()), float(known.max())
+    room = max(1.05, (high / low) ** 0.08)  # Plotly's frame is wider than what is drawn in it
+    ticks = log_ticks(low / room, high * room)
+    return {"type": "log", "tickvals": ticks, "ticktext": [text(v) for v in ticks]}
+
+
 def safe(text: str) -> str:
     """A name as chart text, in which Plotly reads a little HTML and, in hover templates, `%{…}`; a name has neither."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "&#37;{")
@@ -106,11 +135,16 @@ def layout(height: int, revision: str = "same") -> dict:
     """What the layouts of all charts share; see `finish`."""
     return {
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": 24, "b": 8},
+        "margin": {"l": 8, "r": 20, "t": 24, "b": 8},
         "legend": {"orientation": "v", "font": {"size": 12}},
         "hovermode": "closest",
         "uirevision": revision,
     }
+
+
+def beneath(figure: go.Figure) -> go.Figure:
+    """The legend below the axes, where it takes no width: beside the curves it is half of a telephone's."""
+    return figure.update_layout(legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0})
 
 
 def finish(figure: go.Figure, height: int, revision: str = "same") -> go.Figure:
