@@ -143,7 +143,10 @@ def in_order(ranked: Sequence[Ranked], found: Sequence[Entry]) -> list[Entry]:
 def _shown(table: pd.DataFrame) -> list[str]:
     """Columns worth showing."""
     empty = {name for name in MAY_LACK if table[name].isna().all()}
-    order = sorted(table.columns, key=lambda n: n not in ("rank", "name", "extrapolates"))  # what to doubt stands first
+    first = {"rank", "name"}
+    if table["extrapolates"].nunique() > 1:
+        first.add("extrapolates")  # what to doubt stands first; a doubt of all is said above, and would hide the losses
+    order = sorted(table.columns, key=lambda n: n not in first)
     return [n for n in order if n not in empty and (n != "extrapolates" or table[n].any())]
 
 

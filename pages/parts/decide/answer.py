@@ -19,6 +19,7 @@ from ..state.workspace import Workspace
 from ..widgets import chart_style, showing
 from ..widgets.markdown import literal
 
+KEY = "Key"  # column of the dots: their colours are those of the chart
 ROWS = 9  # of the small ranking, before it scrolls
 
 
@@ -53,19 +54,19 @@ def small(made: Result) -> None:
     """The ranking in a few columns, each candidate in its colour."""
     shown = pd.DataFrame([_row(made, i) for i in range(len(made.order))])
     showing.table(
-        shown.drop(columns=" "),
+        shown.drop(columns=KEY),
         "decide-ranking",
         shown=_coloured(shown, made.order),
         hide_index=True,
         rows=ROWS,
         column_config={
-            " ": st.column_config.TextColumn(width=28, help="Colour of the curve"),
-            "Schedule": st.column_config.TextColumn(width=110),
-            "Loss": st.column_config.NumberColumn(format="%.4f", width=70, help="Predicted, after the last update"),
-            "To baseline": st.column_config.NumberColumn(format="%+.4f", width=85, help="Negative is better"),
-            "90 % interval": st.column_config.TextColumn(width=135, help="Of the difference to the baseline"),
-            "P(best)": st.column_config.TextColumn(width=65, help="Probability of being the best of all candidates"),
-            "Observed": st.column_config.NumberColumn(format="%.4f", width=75, help="Of a loaded run with these rates"),
+            KEY: st.column_config.TextColumn(width=40, help="The colour of the curve in the chart"),
+            "Schedule": st.column_config.TextColumn(width=90),
+            "Loss": st.column_config.NumberColumn(format="%.4f", width=62, help="Predicted, after the last update"),
+            "To baseline": st.column_config.NumberColumn(format="%+.4f", width=84, help="Negative is better"),
+            "90 % interval": st.column_config.TextColumn(width=126, help="Of the difference to the baseline"),
+            "P(best)": st.column_config.TextColumn(width=60, help="Probability of being the best of all candidates"),
+            "Observed": st.column_config.NumberColumn(format="%.4f", width=66, help="Of a loaded run with these rates"),
         },
         placeholder="–",
     )
@@ -77,7 +78,7 @@ def _row(made: Result, i: int) -> dict:
     unknown = pd.isna(low) or pd.isna(high)
     seen = {} if made.table["observed"].isna().all() else {"Observed": row["observed"]}
     return {
-        " ": "●",
+        KEY: "●",
         "Schedule": row["name"],
         "Loss": row["final_loss"],
         "To baseline": row["difference"],
@@ -97,7 +98,7 @@ def _chance(p) -> str:
 def _coloured(table: pd.DataFrame, order: Sequence[Entry]) -> Styler:
     """The table with each dot in its candidate's colour."""
     colours = [f"color: {chart_style.color(entry.place)}" for entry in order]
-    return table.style.apply(lambda dots: colours, subset=[" "])
+    return table.style.apply(lambda dots: colours, subset=[KEY])
 
 
 def under_each_law(space: Workspace, found: Sequence[Entry]) -> None:

@@ -195,12 +195,14 @@ def errors(space: Workspace, found: Model) -> None:
         width="stretch",
         height="content" if len(rows) < 15 else 540,
         column_config={
-            "run": st.column_config.TextColumn(width="medium"),
+            "run": st.column_config.TextColumn("Run", width="medium"),
+            "role": "Role",
+            "points": "Points",
             "MAE": st.column_config.NumberColumn(format="%.5f", help="Mean absolute error of the loss."),
             "RMSE": st.column_config.NumberColumn(format="%.5f", help="Root mean square error of the loss."),
             "R²": st.column_config.NumberColumn(format="%.5f", help="Share of the loss's variance that is explained."),
-            "mean": st.column_config.NumberColumn("mean error", format="%.3f %%", help="Mean of |error| / loss."),
-            "worst": st.column_config.NumberColumn("worst error", format="%.3f %%", help="Largest |error| / loss."),
+            "mean": st.column_config.NumberColumn("Mean error", format="%.3f %%", help="Mean of |error| / loss."),
+            "worst": st.column_config.NumberColumn("Worst error", format="%.3f %%", help="Largest |error| / loss."),
         },
     )
     told = space.selections.get(space.current)
@@ -319,11 +321,20 @@ def kept(space: Workspace) -> None:
         width="stretch",
         placeholder="",
         column_config={
-            "trained on": st.column_config.TextColumn(width="medium", help="Double-click to read all of it"),
+            "name": "Name",
+            "law": "Law",
+            "trained on": st.column_config.TextColumn(
+                "Trained on", width="medium", help="Double-click to read all of it"
+            ),
             "state": st.column_config.TextColumn(
-                help="Out of date: a training run was removed, corrected, declared or read anew since the fit was made."
+                "State",
+                help="Out of date: a training run was removed, corrected, declared or read anew since the fit.",
             ),
             **{c: number for c in table.columns[4:]},
+            **{
+                c: st.column_config.NumberColumn(c[0].upper() + c[1:], format="%.5g")
+                for c in ("held-out RMSE", "training RMSE", "objective")
+            },
         },
     )
     _change_kept(space)

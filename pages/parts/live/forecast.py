@@ -293,7 +293,11 @@ def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:
         "live-decays",
         hide_index=True,
         width="stretch",
-        column_config={k: st.column_config.NumberColumn(format="%.4f") for k in ("final loss", "low", "high")},
+        column_config={
+            "way": "Way",
+            "updates": st.column_config.NumberColumn("Updates", format="localized"),
+            **{k: st.column_config.NumberColumn(k.capitalize(), format="%.4f") for k in ("final loss", "low", "high")},
+        },
     )
     st.caption(
         "Low and high: a 90 % band. A decay that ends earlier spends fewer updates: these losses differ in cost."

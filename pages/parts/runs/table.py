@@ -40,7 +40,7 @@ def choose(space: Workspace) -> dict[int, Run]:
     rows = pd.DataFrame([_row(run, space.recognised(run) is not None) for run in runs])
     first = address.read_several("run", space.runs, [], address.RUN)
     table = showing.table(
-        rows.drop(columns=" "),
+        rows.drop(columns=KEY),
         "runs",
         shown=_coloured(rows),
         key=_key("runs", space),
@@ -59,8 +59,9 @@ def choose(space: Workspace) -> dict[int, Run]:
     return {i: runs[i] for i in ticked or range(len(runs))}
 
 
+KEY = "Key"  # column of the dots: their colours are those of the chart
 _RUN_COLUMNS = {
-    " ": st.column_config.TextColumn(width=28, help="Colour of the curve"),
+    KEY: st.column_config.TextColumn(width=40, help="The colour of the curve in the chart"),
     "Run": st.column_config.TextColumn(width="medium"),
     "Split": st.column_config.TextColumn(help="Which losses are in use: those of training or of an evaluation set"),
     "Points": st.column_config.NumberColumn(format="localized", help="Losses of this split"),
@@ -81,7 +82,7 @@ _RUN_COLUMNS = {
 def _row(run: Run, recognised: bool) -> dict:
     plan = run.plan
     return {
-        " ": "●",
+        KEY: "●",
         "Run": run.name,
         "Split": run.split,
         "Points": len(run.loss),
@@ -106,7 +107,7 @@ def _in_short(schedule: Schedule) -> str:
 
 def _coloured(table: pd.DataFrame) -> Styler:
     """The table with each dot in its run's colour."""
-    return table.style.apply(lambda dots: [f"color: {chart_style.color(i)}" for i in range(len(dots))], subset=[" "])
+    return table.style.apply(lambda dots: [f"color: {chart_style.color(i)}" for i in range(len(dots))], subset=[KEY])
 
 
 def _actions(space: Workspace, ticked: list[str]) -> None:
