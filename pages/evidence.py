@@ -8,7 +8,7 @@ from pages.parts.fit import curves, from_address, job, laws_table, leaderboard, 
 from pages.parts.widgets.markdown import literal
 
 space = page.open(
-    "Evidence", "Which laws the answer rests on, how they do on runs that they have not seen, and others to try."
+    "Evidence", "The laws behind the answer, their errors on runs that they have not seen, and other laws to try."
 )
 
 if not space.fittable:

@@ -8,7 +8,7 @@ from pages.parts.share.common import PAGE
 from pages.parts.state import identity, keeping
 
 id = st.query_params.get("id", "")
-lead = "Comparisons that were saved: as they were, without the files they came from."
+lead = "Saved comparisons: as they were when saved, without the files behind them."
 page.open(PAGE, lead, headed=not id)
 if not shown.embedded():
     identity.bar()

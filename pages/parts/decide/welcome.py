@@ -22,10 +22,10 @@ def show(space: Workspace) -> None:
     """The first screen."""
     left, right = st.columns([3, 2], gap="large")
     with left, st.container(border=True):
-        st.markdown("**1. Drop the logs of runs with one model**: one is enough to begin, three are better.")
+        st.markdown("**1. Drop the logs of runs of one model**: one run is enough to begin, three are better.")
         files.upload(space)
         files.refusals(space)
-        st.markdown("or, without logs of your own:")
+        st.markdown("Or, without logs of your own:")
         st.button(
             "Try it with real runs",
             icon=":material/science:",
@@ -35,7 +35,7 @@ def show(space: Workspace) -> None:
         )
     with right:
         st.markdown(
-            "**2. Say what the big run is**: length, peak, warm-up; what the logs tell is filled in.\n\n"
+            "**2. Describe the big run**: size, length, peak, warm-up. What the logs tell is filled in.\n\n"
             "**3. Read the answer**: which schedule ends lower, by how much, and how sure that is, against the one "
             "you would have taken. Then export it to your trainer, or share it by a link."
         )

@@ -71,7 +71,7 @@ def _laws(space: Workspace) -> tuple[str, ...]:
     if len(laws) == 1:
         st.caption(LAWS[laws[0]].summary)
     elif laws:
-        st.caption("Each is fitted to all training runs, and to all but one in turn: that tells which to trust.")
+        st.caption("Each law is fitted to all training runs, then with each one left out: that tells which law to trust.")
     return tuple(laws)
 
 

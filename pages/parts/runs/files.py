@@ -59,7 +59,7 @@ def upload(space: Workspace, told: bool = True) -> None:
             "folder without checkpoints.",
         )
     if said := keeping.limits():
-        st.caption(f"{said} Delete them on the page Shared.")
+        st.caption(f"{said} Delete them on the Shared page.")
     if not space.uploaded:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption("Console output of trainers, files of trackers, tables, and archives of these.")

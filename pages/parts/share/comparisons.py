@@ -197,7 +197,7 @@ def _row(entry: Entry) -> None:
 
 
 def _import() -> None:
-    with st.expander("Bring a file", icon=":material/upload:"):
+    with st.expander("Upload a saved comparison", icon=":material/upload:"):
         file = st.file_uploader(
             "Comparison (JSON)",
             type=["json"],

@@ -61,7 +61,7 @@ def baseline(found: Snapshot) -> int | None:
 
 
 def copy(found: Snapshot) -> None:
-    """Put it into the visitor's session, in place of what is there, and open Decide on it."""
+    """Put it into the visitor's session, in place of what is there, and open the Decide page on it."""
     shown = view(found)
     session.workspace().become(workspace(found), found.digest)
     told = {

@@ -10,7 +10,7 @@ from . import kept
 from .common import kinds, link
 
 NEW_VERSION = (
-    "Opens runs, fits and candidates on the page Decide, in place of what is loaded. Change them there and save with "
+    "Opens runs, fits and candidates on the Decide page, in place of what is loaded. Change them there and save with "
     "“Save as: a new version”: the link then shows the new one, and this one stays readable among its versions."
 )
 

@@ -125,14 +125,14 @@ def _restore() -> None:
     try:
         if not states:
             if (before := _before_log_in()) and shelf.states(before):
-                tab.said.append("What you worked on in this browser before you logged in is on the page Shared.")
+                tab.said.append("What you worked on in this browser before you logged in is on the Shared page.")
             return
         _take(states[0].id)
         if datetime.now(UTC) - datetime.fromisoformat(states[0].touched) > TOUCHED:
             shelf.touch(owner, states[0].id)
         if len(states) > 1:
             when = _when(states[1])
-            tab.said.append(f"Another state of your work, of {when}, is kept beside this one; see the page Shared.")
+            tab.said.append(f"Another state of your work, of {when}, is kept beside this one; see the Shared page.")
     except OptLawsError as fault:
         tab.said.append(f"{fault} What you do now is not in its place: it is kept beside it.")
 
@@ -305,7 +305,7 @@ def _save(tab: _Tab, work: Work, owner: str) -> None:
         _save(tab, work, owner)
         tab.said = [
             "Another tab of this browser changed the same work at the same time. Both are kept: this tab goes on with "
-            "its own state, and the other is on the page Shared."
+            "its own state, and the other is on the Shared page."
         ]
 
 
@@ -437,17 +437,18 @@ def section() -> None:
 
 def _row(state: Kept, here: bool) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.text(_said(state) + (": what you see" if here else ""), width="content")
+        st.text(_said(state) + (": open in this tab" if here else ""), width="content")
         if here:
             return
         st.button("Open", key=f"kept_open {state.id}", on_click=_attempt, args=(state.id,))
         with st.popover("Delete", key=f"kept_delete {state.id}"):
-            st.text("This state is gone for ever.")
+            st.text("This state will be deleted for good.")
             st.button("Delete it", key=f"kept_drop {state.id}", on_click=_drop, args=(state.id,))
 
 
 def _said(state: Kept) -> str:
-    return f"{_when(state)}, {state.bytes / 2**20:.1f} MB"
+    size = state.bytes / 2**20
+    return f"{_when(state)}, {f'{size:.1f} MB' if size >= 0.05 else 'under 0.1 MB'}"
 
 
 def _when(state: Kept) -> str:
