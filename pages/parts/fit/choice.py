@@ -71,7 +71,9 @@ def _laws(space: Workspace) -> tuple[str, ...]:
     if len(laws) == 1:
         st.caption(LAWS[laws[0]].summary)
     elif laws:
-        st.caption("Each law is fitted to all training runs, then with each one left out: that tells which law to trust.")
+        st.caption(
+            "Each law is fitted to all training runs, then without each of them in turn: that tells which to trust."
+        )
     return tuple(laws)
 
 

@@ -1,0 +1,126 @@
+"""Every page, as a visitor with runs, a fit and a saved comparison sees it, against WCAG 2.1 A and AA, light and dark.
+
+axe-core (in the package axe-playwright-python) is evaluated by the browser: the app neither serves it nor lets
+it through its Content-Security-Policy.
+"""
+
+import pytest
+
+from tests.browser.conftest import KEPT, ready
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+PAGES = ("", "evidence", "share", "runs", "schedules", "plan", "preselect", "live", "sweep")
+PHONE = 390  # pixels
+
+# What Streamlit draws and takes no setting for: rule, which elements, why it stays.
+ALLOWED = (
+    (
+        "scrollable-region-focusable",
+        '[data-testid="stCode"] pre, [data-testid="stCode"] pre *',
+        "a block of code takes no tabindex; Chromium (130) and Firefox let the keyboard scroll it all the same",
+    ),
+)
+AUDIT = """async ([tags, allowed]) => {
+  const options = {runOnly: {type: "tag", values: tags}, resultTypes: ["violations"], elementRef: true};
+  const found = [];
+  for (const {id, nodes} of (await axe.run(options)).violations)
+    for (const node of nodes)
+      if (!allowed.some(([rule, which]) => rule === id && node.element?.matches(which)))
+        found.push(`${id}: ${node.html.slice(0, 200)} (${node.failureSummary})`);
+  return found;
+}"""
+WIDE = """() => {
+  const main = document.querySelector('[data-testid="stMain"]');
+  return main.scrollWidth - main.clientWidth;
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The text of axe-core."""
+    reason = "axe-playwright-python is not installed, so no page was held against WCAG"
+    return pytest.importorskip("axe_playwright_python.base", reason=reason).AXE_SCRIPT
+
+
+@pytest.fixture(scope="module")
+def url(serve) -> str:
+    return serve("app.py", KEPT)
+
+
+def audit(at, axe: str) -> list[str]:
+    """What of the page as it stands breaks a rule, a sentence for each element."""
+    at.evaluate(axe)
+    return at.evaluate(AUDIT, [TAGS, [[rule, which] for rule, which, _ in ALLOWED]])
+
+
+def left_over(at) -> int:
+    """Pixels by which the page is wider than its window, once its charts and tables have found their widths."""
+    for _ in range(40):
+        if at.evaluate(WIDE) <= 0:
+            break
+        at.wait_for_timeout(500)
+    return at.evaluate(WIDE)
+
+
+def settled(at) -> None:
+    """Wait for the page, and for what it fits by itself."""
+    ready(at)
+    at.wait_for_timeout(1000)
+    ready(at)
+
+
+def try_example(at) -> None:
+    at.get_by_role("button", name="Try it with real runs").click()
+    at.locator(".js-plotly-plot .legendtext").first.wait_for()
+    settled(at)
+
+
+def save(at) -> str:
+    """Save the comparison; its link."""
+    at.get_by_text("Save and share").click()
+    at.get_by_label("Title", exact=True).fill("Which decay?")
+    at.get_by_role("button", name="Save and get a link").click()
+    at.get_by_text("This link shows it").wait_for()
+    return at.get_by_role("link", name="Open it").get_attribute("href")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_page_breaks_a_rule_of_wcag_or_is_wider_than_a_phone(url, page, axe, dark):
+    at = page(url, dark=dark)
+    found = {"before logs": audit(at, axe)}
+    try_example(at)
+    link = save(at)
+    settled(at)
+    found["saved"] = audit(at, axe)
+    wide = {}
+    for path in (*PAGES, link):
+        at.goto(f"{url}/{path.removeprefix(url).lstrip('/')}")
+        settled(at)
+        found[path] = audit(at, axe)
+        at.set_viewport_size({"width": PHONE, "height": 844})
+        wide[path] = left_over(at)
+        at.set_viewport_size({"width": 1280, "height": 900})
+    assert {path: faults for path, faults in found.items() if faults} == {}
+    assert {path: pixels for path, pixels in wide.items() if pixels > 0} == {}
+
+
+def test_the_audit_finds_what_is_planted(url, page, axe):
+    at = page(f"{url}/share", again=True)
+    assert audit(at, axe) == []
+    at.evaluate("""document.querySelector('[data-testid="stMain"]').insertAdjacentHTML(
+        'beforeend', '<img src="data:,"><p style="color: #bbb; background: #fff">pale</p>')""")
+    assert {fault.partition(":")[0] for fault in audit(at, axe)} == {"image-alt", "color-contrast"}
+
+
+def test_a_visitor_chooses_the_theme_in_the_menu(url, page):
+    at = page(f"{url}/share", again=True)
+    ground = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+    assert at.evaluate(ground) == "rgb(255, 255, 255)"
+    at.get_by_test_id("stMainMenu").get_by_role("button").click()
+    at.get_by_role("menuitemradio", name="Dark").click()
+    at.wait_for_function(f"{ground} === 'rgb(18, 21, 28)'")
+    at.keyboard.press("Escape")
+    at.get_by_test_id("stMainMenu").get_by_role("button").click()
+    at.get_by_role("menuitemradio", name="System").click()
+    at.wait_for_function(f"{ground} === 'rgb(255, 255, 255)'")
