@@ -1,4 +1,4 @@
-"""What all parts of the page Shared have in common: where they lead, whom they let in, how a fault is told."""
+"""What all parts of the Shared page have in common: where they lead, whom they let in, how a fault is told."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -108,7 +108,7 @@ def _runs(ended: list[evidence.Ended]) -> None:
 
 
 def _laws(found: Snapshot, model: Model, space: Workspace) -> None:
-    """What each law errs by: the table of the page Evidence, where laws were fitted together."""
+    """What each law errs by: the table of the Evidence page, where laws were fitted together."""
     selection = _selection(found)
     if selection is not None:
         laws_table.table(space)

@@ -7,7 +7,7 @@ takes 0.03 ms for nine runs; only where something differs it is packed, and only
 
 Two tabs. Each tab knows the revision of the state that it began with. It saves over that one alone. Where another tab
 saved meanwhile, this one keeps its work as a state of its own beside it, and says so; a button takes over the other's.
-A new tab begins with the state that was saved last; the others are listed on the page Shared, to be opened or deleted.
+A new tab begins with the state that was saved last; the others are listed on the Shared page, to be opened or deleted.
 So neither tab destroys what the other did. A tab that has changed nothing is offered the newer state and writes none.
 
 A fit that still runs is not kept: it ends with the tab that began it.
