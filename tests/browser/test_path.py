@@ -10,6 +10,7 @@ from optlaws_core.cli import main
 from tests.browser.conftest import go, ready
 from tests.places import ROOT
 
+IN_FULL = ".st-key-compare-ranking_csv button"  # the download of the ranking in full
 DOWNLOAD = '[data-testid="stDownloadButton"] button'
 PUBLIC = ROOT.parent / "shared" / "data" / "multi_power_law" / "100M"
 
@@ -220,10 +221,10 @@ def ranking(at) -> list[dict]:
     """The ranking in full, as its CSV download gives it."""
     if "full_box" not in at.url:
         at.get_by_text("The ranking in full").click()
-        at.wait_for_function("location.search.includes('full_box')")
-        ready(at)
+    at.locator(IN_FULL).wait_for()
+    ready(at)
     with at.expect_download() as download:
-        at.locator(DOWNLOAD).last.click()
+        at.locator(IN_FULL).click()
     with open(download.value.path(), encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     return [
