@@ -10,7 +10,7 @@ COLOURS = """() => [getComputedStyle(document.querySelector('.stApp')).backgroun
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_chart_is_taken_away_as_it_is_drawn(app, page, dark):
-    at = page(app, dark=dark)
+    at = page(f"{app}/runs", dark=dark)
     at.locator(".js-plotly-plot .legendtext").first.wait_for()
     background, width = at.evaluate(COLOURS)
     taken = {}
@@ -26,7 +26,7 @@ def test_a_chart_is_taken_away_as_it_is_drawn(app, page, dark):
 
 
 def test_the_first_visitor_of_a_server_has_no_other_csv(serve, page):
-    at = page(serve("app.py"))
+    at = page(f"{serve('app.py')}/runs")
     at.locator('[data-testid="stDataFrame"]').first.hover()
     at.locator('[aria-label="Search"]').first.wait_for()
     assert at.locator('[aria-label="Download as CSV"]').count() == 0
