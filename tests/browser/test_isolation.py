@@ -102,7 +102,7 @@ def test_an_upload_to_no_session_is_refused(server, page):
 
 def test_equal_logs_keep_their_names(server, page):
     """Caches go by content, so two visitors with the same losses may share a result, but never a name."""
-    one, twin = uploaded(page, server), page(server.url)
+    one, twin = uploaded(page, server), page(f"{server.url}/runs")
     files = [{"name": "mine.csv", "mimeType": "text/csv", "buffer": log(0.4)}]  # as the first secret run
     twin.locator('input[type="file"]').first.set_input_files(files)
     twin.get_by_text("Read 1 run from 1 file").wait_for()

@@ -120,7 +120,7 @@ def test_the_compare_page_writes_a_candidate_for_a_trainer():
     workspace = app.session_state.workspace
     workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
     app.run()
-    app.session_state["export_box"] = True
+    app.session_state["export_box"] = app.session_state["full_box"] = True
     app.run()
     schedule = parse(app.dataframe[-1].value.schedule[0])  # the winner comes first
     for target in TARGETS:
