@@ -79,9 +79,9 @@ class NoNumbers(LogError):
 class MissingColumn(LogError):
     """A table without a column that is needed; it may have it under another name. `ours` is what we call it."""
 
-    def __init__(self, message: str, ours: str, source: str = "") -> None:
+    def __init__(self, message: str, ours: str = "", source: str = "") -> None:
         super().__init__(message, source)
-        self.ours = ours
+        self.ours = ours  # has a default, as an error that comes from another process is made of its message alone
 
 
 class UnlikelyUnit(LogError):

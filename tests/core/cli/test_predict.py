@@ -46,7 +46,8 @@ def test_what_lies_beyond_the_training_runs_is_told_by_every_command(capsys, fit
         (["predict", "--schedule", CANDIDATES[0], "--params", "7B"], ["7B parameters, the training runs had 123k"]),
         ([*best, "--total", "8000", "--warmup", "200"], reasons[1:]),
         ([*best, "--total", "4000", "--warmup", "200"], []),
-        ([*best, "--total", "4000"], ["no warm-up, the training runs had one of 200 updates"]),
+        ([*best, "--total", "4000"], []),  # with their warm-up
+        ([*best, "--total", "4000", "--warmup", "0"], ["no warm-up, the training runs had one of 200 updates"]),
         ([*stages, "--total", "8000", "--warmup", "200", "--first", "4000"], reasons[1:]),
     ):
         code, _, err = told(capsys, *ask, *fit)
