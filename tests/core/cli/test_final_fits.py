@@ -419,8 +419,10 @@ def test_curve_fits_rank_named_candidates_only(capsys, curve, more, found):
 
 def test_the_first_candidates_of_a_curve_fit(capsys, curve):
     ask = ["rank", "--fit", curve, "--schedule", COSINE, "--schedule", WSD, "--schedule", COSINE]
-    every = asked(capsys, *ask)
-    assert asked(capsys, *ask, "--top", "1") == every[:1] and asked(capsys, *ask, "--top", "9") == every
+    every, one, nine = (
+        json.loads(told(capsys, *ask, *top, "--json")[1]) for top in ((), ("--top", "1"), ("--top", "9"))
+    )
+    assert len(every) == 3 and one == every[:1] and nine == every
     lines = told(capsys, *ask)[1].splitlines()
     assert told(capsys, *ask, "--top", "1")[1].splitlines() == [
         lines[0],
