@@ -50,7 +50,7 @@ def rank(
     """Candidates by predicted final loss, best first; equal ones keep their order. Raises like `predict`.
 
     `risk`: of divergence, learned from labelled runs; candidates above `most_risk` rank behind all others. `savings`:
-    whether the updates saved are worked out, which takes ten times as long as all the rest; see `with_savings`.
+    whether the updates saved are worked out, which takes several times as long as all the rest; see `with_savings`.
     """
     finals = [float(predict(fit, s)[0]) for s in schedules]
     risks = [None] * len(schedules) if risk is None else risk_of(risk, [fit.coverage.plan(s) for s in schedules])

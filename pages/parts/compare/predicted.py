@@ -62,7 +62,7 @@ def half_width(known: Known, schedule: Schedule) -> float | None:
 def ranked(known: Known, schedules: tuple[Schedule, ...], risk: Risk | None, most_risk: float) -> tuple[Ranked, ...]:
     """The schedules, best first; behind all others those whose risk of divergence is above `most_risk`.
 
-    Without the updates saved, which take ten times as long as all the rest: see `saved`.
+    Without the updates saved, which take several times as long as all the rest: see `saved`.
     """
     return tuple(rank(known.model, schedules, risk, most_risk, savings=False))
 
