@@ -41,7 +41,7 @@ def show(space: Workspace) -> None:
         )
         st.caption(
             "Loss curves are predicted by laws whose coefficients were learned from public runs and are fitted to "
-            "yours, in a second or two. What you upload stays on this server."
+            "yours, in seconds. What you upload stays on this server."
         )
         st.page_link(page.called("sweep"), label="The runs that ship with the project", icon=":material/scatter_plot:")
 
