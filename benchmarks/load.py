@@ -51,7 +51,8 @@ ROUNDS = 3  # times that every visitor without a browser opens the link
 BESIDE = 5  # browsers that in turn open it beside them
 WARM_UP = 10  # seconds in which the server loads what later pages need
 PATIENCE = 240_000  # ms that a browser may take for anything; what takes longer is an error
-SHOWN = """() => document.querySelector('.js-plotly-plot .scatterlayer path.js-line')
+CHART = ".js-plotly-plot .scatterlayer path.js-line"
+SHOWN = f"""() => document.querySelector('{CHART}')
     && document.querySelector('[data-testid="stDataFrame"] canvas')
     && [...document.querySelectorAll('h3')].some(h => h.textContent.includes('Ranking'))"""
 FINISHED = ("script_finished", ForwardMsg.FINISHED_SUCCESSFULLY)  # rather than interrupted, to run once more
@@ -228,7 +229,7 @@ class Load:
         self.titles.append(title)
         await page.get_by_role("button", name="Open a copy").click()
         await page.locator(".st-key-decide_answer").wait_for()
-        await page.wait_for_function(SHOWN, polling=50)
+        await page.locator(CHART).first.wait_for()
         await page.get_by_text("Save and share").click()
         await page.get_by_label("Title", exact=True).fill(title)
         began = time.perf_counter()
