@@ -19,6 +19,6 @@ with right:
     gallery.picture(shown)
     gallery.text(space, shown)
 st.subheader("Export to a trainer", anchor=False)
-export.panel(shown, "schedule")
+export.panel(shown)
 st.subheader("Refine from gradient norms", anchor=False)
 refine.section(space)

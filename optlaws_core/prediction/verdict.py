@@ -162,7 +162,8 @@ def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, end: s
             level,
         ]
     if near:
-        said.append(f"{'The runs do not' if p.told_apart else 'Nor do the runs'} tell it apart from {_listed(near)}.")
+        also = "" if p.told_apart else "also "
+        said.append(f"Its lead over {_listed(near)} is {also}within the uncertainty.")
     return said
 
 

@@ -112,3 +112,9 @@ def entries(space: Workspace, fits: Sequence[str]) -> list[Entry]:
         else:
             good.append(Entry(i, names[i], candidate.schedule, spoken[i]))
     return good
+
+
+def switched_off(space: Workspace) -> list[Entry]:
+    """Candidates that are schedules, and take no part in the comparison."""
+    names = c.names(space.candidates)
+    return [Entry(i, names[i], x.schedule) for i, x in enumerate(space.candidates) if x.schedule and not x.on]

@@ -23,8 +23,9 @@ from ..state import candidates as c
 from ..state.workspace import Workspace
 from ..widgets import fields as entering
 
-EDIT, DUPLICATE, REMOVE = "Edit as a form", "Duplicate", "Remove"
+EDIT, DUPLICATE, EXPORT, REMOVE = "Edit as a form", "Duplicate", "Export to a trainer", "Remove"
 LINK = "s"  # query parameter
+WANTED = "export_wanted"  # in the session: the place of the candidate whose export is to be opened
 TEXT = "Schedule as text"
 MEANINGS = {f.name: f.metadata["meaning"] for family in SCHEDULES.values() for f in fields(family)}
 
@@ -98,7 +99,7 @@ def frame(rows: list[c.Candidate]) -> pd.DataFrame:
     """Candidates as the editor shows them; columns keep their types whatever the rows hold."""
     data = {
         "row": pd.Series(range(1, len(rows) + 1), dtype="int64"),
-        "action": pd.Series([[EDIT, DUPLICATE, REMOVE]] * len(rows), dtype="object"),
+        "action": pd.Series([[EDIT, DUPLICATE, EXPORT, REMOVE]] * len(rows), dtype="object"),
         "on": pd.Series([x.on for x in rows], dtype="bool"),
         "label": pd.Series([x.label for x in rows], dtype="object"),
         "state": pd.Series(["see below" if x.problem else "ok" for x in rows], dtype="object"),
@@ -129,7 +130,7 @@ def _columns(key: str) -> dict:
             type="tertiary",
             width=45,
             pinned=True,
-            help="Edit as a form, duplicate, remove.",
+            help="Edit as a form, duplicate, export, remove.",
             on_click=_act,
             args=(menu,),
             key=menu,
@@ -214,11 +215,15 @@ def _act(key: str) -> None:
     if not click or click["row"] >= len(rows):
         return
     row = click["row"]
-    if click["label"] == EDIT:
+    label = click["label"]
+    if label == EDIT:
         return _open("form", row)
-    if click["label"] == DUPLICATE and len(rows) < c.MOST:
+    if label == EXPORT:
+        session.state()[WANTED] = row
+        return None
+    if label == DUPLICATE and len(rows) < c.MOST:
         rows.insert(row + 1, rows[row])
-    elif click["label"] == REMOVE:
+    elif label == REMOVE:
         del rows[row]
     _renew()
 

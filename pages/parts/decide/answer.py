@@ -81,7 +81,7 @@ def _row(made: Result, i: int) -> dict:
         KEY: "●",
         "Schedule": row["name"],
         "Loss": row["final_loss"],
-        "To baseline": row["difference"],
+        "To baseline": None if i == made.baseline else row["difference"],
         "90 % interval": "baseline" if i == made.baseline else "" if unknown else f"{low:+.4f} to {high:+.4f}",
         "P(best)": _chance(row["p_best"]),
         **seen,

@@ -45,8 +45,9 @@ def show(space: Workspace) -> None:
         _, view = curves.draw(space, fits, found, view, observed, bands, CHART, beneath=True)
     with right:
         answer.small(made)
+        export.winner(made.order[0])
     best.section(space, found)
-    export.section([made.order[0], *(e for e in found if e != made.order[0])])
+    export.section([*made.order, *predicted.switched_off(space)])
     comparisons.section(space, fits, view, observed, risk, most_risk, baseline.place)
     if box.open:
         with box:

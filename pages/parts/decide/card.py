@@ -10,6 +10,7 @@ from optlaws_core.schedules.entries import LARGEST
 from optlaws_core.text import format_amount, format_number, parse_amount, parse_int
 
 from ..compare import table as candidate_table
+from ..schedules import export
 from ..state import address
 from ..state.big_run import BigRun, moved
 from ..state.session import state
@@ -55,7 +56,9 @@ def show(space: Workspace) -> None:
     version = memory.setdefault(VERSION, 0)
     fields = _fields(memory.get(UNIT, UPDATES))
     with st.container(border=True, key="decide_card"):
-        title, *places = st.columns([1.1, 1, 1, 1.3, 1, 1], gap="small", vertical_alignment="bottom")
+        title, *places, last = st.columns(
+            [0.9, 0.8, 1.05, 1.15, 1.1, 0.75, 1.25], gap="small", vertical_alignment="bottom"
+        )
         title.markdown(
             "**Your big run**",
             help="What is compared is meant for it. Changing a number changes all "
@@ -72,6 +75,7 @@ def show(space: Workspace) -> None:
                 args=(space, name, key),
                 placeholder="not known",
             )
+        export.trainer(last, "decide_trainer")
         if fault := memory.get(FAULT):
             st.error(literal(fault), icon=":material/error:")
     usual = memory.get(USUAL, run)

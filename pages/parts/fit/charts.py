@@ -19,17 +19,21 @@ def _trace(x, y, name: str, i: int, *, legend: bool, **kwargs) -> go.Scatter:
 
 
 def curves(
-    runs: Sequence[Run],
+    runs: Mapping[int, Run],
     predicted: Mapping[str, np.ndarray],
     held_out: Sequence[str],
     log_x: bool,
     bands: Mapping[str, Prediction] | None = None,
 ) -> go.Figure:
-    """Observed losses, faint, and predicted ones, bold; held-out runs dashed. `predicted` holds (n,) losses by run."""
+    """Observed losses, faint, and predicted ones, bold; held-out runs dashed.
+
+    `runs` go by their position among all loaded ones, which gives the colour on every page. `predicted` holds (n,)
+    losses by run.
+    """
     figure, bands = go.Figure(), bands or {}
-    known = [(bands[run.name], i) for i, run in enumerate(runs) if run.name in bands]
+    known = [(bands[run.name], i) for i, run in runs.items() if run.name in bands]
     figure.add_traces(list(areas((band.steps, band, i) for band, i in known)))
-    for i, run in enumerate(runs):
+    for i, run in runs.items():
         dash = "dash" if run.name in held_out else "solid"
         figure.add_trace(
             _trace(
@@ -55,19 +59,21 @@ def curves(
                 hovertemplate=f"{safe(run.name)}, predicted<br>step %{{x:,}}: %{{y:.4f}}<extra></extra>",
             )
         )
-    steps = [step for run in runs for step in (run.steps[run.steps > 0][:1].tolist() + run.steps[-1:].tolist())]
+    steps = [
+        step for run in runs.values() for step in (run.steps[run.steps > 0][:1].tolist() + run.steps[-1:].tolist())
+    ]
     figure.update_xaxes(title_text="step", **(log_axis(steps, amount) if log_x else {"tickformat": ","}))
     figure.update_yaxes(title_text="loss")
     finish(figure, 520)
     return beneath(figure) if len(runs) <= FEW else figure
 
 
-def against(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
+def against(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
     """Predicted against observed loss, a point for each observation, and the line on which both agree."""
     figure = go.Figure()
-    low = min(float(run.loss.min()) for run in runs)
-    high = max(float(run.loss.max()) for run in runs)
-    for i, run in enumerate(runs):
+    low = min(float(run.loss.min()) for run in runs.values())
+    high = max(float(run.loss.max()) for run in runs.values())
+    for i, run in runs.items():
         symbol = "circle-open" if run.name in held_out else "circle"
         figure.add_trace(
             _trace(
@@ -97,10 +103,10 @@ def against(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: 
     return finish(figure, 380)
 
 
-def residuals(runs: Sequence[Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
+def residuals(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
     """Observed minus predicted loss over the step, in percent of the loss."""
     figure = go.Figure()
-    for i, run in enumerate(runs):
+    for i, run in runs.items():
         dash = "dash" if run.name in held_out else "solid"
         figure.add_trace(
             _trace(

@@ -48,15 +48,17 @@ def show(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Ru
         )
         address.write("bands", drawn, usual)
     log_x = address.bound_widget(right.toggle, "Logarithmic steps", key="fit_log_x")
-    figure = charts.curves(runs, predicted, held_out, log_x, {n: known[n] for n in drawn})
+    order = list(space.runs)
+    placed = {order.index(run.name): run for run in runs}
+    figure = charts.curves(placed, predicted, held_out, log_x, {n: known[n] for n in drawn})
     showing.chart(figure, "fit-curves")
     st.caption("Faint: observed. Bold: predicted; dashed where the run was held out.")
     _explain(found, test, known)
     left, right = st.columns(2, gap="medium")
     with left:
-        showing.chart(charts.against(runs, predicted, held_out), "fit-predicted-against-observed")
+        showing.chart(charts.against(placed, predicted, held_out), "fit-predicted-against-observed")
     with right:
-        showing.chart(charts.residuals(runs, predicted, held_out), "fit-residuals")
+        showing.chart(charts.residuals(placed, predicted, held_out), "fit-residuals")
 
 
 def _first(runs: Sequence[Run], known: Mapping[str, Prediction]) -> list[str]:

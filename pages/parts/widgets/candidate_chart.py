@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
 from optlaws_core import Prediction, Run, Schedule
 from optlaws_core.sums.clocks import trace
@@ -19,6 +18,12 @@ IntArray = NDArray[np.int64]
 MOST_STEPS = 400  # of a curve
 NEAR = 24  # steps after each kink, ever further apart: the loss answers to a change of the rate at once, then slowly
 AXES = {"step": "step", "tokens": "tokens seen", "lr": "cumulative learning rate"}
+HOVERED = {
+    "step": "step %{x:,.0f}: loss at rate",
+    "tokens": "%{x:.4s} tokens: loss at rate",
+    "lr": "cumulative rate %{x:.4~g}: loss at rate",
+}
+RATES, GAP = 0.28, 0.03  # of the height: the panel of the learning rates, and what lies between the two
 PARTS = {"after warm-up": 0.0, "last half": 0.5, "last tenth": 0.9}  # share of the shortest horizon that is cut off
 SETTLED = 0.06  # of a horizon: before it the loss falls too fast to share a frame with the differences at the end
 DASHES = ("dash", "dot", "dashdot", "longdash")  # of fits other than the one in use, which is solid
@@ -74,7 +79,7 @@ def comparison(
 
     `beneath`: the legend stands beneath rather than beside, where the width is wanted for the curves.
     """
-    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.03, row_heights=[0.7, 0.3])
+    figure = go.Figure()
     for name, run in observed.items():
         _add_observed(figure, name, run, view)
     _add_bands(figure, curves, view)
@@ -85,7 +90,12 @@ def comparison(
             _add_rate(figure, curve, view)
     _frame(figure, curves, view)
     chart_style.finish(figure, height, repr(view))
-    figure.update_layout(hoverlabel={"namelength": -1, "align": "left"}, legend={"tracegroupgap": 0})
+    figure.update_layout(
+        hovermode="x unified",  # one box for all curves, with a line through both panels
+        hoversubplots="axis",
+        hoverlabel={"namelength": -1, "align": "left"},
+        legend={"tracegroupgap": 0},
+    )
     if beneath:
         chart_style.beneath(figure)
     return figure
@@ -110,11 +120,9 @@ def _add_loss(figure: go.Figure, curve: Curve, view: View) -> None:
             legendgroup=str(curve.color),
             showlegend=curve.dash == 0 or bool(curve.fit),
             line={"color": chart_style.color(curve.color), "width": 2, "dash": dash},
-            customdata=_details(curve.schedule, curve.steps, view),
-            hovertemplate=f"<b>{label}</b><br>predicted loss %{{y:.5f}}{_hover(view)}<extra></extra>",
-        ),
-        row=1,
-        col=1,
+            customdata=curve.schedule(curve.steps),
+            hovertemplate=f"%{{y:.5f}} at %{{customdata:.4~g}}<extra>{label}</extra>",
+        )
     )
 
 
@@ -122,25 +130,23 @@ def _add_bands(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
     banded = [c for c in curves if c.bands is not None]
     at = (place(c.schedule, c.steps, view.x, view.batch_tokens) for c in banded)
     for area in chart_style.bands((x, c.bands, c.color) for x, c in zip(at, banded, strict=True)):
-        figure.add_trace(area, row=1, col=1)
+        figure.add_trace(area)
 
 
 def _add_rate(figure: go.Figure, curve: Curve, view: View) -> None:
-    steps, label = _rate_steps(curve.schedule), chart_style.safe(curve.name)
+    steps = _rate_steps(curve.schedule)
     figure.add_trace(
         go.Scatter(
             x=place(curve.schedule, steps, view.x, view.batch_tokens),
             y=curve.schedule(steps),
+            yaxis="y2",
             mode="lines",
-            name=label,
+            name=chart_style.safe(curve.name),
             legendgroup=str(curve.color),
             showlegend=False,
             line={"color": chart_style.color(curve.color), "width": 1.8},
-            customdata=_details(curve.schedule, steps, view),
-            hovertemplate=f"<b>{label}</b>{_hover(view)}<extra></extra>",
-        ),
-        row=2,
-        col=1,
+            hoverinfo="skip",  # what the loss curve says holds the rate
+        )
     )
 
 
@@ -150,19 +156,6 @@ def _rate_steps(schedule: Schedule) -> IntArray:
     even = np.linspace(0, schedule.total - 1, MOST_STEPS // 2)
     steps = np.unique(np.concatenate((kinks, kinks - 1, np.rint(even).astype(np.int64))))
     return steps[(steps >= 0) & (steps < schedule.total)]
-
-
-def _details(schedule: Schedule, steps: IntArray, view: View) -> NDArray:
-    columns = [steps, schedule(steps), trace(schedule).S(steps)]
-    return np.stack([*columns, (steps + 1.0) * view.batch_tokens] if view.batch_tokens else columns, axis=-1)
-
-
-def _hover(view: View) -> str:
-    tokens = "<br>tokens %{customdata[3]:.4s}" if view.batch_tokens else ""
-    return (
-        "<br>step %{customdata[0]:,.0f}<br>learning rate %{customdata[1]:.4~g}"
-        f"<br>cumulative learning rate %{{customdata[2]:.4~g}}{tokens}"
-    )
 
 
 def _add_observed(figure: go.Figure, name: str, run: Run, view: View) -> None:
@@ -176,29 +169,36 @@ def _add_observed(figure: go.Figure, name: str, run: Run, view: View) -> None:
             mode="lines",
             name=f"{label} (observed)",
             line={"color": "rgba(128,134,148,0.75)", "width": 1.2},
-            customdata=steps,
-            hovertemplate=f"<b>{label}</b>, observed<br>loss %{{y:.5f}}<br>step %{{customdata:,}}<extra></extra>",
-        ),
-        row=1,
-        col=1,
+            hovertemplate=f"%{{y:.5f}}<extra>{label} (observed)</extra>",
+        )
     )
 
 
 def _frame(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
     kind = {"x": "log" if view.log_x else "linear", "y": "log" if view.log_y else "linear"}
     extent = _x_extent(curves, view)
-    figure.update_xaxes(type=kind["x"], range=_range(extent, view.log_x, 0.0))
+    figure.update_xaxes(
+        type=kind["x"],
+        range=_range(extent, view.log_x, 0.0),
+        anchor="y2",
+        title_text=AXES[view.x],
+        unifiedhovertitle_text=HOVERED[view.x],
+        spikemode="across",
+        spikethickness=1,
+        spikedash="dot",
+    )
     if view.log_x and extent:
         at = chart_style.log_ticks(*extent)
         figure.update_xaxes(tickvals=at, ticktext=[chart_style.amount(v) for v in at])
     elif view.x == "step":
         figure.update_xaxes(tickformat=",")
-    figure.update_xaxes(title_text=AXES[view.x], row=2, col=1)
-    figure.update_yaxes(type=kind["y"], title_text="predicted loss", row=1, col=1)
-    if view.log_y:
-        figure.update_yaxes(tickformat=".4~g", nticks=8, row=1, col=1)
-    figure.update_yaxes(range=_range(_y_extent(curves, view), view.log_y, 0.04), row=1, col=1)
-    figure.update_yaxes(title_text="learning rate", type="linear", exponentformat="e", rangemode="tozero", row=2, col=1)
+    loss = {"tickformat": ".4~g", "nticks": 8} if view.log_y else {}
+    loss |= {"range": _range(_y_extent(curves, view), view.log_y, 0.04), "type": kind["y"]}
+    rate = {"exponentformat": "e", "rangemode": "tozero"}
+    figure.update_layout(
+        yaxis={"title_text": "predicted loss", "domain": [RATES + GAP, 1], **loss},
+        yaxis2={"title_text": "learning rate", "domain": [0, RATES], "anchor": "x", **rate},
+    )
 
 
 def _from(curves: Sequence[Curve], view: View) -> int:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,6 +12,7 @@ from optlaws_core.errors import Cancelled
 from optlaws_core.exports import TARGETS, export
 from pages.parts.compare import best as optimizing
 from pages.parts.compare.best import FOUND, SEARCH
+from pages.parts.compare.table import WANTED
 from tests.places import ROOT
 
 pytestmark = pytest.mark.slow
@@ -115,17 +117,43 @@ def test_a_search_can_be_cancelled(compare, monkeypatch):
     assert compare.session_state.workspace.candidates == before and not compare.exception
 
 
-def test_the_compare_page_writes_a_candidate_for_a_trainer():
+def test_the_first_page_writes_a_candidate_for_a_trainer():
     app = AppTest.from_file(str(ROOT / "pages" / "decide.py"), default_timeout=240).run()
     workspace = app.session_state.workspace
     workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
     app.run()
+    assert not [d for d in app.get("download_button") if " for " in d.label]  # no trainer is chosen yet
     app.session_state["export_box"] = app.session_state["full_box"] = True
     app.run()
     schedule = parse(app.dataframe[-1].value.schedule[0])  # the winner comes first
     for target in TARGETS:
-        app.selectbox(key="export_target").set_value(target).run()
+        next(s for s in app.selectbox if s.label == "Trainer").set_value(target).run()
         assert not app.exception and not app.error
+        assert [s.value for s in app.selectbox if s.label == "Trainer"] == [
+            target,
+            target,
+        ]  # in the card, in the export
         made = export(schedule, target)
         assert app.code[-1].value.strip() == made.text.strip()
         assert any("off by up to" in w.value for w in app.warning) == (not made.exact)
+        winner = next(d for d in app.get("download_button") if d.label.endswith(f" for {TARGETS[target].title}"))
+        assert winner.label.startswith(app.selectbox(key=_of(app, "export_candidate")).value)
+
+
+def test_the_menu_of_a_row_opens_its_export_also_where_it_is_switched_off():
+    app = AppTest.from_file(str(ROOT / "pages" / "decide.py"), default_timeout=240).run()
+    workspace = app.session_state.workspace
+    workspace.keep("law", fit("opt_laws_curve", [workspace.runs[n] for n in TRAIN]))
+    app.run()
+    assert not app.code
+    for place, on in ((2, True), (0, False)):
+        workspace.candidates[place] = replace(workspace.candidates[place], on=on)
+        app.session_state[WANTED] = place
+        app.run()
+        schedule = workspace.candidates[place].schedule
+        assert app.code[-1].value.strip() == export(schedule, next(iter(TARGETS))).text.strip()
+        assert WANTED not in app.session_state
+
+
+def _of(app, beginning: str) -> str:
+    return next(s.key for s in app.selectbox if s.key and s.key.startswith(beginning))

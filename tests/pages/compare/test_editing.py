@@ -200,7 +200,7 @@ def test_a_link_sets_how_the_chart_is_drawn():
     app.run()
     assert not app.exception
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
-    assert figure["layout"]["xaxis2"]["title"]["text"] == charts.AXES["lr"]
+    assert figure["layout"]["xaxis"]["title"]["text"] == charts.AXES["lr"]
     assert figure["layout"]["yaxis"]["type"] == "log"
 
 
@@ -224,7 +224,7 @@ def test_every_axis_draws(shown, x):
     shown.selectbox(key="compare_x").set_value(x).run()
     assert not shown.exception
     figure = json.loads(shown.get("plotly_chart")[0].proto.spec)
-    assert figure["layout"]["xaxis2"]["title"]["text"] == charts.AXES[x]
+    assert figure["layout"]["xaxis"]["title"]["text"] == charts.AXES[x]
 
 
 def test_tokens_are_asked_for_where_the_runs_do_not_know_them():

@@ -12,6 +12,7 @@ from pages.parts.fit import charts, job, report
 from pages.parts.fit.curves import predictions
 from pages.parts.state import settings
 from pages.parts.state.workspace import Workspace
+from pages.parts.widgets.chart_style import color
 from tests.pages.fit.fit_page import CURVE, FAST, SUBLINEAR, examples, fitted, known, opened, reported, texts, until
 from tests.places import ROOT
 
@@ -140,11 +141,12 @@ def test_default_choice_has_an_abrupt_drop_and_holds_the_rest_out():
 
 
 def test_charts_show_what_they_are_given():
-    runs = [run("a <i>", "cosine(peak=1e-3, total=1000)"), run("b", "constant(peak=1e-3, total=1000)")]
+    runs = {3: run("a <i>", "cosine(peak=1e-3, total=1000)"), 5: run("b", "constant(peak=1e-3, total=1000)")}
     predicted = {"a <i>": np.array([3.1, 2.8]), "b": np.array([3.0, 2.9])}
     curves = charts.curves(runs, predicted, ["b"], log_x=True)
     assert [len(t.x) for t in curves.data] == [2] * 4 and curves.layout.xaxis.type == "log"
     assert curves.data[1].name == "a &lt;i&gt;" and [t.line.dash for t in curves.data[1::2]] == ["solid", "dash"]
+    assert [t.line.color for t in curves.data[1::2]] == [color(3), color(5)]  # as on Runs, where they are so placed
     np.testing.assert_allclose(
         charts.residuals(runs, predicted, []).data[0].y, [100 * (3 / 3.1 - 1), 100 * (2.9 / 2.8 - 1)]
     )

@@ -285,7 +285,7 @@ def test_the_verdict_says_how_sure_a_difference_is_where_that_is_known():
     assert verdict.verdict(rows, names, yard, [0.03] * 3, beside(BEST, near, far), 2) == (
         "The WSD ends 0.0110 below the cosine (90 %: 0.0060 to 0.0160 below); it is the better one with a probability "
         "of more than 99 %. To end where the cosine ends, it needs 200 updates fewer (10 %). It is predicted to end "
-        "at 2.9500 ± 0.0300 (90 % prediction band). The runs do not tell it apart from old."
+        "at 2.9500 ± 0.0300 (90 % prediction band). Its lead over old is within the uncertainty."
     )
     for baseline in (None, 0, 1):  # the best itself is compared with the second best
         assert verdict.verdict(rows, names, yard, [0.03] * 3, beside(BEST, near, far), baseline) == (
@@ -294,7 +294,7 @@ def test_the_verdict_says_how_sure_a_difference_is_where_that_is_known():
             "0.0300 (90 % prediction band)."
         )
     tied = verdict.verdict(rows, names, yard, None, beside(BEST, near, Pair(0.011, -0.001, 0.02, 0.07)))
-    assert tied.endswith("Nor do the runs tell it apart from the cosine.")
+    assert tied.endswith("Its lead over the cosine is also within the uncertainty.")
     twins = verdict.verdict(ranked(2.95, 2.95), ["a", "b"], yard, None, beside(BEST, BEST))
     assert twins == "a and b are the same run. It is predicted to end at 2.9500."
 

@@ -41,7 +41,7 @@ def test_both_sides_of_every_kink_are_among_the_steps(text):
 
 def test_a_candidate_is_a_loss_above_and_a_rate_beneath_in_one_colour():
     figure = charts.comparison([curve(), curve(TEXTS[2], 1, name="b")], {}, charts.View())
-    assert [t.yaxis for t in figure.data] == ["y", "y", "y2", "y2"]
+    assert [t.yaxis for t in figure.data] == [None, None, "y2", "y2"]
     assert all(t.type == "scatter" for t in figure.data)
     assert figure.data[0].line.color == figure.data[2].line.color != figure.data[1].line.color
     rate = figure.data[2]
@@ -74,7 +74,7 @@ def test_every_view_has_a_finite_frame_that_holds_the_end(part, x, log):
     figure = charts.comparison([curve(t, i) for i, t in enumerate(TEXTS[1:5])], {}, view)
     for axis, data in (("xaxis", "x"), ("yaxis", "y")):
         low, high = getattr(figure.layout, axis).range
-        last = max(float(t[data][-1]) for t in figure.data if t.yaxis == "y")
+        last = max(float(t[data][-1]) for t in figure.data if t.yaxis != "y2")
         assert np.isfinite([low, high]).all() and low < high
         assert low - 1e-9 <= (np.log10(last) if log else last) <= high + 1e-9
 
@@ -98,6 +98,16 @@ def test_observed_runs_lie_faintly_behind_and_names_are_no_markup():
     assert figure.data[0].name == "&lt;i&gt;run&lt;/i&gt; (observed)"
     assert len(figure.data[0].x) <= 1500
     assert "&lt;b&gt;x" in figure.data[1].hovertemplate
+
+
+def test_one_hover_tells_every_curve_through_both_panels():
+    figure = charts.comparison([curve(t, i) for i, t in enumerate(TEXTS[1:4])], {}, charts.View())
+    assert (figure.layout.hovermode, figure.layout.hoversubplots) == ("x unified", "axis")
+    assert {t.xaxis or "x" for t in figure.data} == {"x"} and {t.yaxis for t in figure.data} == {None, "y2"}
+    told = [t for t in figure.data if t.hoverinfo != "skip"]
+    assert len(told) == 3 and all(t.yaxis is None for t in told)
+    for i, trace in enumerate(told):
+        np.testing.assert_array_equal(trace.customdata, parse(TEXTS[1 + i])(trace.x))  # the rate, beside the loss
 
 
 def test_no_candidate_is_an_empty_chart():
