@@ -14,6 +14,7 @@ from ..state.workspace import Workspace
 from ..widgets.markdown import literal
 
 CHIPS = 4  # more would push the answer off the screen
+OPEN = 2  # questions at most that are shown at once, each one click away
 LOGS, AT_HAND = "Add logs", ":material/check_circle:"
 
 
@@ -42,7 +43,8 @@ def show(space: Workspace, used: tuple[str, ...], aside: Mapping[str, str]) -> N
     asked = questions.grouped(space.reports.values())
     if asked:
         what = counted(len(asked), "open question")
-        with st.expander(f"{what}: the answer rests on the likely reading until you choose", icon=":material/help:"):
+        said = f"{what}: the answer rests on the likely reading until you choose"
+        with st.expander(said, icon=":material/help:", expanded=len(asked) <= OPEN):
             questions.ask(space)
     questions.offer_tables(space)
 

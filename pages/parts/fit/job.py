@@ -42,7 +42,15 @@ def begin(space: Workspace, choice: Choice) -> None:
         processes=1,
     )
     title = LAWS[laws[0]].title if len(laws) == 1 else f"{len(laws)} laws"
-    space.start(title, lambda report: work(progress=report), _basis(train, choice.split))
+    parts = () if settings.cluster() else _parts(laws, train)  # a cluster fits them in any order
+    space.start(title, lambda report: work(progress=report), _basis(train, choice.split), parts)
+
+
+def _parts(laws: Sequence[str], train: Sequence[Run]) -> tuple[str, ...]:
+    """What `select` fits one after the other: each law to all runs, then to all but those of one schedule."""
+    n = len({run.plan for run in train})
+    left_out = [f", schedule {i} of {n} left out" for i in range(1, n + 1)] if n > 1 else []
+    return tuple(f"{LAWS[law].title}{said}" for said in ("", *left_out) for law in laws)
 
 
 def refit(space: Workspace, base: Fit, start: Mapping[str, float], locked: Sequence[str]) -> None:
@@ -63,11 +71,11 @@ def _basis(train: Sequence[Run], split: str | None) -> dict[str, str]:
 
 def watch(space: Workspace) -> None:
     """Progress of the fit that runs, a cancel button, and the result's way into the workspace."""
-    title = space.job.title
+    title, parts = space.job.title, space.job_parts
 
     def said(progress: Progress) -> str:
         best = "" if progress.best is None else f", best objective {progress.best:.3g}"
-        return f"Fitting {title}{best}"
+        return f"Fitting {at_work(parts, progress.share) or title}{best}"
 
     def ended(job: Job[Fit | Selection]) -> None:
         space.job = None
@@ -80,6 +88,11 @@ def watch(space: Workspace) -> None:
                 keep(space, found)
 
     jobs.watch(space.job, said, ended, "fit_cancel")
+
+
+def at_work(parts: Sequence[str], share: float) -> str:
+    """Which of the equal parts of a job is being done when `share` of it is done; nothing for a job without parts."""
+    return parts[min(int(share * len(parts) + 1e-9), len(parts) - 1)] if parts else ""
 
 
 def keep(space: Workspace, found: Fit | Selection) -> None:

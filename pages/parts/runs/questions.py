@@ -47,24 +47,26 @@ def _ask(space: Workspace, asked: Asked, key: str) -> None:
     st.markdown(f":material/help: {literal(asked.question.text)}")
     until = "It waits for your answer." if asked.waits else "The first answer is taken until you choose."
     st.caption(literal(f"Asked of {listed(asked.files, 3)}. {until}"))
-    answers = {answer.key: answer for answer in asked.question.answers}
-    name = next(iter(answers))
-    if len(answers) > 1:
-        name = st.radio(
-            "Answer",
-            list(answers),
-            format_func=lambda k: answers[k].text,
-            key=f"answer-{key}",
-            label_visibility="collapsed",
-        )
-    answer = answers[name]
-    amount = ""
-    if answer.amount:
-        likely = "" if answer.suggested is None else format_amount(answer.suggested)
-        amount = st.text_input(answer.amount.capitalize(), likely, key=f"amount-{key}-{name}", placeholder="a number")
     gone = [file for file in asked.files if file not in space.sources]
-    if st.button("Answer", key=f"send-{key}", type="primary", disabled=bool(gone)):
-        _answer(space, asked, answer, amount)
+    for i, answer in enumerate(asked.question.answers):
+        amount = ""
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            if answer.amount:
+                amount = st.text_input(
+                    answer.amount.capitalize(),
+                    "" if answer.suggested is None else format_amount(answer.suggested),
+                    key=f"amount-{key}-{answer.key}",
+                    placeholder="a number",
+                    width=200,
+                )
+            sent = st.button(
+                literal(answer.text),
+                key=f"send-{key}-{answer.key}",
+                type="primary" if i == 0 and not asked.waits else "secondary",
+                disabled=bool(gone),
+            )
+        if sent:
+            _answer(space, asked, answer, amount)
     if gone:
         st.caption(literal(f"Upload {listed(gone, 3)} again to answer."))
 

@@ -109,11 +109,18 @@ class FitJob:
     job: Job | None = None
     failure: str = ""
     basis: dict[str, str] | None = None  # what the training runs were when it began, by name
+    job_parts: tuple[str, ...] = ()  # of the fit that runs: what is fitted one after the other, each as long as another
 
-    def start(self, title: str, work: Callable[[Report], object], basis: dict[str, str] | None = None) -> None:
+    def start(
+        self,
+        title: str,
+        work: Callable[[Report], object],
+        basis: dict[str, str] | None = None,
+        parts: tuple[str, ...] = (),
+    ) -> None:
         """Fit in the background, in place of a fit that still runs."""
         self.stop()
-        self.failure, self.basis = "", basis
+        self.failure, self.basis, self.job_parts = "", basis, parts
         self.job = Job.start(title, work)
 
     def stop(self) -> None:

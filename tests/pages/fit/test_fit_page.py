@@ -254,3 +254,20 @@ def test_the_first_corrected_log_replaces_the_bundled_runs():
     assert space.upload([source]).files[0].error and space.example
     space.correct({"mine.csv": Layout(x="zeit", losses=(("train", "verlust"),), lr="rate")})
     assert list(space.runs) == ["mine"] and not space.example and list(space.reports) == ["mine.csv"]
+
+
+def test_progress_names_the_law_and_what_is_left_out():
+    laws = (CURVE, SUBLINEAR)
+    runs = [run("a", "cosine(peak=1e-3, total=1000)"), run("b", "constant(peak=1e-3, total=1000)")]
+    parts = job._parts(laws, runs)
+    first, second = (LAWS[law].title for law in laws)
+    assert parts == tuple(
+        f"{title}{said}"
+        for said in ("", ", schedule 1 of 2 left out", ", schedule 2 of 2 left out")
+        for title in (first, second)
+    )
+    seen, three = [0.0], list(examples().values())[:3]
+    select(FAST, three, processes=1, progress=lambda share, best=None: seen.append(share) or True)
+    tried = job._parts(FAST, three)
+    assert list(dict.fromkeys(job.at_work(tried, share) for share in seen)) == list(tried)  # each is named in its turn
+    assert job.at_work(parts, 0) == first and job.at_work(parts, 1) == parts[-1] and job.at_work((), 0.5) == ""

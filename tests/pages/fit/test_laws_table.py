@@ -144,7 +144,7 @@ def test_cancel_ends_the_fits_and_keeps_nothing(alone, monkeypatch):
     next(b for b in alone.button if b.label == "Fit").click().run()
     assert began.wait(PATIENCE)
     alone.run()
-    assert alone.get("progress")[0].proto.value == 25 and "Fitting 2 laws" in alone.get("progress")[0].proto.text
+    assert alone.get("progress")[0].proto.value == 25 and "left out" in alone.get("progress")[0].proto.text
     future = space.job.future
     next(b for b in alone.button if b.label == "Cancel").click().run()
     go_on.set()
