@@ -73,6 +73,22 @@ def test_logs_are_answered_without_a_click_and_their_order_changes_nothing():
     assert headlines[0] == headlines[1] and "90 %" in headlines[0]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["25M", "100M"])
+def test_nine_public_logs_get_the_same_answer_with_their_manifest_and_without(size, public):
+    said = []
+    for named in (False, True):
+        space = Workspace()
+        files = sorted((public / "multi_power_law" / size).glob("*.csv"), reverse=named)
+        space.upload([Source(p.name, p.read_bytes()) for p in files if named or p.name != "manifest.csv"])
+        app = answered(space)
+        ends = app.dataframe[0].value.drop(columns="Observed")
+        more = next(t for t in texts(app) if "is predicted to end at" in t and "It rests on 9 runs" in t)
+        said.append((app.subheader[0].value, more, ends.round(8).to_csv()))
+    assert said[0] == said[1]
+    assert said[0][0].startswith("The WSD") and len(said[0][2].splitlines()) == 7
+
+
 def test_further_logs_are_fitted_by_themselves_but_not_over_a_choice():
     space = with_logs(("cosine", "drop"))
     app = answered(space)
