@@ -30,7 +30,7 @@ from pages.parts.runs import files
 from pages.parts.schedules import gallery
 from pages.parts.server import errors, limits
 from pages.parts.state import library, workspace
-from pages.parts.widgets.table_upload import TableFile
+from pages.parts.state.table_file import TableFile
 from tests.places import ROOT
 
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))

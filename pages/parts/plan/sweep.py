@@ -14,10 +14,11 @@ from optlaws_core.hyper.sweep_cells import COLUMNS, columns_of
 from optlaws_core.hyper.sweep_report import use_of
 from optlaws_core.text import format_amount, parse_amount
 
+from ..state import table_upload
+from ..state.table_file import TableFile
 from ..state.workspace import Workspace
-from ..widgets import showing, table_upload
+from ..widgets import showing
 from ..widgets.markdown import literal
-from ..widgets.table_upload import TableFile
 from . import charts
 from .recommended import Asked
 
@@ -43,7 +44,7 @@ def sweep(space: Workspace) -> SweepReport | None:
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         try:
-            space.sweep, named = table_upload.upload(space.sweep, "Table of the sweep", "plan_sweep", COLUMNS_HELP)
+            named = table_upload.upload(space, "sweep", "Table of the sweep", "plan_sweep", COLUMNS_HELP)
         except LogError as fault:
             st.error(literal(str(fault)))
             return None

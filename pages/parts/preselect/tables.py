@@ -12,12 +12,11 @@ from optlaws_core.final_loss.table import COLUMNS, OPTIONAL
 from optlaws_core.runs import unsettled
 from optlaws_core.text import counted
 
-from ..state import address
+from ..state import address, table_upload
 from ..state.bundled import SWEEP
+from ..state.table_file import TableFile
 from ..state.workspace import Workspace
-from ..widgets import table_upload
 from ..widgets.markdown import literal
-from ..widgets.table_upload import TableFile
 
 SOURCES = {"bundled": "Bundled sweep", "loaded": "Loaded runs", "table": "A table"}
 MOST_RUNS = 5_000
@@ -88,7 +87,7 @@ def _loaded(space: Workspace) -> list[TableRun]:
 def _table(space: Workspace) -> list[TableRun]:
     """An uploaded table, its columns mapped where their names are not known; unlikely units ask back first."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        space.table, named = table_upload.upload(space.table, "Table of runs", "final_table", COLUMNS_HELP)
+        named = table_upload.upload(space, "table", "Table of runs", "final_table", COLUMNS_HELP)
         table_upload.example(_example(), "table.csv", "The bundled sweep as such a table, to see what one looks like.")
     table = space.table
     if table is None:

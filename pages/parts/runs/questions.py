@@ -11,9 +11,9 @@ from optlaws_core.readers import Answer, FileReport, Layout, Question, chosen
 from optlaws_core.text import format_amount, listed, parse_amount
 
 from .. import page
+from ..state.table_file import TableFile
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
-from ..widgets.table_upload import TableFile
 from .files import summary
 
 
@@ -112,10 +112,10 @@ def offer_tables(space: Workspace) -> None:
                 to_plan = st.button("Open in Plan", key=f"plan-{report.file}", type="primary" if sweep else "secondary")
                 to_select = st.button("Open in Pre-select", key=f"select-{report.file}")
         if to_plan:
-            space.sweep = held
+            space.sweep = held.over(space.sweep)
             st.switch_page(page.called("plan"))
         if to_select:
-            space.table = held
+            space.table = held.over(space.table)
             st.switch_page(page.called("preselect"), query_params={"final_source": "table"})
 
 

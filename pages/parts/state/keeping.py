@@ -18,22 +18,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
-from streamlit.runtime.scriptrunner import RerunException
+from streamlit.runtime.scriptrunner import RerunException, StopException
 
 from optlaws_core.errors import OptLawsError
 from optlaws_core.saved.work import Before, Rows, Table, Work
 
 from ..server import libraries
 from ..widgets.markdown import literal
-from ..widgets.table_upload import TableFile
 from . import identity, session, settings, undo
 from .candidates import Candidate
+from .table_file import TableFile
 from .undo import Aside, History
 from .workspace import Workspace
 
@@ -64,6 +65,16 @@ class _Tab:
     drawn: tuple = ()  # what was said last in this run of the page
 
 
+@dataclass
+class _Run:
+    """One run of a page. At its end the session is closed to it, if `st.stop` ended it, so all is at hand from here."""
+
+    space: Workspace
+    tab: _Tab
+    owner: str | None
+
+
+_run: ContextVar[_Run | None] = ContextVar("run", default=None)
 _failed = 0.0  # when the store failed last, as `time.monotonic` counts
 
 
@@ -109,7 +120,15 @@ def workspace(page: str) -> Workspace:
     if tab.seen is None:
         tab.seen = _state(space)
     undo.look(space)
+    _run.set(_Run(space, tab, _owner()))
     return space
+
+
+def _begin(space: Workspace) -> None:
+    """Give the visitor this workspace, also in the run of a page that has begun with another one."""
+    session.begin(space)
+    if run := _run.get():
+        run.space = space
 
 
 def _restore() -> None:
@@ -165,7 +184,7 @@ def _take(id: str, owner: str = "") -> None:
     if session.begun():
         session.workspace().stop()
         space.revision = session.workspace().revision + 1
-    session.begin(space)
+    _begin(space)
     undo.look(space)
     tab.memory, tab.newer, tab.stopped = packing.Memory(), False, False
     tab.base, tab.seen = opened.kept, _state(space)
@@ -249,22 +268,27 @@ def _is_own(space: Workspace) -> bool:
 def kept() -> Iterator[None]:
     """Around a run of a page: what changed in it is saved when the page has been drawn, however the run ends."""
     shown = True
+    _run.set(None)
     try:
         yield
-    except RerunException:  # another run of this page or of another one draws at once
+    except (RerunException, StopException):  # another run draws at once, or nothing can be drawn any more
         shown = False
         raise
     finally:
-        if session.begun() and TAB in session.state():
-            undo.look(session.workspace())
-            save()
+        if run := _run.get():
+            undo.look(run.space)
+            _keep(run)
             if shown:
                 _tell()
 
 
 def save() -> None:
     """Keep the visitor's work, if it is not what was saved last."""
-    tab, space, owner = _tab(), session.workspace(), _owner()
+    _keep(_Run(session.workspace(), _tab(), _owner()))
+
+
+def _keep(run: _Run) -> None:
+    tab, space, owner = run.tab, run.space, run.owner
     now = _state(space)
     if owner is None or tab.stopped:
         return

@@ -23,6 +23,7 @@ from .library import MOST_LOSSES
 STEPS = 50  # changes of the candidates that can be undone
 ASIDE = 5  # replaced works that can be had back, while their losses together are no more than may be loaded at once
 UNDONE, ASKS, BESIDE = "can be undone", "asks first", "opens beside it"
+BACK = "a button leads back to what was there"
 # What takes work away: where it is, what it is called there, and why nothing is lost by it.
 ACTIONS = {
     ("Decide", "Start over"): UNDONE,
@@ -35,6 +36,8 @@ ACTIONS = {
     ("Runs", "an upload in place of the example runs"): UNDONE,
     ("Runs", "Read again"): UNDONE,
     ("Sweep", "Work with runs"): UNDONE,
+    ("Plan", "a table in place of another"): BACK,
+    ("Pre-select", "a table in place of another"): BACK,
     ("Share", "Open a copy"): UNDONE,
     ("Evidence", "Delete a fit"): UNDONE,
     ("Share", "Open another state"): BESIDE,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from optlaws_core.saved.work import Stock
 
-from ..widgets.table_upload import TableFile
 from .big_run import Aim, BigRun
 from .candidates import Candidate
 from .jobs import FitJob
 from .kept_fits import Choice, KeptFits, content
 from .library import Library
 from .records import reset
+from .table_file import TableFile
 from .undo import Aside, History
 
 if TYPE_CHECKING:

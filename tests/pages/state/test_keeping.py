@@ -14,9 +14,9 @@ from optlaws_core.saved.rights import Viewer
 from optlaws_core.saved.shelf import Shelf
 from pages.parts.state import keeping, settings
 from pages.parts.state.candidates import Candidate
+from pages.parts.state.table_file import TableFile
 from pages.parts.state.undo import ACTIONS, ASKS
 from pages.parts.state.workspace import Workspace
-from pages.parts.widgets.table_upload import TableFile
 from tests.core.saved.test_packing import logs, same
 from tests.pages.compare.compare_page import THREE, a_fit, a_run
 from tests.pages.state.kept_pages import BROWSER, OTHER, drawn, press, said, tab
@@ -58,6 +58,15 @@ def test_a_new_tab_has_all_of_it():
     for name in ("runs", "reports", "layouts", "fits", "bases", "candidates", "choice", "sweep", "current"):
         assert same(getattr(two, name), getattr(one, name)), name
     assert {n: s.read() for n, s in two.sources.items()} == {n: s.read() for n, s in one.sources.items()}
+
+
+def test_what_a_page_that_ends_early_had_is_kept(shelf):
+    at = tab("decide")
+    space(at).upload(logs())
+    drawn(at)
+    assert space(at).job is not None or not space(at).fits  # it waits for its first fit, and stops there
+    space(at).stop()
+    assert list(space(tab("schedules")).runs) == list(space(at).runs) and not space(tab("schedules")).example
 
 
 def test_another_browser_and_one_without_cookies_see_nothing_and_keep_nothing(shelf):

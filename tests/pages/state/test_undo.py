@@ -10,12 +10,14 @@ from pages.parts.compare import table as candidate_table
 from pages.parts.share import kept
 from pages.parts.state import session, undo
 from pages.parts.state.candidates import Candidate
-from pages.parts.state.undo import ACTIONS, STEPS, UNDONE, History
+from pages.parts.state.table_file import TableFile
+from pages.parts.state.undo import ACTIONS, BACK, STEPS, UNDONE, History
 from pages.parts.state.workspace import Workspace
 from tests.core.saved.test_packing import logs
 from tests.pages.compare.compare_page import THREE, a_fit, space_with
 from tests.places import ROOT
 
+FROM_TABLE = {"final_source": "A table"}
 MINE = [Candidate(text) for text in THREE]
 
 
@@ -119,6 +121,23 @@ def test_what_it_took_away_comes_back(action):
     else:
         space.candidates = space.history.undo()
     assert held(space) == before
+
+
+@pytest.mark.parametrize(("page", "name", "address"), [("plan", "sweep", {}), ("preselect", "table", FROM_TABLE)])
+def test_a_table_that_another_took_the_place_of_comes_back(page, name, address):
+    assert ACTIONS[page.capitalize().replace("select", "-select"), "a table in place of another"] == BACK
+    space = at_work()
+    setattr(space, name, TableFile("first.csv", b"params,tokens,loss\n1e6,1e9,3\n"))
+    at = on(page, space, **address)
+    assert not [b for b in at.button if b.label.startswith("Back to")]
+    at.get("file_uploader")[0].upload("second.csv", b"params,tokens,loss\n1e6,1e9,2\n", "text/csv").run()
+    assert getattr(space, name).name == "second.csv"
+    press(at, "Back to first.csv")
+    assert getattr(space, name).name == "first.csv" and getattr(space, name).before.name == "second.csv"
+    at.run()
+    assert getattr(space, name).name == "first.csv"  # what the widget held is not read again
+    press(at, "Back to second.csv")
+    assert getattr(space, name).content.endswith(b",2\n")
 
 
 def test_undo_and_redo_on_the_page():

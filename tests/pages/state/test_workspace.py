@@ -7,8 +7,8 @@ from pages.parts.state.candidates import Candidate
 from pages.parts.state.jobs import FitJob, Job
 from pages.parts.state.kept_fits import KeptFits
 from pages.parts.state.library import Library
+from pages.parts.state.table_file import TableFile
 from pages.parts.state.workspace import Copied, Workspace
-from pages.parts.widgets.table_upload import TableFile
 
 STAY = {"candidates", "proposed", "table", "sweep", "history", "aside", "known"}
 

@@ -1,16 +1,16 @@
 """A table that a visitor uploads: the file, which of its columns is which, and whether unlikely units are right."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pandas as pd
 import streamlit as st
 
 from optlaws_core.errors import LogError, UnlikelyUnit
-from optlaws_core.readers.frames import read_frame
 
-from .markdown import literal
+from ..widgets.markdown import literal
+from .session import state
+from .table_file import TableFile
 
 MOST_MB = 20
 NOTHING = "–"  # offered as a column, for what the table lacks
@@ -18,34 +18,39 @@ NOTHING = "–"  # offered as a column, for what the table lacks
 T = TypeVar("T")
 
 
-@dataclass
-class TableFile:
-    """An uploaded table of runs."""
+def upload(holder: object, name: str, label: str, key: str, meaning: str) -> bool:
+    """The uploader of the table that `holder` has as its attribute `name`; whether the widget names it.
 
-    name: str
-    content: bytes
-    sure: bool = False  # whether the visitor said that unlikely units are right
-    columns: dict[str, str] = field(default_factory=dict)  # its names by ours, as they were chosen
-    unit: str = ""  # tokens in one unit of its batch column, as typed; empty for 1
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The table as it is. Raises `LogError` for one that cannot be read."""
-        return read_frame(self.content, self.name)
-
-
-def upload(held: TableFile | None, label: str, key: str, meaning: str) -> tuple[TableFile | None, bool]:
-    """The uploader: the table that was chosen, or the one that is `held` from before; and whether the widget names it.
-
-    Raises `LogError` for more than `MOST_MB` MB, which a browser may send in spite of the widget.
+    A table that another one took the place of can be had back. Raises `LogError` for more than `MOST_MB` MB, which a
+    browser may send in spite of the widget.
     """
-    file = st.file_uploader(label, type=["csv"], max_upload_size=MOST_MB, key=key, help=meaning)
-    if file is None or (held is not None and held.content == file.getvalue()):
-        return held, file is not None
-    if file.size > MOST_MB * 2**20:
-        size = file.size / 2**20
-        raise LogError(f"{file.name}: a table may have {MOST_MB} MB, this one has {size:.0f}.", file.name)
-    return TableFile(file.name, file.getvalue()), True
+    version = state().get(f"{key}_version", 0)  # a fresh widget names no file
+    file = st.file_uploader(label, type=["csv"], max_upload_size=MOST_MB, key=f"{key} {version}", help=meaning)
+    held: TableFile | None = getattr(holder, name)
+    if file is not None and (held is None or held.content != file.getvalue()):
+        if file.size > MOST_MB * 2**20:
+            size = file.size / 2**20
+            raise LogError(f"{file.name}: a table may have {MOST_MB} MB, this one has {size:.0f}.", file.name)
+        held = TableFile(file.name, file.getvalue()).over(held)
+        setattr(holder, name, held)
+    if held is not None and held.before is not None:
+        st.button(
+            f"Back to {literal(held.before.name)}",
+            icon=":material/undo:",
+            type="tertiary",
+            key=f"{key}_back",
+            on_click=_back,
+            args=(holder, name, f"{key}_version"),
+        )
+    return file is not None
+
+
+def _back(holder: object, name: str, key: str) -> None:
+    """The table before in the place of the one that is held, which can be had back in turn."""
+    held: TableFile = getattr(holder, name)
+    state()[key] = state().get(key, 0) + 1
+    if held.before is not None:
+        setattr(holder, name, held.before.over(held))
 
 
 def example(content: str | Callable[[], str], name: str, meaning: str) -> None:
