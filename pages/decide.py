@@ -35,4 +35,5 @@ if not space.fits:
     st.stop()
 
 fitting.stale(space, usual)
+fitting.advised(space)
 board.show(space)

@@ -49,10 +49,13 @@ def settle(space: Workspace) -> None:
 
 def show(space: Workspace) -> None:
     """The card."""
-    run = space.big_run
-    if run is None:
+    if space.big_run is None:
         return
     memory = state()
+    run = space.big_run.of(space.candidates)
+    if run != space.big_run:  # an edit, an undo or another tab changed all of them
+        space.big_run = run
+        memory[VERSION] = memory.get(VERSION, 0) + 1
     version = memory.setdefault(VERSION, 0)
     fields = _fields(memory.get(UNIT, UPDATES))
     with st.container(border=True, key="decide_card"):

@@ -76,3 +76,19 @@ def stale(space: Workspace, choice: Choice) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/history: {literal(f'Not in the fit in use: {listed(new, 3)}.')}", width="content")
         st.button("Fit with them", icon=":material/refresh:", on_click=_begin, args=(space, choice))
+
+
+def advised(space: Workspace) -> None:
+    """Where another fit than the advised one of its laws is in use, say so, and offer that one."""
+    selection = space.selections.get(space.current)
+    name = next((n for n, fit in space.fits.items() if selection and fit is selection.trusted), space.current)
+    if name == space.current:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        said = f"The answer rests on the fit “{space.current}”. Advised for these runs: “{name}”."
+        st.markdown(f":material/info: {literal(said)}", width="content")
+        st.button("Use that", icon=":material/check:", key="decide_advised", on_click=_use, args=(space, name))
+
+
+def _use(space: Workspace, name: str) -> None:
+    space.current = name

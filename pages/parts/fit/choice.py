@@ -12,7 +12,7 @@ from optlaws_core.fitting.selection import POOL
 from optlaws_core.fitting.single import doubts
 from optlaws_core.text import parse_int
 
-from ..state import settings
+from ..state import session, settings
 from ..state.kept_fits import Choice
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
@@ -81,11 +81,19 @@ def _aside(names: Sequence[str], train: Sequence[str], test: Sequence[str]) -> N
     """Say which runs count for nothing, or only once."""
     both = [n for n in train if n in test]
     if both:
-        st.caption(literal(f"Trained on, so not held out: {', '.join(both)}."))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(literal(f"Trained on, so not held out: {', '.join(both)}."), width="content")
+            label = "Hold it out" if len(both) == 1 else "Hold them out"
+            st.button(label, type="tertiary", key="hold_out", on_click=_hold_out, args=(both,))
     unused = [n for n in names if n not in train and n not in test]
     if unused:
         shown = ", ".join(unused[:4]) + (f" and {len(unused) - 4} more" if len(unused) > 4 else "")
         st.caption(literal(f"In neither list: {shown}."))
+
+
+def _hold_out(names: Sequence[str]) -> None:
+    memory = session.state()
+    memory["train"] = [name for name in memory["train"] if name not in names]
 
 
 def _options(space: Workspace, place, laws: Sequence[str], train: Sequence[str]) -> tuple[str, int | None, str, str]:
@@ -159,12 +167,12 @@ def pick(space: Workspace) -> Model | None:
         return space.fit
     names = list(space.fits)
     name = st.selectbox(
-        "Report on",
+        "Fit in use",
         names,
         index=names.index(space.current) if space.current in names else 0,
         key=f"pick {space.current} {len(names)}",
         width=420,
-        help="One of the fits of this visit. It is also the one that the Decide page ranks with.",
+        help="One of the fits of this visit. Decide ranks with it, too, and says where another one is advised.",
     )
     space.current = name
     return space.fit

@@ -224,7 +224,7 @@ def tune(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Ru
     st.subheader("Tune the coefficients", anchor=False)
     single = found.single
     if single is None:
-        st.caption("An average has no coefficients of its own. To tune one of its laws, choose it under “Report on”.")
+        st.caption("An average has no coefficients of its own. To tune one of its laws, choose it under “Fit in use”.")
         return
     if LAWS[single.law].ridge:
         st.caption("This law's weights are settled together by one convex fit, so there is nothing to tune by hand.")

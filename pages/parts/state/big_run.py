@@ -50,11 +50,18 @@ class BigRun:
         return cls(peak, int(warmup), int(total), known["params"] or None, known["batch_tokens"] or None)
 
     def of(self, candidates: Sequence[Candidate]) -> BigRun:
-        """The same with length, peak and warm-up of the first candidate in use, which a link or an edit has brought."""
+        """The same with length, peak and warm-up of the candidates, each where none of them has this one's any more.
+
+        Then the first in use tells it: a link, an edit, an undo or another tab brought it.
+        """
+        known = [c.schedule for c in candidates if c.schedule is not None]
         first = next((c.schedule for c in candidates if c.on and c.schedule is not None), None)
-        if first is None or any(c.schedule and c.schedule.total == self.total for c in candidates):
+        if first is None:
             return self
-        return replace(self, peak=first.peak, warmup=first.warmup, total=first.total)
+        total = self.total if any(s.total == self.total for s in known) else first.total
+        peak = self.peak if any(s.peak == self.peak for s in known) else first.peak
+        warmup = self.warmup if any(s.warmup == self.warmup for s in known) else first.warmup
+        return replace(self, peak=peak, warmup=min(warmup, total - 1), total=total)
 
     @property
     def tokens(self) -> float | None:

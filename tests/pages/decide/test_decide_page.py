@@ -114,7 +114,31 @@ def test_a_cancelled_fit_begins_no_more_by_itself():
     assert space.job is None and [b.label for b in app.button if "Fit" in b.label] == ["Fit the loaded runs"]
 
 
+def test_a_fit_that_is_not_the_advised_one_is_said_and_given_up_with_one_click():
+    space = answered(with_logs()).session_state.workspace
+    advised = space.current
+    app = opened(space)
+    assert "Use that" not in [b.label for b in app.button]
+    space.current = next(name for name in space.fits if name != advised)
+    app.run()
+    assert any("Advised for these runs" in t and advised in t for t in texts(app))
+    next(b for b in app.button if b.label == "Use that").click().run()
+    assert space.current == advised and "Use that" not in [b.label for b in app.button]
+
+
 # ---------------------------------------------------------------------------------------------------- the big run
+
+
+def test_the_card_follows_candidates_of_which_none_is_as_it_says():
+    app = opened(space := space_with(a_fit(), candidates=map(Candidate, THREE)))
+    field(app, "Length").set_value("2,000").run()
+    assert space.big_run.total == 2000
+    next(b for b in app.button if b.label == "Undo").click().run()
+    assert field(app, "Length").value == "1,000 updates" and space.big_run.total == 1000
+    space.candidates = [Candidate("wsd(peak=2e-3, warmup=20, total=500, decay=100)")]  # as another tab left it
+    app.run()
+    assert (space.big_run.total, space.big_run.peak, space.big_run.warmup) == (500, 2e-3, 20)
+    assert field(app, "Length").value == "500 updates" and field(app, "Peak learning rate").value == "2e-3"
 
 
 def test_the_card_says_what_the_logs_tell_and_all_candidates_follow_it():

@@ -256,6 +256,16 @@ def test_the_first_corrected_log_replaces_the_bundled_runs():
     assert list(space.runs) == ["mine"] and not space.example and list(space.reports) == ["mine.csv"]
 
 
+def test_a_training_run_can_be_held_out_with_one_click():
+    at = opened()
+    train = next(m for m in at.multiselect if m.key == "train").value
+    next(m for m in at.multiselect if m.key == "test").set_value([train[0]]).run()
+    next(b for b in at.button if b.label == "Hold it out").click().run()
+    assert not at.exception and "Hold it out" not in [b.label for b in at.button]
+    choice = at.session_state.workspace.choice
+    assert choice.test == (train[0],) and choice.train == tuple(train[1:])
+
+
 def test_progress_names_the_law_and_what_is_left_out():
     laws = (CURVE, SUBLINEAR)
     runs = [run("a", "cosine(peak=1e-3, total=1000)"), run("b", "constant(peak=1e-3, total=1000)")]

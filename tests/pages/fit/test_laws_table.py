@@ -79,7 +79,7 @@ def test_held_out_runs_decide_nothing_and_the_page_says_so():
 
 def test_a_single_law_of_several_is_reported_when_it_is_picked():
     at = reported(SUBLINEAR, CURVE)
-    picker = next(s for s in at.selectbox if s.label == "Report on")
+    picker = next(s for s in at.selectbox if s.label == "Fit in use")
     picker.set_value(LAWS[CURVE].title).run()
     assert not at.exception and {"Objective"} <= {m.label for m in at.metric}
     assert "coefficient" in at.dataframe[1].value.columns
@@ -87,7 +87,7 @@ def test_a_single_law_of_several_is_reported_when_it_is_picked():
     job.keep(at.session_state.workspace, selected(*FAST, "chinchilla"))
     at.run()
     assert len(at.dataframe[0].value) == 4
-    next(s for s in at.selectbox if s.label == "Report on").set_value(LAWS[CURVE].title).run()
+    next(s for s in at.selectbox if s.label == "Fit in use").set_value(LAWS[CURVE].title).run()
     assert len(at.dataframe[0].value) == 3  # the laws that it was fitted beside
 
 
