@@ -10,7 +10,7 @@ from ..fitting.single import doubts as design_doubts
 from ..laws import LAWS
 from ..runs import Plan, Run
 from .losses import predict
-from .observed import final_loss
+from .observed import final_loss, final_steps
 from .verdict import doubts
 
 TRAINING, HELD_OUT, OTHER = "training", "held out", "not in the fit"
@@ -24,7 +24,7 @@ class Ended:
     role: str  # TRAINING, HELD_OUT or OTHER
     last: float | None  # last loss that was logged, in the split of the fit; None without one
     observed: float | None  # mean loss over the last 1 % of the updates; None for a run that ended early
-    predicted: float | None  # loss after the last update; None where the law has none
+    predicted: float | None  # mean loss over the same updates, of the last one without them; None where there is none
 
     @property
     def error(self) -> float | None:
@@ -59,7 +59,7 @@ def _ended(model: Model, run: Run) -> Ended:
     predicted = None
     if run.plan is not None:
         try:
-            predicted = float(predict(model, run.plan)[0])
+            predicted = float(predict(model, run.plan, final_steps(run, split)).mean())
         except OptLawsError:  # no finite loss, or a size that the law needs and nobody tells
             predicted = None
     return Ended(run, role, float(losses[-1]) if len(losses) else None, final_loss(run, split), predicted)

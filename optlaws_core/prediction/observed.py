@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import IntArray
 from ..fitting.result import Model
 from ..runs import Plan, Run
 from ..schedules import Schedule
 
 AT_END = 0.01  # share of the updates whose losses are averaged, and that a log may lack at its end
+FINAL_STEPS = 50  # at which predictions are averaged, to be held against a mean of losses
 LOOKS = 1000  # updates at which rates are compared, to know schedules that are the same run
 
 
@@ -56,6 +58,20 @@ def final_loss(run: Run, split: str) -> float | None:
     return float(late.mean()) if len(late) else None
 
 
+def final_steps(run: Run, split: str) -> IntArray:
+    """Steps (n,), spread evenly over those that `final_loss` averages; the last update where the run ended early.
+
+    From the last logged step back, so that runs of which losses were thinned have the same ones.
+    """
+    assert run.plan is not None
+    total = run.plan.schedule.total
+    first, series = int(np.ceil((1 - AT_END) * total)), run.series.get(split)
+    last = min(int(series.steps[-1]), total - 1) if series is not None and len(series) else -1
+    if last < first:
+        return np.array([total - 1])
+    return np.unique(np.linspace(first, last, FINAL_STEPS).round().astype(np.int64))
+
+
 def _end(run: Run, split: str) -> tuple[tuple[int, str, bytes], float] | None:
     """The rates of a run and its final loss; None where it is not known, or the run ended early."""
     loss = final_loss(run, split)
@@ -68,4 +84,4 @@ def _alike(one: Plan, other: Plan) -> bool:
     return all(a is None or b is None or a == b for a, b in pairs)
 
 
-__all__ = ["Observed", "final_loss", "observed", "rates_of"]
+__all__ = ["Observed", "final_loss", "final_steps", "observed", "rates_of"]

@@ -167,7 +167,9 @@ def _ends(ended: list[evidence.Ended]) -> None:
                 "observed": st.column_config.NumberColumn(
                     "Observed", format="%.5f", help="Mean loss over the last 1 % of the updates; none: ended early."
                 ),
-                "predicted": st.column_config.NumberColumn("Predicted", format="%.5f", help="After the last update."),
+                "predicted": st.column_config.NumberColumn(
+                    "Predicted", format="%.5f", help="Mean over the same updates."
+                ),
                 "error": st.column_config.NumberColumn("Error", format="%+.3f %%", help="Predicted minus observed."),
             },
         )

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from optlaws_core import Plan, Run, parse
-from optlaws_core.prediction.losses import sized
-from optlaws_core.prediction.observed import observed
+from optlaws_core.prediction.evidence import endings
+from optlaws_core.prediction.losses import predict, sized
+from optlaws_core.prediction.observed import final_steps, observed
 from optlaws_core.runs import Series
+from optlaws_core.saved import thinned
 from tests.core.prediction.test_losses import SHAPES, made
 
 COSINE = "cosine(peak=1e-3, warmup=10, total=1000, final=1e-4)"
@@ -55,3 +57,17 @@ def test_runs_of_another_size_do_not_count():
 )
 def test_what_is_not_that_run_does_not_count(run):
     assert observed(MODEL, [parse(COSINE)], [run]) == [None]
+
+
+def test_predictions_are_held_against_the_mean_of_the_same_updates():
+    run = ran(COSINE)
+    np.testing.assert_array_equal(final_steps(run, "train"), np.arange(990, 1000))
+    assert final_steps(ran(COSINE, upto=985), "train").tolist() == [999]  # there is no mean to hold one against
+    long = ran(COSINE.replace("1000", "100000"))
+    assert len(final_steps(long, "train")) == 50 and final_steps(long, "train")[[0, -1]].tolist() == [99_000, 99_999]
+    (thin,) = thinned([long])
+    assert len(thin.loss) < len(long.loss)
+    np.testing.assert_array_equal(final_steps(thin, "train"), final_steps(long, "train"))
+    steps = run.steps
+    exact = Run("exact", run.plan, {"train": Series(steps, predict(MODEL, run.plan, steps))}, "train", "declared")
+    assert abs(endings(MODEL, [exact])[0].error) < 1e-12
