@@ -42,6 +42,7 @@ class Yardstick:
     name: str  # "held-out RMSE" or "training RMSE"
     runs: int
     paired: bool = False  # whether differences have intervals
+    left_out: float | None = None  # relative error on runs left out of the fit, root mean square
 
     @classmethod
     def of(cls, model: Model) -> "Yardstick":
@@ -50,7 +51,7 @@ class Yardstick:
         if model.test:
             return cls(model.held_out_rmse, "held-out RMSE", len(model.test), paired)
         errors = [s.rmse for s in model.train.values()]
-        return cls(float(np.mean(errors)) if errors else None, "training RMSE", len(errors), paired)
+        return cls(float(np.mean(errors)) if errors else None, "training RMSE", len(errors), paired, model.left_out)
 
     @property
     def sentence(self) -> str:
@@ -65,6 +66,11 @@ class Yardstick:
         runs = f"{self.runs} run{'s' if self.runs != 1 else ''}"
         if self.name == "held-out RMSE":
             return f"Held-out RMSE {self.rmse:.4f}, the mean over {runs} that the fit has not seen{means}"
+        if self.left_out is not None:
+            return (
+                f"Off by {100 * self.left_out:.2g} % on runs left out of the fit, each in its turn; training RMSE "
+                f"{self.rmse:.4f} over {runs}{means}"
+            )
         return (
             f"Training RMSE {self.rmse:.4f} over {runs}; no run was held out, so on new schedules the error is larger"
             f"{means}"
@@ -121,7 +127,12 @@ def sentences(
         said = (
             _by_error(ranked[:stay], names, other, yard, half)
             if told is None
-            else _by_interval(pairs, names, other, f"{ranked[0].final_loss:.4f}{_within(half)}")
+            else _by_interval(
+                pairs,
+                names,
+                other,
+                f"{ranked[0].final_loss:.4f}{_within(half)} after {ranked[0].schedule.total:,} updates",
+            )
         )
         if told:
             said.insert(1, _saved(ranked[other], names[other]))
@@ -163,7 +174,7 @@ def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, end: s
         ]
     if near:
         also = "" if p.told_apart else "also "
-        said.append(f"Its lead over {_listed(near)} is {also}within the uncertainty.")
+        said.append(f"Its lead over {_listed(near)} is {also}within the uncertainty (its 90 % interval holds 0).")
     return said
 
 

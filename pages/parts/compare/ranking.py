@@ -12,6 +12,7 @@ from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import observed
 from optlaws_core.prediction.pairs import Compared
 from optlaws_core.prediction.verdict import Yardstick, sentences
+from optlaws_core.prediction.why import why
 
 from ..state import address
 from ..state.workspace import Workspace
@@ -68,12 +69,13 @@ class Result:
     beside: tuple[Compared, ...]
     baseline: int  # place in the order of what all are compared with
     sentences: list[str]  # the verdict; the first one is the answer by itself
+    reasons: list[str]  # why the best one is ahead of the baseline
     table: pd.DataFrame
 
     @property
     def verdict(self) -> str:
-        """The sentences as one text."""
-        return " ".join(self.sentences)
+        """The sentences as one text, the reasons at its end."""
+        return " ".join([*self.sentences, *self.reasons])
 
 
 def worked_out(
@@ -99,9 +101,13 @@ def worked_out(
     place = order.index(baseline)
     ranked = predicted.saved(known, ranked, None if in_full else (place, 1))  # the verdict speaks of one of these
     said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, beyond=False)
+    reasons: list[str] = []
+    if len(order) > 1 and not ranked[0].apart:
+        other = place or 1  # what the verdict speaks of, too
+        reasons = why(fit, ranked[0].schedule, ranked[other].schedule, order[other].spoken, space.runs.values())
     seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
     table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen)
-    return Result(order, ranked, beside, place, said, table)
+    return Result(order, ranked, beside, place, said, reasons, table)
 
 
 def result(

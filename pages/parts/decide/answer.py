@@ -28,6 +28,8 @@ def verdict(space: Workspace, made: Result) -> None:
     first, *more = made.sentences
     st.subheader(literal(first), anchor=False)
     st.markdown(literal(" ".join([*more, _rests_on(space.fit)])))
+    if made.reasons:
+        st.markdown(f":material/search_insights: {literal(' '.join(made.reasons))}")
     selection = space.selections.get(space.current)
     warned = evidence.warnings(space.fit, space.runs.values(), selection)
     for doubt in [*warned, *predicted.beyond(space, made.order, space.big_run)]:

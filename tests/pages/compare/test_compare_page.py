@@ -265,7 +265,7 @@ def test_the_sentence_says_which_of_two_is_better_and_how_sure_that_is():
     saved = int(next(row.saved_updates for row in app.dataframe[-1].value.itertuples() if row.name == "cosine"))
     more = next(t for t in texts(app) if t.startswith("To end where the cosine ends"))
     assert more.startswith(f"To end where the cosine ends, it needs {saved:,} updates fewer ({saved / 10:.2g} %). ")
-    level = f"It is predicted to end at {best.final_loss:.4f} ± {best.plus_minus:.4f} (90 % prediction band)."
+    level = f"It is predicted to end at {best.final_loss:.4f} ± {best.plus_minus:.4f} (90 % prediction band) after "
     assert level in more
     labelled = [Candidate(t, label) for t, label in zip(THREE, ("old", "new", "flat"), strict=True)]
     app = opened(space_with(an_average(), candidates=labelled))

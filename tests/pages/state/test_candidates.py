@@ -285,18 +285,19 @@ def test_the_verdict_says_how_sure_a_difference_is_where_that_is_known():
     assert verdict.verdict(rows, names, yard, [0.03] * 3, beside(BEST, near, far), 2) == (
         "The WSD ends 0.0110 below the cosine (90 %: 0.0060 to 0.0160 below); it is the better one with a probability "
         "of more than 99 %. To end where the cosine ends, it needs 200 updates fewer (10 %). It is predicted to end "
-        "at 2.9500 ± 0.0300 (90 % prediction band). Its lead over old is within the uncertainty."
+        "at 2.9500 ± 0.0300 (90 % prediction band) after 2,000 updates. Its lead over old is within the uncertainty "
+        "(its 90 % interval holds 0)."
     )
     for baseline in (None, 0, 1):  # the best itself is compared with the second best
         assert verdict.verdict(rows, names, yard, [0.03] * 3, beside(BEST, near, far), baseline) == (
             "The runs do not tell the WSD and old apart: the WSD is predicted to end 0.0020 lower (90 %: 0.0080 lower "
             "to 0.0040 higher), and is the better one with a probability of 71 %. It is predicted to end at 2.9500 ± "
-            "0.0300 (90 % prediction band)."
+            "0.0300 (90 % prediction band) after 2,000 updates."
         )
     tied = verdict.verdict(rows, names, yard, None, beside(BEST, near, Pair(0.011, -0.001, 0.02, 0.07)))
-    assert tied.endswith("Its lead over the cosine is also within the uncertainty.")
+    assert tied.endswith("Its lead over the cosine is also within the uncertainty (its 90 % interval holds 0).")
     twins = verdict.verdict(ranked(2.95, 2.95), ["a", "b"], yard, None, beside(BEST, BEST))
-    assert twins == "a and b are the same run. It is predicted to end at 2.9500."
+    assert twins == "a and b are the same run. It is predicted to end at 2.9500 after 2,000 updates."
 
 
 def test_the_error_of_the_fit_has_no_say_where_differences_have_intervals():

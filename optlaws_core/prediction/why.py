@@ -1,0 +1,108 @@
+"""Why one schedule is predicted to end below another: where the curves cross, what its final rate adds, own runs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+
+from ..errors import OptLawsError
+from ..fitting.result import Model
+from ..runs import Run
+from ..schedules import Schedule
+from ..text import format_number
+from .losses import predict
+from .observed import final_loss
+from .verdict import difference
+
+LOOKS = 257  # steps at which two curves are compared, once more between the two around the crossing
+LEAST_SHARE = 0.05  # of the lead: what the final rate adds below that is not said
+NEAR = 0.01  # by which the peaks of two runs may differ for them to be compared
+
+
+def why(model: Model, best: Schedule, other: Schedule, name: str, runs: Iterable[Run] = ()) -> list[str]:
+    """Sentences on why `best` is predicted to end below `other`, called `name`; none where nothing can be said.
+
+    runs: those at hand, of which training runs of both families at one length and peak are held against each other.
+    """
+    gap = float(predict(model, other)[0] - predict(model, best)[0])
+    if gap <= 0:
+        return []
+    train = [run for run in runs if run.name in model.train or run.name in model.test]
+    said = (
+        _crossing(model, best, other, name),
+        _final_rate(model, best, other, gap, train),
+        _seen(model, best, other, train),
+    )
+    return [sentence for sentence in said if sentence]
+
+
+def crossing(model: Model, best: Schedule, other: Schedule) -> int | None:
+    """The step from which on the loss of `best` is below that of `other` until both end; None where it always is.
+
+    Both of one length. Within 1/65,536 of it.
+    """
+    low, high = max(best.warmup_end, other.warmup_end), best.total - 1
+    for _ in range(2):
+        steps = np.unique(np.linspace(low, high, LOOKS).round().astype(np.int64))
+        behind = np.flatnonzero(predict(model, best, steps) >= predict(model, other, steps))
+        if not len(behind):
+            return None if low == max(best.warmup_end, other.warmup_end) else int(low)
+        if behind[-1] + 1 == len(steps):
+            return int(high)
+        low, high = int(steps[behind[-1]]), int(steps[behind[-1] + 1])
+    return high
+
+
+def _crossing(model: Model, best: Schedule, other: Schedule, name: str) -> str:
+    if best.total != other.total:
+        return ""
+    step = crossing(model, best, other)
+    if step is None or step <= 2 * max(best.warmup_end, other.warmup_end):
+        return ""
+    return f"Its curve falls below that of {name} at update {float(f'{step:.3g}'):,.0f}."
+
+
+def _final_rate(model: Model, best: Schedule, other: Schedule, gap: float, train: Sequence[Run]) -> str:
+    """What of the lead is gone when the best one ends at the rate of the other."""
+    ends = [float(schedule(schedule.total)) for schedule in (best, other)]
+    if abs(ends[0] - ends[1]) < NEAR * best.peak or "final" not in {f.name for f in fields(best)}:
+        return ""
+    try:
+        alike = replace(best, **{"final": ends[1]})
+        part = float(predict(model, alike)[0] - predict(model, best)[0])
+    except OptLawsError:  # a final rate above the peak
+        return ""
+    if part < LEAST_SHARE * gap:
+        return ""
+    lowest = min((float(run.plan.schedule(run.plan.schedule.total)) for run in train if run.plan), default=0.0)
+    never = (
+        f"; no run of the fit ended below {format_number(float(f'{lowest:.3g}'))}"
+        if lowest > ends[0] + NEAR * best.peak
+        else ""
+    )
+    mine, its = (format_number(float(f"{end:.3g}")) for end in ends)
+    much = "All of its lead comes" if part >= gap else f"Of its lead, {difference(part)} comes"
+    return f"{much} from ending at a rate of {mine} instead of {its}{never}."
+
+
+def _seen(model: Model, best: Schedule, other: Schedule, train: Sequence[Run]) -> str:
+    """The longest runs of both families that differ in nothing else, and where they ended."""
+    ended = [(run, run.plan.schedule, loss) for run in train if run.plan and (loss := final_loss(run, model.split))]
+    pairs = [
+        (one, its, loss_a, loss_b)
+        for one, a, loss_a in ended
+        for its, b, loss_b in ended
+        if (a.family, b.family) == (best.family, other.family)
+        and a.total == b.total
+        and abs(a.peak - b.peak) <= NEAR * a.peak
+        and one.known_plan.params == its.known_plan.params
+    ]
+    if best.family == other.family or not pairs:
+        return ""
+    # The longest runs, and of those the best of each family.
+    one, its, mine, theirs = min(pairs, key=lambda p: (-p[0].known_plan.schedule.total, *p[2:], p[0].name, p[1].name))
+    total = one.known_plan.schedule.total
+    return f"Of the runs over {total:,} updates, {one.name} ended at {mine:.4f} and {its.name} at {theirs:.4f}."
+
+
+__all__ = ["crossing", "why"]

@@ -1,0 +1,84 @@
+"""Why a schedule is ahead: the crossing against a scan of every update, what a final rate adds, the user's own runs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from optlaws_core import Plan, Run, parse, predict
+from optlaws_core.fitting.result import Scores
+from optlaws_core.prediction.why import crossing, why
+from optlaws_core.runs import Series
+from tests.core.prediction.test_losses import made
+
+COSINE = "cosine(peak=1e-3, warmup=50, total=1000, final=1e-4)"
+WSD = "wsd(peak=1e-3, warmup=50, total=1000, decay=200)"
+FLOORED = "wsd(peak=1e-3, warmup=50, total=1000, decay=200, final=1e-4)"
+SCORES = Scores(9, 1e-3, 1e-3, 1, 0, 0)
+MODEL = replace(made(), train={"a wsd": SCORES, "a cosine": SCORES})
+
+
+def ended(name, text, loss, params=None):
+    plan = Plan(parse(text), params)
+    return Run(name, plan, {"train": Series(np.array([500, 999]), np.array([3.0, loss]))}, "train", "declared")
+
+
+def ahead(one: str, other: str):
+    """The two in the order of their predicted final losses."""
+    return sorted((parse(one), parse(other)), key=lambda schedule: predict(MODEL, schedule)[0])
+
+
+@pytest.mark.parametrize(
+    "pair", [(WSD, COSINE), (COSINE, "constant(peak=1e-3, warmup=50, total=1000)"), (FLOORED, WSD)]
+)
+def test_the_crossing_is_that_of_a_scan_of_every_update(pair):
+    best, other = ahead(*pair)
+    steps = np.arange(50, 1000)
+    behind = steps[predict(MODEL, best, steps) >= predict(MODEL, other, steps)]
+    found = crossing(MODEL, best, other)
+    assert found == (behind[-1] + 1 if len(behind) else None)
+
+
+def test_an_early_crossing_is_none():
+    best, other = ahead(COSINE, "constant(peak=1e-3, warmup=50, total=1000)")
+    assert (crossing(MODEL, best, other) or 0) < 100
+    assert not any("falls below" in sentence for sentence in why(MODEL, best, other, "the constant"))
+
+
+def test_a_lower_final_rate_is_told_from_the_rest_of_the_lead():
+    model = replace(MODEL, theta=MODEL.theta | {"A0": 3e5})  # so noisy that the last updates count
+    best, other = parse(WSD), parse(FLOORED.replace("decay=200", "decay=100"))
+    gap = predict(model, other)[0] - predict(model, best)[0]
+    part = predict(model, parse(FLOORED))[0] - predict(model, best)[0]
+    assert 0.05 * gap < part < gap
+    runs = [ended("a wsd", FLOORED, 2.9), ended("a cosine", COSINE, 2.95)]
+    (said,) = (s for s in why(model, best, other, "the short WSD", runs) if "ending at a rate" in s)
+    assert said == (
+        f"Of its lead, {part:.4f} comes from ending at a rate of 0 instead of 1e-4; no run of the fit ended below 1e-4."
+    )
+    ran = why(model, best, other, "the short WSD", [*runs, ended("a wsd", WSD, 2.9)])
+    assert any("ending at a rate of 0 instead of 1e-4." in s for s in ran)
+    longer = parse(WSD.replace("decay=200", "decay=100"))
+    assert not any("ending at a rate" in s for s in why(model, best, longer, "another with its final rate"))
+    all_of_it = why(model, best, parse(FLOORED), "itself but for the floor")
+    assert any(s.startswith("All of its lead comes from ending at a rate of 0") for s in all_of_it)
+
+
+def test_own_runs_of_both_kinds_are_held_against_each_other():
+    best, other = parse(WSD), parse(COSINE)
+    runs = [ended("a wsd", FLOORED, 2.9), ended("a cosine", COSINE, 2.95)]
+    assert why(MODEL, best, other, "the cosine", runs)[-1] == (
+        "Of the runs over 1,000 updates, a wsd ended at 2.9000 and a cosine at 2.9500."
+    )
+    for unlike in (
+        ended("a cosine", COSINE.replace("1e-3", "2e-3"), 2.95),  # another peak
+        ended("a cosine", COSINE.replace("1000", "1001"), 2.95),
+        ended("a cosine", COSINE, 2.95, params=1e8),  # another size
+        ended("another", COSINE, 2.95),  # not of the fit
+    ):
+        assert not any("ended at" in s for s in why(MODEL, best, other, "the cosine", [runs[0], unlike]))
+
+
+def test_whoever_is_not_ahead_has_no_reasons():
+    best, other = ahead(WSD, COSINE)
+    assert why(MODEL, other, best, "the other") == [] == why(MODEL, best, best, "itself")
