@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import OptLawsError, Plan, Prediction, Ranked, Schedule, predict, rank, with_bands
 from optlaws_core.fitting.result import Coverage, Model
@@ -98,8 +99,8 @@ class Entry:
     spoken: str = ""  # what it is called in a sentence
 
 
-def entries(space: Workspace, fits: Sequence[str]) -> list[Entry]:
-    """Candidates that can be predicted. Says which cannot, and why."""
+def entries(space: Workspace, fits: Sequence[str], place: DeltaGenerator | None = None) -> list[Entry]:
+    """Candidates that can be predicted. Says which cannot, and why, in `place` where there is one."""
     names, spoken, good = c.names(space.candidates), c.spoken(space.candidates), []
     for i, candidate in enumerate(space.candidates):
         if not candidate.on or candidate.schedule is None:
@@ -108,7 +109,7 @@ def entries(space: Workspace, fits: Sequence[str]) -> list[Entry]:
             for name in fits:
                 curve(Known.of(space.fits[name]), candidate.schedule)
         except OptLawsError as fault:
-            st.text(f"Row {i + 1} is left out. {fault}")
+            (place or st).text(f"Row {i + 1} is left out. {fault}")
         else:
             good.append(Entry(i, names[i], candidate.schedule, spoken[i]))
     return good

@@ -63,7 +63,7 @@ def small(made: Result) -> None:
         rows=ROWS,
         column_config={
             KEY: st.column_config.TextColumn(width=40, help="The colour of the curve in the chart"),
-            "Schedule": st.column_config.TextColumn(width=90),
+            "Schedule": st.column_config.TextColumn(width=_width(shown["Schedule"])),
             "Loss": st.column_config.NumberColumn(format="%.4f", width=62, help="Predicted, after the last update"),
             "To baseline": st.column_config.NumberColumn(format="%+.4f", width=84, help="Negative is better"),
             "90 % interval": st.column_config.TextColumn(width=126, help="Of the difference to the baseline"),
@@ -72,6 +72,11 @@ def small(made: Result) -> None:
         },
         placeholder="–",
     )
+
+
+def _width(names: Sequence[str]) -> int:
+    """Pixels in which the longest of the names is read whole, within reason."""
+    return min(max(90, 16 + round(7.2 * max(map(len, names), default=0))), 230)
 
 
 def _row(made: Result, i: int) -> dict:

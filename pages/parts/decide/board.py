@@ -26,12 +26,13 @@ def show(space: Workspace) -> None:
     with st.expander("Fit, chart and risk of divergence", icon=":material/tune:"):
         fits = curves.pick(space)
         from_address.write_address(space)
-        found = predicted.entries(space, fits)
+        found = predicted.entries(space, fits, top)
         bands = st.container()
         view, observed = curves.look(space)
         risk, most_risk = risks.choose(space)
     if not found:
-        top.markdown("No candidate is in use. Switch one on in the table, or add one.")
+        if not any(c.on and c.schedule for c in space.candidates):
+            top.markdown("No candidate is in use. Switch one on in the table, or add one.")
         return
     with right:
         baseline = ranking.choose(space, found, risk, most_risk)

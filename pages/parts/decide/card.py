@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from optlaws_core import OptLawsError
+from optlaws_core.runs import MOST_UPDATES
 from optlaws_core.schedules.entries import LARGEST
 from optlaws_core.text import format_amount, format_number, parse_amount, parse_int
 
@@ -141,8 +142,9 @@ def _with_length(run: BigRun, typed: str) -> BigRun:
     if unit == TOKENS and run.batch_tokens is None:
         raise OptLawsError("A length in tokens needs the tokens per update; say those first, or the length in updates.")
     total = round(amount / run.batch_tokens) if unit == TOKENS else round(amount)
-    if not run.warmup < total <= LARGEST:
-        raise OptLawsError(f"The length must be above the {run.warmup:,} updates of warm-up, got {total:,} updates.")
+    if not run.warmup < total <= MOST_UPDATES:
+        rule = f"above the {run.warmup:,} updates of warm-up and at most {MOST_UPDATES:,}"
+        raise OptLawsError(f"The length must be {rule}, got {total:,} updates.")
     state()[UNIT] = unit
     return replace(run, total=total)
 

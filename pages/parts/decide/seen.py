@@ -13,7 +13,7 @@ from ..state.candidates import IN_WORDS
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
 
-CHIPS = 4  # more would push the answer off the screen
+CHIPS = 3  # more would push the answer off the screen
 OPEN = 2  # questions at most that are shown at once, each one click away
 LOGS, AT_HAND = "Add logs", ":material/check_circle:"
 

@@ -47,7 +47,7 @@ def test_an_early_crossing_is_none():
 
 def test_a_lower_final_rate_is_told_from_the_rest_of_the_lead():
     model = replace(MODEL, theta=MODEL.theta | {"A0": 3e5})  # so noisy that the last updates count
-    best, other = parse(WSD), parse(FLOORED.replace("decay=200", "decay=100"))
+    best, other = parse(WSD), parse(FLOORED.replace("decay=200", "decay=190"))
     gap = predict(model, other)[0] - predict(model, best)[0]
     part = predict(model, parse(FLOORED))[0] - predict(model, best)[0]
     assert 0.05 * gap < part < gap
@@ -58,7 +58,7 @@ def test_a_lower_final_rate_is_told_from_the_rest_of_the_lead():
     )
     ran = why(model, best, other, "the short WSD", [*runs, ended("a wsd", WSD, 2.9)])
     assert any("ending at a rate of 0 instead of 1e-4." in s for s in ran)
-    longer = parse(WSD.replace("decay=200", "decay=100"))
+    longer = parse(WSD.replace("decay=200", "decay=190"))
     assert not any("ending at a rate" in s for s in why(model, best, longer, "another with its final rate"))
     all_of_it = why(model, best, parse(FLOORED), "itself but for the floor")
     assert any(s.startswith("All of its lead comes from ending at a rate of 0") for s in all_of_it)
