@@ -4,6 +4,8 @@ axe-core (in the package axe-playwright-python) is evaluated by the browser: the
 it through its Content-Security-Policy.
 """
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from tests.browser.conftest import KEPT, ready
@@ -86,8 +88,9 @@ def save(at) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_no_page_breaks_a_rule_of_wcag_or_is_wider_than_a_phone(url, page, axe, dark):
-    at = page(url, dark=dark)
+def test_no_page_breaks_a_rule_of_wcag_is_wider_than_a_phone_or_asks_another_host(url, page, axe, dark):
+    at, asked = page(url, dark=dark), set()
+    at.context.on("request", lambda request: asked.add(urlsplit(request.url)))
     found = {"before logs": audit(at, axe)}
     try_example(at)
     link = save(at)
@@ -103,6 +106,8 @@ def test_no_page_breaks_a_rule_of_wcag_or_is_wider_than_a_phone(url, page, axe, 
         at.set_viewport_size({"width": 1280, "height": 900})
     assert {path: faults for path, faults in found.items() if faults} == {}
     assert {path: pixels for path, pixels in wide.items() if pixels > 0} == {}
+    assert [c for c in at.complaints if "404" not in c] == []  # beside a deep link Streamlit looks for itself
+    assert {one.netloc for one in asked if one.scheme not in ("data", "blob")} == {urlsplit(url).netloc}
 
 
 def test_the_audit_finds_what_is_planted(url, page, axe):
