@@ -38,8 +38,8 @@ def comments(store: Store, id: str, viewer: Viewer) -> list[Comment]:
 def comment(store: Store, id: str, viewer: Viewer, said: str, author: str = "") -> None:
     """Leave a comment on a comparison that the viewer may open; `author`: a name, empty for nobody's.
 
-    Raises `OptLawsError` like `Store.open`, for a text that is empty, too long or has control characters, and where
-    there are too many comments, altogether or at once.
+    Raises `OptLawsError` like `Store.open`, for a text that is empty, too long or has control characters, for one
+    that the same writer has just left there, and where there are too many comments, altogether or at once.
     """
     if not said.strip():
         raise OptLawsError("A comment needs a text, this one has none.")
@@ -64,6 +64,10 @@ def comment(store: Store, id: str, viewer: Viewer, said: str, author: str = "") 
                 "number = :number and written > :since",
             )
         ]
+        last = "select writer, author, said from comments where number = :number order by place desc limit 1"
+        newest = db.execute(text(last), row).first()
+        if newest is not None and all(getattr(newest, name) == row[name] for name in ("writer", "author", "said")):
+            raise OptLawsError("This comment is there already, as the last one; it was not posted twice.")
         if counts[0] >= MOST:
             raise OptLawsError(f"A comparison holds {MOST} comments, and this one has them; its owner may delete some.")
         if counts[1] >= AT_ONCE or counts[2] >= AT_ONCE_ALL:

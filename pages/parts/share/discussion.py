@@ -11,6 +11,7 @@ from ..widgets.markdown import literal
 from .common import faults_told, when
 
 NOBODY = "someone"  # who wrote a comment without a name
+POSTED = "share_posted"  # in the session: how many comments were posted
 
 
 def section(entry: Entry) -> None:
@@ -28,13 +29,16 @@ def section(entry: Entry) -> None:
             ):
                 comments.delete_comment(store, entry.id, viewer, comment.number)
                 st.rerun()
-    with st.form("share_comment", border=False, clear_on_submit=False):
-        said = st.text_area("Comment", height=90, max_chars=comments.LONGEST, key="share_said")
+    memory = session.state()
+    posted = memory.get(POSTED, 0)
+    with st.form("share_comment", border=False, clear_on_submit=False):  # a text that was refused stays
+        # A browser keeps what stands in a field for as long as its key is the same.
+        said = st.text_area("Comment", height=90, max_chars=comments.LONGEST, key=f"share_said {entry.id} {posted}")
         author = st.text_input("Your name", identity.name(), placeholder=NOBODY, max_chars=200, width=320)
         pressed = st.form_submit_button("Comment", icon=":material/comment:")
     st.caption(f"Plain text, read by whoever may open this; at most {counted(comments.MOST, 'comment')}.")
     if pressed:
         with faults_told():
             comments.comment(store, entry.id, viewer, said, author)
-            session.state().pop("share_said", None)  # a text that was refused stays
+            memory[POSTED] = posted + 1
             st.rerun()

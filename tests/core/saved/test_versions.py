@@ -122,10 +122,21 @@ def test_a_comment_that_is_none_is_refused(store, snapshot, said, why):
     assert len(comments(store, id, ME)) == 1
 
 
+def test_the_same_comment_is_not_posted_twice_in_a_row(store, snapshot):
+    one, two = store.save(snapshot, ME), store.save(snapshot, ME)
+    comment(store, one, OTHER, "Which seed?", "Bob")
+    with pytest.raises(OptLawsError, match="there already"):
+        comment(store, one, OTHER, " Which seed? ", "Bob")
+    comment(store, two, OTHER, "Which seed?", "Bob")  # another comparison
+    comment(store, one, ME, "Which seed?", "Bob")  # another writer
+    comment(store, one, OTHER, "Which seed?", "Bob")  # no longer the last one
+    assert len(comments(store, one, ME)) == 3 and len(comments(store, two, ME)) == 1
+
+
 def test_comments_are_bounded_in_number_and_pace(store, snapshot, monkeypatch):
     one, two = store.save(snapshot, ME), store.save(snapshot, ME)
     for i in range(remarks.AT_ONCE):
-        comment(store, (one, two)[i % 2], OTHER, "x")
+        comment(store, (one, two)[i % 2], OTHER, f"x{i}")
     with pytest.raises(OptLawsError, match="Too many comments within a minute"):
         comment(store, one, OTHER, "x")
     comment(store, one, ME, "x")  # others may go on
@@ -136,5 +147,5 @@ def test_comments_are_bounded_in_number_and_pace(store, snapshot, monkeypatch):
     comment(store, one, OTHER, "x")
     monkeypatch.setattr(remarks, "MOST", len(comments(store, one, ME)))
     with pytest.raises(OptLawsError, match="holds . comments"):
-        comment(store, one, OTHER, "x")
+        comment(store, one, OTHER, "y")
     assert store.count(OPERATOR) == 2

@@ -384,11 +384,18 @@ def test_readers_comment_in_plain_text_and_the_owner_deletes(compared, store):
     _, viewer = saved(compared, store)
     (entry,) = store.listed(viewer)
     reader = share(Viewer("elsewhere"), id=entry.id)
-    next(t for t in reader.text_area if t.label == "Comment").set_value("<b>Which</b> :red[seed]?")
+    typed = next(t for t in reader.text_area if t.label == "Comment").set_value("<b>Which</b> :red[seed]?")
     press(reader, "Comment")
     assert "<b>Which</b> :red[seed]?" in [t.value for t in reader.text]
     assert any("someone · " in c.value for c in reader.caption)
-    assert next(t for t in reader.text_area if t.label == "Comment").value == ""
+    fresh = next(t for t in reader.text_area if t.label == "Comment")
+    assert fresh.value == "" and fresh.id != typed.id  # a browser keeps what stands in the same field
+    fresh.set_value("<b>Which</b> :red[seed]?")
+    press(reader, "Comment")
+    assert len(reader.error) == 1 and "not posted twice" in reader.error[0].value
+    kept = next(t for t in reader.text_area if t.label == "Comment")
+    assert kept.value == "<b>Which</b> :red[seed]?"  # what was refused stays
+    kept.set_value("")
     press(reader, "Comment")
     assert [e.value for e in reader.error] == ["A comment needs a text, this one has none."]
     mine = share(viewer, id=entry.id)
