@@ -14,6 +14,7 @@ from ..prediction.observed import observed
 from ..prediction.pairs import compare
 from ..prediction.ranking import rank
 from ..saved import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
+from ..text import counted
 from .options import check_out, file, path, place, print_json
 from .paper_files import add_paper, check_paper, write_paper
 
@@ -72,7 +73,8 @@ def _list(args: argparse.Namespace) -> list[str]:
             [{k: v for k, v in asdict(e).items() if k != "mine"} | {"visibility": e.visibility.name} for e in found]
         )
     for e in () if args.json else found:
-        print(f"{e.id}  {e.saved[:16]}  {e.visibility.name:8}{e.title}{''.join(f' #{tag}' for tag in e.tags)}")
+        said = f" ({counted(e.comments, 'comment')})" if e.comments else ""
+        print(f"{e.id}  {e.saved[:16]}  {e.visibility.name:8}{e.title}{''.join(f' #{tag}' for tag in e.tags)}{said}")
     return [f"{left:,} more are not listed; name words with --search."] if left > 0 else []
 
 

@@ -23,8 +23,12 @@ from .rights import Viewer, Visibility, visibility_of
 with extra("store", "The store of saved comparisons"):
     from sqlalchemy import Connection, Row, text
 
-MISSING = "There is no such comparison: it was never saved, its link was revoked, or it is not open to you."
-FIELDS = "number, id, owner, visibility, saved, title, note, tags, author, digest"
+MISSING = "There is no such comparison: it was never saved, it was deleted, its link was revoked, or it is not open to you."
+REMARKS = "from comments c where c.number = snapshots.number"
+FIELDS = (
+    "number, id, owner, visibility, saved, title, note, tags, author, digest, "
+    f"(select count(*) {REMARKS}) as remarks, (select max(written) {REMARKS}) as last_remark"
+)
 LONGEST_SEARCH = 200  # characters
 
 
@@ -41,6 +45,8 @@ class Entry:
     digest: str  # of the content; a copy names it as its parent
     visibility: Visibility
     mine: bool  # whether the viewer may change who sees it, and delete it
+    comments: int  # how many there are
+    commented: str | None  # when the latest of them was written, UTC, ISO 8601; None without any
 
 
 class Store(database.Database):
@@ -210,7 +216,7 @@ def _found(viewer: Viewer, search: str = "") -> tuple[str, dict[str, object]]:
 def _entry(row: Row, viewer: Viewer) -> Entry:
     tags = tuple(row.tags.split("\n")) if row.tags else ()
     shown = (row.id, row.title, row.note, tags, row.author, row.saved, row.digest)
-    return Entry(*shown, visibility_of(row), viewer.owns(row))
+    return Entry(*shown, visibility_of(row), viewer.owns(row), row.remarks, row.last_remark)
 
 
 def unpacked(packed: bytes) -> bytes:

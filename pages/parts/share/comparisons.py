@@ -193,6 +193,9 @@ def _row(entry: Entry) -> None:
         )
         told += [f"by {literal(entry.author)}"] if entry.author else []
         told += [literal(", ".join(entry.tags))] if entry.tags else []
+        if entry.commented:
+            latest = "the latest " if entry.comments > 1 else ""
+            told.append(f"**{counted(entry.comments, 'comment')}**, {latest}{when(entry.commented)}")
         st.caption(" · ".join(told))
 
 

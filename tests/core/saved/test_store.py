@@ -12,6 +12,7 @@ from sqlalchemy import text
 from optlaws_core import OptLawsError
 from optlaws_core.cli import main
 from optlaws_core.saved import from_bundle, to_bundle
+from optlaws_core.saved.comments import comment
 from optlaws_core.saved.database import PLACE, default_place
 from optlaws_core.saved.rights import OPERATOR, STRANGER, Visibility
 from optlaws_core.saved.store import MISSING, Store
@@ -116,6 +117,9 @@ def test_bundles_carry_a_comparison_from_store_to_store(place, snapshot, tmp_pat
     code, out, _ = told("list", "--store", elsewhere, "--search", "größer WSD")
     assert code == 0 and out.count(rows[0]["id"]) == 1 and "#wsd" in out
     assert told("list", "--store", elsewhere, "--search", "nothing")[:2] == (0, "")
+    with closing(Store(elsewhere)) as store:
+        comment(store, rows[0]["id"], STRANGER, "Which seed?")
+    assert rows[0]["comments"] == 0 and "(1 comment)" in told("list", "--store", elsewhere)[1]
     code, out, _ = told("export", rows[0]["id"], "--store", elsewhere, "--anonymous")
     assert code == 0 and from_bundle(out.encode()).title == "Comparison" and "constant_4000" not in out
 

@@ -122,6 +122,20 @@ def test_a_comment_that_is_none_is_refused(store, snapshot, said, why):
     assert len(comments(store, id, ME)) == 1
 
 
+def test_a_list_says_how_many_comments_there_are_and_when_the_latest_came(store, snapshot):
+    silent, id = store.save(snapshot, ME), store.save(snapshot, ME)
+    assert [(e.comments, e.commented) for e in store.listed(ME)] == [(0, None)] * 2
+    comment(store, id, OTHER, "Which seed?")
+    comment(store, id, ME, "The first.")
+    (entry, other) = store.listed(ME)
+    assert (entry.id, entry.comments, entry.commented) == (id, 2, comments(store, id, ME)[-1].written)
+    assert (other.id, other.comments, store.entry(id, OTHER).comments) == (silent, 0, 2)
+    store.delete(id, ME)
+    assert [e.comments for e in store.listed(ME)] == [0]
+    with pytest.raises(OptLawsError, match="it was deleted"):
+        store.open(id, ME)
+
+
 def test_the_same_comment_is_not_posted_twice_in_a_row(store, snapshot):
     one, two = store.save(snapshot, ME), store.save(snapshot, ME)
     comment(store, one, OTHER, "Which seed?", "Bob")

@@ -304,6 +304,16 @@ def test_the_list_has_ones_own_and_is_searched(compared, store):
     assert not rows(nothing) and any("Nothing that you saved matches." in t for t in texts(nothing))
 
 
+def test_the_list_says_which_comparisons_have_comments(compared, store):
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    assert not any("comment" in c.value for c in share(viewer).caption)
+    comments.comment(store, entry.id, Viewer("elsewhere"), "Which seed?")
+    assert any("**1 comment**, 20" in c.value for c in share(viewer).caption)
+    comments.comment(store, entry.id, Viewer("elsewhere"), "And which batch?")
+    assert any("**2 comments**, the latest 20" in c.value for c in share(viewer).caption)
+
+
 def test_a_row_leads_to_its_own_address(compared, store):
     found, viewer = saved(compared, store, Title="First")
     second = store.save(replace(found, title="Second", view=found.view | {"x": "lr"}), viewer)
