@@ -9,42 +9,49 @@ from .errors import OptLawsError
 
 SMALLEST, LARGEST = 1e-30, 1e30  # beyond them powers of an amount, as laws take them, leave the range of floats
 MOST = 10**15  # whole numbers beyond it are not exact in floating point
+NEAR = 10**6  # bounds up to it are told wherever a whole number is refused
 SUFFIXES = {"k": 3, "m": 6, "b": 9, "g": 9, "t": 12}
 _DIGITS = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+"  # a comma only between groups of three digits
 _AMOUNT = re.compile(rf"({_DIGITS})(?:e([+-]?\d{{1,9}}))?\s*([kmbgt]?)\s*(?:tokens?|params?|parameters)?", re.I)
 
 
-def parse_amount(text: str, name: str = "An amount", zero: bool = False) -> float:
+def parse_amount(text: str, name: str = "An amount", zero: bool = False, examples: str = "7B or 3e-4") -> float:
     """`7B`, `1.3e9`, `300 B tokens` or `12,000` as a number. Raises `OptLawsError` for what is none or not above 0.
 
-    zero: whether 0 will do, too. Any other number lies between `SMALLEST` and `LARGEST`.
+    zero: whether 0 will do, too. Any other number lies between `SMALLEST` and `LARGEST`. examples: what fits there, for
+    the sentence about what does not, such as `24k` for a length.
     """
     found, got = _AMOUNT.fullmatch(text.strip()), f"got {text.strip()[:40]!r}."
     digits = re.sub("[_,]", "", found[1]) if found else ""
     nought = not digits.strip("0.")
     if not found or nought and not zero:
-        raise OptLawsError(f"{name} reads like 7B or 3e-4 and is {'0 or above' if zero else 'above 0'}, {got}")
+        raise OptLawsError(f"{name} must be {'0 or more' if zero else 'above 0'}, such as {examples}, {got}")
     value = float(f"{digits}e{int(found[2] or 0) + SUFFIXES.get(found[3].lower(), 0)}")
     if not nought and not SMALLEST <= value <= LARGEST:
         raise OptLawsError(f"{name} must lie between {SMALLEST:g} and {LARGEST:g}, {got}")
     return value
 
 
-def parse_int(text: str, name: str = "A number", least: int = 0, most: int = MOST) -> int:
+def parse_int(
+    text: str, name: str = "A number", least: int = 0, most: int = MOST, examples: str = "2000 or 24k"
+) -> int:
     """`24k`, `2e3` or `12,000` as a whole number. Raises `OptLawsError` unless it lies from `least` to `most`."""
+    value = 0.0
     with suppress(OptLawsError):
         value = parse_amount(text, name, zero=True)
         if least <= value <= most and value == round(value):
             return round(value)
+    near = most <= NEAR or value > most  # a bound that nobody comes near tells nothing
+    rule = f"from {least:,} to {most:,}" if near else f"of {least:,} or more"
     got = text.strip()[:40]
-    raise OptLawsError(f"{name} must be a whole number from {least:,} to {most:,}, such as 2e3 or 24k, got {got!r}.")
+    raise OptLawsError(f"{name} must be a whole number {rule}, such as {examples}, got {got!r}.")
 
 
-def parse_amounts(text: str, name: str = "An amount") -> tuple[float, ...]:
+def parse_amounts(text: str, name: str = "An amount", examples: str = "7B or 3e-4") -> tuple[float, ...]:
     """Several, between semicolons or spaces. Raises `OptLawsError` like `parse_amount`, and for none."""
-    found = [parse_amount(word, name) for word in re.split(r"[;\s]+", text.strip()) if word]
+    found = [parse_amount(word, name, examples=examples) for word in re.split(r"[;\s]+", text.strip()) if word]
     if not found:
-        raise OptLawsError(f"{name} reads like 7B or 3e-4, several with spaces between; got nothing.")
+        raise OptLawsError(f"{name} must be above 0, such as {examples}, several with spaces between; got nothing.")
     return tuple(dict.fromkeys(found))
 
 

@@ -66,7 +66,7 @@ def answered(layout: Layout, question: Question, said: str) -> Layout:
         return chosen(layout, question, answer)
     if not number and answer.suggested is None:
         raise LogError(f"the answer {question.key}={key} needs {answer.amount}, as in {question.key}={key}:16.")
-    amount = parse_amount(number, answer.amount.capitalize()) if number else answer.suggested
+    amount = parse_amount(number, f"The number of {answer.amount}", examples="16") if number else answer.suggested
     return chosen(layout, question, answer, amount)
 
 

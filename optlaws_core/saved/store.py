@@ -23,7 +23,9 @@ from .rights import Viewer, Visibility, visibility_of
 with extra("store", "The store of saved comparisons"):
     from sqlalchemy import Connection, Row, text
 
-MISSING = "There is no such comparison: it was never saved, it was deleted, its link was revoked, or it is not open to you."
+MISSING = (
+    "There is no such comparison: it was never saved, it was deleted, its link was revoked, or it is not open to you."
+)
 REMARKS = "from comments c where c.number = snapshots.number"
 FIELDS = (
     "number, id, owner, visibility, saved, title, note, tags, author, digest, "

@@ -29,8 +29,8 @@ def test_amounts_are_read(text, value):
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "7Q", "many", "nan", "inf", "1..2", "0,001", "1,5M", "1,2345"])
 def test_what_is_no_amount(text):
-    with pytest.raises(OptLawsError, match="The model size reads like 7B or 3e-4 and is above 0, got"):
-        parse_amount(text, "The model size")
+    with pytest.raises(OptLawsError, match="The model size must be above 0, such as 123M or 7B, got"):
+        parse_amount(text, "The model size", examples="123M or 7B")
 
 
 @pytest.mark.parametrize("text", ["1e-31", "1e-300", "1e-400", "1e31", "1e300", "1e400", "9" * 400, "1e19T"])
@@ -42,7 +42,7 @@ def test_amounts_too_small_or_large_are_told_the_limits(text, zero):
 
 def test_where_0_will_do_the_rule_says_so():
     assert [parse_amount(text, zero=True) for text in ("0", "0.0", ".0", "0e5", "00")] == [0] * 5
-    with pytest.raises(OptLawsError, match="The floor reads like 7B or 3e-4 and is 0 or above, got '-1'"):
+    with pytest.raises(OptLawsError, match="The floor must be 0 or more, such as 7B or 3e-4, got '-1'"):
         parse_amount("-1", "The floor", zero=True)
 
 
@@ -59,9 +59,19 @@ def test_what_is_no_count(text):
         parse_int(text, "Updates", 1, 10_000)
 
 
+@pytest.mark.parametrize(
+    "typed, rule", [("-5", "of 0 or more"), ("2.5", "of 0 or more"), ("1e16", "from 0 to 1,000,000,000,000,000")]
+)
+def test_a_bound_that_nobody_comes_near_is_not_told(typed, rule):
+    said = f"The warm-up must be a whole number {rule}, such as 2000 or 2 %, got '{typed}'."
+    with pytest.raises(OptLawsError) as told:
+        parse_int(typed, "The warm-up", examples="2000 or 2 %")
+    assert str(told.value) == said
+
+
 def test_several_amounts_stand_between_spaces_or_semicolons():
     assert parse_amounts("1e9 2B;  2e9 500M") == (1e9, 2e9, 5e8)
-    with pytest.raises(OptLawsError, match="Peaks reads like .* got nothing"):
+    with pytest.raises(OptLawsError, match="Peaks must be above 0, .* got nothing"):
         parse_amounts("  ", "Peaks")
 
 

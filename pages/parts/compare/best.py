@@ -26,6 +26,7 @@ SEARCH = "compare_search"  # the job of a search that runs, and the name and the
 FALLING, ANY = "Curve that only falls", "Any curve"
 FORMS = (FALLING, ANY, *FAMILIES)
 LENGTHS = ("Updates", "Tokens", "FLOPs")
+BUDGETS = {"Tokens": "300B", "FLOPs": "1e21"}  # examples of lengths that are no updates
 MEANINGS = {
     "peak": ("Peak", "Highest rate, such as 3e-4; the best schedule may stay below."),
     "warmup": ("Warm-up", "Updates of linear warm-up, such as 2000 or 2k."),
@@ -149,16 +150,23 @@ def _limits(fit: Model, texts: dict[str, str]) -> Limits:
     if texts["unit"] == "Updates":
         total = parse_int(texts["Updates"], "The number of updates")
     else:
-        told = {name: parse_amount(texts[name], "This number") if texts[name] else None for name in ("params", "batch")}
+        told = {
+            name: parse_amount(texts[name], what, examples=usual) if texts[name] else None
+            for name, what, usual in (
+                ("params", "The model size", "123M or 7B"),
+                ("batch", "The number of tokens per update", "4M or 524288"),
+            )
+        }
         coverage = sized(fit, told["params"], told["batch"]).coverage
-        total = updates_within(coverage, **{texts["unit"].lower(): parse_amount(texts[texts["unit"]], "The budget")})
+        budget = parse_amount(texts[texts["unit"]], "The budget", examples=BUDGETS[texts["unit"]])
+        total = updates_within(coverage, **{texts["unit"].lower(): budget})
     return Limits(
-        peak=parse_amount(texts["peak"], "The peak"),
+        peak=parse_amount(texts["peak"], "The peak", examples="3e-4"),
         total=total,
         warmup=parse_int(texts["warmup"], "The warm-up"),
-        floor=parse_amount(texts["floor"], "The floor", zero=True),
-        slope=None if texts["slope"] == "any" else parse_amount(texts["slope"], "The largest slope"),
-        knots=parse_int(texts["knots"], "The number of knots"),
+        floor=parse_amount(texts["floor"], "The floor", zero=True, examples="3e-5"),
+        slope=None if texts["slope"] == "any" else parse_amount(texts["slope"], "The largest slope", examples="1e-6"),
+        knots=parse_int(texts["knots"], "The number of knots", examples="24"),
         falling=texts["form"] != ANY,
     )
 

@@ -94,13 +94,15 @@ def _fields(unit: str) -> dict[str, Field]:
             "Trainable parameters, such as 7B. Laws are fitted to one size: how far the big run is from it is said "
             "with the answer.",
             lambda run: "" if run.params is None else format_amount(run.params, 3),
-            lambda run, typed: replace(run, params=_amount(typed, "The model size")),
+            lambda run, typed: replace(run, params=_amount(typed, "The model size", "350M or 7B")),
         ),
         "batch": Field(
             "Tokens per update",
             "Batch size in tokens, such as 4M or 524288.",
             lambda run: "" if run.batch_tokens is None else format_amount(run.batch_tokens),
-            lambda run, typed: replace(run, batch_tokens=_amount(typed, "The number of tokens per update")),
+            lambda run, typed: replace(
+                run, batch_tokens=_amount(typed, "The number of tokens per update", "4M or 524288")
+            ),
         ),
         "length": Field(
             "Length",
@@ -116,7 +118,7 @@ def _fields(unit: str) -> dict[str, Field]:
             "Peak learning rate",
             "Highest rate, such as 3e-4. The final rates of the candidates keep their share of it.",
             lambda run: format_number(run.peak),
-            lambda run, typed: replace(run, peak=_amount(typed, "The peak learning rate") or run.peak),
+            lambda run, typed: replace(run, peak=_amount(typed, "The peak learning rate", "3e-4") or run.peak),
         ),
         "warmup": Field(
             "Warm-up",
@@ -127,8 +129,8 @@ def _fields(unit: str) -> dict[str, Field]:
     }
 
 
-def _amount(typed: str, what: str) -> float | None:
-    return parse_amount(typed, what) if typed else None
+def _amount(typed: str, what: str, examples: str) -> float | None:
+    return parse_amount(typed, what, examples=examples) if typed else None
 
 
 def _with_length(run: BigRun, typed: str) -> BigRun:
@@ -136,7 +138,7 @@ def _with_length(run: BigRun, typed: str) -> BigRun:
     words = typed.lower().split()
     named = words.pop() if words and words[-1] in (UPDATES, TOKENS, "steps", "update", "token") else ""
     unit = {"": state().get(UNIT, UPDATES), "token": TOKENS, TOKENS: TOKENS}.get(named, UPDATES)
-    amount = parse_amount(" ".join(words), "The length") if words else None
+    amount = parse_amount(" ".join(words), "The length", examples="48k or 100B tokens") if words else None
     if amount is None:
         return run
     if unit == TOKENS and run.batch_tokens is None:
@@ -152,9 +154,11 @@ def _with_length(run: BigRun, typed: str) -> BigRun:
 def _with_warmup(run: BigRun, typed: str) -> BigRun:
     """Another warm-up, in updates or as a share of the length."""
     if typed.endswith("%"):
-        warmup = round(parse_amount(typed[:-1].strip(), "The share of the warm-up") / 100 * run.total)
+        warmup = round(
+            parse_amount(typed[:-1].strip(), "The share of the warm-up", zero=True, examples="2 %") / 100 * run.total
+        )
     else:
-        warmup = parse_int(typed or "0", "The warm-up", 0, int(LARGEST))
+        warmup = parse_int(typed or "0", "The warm-up", 0, int(LARGEST), "2000 or 2 %")
     if not 0 <= warmup < run.total:
         raise OptLawsError(f"The warm-up must be shorter than the run, {run.total:,} updates, got {warmup:,}.")
     return replace(run, warmup=warmup)

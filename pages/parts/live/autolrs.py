@@ -144,7 +144,7 @@ def _start(run: Run) -> int:
 
 def _typed(place, label: str, usual: str, key: str) -> float:
     typed = place.text_input(label, placeholder=usual, key=key, bind="query-params").strip()
-    return parse_amount(typed or usual, f"The {label.lower()}")
+    return parse_amount(typed or usual, f"The {label.lower()}", examples=usual)
 
 
 def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage] | None:

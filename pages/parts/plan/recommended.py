@@ -61,10 +61,10 @@ def setting() -> Asked | None:
     }
     try:
         asked = Asked(
-            parse_amount(texts["params"] or USUAL["params"], "The model size"),
-            parse_amount(texts["tokens"] or USUAL["tokens"], "The number of training tokens"),
-            parse_amount(texts["batch"], "The batch") if texts["batch"] else None,
-            parse_amount(texts["loss"], "The final loss") if texts["loss"] else None,
+            parse_amount(texts["params"] or USUAL["params"], "The model size", examples="123M or 7B"),
+            parse_amount(texts["tokens"] or USUAL["tokens"], "The number of training tokens", examples="300B or 2T"),
+            parse_amount(texts["batch"], "The batch", examples="4M or 524288") if texts["batch"] else None,
+            parse_amount(texts["loss"], "The final loss", examples="2.5") if texts["loss"] else None,
         )
     except OptLawsError as fault:
         st.error(literal(str(fault)))

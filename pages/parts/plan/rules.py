@@ -41,8 +41,8 @@ def allocation() -> None:
             "2305.16264).",
         ).strip()
     try:
-        compute = parse_amount(text or COMPUTE, "The compute")
-        unique = parse_amount(known, "The number of unique tokens") if known else None
+        compute = parse_amount(text or COMPUTE, "The compute", examples="1e21")
+        unique = parse_amount(known, "The number of unique tokens", examples="300B") if known else None
     except OptLawsError as fault:
         st.error(literal(str(fault)))
         return
@@ -102,10 +102,10 @@ def another_batch() -> None:
         for place, (name, label, usual, meaning) in zip(places, fields, strict=True)
     }
     try:
-        lr = parse_amount(texts["lr"] or LR, "The learning rate")
-        batch = parse_amount(texts["from"] or BATCH, "The batch")
-        other = parse_amount(texts["to"] or OTHER, "The other batch")
-        noise = parse_amount(texts["noise"], "The noise scale") if texts["noise"] else None
+        lr = parse_amount(texts["lr"] or LR, "The learning rate", examples="3e-4")
+        batch = parse_amount(texts["from"] or BATCH, "The batch", examples="4M or 524288")
+        other = parse_amount(texts["to"] or OTHER, "The other batch", examples="4M or 524288")
+        noise = parse_amount(texts["noise"], "The noise scale", examples="4M or 524288") if texts["noise"] else None
     except OptLawsError as fault:
         st.error(literal(str(fault)))
         return
@@ -150,7 +150,9 @@ def another_width() -> None:
         for place, (label, key, usual, meaning) in zip(st.columns(3), fields, strict=True)
     ]
     try:
-        lr, width, other = (parse_amount(text, label) for text, (label, *_) in zip(texts, fields, strict=True))
+        lr, width, other = (
+            parse_amount(text, label, examples=usual) for text, (label, _, usual, _) in zip(texts, fields, strict=True)
+        )
         st.caption(literal(width_said(lr, width, other)))
     except OptLawsError as fault:
         st.error(literal(str(fault)))

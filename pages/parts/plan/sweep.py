@@ -79,7 +79,7 @@ def _read(sweep: TableFile) -> SweepReport | None:
     columns = table_upload.choose_columns(
         sweep, table, columns_of(table.columns), MEANINGS, _lacking, "sweep column", len(COLUMNS)
     )
-    unit = parse_amount(sweep.unit or "1", "The tokens in one unit of batch")
+    unit = parse_amount(sweep.unit or "1", "The number of tokens in one unit of batch", examples="2048")
     key = hashlib.sha256(sweep.content + json.dumps([columns, unit, sweep.sure]).encode()).hexdigest()
     return table_upload.unless_unlikely(sweep, lambda: _found(key, table, columns, unit, sweep.sure), "plan_sure")
 

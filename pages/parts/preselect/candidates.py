@@ -108,10 +108,10 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
         parent, text = _checkpoint(fit)
     try:
         asked = Target(
-            parse_amount(texts["params"], "The model size"),
-            parse_amount(texts["batch_tokens"], "Tokens in one update"),
-            parse_amounts(texts["tokens"], "Tokens in all"),
-            parse_amounts(texts["peaks"], "A peak learning rate"),
+            parse_amount(texts["params"], "The model size", examples="123M or 7B"),
+            parse_amount(texts["batch_tokens"], "The number of tokens in one update", examples="4M or 524288"),
+            parse_amounts(texts["tokens"], "The number of tokens in all", "20B or 100B"),
+            parse_amounts(texts["peaks"], "A peak learning rate", "3e-4"),
             tuple(shapes),
             _warmups(texts["warmups"]),
             most_risk,
@@ -149,7 +149,7 @@ def _warmups(text: str) -> tuple[float, ...]:
     found = []
     for word in re.sub(r"\s+%", "%", text).replace(";", " ").split():
         number, percent = word.removesuffix("%"), word.endswith("%")
-        value = parse_amount(number, "A warm-up", zero=True)
+        value = parse_amount(number, "A warm-up", zero=True, examples="2 % or 300")
         if percent and value >= 100:
             raise OptLawsError(f"A warm-up takes less than 100 % of the length, got {value:g} %.")
         if not percent and 0 < value < 1:

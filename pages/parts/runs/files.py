@@ -264,7 +264,7 @@ def _layout_form(space: Workspace, report: FileReport) -> Layout | None:
     if not sent:
         return None
     try:
-        size = parse_amount(batch, "The batch size") if batch else None
+        size = parse_amount(batch, "The batch size", examples="512 or 0.5M") if batch else None
         settled = replace(found, x=x, x_unit=unit, losses=_pairs(names, losses), lr=rate, run=run, tokens=tokens)
         return replace(settled, loss_unit=loss_unit, batch=size, answered=(*found.answered, "x"))
     except OptLawsError as error:

@@ -74,7 +74,7 @@ def _ask(space: Workspace, asked: Asked, key: str) -> None:
 def _answer(space: Workspace, asked: Asked, answer: Answer, amount: str) -> None:
     """Read the files again under an answer: each under its own, which may name other columns."""
     try:
-        number = parse_amount(amount, f"The number of {answer.amount}") if answer.amount else None
+        number = parse_amount(amount, f"The number of {answer.amount}", examples="16") if answer.amount else None
         likely = number is not None and number == answer.suggested
         layouts = {
             file: _layout(space.reports[file], asked.question.key, answer.key, number, likely) for file in asked.files

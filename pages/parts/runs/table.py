@@ -221,8 +221,8 @@ def _declaration(space: Workspace, names: list[str]) -> tuple[str, str, str]:
 def _declare(space: Workspace, names: list[str], text: str, params: str, batch: str) -> None:
     """Apply the form, to all chosen runs or to none."""
     try:
-        size = parse_amount(params, "The number of parameters") if params else None
-        tokens = parse_amount(batch, "The number of tokens per update") if batch else None
+        size = parse_amount(params, "The number of parameters", examples="123M or 7B") if params else None
+        tokens = parse_amount(batch, "The number of tokens per update", examples="4M or 524288") if batch else None
         changed = {name: _declared(space.runs[name], text, size, tokens) for name in names}
     except OptLawsError as error:
         st.error(literal(str(error)), icon=":material/error:")

@@ -68,7 +68,11 @@ def section(space: Workspace) -> None:
             return
         try:
             found = _refined(
-                file.name, file.getvalue(), parse_amount(peak.strip() or PEAK, "The peak"), norm, smoothing
+                file.name,
+                file.getvalue(),
+                parse_amount(peak.strip() or PEAK, "The peak", examples=PEAK),
+                norm,
+                smoothing,
             )
         except OptLawsError as fault:
             st.error(literal(str(fault)), icon=":material/error:")

@@ -167,10 +167,12 @@ def test_the_card_says_what_the_logs_tell_and_all_candidates_follow_it():
 @pytest.mark.parametrize(
     ("label", "typed", "said"),
     [
-        ("Length", "soon", "The length"),
+        ("Length", "-5", "The length must be above 0, such as 48k or 100B tokens, got '-5'."),
+        ("Model size", "big", "The model size must be above 0, such as 350M or 7B, got 'big'."),
+        ("Warm-up", "-1", "The warm-up must be a whole number of 0 or more, such as 2000 or 2 %, got '-1'."),
         ("Length", "40", "must be above the 50 updates of warm-up"),
         ("Warm-up", "2000", "must be shorter than the run"),
-        ("Peak learning rate", "high", "The peak learning rate"),
+        ("Peak learning rate", "high", "The peak learning rate must be above 0, such as 3e-4, got 'high'."),
     ],
 )
 def test_what_the_card_cannot_read_is_one_sentence_and_changes_nothing(label, typed, said):

@@ -104,7 +104,7 @@ def test_updates_are_typed_and_checked(field, name):
     (found,) = [x for x in app.text_input if x.key.startswith(field)]
     found.set_value("many")
     (said,) = [e.value for e in ran(app).error]
-    assert said.startswith(f"{found.label} must be a whole number from") and said.endswith("got 'many'.")
+    assert said.startswith(f"{found.label} must be a whole number of ") and said.endswith("got 'many'.")
     assert app.text_input(key=found.key).value == "many" and not app.success
     app.text_input(key=found.key).set_value("2e2")
     assert not ran(app).error and app.query_params[name] == "200"

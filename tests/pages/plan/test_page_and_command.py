@@ -137,7 +137,7 @@ def test_another_width(capsys):
     assert said in [plain(c.value) for c in app.caption] and "4 times as wide take 0.0025" in said
     assert answer(capsys, "plan", "width", "--lr", "1e-2", "--from", "512", "--to", "2048")["lr"] == 2.5e-3
     app.text_input(key="plan_width_to").set_value("wide").run()
-    assert "Other width reads like" in plain(app.error[0].value) and not app.exception
+    assert "Other width must be above 0, such as" in plain(app.error[0].value) and not app.exception
 
 
 def test_another_schedule(capsys):

@@ -50,7 +50,7 @@ def test_laws_stand_side_by_side():
 
 def test_the_page_asks_what_it_cannot_read():
     app = opened(plan_params="big")
-    assert plain(app.error[0].value) == "The model size reads like 7B or 3e-4 and is above 0, got 'big'."
+    assert plain(app.error[0].value) == "The model size must be above 0, such as 123M or 7B, got 'big'."
     assert len(app.dataframe) == 4 and not app.get("plotly_chart")  # the rest of the page goes on
     for name, value, message in (
         ("params", "0.1", "Is the unit right? N below 1,000 is unlikely (of millions or billions?), got 0.1."),
@@ -64,13 +64,13 @@ def test_the_page_asks_what_it_cannot_read():
     app.text_input(key="plan_params").set_value("1e9").run()
     assert not app.error and "Fitted where you are: Step Law" in plain(app.caption[1].value)
     app.text_input(key="plan_compute").set_value("-1").run()
-    assert "The compute reads like" in plain(app.error[0].value)
+    assert "The compute must be above 0, such as 1e21, got" in plain(app.error[0].value)
     app.text_input(key="plan_compute").set_value("1e24").run()
     app.text_input(key="plan_unique").set_value("few").run()
-    assert "The number of unique tokens reads" in plain(app.error[0].value)
+    assert "The number of unique tokens must be above 0, such as 300B, got" in plain(app.error[0].value)
     app.text_input(key="plan_unique").set_value("").run()
     app.text_input(key="plan_batch_to").set_value("?").run()
-    assert "The other batch reads like" in plain(app.error[0].value)
+    assert "The other batch must be above 0, such as 4M" in plain(app.error[0].value)
     app.text_input(key="plan_batch_to").set_value("").run()
     app.text_input(key="plan_batch_lr").set_value("30").run()
     assert "A learning rate above 1 is unlikely, got 30." in plain(app.warning[0].value) and not app.error

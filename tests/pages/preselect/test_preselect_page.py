@@ -81,7 +81,7 @@ def test_cross_validation_replaces_the_guess_by_a_measurement(fit):
 
 def test_the_page_asks_what_it_cannot_read():
     app = opened(final_params="many")
-    assert "The model size reads like 7B or 3e-4 and is above 0, got 'many'" in app.error[0].value.replace("\\", "")
+    assert "The model size must be above 0, such as 123M or 7B, got 'many'" in app.error[0].value.replace("\\", "")
     app.text_input(key="final_params").set_value("2e6").run()
     assert not app.error and any("Beyond the training runs" in warning.value for warning in app.warning)
     app.text_input(key="final_warmups").set_value("150%").run()

@@ -244,7 +244,7 @@ def test_what_cannot_be_declared_is_one_sentence_and_stays_typed(page):
     field(page.text_input, "Parameters").set_value("25 millions")
     fine(button(page, "Declare").click().run())
     assert [e.value for e in page.error] == [
-        "The number of parameters reads like 7B or 3e-4 and is above 0, got '25 millions'."
+        "The number of parameters must be above 0, such as 123M or 7B, got '25 millions'."
     ]
     assert not page.success and field(page.text_input, "Parameters").value == "25 millions"
     assert space(page).runs["a"].plan.params is None
@@ -300,7 +300,7 @@ def test_a_wrong_correction_loses_nothing(page):
 
 @pytest.mark.parametrize(
     "typed, told",
-    [("0.01k", ""), ("many", "The batch size reads like 7B or 3e-4 and is above 0, got 'many'.")],
+    [("0.01k", ""), ("many", "The batch size must be above 0, such as 512 or 0.5M, got 'many'.")],
 )
 def test_the_batch_of_a_log_in_tokens_is_typed(page, typed, told):
     upload(page, ("a.csv", LOG))
@@ -382,7 +382,7 @@ def test_a_question_stands_beside_the_upload_and_is_answered_for_all_files_at_on
 def test_an_answer_may_need_a_number(page):
     upload(page, ("a.csv", "loss\n3\n2.5\n2\n"))
     fine(answer(page, "log-calls").click().run())
-    assert "The number of updates per row reads like 7B or 3e-4" in page.error[0].value
+    assert "The number of updates per row must be above 0, such as 16, got" in page.error[0].value
     field(page.text_input, "Updates per row").set_value("50").run()
     fine(answer(page, "log-calls").click().run())
     assert space(page).runs["a"].steps.tolist() == [0, 50, 100]

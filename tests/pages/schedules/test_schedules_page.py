@@ -268,7 +268,7 @@ def test_the_peak_of_a_refined_schedule_is_typed(peak, top):
     ran(app).button(key="refine_add").click()
     assert ran(app).session_state.workspace.candidates[-1].schedule.peak == top
     app.text_input(key="refine_peak").set_value("high")
-    assert plain(ran(app).error[0].value) == "The peak reads like 7B or 3e-4 and is above 0, got 'high'."
+    assert plain(ran(app).error[0].value) == "The peak must be above 0, such as 1e-3, got 'high'."
 
 
 @pytest.mark.parametrize(
