@@ -7,9 +7,9 @@ from a random start that neither diverged nor spiked; repeats of a plan count as
 Held-out scores chose some things nevertheless (docs/final-loss-notes.md): the form of the law, the grid of strengths,
 that runs a quarter above the best of their configuration are left out of a fit, and the form of the divergence risk.
 
-The Top-2 hit rate in the abstract of the Opt-Laws paper (arXiv:2409.04777) is of near-optimal candidates. The paper is
-published in full; its body, which says what counts as near-optimal, could not be read here. So hits are counted twice:
-the best candidate itself, and one within 0.1 % of it.
+The Top-2 hit rate in the abstract of the Opt-Laws paper (arXiv:2409.04777) is of near-optimal candidates. What the
+paper counts as near-optimal is not known from there. So hits are counted twice: the best candidate itself, and one
+within 0.1 % of it.
 """
 
 import time

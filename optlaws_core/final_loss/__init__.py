@@ -1,7 +1,7 @@
 """Final losses across model sizes, data, batches and schedules, from a table of runs: Opt-Laws (reconstruction).
 
-The Opt-Laws paper (Xie et al. 2024, arXiv:2409.04777) is published in full; its body could not be read here, so the
-formulas are this project's. Its abstracts speak of the final training loss; a table may hold any final loss.
+The formulas are this project's, not checked against the full text of the Opt-Laws paper (Xie et al. 2024,
+arXiv:2409.04777). Its abstracts speak of the final training loss; a table may hold any final loss.
 
 table.py         runs of which only the end is known
 final_laws.py    the laws: what they see, their coefficients and terms

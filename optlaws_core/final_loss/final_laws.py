@@ -1,8 +1,8 @@
 """The forms of the final-loss laws of Opt-Laws (reconstruction), their coefficients, and what they see of a plan.
 
-Xie et al. 2024 (arXiv:2409.04777) is published in full; its body could not be read here. Its abstracts say that the
-final training loss follows from features of convergence and escape; that these are 16 is second-hand. Which features,
-and the forms below, are this project's, for whichever final loss a table holds:
+The abstracts of Xie et al. 2024 (arXiv:2409.04777) say that the final training loss follows from features of
+convergence and escape; that these are 16 is second-hand. Which features, and the forms below, are this project's, for
+whichever final loss a table holds; they were not checked against the paper's full text:
 
     opt_laws             L = E + A n^{−α} + F n^φ (I1 √b)^{−β} + (C V / √b)^ω n^γ + P (p/1e-3)^h n^k
                          with V = Σ η_k² S_k^m (1 + c √b (η_k/1e-3)^g (S_T − S_k))^{−ρ}

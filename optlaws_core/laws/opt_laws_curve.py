@@ -1,10 +1,10 @@
 """This project's own curve law: convergence on the clock of the learning rate, noise that is injected and forgotten.
 
 It begins from the stochastic differential equation that Opt-Laws starts from (Xie et al. 2024, arXiv:2409.04777),
-hence its name. That paper is published in full; its body could not be read here, and its abstracts mention no curve
-law (provenance.py). Convergence runs on the cumulative learning rate S. Each update k adds noise ∝ η_k², stronger
-while the loss is high, which is forgotten on the clock τ that runs at the current rate to the power 3/2. Only where
-the training runs have several peak rates can the peak's own penalty D be told from L_∞.
+hence its name; the paper's abstracts mention no curve law (provenance.py). Convergence runs on the cumulative learning
+rate S. Each update k adds noise ∝ η_k², stronger while the loss is high, which is forgotten on the clock τ that runs at
+the current rate to the power 3/2. Only where the training runs have several peak rates can the peak's own penalty D be
+told from L_∞.
 """
 
 import numpy as np

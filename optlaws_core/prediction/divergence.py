@@ -5,8 +5,8 @@ noise throws a run out of its valley at a rate of about η e^{−κ/η}. A logis
 the peak rate, how steeply the warm-up leads there, the exposure to escape E_κ, the most noise that is ever left and the
 noise that is left at the end, and the model size. More of any of them makes no run safer, so no weight is negative: a
 search cannot gain from a sign that a few runs got wrong. That Opt-Laws detects divergence with an F1 of 0.92 is said
-in an abstract of the paper (Xie et al. 2024, arXiv:2409.04777), which is published in full; its body could not be read
-here, so the features and the regression are this project's.
+in an abstract of the paper (Xie et al. 2024, arXiv:2409.04777); the features and the regression are this project's, not
+checked against its full text.
 """
 
 from collections.abc import Sequence

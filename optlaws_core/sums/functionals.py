@@ -1,7 +1,7 @@
 """What a whole schedule amounts to, in five numbers: the schedule functionals of Opt-Laws (reconstruction).
 
-They come from the stochastic differential equation that Opt-Laws starts from (Xie et al. 2024, arXiv:2409.04777). That
-paper is published in full; its body could not be read here, so which functionals it uses, and how, is reconstructed.
+They come from the stochastic differential equation that Opt-Laws starts from (Xie et al. 2024, arXiv:2409.04777). Which
+functionals that paper uses, and how, is reconstructed: it was not checked against its full text.
 With updates k = 0..T−1, their rates η_k, and S_k = Σ_{i≤k} η_i, S_T the sum of all of them:
 
     I1 = Σ η_k                                convergence: how far training gets

@@ -15,6 +15,7 @@ from optlaws_core.final_loss import (
     fit_table,
     with_folds,
 )
+from optlaws_core.laws.provenance import OWN_FORM
 from optlaws_core.text import counted, format_amount
 
 from ..state import address
@@ -82,10 +83,7 @@ def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:
         st.caption(
             f"N0 = {format_amount(fit.references['N0'], 4)} parameters and "
             f"B0 = {format_amount(fit.references['B0'], 4)} tokens, "
-            "geometric means over the runs. That the final training loss follows from features of convergence and "
-            "escape is what the abstracts of the Opt-Laws paper say (Xie et al. 2024, arXiv:2409.04777). The paper is "
-            "published in full; its body could not be read here, so the form is this project's. Only the log-linear "
-            "law has a feature of escape."
+            f"geometric means over the runs. {OWN_FORM}. Only the log-linear law has a feature of escape."
         )
 
 
