@@ -72,7 +72,7 @@ def _back(psi, scale: Scale) -> dict[str, float]:
 
 OPT_LAWS_CURVE = Law(
     name="opt_laws_curve",
-    title="Convergence and noise (own)",
+    title="Convergence and noise",
     summary="Convergence plus gradient noise that is forgotten as training goes on; for runs with one peak rate.",
     reference=OWN_CURVE,
     formula=_L + _A * S ** (-_q) + _H + _D * peak,

@@ -68,7 +68,7 @@ def _back(psi, scale: Scale) -> dict[str, float]:
 
 OPT_LAWS_SUBLINEAR = Law(
     name="opt_laws_sublinear",
-    title="Convergence and sublinear noise (own)",
+    title="Convergence and sublinear noise",
     summary="Convergence plus a power of the forgotten noise; for runs with several peak rates, and for the average.",
     reference=OWN_CURVE,
     formula=_L + _A * S ** (-_q) + _H**_omega,

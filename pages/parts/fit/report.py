@@ -33,7 +33,7 @@ def verdict(found: Model) -> None:
         say = {Status.converged: st.success, Status.tuned: st.info}.get(single.status, st.warning)
         held = f" Held: {', '.join(single.locked)}." if single.locked else ""
         say(literal(single.message + held))
-    for note in dict.fromkeys(_notes(found)):
+    for note in dict.fromkeys(notes(found)):
         st.caption(literal(note))
     boxes = st.columns(4)
     held_out = "none held out" if found.held_out_rmse is None else f"{found.held_out_rmse:.5f}"
@@ -53,11 +53,12 @@ def verdict(found: Model) -> None:
     boxes[3].metric("Time", f"{found.seconds:.2f} s" if found.seconds else "–", help="All starting points together.")
 
 
-def _notes(found: Model) -> Iterator[str]:
-    """What was known and found beforehand, with the law's name where an average has several."""
+def notes(found: Model) -> Iterator[str]:
+    """What was known and found beforehand, with the law's name where not all laws of an average say the same."""
     for fit, _ in found.parts:
         for note in fit.notes:
-            yield f"{LAWS[fit.law].title}. {note}" if found.single is None and note.startswith("Prior") else note
+            alike = all(note in other.notes for other, _ in found.parts) and not note.startswith("Prior")
+            yield note if found.single is not None or alike else f"{LAWS[fit.law].title}. {note}"
 
 
 def _fitted_rmse(scores: Mapping[str, Scores]) -> float:

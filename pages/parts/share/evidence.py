@@ -27,7 +27,7 @@ def section(found: Snapshot, space: Workspace) -> None:
     model = found.fit
     ended = evidence.endings(model, found.runs)
     st.subheader("Evidence", anchor=False)
-    for note in dict.fromkeys(note for fit, _ in model.parts for note in fit.notes):
+    for note in dict.fromkeys(report.notes(model)):
         st.caption(literal(note))
     _runs(ended)
     _laws(found, model, space)

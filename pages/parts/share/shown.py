@@ -146,7 +146,7 @@ def _laws(model: Model) -> None:
 def _risk(found: Snapshot) -> list[str]:
     """Where the risk of divergence comes from, and from where on it sets a candidate apart."""
     if found.risk is None:
-        return ["The ranking heeds no risk of divergence."]
+        return ["The ranking does not consider the risk of divergence."]
     return [
         f"Risk of divergence: {risks.described(found.risk)}",
         f"Candidates above {found.most_risk:.0%} rank behind all others.",
@@ -159,7 +159,8 @@ def _about(entry: Entry, found: Snapshot, edited: str | None) -> DeltaGenerator:
     parts += [f"title and note edited on {when(edited)}"] if edited else []
     parts += [f"by {literal(found.author)}"] if found.author else []
     parts += [literal(", ".join(found.tags))] if found.tags else []
-    parts.append(f"{counted(len(found.runs), 'run')}, {counted(len(found.fits), 'fit')}")
+    laws = {fit.law for model in found.fits.values() for fit, _ in model.parts}
+    parts.append(f"{counted(len(found.runs), 'run')}, {counted(len(laws), 'law')}")
     parts.append(f"content {found.digest[:12]}")
     st.caption(" · ".join(parts))
     if entry.note:

@@ -19,6 +19,8 @@ MOST_LOADED = 60  # runs; more make the other pages slow and their charts unread
 FORMER = {  # titles of laws in older links
     "Opt-Laws curve (reconstruction)": "opt_laws_curve",
     "Opt-Laws curve, sublinear noise": "opt_laws_sublinear",
+    "Convergence and noise (own)": "opt_laws_curve",
+    "Convergence and sublinear noise (own)": "opt_laws_sublinear",
 }
 GROUPS = {
     "schedules": "one peak and horizon, nine families of schedules",

@@ -255,7 +255,7 @@ def test_a_comparison_without_a_baseline_that_is_there_opens_with_the_usual_one(
 
 
 def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
-    weak = replace(a_fit(), status=Status.at_bound, message="A1 lies on its bound.", law="opt_laws_curve")
+    weak = replace(a_fit(), status=Status.at_bound, message="A1 lies on its bound.", law="opt_laws_curve", begin=90)
     plain = Fit(
         "power_law",
         {"L_inf": 2.0, "A": 1.0, "alpha": 0.5},
@@ -269,15 +269,17 @@ def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
     )
     both = Average((weak, plain), (0.75, 0.25), weak.train, weak.test, 0.01, 0.02)
     compared = opened(space_with(both, candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)]))
-    doubt = "Convergence and noise (own): A1 lies on its bound."
+    doubt = "Convergence and noise: A1 lies on its bound."
     assert any(doubt in said for said in texts(compared))
     compared.session_state["share_box"] = True
     found, viewer = saved(compared.run(), store)
     (entry,) = store.listed(viewer)
     shown = share(viewer, id=entry.id)
     said = "\n".join(x.value for x in (*shown.caption, *shown.warning)).replace("\\", "")
-    laws = "Convergence and noise (own) (75%) and Power law in steps (25%), fitted to long; judged on other."
+    laws = "Convergence and noise (75%) and Power law in steps (25%), fitted to long; judged on other."
     assert laws in said and doubt in said
+    assert "Convergence and noise. Losses count from step 90 on" in said
+    assert " · 1 run, 2 laws · " in said and "The ranking does not consider the risk of divergence." in said
     shown.session_state["shared_law 0"] = True
     shown.run()
     assert not shown.exception

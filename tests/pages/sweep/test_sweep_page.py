@@ -92,7 +92,12 @@ def test_the_floor_is_that_of_the_repeated_plans_alone():
 
 @pytest.mark.parametrize(
     "before, name",
-    [("Opt-Laws curve (reconstruction)", "opt_laws_curve"), ("Opt-Laws curve, sublinear noise", "opt_laws_sublinear")],
+    [
+        ("Opt-Laws curve (reconstruction)", "opt_laws_curve"),
+        ("Opt-Laws curve, sublinear noise", "opt_laws_sublinear"),
+        ("Convergence and noise (own)", "opt_laws_curve"),
+        ("Convergence and sublinear noise (own)", "opt_laws_sublinear"),
+    ],
 )
 def test_links_with_former_titles_of_laws_work(before, name):
     app = opened(sweep_law=before)
