@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ from optlaws_core.saved.store import Entry
 from optlaws_core.text import counted
 
 from .. import page
-from ..state import identity, settings
+from ..state import identity, session, settings
 from ..state.workspace import Workspace
 from ..widgets.candidate_chart import View
 from ..widgets.markdown import literal
@@ -23,6 +23,17 @@ from .common import faults_told, go, kinds, link, usual, when
 SHOWN = 50  # saved comparisons in the list
 OFFERED = 20  # of them, to save a new version of
 FORM = "share_form"
+SAVED = "share_saved"  # in the session: what was saved last
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What was saved last in this session: its link, the work that it was made of, and what was said of it."""
+
+    id: str
+    parent: str | None  # what that work began as
+    runs: frozenset[str]
+    said: str
 
 
 # ---------------------------------------------------------------------------------------------------- saving
@@ -49,10 +60,17 @@ def section(
             "them by a link, also after the runs here are gone."
             + (" This began as a copy of a saved comparison, which the new one will name." if space.parent else "")
         )
+        mine, usual_place = _own(space)
         with st.form(FORM, border=False):
             left, right = st.columns([3, 2], gap="medium")
-            title = left.text_input("Title", _title(space), max_chars=200)
-            note = left.text_area("Note", height=100, placeholder="What was found, what to check", max_chars=20_000)
+            title = left.text_input("Title", usual_place.title if usual_place else _title(space), max_chars=200)
+            note = left.text_area(
+                "Note",
+                usual_place.note if usual_place else "",
+                height=100,
+                placeholder="What was found, what to check",
+                max_chars=20_000,
+            )
             author = right.text_input("Author", identity.name(), placeholder="not said", max_chars=200)
             tags = right.text_input("Tags", placeholder="separated by commas", max_chars=400)
             unnamed = right.checkbox(
@@ -60,7 +78,7 @@ def section(
                 help="Runs become run-1, run-2, …; no author, note, tags, labels, paths or hosts. The title stays.",
             )
             viewer = identity.viewer()
-            place = _version_of(space)
+            place = _version_of(mine, usual_place)
             offered = kinds(viewer)
             opens = right.selectbox(
                 "Who may open it",
@@ -76,29 +94,51 @@ def section(
             words = tuple(dict.fromkeys(w.strip() for w in tags.split(",") if w.strip()))
             said = {"title": title.strip(), "note": note.strip(), "author": author.strip(), "tags": words}
             _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed, opens, place)
+        else:
+            _told(space, usual_place)
 
 
-def _version_of(space: Workspace) -> Entry | None:
-    """The comparison of the visitor's that this becomes the newest version of; None: a new one, with its own link."""
+def _own(space: Workspace) -> tuple[list[Entry], Entry | None]:
+    """The visitor's comparisons that this could become a version of, and the one that it began as or was saved as."""
     store, viewer = settings.store(), identity.viewer()
     with suppress(OptLawsError):  # saving says it
-        begun = space.parent and store.find(space.parent, viewer)
         mine = [entry for entry in store.listed(viewer, limit=OFFERED) if entry.mine]
-        if begun and begun.mine and begun.id not in {entry.id for entry in mine}:
-            mine.append(begun)
-        if not mine:
-            return None
-        known = {entry.id: entry for entry in mine}
-        chosen = st.selectbox(
-            "Save as",
-            ["", *known],
-            [*known].index(begun.id) + 1 if begun and begun.id in known else 0,
-            format_func=lambda id: f"A new version of: {known[id].title}" if id else "A new comparison",
-            key=f"share_as {space.parent}",
-            help="A new version takes the place of the one that its link showed; that one stays readable there.",
-        )
-        return known.get(chosen)
-    return None
+        last = _last(space)
+        if last is not None:
+            with suppress(OptLawsError):  # deleted since
+                begun = store.entry(last.id, viewer)
+                return _with(mine, begun), begun
+        begun = store.find(space.parent, viewer) if space.parent else None
+        return (_with(mine, begun), begun) if begun and begun.mine else (mine, None)
+    return [], None
+
+
+def _with(entries: list[Entry], one: Entry) -> list[Entry]:
+    return entries if one.id in {entry.id for entry in entries} else [*entries, one]
+
+
+def _last(space: Workspace) -> "_Saved | None":
+    """What this work was saved as in this session; None where it was not, or other runs have taken its place."""
+    last = session.state().get(SAVED)
+    same = last is not None and last.parent == space.parent and last.runs <= space.runs.keys()
+    return last if same else None
+
+
+def _version_of(mine: Sequence[Entry], usual_place: Entry | None) -> Entry | None:
+    """The comparison of the visitor's that this becomes the newest version of; None: a new one, with its own link."""
+    if not mine:
+        return None
+    known = {entry.id: entry for entry in mine}
+    first = usual_place.id if usual_place else ""
+    chosen = st.selectbox(
+        "Save as",
+        ["", *known],
+        ["", *known].index(first),
+        format_func=lambda id: f"A new version of: {known[id].title}" if id else "A new comparison",
+        key=f"share_as {first}",
+        help="A new version takes the place of the one that its link showed; that one stays readable there.",
+    )
+    return known.get(chosen)
 
 
 def _title(space: Workspace) -> str:
@@ -133,14 +173,29 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
         )
         if unnamed:
             made = replace(anonymised(made), title=made.title, view=made.view)  # no visitor words a view
+        store, viewer = settings.store(), identity.viewer()
         if place is None:
-            id = settings.store().save(made, identity.viewer(), opens)
+            id, told = store.save(made, viewer, opens), "Saved"
         else:
             id, opens = place.id, place.visibility
-            versions.publish(settings.store(), id, identity.viewer(), made)
-        st.success(f"Saved. This link shows it as it is now. Who may open it: {opens.value}", icon=":material/check:")
-        st.code(link(id), language=None)
-        st.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": id})
+            newest = store.open(id, viewer)
+            if replace(made, created=newest.created).digest == newest.digest:
+                raise OptLawsError("Nothing has changed since this was saved: it is the newest version already.")
+            versions.publish(store, id, viewer, made)
+            told = f"Saved as version {len(versions.history(store, id, viewer).versions)}"
+        said = f"{told}. This link shows it as it was then. Who may open it: {opens.value}"
+        session.state()[SAVED] = _Saved(id, space.parent, frozenset(space.runs), said)
+        st.rerun()  # the form offers a new version of it from now on
+
+
+def _told(space: Workspace, place: Entry | None) -> None:
+    """What this work was saved as last, with its link; `place`: the comparison it is a version of by now."""
+    last = _last(space)
+    if last is None or place is None or place.id != last.id:  # deleted, or its link revoked
+        return
+    st.success(last.said, icon=":material/check:")
+    st.code(link(last.id), language=None)
+    st.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": last.id})
 
 
 # ---------------------------------------------------------------------------------------------------- the list

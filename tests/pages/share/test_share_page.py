@@ -350,10 +350,10 @@ def press(app: AppTest, label: str) -> AppTest:
 def test_a_new_version_comes_under_the_same_link_and_the_old_one_stays(compared, store):
     first, viewer = saved(compared, store, Title="First")
     (entry,) = store.listed(viewer)
-    choice = next(s for s in compared.run().selectbox if s.label == "Save as")
-    assert choice.value == "" and choice.options == ["A new comparison", "A new version of: First"]
-    choice.set_value(entry.id)
+    choice = next(s for s in compared.selectbox if s.label == "Save as")
+    assert choice.value == entry.id and choice.options == ["A new comparison", "A new version of: First"]
     second, _ = saved(compared, store, Title="Second")
+    assert any(x.value.startswith("Saved as version 2. ") for x in compared.success)
     assert second.title == "Second" and [e.id for e in store.listed(viewer)] == [entry.id]
     reader = share(Viewer("elsewhere"), id=entry.id)
     assert [t.value for t in reader.title] == ["Second"] and "Version 2 of 2." in texts(reader)
@@ -365,6 +365,31 @@ def test_a_new_version_comes_under_the_same_link_and_the_old_one_stays(compared,
     assert [t.value for t in reader.title] == ["Second"]
     assert "Delete it" not in labels(share(viewer, id=entry.id, content=first.digest))  # the bar is the link's
     assert share(viewer, id=entry.id, content="0" * 64).error
+
+
+def test_what_was_saved_is_saved_again_as_its_new_version_until_other_runs_come(compared, store):
+    saved(compared, store, Title="First")
+    assert next(x for x in compared.text_input if x.label == "Title").value == "First"
+    press(compared, "Save and get a link")
+    assert [e.value for e in compared.error] == [  # a second click makes neither a copy nor a version
+        "Nothing has changed since this was saved: it is the newest version already."
+    ]
+    viewer = Viewer(compared.session_state.browser)
+    (first,) = store.listed(viewer)
+    next(s for s in compared.selectbox if s.label == "Save as").set_value("")
+    next(x for x in compared.text_input if x.label == "Title").set_value("Apart")
+    press(compared, "Save and get a link")
+    second, _ = store.listed(viewer)
+    assert second.title == "Apart" and any(second.id in code.value for code in compared.code)
+    assert next(s for s in compared.selectbox if s.label == "Save as").value == second.id
+    space = compared.session_state.workspace
+    space.runs = {"other": replace(a_run(), name="other")}
+    compared.run()
+    assert next(s for s in compared.selectbox if s.label == "Save as").value == "" and not compared.success
+    store.delete(second.id, viewer)
+    space.runs = {"long": a_run()}
+    assert next(s for s in compared.run().selectbox if s.label == "Save as").value == ""
+    assert not compared.exception and not any(second.id in code.value for code in compared.code)
 
 
 def test_a_copy_of_ones_own_is_offered_as_its_new_version(compared, store):
