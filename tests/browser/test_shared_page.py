@@ -76,6 +76,28 @@ def test_a_reader_sees_title_verdict_evidence_and_no_page_asks_another_host(shar
     assert [c for c in at.complaints if "Content Security Policy" in c] == []
 
 
+def test_the_contents_on_top_lead_to_the_parts(shared, page):
+    url, id = shared
+    at = page(f"{url}/share?id={id}")
+    contents = at.locator("[data-testid='stCaptionContainer']", has_text="Predicted curves")
+    comments = at.locator("h3", has_text="Comments")
+    comments.wait_for()
+    names = contents.get_by_role("link").all_inner_texts()
+    assert len(names) == 7 and names[-1] == "Comments"
+    for name in names:
+        anchor = contents.get_by_role("link", name=name).get_attribute("href").removeprefix("#")
+        assert at.locator(f"[id='{anchor}']").count() == 1, name
+    for name, heading in (("Comments", comments), ("Runs", at.locator("h4", has_text="Runs"))):
+        assert not at.evaluate("e => e.getBoundingClientRect().top < innerHeight", heading.element_handle())
+        contents.get_by_role("link", name=name, exact=True).click()
+        at.wait_for_function(
+            "e => e.getBoundingClientRect().top >= 0 && e.getBoundingClientRect().top < innerHeight",
+            arg=heading.element_handle(),
+        )
+        assert at.locator("h1", has_text=TITLE).count() == 1 and len(at.context.pages) == 1
+        contents.scroll_into_view_if_needed()
+
+
 def test_a_site_that_the_operator_named_shows_it_in_a_frame(shared, wiki, page):
     url, id = shared
     framed = f"{url}/share?id={id}%26embed=true"

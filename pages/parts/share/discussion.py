@@ -18,7 +18,7 @@ def section(entry: Entry) -> None:
     """All comments, the first one first, and a form for one more."""
     store, viewer = settings.store(), identity.viewer()
     found = comments.comments(store, entry.id, viewer)
-    st.subheader(f"Comments ({len(found)})" if found else "Comments", anchor=False)
+    st.subheader(f"Comments ({len(found)})" if found else "Comments", anchor="comments")
     for comment in found:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             with st.container(gap=None):

@@ -26,7 +26,7 @@ def section(found: Snapshot, space: Workspace) -> None:
     """Runs, errors of the laws, and predicted against observed final losses."""
     model = found.fit
     ended = evidence.endings(model, found.runs)
-    st.subheader("Evidence", anchor=False)
+    st.subheader("Evidence", anchor="evidence")
     for note in dict.fromkeys(report.notes(model)):
         st.caption(literal(note))
     _runs(ended)
@@ -81,7 +81,7 @@ def ends_frame(ended: list[evidence.Ended]) -> pd.DataFrame:
 
 
 def _runs(ended: list[evidence.Ended]) -> None:
-    st.markdown("**Runs**")
+    st.markdown("#### Runs")
     table = runs_frame(ended)
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     known = [c for c in table.columns if c == "run" or (table[c].notna() & (table[c].astype(str) != "")).any()]
@@ -109,6 +109,7 @@ def _runs(ended: list[evidence.Ended]) -> None:
 
 def _laws(found: Snapshot, model: Model, space: Workspace) -> None:
     """What each law errs by: the table of the Evidence page, where laws were fitted together."""
+    st.markdown("#### Errors")
     selection = _selection(found)
     if selection is not None:
         laws_table.table(space)
@@ -146,7 +147,7 @@ def _laws(found: Snapshot, model: Model, space: Workspace) -> None:
 
 def _ends(ended: list[evidence.Ended]) -> None:
     table = ends_frame(ended)
-    st.markdown("**Predicted against observed final losses**")
+    st.markdown("#### Predicted and observed")
     if table["observed"].isna().all():
         st.caption("No run was logged to its end, so there is no final loss to hold a prediction against.")
         return

@@ -29,8 +29,7 @@ def of(id: str) -> Preview | None:
         entry = store.entry(id, STRANGER)
         if entry.visibility is not Visibility.link:
             return None
-        with _lock:
-            said = _verdict(entry.digest, lambda: store.open(id, STRANGER))
+        said = verdict(entry.digest, lambda: store.open(id, STRANGER)) or NOTHING
     except OptLawsError:
         return None
 
@@ -78,12 +77,15 @@ def taken(found: Snapshot) -> Taken | None:
     return Taken(space, first.fits, first.view, first.observed, first.risk, first.most_risk, place)
 
 
-def _verdict(digest: str, load: Callable[[], Snapshot]) -> str:
+def verdict(digest: str, load: Callable[[], Snapshot]) -> str:
+    """The verdict of the comparison with this content, which `load` opens; empty where it holds runs alone."""
+
     def make() -> str:
         what = taken(load())
-        return what.verdict() if what else NOTHING
+        return what.verdict() if what else ""
 
-    return _verdicts.get(digest, make)
+    with _lock:
+        return _verdicts.get(digest, make)
 
 
 def _picture(digest: str, title: str, load: Callable[[], Snapshot]) -> bytes:

@@ -1,5 +1,6 @@
 """A saved comparison for whoever opens it: title, verdict, warnings, chart, ranking, evidence; read-only."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
@@ -10,17 +11,27 @@ from optlaws_core.fitting.result import Model
 from optlaws_core.prediction.verdict import Yardstick, basis
 from optlaws_core.saved import Snapshot, to_bundle, versions
 from optlaws_core.saved.store import Entry
-from optlaws_core.text import counted
+from optlaws_core.text import counted, shortened
 
 from ..compare import curves, predicted, ranking
 from ..compare import risk as risks
 from ..fit import report
 from ..state import identity, settings
 from ..widgets.markdown import literal
-from . import discussion, evidence, html_report, kept, owner, take_away
+from . import discussion, evidence, html_report, kept, owner, preview, take_away
 from .common import CONTENT, PAGE, SHARED, faults_told, go, link, when
 
+CONTENTS = {  # titles of the parts of a page, and their places in it; the verdict stands on top
+    "Predicted curves": "predicted-curves",
+    "Ranking": "ranking",
+    "Evidence": "evidence",
+    "Runs": "runs",
+    "Errors": "errors",
+    "Predicted and observed": "predicted-and-observed",
+}
 WITHOUT_MENU = "<style>[data-testid='stHeader'] { display: none }</style>"  # in a frame; it leads elsewhere
+JUDGED = 12  # earlier versions whose verdicts are told; each is worked out when it is first asked for
+HEADLINE = 240  # characters of a verdict there
 COPY = (
     "Brings runs, fits and candidates into your session, in place of what is loaded, to change them and save the "
     "result as a new comparison. Runs are thinned, so a law fitted to them anew may differ a little."
@@ -52,14 +63,16 @@ def _show(entry: Entry, told: versions.History, found: Snapshot) -> None:
     if entry.mine and newest and not embedded():
         owner.bar(entry, found)
     st.title(literal(entry.title), anchor=False)
-    head = st.container()
+    contents, head = st.container(), st.container()
     if embedded():
         st.html(WITHOUT_MENU)
         _body(found, head)
         return
     _versions(entry, found, told)
     actions = _about(entry, found, told.edited if newest else None)
-    _body(found, head, actions)
+    parts = CONTENTS if _body(found, head, actions) else {}
+    comments = f"Comments ({entry.comments})" if entry.comments else "Comments"
+    contents.caption(" · ".join(f"[{title}](#{anchor})" for title, anchor in {**parts, comments: "comments"}.items()))
     discussion.section(entry)
 
 
@@ -72,18 +85,29 @@ def _versions(entry: Entry, found: Snapshot, told: versions.History) -> None:
         st.caption(f"Version {place} of {len(told.versions)}.")
         if place < len(told.versions):
             st.button("Open the newest", icon=":material/update:", on_click=go, args=(entry.id,))
-        with st.popover("Earlier versions", type="tertiary", icon=":material/history:"):
-            for v in reversed(told.versions[:-1]):
-                st.button(
-                    f"{v.place}: {literal(v.title)}, {when(v.saved)}, content {v.digest[:12]}",
-                    type="tertiary",
-                    key=f"version {v.place}",
-                    disabled=v.place == place,
-                    on_click=go,
-                    args=(entry.id, v.digest),
-                )
+        box = st.popover(
+            "Earlier versions", type="tertiary", icon=":material/history:", on_change="rerun", key="share_versions"
+        )
+        if box.open:
+            with box:
+                _earlier(entry, told, place)
     if place < len(told.versions):
         st.warning("This is an earlier version; the link shows the newest one.", icon=":material/history:")
+
+
+def _earlier(entry: Entry, told: versions.History, place: int) -> None:
+    """Links to the earlier versions, the latest first, each with its date and the verdict it came to."""
+    store, viewer = settings.store(), identity.viewer()
+    for v in reversed(told.versions[:-1]):
+        name = f"Version {v.place}: {literal(v.title)}"
+        address = link(entry.id, **{CONTENT: v.digest})
+        st.markdown(f"**{name}**, open now" if v.place == place else f"[{name}]({address})")
+        said = ""
+        if len(told.versions) - v.place <= JUDGED:
+            with suppress(OptLawsError):  # it says so where it is opened
+                said = preview.verdict(v.digest, lambda v=v: versions.open_version(store, entry.id, viewer, v.digest))
+        by = f" by {literal(v.author)}" if v.author else ""
+        st.caption(f"Saved {when(v.saved)}{by}. {literal(shortened(said, HEADLINE))}")
 
 
 def embedded() -> bool:
@@ -91,19 +115,22 @@ def embedded() -> bool:
     return bool(st.context.is_embedded)
 
 
-def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None = None) -> None:
-    """All but the words: the verdict, in `head`, warnings, chart, ranking; with `actions` also evidence and laws."""
+def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None = None) -> bool:
+    """All but the words: the verdict, in `head`, warnings, chart, ranking; with `actions` also evidence and laws.
+
+    Returns whether there was anything to predict.
+    """
     space = kept.workspace(found)
     fits = [found.current, *found.also] if found.current else []
     shown = predicted.entries(space, fits)
     if not fits or not shown:
         if not fits or not any(c.on for c in found.candidates):
             st.info("This comparison holds runs alone: no fit, or no candidate that was switched on.")
-        return
-    st.subheader("Predicted curves", anchor=False)
+        return False
+    st.subheader("Predicted curves", anchor="predicted-curves")
     view, observed = curves.look(space, SHARED, kept.view(found), found.observed)
     _, view = curves.draw(space, fits, shown, view, observed, beneath=True)
-    st.subheader("Ranking", anchor=False)
+    st.subheader("Ranking", anchor="ranking")
     baseline = ranking.choose(space, shown, found.risk, found.most_risk, SHARED, kept.baseline(found))
     table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk, baseline, head)
     remarks = [basis(space.fit), Yardstick.of(space.fit).sentence, *_risk(found)]
@@ -113,7 +140,7 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
         if doubts:
             head.warning("  \n".join(map(literal, doubts)), icon=":material/warning:")
         st.link_button("Open the comparison", link(st.query_params["id"]), icon=":material/open_in_new:")
-        return
+        return True
     for doubt in doubts:
         head.warning(literal(doubt), icon=":material/warning:")
     taken = take_away.Taken(space, fits, view, observed, found.risk, found.most_risk, baseline.place)
@@ -129,6 +156,7 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
     take_away.section(taken, SHARED, found.title)
     evidence.section(found, space)
     _laws(space.fit)
+    return True
 
 
 def _laws(model: Model) -> None:

@@ -187,11 +187,18 @@ def test_whoever_opens_the_link_is_told_all_that_the_author_was_told(doubtful, s
         assert all(any(sentence in text for text in texts(app)) for sentence in told)
 
 
+def elements_before(app: AppTest, caption: str) -> int:
+    """How many elements stand above a caption."""
+    return next(i for i, e in enumerate(walked(app.main)) if getattr(e, "value", None) == caption)
+
+
 def test_a_link_is_headed_by_its_title_and_verdict_and_ends_with_its_evidence(compared, store):
     _, viewer = saved(compared, store, Title="Which decay?")
     (entry,) = store.listed(viewer)
     shown = share(Viewer("another browser"), id=entry.id)
     assert [t.value for t in shown.title] == ["Which decay?"]  # and not that of the page
+    contents = next(c.value for c in shown.caption if c.value.startswith("[Predicted curves]"))
+    assert contents.endswith("[Comments](#comments)") and elements_before(shown, contents) < 5
     elements = list(walked(shown.main))
     parts = (
         shown.title[0],
@@ -357,8 +364,14 @@ def test_a_new_version_comes_under_the_same_link_and_the_old_one_stays(compared,
     assert second.title == "Second" and [e.id for e in store.listed(viewer)] == [entry.id]
     reader = share(Viewer("elsewhere"), id=entry.id)
     assert [t.value for t in reader.title] == ["Second"] and "Version 2 of 2." in texts(reader)
-    press(reader, next(label for label in labels(reader) if label.startswith("1: First")))
-    assert reader.query_params["content"] == [first.digest] or reader.query_params["content"] == first.digest
+    reader.session_state["share_versions"] = True
+    reader.run()
+    (way,) = [m.value for m in reader.markdown if "Version 1" in m.value]
+    assert way.startswith("[Version 1: First](") and way.endswith(f"share?id={entry.id}&content={first.digest})")
+    said = next(t.value for t in reader.text if " below c0" in t.value)
+    (told,) = [c.value for c in reader.caption if c.value.startswith("Saved 20")]
+    assert comparisons.literal(said.split(";")[0]) in told  # the verdict that it came to
+    reader = share(Viewer("elsewhere"), id=entry.id, content=first.digest)
     assert [t.value for t in reader.title] == ["First"] and "Version 1 of 2." in texts(reader)
     assert any("earlier version" in sentence for sentence in warned(reader))
     press(reader, "Open the newest")
