@@ -56,11 +56,13 @@ def parse_amounts(text: str, name: str = "An amount", examples: str = "7B or 3e-
 
 
 def format_amount(value: float, digits: int | None = None) -> str:
-    """The shortest text that `parse_amount` reads as exactly `value`, or to so many `digits`: 7B, 123587328, 123.6M."""
+    """The shortest text that `parse_amount` reads as exactly `value`, or to so many `digits`: 7B, 500,000, 123.6M."""
     for letter, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), *((("k", 1e3),) if digits else ())):
         text = f"{value / size:.{digits or 6}g}"
         if value >= size and "e" not in text and (digits or parse_amount(text + letter) == value):
             return text + letter
+    if not digits and 1e3 <= value < MOST and value == round(value):
+        return f"{round(value):,}"
     return f"{value:.{digits or 15}g}"
 
 
@@ -72,6 +74,21 @@ def format_number(x: float | str) -> str:
     digits, _, exponent = np.format_float_scientific(x, trim="-").partition("e")
     short = f"{digits}e{int(exponent)}"
     return min(plain, short, key=len)
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """A share as a percentage: `20 %`, or `0.25 %` with two `decimals`."""
+    return f"{100 * share:.{decimals}f} %"
+
+
+def chance(p: float) -> str:
+    """A probability in whole percent, short of never and of always: `45 %`, `<1 %`, `>99 %`."""
+    return "<1 %" if p < 0.005 else ">99 %" if p > 0.995 else percent(p)
+
+
+def relative_error(share: float) -> str:
+    """A relative error with two digits that count, wherever one is told: `0.091 %`, `1.2 %`, `120 %`."""
+    return percent(share) if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
 
 
 def one_line(text: str) -> str:
@@ -98,6 +115,7 @@ def counted(n: int, thing: str) -> str:
 
 
 __all__ = [
+    "chance",
     "counted",
     "format_amount",
     "format_number",
@@ -106,5 +124,7 @@ __all__ = [
     "parse_amount",
     "parse_amounts",
     "parse_int",
+    "percent",
+    "relative_error",
     "shortened",
 ]

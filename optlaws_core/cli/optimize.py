@@ -10,6 +10,7 @@ from ..fitting.result import Model
 from ..optimize import FAMILIES, KNOTS, Found, Limits, find, updates_within
 from ..optimize.progress import Progress
 from ..prediction.bands import with_bands
+from ..text import percent
 from .model import add_model, add_warmup, curve_model, warmup_of
 from .options import amount, print_json, refuse, step
 
@@ -111,7 +112,7 @@ def _watched() -> Iterator[Progress | None]:
     def report(share: float, loss: float) -> bool:
         nonlocal line
         if time.monotonic() - began > PATIENCE:
-            line = f"{share:4.0%}, lowest final loss {loss:.6f}"
+            line = f"{percent(share):>5}, lowest final loss {loss:.6f}"
             print(line, end="\r", file=sys.stderr, flush=True)
         return True
 

@@ -36,7 +36,7 @@ from ..prediction.pairs import Compared, Pair, compare
 from ..prediction.ranking import Ranked, rank
 from ..runs import Plan, Run
 from ..schedules import Schedule, parse
-from ..text import format_amount, format_number, listed
+from ..text import chance, format_amount, format_number, listed, percent
 from .model import Ends, add_model, band_keys, band_text, bands, final_plan, finite, for_candidates, one_value
 from .options import amount, path, print_json, refuse
 from .paper_files import OPTIONS, add_paper, check_paper, write_paper
@@ -202,8 +202,8 @@ def _pair_text(c: Compared) -> str:
 
 
 def _share(p: float) -> str:
-    """A probability in four characters; what is not certain is not said to be."""
-    return "<1%".rjust(4) if 0 < p < 0.005 else ">99%" if 0.995 < p < 1 else f"{p:4.0%}"
+    """A probability in five characters; what is not certain is not said to be."""
+    return f"{chance(p):>5}"
 
 
 def _legend(baseline: Schedule, first: Pair | None) -> str:
@@ -231,7 +231,7 @@ def _curve_row(r: Ranked, band: Ends, risky: bool) -> dict:
 
 
 def _curve_line(r: Ranked, band: str, beside: str, risky: bool) -> str:
-    danger = f"   diverges {'-' if r.risk is None else format(r.risk, '.0%'):>4}" if risky else ""
+    danger = f"   diverges {'-' if r.risk is None else percent(r.risk):>5}" if risky else ""
     note = f"   extrapolates: {'; '.join(r.reasons)}" if r.reasons else ""
     above = f"{format_number(round(r.delta, 6)):9}"
     sign = "" if r.delta < 0 else "+"
@@ -334,10 +334,10 @@ def _print_final(found: FinalRanking, top: int) -> None:
     print(f"{'final loss':>10}  {'90 % band':19}  {'best':>5}  {'risk':>5}  schedule")
     shown = [r for r in found.rows if not r.apart][:top]
     for row in shown:
-        risk = "-" if row.risk is None else f"{row.risk:.0%}"
+        risk = "-" if row.risk is None else percent(row.risk)
         note = f"   extrapolates: {'; '.join(row.reasons)}" if row.reasons else ""
         band = f"{row.low:.5f} to {row.high:.5f}" if np.isfinite(row.low) else "-"
-        print(f"{row.loss:10.6f}  {band:19}  {row.best:>5.0%}  {risk:>5}  {row.plan.schedule.text}{note}")
+        print(f"{row.loss:10.6f}  {band:19}  {_share(row.best)}  {risk:>5}  {row.plan.schedule.text}{note}")
     apart = sum(r.apart for r in found.rows)
     if left := len(found.rows) - apart - len(shown):
         print(LEFT.format(left))

@@ -12,7 +12,7 @@ from ..fitting.selection import POOL, Selection, select
 from ..laws import LAWS
 from ..parallel import Report
 from ..runs import unsettled
-from ..text import one_line
+from ..text import one_line, percent, relative_error
 from .model import add_prior, priors_of, save
 from .options import check_names, check_out, path
 from .read import add_runs, train_and_test
@@ -85,7 +85,7 @@ def _progress() -> Report | None:
         return None
 
     def report(share: float) -> None:
-        print(f"{share:4.0%}" if share < 1 else "    ", end="\r", file=sys.stderr, flush=True)
+        print(f"{percent(share):>5}" if share < 1 else "     ", end="\r", file=sys.stderr, flush=True)
 
     return report
 
@@ -115,4 +115,4 @@ def _row(law: str, model: Model | None, weight: float | None, status: str | None
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f} %"
+    return "-" if share is None else relative_error(share)

@@ -23,6 +23,7 @@ from ..errors import DesignError, FitError, OptLawsError
 from ..laws import LAWS, law_named
 from ..parallel import Report, map_tasks
 from ..runs import Run
+from ..text import relative_error
 from .priors import Prior
 from .result import Average, Fit, Model, Scores, Status
 from .single import Begins, averaged, check_unique, doubts, first_fitted, fit, in_order, predicted, rms, usable
@@ -289,7 +290,7 @@ def _shares(average: Average | None) -> list[tuple[float, str]]:
 
 
 def _percent(error: float | None) -> str:
-    return "an unknown share" if error is None else f"{100 * error:.2f} %"
+    return "an unknown share" if error is None else relative_error(error)
 
 
 def _reservations(model: Model, train: Sequence[Run]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..prediction.observed import Observed
 from ..prediction.pairs import Compared, Pair
 from ..prediction.ranking import Ranked
+from ..text import chance, percent
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -83,9 +84,9 @@ def paper_table(
                 "" if told is None else f"{told.loss:.4f}",
                 "" if p is None else "baseline" if _itself(p) else _signed(p.difference),
                 "" if p is None or p.itself or p.low is None or p.high is None else _between(p.low, p.high),
-                "" if p is None or p.itself or p.p_below is None else f"{p.p_below:.0%}",
-                "" if c.p_best is None else f"{c.p_best:.0%}",
-                "" if r.risk is None else f"{r.risk:.1%}",
+                "" if p is None or p.itself or p.p_below is None else chance(p.p_below),
+                "" if c.p_best is None else chance(c.p_best),
+                "" if r.risk is None else percent(r.risk, 1),
             )
         )
     heads = ("Schedule", "Final loss", "Observed", "Difference", "90 % interval", "P(below)", "P(best)", "P(diverges)")

@@ -3,7 +3,7 @@
 import pytest
 
 from optlaws_core import OptLawsError
-from optlaws_core.text import format_amount, parse_amount, parse_amounts, parse_int
+from optlaws_core.text import chance, format_amount, parse_amount, parse_amounts, parse_int, percent, relative_error
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,16 @@ def test_what_is_written_is_read_back_exactly(value):
 
 def test_numbers_for_the_eye_are_short():
     assert [format_amount(v, 3) for v in (37_024, 123_587_328, 7e9, 999)] == ["37k", "124M", "7B", "999"]
-    assert [format_amount(v) for v in (1024, 836_736, 4.096e6, 7e9)] == ["1024", "836736", "4.096M", "7B"]
+    assert [format_amount(v) for v in (1024, 836_736, 4.096e6, 7e9)] == ["1,024", "836,736", "4.096M", "7B"]
+
+
+def test_percentages_have_a_space_and_errors_two_digits():
+    assert [percent(0.2), percent(0.0025, 2)] == ["20 %", "0.25 %"]
+    assert [chance(p) for p in (0.0, 0.004, 0.45, 0.996, 1.0)] == ["<1 %", "<1 %", "45 %", ">99 %", ">99 %"]
+    errors = (0.0, 0.00091, 0.0024, 0.0123, 0.0999, 1.2)
+    assert [relative_error(e) for e in errors] == ["0 %", "0.091 %", "0.24 %", "1.2 %", "10 %", "120 %"]
+
+
+def test_whole_amounts_have_commas_as_counts_do():
+    amounts = {500_000: "500,000", 524_288: "524,288", 60_000: "60,000", 1024: "1,024", 999: "999", 0.02: "0.02"}
+    assert {x: format_amount(x) for x in amounts} == amounts

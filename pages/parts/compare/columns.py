@@ -1,6 +1,6 @@
 """The columns of a ranking, once for the Decide page, a saved comparison and its report. No Streamlit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -8,6 +8,7 @@ import pandas as pd
 from optlaws_core import Ranked
 from optlaws_core.prediction.observed import Observed
 from optlaws_core.prediction.pairs import Compared
+from optlaws_core.text import chance, percent
 
 LONGEST = 300  # characters of a cell in a report
 
@@ -21,14 +22,14 @@ class Column:
     help: str = ""
     width: int = 110  # pixels on a page
     form: str = ""  # how Streamlit formats its numbers; empty: it holds text, or whole numbers
-    in_text: str = ""  # how Python formats them in a report
+    in_text: str | Callable[[float], str] = ""  # how Python formats them in a report
     in_report: str = ""  # the title there, where it is another
 
     def text(self, value: object) -> str:
         """A cell in a report."""
         if value is None or value is pd.NA or value != value:
             return "–"
-        text = format(value, self.in_text)
+        text = self.in_text(value) if callable(self.in_text) else format(value, self.in_text)
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
@@ -68,9 +69,9 @@ COLUMNS = (
     ),
     Column("low", "from", "Lower end of the 90 % interval of the difference.", 85, "%+.5f", "+.5f", "90 % from"),
     Column("high", "to", "Its upper end. Where 0 lies between, the two are not told apart.", 85, "%+.5f", "+.5f"),
-    Column("p_below", "P(below)", "Probability of ending below the baseline.", 100, "percent", ".0%", "Ends below it"),
+    Column("p_below", "P(below)", "Probability of ending below the baseline.", 100, "percent", chance, "Ends below it"),
     Column(
-        "p_best", "P(best)", "Probability of being the best of all candidates.", 90, "percent", ".0%", "Best of all"
+        "p_best", "P(best)", "Probability of being the best of all candidates.", 90, "percent", chance, "Best of all"
     ),
     Column("regret", "Regret", "Expected loss above the best of all candidates.", 80, "%.5f", ".5f"),
     Column("delta", "To best", "Predicted final loss minus the best one.", 90, "%.5f", ".5f", "Above the best"),
@@ -81,7 +82,7 @@ COLUMNS = (
         "Probability of divergence, learned from the labelled runs named above. None: a model of another size.",
         90,
         "percent",
-        ".2%",
+        lambda risk: percent(risk, 1),
     ),
     Column(
         "saved_updates",

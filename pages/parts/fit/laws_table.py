@@ -39,7 +39,7 @@ def table(space: Workspace) -> None:
     if selection.average is not None:
         rows.insert(0, _row(None, selection.average, None))
     shown = pd.DataFrame(rows).dropna(axis="columns", how="all")
-    percent = {"format": "%.2f %%"}
+    percent = {"format": "%.2g %%"}  # as `text.relative_error` has it
     number = st.column_config.NumberColumn
     showing.table(
         shown,

@@ -13,6 +13,7 @@ from optlaws_core.fitting.result import Model, Scores
 from optlaws_core.fitting.single import tuned, usable
 from optlaws_core.laws import FEATURES
 from optlaws_core.laws.browser import POINTS, payload
+from optlaws_core.text import relative_error
 
 from ..state import kept_fits, session
 from ..state.workspace import Workspace
@@ -49,7 +50,7 @@ def verdict(found: Model) -> None:
         )
     else:
         known = np.isfinite(found.expected_error) and found.left_out is not None
-        boxes[2].metric("Expected error", f"{100 * found.expected_error:.2f} %" if known else "–", help=EXPECTED)
+        boxes[2].metric("Expected error", relative_error(found.expected_error) if known else "–", help=EXPECTED)
     boxes[3].metric("Time", f"{found.seconds:.2f} s" if found.seconds else "–", help="All starting points together.")
 
 

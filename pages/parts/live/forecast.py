@@ -29,6 +29,7 @@ from optlaws_core.prediction.divergence import LEAST_RUNS, Risk, learn_risk
 from optlaws_core.prediction.divergence import risk_of as risks_of
 from optlaws_core.readers import Reading
 from optlaws_core.runs.noise import DIVERGED
+from optlaws_core.text import percent
 
 from ..state import address, session
 from ..state.workspace import Workspace
@@ -199,7 +200,7 @@ def _alarm(space: Workspace, seen: Run) -> None:
     left, right = st.columns([1, 4], vertical_alignment="center")
     left.metric(
         "Probability of divergence",
-        "–" if chance is None else f"{chance:.0%}",
+        "–" if chance is None else percent(chance),
         help=(
             "That the run ends diverged, as seen so far: from how surely its loss has risen and how much of the rate "
             "is still to come. Learned from 225 small runs of the bundled sweep, one in eight of which diverged; other "
@@ -207,13 +208,13 @@ def _alarm(space: Workspace, seen: Run) -> None:
         ),
     )
     if sure >= ALARM:
-        right.error(f"The loss has risen by more than {RISE:.0%}, beyond its noise.")
+        right.error(f"The loss has risen by more than {percent(RISE)}, beyond its noise.")
     elif len(seen.loss) < LOOKS:
         right.caption(f"Nothing is said before {LOOKS} losses; there are {len(seen.loss)}.")
     else:
-        right.caption(f"No rise by more than {RISE:.0%} that is surely beyond the noise.")
+        right.caption(f"No rise by more than {percent(RISE)} that is surely beyond the noise.")
     if risk is not None:
-        right.caption(f"The plan alone carries a risk of {risk:.0%}, by the loaded runs that diverged or did not.")
+        right.caption(f"The plan alone carries a risk of {percent(risk)}, by the loaded runs that diverged or did not.")
 
 
 def _risk(space: Workspace, seen: Run) -> float | None:
@@ -325,10 +326,11 @@ def _scored(model: Model, seen: Run, whole: Run, told: Forecast, knows: bool) ->
     true = whole.loss[later]
     alone = predict(model, seen.plan, whole.steps[later])
     inside = None if then.low is None else ((then.low <= true) & (true <= then.high)).mean()
-    held = "" if inside is None else f" The band held {inside:.0%} of them."
+    held = "" if inside is None else f" The band held {percent(inside)} of them."
     known = " The law was fitted to this very run, so this says little." if knows else ""
+    off, alone_off = then.loss / true - 1, alone / true - 1
     st.caption(
-        f"Against the {len(true):,} losses that came later: off by {abs(then.loss / true - 1).mean():.2%} on average, "
-        f"{abs(then.loss[-1] / true[-1] - 1):.2%} at the end; the law without the run so far, by "
-        f"{abs(alone / true - 1).mean():.2%} and {abs(alone[-1] / true[-1] - 1):.2%}.{held}{known}"
+        f"Against the {len(true):,} losses that came later: off by {percent(abs(off).mean(), 2)} on average, "
+        f"{percent(abs(off[-1]), 2)} at the end; the law without the run so far, by "
+        f"{percent(abs(alone_off).mean(), 2)} and {percent(abs(alone_off[-1]), 2)}.{held}{known}"
     )

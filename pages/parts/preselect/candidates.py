@@ -16,7 +16,15 @@ from optlaws_core.final_loss import SHAPES, TERMS, FinalFit, FinalRanking, Table
 from optlaws_core.final_loss.final_laws import LOG_LINEAR
 from optlaws_core.final_loss.preselection import MOST, MOST_RISK, FinalRanked
 from optlaws_core.hyper.fine_tuning import RANKED_BY_LOSS
-from optlaws_core.text import counted, format_amount, format_number, parse_amount, parse_amounts
+from optlaws_core.text import (
+    chance,
+    counted,
+    format_amount,
+    format_number,
+    parse_amount,
+    parse_amounts,
+    percent,
+)
 
 from ..state import address
 from ..state import candidates as c
@@ -77,7 +85,7 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
                     "warmups",
                     "Warm-ups",
                     second[1],
-                    "Several with spaces between: a share of the length (2%) or updates "
+                    "Several with spaces between: a share of the length (2 %) or updates "
                     "(300). The law sees a warm-up in its summed rate and noise alone; what else a warm-up is good for "
                     "is in the risk of divergence.",
                 ),
@@ -148,15 +156,16 @@ def _usual(fit: FinalFit, runs: Sequence[TableRun]) -> dict[str, str]:
 def _warmups(text: str) -> tuple[float, ...]:
     found = []
     for word in re.sub(r"\s+%", "%", text).replace(";", " ").split():
-        number, percent = word.removesuffix("%"), word.endswith("%")
+        number, shared = word.removesuffix("%"), word.endswith("%")
         value = parse_amount(number, "A warm-up", zero=True, examples="2 % or 300")
-        if percent and value >= 100:
+        if shared and value >= 100:
             raise OptLawsError(f"A warm-up takes less than 100 % of the length, got {value:g} %.")
-        if not percent and 0 < value < 1:
-            raise OptLawsError(f"A warm-up in updates is at least 1, got {value:g}; a share is written as {value:.0%}.")
-        found.append(value / 100 if percent else value)
+        if not shared and 0 < value < 1:
+            share = percent(value)
+            raise OptLawsError(f"A warm-up in updates is at least 1, got {value:g}; a share is written as {share}.")
+        found.append(value / 100 if shared else value)
     if not found:
-        raise OptLawsError("A warm-up reads like 2% or 300; 0 for none.")
+        raise OptLawsError("A warm-up reads like 2 % or 300; 0 for none.")
     return tuple(dict.fromkeys(found))
 
 
@@ -239,7 +248,7 @@ def verdict(found: FinalRanking) -> None:
     boxes[0].metric("Predicted final loss", f"{best.loss:.4f}", help=f"Of the first.{band}")
     boxes[1].metric(
         "Best of all is one of the two",
-        f"{found.hit:.0%}",
+        chance(found.hit),
         help="Probability under the law's uncertainty. Near-duplicates share it, so it falls with the fineness of the "
         "grid; the loss that is left is the better guide.",
     )
@@ -265,7 +274,7 @@ def answers(found: FinalRanking) -> None:
         chances = sorted(found.answers(of).items(), key=lambda pair: -pair[1])
         if len({of(row.plan) for row in found.rows}) < 2 or not chances:
             continue
-        said.append(f"**{what}**: " + ", ".join(f"{literal(form(v))} ({share:.0%})" for v, share in chances[:3]))
+        said.append(f"**{what}**: " + ", ".join(f"{literal(form(v))} ({chance(share)})" for v, share in chances[:3]))
     peaks = sorted({row.plan.schedule.last.peak for row in found.rows})
     if said:
         st.markdown(" · ".join(said), help="Probability that the best candidate has this value, three highest each.")

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from optlaws_core import Plan
 from optlaws_core.final_loss import TERMS, End, family
 from optlaws_core.final_loss.preselection import FinalRanked
-from optlaws_core.text import format_amount, format_number
+from optlaws_core.text import chance, format_amount, format_number
 
 from ..widgets.chart_style import color, finish, log_axis, safe
 
@@ -66,9 +66,9 @@ def over_peaks(rows: Sequence[FinalRanked]) -> go.Figure:
                     showlegend=not apart,
                     line={"color": color(i), "width": 1.8, "dash": ("solid", "dot")[i // 10 % 2]},
                     marker={"color": color(i), "symbol": "x" if apart else "circle", "size": 6},
-                    customdata=[(by_peak[p].low, by_peak[p].high, by_peak[p].best) for p in some],
+                    customdata=[(by_peak[p].low, by_peak[p].high, chance(by_peak[p].best)) for p in some],
                     hovertemplate=f"<b>{safe(shape)}</b>, peak %{{x:.3~g}}<br>predicted %{{y:.4f}}<br>90 % band "
-                    "%{customdata[0]:.4f} to %{customdata[1]:.4f}<br>best with %{customdata[2]:.0%}<extra></extra>",
+                    "%{customdata[0]:.4f} to %{customdata[1]:.4f}<br>best with %{customdata[2]}<extra></extra>",
                 )
             )
     figure.update_xaxes(title_text="peak learning rate", **log_axis(p for found in lowest.values() for p in found))

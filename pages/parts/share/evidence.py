@@ -137,8 +137,8 @@ def _laws(found: Snapshot, model: Model, space: Workspace) -> None:
         column_config={
             "law": st.column_config.TextColumn("Law", width=260),
             "weight": number("Weight", format="%.0f %%"),
-            "misfit": number("Fit error", format="%.2f %%", help=laws_table.MISFIT),
-            "left out": number("Left-out error", format="%.2f %%", help=laws_table.LEFT_OUT),
+            "misfit": number("Fit error", format="%.2g %%", help=laws_table.MISFIT),
+            "left out": number("Left-out error", format="%.2g %%", help=laws_table.LEFT_OUT),
             "rmse": number("Held-out RMSE", format="%.5f", help="Root mean square error, mean over held-out runs."),
             "status": st.column_config.TextColumn("Status", width=320),
         },

@@ -20,6 +20,7 @@ from optlaws_core.paper.figure import Drawn
 from optlaws_core.prediction.evidence import endings
 from optlaws_core.prediction.verdict import basis
 from optlaws_core.saved import Snapshot
+from optlaws_core.text import percent, relative_error
 
 from ..compare.columns import COLUMNS
 from ..widgets.spreadsheet import CSV, csv_text
@@ -50,7 +51,7 @@ math { font-size: 1.05rem } .formula { overflow-x: auto; padding: .4rem 0 }
   th { hyphens: auto; overflow-wrap: anywhere }
 }
 """
-NUMBER = re.compile(r"[-+−–\d.,%e ]{0,16}")
+NUMBER = re.compile(r"[-+−–<>\d.,%e ]{0,16}")
 ONLY_ITSELF = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 SCRIPT = (Path(__file__).with_name("report_chart.js")).read_text(encoding="utf-8")
 
@@ -128,7 +129,7 @@ def _model(found: Snapshot, name: str) -> str:
 def _law(weighed: tuple[Fit, float]) -> str:
     fit, weight = weighed
     law = LAWS[fit.law]
-    share = f", weight {weight:.0%}" if weight < 1 else ""
+    share = f", weight {percent(weight)}" if weight < 1 else ""
     lines = (convert(line, display="block") for line in (law.latex, *law.where))
     formulas = "".join(f"<div class='formula'>{line}</div>" for line in lines)
     rows = [(p.name, f"{fit.theta[p.name]:.6g}", _interval(fit.interval.get(p.name)), p.meaning) for p in law.params]
@@ -145,9 +146,9 @@ def _law(weighed: tuple[Fit, float]) -> str:
 
 def _errors(fit: Fit) -> str:
     """A law's errors in a sentence, as far as they are known."""
-    known = [("fit error", fit.misfit, "{:.2%}"), ("left-out error", fit.left_out, "{:.2%}")]
-    known.append(("held-out RMSE", fit.held_out_rmse, "{:.5f}"))
-    said = ", ".join(f"{name} {form.format(value)}" for name, value, form in known if value is not None)
+    known = [("fit error", fit.misfit, relative_error), ("left-out error", fit.left_out, relative_error)]
+    known.append(("held-out RMSE", fit.held_out_rmse, "{:.5f}".format))
+    said = ", ".join(f"{name} {form(value)}" for name, value, form in known if value is not None)
     return f"Errors: {said}." if said else "Its errors are not known."
 
 

@@ -11,7 +11,7 @@ from optlaws_core.fitting.result import Model
 from optlaws_core.prediction.verdict import Yardstick, basis
 from optlaws_core.saved import Snapshot, to_bundle, versions
 from optlaws_core.saved.store import Entry
-from optlaws_core.text import counted, shortened
+from optlaws_core.text import counted, percent, shortened
 
 from ..compare import curves, predicted, ranking
 from ..compare import risk as risks
@@ -162,7 +162,7 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
 def _laws(model: Model) -> None:
     """Formula and coefficients of each law, to be opened."""
     for i, (fit, weight) in enumerate(model.parts):
-        share = f", weight {weight:.0%}" if weight < 1 else ""
+        share = f", weight {percent(weight)}" if weight < 1 else ""
         box = st.expander(
             f"{LAWS[fit.law].title}{share}", icon=":material/function:", on_change="rerun", key=f"{SHARED}_law {i}"
         )
@@ -177,7 +177,7 @@ def _risk(found: Snapshot) -> list[str]:
         return ["The ranking does not consider the risk of divergence."]
     return [
         f"Risk of divergence: {risks.described(found.risk)}",
-        f"Candidates above {found.most_risk:.0%} rank behind all others.",
+        f"Candidates above {percent(found.most_risk)} rank behind all others.",
     ]
 
 

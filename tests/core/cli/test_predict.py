@@ -87,7 +87,7 @@ def test_an_average_predicts_and_ranks_with_bands(capsys, select_files):
 
 
 def test_what_is_not_certain_is_not_said_to_be():
-    told_so = ["  0%", " <1%", "  1%", " 50%", " 99%", ">99%", "100%"]
+    told_so = [" <1 %", " <1 %", "  1 %", " 50 %", " 99 %", ">99 %", ">99 %"]
     assert [_share(p) for p in (0.0, 0.004, 0.01, 0.5, 0.994, 0.9999, 1.0)] == told_so
 
 

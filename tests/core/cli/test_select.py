@@ -7,6 +7,7 @@ import pytest
 
 from optlaws_core import Average, fit_sizes, read, select
 from optlaws_core.final_loss.loading import load_fit
+from optlaws_core.text import relative_error
 from tests.knowledge.planted import HELD_OUT, PLANTED, TRAINING, twin_run
 from tests.support.commands import BUNDLED, CHOSEN, SELECT, TRAIN, command, told
 
@@ -50,7 +51,7 @@ def test_select_tells_its_table_and_which_to_trust(capsys, tmp_path):
     same = same_selection()
     assert [line.split()[0] for line in lines[1:5]] == [*(f.law for f in same.fits), "average"]
     assert lines[5:] == [same.advice, f"The average is in {out}."]
-    assert f"{100 * same.fits[0].left_out:.2f} %" in lines[1] and "converged" in lines[1]
+    assert f"{relative_error(same.fits[0].left_out)} " in lines[1] and "converged" in lines[1]
     assert isinstance(load_fit(out), Average) and list(load_fit(out).test) == ["wsd20_4000"]
     pool = ["power_law", "convex_bound"]  # their average is worse than the law that is not in it
     code, said, err = told(capsys, *argv, "--pool", *pool)
@@ -96,7 +97,7 @@ def test_select_tells_its_progress_to_a_terminal_only(capsys, tmp_path, monkeypa
     assert told(capsys, *argv)[2] == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert command(*argv) == 0
-    assert capsys.readouterr().err == " 25%\r 50%\r 75%\r    \r"
+    assert capsys.readouterr().err == " 25 %\r 50 %\r 75 %\r     \r"
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from optlaws_core import Series
 from optlaws_core.live import cut, decays, diverging, from_itself, outcomes, risen
 from optlaws_core.prediction.divergence import learn_risk, probability
+from optlaws_core.text import percent
 from pages.parts.live import forecast
 from pages.parts.state.workspace import Workspace
 from tests.pages.compare.compare_page import a_fit, a_run
@@ -102,7 +103,7 @@ def test_a_replay_shows_what_the_core_says():
     table = app.dataframe[0].value
     assert table["way"].tolist() == [o.name for o in expected]
     assert table["final loss"].tolist() == [o.loss for o in expected] and len(table) == 5
-    said = [t for t in texts(app) if "losses that came later: off by 0.00%" in t]
+    said = [t for t in texts(app) if "losses that came later: off by 0.00 %" in t]
     assert said and "The law was fitted to this very run" in said[0]
     app.text_input[1].set_value("0.2k").run()
     assert not app.exception and "decay now, over 200" in app.dataframe[0].value["way"].tolist()
@@ -183,9 +184,9 @@ def test_a_run_that_blows_up_raises_an_alarm():
     run = replace(run, series={"train": Series(run.steps, y)})
     app = opened(space_with(run))
     assert risen(cut(run, app.slider[0].value)) > 0.99 and any(
-        "has risen by more than 5%" in e.value for e in app.error
+        "has risen by more than 5 %" in e.value for e in app.error
     )
-    assert app.metric[0].value == f"{diverging(cut(run, app.slider[0].value)):.0%}" != "1%"
+    assert app.metric[0].value == percent(diverging(cut(run, app.slider[0].value))) != "1 %"
 
 
 def test_only_the_operators_folder_can_be_watched(tmp_path, monkeypatch):
@@ -266,11 +267,11 @@ def test_the_risk_of_the_plan_counts_where_loaded_runs_tell_it():
     assert not opened(space).toggle
     space.runs |= others
     app = opened(space)
-    assert app.metric[0].value == "2%"
+    assert app.metric[0].value == "2 %"
     assert app.toggle[0].label == "Count in what 12 loaded runs, of which 6 diverged, say of its plan"
     app.toggle[0].set_value(True).run()
     (said,) = [t for t in texts(app) if "The plan alone carries a risk of" in t]
     risk = learn_risk([r.plan for r in others.values()], [i > 5 for i in range(12)])
     expected = probability(risk, [run.plan])[0]
-    assert f"{expected:.0%}" in said
-    assert app.metric[0].value == f"{diverging(cut(run, app.slider[0].value), expected):.0%}"
+    assert percent(expected) in said
+    assert app.metric[0].value == percent(diverging(cut(run, app.slider[0].value), expected))

@@ -232,7 +232,7 @@ def test_sizes_are_declared_as_they_are_written_elsewhere(page):
     fine(field(page.multiselect, "Runs").set_value(["a"]).run())
     plan = space(page).runs["a"].plan
     assert (plan.params, plan.batch_tokens) == (25e6, 5e5)
-    assert [field(page.text_input, x).value for x in ("Parameters", "Tokens per update")] == ["25M", "500000"]
+    assert [field(page.text_input, x).value for x in ("Parameters", "Tokens per update")] == ["25M", "500,000"]
 
 
 def test_what_cannot_be_declared_is_one_sentence_and_stays_typed(page):

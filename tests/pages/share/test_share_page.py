@@ -513,7 +513,7 @@ def test_a_copy_brings_the_risk_and_its_child_says_of_whom_it_is_one(compared, s
     assert any("Began as a copy of another comparison" in t for t in texts(share(Viewer("somebody else"), id=child)))
     mine = share(viewer, id=store.save(replace(risky, parent=found.digest, title="Child"), viewer))
     assert any(b.label.startswith("Began as a copy of") for b in mine.button)
-    assert "Candidates above 30% rank behind all others." in " ".join(texts(mine))
+    assert "Candidates above 30 % rank behind all others." in " ".join(texts(mine))
 
 
 def test_the_bands_that_were_chosen_are_shown_again(store):
