@@ -87,7 +87,9 @@ def chance(p: float) -> str:
 
 
 def relative_error(share: float) -> str:
-    """A relative error with two digits that count, wherever one is told: `0.091 %`, `1.2 %`, `120 %`."""
+    """A relative error with two digits that count, wherever one is told: `0.091 %`, `1.2 %`, `120 %`, `<0.001 %`."""
+    if 0 < share < 1e-5:
+        return "<0.001 %"
     return percent(share) if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
 
 
