@@ -11,7 +11,7 @@ import numpy as np
 
 from ..fitting.result import Model, Status
 from ..laws import LAWS
-from ..text import listed
+from ..text import listed, relative_error
 from .joint_losses import knows_error
 from .pairs import Compared, Pair
 from .ranking import Ranked
@@ -21,7 +21,7 @@ NOT_APART = "so the two are not told apart"
 
 def basis(model: Model) -> str:
     """Which laws a prediction rests on, and on which runs."""
-    laws = " and ".join(LAWS[f.law].title + (f" ({w:.0%})" if w < 1 else "") for f, w in model.parts if w > 0)
+    laws = " and ".join(LAWS[f.law].title + (f" ({100 * w:.0f} %)" if w < 1 else "") for f, w in model.parts if w > 0)
     judged = f"; judged on {listed(model.test)}" if model.test else ""
     return f"{laws}, fitted to {listed(model.train)}{judged}."
 
@@ -68,7 +68,7 @@ class Yardstick:
             return f"Held-out RMSE {self.rmse:.4f}, the mean over {runs} that the fit has not seen{means}"
         if self.left_out is not None:
             return (
-                f"Off by {100 * self.left_out:.2g} % on runs left out of the fit, each in its turn; training RMSE "
+                f"Off by {relative_error(self.left_out)} on runs left out of the fit, each in its turn; training RMSE "
                 f"{self.rmse:.4f} over {runs}{means}"
             )
         return (

@@ -113,7 +113,7 @@ def look(
             help="Batch size in tokens, such as 4M or 524288; the loaded runs do not say it.",
         ).strip()
         try:
-            batch = parse_amount(typed, "The number of tokens per update") if typed else None
+            batch = parse_amount(typed, "The number of tokens per update", examples="4M or 524288") if typed else None
         except OptLawsError as fault:
             st.error(literal(str(fault)))
     if x == "tokens" and batch is None:

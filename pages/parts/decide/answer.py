@@ -10,7 +10,7 @@ from optlaws_core.fitting.result import Model
 from optlaws_core.prediction import evidence
 from optlaws_core.prediction.next_run import surer
 from optlaws_core.prediction.verdict import Yardstick
-from optlaws_core.text import counted
+from optlaws_core.text import chance, counted, percent, relative_error
 
 from ..compare import predicted
 from ..compare.predicted import Entry
@@ -44,9 +44,9 @@ def _rests_on(model: Model) -> str:
     if model.test:
         return f"It rests on {runs}. {Yardstick.of(model).sentence}"
     if model.left_out is not None:
-        error = f"off by {100 * model.left_out:.2g} % on runs left out of it"
+        error = f"off by {relative_error(model.left_out)} on runs left out of it"
     elif model.misfit is not None:
-        error = f"off by {100 * model.misfit:.2g} % on them; none was left out"
+        error = f"off by {relative_error(model.misfit)} on them; none was left out"
     else:
         error = "whose error is not known"
     return f"It rests on {runs} and a fit {error}."
@@ -90,16 +90,9 @@ def _row(made: Result, i: int) -> dict:
         "Loss": row["final_loss"],
         "To baseline": None if i == made.baseline else row["difference"],
         "90 % interval": "baseline" if i == made.baseline else "" if unknown else f"{low:+.4f} to {high:+.4f}",
-        "P(best)": _chance(row["p_best"]),
+        "P(best)": "" if pd.isna(row["p_best"]) else chance(row["p_best"]),
         **seen,
     }
-
-
-def _chance(p) -> str:
-    """A probability in whole percent, short of never and of always."""
-    if pd.isna(p):
-        return ""
-    return "<1 %" if p < 0.005 else ">99 %" if p > 0.995 else f"{100 * p:.0f} %"
 
 
 def _coloured(table: pd.DataFrame, order: Sequence[Entry]) -> Styler:
@@ -120,7 +113,7 @@ def under_each_law(space: Workspace, found: Sequence[Entry]) -> None:
     for fit, weight in parts:
         ranked = predicted.ranked(predicted.Known.of(fit), schedules, None, 1.0)
         places = [next(k for k, r in enumerate(ranked, 1) if r.schedule == e.schedule) for e in found]
-        said.append(f"{len(said) + 1}: {fit.title}, weight {weight:.0%}")
+        said.append(f"{len(said) + 1}: {fit.title}, weight {percent(weight)}")
         table[f"Rank under {len(said)}"] = places
         table[f"Loss under {len(said)}"] = [ranked[k - 1].final_loss for k in places]
     st.caption(literal(f"Under each law. {'; '.join(said)}. Where they rank differently, the choice of law decides."))
