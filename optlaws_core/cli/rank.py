@@ -34,6 +34,7 @@ from ..prediction.divergence import LEAST_RUNS, MOST_RISK, Risk
 from ..prediction.observed import Observed, observed
 from ..prediction.pairs import Compared, Pair, compare
 from ..prediction.ranking import Ranked, rank
+from ..prediction.why import why
 from ..runs import Plan, Run
 from ..schedules import Schedule, parse
 from ..text import chance, format_amount, format_number, listed, percent
@@ -141,7 +142,8 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
     against = None if len(rows) < 2 else rows[1].schedule if baseline is None else baseline
     shown = list(zip(rows, compare(model, rows, against), strict=True))[: args.top]
     ends = [bands(model, with_bands(model, r.schedule))[0] for r, _ in shown]
-    seen = observed(model, [r.schedule for r, _ in shown], _runs(args.observed))
+    runs = _runs(args.observed)
+    seen = observed(model, [r.schedule for r, _ in shown], runs)
     names = [r.schedule.text for r, _ in shown]
     write_paper(args, model, [r for r, _ in shown], names, [c for _, c in shown], seen)
     if args.json:
@@ -158,6 +160,10 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
         print(LEFT.format(len(rows) - len(shown)))
     if against is not None:
         print(_legend(against, shown[0][1].pair))
+        best, second = rows[0].schedule, rows[1].schedule
+        other, name = (second, "the second") if against == best else (against, "the baseline")
+        if not rows[0].apart and (reasons := why(model, best, other, name, runs)):
+            print(f"Why the first one: {' '.join(reasons)}")
     return [*model.doubts, *_apart(rows, risk)]
 
 

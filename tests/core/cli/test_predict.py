@@ -12,6 +12,7 @@ from optlaws_core.fitting.result import Status
 from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.losses import sized
 from optlaws_core.prediction.pairs import against, chances
+from optlaws_core.prediction.why import why
 from tests.places import ROOT
 from tests.support.commands import BUNDLED, CANDIDATES, TRAIN, told
 
@@ -113,8 +114,12 @@ def test_candidates_are_compared_with_a_baseline(capsys, select_files):
         first = rows[0]
         assert f"vs baseline {first['difference']:+.6f} ({first['low']:+.6f} to {first['high']:+.6f})" in said[0]
         assert f"best {_share(first['p_best'])}, regret {first['regret']:.6f}" in said[0]
-        assert ["the baseline" in line for line in said[:-1]] == [s == baseline for s in order]
-        assert said[-1].startswith(f"Baseline: {baseline.text}. Differences are negative where a candidate ends lower")
+        assert ["the baseline" in line for line in said[: len(order)]] == [s == baseline for s in order]
+        legend, *more_said = said[len(order) :]
+        assert legend.startswith(f"Baseline: {baseline.text}. Differences are negative where a candidate ends lower")
+        told_by = ("the second", order[1]) if baseline == order[0] else ("the baseline", baseline)
+        reasons = why(model, order[0], told_by[1], told_by[0])
+        assert more_said == ([f"Why the first one: {' '.join(reasons)}"] if reasons else [])
 
 
 def test_a_baseline_that_is_no_candidate_is_one_more(capsys, select_files):
