@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from optlaws_core import OptLawsError
+from optlaws_core import OptLawsError, Run
 from optlaws_core.text import format_amount, parse_amount
 
 from ..fit import from_address
@@ -146,24 +147,13 @@ def draw(
     """
     with place or nullcontext():
         chosen = _to_band(space, fits[0], found, view.bands)
-    curves, banded = [], {found[i].place for i in chosen}
-    for k, name in enumerate(fits):
-        known = Known.of(space.fits[name])
-        said = name if len(fits) > 1 else ""
-        curves += [
-            charts.Curve(
-                e.name,
-                e.place,
-                e.schedule,
-                *predicted.curve(known, e.schedule),
-                fit=said,
-                dash=k,
-                bands=predicted.banded(known, e.schedule) if k == 0 and e.place in banded else None,
-            )
-            for e in found
-        ]
-    runs = {name: space.runs[name] for name in observed}
-    figure = charts.comparison(curves, runs, view, height, beneath)
+    banded = {found[i].place for i in chosen}
+    drawn = tuple(
+        (Known.of(space.fits[name]), name if len(fits) > 1 else "", k, e, k == 0 and e.place in banded)
+        for k, name in enumerate(fits)
+        for e in found
+    )
+    figure = _figure(drawn, tuple((name, space.runs[name]) for name in observed), view, height, beneath)
     showing.chart(figure, "compare-curves")
     if banded:
         whole = "The prediction band (light) is meant to hold 90 % of the losses of a new run. "
@@ -173,6 +163,33 @@ def draw(
             "error, so a difference between two is surer than their bands look: the ranking tells how sure."
         )
     return figure, replace(view, bands=chosen)
+
+
+@lru_cache(maxsize=64)
+def _figure(
+    drawn: tuple[tuple[Known, str, int, Entry, bool], ...],
+    observed: tuple[tuple[str, Run], ...],
+    view: charts.View,
+    height: int,
+    beneath: bool,
+) -> go.Figure:
+    """The chart of what is drawn: under which fit, what that is called, its place, of which candidate, with bands?
+
+    Made once for all visitors who look at the same; nobody may change it.
+    """
+    curves = [
+        charts.Curve(
+            e.name,
+            e.place,
+            e.schedule,
+            *predicted.curve(known, e.schedule),
+            fit=said,
+            dash=k,
+            bands=predicted.banded(known, e.schedule) if banded else None,
+        )
+        for known, said, k, e, banded in drawn
+    ]
+    return charts.comparison(curves, dict(observed), view, height, beneath)
 
 
 def _to_band(space: Workspace, name: str, found: Sequence[Entry], start: tuple[int, ...] | None) -> tuple[int, ...]:
