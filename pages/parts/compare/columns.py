@@ -21,7 +21,7 @@ class Column:
     title: str
     help: str = ""
     width: int = 110  # pixels on a page
-    form: str = ""  # how Streamlit formats its numbers; empty: it holds text, or whole numbers
+    form: str = ""  # how Streamlit formats its numbers; empty: text, whole numbers, or as in a report
     in_text: str | Callable[[float], str] = ""  # how Python formats them in a report
     in_report: str = ""  # the title there, where it is another
 
@@ -69,10 +69,8 @@ COLUMNS = (
     ),
     Column("low", "from", "Lower end of the 90 % interval of the difference.", 85, "%+.5f", "+.5f", "90 % from"),
     Column("high", "to", "Its upper end. Where 0 lies between, the two are not told apart.", 85, "%+.5f", "+.5f"),
-    Column("p_below", "P(below)", "Probability of ending below the baseline.", 100, "percent", chance, "Ends below it"),
-    Column(
-        "p_best", "P(best)", "Probability of being the best of all candidates.", 90, "percent", chance, "Best of all"
-    ),
+    Column("p_below", "P(below)", "Probability of ending below the baseline.", 100, "", chance, "Ends below it"),
+    Column("p_best", "P(best)", "Probability of being the best of all candidates.", 90, "", chance, "Best of all"),
     Column("regret", "Regret", "Expected loss above the best of all candidates.", 80, "%.5f", ".5f"),
     Column("delta", "To best", "Predicted final loss minus the best one.", 90, "%.5f", ".5f", "Above the best"),
     Column("delta_percent", "in %", "The same as a share of the best loss.", 80, "%.3f %%", ".3f"),
@@ -81,7 +79,7 @@ COLUMNS = (
         "Diverges",
         "Probability of divergence, learned from the labelled runs named above. None: a model of another size.",
         90,
-        "percent",
+        "",
         lambda risk: percent(risk, 1),
     ),
     Column(

@@ -132,6 +132,7 @@ def whole(table: pd.DataFrame) -> None:
     showing.table(
         table,
         "compare-ranking",
+        shown=table.style.format({c.key: c.in_text for c in COLUMNS if callable(c.in_text)}, na_rep="–"),
         hide_index=True,
         width="stretch",
         column_order=_shown(table),
@@ -158,7 +159,7 @@ def _shown(table: pd.DataFrame) -> list[str]:
 
 def _shown_as(column: Column):
     """How Streamlit shows a column."""
-    if column.form or column.key == "rank":
+    if column.form or column.key == "rank" or callable(column.in_text):
         return st.column_config.NumberColumn(
             column.title, format=column.form or None, help=column.help or None, width=column.width
         )
