@@ -17,6 +17,7 @@ from .pairs import Compared, Pair
 from .ranking import Ranked
 
 NOT_APART = "so the two are not told apart"
+FAR = 0.1  # of the loss: a prediction band beyond the training runs that is wider to each side answers nothing
 
 
 def basis(model: Model) -> str:
@@ -114,6 +115,10 @@ def sentences(
         return _begun([f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} likely to diverge. Try a lower peak."])
     stay = len(ranked) - len(apart)
     half = halves[0] if halves else None
+    if too_far(ranked, halves):
+        where, end = "; ".join(ranked[0].reasons), f"{ranked[0].final_loss:.4g} ± {half or 0:.2g}"
+        said = [f"{names[0]} lies too far from the training runs to be answered for: {where}."]
+        return _begun([*said, f"Its predicted loss, {end}, is a guess, and so are all differences."])
     if stay == 1:
         end = f"{ranked[0].final_loss:.4f}{_within(half)}"
         said = [
@@ -131,6 +136,7 @@ def sentences(
                 pairs,
                 names,
                 other,
+                bool(ranked[0].reasons or ranked[other].reasons),
                 f"{ranked[0].final_loss:.4f}{_within(half)} after {ranked[0].schedule.total:,} updates",
             )
         )
@@ -141,6 +147,12 @@ def sentences(
     return _begun(list(filter(None, said)))
 
 
+def too_far(ranked: Sequence[Ranked], halves: Sequence[float | None] | None) -> bool:
+    """Whether the best one lies so far beyond the training runs that nothing is to be said of it; as in `sentences`."""
+    half = halves[0] if halves else None
+    return bool(ranked[0].reasons) and half is not None and half > FAR * ranked[0].final_loss
+
+
 def _saved(other: Ranked, name: str) -> str:
     """What the better one of two that are told apart saves; nothing where it needs no fewer updates."""
     if not other.saved_updates or other.saved_updates < 0:
@@ -149,27 +161,31 @@ def _saved(other: Ranked, name: str) -> str:
     return f"To end where {name} ends, it needs {other.saved_updates:,} updates fewer ({share})."
 
 
-def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, end: str) -> list[str]:
-    """The best one against another, where differences have intervals. pairs: (n,), against the best; end: its loss."""
+def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, beyond: bool, end: str) -> list[str]:
+    """The best one against another, where differences have intervals. pairs: (n,), against the best; end: its loss.
+
+    beyond: whether one of the two leaves the training runs, where neither law nor interval was checked.
+    """
     p, near = (
         pairs[other],
         [n for i, n in enumerate(names[: len(pairs)]) if i not in (0, other) and not pairs[i].told_apart],
     )
     low, high, sure = p.low or 0.0, p.high or 0.0, chance(1 - (p.p_below or 0.0))
+    unchecked = ", if the law holds that far beyond the training runs" if beyond else ""
     level = f"It is predicted to end at {end}."
     if p.itself:
         said = [f"{names[0]} and {names[other]} are the same run.", level]
     elif p.told_apart:
         said = [
             f"{names[0]} ends {difference(p.difference)} below {names[other]} (90 %: {difference(low)} to "
-            f"{difference(high)} below); it is the better one with a probability of {sure}.",
+            f"{difference(high)} below); it is the better one with a probability of {sure}{unchecked}.",
             level,
         ]
     else:
         said = [
             f"The runs do not tell {names[0]} and {names[other]} apart: {names[0]} is predicted to end "
             f"{difference(p.difference)} lower (90 %: {difference(high)} lower to {difference(-low)} higher), and is "
-            f"the better one with a probability of {sure}.",
+            f"the better one with a probability of {sure}{unchecked}.",
             level,
         ]
     if near:

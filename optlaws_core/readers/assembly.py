@@ -125,7 +125,8 @@ def _losses(raw: RawRun, layout: Layout, per_step: float | None) -> tuple[dict[s
             found[split] = curve
             notes += curve.notes
     if not found:
-        raise LogError(f"no finite loss in the columns {listed([c for _, c in layout.losses])}.")
+        names = [column for _, column in layout.losses]
+        raise LogError(f"no finite loss in the column{'s' if len(names) > 1 else ''} {listed(names)}.")
     return found, notes
 
 

@@ -11,7 +11,7 @@ from optlaws_core import Ranked
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import observed
 from optlaws_core.prediction.pairs import Compared
-from optlaws_core.prediction.verdict import Yardstick, sentences
+from optlaws_core.prediction.verdict import Yardstick, sentences, too_far
 from optlaws_core.prediction.why import why
 
 from ..state import address
@@ -102,7 +102,7 @@ def worked_out(
     ranked = predicted.saved(known, ranked, None if in_full else (place, 1))  # the verdict speaks of one of these
     said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, beyond=False)
     reasons: list[str] = []
-    if len(order) > 1 and not ranked[0].apart:
+    if len(order) > 1 and not ranked[0].apart and not too_far(ranked, halves):
         other = place or 1  # what the verdict speaks of, too
         reasons = why(fit, ranked[0].schedule, ranked[other].schedule, order[other].spoken, space.runs.values())
     seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))

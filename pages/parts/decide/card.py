@@ -134,10 +134,10 @@ def _amount(typed: str, what: str, examples: str) -> float | None:
 
 
 def _with_length(run: BigRun, typed: str) -> BigRun:
-    """Another length, typed in updates or tokens; the last word says which, else it is as before."""
+    """Another length, typed in updates, or in tokens where the last word says so."""
     words = typed.lower().split()
     named = words.pop() if words and words[-1] in (UPDATES, TOKENS, "steps", "update", "token") else ""
-    unit = {"": state().get(UNIT, UPDATES), "token": TOKENS, TOKENS: TOKENS}.get(named, UPDATES)
+    unit = TOKENS if named in (TOKENS, "token") else UPDATES
     amount = parse_amount(" ".join(words), "The length", examples="48k or 100B tokens") if words else None
     if amount is None:
         return run

@@ -33,8 +33,8 @@ def by_itself(space: Workspace, choice: Choice) -> None:
     runs = {name: space.runs[name] for name in (*choice.train, *choice.test)}
     if not choice.train or space.job or begun is not None and _same(begun, runs):
         return
-    if space.choice.train and not space.fits:
-        return  # a link has chosen
+    if space.choice.train and not space.fits and space.choice != choice:
+        return  # a link has chosen; the usual choice is that of a fit which a reload ended
     if space.fits and (begun is None or set(space.fit.train) != set(begun) - set(space.fit.test)):
         return  # somebody chose
     state()[BEGUN] = runs

@@ -72,10 +72,16 @@ def upload(space: Workspace, told: bool = True) -> None:
 
 
 def refusals(space: Workspace) -> None:
-    """Why files of the last reading gave nothing."""
-    for note in space.news:
-        if note.level == "refused":
-            _tell(note)
+    """Why files of the last reading gave nothing, until they are hidden."""
+    refused = [note for note in space.news if note.level == "refused"]
+    for note in refused:
+        _tell(note)
+    if refused:
+        st.button("Hide", type="tertiary", icon=":material/close:", key="hide_refused", on_click=_hide, args=(space,))
+
+
+def _hide(space: Workspace) -> None:
+    space.news = [note for note in space.news if note.level != "refused"]
 
 
 def _known_by(format: Format) -> str:
@@ -143,7 +149,11 @@ def summary(reading: Reading, replaced: int = 0, ignored: int = 0) -> list[Note]
 
 def _refusal(report: FileReport) -> str:
     """Why a file gave nothing, and the way out where there is one."""
-    return f"{report.error} Say which column is which under Files." if _correctable(report) else report.error
+    return (
+        f"{report.error} Say which column is which on the Runs page, under Files."
+        if _correctable(report)
+        else report.error
+    )
 
 
 def _correctable(report: FileReport) -> bool:

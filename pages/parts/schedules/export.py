@@ -26,6 +26,7 @@ def section(found: Sequence[Entry]) -> None:
     wanted = memory.pop(WANTED, None)
     if wanted is not None:
         memory[BOX] = True
+        st.toast("The export is open, beneath the candidates.", icon=":material/output:")
     box = st.expander("Export to a trainer", icon=":material/output:", on_change="rerun", key=BOX, bind="query-params")
     if not box.open:
         return

@@ -183,7 +183,7 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
                 raise OptLawsError("Nothing has changed since this was saved: it is the newest version already.")
             versions.publish(store, id, viewer, made)
             told = f"Saved as version {len(versions.history(store, id, viewer).versions)}"
-        said = f"{told}. This link shows it as it was then. Who may open it: {opens.value}"
+        said = f"{told}. This link shows its newest version. Who may open it: {opens.value}"
         session.state()[SAVED] = _Saved(id, space.parent, frozenset(space.runs), said)
         st.rerun()  # the form offers a new version of it from now on
 

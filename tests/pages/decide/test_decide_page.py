@@ -105,6 +105,17 @@ def test_further_logs_are_fitted_by_themselves_but_not_over_a_choice():
     assert "Fit with them" in [b.label for b in app.button]
 
 
+def test_a_fit_that_a_reload_ended_begins_again():
+    app = opened(space := with_logs())
+    space.stop()
+    again = Workspace()
+    again.load(space.stock)
+    assert again.choice.train and not again.fits
+    app = opened(again)
+    until(app, lambda: app.session_state.workspace.job is None)
+    assert again.fits and not app.exception
+
+
 def test_a_cancelled_fit_begins_no_more_by_itself():
     app = opened(space := with_logs())
     if space.job:
@@ -153,6 +164,9 @@ def test_the_card_says_what_the_logs_tell_and_all_candidates_follow_it():
     }
     field(app, "Length").set_value("1.024M tokens").run()
     assert field(app, "Length").value == "1.024M tokens"
+    field(app, "Length").set_value("3000").run()  # a bare number counts updates, whatever stood there before
+    assert space.big_run.total == 3000
+    field(app, "Length").set_value("1.024M tokens").run()
     assert space.big_run.total == 2000
     assert [c.schedule.total for c in space.candidates] == [2000, 2000, 3000]
     assert space.candidates[1].schedule.decay == 400

@@ -354,3 +354,17 @@ def test_the_csv_holds_full_numbers_and_no_formulas():
     assert np.isnan(back.saved_updates[0])
     assert [inert(x)[0] for x in ("=1", "+1", "-1", "@x", " \t=1")] == ["'"] * 5
     assert inert(-1.5) == -1.5
+
+
+def test_what_lies_far_beyond_the_training_runs_is_not_answered():
+    yard, far = verdict.Yardstick.of(fit_with(train=0.001, test=0.0025)), ("peak 5, the training runs had 3e-4",)
+    names, pairs = ["the WSD", "the cosine"], beside(BEST, Pair(0.011, 0.006, 0.016, 0.0002))
+    rows = ranked(2.95, 2.961, reasons=far)
+    near = verdict.sentences(rows, names, yard, [0.03] * 2, pairs)
+    assert near[0].endswith("a probability of more than 99 %, if the law holds that far beyond the training runs.")
+    assert verdict.sentences(rows, names, yard, [0.3] * 2, pairs) == [
+        "The WSD lies too far from the training runs to be answered for: peak 5, the training runs had 3e-4.",
+        "Its predicted loss, 2.95 ± 0.3, is a guess, and so are all differences.",
+    ]
+    inside = verdict.sentences(ranked(2.95, 2.961), names, yard, [0.3] * 2, pairs)
+    assert inside[0].endswith("more than 99 %.")  # a wide band of what was covered is what the runs tell
