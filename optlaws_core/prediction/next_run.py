@@ -30,5 +30,5 @@ def surer(
             "shortest one has"
         )
     if ranked[0].reasons:
-        said.append(f"a run nearer to the candidates ({'; '.join(ranked[0].reasons)})")
+        said.append("a run nearer to the candidates")
     return said

@@ -28,7 +28,7 @@ def test_each_doubt_asks_for_its_run():
     (short,) = said(UNSURE, reasons=())
     assert "short runs of the WSD and of the cosine themselves, of 500 updates" in short
     (nearer,) = said(SURE, reasons=("peak 5",))
-    assert nearer == "a run nearer to the candidates (peak 5)"
+    assert nearer == "a run nearer to the candidates"
 
 
 def test_candidates_that_are_all_set_apart_ask_for_nothing():
