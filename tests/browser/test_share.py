@@ -17,7 +17,7 @@ def ranked(at) -> list[str]:
     answered(at)
     at.locator(".js-plotly-plot .legendtext").first.wait_for()
     said = at.get_by_text("predicted to end at").first.inner_text().replace("\u2060", "")
-    verdict = said.partition("It is predicted")[2].partition("It rests")[0].strip()
+    verdict = said.partition("It is predicted")[2].partition(" updates.")[0].strip()
     return [verdict, *at.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents()]
 
 
