@@ -1,12 +1,12 @@
 """Many visitors at once: a saved comparison is opened and saved anew, over and over; then every save must be there.
 
-    python -m benchmarks.load [--browsers 20] [--pace 60]
+    python -m benchmarks.load [--browsers 20] [--pace 60] [--alone]
 
 Browsers and server share this machine's cores, and a browser draws for longer than the server computes. So four loads
 are told apart: visitors without a browser, who speak the server's protocol and draw nothing; browsers at a pace, each
 opening or saving once in so many seconds, at a random moment; one browser at a time, beside visitors without; and
 browsers that all start at the same moment, where each waits for the others' drawing. CPU time says whose the time was.
-It takes three times the pace, and a few minutes.
+It takes three times the pace, and a few minutes. `--alone` leaves the browsers out.
 """
 
 import argparse
@@ -65,9 +65,10 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--browsers", type=int, default=20)
     options.add_argument("--pace", type=float, default=60, help="seconds in which each browser opens or saves once")
+    options.add_argument("--alone", action="store_true", help="visitors without a browser alone")
     chosen = options.parse_args()
     path, server, made = installed(), Server("app.py"), comparison()
-    if path is None:
+    if path is None and not chosen.alone:
         sys.exit("There is no Chromium or Chrome on this machine, so there are no browsers to load the server with.")
     print(f"{os.cpu_count()} cores, load average before: {os.getloadavg()[0]:.1f}\n")
     try:
@@ -75,7 +76,7 @@ def main() -> None:
         store = Store(f"{server.folder.name}/saved.sqlite")
         link = f"{url}/share?id={store.save(made, Viewer('somebody'))}"
         load = Load(server, link, chosen.browsers, chosen.pace)
-        asyncio.run(load.run(path))
+        asyncio.run(load.alone() if chosen.alone else load.run(path))
         head = ("load", "of", "p50", "p95", "slowest", "server's CPU, each", "browsers' CPU, each")
         show(head, load.rows)
         lost, log = missing(store, made, load.titles), server.output()
@@ -149,6 +150,15 @@ class Load:
             await self.measure(f"browsers, {at_once}: open", each(self.open), 0)
             await self.measure(f"browsers, {at_once}: save", each(self.save), 0)
             await running.close()
+
+    async def alone(self) -> None:
+        """Visitors without a browser: at a pace, and all in the same instant."""
+        await asyncio.sleep(WARM_UP)
+        await self.speak()
+        for spread in (self.pace, self.pace / 3, 0):
+            self.memory.append(self.server.memory_info().rss / 2**20)
+            when = f"within {spread:g} s" if spread else "at once"
+            await self.measure(f"server alone, {self.many} {when}: open", [self.speak] * self.many, spread)
 
     async def measure(self, name: str, works: Sequence[Callable[[], Awaitable[float]]], spread: float) -> None:
         """Do all, each beginning at a random moment within `spread` seconds; a row of what their times were."""
