@@ -88,8 +88,10 @@ def _picture(page, name: str, above: str | None = None) -> None:
     height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": int(height)})
     page.wait_for_timeout(SETTLED)
-    end = page.get_by_text(above, exact=True).first.bounding_box()["y"] - ABOVE_TEXT if above else height
-    taken = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": end})
+    if above:  # the text itself rather than a link to it
+        at = page.get_by_text(above, exact=True).and_(page.locator(":not(a)")).first
+        height = at.bounding_box()["y"] - ABOVE_TEXT
+    taken = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
     few = Image.open(BytesIO(taken)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     few.save(HERE / name, optimize=True)
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
