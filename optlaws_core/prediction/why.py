@@ -22,7 +22,8 @@ NEAR = 0.01  # by which the peaks of two runs may differ for them to be compared
 def why(model: Model, best: Schedule, other: Schedule, name: str, runs: Iterable[Run] = ()) -> list[str]:
     """Sentences on why `best` is predicted to end below `other`, called `name`; none where nothing can be said.
 
-    runs: those at hand, of which training runs of both families at one length and peak are held against each other.
+    runs: those at hand. Of those of the fit, held-out ones too, two of both families are held against each other that
+    have one length, peak, size and batch.
     """
     gap = float(predict(model, other)[0] - predict(model, best)[0])
     if gap <= 0:
@@ -74,7 +75,14 @@ def _final_rate(model: Model, best: Schedule, other: Schedule, gap: float, train
         return ""
     if part < LEAST_SHARE * gap:
         return ""
-    lowest = min((float(run.plan.schedule(run.plan.schedule.total)) for run in train if run.plan), default=0.0)
+    lowest = min(
+        (
+            float(run.plan.schedule(run.plan.schedule.total))
+            for run in train
+            if run.plan and final_loss(run, model.split)
+        ),
+        default=0.0,
+    )
     never = (
         f"; no run of the fit ended below {format_number(float(f'{lowest:.3g}'))}"
         if lowest > ends[0] + NEAR * best.peak
@@ -96,6 +104,7 @@ def _seen(model: Model, best: Schedule, other: Schedule, train: Sequence[Run]) -
         and a.total == b.total
         and abs(a.peak - b.peak) <= NEAR * a.peak
         and one.known_plan.params == its.known_plan.params
+        and one.known_plan.batch_tokens == its.known_plan.batch_tokens
     ]
     if best.family == other.family or not pairs:
         return ""

@@ -18,8 +18,8 @@ SCORES = Scores(9, 1e-3, 1e-3, 1, 0, 0)
 MODEL = replace(made(), train={"a wsd": SCORES, "a cosine": SCORES})
 
 
-def ended(name, text, loss, params=None):
-    plan = Plan(parse(text), params)
+def ended(name, text, loss, params=None, batch=None):
+    plan = Plan(parse(text), params, batch)
     return Run(name, plan, {"train": Series(np.array([500, 999]), np.array([3.0, loss]))}, "train", "declared")
 
 
@@ -74,6 +74,7 @@ def test_own_runs_of_both_kinds_are_held_against_each_other():
         ended("a cosine", COSINE.replace("1e-3", "2e-3"), 2.95),  # another peak
         ended("a cosine", COSINE.replace("1000", "1001"), 2.95),
         ended("a cosine", COSINE, 2.95, params=1e8),  # another size
+        ended("a cosine", COSINE, 2.95, batch=512),  # another batch
         ended("another", COSINE, 2.95),  # not of the fit
     ):
         assert not any("ended at" in s for s in why(MODEL, best, other, "the cosine", [runs[0], unlike]))
