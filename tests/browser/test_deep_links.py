@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.conftest import go, ready
 
-TWO = ["cosine(peak=8e-3,warmup=200,total=8000)", "wsd(peak=8e-3,warmup=200,total=8000,decay=1600,shape=linear)"]
+TWO = ["cosine(peak=8e-3,warmup=200,total=4000)", "wsd(peak=8e-3,warmup=200,total=4000,decay=800,shape=linear)"]
 FAST = ["power_law", "forward_momentum"]
 LONG = 180_000  # ms that a fit may take on a busy machine
 # What a link says, and text that stands on the page only if it was heard.

@@ -33,8 +33,8 @@ def cleaned(data: str, name: str = "x.csv"):
             "steps: they must be numbers, but 2 of 3 are text, first 'x' in line 2.",
         ),
         ("step,loss\n0,3\n", "train: a curve needs at least 2 points, got only step 0."),
-        ("step,loss\n", "no finite loss in the columns loss."),
-        ("step,loss\n0,nan\n1,inf\n", "no finite loss in the columns loss."),
+        ("step,loss\n", "no finite loss in the column loss."),
+        ("step,loss\n0,nan\n1,inf\n", "no finite loss in the column loss."),
         (
             "step,loss\n0,2.5\n1,2.5\n2,2.5\n",
             "train: losses must change, but all 3 are 2.5; is this the loss column?",

@@ -192,11 +192,11 @@ def test_what_pandas_keeps_may_be_anything(kept):
 
 
 def test_a_table_without_rows_or_columns_says_so():
-    assert fault(written(pa.table(curve(5)).slice(0, 0))) == "no finite loss in the columns loss."
+    assert fault(written(pa.table(curve(5)).slice(0, 0))) == "no finite loss in the column loss."
     assert fault(written(pa.table({}))) == "no column is known as a loss; columns found: none."
     named = pa.table({"run": pa.array([], pa.string()), "loss": pa.array([], pa.float64())})
     assert fault(written(named)) == "the table has no rows."
-    assert fault(written({"step": range(3), "loss": pa.nulls(3)})) == "no finite loss in the columns loss."
+    assert fault(written({"step": range(3), "loss": pa.nulls(3)})) == "no finite loss in the column loss."
 
 
 # ---- as CSV
