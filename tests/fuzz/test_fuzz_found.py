@@ -44,6 +44,12 @@ def test_a_column_of_an_unprintable_name_is_named_printably():
     assert read_source(Source("a.csv", f"step,val/1\x7f0 loss\n{rows}".encode())).error.isprintable()
 
 
+def test_a_metrics_table_of_carriage_returns_alone_is_refused_printably():
+    table = b"step,Train_loss\r0,3.25\r10,2.5\r20,1_000,2.0\r1e308"
+    (report,) = read_all([Source("logs/a.csv", table)]).files
+    assert "step and" in report.error and report.error.isprintable()
+
+
 def test_a_damaged_parquet_file_does_not_name_exceptions_of_its_library():
     out = io.BytesIO()
     pq.write_table(pa.table({"step": [0, 1], "loss": [3.0, 2.0]}), out)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import LogError
+from ...text import shortened
 from ..base import Source
 from ..declared import facts_of, from_yaml
 from ..format import Content, Format, peek
@@ -57,7 +58,9 @@ def open_metrics(content: Content) -> Opened:
             here = _place(source, header) or _Place(source.parts[:-1], header.columns[-1])
             place = place or here
             if _metric(header) is None:
-                raise LogError(f"{source.shown}: the table must have the columns step and {here.metric}.", source.name)
+                raise LogError(
+                    f"{source.shown}: the table must have the columns step and {shortened(here.metric)}.", source.name
+                )
             step, value = header.columns[-2:]
             numbers, _, _ = rows_of(data, header, source.shown).read((step, value), (step,))
             columns[here.metric], own_x[here.metric] = numbers[value], numbers[step]
