@@ -16,12 +16,19 @@ def reread(path: Path) -> Reading:
     """A log, or the logs in a folder, as they are now.
 
     What is still being written waits: a last line without its end, and a file that has no row yet. Names are relative
-    to the folder. Raises `LogError` for a path that is not there or holds no logs.
+    to the folder. Links that lead out of the folder are left out: whoever may write logs there must not choose what
+    else the reader opens. Raises `LogError` for a path that is not there or holds no logs.
     """
-    folder, now, waiting = path if path.is_dir() else path.parent, [], []
+    folder = path if path.is_dir() else path.parent
+    now: list[Source] = []
+    waiting: list[str] = []
+    outside: list[str] = []
     found = sources_from_paths([path])
     for source in found:
         name = os.path.relpath(source.name, folder)
+        if not _inside(source, path):
+            outside.append(name)
+            continue
         try:
             text = _whole(source)
         except LogError:  # gone, too large or no text: told by the reader
@@ -30,8 +37,18 @@ def reread(path: Path) -> Reading:
             waiting.append(name)
         else:
             now.append(Source(name, text))
-    said = f"{counted(len(waiting), 'log')} without a row so far: {listed(waiting, 6)}."
-    return read_all(Sources(now, (*found.notes, Note("info", said)) if waiting else found.notes))
+    notes = list(found.notes)
+    if waiting:
+        notes.append(Note("info", f"{counted(len(waiting), 'log')} without a row so far: {listed(waiting, 6)}."))
+    if outside:
+        left = f"{counted(len(outside), 'link')} out of the folder not followed: {listed(outside, 6)}."
+        notes.append(Note("repaired", left))
+    return read_all(Sources(now, notes))
+
+
+def _inside(source: Source, path: Path) -> bool:
+    """Whether a file lies in the folder `path` even where it is a link; a path to a single log may lead anywhere."""
+    return not path.is_dir() or Path(source.name).resolve().is_relative_to(path.resolve())
 
 
 def _whole(source: Source) -> bytes | Path | None:

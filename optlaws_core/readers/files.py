@@ -50,7 +50,7 @@ class Sources(list[Source]):
 
 
 def sources_from_paths(paths: Iterable[str | Path]) -> Sources:
-    """The files to read, each once, in the order given. Raises `LogError` for a path that is empty or not there.
+    """The files to read, each once, in order. Raises `LogError` for what is empty, not there, or no ordinary file.
 
     A folder gives its files, and those of its folders, that have a known suffix. A manifest brings the files beside it
     that it names.
@@ -60,6 +60,8 @@ def sources_from_paths(paths: Iterable[str | Path]) -> Sources:
     for path in map(_path, paths):
         if not path.exists():
             raise LogError(f"{path}: there is no such file or folder.", str(path))
+        if not path.is_dir() and not path.is_file():  # a pipe or a device, which may never end
+            raise LogError(f"{path}: a log must be an ordinary file, this is none.", str(path))
         for file in _in_folder(path, ignored) if path.is_dir() else [path, *_beside(path)]:
             found.setdefault(file.resolve(), Source(str(file), file))
     if not found and ignored:
@@ -211,7 +213,10 @@ def _in_folder(folder: Path, ignored: list[str]) -> list[Path]:
     files = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith(".") or f == NEPTUNE)
-        files += [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
+        seen = [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
+        files += [
+            file for file in seen if file.is_file() or not file.exists()
+        ]  # no pipe or device, which may never end
         files += [index for index in [Path(parent) / AIM] if index.is_file()]  # to say what it is
     logs, others = logs_among([Source(str(file), file) for file in files])
     ignored += [base_name(source.name) for source in others]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from optlaws_core import OptLawsError, Run, predict
+from optlaws_core import LogError, OptLawsError, Run, predict
 from optlaws_core.fitting.result import Model
 from optlaws_core.live import (
     ALARM,
@@ -62,6 +62,9 @@ def show(space: Workspace) -> None:
 
 def _board(space: Workspace, watch: bool) -> None:
     reading = _now() if watch else None
+    if isinstance(reading, str):
+        st.warning(literal(reading))
+        return
     whole = _pick(reading.runs if reading else () if watch else space.runs.values(), watch)
     if reading:
         _said(reading, whole)
@@ -117,13 +120,13 @@ def _alone(key: tuple, _seen: Run) -> Model:  # `key` is what Streamlit knows th
     return from_itself(_seen)
 
 
-def _now() -> Reading | None:
-    """The operator's logs as they are now; None where there are none."""
+def _now() -> Reading | str | None:
+    """The operator's logs as they are now; None where there are none, and why they are not read, without their path."""
     path = Path(os.environ[FOLDER])
     try:
         return _reread(path, version(path))
-    except OptLawsError:
-        return None
+    except LogError as fault:
+        return None if fault.source or str(path) in str(fault) else str(fault)
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)  # all visitors see the same logs; unchanged ones are kept

@@ -1,5 +1,6 @@
 """Runs in progress: the anchored forecast on planted curves, decays that share a past, the alarm, growing logs."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -400,3 +401,19 @@ def test_a_folder_that_is_not_there_or_empty_is_named(tmp_path):
         reread(tmp_path)
     (tmp_path / "a.csv").write_text("step,lo")
     assert not reread(tmp_path).runs
+
+
+def test_pipes_devices_and_links_out_of_the_folder_are_not_read(tmp_path):
+    folder, elsewhere = tmp_path / "logs", tmp_path / "secret.csv"
+    folder.mkdir()
+    for file in (folder / "a.csv", elsewhere):
+        file.write_text("step,loss\n0,3\n1,2.5\n2,2.25\n")
+    os.mkfifo(folder / "pipe.csv")
+    (folder / "endless.csv").symlink_to("/dev/zero")
+    (folder / "out.csv").symlink_to(elsewhere)
+    (folder / "within.csv").symlink_to(folder / "a.csv")
+    reading = reread(folder)
+    assert [run.name for run in reading.runs] == ["a"] and reading.errors == ()
+    assert [n.text for n in reading.notes] == ["1 link out of the folder not followed: out.csv."]
+    with pytest.raises(LogError, match=r"pipe\.csv: a log must be an ordinary file, this is none\."):
+        reread(folder / "pipe.csv")

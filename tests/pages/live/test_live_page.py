@@ -209,6 +209,15 @@ def test_only_the_operators_folder_can_be_watched(tmp_path, monkeypatch):
     assert not app.exception and "no decay" in app.dataframe[0].value["way"].tolist()
 
 
+def test_a_watched_folder_of_too_many_logs_says_so(tmp_path, monkeypatch):
+    for i in range(501):
+        (tmp_path / f"{i}.csv").write_text("step,loss\n0,3\n1,2\n2,1\n")
+    monkeypatch.setenv(forecast.FOLDER, str(tmp_path))
+    app = opened(space_with())
+    app.toggle[0].set_value(True).run()
+    assert [w.value for w in app.warning] == ["500 files can be read at once, got 501; choose a smaller folder."]
+
+
 def test_what_was_chosen_stays_while_a_log_grows_goes_and_comes_back(tmp_path, monkeypatch):
     def written(name, last):
         lines = "".join(f"{i},{3 - i / 1000},1e-3\n" for i in range(last))
