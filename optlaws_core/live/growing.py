@@ -42,7 +42,7 @@ def reread(path: Path) -> Reading:
         notes.append(Note("info", f"{counted(len(waiting), 'log')} without a row so far: {listed(waiting, 6)}."))
     if outside:
         left = f"{counted(len(outside), 'link')} out of the folder not followed: {listed(outside, 6)}."
-        notes.append(Note("repaired", left))
+        notes.append(Note("info", left))
     return read_all(Sources(now, notes))
 
 
