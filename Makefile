@@ -63,6 +63,7 @@ bench: .venv/tested
 .venv/tested: .venv/trained tests/requirements.txt
 	$(PIP) -r tests/requirements.txt
 	$(BIN)/python tests/browser/install_browser.py
+	$(BIN)/python tests/support/install_postgres.py
 	@touch $@
 
 clean:

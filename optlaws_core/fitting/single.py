@@ -17,7 +17,7 @@ from ..errors import DesignError
 from ..laws import Law, law_named
 from ..laws.base import bound_noise, eta, momentum_area
 from ..parallel import one_thread
-from ..runs import HIGHEST_LOSS, Plan, Run, Series, unsettled
+from ..runs import HIGHEST_LOSS, LOWEST_LOSS, Plan, Run, Series, unsettled
 from ..sums.clocks import trace
 from . import peaks
 from .covariance import Uncertainty, uncertainty
@@ -48,11 +48,11 @@ def usable(run: Run, from_step: int | None = None) -> Run:
     if len(kept.loss) < 2:
         since = "after its warm-up" if from_step is None else f"from step {from_step:,} on"
         raise DesignError(f"Run {run.name!r} needs at least 2 losses {since}, got {len(kept.loss)}.")
-    if not (fine := (kept.loss > 0) & (kept.loss <= HIGHEST_LOSS)).all():
+    if not (fine := (kept.loss >= LOWEST_LOSS) & (kept.loss <= HIGHEST_LOSS)).all():
         at = int(np.argmin(fine))
         raise DesignError(
-            f"Run {run.name!r}: losses must be above 0 and at most {HIGHEST_LOSS:g} to be fitted, the one at step "
-            f"{int(kept.steps[at]):,} is {kept.loss[at]:g}."
+            f"Run {run.name!r}: losses must lie between {LOWEST_LOSS:g} and {HIGHEST_LOSS:g} to be fitted, the one at "
+            f"step {int(kept.steps[at]):,} is {kept.loss[at]:g}."
         )
     return kept
 

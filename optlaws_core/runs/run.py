@@ -15,7 +15,8 @@ from ..schedules import Schedule
 from ..text import listed
 
 LrSource = Literal["logged", "declared", "missing"]
-HIGHEST_LOSS = 1e30  # of those that are fitted: squares of squares of higher ones leave the range of numbers
+# Of losses that are fitted: squares of squares of lower and of higher ones leave the range of numbers.
+LOWEST_LOSS, HIGHEST_LOSS = 1e-30, 1e30
 MOST_UPDATES = 10**9  # of a schedule that laws are asked about; the longest published runs have about 10^7
 
 

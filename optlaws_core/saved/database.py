@@ -152,7 +152,11 @@ def connected(url: URL, make: bool, patience: int = PATIENCE) -> Engine:
     """
     if url.drivername == POSTGRES:
         with extra("postgres", "A store in PostgreSQL"):
-            return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": patience})
+            from .patient import connecting
+
+            engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": patience})
+            event.listen(engine, "do_connect", connecting(patience))
+            return engine
     file = Path(url.database or "")
     if file.is_dir():
         raise OptLawsError(f"The store must be a file, got the folder {file}.")

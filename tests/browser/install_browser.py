@@ -4,11 +4,12 @@ Chromium or Chrome, else one that can be installed.
 Without any the browser tests skip with a sentence, so this always exits 0.
 """
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.support.installing import apt_can_install, apt_install, attempt  # noqa: E402  found by the path above
 
 SHELL = "chromium-headless-shell"  # Chromium without windows, which takes two thirds of the time
 NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -26,25 +27,15 @@ def installed() -> str | None:
         return str(own) if own.exists() else None
 
 
-def _try(*command: str, seconds: int = 600) -> bool:
-    print("Browser tests:", " ".join(command), flush=True)
-    try:
-        return subprocess.run(command, timeout=seconds, stdout=subprocess.DEVNULL, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
 def _apt(browser: str) -> bool:
-    return _try("apt-get", "install", "-y", "-qq", browser, "fonts-liberation")
+    return apt_install("Browser tests", browser, "fonts-liberation")
 
 
 def main() -> None:
-    if not shutil.which(SHELL) and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
-        os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-        _try("apt-get", "update", "-qq", seconds=120)
+    if not shutil.which(SHELL) and apt_can_install("Browser tests"):
         _apt(SHELL) or installed() or _apt("chromium")  # some distributions have the second alone
     if not installed():
-        _try(sys.executable, "-m", "playwright", "install", "chromium", seconds=300)
+        attempt("Browser tests", sys.executable, "-m", "playwright", "install", "chromium", seconds=300)
     print(f"Browser tests use {installed() or 'nothing: no browser could be installed, so they will skip'}.")
 
 

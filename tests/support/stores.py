@@ -14,6 +14,7 @@ from optlaws_core import rank
 from optlaws_core.saved import Snapshot
 from optlaws_core.saved.rights import Viewer
 from optlaws_core.saved.store import Store
+from tests.support.install_postgres import programs as postgres_programs
 
 ME, OTHER = Viewer("my session"), Viewer("another session")
 ALICE, BOB = Viewer("issuer alice", logged_in=True), Viewer("issuer bob", logged_in=True)
@@ -22,9 +23,8 @@ ALICE, BOB = Viewer("issuer alice", logged_in=True), Viewer("issuer bob", logged
 @pytest.fixture(scope="session")
 def server():
     """Folder of the socket of a PostgreSQL server of its own, where one is installed."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    programs = found[-1].parent if found else Path(shutil.which("initdb") or "").parent
-    if not (programs / "initdb").exists():
+    programs = postgres_programs()
+    if programs is None:
         pytest.skip("PostgreSQL's server is not installed, so the store is tested on SQLite alone")
     folder = Path(tempfile.mkdtemp(prefix="optlaws-pg-"))
     whose = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}  # the server refuses to run as root

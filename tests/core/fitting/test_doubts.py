@@ -78,8 +78,8 @@ def test_unusable_runs_are_refused():
         DesignError, match="must end with the schedule at step 4,000, but the log goes on to step 5,000"
     ):
         fit("power_law", [Run("x", good.plan, {"train": Series([500, 5000], [3.0, 2.0])}, lr_source="declared")])
-    for loss, told in ((0.0, "0"), (1e300, r"1e\+300")):
-        sentence = rf"above 0 and at most 1e\+30 to be fitted, the one at step 600 is {told}\.$"
+    for loss, told in ((0.0, "0"), (1e-300, "1e-300"), (1e300, r"1e\+300")):
+        sentence = rf"must lie between 1e-30 and 1e\+30 to be fitted, the one at step 600 is {told}\.$"
         odd = Run("x", good.plan, {"train": Series([500, 600], [3.0, loss])}, lr_source="declared")
         for train, test in (([odd], []), ([good], [odd])):
             with pytest.raises(DesignError, match=sentence):

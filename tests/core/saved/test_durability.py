@@ -1,12 +1,14 @@
 """What outlives a fault, on SQLite and on PostgreSQL: damage, lost files, killed processes, migrations."""
 
 import json
+import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
 import zlib
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -243,3 +245,32 @@ def test_a_store_of_a_newer_version_is_left_alone(place, snapshot, monkeypatch):
     monkeypatch.setattr(database, "MIGRATIONS", database.MIGRATIONS[:-1])
     with pytest.raises(OptLawsError, match="written by a newer version"):
         Store(place)
+
+
+@contextmanager
+def standing_still(process: int):
+    """A process that neither runs nor ends, meanwhile."""
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+def test_a_server_that_stands_still_is_given_up_and_another_connection_found(server, snapshot):
+    import psycopg
+
+    name, backend = "stands_still", text("select pg_backend_pid()")
+    with closing(psycopg.connect(host=str(server), user="optlaws", dbname="postgres", autocommit=True)) as admin:
+        admin.execute(f"create database {name}")
+    with closing(Store(f"postgresql://optlaws@/{name}?host={server}", patience=1)) as store:
+        first = store.save(snapshot, ME)
+        said = r"The store .* failed: no answer within 1 s\."
+        with pytest.raises(OptLawsError, match=said), store._transaction() as db:
+            with standing_still(db.execute(backend).scalar()):
+                db.execute(backend)
+        with store._transaction() as db:
+            between = db.execute(backend).scalar()
+        with standing_still(between):  # a connection that stood idle
+            second = store.save(replace(snapshot, note="another"), ME)
+        assert {entry.id for entry in store.listed(ME)} == {first, second}
