@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .changes import anonymised, mapped_model, mapped_selection, renamed, thinned
+    from .changes import anonymised, mapped_model, mapped_selection, renamed, thinned, without_places
     from .checks import MOST_BYTES
     from .record import Candidate, Snapshot, from_bundle, to_bundle
 
 _HOME = {
-    "changes": ("anonymised", "mapped_model", "mapped_selection", "renamed", "thinned"),
+    "changes": ("anonymised", "mapped_model", "mapped_selection", "renamed", "thinned", "without_places"),
     "checks": ("MOST_BYTES",),
     "record": ("Candidate", "Snapshot", "from_bundle", "to_bundle"),
 }
@@ -28,6 +28,7 @@ __all__ = [
     "mapped_selection",
     "renamed",
     "thinned",
+    "without_places",
     "to_bundle",
 ]
 

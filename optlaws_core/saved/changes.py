@@ -1,5 +1,6 @@
 """Other versions of a snapshot: with fewer observations, with other names of runs, with no names at all."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
@@ -18,6 +19,13 @@ from .record import Snapshot
 ALL_POINTS = 200_000  # of all runs together, as long as every split keeps FEWEST
 FEWEST = 40
 M = TypeVar("M", bound=Model)
+# Columns of manifests that tell of machines, people and folders, and values that do whatever their column is called.
+_PLACE_COLUMN = re.compile(
+    r"(^|[^a-z])(host(name)?|node(name|list)?|machine|server|ip|user(name)?|owner|author|e?mail|login|account|"
+    r"path|dir(ectory)?|folder|file(name)?|cwd|home|command|cmd|args|argv|url|uri|entity)([^a-z]|$)",
+    re.IGNORECASE,
+)
+_PLACE = re.compile(r"(^|[\s=:'\"])(/[^/\s]+/|~/|[a-z]:\\|\\\\|[a-z][a-z0-9+.-]*://)|\S@\S+\.\S", re.IGNORECASE)
 OUTCOMES = ("finished", "diverged", "spiked")  # what a manifest may say of how a run ended
 
 
@@ -26,6 +34,14 @@ def thinned(runs: Iterable[Run]) -> tuple[Run, ...]:
     runs = tuple(runs)
     most = max(FEWEST, min(POINTS, ALL_POINTS // max(1, sum(len(r.series) for r in runs))))
     return tuple(_thinned(r, most) for r in runs)
+
+
+def without_places(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """The runs without what a manifest says of machines, people and folders, which is nobody's business but theirs.
+
+    By a column's name (host, user, path, command, …) or by a value that is a path or an address of mail.
+    """
+    return tuple(replace(r, about={k: v for k, v in r.about.items() if not _tells_places(k, v)}) for r in runs)
 
 
 def _thinned(run: Run, most: int) -> Run:
@@ -101,6 +117,10 @@ class _Numbered:
 
     def __call__(self, name: str) -> str:
         return self.names.setdefault(name, self.form.format(len(self.names) + 1))
+
+
+def _tells_places(column: str, value: str) -> bool:
+    return column != "parent" and bool(_PLACE_COLUMN.search(column) or _PLACE.search(value))
 
 
 def _harmless(column: str, value: str) -> bool:

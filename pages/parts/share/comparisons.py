@@ -8,7 +8,16 @@ import streamlit as st
 
 from optlaws_core import OptLawsError
 from optlaws_core.prediction.divergence import Risk
-from optlaws_core.saved import MOST_BYTES, Candidate, Snapshot, anonymised, from_bundle, thinned, versions
+from optlaws_core.saved import (
+    MOST_BYTES,
+    Candidate,
+    Snapshot,
+    anonymised,
+    from_bundle,
+    thinned,
+    versions,
+    without_places,
+)
 from optlaws_core.saved.store import Entry
 from optlaws_core.text import counted
 
@@ -79,11 +88,12 @@ def section(
             )
             viewer = identity.viewer()
             place = _version_of(mine, usual_place)
-            offered = kinds(viewer)
+            let_in = usual_place.visibility if usual_place else usual(viewer)  # a copy opens to whom its original does
+            offered = kinds(viewer, let_in)
             opens = right.selectbox(
                 "Who may open it",
                 offered,
-                offered.index(usual(viewer)),
+                offered.index(let_in),
                 format_func=lambda kind: kind.value,
                 help="Of a new comparison; a new version is open to whoever its link is open to.",
             )
@@ -149,7 +159,7 @@ def _title(space: Workspace) -> str:
 def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed, opens, place) -> None:
     with faults_told():
         made = Snapshot(
-            runs=thinned(list(space.runs.values())),
+            runs=without_places(thinned(space.runs.values())),
             fits=dict(space.fits),
             current=space.current,
             candidates=tuple(Candidate(c.schedule, c.label, c.on) for c in space.candidates if c.schedule is not None),

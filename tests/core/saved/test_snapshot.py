@@ -26,6 +26,7 @@ from optlaws_core.saved import (
     renamed,
     thinned,
     to_bundle,
+    without_places,
 )
 from tests.knowledge.risk import RISK
 from tests.places import ROOT
@@ -207,6 +208,20 @@ def test_thinning_keeps_ends_and_extremes_and_leaves_short_logs_alone():
     for index in (0, 17_000, 40_000, 50_000):
         assert loss[index] == kept.loss[kept.steps == long.steps[index]]
     assert np.isin(kept.steps, long.steps).all() and same(*(Snapshot("t", thinned(t)) for t in ([run], [thin])))
+
+
+def test_what_a_manifest_says_of_machines_people_and_folders_is_not_shared():
+    known = {"seed": "3", "outcome": "finished", "parent": "a/b", "optimizer": "AdamW 0.9/0.95", "group": "a/b sizes"}
+    private = {"host": "gpu-17", "user_name": "ada", "Output Dir": "runs", "ckpt": "/home/ada/runs/1", "cmd": "x"}
+    private |= {
+        "made": "by ada@example.org",
+        "where": "s3://bucket/run",
+        "disk": r"C:\runs",
+        "slurm-nodelist": "n[1-4]",
+    }
+    run = Run("r", None, {"train": Series(np.arange(9), np.ones(9))}, about=known | private)
+    (shared,) = without_places([run])
+    assert shared.about == known and run.about == known | private
 
 
 def test_many_runs_share_what_there_is_to_keep(monkeypatch):

@@ -674,6 +674,14 @@ def test_a_browser_without_log_in_offers_no_members(compared, store):
     assert share(Viewer("another browser"), id=entry.id).error and share(viewer, id=entry.id).dataframe
 
 
+def test_what_is_saved_from_a_private_comparison_is_offered_as_private(compared, store):
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    store.set_visibility(entry.id, viewer, Visibility.private)
+    compared.run()
+    assert next(s for s in compared.selectbox if s.label == "Who may open it").value is Visibility.private
+
+
 def test_what_a_browser_saved_stays_its_own_through_a_log_in(compared, store):
     _, viewer = saved(compared, store)
     (entry,) = store.listed(viewer)
