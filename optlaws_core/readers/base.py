@@ -12,7 +12,7 @@ from ..errors import LogError
 from ..runs import Run
 from ..schedules import Schedule
 from ..schedules.recognition import Recognised
-from ..text import shortened
+from ..text import one_line, shortened
 
 if TYPE_CHECKING:
     from .questions import Question
@@ -146,11 +146,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Note:
-    """Something the user should know. `run` is empty when it concerns the whole file."""
+    """Something the user should know, in one printable line. `run` is empty when it concerns the whole file."""
 
     level: Level
     text: str
     run: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", one_line(self.text))  # whatever of a damaged file it quotes
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class FileReport:
-    """What one file gave. With an `error` there are no runs."""
+    """What one file gave. With an `error`, one printable line, there are no runs."""
 
     file: str
     format: str
@@ -186,6 +189,10 @@ class FileReport:
     facts: Mapping[str, Facts] = field(default_factory=dict)  # run -> what is declared, also when its LR is missing
     recognised: Mapping[str, Recognised] = field(default_factory=dict)  # run -> its schedule, found from logged rates
     absent: tuple[str, ...] = ()  # files that a manifest names and that were not there
+
+    def __post_init__(self) -> None:
+        if self.error:
+            object.__setattr__(self, "error", one_line(self.error))  # as in a note
 
     def noted(self, *notes: Note) -> "FileReport":
         """The same report with further notes."""

@@ -44,6 +44,13 @@ def test_a_column_of_an_unprintable_name_is_named_printably():
     assert read_source(Source("a.csv", f"step,val/1\x7f0 loss\n{rows}".encode())).error.isprintable()
 
 
+def test_a_further_header_of_an_unprintable_name_is_told_printably():
+    table = b"s\x0cep,Train_loss\n0,2.25\ns\x0cep,Train_loss\n10,2.5\n20,2.4\n30,2.3\n"
+    (report,) = read_all([Source("Train_loss.csv", table)]).files
+    told = [note.text for note in report.notes]
+    assert any("A further header" in text for text in told) and all(text.isprintable() for text in told)
+
+
 def test_a_metrics_table_of_carriage_returns_alone_is_refused_printably():
     table = b"step,Train_loss\r0,3.25\r10,2.5\r20,1_000,2.0\r1e308"
     (report,) = read_all([Source("logs/a.csv", table)]).files
