@@ -4,8 +4,8 @@ FROM python:3.11.14-slim-bookworm AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
 RUN python -m venv /venv
-COPY requirements.txt .
-RUN /venv/bin/pip install -r requirements.txt
+COPY deploy/requirements.lock .
+RUN /venv/bin/pip install --require-hashes -r requirements.lock
 
 FROM python:3.11.14-slim-bookworm
 

@@ -6,6 +6,9 @@
 # make install   the environment of the app alone, in .venv
 # make train     the training runs of data/ made again, in fresh/; installs torch
 # make bench     speed and accuracy, as tables
+# make lock      deploy/requirements.lock anew, after a change of requirements.txt
+# make audit     known vulnerabilities of what the image installs; asks PyPI
+# make licences  the licences of what the image installs, as a table
 # make clean     forget the environment
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -18,7 +21,7 @@ JOBS ?= 2
 # One process a core. Neighbouring tests share their fixtures, so each takes a stretch, and who is done early helps out.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: app lint types test quick core coverage train install bench clean
+.PHONY: app lint types test quick core coverage train install bench lock audit licences clean
 
 app: .venv/installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -49,6 +52,23 @@ train: .venv/trained
 
 bench: .venv/tested
 	$(BIN)/python -m benchmarks
+
+LOCK := deploy/requirements.lock
+
+lock: .venv/supplied
+	$(BIN)/uv pip compile requirements.txt --generate-hashes --python-version 3.11 --python-platform linux --no-emit-index-url \
+	  --no-annotate --custom-compile-command "make lock" --output-file $(LOCK) --quiet
+
+audit: .venv/supplied
+	$(BIN)/pip-audit --requirement $(LOCK) --require-hashes --disable-pip
+
+licences: .venv/supplied
+	$(PYTHON) -m venv .venv/image && .venv/image/bin/python -m pip install --quiet --require-hashes -r $(LOCK)
+	$(BIN)/pip-licenses --python .venv/image/bin/python --format markdown
+
+.venv/supplied: .venv/installed deploy/tools.txt
+	$(PIP) -r deploy/tools.txt
+	@touch $@
 
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with: make PYTHON=/path/to/python3.11")'

@@ -22,6 +22,7 @@ from optlaws_core.saved.rights import OPERATOR, Viewer
 from optlaws_core.saved.store import Store
 from tests.places import ROOT
 
+LOCK = ROOT / "deploy" / "requirements.lock"
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
 DOCS = (ROOT / "docs" / "deployment.md").read_text()
 COMPOSE = YAML(typ="safe").load(ROOT / "compose.yaml")
@@ -124,8 +125,8 @@ def test_the_image_holds_no_secrets_and_no_torch(image):
         "tests/knowledge/twins.py",
     ):
         assert ignored(path), path
-    assert re.findall(r"pip install (.*)", DOCKERFILE) == ["-r requirements.txt"]  # the app's, without torch
-    assert "torch==" not in (ROOT / "requirements.txt").read_text()
+    assert re.findall(r"pip install (.*)", DOCKERFILE) == ["--require-hashes -r requirements.lock"]
+    assert not ignored("deploy/requirements.lock") and "torch==" not in LOCK.read_text()
     assert not list(image.rglob("secrets*")) and not list(image.rglob("__pycache__"))
     assert DOCKERFILE.count("\nUSER ") == 1 and "\nUSER root" not in DOCKERFILE
 

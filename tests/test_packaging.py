@@ -136,6 +136,16 @@ def closure(*texts: str) -> set[str]:
     return found
 
 
+def test_the_image_installs_what_the_app_pins_and_all_beneath_it_by_hashes():
+    lock = (ROOT / "deploy" / "requirements.lock").read_text()
+    held = re.findall(r"^([\w.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", lock, re.MULTILINE)
+    assert "".join(f"{n}=={v} \\\n{hashes}" for n, v, hashes in held) == re.sub(r"^#.*\n", "", lock, flags=re.MULTILINE)
+    locked = {canonical(name): version for name, version, _ in held}
+    assert pins("requirements.txt").items() <= locked.items(), "make lock"
+    assert closure(*(f"{name}=={version}" for name, version in pins("requirements.txt").items())) <= locked.keys()
+    assert "torch" not in locked
+
+
 ALONE = """
 import sys
 class Missing:
