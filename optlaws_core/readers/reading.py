@@ -355,6 +355,6 @@ def _told_apart(run: Run, source: Source) -> str:
 
 
 def sentence(source: Source, error: OptLawsError) -> str:
-    """What is wrong with a file, beginning with its name."""
-    text = str(error)
-    return text if text.startswith(source.shown) else f"{source.shown}: {text}"
+    """What is wrong with a file, beginning with its name, or with that of another file of the same run."""
+    text, at_fault = str(error), getattr(error, "source", "") or source.name
+    return text if text.startswith((source.shown, replace(source, name=at_fault).shown)) else f"{source.shown}: {text}"
