@@ -37,13 +37,18 @@ def prepare(space: Workspace, fit: Model | None) -> None:
     if asked and list(asked) != c.to_link(space.candidates):  # what this list says of itself may lack its end
         space.candidates = c.from_link(asked)
     undo.look(space)
-    untouched = not space.candidates or space.candidates == space.proposed
+    untouched = space.candidates == space.proposed if space.candidates else not emptied(space)
     if untouched and fit is not None:
         space.candidates = _defaults(space, fit)
         space.history.settle(space.candidates)
         if space.candidates != space.proposed:
             space.proposed = list(space.candidates)
             _renew()
+
+
+def emptied(space: Workspace) -> bool:
+    """Whether there were candidates, and the last of them was removed."""
+    return not space.candidates and bool(space.history.past)
 
 
 def replace_all(space: Workspace, rows: list[c.Candidate]) -> None:
@@ -76,7 +81,9 @@ def share(space: Workspace) -> None:
 
 
 def table(space: Workspace) -> None:
-    """The editable table, and beneath it a sentence for each row that is no schedule."""
+    """The editable table, and beneath it a sentence for each row that is no schedule; nothing for an empty list."""
+    if not space.candidates:
+        return
     key = _key()
     st.data_editor(
         frame(space.candidates),
@@ -251,20 +258,26 @@ def buttons(space: Workspace, fit: Model) -> None:
                 key=f"candidates_{label.lower()}",
                 help=f"{label} the last change of the candidates.",
             )
-        st.button(
-            "Start over",
-            icon=":material/restart_alt:",
-            on_click=_start_over,
-            args=(space, fit),
-            type="tertiary",
-            help="Six common schedules with the peak, warm-up and horizon of the longest training run.",
-        )
+        usual(space, fit, "Start over", "candidates_usual")
     if full:
         st.caption(f"A comparison holds at most {c.MOST} candidates.")
     panel = session.state().get("compare_panel")
     if panel:
         with st.container(border=True):
             (_form if panel["kind"] == "form" else _curve)(space, panel)
+
+
+def usual(space: Workspace, fit: Model, label: str, key: str) -> None:
+    """A button that brings the usual candidates, in place of those there are."""
+    st.button(
+        label,
+        icon=":material/restart_alt:",
+        on_click=_start_over,
+        args=(space, fit),
+        type="tertiary",
+        key=key,
+        help="Six common schedules with the length, peak and warm-up of your big run.",
+    )
 
 
 def add(space: Workspace, new: list[c.Candidate]) -> None:

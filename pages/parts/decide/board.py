@@ -31,8 +31,8 @@ def show(space: Workspace) -> None:
         view, observed = curves.look(space)
         risk, most_risk = risks.choose(space)
     if not found:
-        if not any(c.on and c.schedule for c in space.candidates):
-            top.markdown("No candidate is in use. Switch one on in the table, or add one.")
+        with top:
+            _without(space)
         return
     with right:
         baseline = ranking.choose(space, found, risk, most_risk)
@@ -54,3 +54,12 @@ def show(space: Workspace) -> None:
         with box:
             answer.under_each_law(space, found)
             ranking.whole(made.table)
+
+
+def _without(space: Workspace) -> None:
+    """What stands in place of an answer where there is no candidate to speak of."""
+    if candidate_table.emptied(space):
+        st.markdown("No candidates are left, so there is nothing to compare. Add one, undo the last step, or:")
+        candidate_table.usual(space, space.fit, "Begin with six common schedules", "decide_usual_candidates")
+    elif not any(c.on and c.schedule for c in space.candidates):
+        st.markdown("No candidate is in use. Switch one on in the table, or add one.")

@@ -86,6 +86,21 @@ def test_the_menu_of_a_row(shown):
     assert len(space.candidates) == 2
 
 
+def test_an_emptied_list_stays_empty_and_offers_the_usual_candidates(shown):
+    space = shown.session_state.workspace
+    space.candidates = space.candidates[:1]
+    shown.run()
+    space.candidates = []  # what the menu of the last row leaves behind
+    shown.run()
+    assert not shown.exception and space.candidates == [] and not shown.data_editor
+    assert any("No candidates are left" in t for t in texts(shown))
+    button(shown, "Undo").click().run()
+    assert [c.text for c in space.candidates] == THREE[:1]
+    button(shown, "Redo").click().run()
+    button(shown, "Begin with six common schedules").click().run()
+    assert len(space.candidates) == 6 and len(shown.dataframe[-1].value) == 6
+
+
 def button(app: AppTest, label: str):
     return next(b for b in app.button if b.label == label)
 
