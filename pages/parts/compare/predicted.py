@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import OptLawsError, Plan, Prediction, Ranked, Schedule, predict, rank, with_bands
 from optlaws_core.fitting.result import Coverage, Model
@@ -99,20 +97,24 @@ class Entry:
     spoken: str = ""  # what it is called in a sentence
 
 
-def entries(space: Workspace, fits: Sequence[str], place: DeltaGenerator | None = None) -> list[Entry]:
-    """Candidates that can be predicted. Says which cannot, and why, in `place` where there is one."""
-    names, spoken, good = c.names(space.candidates), c.spoken(space.candidates), []
+def entries(space: Workspace, fits: Sequence[str]) -> tuple[list[Entry], list[str]]:
+    """Candidates in use that can be predicted, and a sentence for each one that cannot, which says why."""
+    names, spoken = c.names(space.candidates), c.spoken(space.candidates)
+    good: list[Entry] = []
+    left_out: list[str] = []
     for i, candidate in enumerate(space.candidates):
-        if not candidate.on or candidate.schedule is None:
+        if not candidate.on:
             continue
         try:
+            if candidate.schedule is None:
+                raise OptLawsError(candidate.problem)
             for name in fits:
                 curve(Known.of(space.fits[name]), candidate.schedule)
         except OptLawsError as fault:
-            (place or st).text(f"Row {i + 1} is left out. {fault}")
+            left_out.append(f"“{names[i]}” is left out of the comparison: {fault}")
         else:
             good.append(Entry(i, names[i], candidate.schedule, spoken[i]))
-    return good
+    return good, left_out
 
 
 def switched_off(space: Workspace) -> list[Entry]:

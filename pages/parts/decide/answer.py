@@ -23,8 +23,11 @@ KEY = "Key"  # column of the dots: their colours are those of the chart
 ROWS = 9  # of the small ranking, before it scrolls
 
 
-def verdict(space: Workspace, made: Result) -> None:
-    """The answer on top, and beneath it what else there is to know before acting on it."""
+def verdict(space: Workspace, made: Result, left_out: Sequence[str]) -> None:
+    """The answer on top, and beneath it what else there is to know before acting on it.
+
+    left_out: a sentence for each candidate in use that could not be compared.
+    """
     first, *more = made.sentences
     st.subheader(literal(first), anchor=False)
     st.markdown(literal(" ".join([*more, _rests_on(space.fit)])))
@@ -32,10 +35,15 @@ def verdict(space: Workspace, made: Result) -> None:
         st.markdown(f":material/search_insights: {literal(' '.join(made.reasons))}")
     selection = space.selections.get(space.current)
     warned = evidence.warnings(space.fit, space.runs.values(), selection)
-    for doubt in [*warned, *predicted.beyond(space, made.order, space.big_run)]:
-        st.markdown(f":material/warning: {literal(doubt)}")
+    doubts([*left_out, *warned, *predicted.beyond(space, made.order, space.big_run)])
     if wanted := surer(space.fit, made.ranked, [e.spoken for e in made.order], made.beside, made.baseline):
         st.markdown(f":material/lightbulb: It would be surer with {literal('; or '.join(wanted))}.")
+
+
+def doubts(sentences: Sequence[str]) -> None:
+    """What speaks against an answer, a line each."""
+    for sentence in sentences:
+        st.markdown(f":material/warning: {literal(sentence)}")
 
 
 def _rests_on(model: Model) -> str:

@@ -1,5 +1,7 @@
 """The answer, its chart and its ranking on one screen, and beneath them everything that they are made of."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from ..compare import best, curves, predicted, ranking
@@ -26,13 +28,13 @@ def show(space: Workspace) -> None:
     with st.expander("Fit, chart and risk of divergence", icon=":material/tune:"):
         fits = curves.pick(space)
         from_address.write_address(space)
-        found = predicted.entries(space, fits, top)
+        found, left_out = predicted.entries(space, fits)
         bands = st.container()
         view, observed = curves.look(space)
         risk, most_risk = risks.choose(space)
     if not found:
         with top:
-            _without(space)
+            _without(space, left_out)
         return
     with right:
         baseline = ranking.choose(space, found, risk, most_risk)
@@ -41,7 +43,7 @@ def show(space: Workspace) -> None:
     )
     made = ranking.worked_out(space, found, view.batch_tokens, risk, most_risk, baseline, in_full=box.open)
     with top:
-        answer.verdict(space, made)
+        answer.verdict(space, made, left_out)
         export.winner(made.order[0])
     with left:
         _, view = curves.draw(space, fits, found, view, observed, bands, CHART, beneath=True)
@@ -56,10 +58,11 @@ def show(space: Workspace) -> None:
             ranking.whole(made.table)
 
 
-def _without(space: Workspace) -> None:
+def _without(space: Workspace, left_out: Sequence[str]) -> None:
     """What stands in place of an answer where there is no candidate to speak of."""
+    answer.doubts(left_out)
     if candidate_table.emptied(space):
         st.markdown("No candidates are left, so there is nothing to compare. Add one, undo the last step, or:")
         candidate_table.usual(space, space.fit, "Begin with six common schedules", "decide_usual_candidates")
-    elif not any(c.on and c.schedule for c in space.candidates):
+    elif not left_out:
         st.markdown("No candidate is in use. Switch one on in the table, or add one.")

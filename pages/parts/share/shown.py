@@ -1,5 +1,6 @@
 """A saved comparison for whoever opens it: title, verdict, warnings, chart, ranking, evidence; read-only."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -122,10 +123,11 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
     """
     space = kept.workspace(found)
     fits = [found.current, *found.also] if found.current else []
-    shown = predicted.entries(space, fits)
+    shown, left_out = predicted.entries(space, fits)
     if not fits or not shown:
         if not fits or not any(c.on for c in found.candidates):
             st.info("This comparison holds runs alone: no fit, or no candidate that was switched on.")
+        _told(left_out, head)
         return False
     st.subheader("Predicted curves", anchor="predicted-curves")
     view, observed = curves.look(space, SHARED, kept.view(found), found.observed)
@@ -135,14 +137,13 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
     table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk, baseline, head)
     remarks = [basis(space.fit), Yardstick.of(space.fit).sentence, *_risk(found)]
     head.caption(literal(" ".join(remarks)))
-    doubts = [*evidence.warned(found), *predicted.beyond(space, shown, space.big_run)]
+    doubts = [*left_out, *evidence.warned(found), *predicted.beyond(space, shown, space.big_run)]
     if actions is None:
         if doubts:
             head.warning("  \n".join(map(literal, doubts)), icon=":material/warning:")
         st.link_button("Open the comparison", link(st.query_params["id"]), icon=":material/open_in_new:")
         return True
-    for doubt in doubts:
-        head.warning(literal(doubt), icon=":material/warning:")
+    _told(doubts, head)
     taken = take_away.Taken(space, fits, view, observed, found.risk, found.most_risk, baseline.place)
     actions.download_button(
         "Report",
@@ -157,6 +158,11 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
     evidence.section(found, space)
     _laws(space.fit)
     return True
+
+
+def _told(doubts: Sequence[str], head: DeltaGenerator) -> None:
+    for doubt in doubts:
+        head.warning(literal(doubt), icon=":material/warning:")
 
 
 def _laws(model: Model) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from optlaws_core import OptLawsError, Ranked, Run
+from optlaws_core import Ranked, Run
 from optlaws_core.paper.citations import bibtex_of
 from optlaws_core.paper.figure import FORMATS, WIDTHS, Drawn, Line, Look, drawn, written
 from optlaws_core.paper.ranking_table import PaperTable, paper_table
@@ -17,7 +17,6 @@ from optlaws_core.prediction.verdict import Yardstick, verdict
 from ..compare import predicted, ranking
 from ..compare.predicted import Entry, Known
 from ..server import libraries
-from ..state import candidates
 from ..state.workspace import Workspace
 from ..widgets.candidate_chart import PARTS, View
 
@@ -39,16 +38,7 @@ class Taken:
     @property
     def entries(self) -> list[Entry]:
         """The candidates that can be predicted."""
-        rows = self.space.candidates
-        names, spoken, found = candidates.names(rows), candidates.spoken(rows), []
-        for i, row in enumerate(rows):
-            try:
-                if row.on and row.schedule is not None:
-                    predicted.curve(Known.of(self.space.fit), row.schedule)
-                    found.append(Entry(i, names[i], row.schedule, spoken[i]))
-            except OptLawsError:  # the page says why it is left out
-                continue
-        return found
+        return predicted.entries(self.space, [self.space.current])[0]  # the page says why others are left out
 
     def lines(self) -> list[Line]:
         """The candidates in their order, with bands as on the page."""

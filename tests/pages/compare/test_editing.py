@@ -31,9 +31,13 @@ def edit(app: AppTest, edits: dict) -> None:
 def test_a_bad_text_gets_its_sentence_and_the_others_go_on(shown):
     edit(shown, {0: {"text": "cosin(peak=1e-3, total=10)"}})
     assert any("Row 1: Unknown schedule 'cosin'" in t and "Did you mean cosine?" in t for t in texts(shown))
+    above = next(t for t in texts(shown) if "is left out of the comparison" in t)
+    assert "“not a schedule” is left out of the comparison: Unknown schedule 'cosin'" in above
     assert len(shown.dataframe[-1].value) == 2
     assert shown.data_editor[0].value.text[0] == "cosin(peak=1e-3, total=10)"
-    edit(shown, {0: {"text": THREE[0]}})
+    edit(shown, {0: {"text": "cosin(peak=1e-3, total=10)", "on": False}})
+    assert not any("is left out of the comparison" in t for t in texts(shown))  # it was to take no part
+    edit(shown, {0: {"text": THREE[0], "on": True}})
     assert len(shown.dataframe[-1].value) == 3
 
 
@@ -192,7 +196,8 @@ def test_starting_over_brings_the_defaults_back(shown):
 def test_what_a_law_cannot_predict_is_left_out_with_a_sentence():
     rows = [Candidate(THREE[0]), Candidate("constant(peak=1e-3, total=2000000000)")]
     app = opened(space_with(a_fit(), candidates=rows))
-    assert any("Row 2 is left out. A prediction covers at most 1,000,000,000 updates" in t for t in texts(app))
+    said = "“constant” is left out of the comparison: A prediction covers at most 1,000,000,000 updates"
+    assert any(said in t for t in texts(app))
     assert len(app.dataframe[-1].value) == 1
 
 
