@@ -376,8 +376,8 @@ def _read_rows(rows: Iterable[list]) -> Rows:
     return tuple(_row(*row) for row in rows)
 
 
-def _row(text: str, label: str, on: bool) -> Row:
-    return str(text), str(label), bool(on)
+def _row(text: str, label: str, on: bool, color: int | None = None) -> Row:
+    return str(text), str(label), bool(on), None if color is None else int(color)
 
 
 def told(said: list[str], most: int = 3) -> str:

@@ -24,16 +24,21 @@ class Candidate:
     schedule: Schedule
     label: str = ""  # empty: named after its family
     on: bool = True
+    color: int | None = None  # place in the palette; None: that of its place among the candidates
 
     def to_dict(self) -> dict:
         """Plain values; `from_dict` reads them back."""
-        return {"text": self.schedule.text, "label": self.label, "on": self.on}
+        color = {} if self.color is None else {"color": self.color}
+        return {"text": self.schedule.text, "label": self.label, "on": self.on, **color}
 
     @classmethod
     def from_dict(cls, d: Mapping) -> "Candidate":
         """A candidate from `to_dict`'s values."""
         return cls(
-            schedule_of(d["text"]), checks.printable(d["label"], "a label", "name"), checks.boolean(d["on"], "on")
+            schedule_of(d["text"]),
+            checks.printable(d["label"], "a label", "name"),
+            checks.boolean(d["on"], "on"),
+            None if d.get("color") is None else checks.natural_number(d["color"], "a colour"),
         )
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..readers import FileReport, Layout, Source
     from ..runs import Run
 
-Row = tuple[str, str, bool]  # a candidate: its text, which need not be a schedule yet; its label; whether it is on
+# A candidate: its text, which need not be a schedule yet; its label; whether it is on; its colour, None: not given yet.
+Row = tuple[str, str, bool, int | None]
 Rows = tuple[Row, ...]
 
 

@@ -180,7 +180,7 @@ def _figure(
     curves = [
         charts.Curve(
             e.name,
-            e.place,
+            e.color,
             e.schedule,
             *predicted.curve(known, e.schedule),
             fit=said,

@@ -89,12 +89,13 @@ def beyond(space: Workspace, found: Sequence["Entry"], run: BigRun | None) -> li
 
 @dataclass(frozen=True)
 class Entry:
-    """A candidate that takes part: its place in the list (and so its colour), its names and its schedule."""
+    """A candidate that takes part: its place in the list, its names, its schedule and its colour."""
 
     place: int
     name: str
     schedule: Schedule
     spoken: str = ""  # what it is called in a sentence
+    color: int = 0  # in all charts and tables
 
 
 def entries(space: Workspace, fits: Sequence[str]) -> tuple[list[Entry], list[str]]:
@@ -113,7 +114,8 @@ def entries(space: Workspace, fits: Sequence[str]) -> tuple[list[Entry], list[st
         except OptLawsError as fault:
             left_out.append(f"“{names[i]}” is left out of the comparison: {fault}")
         else:
-            good.append(Entry(i, names[i], candidate.schedule, spoken[i]))
+            color = i if candidate.color is None else candidate.color
+            good.append(Entry(i, names[i], candidate.schedule, spoken[i], color))
     return good, left_out
 
 

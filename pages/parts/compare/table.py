@@ -6,8 +6,8 @@ once the data say the same. While they do not, the edit covers the data, so an e
 over letter by letter (a text that was tidied, say) gives way to a fresh one under a new key.
 """
 
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields, replace
 
 import pandas as pd
 import streamlit as st
@@ -21,10 +21,12 @@ from optlaws_core.text import format_number
 from ..state import address, session, undo
 from ..state import candidates as c
 from ..state.workspace import Workspace
+from ..widgets import chart_style
 from ..widgets import fields as entering
 
 EDIT, DUPLICATE, EXPORT, REMOVE = "Edit as a form", "Duplicate", "Export to a trainer", "Remove"
 LINK = "s"  # query parameter
+DOT = "dot"  # column of the candidates' colours
 WANTED = "export_wanted"  # in the session: the place of the candidate whose export is to be opened
 TEXT = "Schedule as text"
 MEANINGS = {f.name: f.metadata["meaning"] for family in SCHEDULES.values() for f in fields(family)}
@@ -44,6 +46,7 @@ def prepare(space: Workspace, fit: Model | None) -> None:
         if space.candidates != space.proposed:
             space.proposed = list(space.candidates)
             _renew()
+    space.candidates = c.coloured(space.candidates)
 
 
 def emptied(space: Workspace) -> bool:
@@ -85,8 +88,9 @@ def table(space: Workspace) -> None:
     if not space.candidates:
         return
     key = _key()
+    shown = frame(space.candidates)
     st.data_editor(
-        frame(space.candidates),
+        shown.style.apply(lambda dots: _dots(space.candidates), subset=[DOT]),
         key=key,
         num_rows="fixed",
         hide_index=True,
@@ -94,21 +98,26 @@ def table(space: Workspace) -> None:
         placeholder="",
         column_config=_columns(key),
     )
-    wrong = [(i, x.problem) for i, x in enumerate(space.candidates, 1) if x.problem]
+    wrong = [(name, x.problem) for name, x in zip(shown["label"], space.candidates, strict=True) if x.problem]
     if wrong:
         with st.container(border=True):
             st.markdown(":material/error: These rows are no schedules yet, and are left out of the comparison.")
-            for i, problem in wrong:
-                st.text(f"Row {i}: {problem}")
+            for name, problem in wrong:
+                st.text(f"“{name}”: {problem}")
+
+
+def _dots(rows: Sequence[c.Candidate]) -> list[str]:
+    """The style of each candidate's dot: its colour in charts."""
+    return [f"color: {chart_style.color(x.color or 0)}" for x in rows]
 
 
 def frame(rows: list[c.Candidate]) -> pd.DataFrame:
     """Candidates as the editor shows them; columns keep their types whatever the rows hold."""
     data = {
-        "row": pd.Series(range(1, len(rows) + 1), dtype="int64"),
+        "label": pd.Series(c.names(rows), dtype="object"),
+        DOT: pd.Series(["●"] * len(rows), dtype="object"),
         "action": pd.Series([[EDIT, DUPLICATE, EXPORT, REMOVE]] * len(rows), dtype="object"),
         "on": pd.Series([x.on for x in rows], dtype="bool"),
-        "label": pd.Series([x.label for x in rows], dtype="object"),
         "state": pd.Series(["see below" if x.problem else "ok" for x in rows], dtype="object"),
         "family": pd.Series([x.family for x in rows], dtype="object"),
     }
@@ -127,23 +136,27 @@ def _cell(candidate: c.Candidate, name: str) -> str | None:
 
 
 def _columns(key: str) -> dict:
-    text, numbers, choose = (getattr(st.column_config, f"{k}Column") for k in ("Text", "Number", "Selectbox"))
+    text, choose = st.column_config.TextColumn, st.column_config.SelectboxColumn
     rate, count = ({"alignment": "right", "width": width} for width in (95, 100))
     menu = f"{key}_action"
     return {
-        "row": numbers("Row", disabled=True, width=50, pinned=True),
+        "label": text(
+            "Schedule",
+            help="Its name in charts and tables. Type another one; emptied, it is named after its family again.",
+            max_chars=c.LONGEST_LABEL,
+            width=130,
+        ),  # not pinned: Streamlit fades what is pinned to 4.2:1
+        DOT: text("Key", disabled=True, width=40, help="The colour of the curve in the chart."),
         "action": st.column_config.ButtonColumn(
             "",
             type="tertiary",
             width=45,
-            pinned=True,
             help="Edit as a form, duplicate, export, remove.",
             on_click=_act,
             args=(menu,),
             key=menu,
         ),
-        "on": st.column_config.CheckboxColumn("Use", help="Whether it is compared.", width=70, pinned=True),
-        "label": text("Label", help="A name of your own for charts and tables.", max_chars=c.LONGEST_LABEL, width=110),
+        "on": st.column_config.CheckboxColumn("Use", help="Whether it is compared.", width=65),
         "family": choose("Family", options=list(SCHEDULES), required=True, help=_families(), width=105),
         "peak": text("Peak LR", help=MEANINGS["peak"], **rate),
         "warmup": text("Warm-up", help=f"{MEANINGS['warmup']}.", **count),
@@ -172,7 +185,7 @@ def apply(candidate: c.Candidate, column: str, value) -> c.Candidate:
     """The candidate after one cell was edited."""
     match column:
         case "on":
-            return c.Candidate(candidate.text, candidate.label, bool(value))
+            return replace(candidate, on=bool(value))
         case "label":
             return c.with_label(candidate, value or "")
         case "family":
@@ -229,7 +242,7 @@ def _act(key: str) -> None:
         session.state()[WANTED] = row
         return None
     if label == DUPLICATE and len(rows) < c.MOST:
-        rows.insert(row + 1, rows[row])
+        rows.insert(row + 1, replace(rows[row], color=None))
     elif label == REMOVE:
         del rows[row]
     _renew()
@@ -371,7 +384,7 @@ def _save_form(family: str, keys: dict[str, str], label: str) -> None:
         return
     row = panel["row"]
     if row is not None and row < len(rows):
-        rows[row] = c.Candidate(made.text, made.label, rows[row].on)
+        rows[row] = replace(rows[row], text=made.text, label=made.label)
     else:
         rows.append(made)
     _close()

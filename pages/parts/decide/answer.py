@@ -105,7 +105,7 @@ def _row(made: Result, i: int) -> dict:
 
 def _coloured(table: pd.DataFrame, order: Sequence[Entry]) -> Styler:
     """The table with each dot in its candidate's colour."""
-    colours = [f"color: {chart_style.color(entry.place)}" for entry in order]
+    colours = [f"color: {chart_style.color(entry.color)}" for entry in order]
     return table.style.apply(lambda dots: colours, subset=[KEY])
 
 

@@ -162,7 +162,7 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
             runs=without_places(thinned(space.runs.values())),
             fits=dict(space.fits),
             current=space.current,
-            candidates=tuple(Candidate(c.schedule, c.label, c.on) for c in space.candidates if c.schedule is not None),
+            candidates=_candidates(space),
             selections={n: s for n, s in space.selections.items() if n in space.fits},
             risk=risk,
             most_risk=most_risk,
@@ -196,6 +196,14 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
         said = f"{told}. This link shows its newest version. Who may open it: {opens.value}"
         session.state()[SAVED] = _Saved(id, space.parent, frozenset(space.runs), said)
         st.rerun()  # the form offers a new version of it from now on
+
+
+def _candidates(space: Workspace) -> tuple[Candidate, ...]:
+    """Those that are schedules; a colour is said where it is not that of the place."""
+    rows = [c for c in space.candidates if c.schedule is not None]
+    return tuple(
+        Candidate(c.schedule, c.label, c.on, None if c.color == place else c.color) for place, c in enumerate(rows)
+    )
 
 
 def _told(space: Workspace, place: Entry | None) -> None:

@@ -22,7 +22,9 @@ def workspace(found: Snapshot) -> Workspace:
         fits=dict(found.fits),
         current=found.current,
         selections=dict(found.selections),
-        candidates=[candidates.Candidate(c.schedule.text, c.label, c.on) for c in found.candidates],
+        candidates=candidates.coloured(
+            [candidates.Candidate(c.schedule.text, c.label, c.on, c.color) for c in found.candidates]
+        ),
         risk=found.risk,
     )
 

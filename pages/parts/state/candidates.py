@@ -10,8 +10,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from optlaws_core import SCHEDULES, Plan, Schedule, ScheduleError, parse
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MOST = 24  # candidates; more make no readable chart
 MOST_LINK = 6_000  # characters of all candidates in a link; browsers and proxies refuse addresses past about 8,000
 LONGEST_LABEL = 48
+_COLOR = re.compile(r"([0-9]{1,2}):")  # before the text of a candidate in a link
 LONGEST_NAME = 44
 DECAY = 0.2  # share of the horizon: the cooldown of a WSD, and what comes after the drop of a step schedule
 IN_WORDS = {  # families whose names are no words of a sentence
@@ -58,6 +60,7 @@ class Candidate:
     text: str
     label: str = ""
     on: bool = True
+    color: int | None = field(default=None, compare=False)  # in all charts and tables; None: not given yet
 
     @property
     def schedule(self) -> Schedule | None:
@@ -192,6 +195,28 @@ def _field_word(value: object) -> str:
     return f"[{', '.join(map(_word, value))}]" if isinstance(value, tuple) else _word(value)
 
 
+# ---------------------------------------------------------------------------------------------------- colours
+
+
+def coloured(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates, each with a colour of its own: the one it has, else that of its place, else the first free one.
+
+    So it keeps its colour when others are removed or put before it.
+    """
+    owners: dict[int, int] = {}  # the place of the first candidate of each colour
+    for place, candidate in enumerate(candidates):
+        if candidate.color is not None:
+            owners.setdefault(candidate.color, place)
+    out = []
+    for place, candidate in enumerate(candidates):
+        color = candidate.color
+        if color is None or owners[color] != place:
+            color = next(i for i in chain((place,), count()) if i not in owners)
+            owners[color] = place
+        out.append(replace(candidate, color=color))
+    return out
+
+
 # ---------------------------------------------------------------------------------------------------- names
 
 
@@ -286,12 +311,17 @@ def defaults(peak: float, warmup: int, total: int) -> list[Candidate]:
 def to_link(candidates: Sequence[Candidate]) -> list[str]:
     """Candidates as values of a query parameter: `!` before one that is off, `|label` behind it.
 
+    `3:` stands before the text of one whose colour is not that of its place.
+
     Ends before `MOST_LINK` characters; the caller compares lengths to know whether all fitted.
     """
     values, size = [], 0
-    for c in candidates[:MOST]:
+    for place, c in enumerate(candidates[:MOST]):
         text = c.text.replace(", ", ",") if c.schedule is not None else c.text
-        value = ("" if c.on else "!") + text + (f"|{c.label}" if c.label or "|" in text else "")
+        color = (
+            "" if c.color in (None, place) and not _COLOR.match(text) else f"{place if c.color is None else c.color}:"
+        )
+        value = ("" if c.on else "!") + color + text + (f"|{c.label}" if c.label or "|" in text else "")
         size += len(value)
         if size > MOST_LINK:
             break
@@ -305,6 +335,8 @@ def from_link(values: Sequence[str]) -> list[Candidate]:
     for value in values[:MOST]:
         value = value[:MOST_LINK].strip()
         off = value.startswith("!")
-        text, bar, label = value.removeprefix("!").rpartition("|")
-        found.append(with_label(Candidate(tidy(text if bar else label), on=not off), label if bar else ""))
-    return found
+        color = _COLOR.match(value := value.removeprefix("!"))
+        text, bar, label = value[color.end() if color else 0 :].rpartition("|")
+        made = Candidate(tidy(text if bar else label), on=not off, color=int(color[1]) if color else None)
+        found.append(with_label(made, label if bar else ""))
+    return coloured(found)

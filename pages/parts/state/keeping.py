@@ -230,7 +230,7 @@ def _work(space: Workspace) -> Work:
 
 
 def _rows(candidates) -> Rows:
-    return tuple((c.text, c.label, c.on) for c in candidates)
+    return tuple((c.text, c.label, c.on, c.color) for c in candidates)
 
 
 def _candidates(rows: Rows) -> tuple[Candidate, ...]:

@@ -34,7 +34,7 @@ class Curve:
     """A candidate under one fit."""
 
     name: str
-    color: int  # its place among the candidates
+    color: int  # that of the candidate on all pages
     schedule: Schedule
     steps: IntArray  # (n,)
     losses: FloatArray  # (n,) predicted

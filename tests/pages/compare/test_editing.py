@@ -1,6 +1,7 @@
 """The Decide page: candidates typed, edited, added and pasted; what a link holds; how the chart is drawn."""
 
 import json
+import re
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -30,7 +31,7 @@ def edit(app: AppTest, edits: dict) -> None:
 
 def test_a_bad_text_gets_its_sentence_and_the_others_go_on(shown):
     edit(shown, {0: {"text": "cosin(peak=1e-3, total=10)"}})
-    assert any("Row 1: Unknown schedule 'cosin'" in t and "Did you mean cosine?" in t for t in texts(shown))
+    assert any("“not a schedule”: Unknown schedule 'cosin'" in t and "Did you mean cosine?" in t for t in texts(shown))
     above = next(t for t in texts(shown) if "is left out of the comparison" in t)
     assert "“not a schedule” is left out of the comparison: Unknown schedule 'cosin'" in above
     assert len(shown.dataframe[-1].value) == 2
@@ -57,7 +58,7 @@ def test_a_cell_takes_numbers_as_they_are_written_elsewhere_and_keeps_what_is_no
     if decay:
         assert row.schedule.decay == decay and shown.data_editor[0].value.decay[1] == str(decay)
     else:
-        assert row.schedule is None and any(t.startswith("Row 2: wsd: ") for t in texts(shown))
+        assert row.schedule is None and any(t.startswith("“wsd”: wsd: ") for t in texts(shown))
     edit(shown, {1: {"decay": "100"}})
     assert shown.session_state.workspace.candidates[1].text == THREE[1].replace("200", "100")
 
@@ -103,6 +104,43 @@ def test_an_emptied_list_stays_empty_and_offers_the_usual_candidates(shown):
     button(shown, "Redo").click().run()
     button(shown, "Begin with six common schedules").click().run()
     assert len(space.candidates) == 6 and len(shown.dataframe[-1].value) == 6
+
+
+def test_a_row_begins_with_its_name_which_can_be_typed_over(shown):
+    assert list(shown.data_editor[0].value.columns[:2]) == ["label", "dot"]
+    assert list(shown.data_editor[0].value.label) == ["cosine", "wsd", "constant"]
+    edit(shown, {1: {"label": "mine"}})
+    assert shown.session_state.workspace.candidates[1].label == "mine"
+    assert list(shown.data_editor[0].value.label) == ["cosine", "mine", "constant"]
+    edit(shown, {1: {"label": None}})
+    assert shown.session_state.workspace.candidates[1].label == ""
+    assert list(shown.data_editor[0].value.label) == ["cosine", "wsd", "constant"]
+
+
+def test_a_candidate_keeps_its_colour_in_chart_ranking_and_table_when_another_goes(shown):
+    def dots(table) -> list[str]:
+        return re.findall(r"color: (#\w+)", table.proto.arrow_data.styler.styles)
+
+    def colours() -> list[dict[str, str]]:
+        curves = json.loads(shown.get("plotly_chart")[0].proto.spec)["data"][
+            : len(shown.session_state.workspace.candidates)
+        ]
+        ranking, table = shown.dataframe[0], shown.data_editor[0]
+        return [
+            {curve["name"]: curve["line"]["color"] for curve in curves},
+            dict(zip(ranking.value["Schedule"], dots(ranking), strict=True)),
+            dict(zip(table.value["label"], dots(table), strict=True)),
+        ]
+
+    before = colours()
+    assert before[0] == before[1] == before[2] and len(set(before[0].values())) == 3
+    space = shown.session_state.workspace
+    space.candidates = space.candidates[1:]
+    shown.run()
+    del before[0]["cosine"]
+    assert colours() == [before[0]] * 3
+    again = opened(space_with(a_fit()), link=to_link(space.candidates))
+    assert [row.color for row in again.session_state.workspace.candidates] == [1, 2]
 
 
 def button(app: AppTest, label: str):
@@ -209,7 +247,7 @@ def test_a_link_opened_first_brings_its_candidates():
     app = opened(space := space_with(a_fit()), link)
     assert space.candidates == [Candidate(THREE[0], "<b>mine</b>"), Candidate(THREE[1], on=False), Candidate("rubbish")]
     assert len(app.dataframe[-1].value) == 1
-    assert any("Row 3: A schedule reads like cosine" in t for t in texts(app))
+    assert any("“not a schedule”: A schedule reads like cosine" in t for t in texts(app))
     assert not any("<b>" in m.value for m in app.markdown)
 
 

@@ -125,6 +125,18 @@ def test_the_same_numbers_stand_there_for_somebody_else(compared, store):
     assert [t.value for t in shown.title] == [comparisons.literal(entry.title)]
 
 
+def test_candidates_have_the_author_s_colours(compared, store):
+    def colours(app: AppTest) -> dict[str, str]:
+        curves = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+        return {c["name"]: c["line"]["color"] for c in curves if c["name"] in ("c1", "c2")}
+
+    space = compared.session_state.workspace
+    before, space.candidates = colours(compared), space.candidates[1:]
+    _, viewer = saved(compared.run(), store)
+    (entry,) = store.listed(viewer)
+    assert before == colours(compared) == colours(share(Viewer("another browser"), id=entry.id))
+
+
 @pytest.fixture
 def doubtful() -> Workspace:
     """A comparison against which all is said that Compare and Fit can say of a fit."""

@@ -161,6 +161,24 @@ def test_no_link_raises_and_the_second_round_changes_nothing(values):
     assert c.from_link(c.to_link(rows)) == rows
 
 
+def test_a_link_brings_colours_back_also_where_a_text_looks_like_one():
+    rows = c.coloured([c.Candidate(t) for t in EACH.values()])[2:5]
+    assert [row.color for row in rows] == [2, 3, 4]
+    assert [row.color for row in c.from_link(c.to_link(rows))] == [2, 3, 4]
+    odd = c.from_link(["0:1:", "1:cosine(peak=1e-3,total=10)|mine"])
+    assert (odd[0].text, odd[0].color) == ("1:", 0) and odd[1].label == "mine"
+    assert c.from_link(c.to_link(odd)) == odd
+
+
+def test_a_candidate_keeps_its_colour_when_others_come_and_go():
+    rows = c.coloured([c.Candidate(t) for t in EACH.values()][:3])
+    assert [row.color for row in rows] == [0, 1, 2]
+    rest = c.coloured(rows[1:])
+    assert [row.color for row in rest] == [1, 2]
+    assert [row.color for row in c.coloured([*rest, WSD, WSD])] == [1, 2, 0, 3]
+    assert [row.color for row in c.coloured([rest[1], *rest])] == [2, 1, 0]  # each is one candidate's alone
+
+
 def test_a_link_ends_before_it_is_too_long():
     long = "knots(steps=[" + ", ".join(map(str, range(0, 3000, 3))) + "], values=[" + ", ".join(["1e-3"] * 1000) + "])"
     rows = [WSD, c.Candidate(long), WSD]

@@ -45,7 +45,7 @@ def worked(at):
     mine.rename("cosine", "renamed")
     mine.runs["long"] = a_run()
     mine.keep("a fit", a_fit())
-    mine.candidates = [Candidate(THREE[0], "mine"), Candidate("no schedule", on=False)]
+    mine.candidates = [Candidate(THREE[0], "mine", color=4), Candidate("no schedule", on=False)]
     mine.sweep = TableFile("s.csv", b"peak,loss\n", True, {"peak": "p"}, "1k")
     mine.choice.train = ("long",)
     return drawn(at)
@@ -57,6 +57,7 @@ def test_a_new_tab_has_all_of_it():
     assert two is not one and not two.example
     for name in ("runs", "reports", "layouts", "fits", "bases", "candidates", "choice", "sweep", "current"):
         assert same(getattr(two, name), getattr(one, name)), name
+    assert [row.color for row in two.candidates] == [4, None]
     assert {n: s.read() for n, s in two.sources.items()} == {n: s.read() for n, s in one.sources.items()}
 
 
