@@ -81,9 +81,12 @@ def percent(share: float, decimals: int = 0) -> str:
     return f"{100 * share:.{decimals}f} %"
 
 
-def chance(p: float) -> str:
-    """A probability in whole percent, short of never and of always: `45 %`, `<1 %`, `>99 %`."""
-    return "<1 %" if p < 0.005 else ">99 %" if p > 0.995 else percent(p)
+def chance(p: float, in_words: bool = False) -> str:
+    """A probability in whole percent, short of never and of always: `45 %`, `<1 %`, `>99 %`, or that `in_words`."""
+    if 0.005 <= p <= 0.995:
+        return percent(p)
+    less, more = ("less than ", "more than ") if in_words else ("<", ">")
+    return f"{less}1 %" if p < 0.005 else f"{more}99 %"
 
 
 def relative_error(share: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..schedules.base import Schedule
-from ..text import format_number
+from ..text import format_number, relative_error
 
 EXACT = 1e-9  # of the peak: what rounding in a trainer's arithmetic may add up to
 MANY = 100_000  # updates up to which every single one is compared
@@ -133,8 +133,5 @@ def check_comment(schedule: Schedule, rates: Rates | None = None) -> str:
 
 def off(title: str, found: float) -> str:
     """The sentence on a deviation."""
-    return f"{title} cannot express this schedule: the nearest form found is off by up to {percent(found)} of the peak."
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.1f} %"
+    most = relative_error(found)
+    return f"{title} cannot express this schedule: the nearest form found is off by up to {most} of the peak."

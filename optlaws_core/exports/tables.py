@@ -7,7 +7,8 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..schedules.base import Schedule
-from .base import EXACT, Export, Target, deviation, percent
+from ..text import relative_error
+from .base import EXACT, Export, Target, deviation
 
 ROWS = 200
 MOST_ROWS = 10_000_000
@@ -54,8 +55,8 @@ def _table(schedule: Schedule, steps: int | None) -> tuple[list[int], list[float
     notes: tuple[str, ...] = ("The last row belongs to the step after the last update.",)
     if far > EXACT:
         notes = (
-            f"The rows are exact; straight lines between them are off by up to {percent(far)} of the peak: more rows "
-            "(--steps) bring them closer.",
+            f"The rows are exact; straight lines between them are off by up to {relative_error(far)} of the peak: more "
+            "rows (--steps) bring them closer.",
             *notes,
         )
     return at, rates.tolist(), far, notes

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..fitting.result import Model, Status
 from ..laws import LAWS
-from ..text import listed, relative_error
+from ..text import chance, listed, percent, relative_error
 from .joint_losses import knows_error
 from .pairs import Compared, Pair
 from .ranking import Ranked
@@ -22,7 +22,7 @@ FAR = 0.1  # of the loss: a prediction band beyond the training runs that is wid
 
 def basis(model: Model) -> str:
     """Which laws a prediction rests on, and on which runs."""
-    laws = " and ".join(LAWS[f.law].title + (f" ({100 * w:.0f} %)" if w < 1 else "") for f, w in model.parts if w > 0)
+    laws = " and ".join(LAWS[f.law].title + (f" ({percent(w)})" if w < 1 else "") for f, w in model.parts if w > 0)
     judged = f"; judged on {listed(model.test)}" if model.test else ""
     return f"{laws}, fitted to {listed(model.train)}{judged}."
 
@@ -157,7 +157,7 @@ def _saved(other: Ranked, name: str) -> str:
     """What the better one of two that are told apart saves; nothing where it needs no fewer updates."""
     if not other.saved_updates or other.saved_updates < 0:
         return ""
-    share = f"{100 * other.saved_updates / other.schedule.total:.2g} %"
+    share = relative_error(other.saved_updates / other.schedule.total)
     return f"To end where {name} ends, it needs {other.saved_updates:,} updates fewer ({share})."
 
 
@@ -170,7 +170,7 @@ def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, beyond
         pairs[other],
         [n for i, n in enumerate(names[: len(pairs)]) if i not in (0, other) and not pairs[i].told_apart],
     )
-    low, high, sure = p.low or 0.0, p.high or 0.0, chance(1 - (p.p_below or 0.0))
+    low, high, sure = p.low or 0.0, p.high or 0.0, chance(1 - (p.p_below or 0.0), in_words=True)
     unchecked = ", if the law holds that far beyond the training runs" if beyond else ""
     level = f"It is predicted to end at {end}."
     if p.itself:
@@ -201,7 +201,7 @@ def _by_error(
     gap = ranked[other].delta
     said = [
         f"{names[0]} ends at {ranked[0].final_loss:.4f}{_within(half)}, {difference(gap)} "
-        f"({percent(gap / ranked[other].final_loss)}) below {names[other]}{_resolved(gap, yard)}."
+        f"({relative_error(gap / ranked[other].final_loss)}) below {names[other]}{_resolved(gap, yard)}."
     ]
     rest = [(r, n) for i, (r, n) in enumerate(zip(ranked, names, strict=False)) if i not in (0, other)]
     tied = [n for r, n in rest if yard.rmse is not None and r.delta < yard.rmse]
@@ -239,13 +239,3 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 def difference(x: float) -> str:
     """A difference of losses: four decimals, or two digits where that would show nothing."""
     return f"{x:.4f}" if x >= 5e-4 or x == 0 else f"{x:.1e}" if x < 5e-6 else f"{x:.6f}"
-
-
-def percent(share: float) -> str:
-    """A share as a percentage with two digits that count."""
-    return f"{100 * share:.2f} %" if share >= 1e-4 or share == 0 else f"{100 * share:.1g} %"
-
-
-def chance(p: float) -> str:
-    """A probability of a half or more in whole percent, short of certain."""
-    return "more than 99 %" if p > 0.995 else f"{100 * p:.0f} %"

@@ -88,6 +88,7 @@ def test_numbers_for_the_eye_are_short():
 def test_percentages_have_a_space_and_errors_two_digits():
     assert [percent(0.2), percent(0.0025, 2)] == ["20 %", "0.25 %"]
     assert [chance(p) for p in (0.0, 0.004, 0.45, 0.996, 1.0)] == ["<1 %", "<1 %", "45 %", ">99 %", ">99 %"]
+    assert [chance(p, in_words=True) for p in (0.001, 0.45, 1.0)] == ["less than 1 %", "45 %", "more than 99 %"]
     errors = {0.0: "0 %", 3e-8: "<0.001 %", 0.00091: "0.091 %", 0.0024: "0.24 %", 0.0123: "1.2 %", 0.0999: "10 %"}
     assert {e: relative_error(e) for e in errors} == errors and relative_error(1.2) == "120 %"
 

@@ -10,7 +10,8 @@ import numpy as np
 from ...arrays import FloatArray
 from ...schedules import Power, PowerScheduler
 from ...schedules.base import Schedule
-from ..base import EXACT, Export, Target, check_comment, deviation, heading, percent, word
+from ...text import relative_error
+from ..base import EXACT, Export, Target, check_comment, deviation, heading, word
 from ..lines import followed, segments
 
 KEY, TITLE = "olmo_core", "OLMo-core"
@@ -33,10 +34,11 @@ def write(schedule: Schedule) -> Export:
             return _written(schedule, power, early)
     notes: tuple[str, ...] = (f"The optimizer's lr must be {word(p)}, and units steps.",)
     if far > EXACT:
-        most = f"{len(found)} of them are off by up to {percent(far)} of the peak."
+        most = f"{len(found)} of them are off by up to {relative_error(far)} of the peak."
         notes = (f"OLMo-core has lines and cosines only: {most}", *notes)
     if power:
-        notes = (*notes, f"{power} is the same curve one update early, off by up to {percent(early)} of the peak.")
+        least = relative_error(early)
+        notes = (*notes, f"{power} is the same curve one update early, off by up to {least} of the peak.")
     # OLMo-core counts an update before it takes it: the first one is at 1, so a stage of one step stands for 0.
     first = found[0].first / p
     rows = [(1, "linear", first, first), *((s.end - s.start, s.shape, s.first / p, s.last / p) for s in found)]
@@ -78,7 +80,7 @@ def _early(schedule: Schedule, t: FloatArray) -> FloatArray:
 def _written(schedule: Schedule, power: str, early: float) -> Export:
     """A PowerLR and what there is to say of it."""
     notes = (
-        f"OLMo-core's PowerLR is one update early: off by up to {percent(early)} of the peak.",
+        f"OLMo-core's PowerLR is one update early: off by up to {relative_error(early)} of the peak.",
         f"The optimizer's lr must be {word(schedule.peak)}, and units steps.",
     )
     text = heading(schedule, TITLE, notes)

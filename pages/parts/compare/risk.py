@@ -40,14 +40,10 @@ def choose(space: Workspace) -> tuple[Risk | None, float]:
             "noise, model size. Runs of another model or optimizer tell little.",
         )
         address.write("risk", name, sources[0])
-        most = address.bound_widget(
-            st.slider,
+        most = address.share_slider(
+            st,
             "Most risk of divergence",
-            0.0,
-            1.0,
             MOST_RISK,
-            0.05,
-            format="percent",
             key="compare_most_risk",
             width=260,
             disabled=name == NONE,

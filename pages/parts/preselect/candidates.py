@@ -35,6 +35,11 @@ from . import charts
 
 PEAKS = 11  # of the grid that is offered
 HANDED = 6  # candidates that Compare gets at once, where no rows are ticked
+CHANCES = {  # columns of probabilities
+    "Best": "Probability that no other ends lower.",
+    "Top 2": "Probability that at most one ends lower.",
+    "Diverges": "Risk of divergence.",
+}
 SHOWN_TERMS = 8  # bars, where no rows are ticked
 
 
@@ -100,13 +105,10 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
             wrap=True,
             help="Percentages are the share of the length that the cooldown takes, or the final rate of the peak.",
         )
-        most_risk = address.bound_widget(
-            third[1].slider,
+        most_risk = address.share_slider(
+            third[1],
             "Most risk of divergence",
-            0.0,
-            1.0,
             MOST_RISK,
-            0.05,
             key="final_risk",
             disabled=fit.risk is None,
             help="Candidates above it are set apart. "
@@ -292,9 +294,11 @@ def over_peaks(found: FinalRanking) -> None:
 
 def table(found: FinalRanking) -> list[FinalRanked]:
     """All candidates as rows. Returns the ticked ones."""
+    rows = frame(found)
     shown = showing.table(
-        frame(found),
+        rows,
         "preselect-candidates",
+        shown=rows.style.format(dict.fromkeys(CHANCES, chance), na_rep="–"),
         hide_index=True,
         placeholder="–",
         height=420,
@@ -306,9 +310,7 @@ def table(found: FinalRanking) -> list[FinalRanked]:
             "Final loss": st.column_config.NumberColumn(format="%.4f"),
             "From": st.column_config.NumberColumn(format="%.4f", help="Lower end of the 90 % prediction band."),
             "To": st.column_config.NumberColumn(format="%.4f", help="Upper end of the 90 % prediction band."),
-            "Best": st.column_config.NumberColumn(format="percent", help="Probability that no other ends lower."),
-            "Top 2": st.column_config.NumberColumn(format="percent", help="Probability that at most one ends lower."),
-            "Diverges": st.column_config.NumberColumn(format="percent", help="Risk of divergence."),
+            **{name: st.column_config.NumberColumn(help=said) for name, said in CHANCES.items()},
             "Saved tokens": st.column_config.NumberColumn(
                 format="compact", help="Tokens that the best candidate's shape needs fewer to end at this loss."
             ),

@@ -215,6 +215,15 @@ def bound_widget(widget: Callable, label: str, *args, key: str, former: Mapping[
     return value
 
 
+def share_slider(place, label: str, usual: float, *, key: str, **options) -> float:
+    """A slider for a share from 0 to 100 % in steps of 5 %, bound to the address; older links hold it as a fraction."""
+    steps = [i / 20 for i in range(21)]
+    former = {written(step): step for step in steps}
+    return bound_widget(
+        place.select_slider, label, steps, usual, format_func=text.percent, key=key, former=former, **options
+    )
+
+
 def _renew(key: str, former: Mapping[str, str]) -> None:
     """Begin a widget with the option that an older link names; its value then counts before what the address says."""
     asked, memory = _stay().asked, session.state()

@@ -15,7 +15,7 @@ from optlaws_core.saved.work import Before, Stock, Table, Work
 from optlaws_core.schedules import Knots
 from tests.places import ROOT
 
-ROWS = (("cosine(peak=1e-3, total=1000)", "mine", True), ("no schedule \ud800|", "", False))
+ROWS = (("cosine(peak=1e-3, total=1000)", "mine", True, 3), ("no schedule \ud800|", "", False, None))
 
 
 def same(one: object, other: object) -> bool:

@@ -324,7 +324,8 @@ def test_loaded_runs_that_diverged_set_candidates_apart():
     assert table.name.tolist()[-1] == "hot" and table.risk.tolist()[-1] > 0.9 > 0.1 > table.risk.max(skipna=True) - 0.9
     assert any("Set apart as likely to diverge: hot." in t for t in texts(app))
     assert any(t.startswith("6 of 14 runs diverged or spiked; they have 100k parameters") for t in texts(app))
-    most = next(s for s in app.slider if s.key == "compare_most_risk")
+    most = next(s for s in app.select_slider if s.key == "compare_most_risk")
+    assert most.proto.options[10] == "50 %"
     most.set_value(1.0).run()
     assert not app.exception and not any("Set apart" in t for t in texts(app))
 

@@ -66,6 +66,8 @@ def test_the_bundled_sweep_gives_a_ranking_at_once(fit):
     frame = app.dataframe[-1].value
     assert len(frame) == 3 * len(SHAPES) and frame["Final loss"].is_monotonic_increasing
     assert frame["Best"].sum() == pytest.approx(1)
+    shown_as = app.dataframe[-1].proto.arrow_data.styler.display_values
+    assert b" %" in shown_as and b"<1 %" in shown_as  # as in Decide's rankings
     assert boxes["Predicted final loss"] == f"{frame['Final loss'][0]:.4f}"
     assert "Train first" in app.markdown[0].value and frame["Candidate"][0].split(",")[0] in app.markdown[0].value
     assert not app.error and len(app.get("plotly_chart")) == 3

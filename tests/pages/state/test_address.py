@@ -58,7 +58,7 @@ BOUND = {
         "compare_log_y": ("true", "7"),
         "compare_observed": (["wsd20_4000"], "nobody"),
         "risk": ("Bundled sweep", "tea leaves"),
-        "compare_most_risk": ("0.7", "7"),
+        "compare_most_risk": ("70 %", "7"),
     },
     "live": {"run": ("wsd20_4000", "nobody"), "losses": ("train", "dev"), "step": ("2000", "1e99")},
     "preselect": {
@@ -68,7 +68,7 @@ BOUND = {
         "final_tokens": ("2M 4M", ""),
         "final_peaks": ("1e-3 2e-3", ""),
         "final_shapes": (list(candidates.SHAPES)[:2], "square"),
-        "final_risk": ("0.7", "nan"),
+        "final_risk": ("70 %", "nan"),
     },
     "plan": {
         "plan_params": ("7B", ""),
@@ -159,6 +159,11 @@ def test_an_address_holds_and_shows_what_it_opened_with(page, name):
     for at in (app, again):
         assert at.query_params.get(name) == (value[0] if value == value[:1] and isinstance(value, list) else value)
         assert not said(at)
+
+
+def test_older_links_hold_a_share_as_a_fraction():
+    app = opened("preselect", final_risk="0.7")
+    assert next(s for s in app.select_slider if s.key == "final_risk").value == 0.7 and not said(app)
 
 
 @pytest.mark.parametrize("page, name", [case for case in EACH if BOUND[case[0]][case[1]][1]])

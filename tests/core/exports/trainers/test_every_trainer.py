@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from optlaws_core import parse
 from optlaws_core.exports import EXACT, TABLES, TARGETS, export
-from optlaws_core.exports.base import percent
+from optlaws_core.text import relative_error
 from tests.knowledge.families import schedules, texts
 from tests.knowledge.trainers import NAMED, TWINS, W
 from tests.places import ROOT
@@ -92,7 +92,7 @@ def test_the_stated_deviation_of_any_schedule_is_the_true_one(target, schedule):
         off = float(np.max(np.abs(np.array(rates) - schedule(np.arange(TOTAL))))) / schedule.peak
         assert off == pytest.approx(found.deviation, abs=NEAR), found.text
         assert found.exact == (found.deviation <= EXACT)
-        assert found.exact or f"off by up to {percent(found.deviation)} of the peak" in found.notes[0]
+        assert found.exact or f"off by up to {relative_error(found.deviation)} of the peak" in found.notes[0]
 
 
 @pytest.mark.parametrize("target, name", [(t, n) for t in KNOWN for n in getattr(TWINS[t], "EXPRESSED", ())])
