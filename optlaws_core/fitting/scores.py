@@ -43,7 +43,7 @@ _SHORT = {
 
 @dataclass(frozen=True)
 class Scores:
-    """Errors of a law on one run, observed minus predicted, in the loss's unit; relative ones as fractions of it."""
+    """Errors of a law on one run, predicted minus observed, in the loss's unit; relative ones as fractions of it."""
 
     n: int
     mae: float
@@ -55,7 +55,7 @@ class Scores:
     @classmethod
     def of(cls, observed: FloatArray, predicted: FloatArray) -> "Scores":
         """Scores of predicted against observed losses, both (n,)."""
-        error, relative = observed - predicted, np.abs(observed - predicted) / observed
+        error, relative = predicted - observed, np.abs(predicted - observed) / observed
         spread = float(((observed - observed.mean()) ** 2).sum())
         r2 = 1 - float((error**2).sum()) / spread if spread > 0 else None
         rmse = float(np.sqrt((error**2).mean()))

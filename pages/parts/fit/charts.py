@@ -104,14 +104,14 @@ def against(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_o
 
 
 def residuals(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
-    """Observed minus predicted loss over the step, in percent of the loss."""
+    """Predicted minus observed loss over the step, in percent of the observed one."""
     figure = go.Figure()
     for i, run in runs.items():
         dash = "dash" if run.name in held_out else "solid"
         figure.add_trace(
             _trace(
                 run.steps,
-                100 * (run.loss / predicted[run.name] - 1),
+                100 * (predicted[run.name] / run.loss - 1),
                 run.name,
                 i,
                 legend=True,
@@ -123,5 +123,5 @@ def residuals(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held
     figure.update_layout(showlegend=False)
     figure.add_hline(y=0, line={"color": "gray", "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="step", tickformat=",")
-    figure.update_yaxes(title_text="observed − predicted, % of the loss")
+    figure.update_yaxes(title_text="predicted − observed, % of the loss")
     return finish(figure, 380)

@@ -148,7 +148,7 @@ def test_charts_show_what_they_are_given():
     assert curves.data[1].name == "a &lt;i&gt;" and [t.line.dash for t in curves.data[1::2]] == ["solid", "dash"]
     assert [t.line.color for t in curves.data[1::2]] == [color(3), color(5)]  # as on Runs, where they are so placed
     np.testing.assert_allclose(
-        charts.residuals(runs, predicted, []).data[0].y, [100 * (3 / 3.1 - 1), 100 * (2.9 / 2.8 - 1)]
+        charts.residuals(runs, predicted, []).data[0].y, [100 * (3.1 / 3 - 1), 100 * (2.8 / 2.9 - 1)]
     )
     np.testing.assert_array_equal(charts.against(runs, predicted, []).data[0].y, predicted["a <i>"])
 

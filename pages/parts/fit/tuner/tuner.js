@@ -113,7 +113,7 @@ class Tuner {
         this.memory[name] = input.checked;
         this._plot();
       });
-      return h("label", { title: name === "residuals" ? "Observed minus predicted loss" : "" }, input, text);
+      return h("label", { title: name === "residuals" ? "Predicted minus observed loss" : "" }, input, text);
     };
     return h("div", { className: "toolbar" },
       box("logX", "Log steps"), box("logY", "Log loss"), box("residuals", "Residuals"),
@@ -174,7 +174,7 @@ class Tuner {
   _evaluate() {
     for (const run of this.runs) {
       this.law.predict(this.theta, run);
-      for (let i = 0; i < run.loss.length; i++) run.residual[i] = run.loss[i] - run.predicted[i];
+      for (let i = 0; i < run.loss.length; i++) run.residual[i] = run.predicted[i] - run.loss[i];
     }
     this.errors = this.runs.map(rmse);
   }
