@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import OptLawsError, Schedule
 from optlaws_core.exports import TARGETS, Export, export
+from optlaws_core.exports.file_names import file_name
 
 from ..compare.predicted import Entry
 from ..compare.table import WANTED
@@ -119,7 +120,7 @@ def _download(place, made: Export, schedule: Schedule, target: str, label: str, 
     place.download_button(
         label,
         made.text,
-        f"{schedule.family}_{target}{made.suffix}",
+        file_name(schedule, made),
         "text/plain",
         icon=":material/download:",
         on_click="ignore",

@@ -1,0 +1,38 @@
+"""Names of files for exports, by which two schedules that differ are told apart."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+
+from ..schedules.base import Schedule
+from ..text import format_number
+from .base import Export
+
+LONGEST = 150  # characters; file systems take 255 bytes
+
+
+def file_name(schedule: Schedule, made: Export) -> str:
+    """The name of the file of an export: `wsd_peak-3e-4_warmup-2160_72000-updates_decay-20pct_1-sqrt_megatron.sh`."""
+    said = "_".join([schedule.family, *_telling(schedule)])
+    return f"{said[:LONGEST]}_{made.target}{made.suffix}"
+
+
+def _telling(schedule: Schedule) -> Iterator[str]:
+    """A word for each field that is not its default; a cooldown as a share, lists as a digest of them."""
+    for f in fields(schedule):
+        value = getattr(schedule, f.name)
+        if value is None or f.default is not MISSING and value == f.default:
+            continue
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, tuple):
+            yield f"{f.name}-{hashlib.sha256(repr(value).encode()).hexdigest()[:6]}"
+        elif f.name == "total":
+            yield f"{value}-updates"
+        elif f.name == "decay":
+            yield f"decay-{100 * value / schedule.total:.4g}pct"
+        else:
+            yield f"{f.name}-{format_number(value)}"
+
+
+__all__ = ["file_name"]
