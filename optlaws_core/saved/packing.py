@@ -130,6 +130,7 @@ def packed(work: Work, memory: Memory) -> tuple[bytes, Parts]:
             for before in work.before
         ],
         "heads": to.heads,
+        "trainer": work.trainer,
     }
     memory.known = to.used
     return _json(d), to.parts
@@ -239,6 +240,7 @@ def unpacked(content: bytes | None, parts: Mapping[str, bytes]) -> tuple[Work, l
             proposed=_read_rows(d["proposed"]),
             past=tuple(map(_read_rows, d["past"])),
             future=tuple(map(_read_rows, d["future"])),
+            trainer=None if d.get("trainer") is None else str(d["trainer"]),
         )
         for place, table in d["tables"].items():
             with _plainly(from_.said, f"The table {checks.brief(table['name'])} was left out: "):

@@ -72,3 +72,4 @@ class Work:
     future: tuple[Rows, ...] = ()  # those that were undone, the next to be redone last
     tables: Mapping[str, Table] = field(default_factory=dict)
     before: tuple[Before, ...] = ()  # the latest last
+    trainer: str | None = None  # what the big run is trained with

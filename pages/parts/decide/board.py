@@ -44,13 +44,13 @@ def show(space: Workspace) -> None:
     made = ranking.worked_out(space, found, view.batch_tokens, risk, most_risk, baseline, in_full=box.open)
     with top:
         answer.verdict(space, made, left_out)
-        export.winner(made.order[0])
+        export.winner(space, made.order[0])
     with left:
         _, view = curves.draw(space, fits, found, view, observed, bands, CHART, beneath=True)
     with right:
         answer.small(made)
     best.section(space, found)
-    export.section([*made.order, *predicted.switched_off(space)])
+    export.section(space, [*made.order, *predicted.switched_off(space)])
     comparisons.section(space, fits, view, observed, risk, most_risk, baseline.place)
     if box.open:
         with box:

@@ -79,7 +79,7 @@ def show(space: Workspace) -> None:
                 args=(space, name, key),
                 placeholder="not known",
             )
-        export.trainer(last, "decide_trainer")
+        export.trainer(space, last, "decide_trainer")
         if fault := memory.get(FAULT):
             st.error(literal(fault), icon=":material/error:")
     usual = memory.get(USUAL, run)

@@ -13,35 +13,43 @@ from ..compare.predicted import Entry
 from ..compare.table import WANTED
 from ..state import address
 from ..state.session import state
+from ..state.workspace import Workspace
 from ..widgets.markdown import literal
 
 MOST_SHOWN = 20_000  # characters; the download has all of them
-TRAINER, OPENED = "trainer", "export_opened"  # in the session
 BOX, IN_ADDRESS = "export_box", "export_target"  # names in the address
 SHOWN = {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".toml": "toml"}
 
 
-def section(found: Sequence[Entry]) -> None:
-    """Choose a candidate, the first of them to begin with, and a trainer."""
-    memory = state()
-    wanted = memory.pop(WANTED, None)
-    if wanted is not None:
-        memory[BOX] = True
-        st.toast("The export is open, beneath the candidates.", icon=":material/output:")
+def section(space: Workspace, found: Sequence[Entry]) -> None:
+    """Choose a candidate, the first of them to begin with, and a trainer; one that was asked for opens by itself."""
+    wanted = state().pop(WANTED, None)
+    if asked := next((e for e in found if e.place == wanted), None):
+        _opened(space, asked)
     box = st.expander("Export to a trainer", icon=":material/output:", on_change="rerun", key=BOX, bind="query-params")
     if not box.open:
         return
     with box:
         names = [e.name for e in found]
-        asked = next((e.name for e in found if e.place == wanted), None)
-        usual = asked or address.read_one("export", names, names[0], "candidate")
-        version = memory[OPENED] = memory.get(OPENED, 0) + (wanted is not None)
-        key = f"export_candidate {len(names)} {names[0]} {version}"
+        first = address.read_one("export", names, names[0], "candidate")
         left, right = st.columns([2, 5], gap="large")
-        name = left.selectbox("Candidate", names, names.index(usual), key=key)
+        key = f"export_candidate {len(names)} {names[0]}"
+        name = left.selectbox("Candidate", names, names.index(first), key=key)
         address.write("export", name, names[0])
-        target = trainer(left, "export_trainer") or next(iter(TARGETS))
+        target = trainer(space, left, "export_trainer") or next(iter(TARGETS))
         _shown(next(e.schedule for e in found if e.name == name), target, "export", left, right)
+
+
+def _opened(space: Workspace, entry: Entry) -> None:
+    """The export of one candidate before everything else, as the menu of its row asks for it."""
+
+    @st.dialog(f"Export {literal(entry.name)}", width="large", on_dismiss="rerun")
+    def show() -> None:
+        left, right = st.columns([2, 5], gap="large")
+        target = trainer(space, left, "dialog_trainer") or next(iter(TARGETS))
+        _shown(entry.schedule, target, "dialog", left, right)
+
+    show()
 
 
 def panel(schedule: Schedule) -> None:
@@ -54,12 +62,12 @@ def panel(schedule: Schedule) -> None:
     _shown(schedule, target, "schedule", left, right)
 
 
-def trainer(place: DeltaGenerator, key: str) -> str | None:
+def trainer(space: Workspace, place: DeltaGenerator, key: str) -> str | None:
     """The trainer of the big run, a key of `TARGETS`, which every field on the Decide page shows; None: not chosen."""
-    memory, titles = state(), {target.title: name for name, target in TARGETS.items()}
-    if TRAINER not in memory:
-        memory[TRAINER] = titles.get(address.read_one(IN_ADDRESS, titles, "", "trainer"))
-    now = memory[TRAINER]
+    titles = {target.title: name for name, target in TARGETS.items()}
+    if asked := address.read_one(IN_ADDRESS, titles, "", "trainer"):
+        space.trainer = titles[asked]
+    now = space.trainer if space.trainer in TARGETS else None
     place.selectbox(
         "Trainer",
         list(TARGETS),
@@ -69,21 +77,20 @@ def trainer(place: DeltaGenerator, key: str) -> str | None:
         placeholder="not chosen",
         help="What the big run is trained with: the best schedule is offered in its words.",
         on_change=_train_with,
-        args=(f"{key} {now}",),
+        args=(space, f"{key} {now}"),
     )
     address.write(IN_ADDRESS, None if now is None else TARGETS[now].title)
     return now
 
 
-def _train_with(key: str) -> None:
-    memory = state()
-    memory[TRAINER] = memory.get(key)
+def _train_with(space: Workspace, key: str) -> None:
+    space.trainer = state().get(key)
 
 
-def winner(best: Entry) -> None:
+def winner(space: Workspace, best: Entry) -> None:
     """The best candidate in the words of the chosen trainer, one click away; nothing until one is chosen."""
-    target = state().get(TRAINER)
-    if target is None:
+    target = space.trainer
+    if target not in TARGETS:
         return
     try:
         made = _made(best.schedule, target)

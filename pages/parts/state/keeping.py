@@ -202,6 +202,7 @@ def _workspace(work: Work) -> Workspace:
         proposed=list(_candidates(work.proposed)),
         history=History(_candidates(work.rows), [*map(_candidates, work.past)], [*map(_candidates, work.future)]),
         aside=[Aside(b.stock, _candidates(b.rows), _candidates(b.after), b.said) for b in work.before],
+        trainer=work.trainer,
     )
     for place, table in work.tables.items():
         if place in ("table", "sweep"):
@@ -226,6 +227,7 @@ def _work(space: Workspace) -> Work:
             if held is not None
         },
         tuple(Before(a.stock, _rows(a.candidates), _rows(a.after), a.said) for a in space.aside),
+        space.trainer,
     )
 
 
@@ -243,7 +245,7 @@ def _state(space: Workspace) -> tuple:
     return (
         *(tuple(kept.items()) for kept in (space.runs, space.reports, space.sources, space.layouts)),
         *(tuple(kept.items()) for kept in (space.fits, space.selections)),
-        (space.example, space.current, replace(space.choice), space.parent, space.risk, space.big_run),
+        (space.example, space.current, replace(space.choice), space.parent, space.risk, space.big_run, space.trainer),
         tuple(space.candidates),
         tuple(space.proposed),
         tuple(space.history.past),
@@ -256,9 +258,8 @@ def _state(space: Workspace) -> tuple:
 def _is_own(space: Workspace) -> bool:
     """Whether there is anything of the visitor's: the bundled runs alone are nobody's work."""
     edited = space.candidates and space.candidates != space.proposed
-    return bool(
-        not space.example or space.uploaded or space.fits or edited or space.table or space.sweep or space.aside
-    )
+    tables = space.table or space.sweep
+    return bool(not space.example or space.uploaded or space.fits or edited or tables or space.aside or space.trainer)
 
 
 # ---------------------------------------------------------------------------------------------------- saving

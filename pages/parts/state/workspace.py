@@ -37,6 +37,7 @@ class Workspace(Library, KeptFits, FitJob, Copied, Aim):
 
     candidates: list[Candidate] = field(default_factory=list)  # what the Decide page compares
     proposed: list[Candidate] = field(default_factory=list)  # by the app; unless edited, they give way to other ones
+    trainer: str | None = None  # of the big run, a key of `exports.TARGETS`; stays when other logs come
     table: TableFile | None = None  # final losses
     sweep: TableFile | None = None  # final losses over learning rate and batch
     history: History = field(default_factory=History)  # of the candidates

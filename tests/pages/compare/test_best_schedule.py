@@ -153,6 +153,7 @@ def test_the_menu_of_a_row_opens_its_export_also_where_it_is_switched_off():
         schedule = workspace.candidates[place].schedule
         assert app.code[-1].value.strip() == export(schedule, next(iter(TARGETS))).text.strip()
         assert WANTED not in app.session_state
+        assert "export_box" not in app.query_params  # it stands before the page, which stays as it is
 
 
 def _of(app, beginning: str) -> str:

@@ -48,6 +48,7 @@ def worked(at):
     mine.candidates = [Candidate(THREE[0], "mine", color=4), Candidate("no schedule", on=False)]
     mine.sweep = TableFile("s.csv", b"peak,loss\n", True, {"peak": "p"}, "1k")
     mine.choice.train = ("long",)
+    mine.trainer = "megatron"
     return drawn(at)
 
 
@@ -55,7 +56,7 @@ def test_a_new_tab_has_all_of_it():
     one = space(worked(tab("schedules")))
     two = space(tab("schedules"))
     assert two is not one and not two.example
-    for name in ("runs", "reports", "layouts", "fits", "bases", "candidates", "choice", "sweep", "current"):
+    for name in ("runs", "reports", "layouts", "fits", "bases", "candidates", "choice", "sweep", "current", "trainer"):
         assert same(getattr(two, name), getattr(one, name)), name
     assert [row.color for row in two.candidates] == [4, None]
     assert {n: s.read() for n, s in two.sources.items()} == {n: s.read() for n, s in one.sources.items()}
