@@ -25,9 +25,10 @@ FAULT, UNIT, VERSION, USUAL = "decide_fault", "decide_unit", "decide_version", "
 
 @dataclass(frozen=True)
 class Field:
-    """One field of the card: how its value is shown, and what is made of what was typed (empty: nothing)."""
+    """One field of the card: what of the big run it is, how that is shown, and what is made of what was typed."""
 
     label: str
+    of: str  # name of a field of `BigRun`
     help: str
     shown: Callable[[BigRun], str]
     changed: Callable[[BigRun, str], BigRun]
@@ -65,8 +66,8 @@ def show(space: Workspace) -> None:
         )
         title.markdown(
             "**Your big run**",
-            help="What is compared is meant for it. Changing a number changes all "
-            "candidates; a cooldown over the last fifth stays the last fifth.",
+            help="What is compared is meant for it. Changing a number changes all candidates; a cooldown over the last "
+            "fifth stays the last fifth. A field that you empty is as in the logs.",
         )
         for place, (name, field) in zip(places, fields.items(), strict=True):
             key = f"decide_{name} {version}"
@@ -91,6 +92,7 @@ def _fields(unit: str) -> dict[str, Field]:
     return {
         "params": Field(
             "Model size",
+            "params",
             "Trainable parameters, such as 7B. Laws are fitted to one size: how far the big run is from it is said "
             "with the answer.",
             lambda run: "" if run.params is None else format_amount(run.params, 3),
@@ -98,6 +100,7 @@ def _fields(unit: str) -> dict[str, Field]:
         ),
         "batch": Field(
             "Tokens per update",
+            "batch_tokens",
             "Batch size in tokens, such as 4M or 524288.",
             lambda run: "" if run.batch_tokens is None else format_amount(run.batch_tokens),
             lambda run, typed: replace(
@@ -106,6 +109,7 @@ def _fields(unit: str) -> dict[str, Field]:
         ),
         "length": Field(
             "Length",
+            "total",
             "In updates, such as 48000, or in tokens where the batch is known, such as 100B tokens.",
             lambda run: (
                 f"{run.total:,} updates"
@@ -116,12 +120,14 @@ def _fields(unit: str) -> dict[str, Field]:
         ),
         "peak": Field(
             "Peak learning rate",
+            "peak",
             "Highest rate, such as 3e-4. The final rates of the candidates keep their share of it.",
             lambda run: format_number(run.peak),
-            lambda run, typed: replace(run, peak=_amount(typed, "The peak learning rate", "3e-4") or run.peak),
+            lambda run, typed: replace(run, peak=_amount(typed, "The peak learning rate", "3e-4")),
         ),
         "warmup": Field(
             "Warm-up",
+            "warmup",
             "In updates, such as 2000, or as a share of the length, such as 2 %.",
             lambda run: f"{run.warmup:,}",
             _with_warmup,
@@ -129,8 +135,18 @@ def _fields(unit: str) -> dict[str, Field]:
     }
 
 
-def _amount(typed: str, what: str, examples: str) -> float | None:
-    return parse_amount(typed, what, examples=examples) if typed else None
+def _amount(typed: str, what: str, examples: str) -> float:
+    return parse_amount(typed, what, examples=examples)
+
+
+def _as_logged(run: BigRun, name: str) -> BigRun:
+    """The big run with one of its fields as the logs have it, as far as the others leave room."""
+    logged = getattr(state().get(USUAL, run), name)
+    if name == "warmup":
+        logged = min(logged, run.total - 1)
+    elif name == "total":
+        logged = max(logged, run.warmup + 1)
+    return replace(run, **{name: logged})
 
 
 def _with_length(run: BigRun, typed: str) -> BigRun:
@@ -138,9 +154,7 @@ def _with_length(run: BigRun, typed: str) -> BigRun:
     words = typed.lower().split()
     named = words.pop() if words and words[-1] in (UPDATES, TOKENS, "steps", "update", "token") else ""
     unit = TOKENS if named in (TOKENS, "token") else UPDATES
-    amount = parse_amount(" ".join(words), "The length", examples="48k or 100B tokens") if words else None
-    if amount is None:
-        return run
+    amount = parse_amount(" ".join(words), "The length", examples="48k or 100B tokens")
     if unit == TOKENS and run.batch_tokens is None:
         raise OptLawsError("A length in tokens needs the tokens per update; say those first, or the length in updates.")
     total = round(amount / run.batch_tokens) if unit == TOKENS else round(amount)
@@ -158,18 +172,22 @@ def _with_warmup(run: BigRun, typed: str) -> BigRun:
             parse_amount(typed[:-1].strip(), "The share of the warm-up", zero=True, examples="2 %") / 100 * run.total
         )
     else:
-        warmup = parse_int(typed or "0", "The warm-up", 0, int(LARGEST), "2000 or 2 %")
+        warmup = parse_int(typed, "The warm-up", 0, int(LARGEST), "2000 or 2 %")
     if not 0 <= warmup < run.total:
         raise OptLawsError(f"The warm-up must be shorter than the run, {run.total:,} updates, got {warmup:,}.")
     return replace(run, warmup=warmup)
 
 
 def _change(space: Workspace, name: str, key: str) -> None:
-    """A field was changed: the candidates follow. What cannot be read changes nothing, and stays to be corrected."""
+    """A field was changed: the candidates follow. Emptied, it is as in the logs.
+
+    What cannot be read changes nothing, and stays to be corrected.
+    """
     memory, old = state(), space.big_run
     memory.pop(FAULT, None)
     try:
-        new = _fields(memory.get(UNIT, UPDATES))[name].changed(old, str(memory.get(key, "")).strip())
+        field, typed = _fields(memory.get(UNIT, UPDATES))[name], str(memory.get(key, "")).strip()
+        new = field.changed(old, typed) if typed else _as_logged(old, field.of)
     except OptLawsError as fault:
         memory[FAULT] = str(fault)
         return

@@ -179,6 +179,26 @@ def test_the_card_says_what_the_logs_tell_and_all_candidates_follow_it():
 
 
 @pytest.mark.parametrize(
+    ("label", "typed", "logged"),
+    [
+        ("Tokens per update", "4M", "512"),
+        ("Warm-up", "100", "50"),
+        ("Length", "3000", "1,000 updates"),
+        ("Peak learning rate", "2e-3", "1e-3"),
+        ("Model size", "7B", ""),
+    ],
+)
+def test_a_field_of_the_card_that_is_emptied_is_as_in_the_logs(label, typed, logged):
+    app = opened(space := space_with(a_fit(), candidates=map(Candidate, THREE[:2])))
+    field(app, label).set_value(typed).run()
+    assert field(app, label).value != logged
+    field(app, label).set_value("").run()
+    assert field(app, label).value == logged and not app.error
+    assert [c.text for c in space.candidates] == THREE[:2]
+    assert any("A field that you empty is as in the logs." in m.help for m in app.markdown if m.help)
+
+
+@pytest.mark.parametrize(
     ("label", "typed", "said"),
     [
         ("Length", "-5", "The length must be above 0, such as 48k or 100B tokens, got '-5'."),
