@@ -17,7 +17,7 @@ LATER = 5  # seconds, by which the first page is on the screen
 HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
-from pages.parts.server import errors, guard, limits, previews  # noqa: E402  found by the path above
+from pages.parts.server import errors, guard, hosts, limits, previews  # noqa: E402  found by the path above
 
 
 def warm_up() -> None:
@@ -50,6 +50,7 @@ app = st.App(
     HERE / "pages" / "parts" / "router.py",
     middleware=[
         Middleware(guard.Guard),
+        Middleware(hosts.Hosts),
         Middleware(previews.Previews, told=told),
         Middleware(limits.UploadLimits),
     ],

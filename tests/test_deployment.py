@@ -20,6 +20,7 @@ from benchmarks.store import example
 from optlaws_core.saved.database import PLACE
 from optlaws_core.saved.rights import OPERATOR, Viewer
 from optlaws_core.saved.store import Store
+from pages.parts.server.hosts import HOSTS
 from tests.places import ROOT
 
 LOCK = ROOT / "deploy" / "requirements.lock"
@@ -55,6 +56,8 @@ def test_compose_sends_the_proxy_to_every_server_and_these_to_the_database():
     servers = [name for name, service in services.items() if service.get("image") == "optlaws"]
     assert services["proxy"]["environment"]["REPLICAS"].split() == [f"{name}:{port}" for name in servers]
     assert {services[name]["environment"][PLACE] for name in servers} == {"postgresql://optlaws@database/optlaws"}
+    site = services["proxy"]["environment"]["SITE"]
+    assert {services[name]["environment"][HOSTS] for name in servers} == {site}
     mounted = [volume.split(":")[0] for s in services.values() for volume in s.get("volumes", ())]
     assert all(
         (ROOT / source).is_file() if source.startswith(".") else source in COMPOSE["volumes"] for source in mounted

@@ -38,6 +38,7 @@ CHARTS = (
     "starlette.requests",
     "starlette.responses",
     "starlette.types",
+    "starlette.websockets",
     "sqlalchemy",
     "sqlalchemy.exc",
     "optlaws_core.saved.shelf",  # every visitor may have work that was kept

@@ -9,6 +9,7 @@ from optlaws_core.saved import Snapshot
 from optlaws_core.saved.rights import STRANGER, Visibility
 
 from ..compare import ranking
+from ..server import options
 from ..server.previews import Preview
 from ..state import identity, settings
 from . import kept
@@ -22,7 +23,7 @@ _lock = Lock()  # one is made at a time: pictures are for robots, pages for peop
 
 def of(id: str) -> Preview | None:
     """The preview of a link; None for all that a stranger with the link may not open, or may not without a log-in."""
-    if settings.setting(identity.LOGIN):
+    if options.said(identity.LOGIN):
         return None
     store = settings.store()
     try:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.errors import StreamlitAuthError, StreamlitMissingAuthlibError
 
+from ..server import options
 from ..widgets.markdown import literal
-from .settings import browser, setting
+from .settings import browser
 
 if TYPE_CHECKING:
     from optlaws_core.saved.rights import Viewer
@@ -79,7 +80,7 @@ def _log_in(provider: str | None) -> None:
 
 def gate() -> None:
     """Let nobody by who is not logged in, where the operator wants that."""
-    wanted = setting(LOGIN)
+    wanted = options.said(LOGIN)
     if not wanted or logged_in():
         return
     if wanted != REQUIRED:

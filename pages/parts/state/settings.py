@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ..server import options
 from ..server.guard import browser_key, new_key
 from . import session
 
@@ -39,7 +39,7 @@ def days_kept() -> float | None:
     """For how many days after the last visit work is kept; None where it is not, as for a word that is no number."""
     from optlaws_core.saved.shelf import DAYS
 
-    said = setting(KEEP).lower()
+    said = options.said(KEEP).lower()
     if not said or said in OFF:
         return None if said else DAYS
     try:
@@ -64,10 +64,4 @@ def cluster() -> str | None:
 
     The operator's setting alone: code is sent to that address, and run there.
     """
-    return setting(CLUSTER) or None
-
-
-def setting(name: str) -> str:
-    """What the operator said in an environment variable or a secret; empty where nothing was said."""
-    secret = st.secrets.get(name, "") if st.secrets.load_if_toml_exists() else ""
-    return os.environ.get(name, "").strip() or str(secret).strip()
+    return options.said(CLUSTER) or None
