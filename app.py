@@ -17,7 +17,7 @@ LATER = 5  # seconds, by which the first page is on the screen
 HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
-from pages.parts.server import errors, guard, hosts, limits, previews  # noqa: E402  found by the path above
+from pages.parts.server import errors, guard, hosts, limits, login, options, previews  # noqa: E402  found by the path above
 
 
 def warm_up() -> None:
@@ -46,13 +46,14 @@ def told(id: str) -> previews.Preview | None:
 
 
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
-app = st.App(
-    HERE / "pages" / "parts" / "router.py",
-    middleware=[
-        Middleware(guard.Guard),
-        Middleware(hosts.Hosts),
+try:
+    around = [
+        Middleware(guard.Guard, sites=guard.embedders(options.said(guard.EMBEDDERS))),
+        Middleware(hosts.Hosts, names=hosts.ours()),
+        Middleware(login.Login, required=login.checked()),
         Middleware(previews.Previews, told=told),
         Middleware(limits.UploadLimits),
-    ],
-    on_script_error=errors.tell,
-)
+    ]
+except ValueError as fault:  # of the operator's settings
+    sys.exit(str(fault))
+app = st.App(HERE / "pages" / "parts" / "router.py", middleware=around, on_script_error=errors.tell)

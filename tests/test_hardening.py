@@ -291,8 +291,10 @@ def test_details_of_errors_stay_on_the_server():
     assert not {"enableXsrfProtection", "enableCORS", "enableStaticServing"} & set(CONFIG["server"])  # safe by default
 
 
-def test_the_server_tells_errors_and_limits_uploads():
-    tree = ast.parse((ROOT / "app.py").read_text(encoding="utf-8"))
-    (made,) = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == "st.App"]
+def test_the_server_tells_errors_and_asks_who_comes_before_what_they_want():
+    calls = [n for n in ast.walk(ast.parse((ROOT / "app.py").read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+    (made,) = [n for n in calls if ast.unparse(n.func) == "st.App"]
     given = {k.arg: ast.unparse(k.value) for k in made.keywords}
-    assert given["on_script_error"] == "errors.tell" and "UploadLimits" in given["middleware"]
+    assert given == {"on_script_error": "errors.tell", "middleware": "around"}
+    around = [ast.unparse(n.args[0]) for n in calls if ast.unparse(n.func) == "Middleware"]
+    assert around == ["guard.Guard", "hosts.Hosts", "login.Login", "previews.Previews", "limits.UploadLimits"]

@@ -4,7 +4,6 @@ and a log-in leads back to where it began. ASGI middleware for `st.App`; it know
 
 import base64
 import hashlib
-import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ COOKIE = "optlaws_browser"
 SECURE = f"__Host-{COOKIE}"  # on https: browsers take a cookie of such a name from this very host alone
 BACK = "optlaws_back"  # where a log-in began, while it lasts
 MINUTES = 600  # seconds a log-in may take
-EMBEDDERS = "OPTLAWS_EMBED"  # environment variable: sites that may show comparisons in a frame
+EMBEDDERS = "OPTLAWS_EMBED"  # environment variable or secret: sites that may show comparisons in a frame
 SITE = re.compile(r"https?://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:\d{1,5})?")
 KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -88,12 +87,14 @@ def policy(frames: Sequence[str] = ()) -> str:
 
 
 class Guard:
-    """Middleware around the whole server. Cookies are set with documents alone, never with the files they load."""
+    """Middleware around the whole server. Cookies are set with documents alone, never with the files they load.
 
-    def __init__(self, app: ASGIApp) -> None:
+    sites: those that may show a comparison in a frame.
+    """
+
+    def __init__(self, app: ASGIApp, sites: Sequence[str] = ()) -> None:
         self.app = app
         self.headers = {**HEADERS, "Content-Security-Policy": policy()}
-        sites = embedders(os.environ.get(EMBEDDERS, ""))
         # Browsers that know no frame-ancestors would let X-Frame-Options overrule it.
         framed = {name: value for name, value in HEADERS.items() if name != "X-Frame-Options"}
         self.framed = {**framed, "Content-Security-Policy": policy(sites)} if sites else self.headers

@@ -8,7 +8,7 @@ host outside for this server's address whenever they differ, for which everybody
 
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -45,14 +45,17 @@ def named(said: str) -> tuple[str, ...]:
 
 
 def ours() -> tuple[str, ...]:
-    """All names that the operator gave, here or elsewhere in the settings of Streamlit, and the machine's own."""
+    """All names that the operator gave, here or elsewhere in the settings of Streamlit, and the machine's own.
+
+    Raises `ValueError` as `named` does.
+    """
     login = auth_util.get_origin_from_redirect_uri() or ""
     elsewhere = [config.get_option("browser.serverAddress"), *config.get_option("server.allowedHosts")]
     known = (urlsplit(login).hostname, socket.gethostname(), *elsewhere)
     return (*named(options.said(HOSTS)), *(name.lower() for name in known if name))
 
 
-def is_ours(host: str, names: Iterable[str]) -> bool:
+def is_ours(host: str, names: Sequence[str]) -> bool:
     """Whether a Host header names this server: an address, a name that nobody outside can have, or one of `names`."""
     name = _name(host)
     if not name:
@@ -88,9 +91,8 @@ def _is_address(name: str) -> bool:
 class Hosts:
     """Refuses what is meant for another host, and what a page of another site sends."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-        self.names = ours()
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+        self.app, self.names = app, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = None

@@ -1,14 +1,26 @@
-"""Which of Streamlit's routes is asked for, wherever the server is below its host."""
+"""Streamlit's routes, wherever the server is below its host."""
 
 from starlette.types import Scope
 from streamlit import config
-from streamlit.web.server.starlette.starlette_routes import ROUTE_HEALTH
+from streamlit.web.server.starlette import starlette_auth_routes as auth
+from streamlit.web.server.starlette import starlette_routes as routes
 
-HEALTH = ROUTE_HEALTH
+HEALTH, METRICS, STATIC = routes.ROUTE_HEALTH, routes.ROUTE_METRICS, f"{routes.BASE_ROUTE_STATIC}/"
+LOGIN, LOGOUT = auth._ROUTE_AUTH_LOGIN, auth._ROUTE_AUTH_LOGOUT
+OPEN = frozenset({HEALTH, LOGIN, LOGOUT, auth._ROUTE_OAUTH_CALLBACK})  # to strangers, too
+
+
+def _base() -> str:
+    base = (config.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}/" if base else "/"
 
 
 def of(scope: Scope) -> str:
     """The path that is asked for, without `server.baseUrlPath` and the slash before it."""
-    base = (config.get_option("server.baseUrlPath") or "").strip("/")
     path: str = scope["path"]
-    return path.removeprefix(f"/{base}/" if base else "/")
+    return path.removeprefix(_base())
+
+
+def address(route: str) -> str:
+    """Where a route is, for links on the same host."""
+    return f"{_base()}{route}"

@@ -9,9 +9,9 @@ from optlaws_core.saved import Snapshot
 from optlaws_core.saved.rights import STRANGER, Visibility
 
 from ..compare import ranking
-from ..server import options
+from ..server import login
 from ..server.previews import Preview
-from ..state import identity, settings
+from ..state import settings
 from . import kept
 from .take_away import Taken
 
@@ -23,7 +23,7 @@ _lock = Lock()  # one is made at a time: pictures are for robots, pages for peop
 
 def of(id: str) -> Preview | None:
     """The preview of a link; None for all that a stranger with the link may not open, or may not without a log-in."""
-    if options.said(identity.LOGIN):
+    if login.required():
         return None
     store = settings.store()
     try:

@@ -17,7 +17,6 @@ from starlette.testclient import TestClient
 from pages.parts.server.guard import (
     BACK,
     COOKIE,
-    EMBEDDERS,
     LIFE,
     SECURE,
     Guard,
@@ -39,9 +38,9 @@ ANSWERS = {
 }
 
 
-def client(base: str = "http://lab.example", **headers: str) -> TestClient:
+def client(base: str = "http://lab.example", sites: str = "", **headers: str) -> TestClient:
     routes = [Route(path, answer) for path, answer in ANSWERS.items()]
-    app = Starlette(routes=routes, middleware=[Middleware(Guard)])
+    app = Starlette(routes=routes, middleware=[Middleware(Guard, sites=embedders(sites))])
     return TestClient(app, base_url=base, headers={**DOCUMENT, **headers}, follow_redirects=False)
 
 
@@ -160,9 +159,8 @@ def ancestors(answer) -> str:
     return rules["frame-ancestors"]
 
 
-def test_sites_that_the_operator_names_may_embed_a_comparison_and_nothing_else(monkeypatch):
-    monkeypatch.setenv(EMBEDDERS, SITES)
-    browser = client()
+def test_sites_that_the_operator_names_may_embed_a_comparison_and_nothing_else():
+    browser = client(sites=SITES)
     framed = browser.get(FRAMED)
     assert ancestors(framed) == f"'self' {SITES}" and "x-frame-options" not in framed.headers
     assert framed.headers["x-content-type-options"] == "nosniff"
@@ -171,8 +169,7 @@ def test_sites_that_the_operator_names_may_embed_a_comparison_and_nothing_else(m
         assert ancestors(answer) == "'self'" and answer.headers["x-frame-options"] == "SAMEORIGIN"
 
 
-def test_nobody_embeds_anything_unless_the_operator_says_so(monkeypatch):
-    monkeypatch.delenv(EMBEDDERS, raising=False)
+def test_nobody_embeds_anything_unless_the_operator_says_so():
     answer = client().get(FRAMED)
     assert ancestors(answer) == "'self'" and answer.headers["x-frame-options"] == "SAMEORIGIN"
 

@@ -15,7 +15,7 @@ from streamlit.web.server import server_util
 from streamlit.web.server.starlette import starlette_websocket
 
 from pages.parts.server import hosts
-from pages.parts.server.hosts import HOSTS, Hosts, is_own_page, named
+from pages.parts.server.hosts import Hosts, is_own_page, named
 from tests.places import ROOT
 
 HERE = "http://lab.example:8501"
@@ -30,10 +30,9 @@ async def stream(websocket) -> None:
     await websocket.close()
 
 
-def client(monkeypatch, said: str = "lab.example") -> TestClient:
-    monkeypatch.setenv(HOSTS, said)
+def client(said: str = "lab.example") -> TestClient:
     answer = Route("/{path:path}", lambda _: PlainTextResponse("here"), methods=["GET", "PUT", "DELETE"])
-    app = Starlette(routes=[WebSocketRoute(STREAM, stream), answer], middleware=[Middleware(Hosts)])
+    app = Starlette(routes=[WebSocketRoute(STREAM, stream), answer], middleware=[Middleware(Hosts, names=named(said))])
     return TestClient(app, base_url=HERE)
 
 
@@ -62,8 +61,8 @@ def let_in(asked: TestClient, host: str, origin: str | None) -> bool:
         ("lab.example:8501", None),  # no browser, which could say whatever it likes
     ],
 )
-def test_a_page_of_this_server_is_let_in_by_every_name_of_it(monkeypatch, host, origin):
-    assert let_in(client(monkeypatch), host, origin)
+def test_a_page_of_this_server_is_let_in_by_every_name_of_it(host, origin):
+    assert let_in(client(), host, origin)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_a_page_of_this_server_is_let_in_by_every_name_of_it(monkeypatch, host, 
 )
 def test_pages_of_others_and_names_of_others_are_refused_before_streamlit_hears_of_them(monkeypatch, host, origin):
     monkeypatch.setattr(server_util, "is_url_from_allowed_origins", lambda _: pytest.fail("Streamlit was asked"))
-    assert not let_in(client(monkeypatch), host, origin)
+    assert not let_in(client(), host, origin)
 
 
 def test_nobody_outside_is_asked_for_this_servers_address(monkeypatch):
@@ -110,28 +109,28 @@ bootstrap._print_url(False)
 def test_sites_that_the_operator_named_to_streamlit_may_connect(monkeypatch):
     wiki = "https://wiki.example"
     monkeypatch.setattr(server_util, "allowlisted_origins", lambda: {wiki})
-    assert let_in(client(monkeypatch), "lab.example:8501", wiki)
-    assert not let_in(client(monkeypatch), "lab.example:8501", f"{wiki}:8443")
+    assert let_in(client(), "lab.example:8501", wiki)
+    assert not let_in(client(), "lab.example:8501", f"{wiki}:8443")
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_pages_of_others_send_nothing(monkeypatch, method):
-    asked = client(monkeypatch)
+def test_pages_of_others_send_nothing(method):
+    asked = client()
     answer = asked.request(method, "/_stcore/upload_file/a/b", headers={"origin": "http://evil.example"})
     assert (answer.status_code, answer.text) == (403, "This server takes nothing from pages of other sites.")
     assert asked.request(method, "/_stcore/upload_file/a/b", headers={"origin": HERE}).status_code == 200
     assert asked.get("/media/a", headers={"origin": "http://evil.example"}).status_code == 200  # browsers see to it
 
 
-def test_a_document_under_the_name_of_another_is_refused_with_the_way_out(monkeypatch):
-    asked = client(monkeypatch)
+def test_a_document_under_the_name_of_another_is_refused_with_the_way_out():
+    asked = client()
     answer = asked.get("/", headers={"host": "laws.example"})
     assert answer.status_code == 421
     assert answer.text == (
         "This server is not known as laws.example. Its operator names the hosts that it is reached by in OPTLAWS_HOSTS."
     )
     assert asked.get("/_stcore/health", headers={"host": "laws.example"}).status_code == 200  # whoever balances loads
-    assert client(monkeypatch, "laws.example").get("/", headers={"host": "laws.example"}).status_code == 200
+    assert client("laws.example").get("/", headers={"host": "laws.example"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test_what_names_no_host_is_told_at_the_start(said):
         named(said)
 
 
-def test_a_name_below_another_is_meant_with_a_star_alone(monkeypatch):
+def test_a_name_below_another_is_meant_with_a_star_alone():
     for said, host, known in (
         ("*.lab.example", "a.lab.example", True),
         ("*.lab.example", "lab.example", False),
