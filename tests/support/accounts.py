@@ -1,5 +1,6 @@
 """Log-ins for tests, without a provider: what an operator writes down, and the cookies that Streamlit would set."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 
 SECRET = "c" * 64
 ORIGIN = "http://lab.example"
+GROUPS = [hashlib.sha256(bytes([i])).hexdigest() for i in range(200)]  # more than a cookie holds
 ADA = {"iss": "https://login.example", "sub": "ada", "name": "Ada", "email": "ada@lab.example", "email_verified": True}
 
 

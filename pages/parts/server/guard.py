@@ -118,6 +118,8 @@ class Guard:
                         headers["Cache-Control"] = "private, no-cache"  # a cookie is for one browser
                     _recognise(request, headers)
                     _lead_back(request, headers)
+                if _secure(request):
+                    message["headers"] = [_kept_secret(*header) for header in message["headers"]]
             await send(message)
 
         await self.app(scope, receive, answer)
@@ -132,6 +134,12 @@ def _to_be_framed(request: Request) -> bool:
 def _secure(request: Request) -> bool:
     """Whether the browser speaks https, to this server or to a proxy before it."""
     return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "").split(",")[0].strip())
+
+
+def _kept_secret(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header, which for a cookie says that it travels encrypted alone: Streamlit's own do not, a log-in's too."""
+    said = {part.strip().lower() for part in value.split(b";")[1:]}
+    return (name, value + b"; Secure") if name.lower() == b"set-cookie" and b"secure" not in said else (name, value)
 
 
 def _set(headers: MutableHeaders, request: Request, name: str, value: str, seconds: int) -> None:

@@ -10,9 +10,11 @@ import pytest
 import streamlit
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from streamlit.web.server.starlette import starlette_auth_routes, starlette_routes
 
 from pages.parts.server.guard import (
     BACK,
@@ -25,8 +27,10 @@ from pages.parts.server.guard import (
     new_key,
     policy,
 )
+from tests.support.accounts import ADA, GROUPS, secrets, written
 
 INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
+HOST = "http://lab.example"
 DOCUMENT = {"accept": "text/html,*/*"}  # what a browser says when it opens a page
 ANSWERS = {
     "/share": lambda _: FileResponse(INDEX, headers={"Cache-Control": "no-cache"}),
@@ -38,7 +42,7 @@ ANSWERS = {
 }
 
 
-def client(base: str = "http://lab.example", sites: str = "", **headers: str) -> TestClient:
+def client(base: str = HOST, sites: str = "", **headers: str) -> TestClient:
     routes = [Route(path, answer) for path, answer in ANSWERS.items()]
     app = Starlette(routes=routes, middleware=[Middleware(Guard, sites=embedders(sites))])
     return TestClient(app, base_url=base, headers={**DOCUMENT, **headers}, follow_redirects=False)
@@ -70,6 +74,33 @@ def test_on_https_the_cookie_is_of_this_host_alone(how):
     assert made["secure"] and made.value != "0" * 32 and cookie(answer, COOKIE) is None
     assert browser_key({COOKIE: "0" * 32, SECURE: made.value}) == made.value
     assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+
+
+async def log_in(request):
+    """Streamlit's part: every cookie that it sets."""
+    request.session["_state_default_0"] = {}
+    answer = RedirectResponse("/")
+    await starlette_auth_routes._set_auth_cookie(answer, {**ADA, "groups": GROUPS}, {"id_token": "x"})
+    starlette_routes._ensure_xsrf_cookie(request, answer)
+    answer.set_cookie("insecure", "secure", path="/secure")
+    return answer
+
+
+@pytest.mark.parametrize(
+    "base, said, secure",
+    [("https://lab.example", {}, True), (HOST, {"x-forwarded-proto": "https"}, True), (HOST, {}, False)],
+)
+def test_on_https_every_cookie_travels_encrypted_alone(tmp_path, base, said, secure):
+    around = [Middleware(Guard), Middleware(SessionMiddleware, secret_key="x", session_cookie="_streamlit_session")]
+    app = Starlette(routes=[Route("/oauth2callback", log_in)], middleware=around)
+    with written(tmp_path / "secrets.toml", secrets()):
+        browser = TestClient(app, base_url=base, headers={**DOCUMENT, **said}, follow_redirects=False)
+        lines = browser.get("/oauth2callback").headers.get_list("set-cookie")
+    names = {line.partition("=")[0] for line in lines}
+    assert names >= {"_streamlit_user", "_streamlit_user_1", "_streamlit_user_tokens", "_streamlit_session"}
+    assert names >= {"_streamlit_xsrf", "insecure", SECURE if secure else COOKIE}
+    for line in lines:
+        assert [part for part in line.split("; ")[1:] if part.lower() == "secure"] == ["Secure"] * secure, line
 
 
 @pytest.mark.parametrize("value", ["", "1", "0" * 31, "0" * 33, "A" * 32, "0" * 32 + "\n", "٣" * 32])
