@@ -17,7 +17,18 @@ LATER = 5  # seconds, by which the first page is on the screen
 HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
-from pages.parts.server import errors, guard, hosts, limits, login, options, previews  # noqa: E402  found by the path above
+from pages.parts.server import (  # noqa: E402  found by the path above
+    connections,
+    errors,
+    guard,
+    hosts,
+    limits,
+    login,
+    messages,
+    options,
+    previews,
+    visits,
+)
 
 
 def warm_up() -> None:
@@ -45,12 +56,15 @@ def told(id: str) -> previews.Preview | None:
     return preview.of(id)
 
 
+connections.bound()
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
 try:
     around = [
         Middleware(guard.Guard, sites=guard.embedders(options.said(guard.EMBEDDERS))),
         Middleware(hosts.Hosts, names=hosts.ours()),
         Middleware(login.Login, required=login.checked()),
+        Middleware(visits.Visits),
+        Middleware(messages.Messages),
         Middleware(previews.Previews, told=told),
         Middleware(limits.UploadLimits),
     ]

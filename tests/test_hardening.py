@@ -120,6 +120,28 @@ def test_uploads_on_their_way_count(server):
     assert server.put("one", "b", 1)[0] == 204 and server.gate.coming == {}
 
 
+def test_an_upload_that_stops_coming_gives_up_its_room(server, monkeypatch):
+    monkeypatch.setattr(limits, "PATIENCE", 0.05)
+    heard = []
+
+    async def never():
+        await asyncio.sleep(600)
+
+    async def streamlit(scope, receive, send):
+        heard.append((dict(server.gate.coming), await receive()))
+
+    server.gate.app = streamlit
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": "/_stcore/upload_file/one/a",
+        "headers": [(b"content-length", b"9")],
+    }
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, server.gate(scope, never, None)).result()
+    assert heard == [({("one", "a"): 9}, {"type": "http.disconnect"})] and server.gate.coming == {}
+
+
 def test_other_requests_pass(server):
     server.gate.coming["one", "a"] = 2**20
     assert server.put("one", "a", None, method="DELETE")[0] == 204
@@ -297,4 +319,5 @@ def test_the_server_tells_errors_and_asks_who_comes_before_what_they_want():
     given = {k.arg: ast.unparse(k.value) for k in made.keywords}
     assert given == {"on_script_error": "errors.tell", "middleware": "around"}
     around = [ast.unparse(n.args[0]) for n in calls if ast.unparse(n.func) == "Middleware"]
-    assert around == ["guard.Guard", "hosts.Hosts", "login.Login", "previews.Previews", "limits.UploadLimits"]
+    rest = ["previews.Previews", "limits.UploadLimits"]
+    assert around == ["guard.Guard", "hosts.Hosts", "login.Login", "visits.Visits", "messages.Messages", *rest]

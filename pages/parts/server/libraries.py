@@ -39,6 +39,8 @@ CHARTS = (
     "starlette.responses",
     "starlette.types",
     "starlette.websockets",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
     "sqlalchemy",
     "sqlalchemy.exc",
     "optlaws_core.saved.shelf",  # every visitor may have work that was kept

@@ -4,16 +4,18 @@ Streamlit limits one file, by `server.maxUploadSize`, and keeps every upload in 
 has gone. A script may send more files than any page asks for; the widgets' own limits hold in the browser alone.
 """
 
+import asyncio
 import re
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import Runtime
 
 # Multiples of what the readers take at once, which are not imported: the server listens before pandas is loaded.
 MOST_WAITING = 2**30  # bytes of one visitor's uploads that are not read yet: two files of the largest size
 MOST_WAITING_FILES = 5000  # ten readings: a folder also brings files that are no logs
 MOST_TOGETHER = 2**32  # bytes, over all visitors
+PATIENCE = 60  # seconds that the next part of an upload may take
 _UPLOAD = re.compile(r".*/_stcore/upload_file/([^/]+)/([^/]+)")
 _refused: dict[str, list[str]] = {}  # session -> why uploads were not taken
 
@@ -38,8 +40,15 @@ class UploadLimits:
             await PlainTextResponse(fault, 413 if size >= 0 else 411)(scope, receive, send)
             return
         self.coming[session, file] = size
+
+        async def received() -> Message:
+            try:
+                return await asyncio.wait_for(receive(), PATIENCE)
+            except TimeoutError:
+                return {"type": "http.disconnect"}  # as of a browser that went; its room is free again
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, received, send)
         finally:
             self.coming.pop((session, file), None)
 

@@ -5,7 +5,8 @@ from streamlit import config
 from streamlit.web.server.starlette import starlette_auth_routes as auth
 from streamlit.web.server.starlette import starlette_routes as routes
 
-HEALTH, METRICS, STATIC = routes.ROUTE_HEALTH, routes.ROUTE_METRICS, f"{routes.BASE_ROUTE_STATIC}/"
+HEALTH, METRICS, UPLOADS = routes.ROUTE_HEALTH, routes.ROUTE_METRICS, routes.BASE_ROUTE_UPLOAD_FILE
+STATIC = f"{routes.BASE_ROUTE_STATIC}/"
 LOGIN, LOGOUT = auth._ROUTE_AUTH_LOGIN, auth._ROUTE_AUTH_LOGOUT
 OPEN = frozenset({HEALTH, LOGIN, LOGOUT, auth._ROUTE_OAUTH_CALLBACK})  # to strangers, too
 
