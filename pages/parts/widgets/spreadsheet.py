@@ -1,11 +1,15 @@
 """Tables as CSV that a spreadsheet opens without evaluating anything. Plain functions; no Streamlit."""
 
+import re
+
 import pandas as pd
 
 CSV = "utf-8-sig"  # without the mark at the start, spreadsheets read another encoding
 # What starts a formula, the full-width forms included, or moves to the next cell (OWASP, "CSV Injection"); | is DDE's.
 FORMULA = tuple("=+-@|＝＋－＠")
 CONTROL = ("\t", "\r", "\n")
+# Where semicolons separate cells, as in half of Europe, the quotes around a cell with commas count for nothing.
+WITHIN = re.compile(rf"[;\t\r\n][\s\"]*(?=[{re.escape(''.join(FORMULA))}])")
 
 
 def csv_text(table: pd.DataFrame, index: bool = False) -> str:
@@ -19,6 +23,8 @@ def csv_text(table: pd.DataFrame, index: bool = False) -> str:
 
 
 def inert(cell: object) -> object:
-    """A cell that no spreadsheet evaluates: text gets an apostrophe before what would start a formula."""
-    starts = isinstance(cell, str) and (cell.startswith(CONTROL) or cell.lstrip().startswith(FORMULA))
-    return f"'{cell}" if starts else cell
+    """A cell that no spreadsheet evaluates, however it splits it: an apostrophe before what would start a formula."""
+    if not isinstance(cell, str):
+        return cell
+    starts = cell.startswith(CONTROL) or cell.lstrip().startswith(FORMULA)
+    return ("'" if starts else "") + WITHIN.sub(r"\g<0>'", cell)

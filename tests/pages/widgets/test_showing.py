@@ -19,9 +19,18 @@ def test_text_that_begins_a_formula_gets_an_apostrophe(start):
     assert inert(f"{start}1+1") == f"'{start}1+1"
 
 
-@pytest.mark.parametrize("cell", [-1.5, -3, None, "a=1", "x -1", "", "'=1", "5e-4", "–"])
+@pytest.mark.parametrize("cell", [-1.5, -3, None, "a=1", "x -1", "", "'=1", "5e-4", "–", "a; b", "a;b=1", "a, -1"])
 def test_other_cells_stay_as_they_are(cell):
-    assert inert(cell) is cell
+    assert inert(cell) == cell and type(inert(cell)) is type(cell)
+
+
+@pytest.mark.parametrize("cell", ["x;=1+1", "x; =1+1", 'x, y;"=1";-1', "a\n=1+1", "a\t@b", ";;＝1", "=1;=1"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_no_spreadsheet_finds_a_formula_wherever_it_splits(cell, separator):
+    written = csv_text(pd.DataFrame({"run": [cell], "of": ["b, c"]}))
+    for quotes in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+        rows = csv.reader(io.StringIO(written, newline=""), delimiter=separator, quoting=quotes)
+        assert not [c for row in rows for c in row if c.strip().strip('"').strip().startswith(tuple("=+-@|＝"))]
 
 
 def test_a_csv_keeps_every_digit_and_defuses_text_heads_and_index():
