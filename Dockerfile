@@ -29,6 +29,6 @@ ENV PATH=/venv/bin:$PATH \
 USER 10001
 VOLUME /store
 EXPOSE 8501
-HEALTHCHECK --interval=30s --timeout=6s --start-period=60s \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"STREAMLIT_SERVER_PORT\"]}/_stcore/health', timeout=5)"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"STREAMLIT_SERVER_PORT\"]}/ready', timeout=8)"]
 CMD ["python", "-m", "streamlit", "run", "app.py"]

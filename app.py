@@ -27,6 +27,7 @@ from pages.parts.server import (  # noqa: E402  found by the path above
     messages,
     options,
     previews,
+    ready,
     visits,
 )
 
@@ -43,6 +44,16 @@ def warm_up() -> None:
     time.sleep(LATER)
     libraries.load(libraries.LAWS)
     gc.freeze()  # as there, for what the figure left
+
+
+def ask_store() -> None:
+    """Whether the store answers, from modules that the server does not wait for."""
+    from pages.parts.server import libraries
+
+    libraries.load(libraries.CHARTS)
+    from pages.parts.state import settings
+
+    settings.store().check()
 
 
 def told(id: str) -> previews.Preview | None:
@@ -63,6 +74,7 @@ try:
         Middleware(guard.Guard, sites=guard.embedders(options.said(guard.EMBEDDERS))),
         Middleware(hosts.Hosts, names=hosts.ours()),
         Middleware(login.Login, required=login.checked()),
+        Middleware(ready.Ready, ask=ask_store),
         Middleware(visits.Visits),
         Middleware(messages.Messages),
         Middleware(previews.Previews, told=told),

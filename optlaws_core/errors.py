@@ -5,6 +5,7 @@ OptLawsError (a ValueError: the input is at fault)
 ├── LogError        a log or a manifest that cannot be read      -> .source
 │   └── UnlikelyUnit  a table whose numbers suggest another unit
 ├── DesignError     runs that cannot identify a law
+├── StoreError      a store that cannot be used; the message names its place, which is its operator's to know
 └── MissingExtra    what was asked for needs packages that are not installed
 FitError (a RuntimeError: the input was fine)  no usable coefficients at all -> .best
 Cancelled (an Exception: nothing is wrong)      the progress callback asked to stop
@@ -90,6 +91,10 @@ class UnlikelyUnit(LogError):
 
 class DesignError(OptLawsError):
     """The chosen runs cannot identify the chosen law."""
+
+
+class StoreError(OptLawsError):
+    """A store that is not there, cannot be opened, or failed. The message names its place: it is for the operator."""
 
 
 class MissingExtra(OptLawsError):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..errors import OptLawsError, extra
+from ..errors import StoreError, extra
 
 with extra("store", "A store of comparisons"):
     from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
@@ -65,7 +65,7 @@ TYPES = {
 class Database:
     """One database with the tables of this version, for any number of threads and processes at once.
 
-    Every method raises `OptLawsError` when the database fails.
+    Every method raises `StoreError` when the database fails.
     """
 
     def __init__(self, place: str | Path | None = None, make: bool = True, patience: int = PATIENCE) -> None:
@@ -80,13 +80,18 @@ class Database:
         try:
             with self._transaction(writes=True) as db:
                 migrate(db, make)
-        except OptLawsError:
+        except StoreError:
             self.close()
             raise
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    def check(self) -> None:
+        """Ask the database for something, to know that it answers."""
+        with self._transaction() as db:
+            db.execute(text("select 1"))
 
     @contextmanager
     def _transaction(self, writes: bool = False) -> Iterator[Connection]:
@@ -98,7 +103,7 @@ class Database:
             said = str(fault.orig if isinstance(fault, DBAPIError) else fault).strip().splitlines() or [
                 "no reason told"
             ]
-            raise OptLawsError(f"The store {self.name} failed: {said[0][:200]}.") from None
+            raise StoreError(f"The store {self.name} failed: {said[0][:200]}.") from None
 
 
 def default_place() -> str:
@@ -115,14 +120,12 @@ def default_place() -> str:
 
 
 def address(place: str | Path) -> URL:
-    """The URL of a path or of a URL's text. Raises `OptLawsError` for a database of another kind."""
+    """The URL of a path or of a URL's text. Raises `StoreError` for a database of another kind."""
     if "://" not in str(place):
         try:
             return URL.create("sqlite", database=str(Path(place).expanduser().resolve()))
         except (OSError, RuntimeError, ValueError) as fault:
-            raise OptLawsError(
-                f"The store ({PLACE}) must be the path of a file, got {str(place)!r} ({fault})."
-            ) from None
+            raise StoreError(f"The store ({PLACE}) must be the path of a file, got {str(place)!r} ({fault}).") from None
     try:
         url = make_url(str(place))
     except (ArgumentError, ValueError):
@@ -132,7 +135,7 @@ def address(place: str | Path) -> URL:
         return url.set(drivername=POSTGRES)
     if url.drivername == "sqlite" and url.database not in (None, "", ":memory:") and "uri" not in url.query:
         return url
-    raise OptLawsError(
+    raise StoreError(
         f"The store ({PLACE}) must be the path of a file or a URL such as postgresql://user@host/name, got one that "
         f"begins with {kind}."
     )
@@ -148,7 +151,7 @@ def display_name(url: URL) -> str:
 def connected(url: URL, make: bool, patience: int = PATIENCE) -> Engine:
     """An engine, which connects when it is first used; `make`: whether to make a SQLite file that is not there.
 
-    Raises `OptLawsError` where it cannot be made, or is not there and not to be made.
+    Raises `StoreError` where it cannot be made, or is not there and not to be made.
     """
     if url.drivername == POSTGRES:
         with extra("postgres", "A store in PostgreSQL"):
@@ -159,14 +162,14 @@ def connected(url: URL, make: bool, patience: int = PATIENCE) -> Engine:
             return engine
     file = Path(url.database or "")
     if file.is_dir():
-        raise OptLawsError(f"The store must be a file, got the folder {file}.")
+        raise StoreError(f"The store must be a file, got the folder {file}.")
     if not make and not file.exists():
-        raise OptLawsError(NONE.format(file))
+        raise StoreError(NONE.format(file))
     if make and not (file.exists() and file.stat().st_size):
         try:
             _make(file) if not file.exists() else _fill(file)
         except OSError as fault:
-            raise OptLawsError(
+            raise StoreError(
                 f"The store {file} cannot be written ({fault.strerror}); {PLACE} sets its place."
             ) from None
     # SQLite itself would make a file anew that was deleted meanwhile: empty, and open to other users.
@@ -211,7 +214,7 @@ def _own_transactions(connection, _) -> None:
 def _prepare(connection, _) -> None:
     _own_transactions(connection, _)
     if not connection.execute(f"select 1 from sqlite_master where name = '{VERSION}'").fetchone():
-        raise OptLawsError(f"{_file(connection)} is there, but is no store of comparisons, so it is left as it is.")
+        raise StoreError(f"{_file(connection)} is there, but is no store of comparisons, so it is left as it is.")
     connection.execute("pragma journal_mode = wal")  # readers do not wait for a writer, nor it for them
     connection.execute("pragma synchronous = full")  # a link that was given out outlives a power cut
     connection.execute("pragma secure_delete = on")  # what is deleted is overwritten
@@ -240,10 +243,10 @@ def _begin(db: Connection) -> None:
 def migrate(db: Connection, make: bool = True) -> None:
     """Bring the tables to this version, one process at a time: in SQLite a writing transaction is itself the lock.
 
-    Raises `OptLawsError` for a database that a newer version has migrated, and without `make` for one without tables.
+    Raises `StoreError` for a database that a newer version has migrated, and without `make` for one without tables.
     """
     if not make and not inspect(db).has_table(VERSION):
-        raise OptLawsError(NONE.format(display_name(db.engine.url)))
+        raise StoreError(NONE.format(display_name(db.engine.url)))
     if db.dialect.name == "postgresql":
         db.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     db.execute(text(f"create table if not exists {VERSION} (version integer not null)"))
@@ -251,7 +254,7 @@ def migrate(db: Connection, make: bool = True) -> None:
     if version is None:
         db.execute(text(f"insert into {VERSION} (version) values (0)"))
     elif version > len(MIGRATIONS):
-        raise OptLawsError("This store was written by a newer version of Opt-Laws; update this one to open it.")
+        raise StoreError("This store was written by a newer version of Opt-Laws; update this one to open it.")
     for statement in MIGRATIONS[version or 0 :]:
         db.exec_driver_sql(statement.format(**TYPES[db.dialect.name]))
     if version != len(MIGRATIONS):

@@ -1,11 +1,14 @@
-"""Errors that nobody foresaw: a sentence with an id for the visitor, the traceback with that id in the log."""
+"""What visitors are told of errors, and what is for the log: of those that nobody foresaw, and of the store's."""
 
 import logging
 import secrets
 
 import streamlit as st
 
+from optlaws_core.errors import OptLawsError, StoreError
+
 LOG = logging.getLogger("optlaws.errors")
+STORE = "The server cannot reach its store; its log says why."
 TWICE = "Uncaught app execution"  # what Streamlit logs of the same error, without an id
 
 
@@ -23,6 +26,14 @@ def tell(error: Exception) -> bool:
     )
     st.button("Show the page again", key=f"after error {id}")  # after a callback's error there is no other way on
     return True
+
+
+def sentence(fault: OptLawsError) -> str:
+    """What a visitor is told; where the store is and what is wrong with it stands in the log."""
+    if not isinstance(fault, StoreError):
+        return str(fault)
+    LOG.error("%s", fault)
+    return STORE
 
 
 logging.getLogger("streamlit.error_util").addFilter(lambda record: record.msg != TWICE)

@@ -96,7 +96,7 @@ class Hosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = None
-        if scope["type"] in ("http", "websocket") and routes.of(scope) != routes.HEALTH:
+        if scope["type"] in ("http", "websocket") and routes.of(scope) not in routes.LIVING:
             refusal = self._refusal(HTTPConnection(scope))
         await (refusal or self.app)(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""Streamlit's routes, wherever the server is below its host."""
+"""Streamlit's routes and ours, wherever the server is below its host."""
 
 from starlette.types import Scope
 from streamlit import config
@@ -8,7 +8,9 @@ from streamlit.web.server.starlette import starlette_routes as routes
 HEALTH, METRICS, UPLOADS = routes.ROUTE_HEALTH, routes.ROUTE_METRICS, routes.BASE_ROUTE_UPLOAD_FILE
 STATIC = f"{routes.BASE_ROUTE_STATIC}/"
 LOGIN, LOGOUT = auth._ROUTE_AUTH_LOGIN, auth._ROUTE_AUTH_LOGOUT
-OPEN = frozenset({HEALTH, LOGIN, LOGOUT, auth._ROUTE_OAUTH_CALLBACK})  # to strangers, too
+READY = "ready"  # our own
+LIVING = frozenset({HEALTH, READY})  # under any name of a host
+OPEN = frozenset({*LIVING, LOGIN, LOGOUT, auth._ROUTE_OAUTH_CALLBACK})  # to strangers, too
 
 
 def _base() -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 from optlaws_core import OptLawsError
 from optlaws_core.saved.rights import Viewer, Visibility
 
+from ..server import errors
 from ..state import address
 from ..state.bundled import ROOT
 from ..widgets.markdown import literal
@@ -24,7 +25,7 @@ def faults_told() -> Iterator[None]:
     try:
         yield
     except OptLawsError as fault:
-        st.error(literal(str(fault)), icon=":material/error:")
+        st.error(literal(errors.sentence(fault)), icon=":material/error:")
 
 
 def link(id: str, **more: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.errors import StreamlitAuthError, StreamlitMissingAuthlibError
 
-from ..server import login
+from ..server import errors, login
 from ..widgets.markdown import literal
 from .settings import browser
 
@@ -63,7 +63,8 @@ def _log_in(provider: str | None) -> None:
     except StreamlitMissingAuthlibError:
         st.error(login.MISSING)
     except StreamlitAuthError as fault:  # of the operator's settings
-        st.error(literal(f"Log-in is not set up rightly: {fault}"), icon=":material/error:")
+        errors.LOG.error("Log-in is not set up rightly: %s", fault)
+        st.error("Log-in is not set up rightly; the server's log says why.", icon=":material/error:")
 
 
 def gate() -> None:

@@ -30,7 +30,7 @@ from streamlit.runtime.scriptrunner import RerunException, StopException
 from optlaws_core.errors import OptLawsError
 from optlaws_core.saved.work import Before, Rows, Table, Work
 
-from ..server import libraries
+from ..server import errors, libraries
 from ..widgets.markdown import literal
 from . import identity, session, settings, undo
 from .candidates import Candidate
@@ -139,7 +139,7 @@ def _restore() -> None:
         shelf = _shelf()
         states = shelf.states(owner)
     except OptLawsError as fault:
-        tab.trouble = f"{NOT_KEPT} {fault}"
+        tab.trouble = f"{NOT_KEPT} {errors.sentence(fault)}"
         return
     try:
         if not states:
@@ -153,7 +153,7 @@ def _restore() -> None:
             when = _when(states[1])
             tab.said.append(f"Another state of your work, of {when}, is kept beside this one; see the Shared page.")
     except OptLawsError as fault:
-        tab.said.append(f"{fault} What you do now is not in its place: it is kept beside it.")
+        tab.said.append(f"{errors.sentence(fault)} What you do now is not in its place: it is kept beside it.")
 
 
 def _before_log_in() -> str:
@@ -305,7 +305,7 @@ def _keep(run: _Run) -> None:
         tab.seen, tab.trouble = now, ""
     except OptLawsError as fault:
         tab.tried = (now, time.monotonic())
-        tab.trouble = f"{NOT_KEPT} {fault}"
+        tab.trouble = f"{NOT_KEPT} {errors.sentence(fault)}"
 
 
 def _save(tab: _Tab, work: Work, owner: str) -> None:
@@ -401,7 +401,7 @@ def _attempt(id: str, owner: str = "") -> None:
     try:
         _take(id, owner)
     except OptLawsError as fault:
-        tab.said = [str(fault)]
+        tab.said = [errors.sentence(fault)]
 
 
 def _keep_again() -> None:
@@ -438,7 +438,7 @@ def section() -> None:
         states, owner = _shelf().states(_owner() or ""), _before_log_in()
         before = _shelf().states(owner) if owner else []
     except OptLawsError as fault:
-        st.error(literal(str(fault)), icon=":material/error:")
+        st.error(literal(errors.sentence(fault)), icon=":material/error:")
         return
     base = _tab().base
     if not states:
@@ -484,7 +484,7 @@ def _drop(id: str) -> None:
     try:
         _shelf().drop(_owner() or "", id)
     except OptLawsError as fault:
-        _tab().said = [str(fault)]
+        _tab().said = [errors.sentence(fault)]
 
 
 def _forget() -> None:
@@ -492,7 +492,7 @@ def _forget() -> None:
     try:
         _shelf().forget(_owner() or "")
     except OptLawsError as fault:
-        tab.said = [str(fault)]
+        tab.said = [errors.sentence(fault)]
         return
     session.workspace().stop()
     space = Workspace()

@@ -38,7 +38,7 @@ CLOSED = (
     "/x/static/y",
     "//static/y",
 )
-OPENED = ("/_stcore/health", "/static/js/index.js", "/auth/login", "/auth/logout", "/oauth2callback")
+OPENED = ("/_stcore/health", "/ready", "/static/js/index.js", "/auth/login", "/auth/logout", "/oauth2callback")
 STRANGERS = {
     "nobody": {},
     "with a made-up cookie": {"_streamlit_user": '{"iss":"i","sub":"ada","is_logged_in":true}'},
