@@ -3,8 +3,8 @@
 import pytest
 
 from optlaws_core.readers import Source, read_source
-from tests.core.readers.test_console import lines, points, rates, run_of
 from tests.knowledge.logs import said
+from tests.support.console_logs import lines, points, rates, run_of
 
 TENS = (10, 20, 30, 40)
 ROUGH = "with 4 decimals, too few to use it"
