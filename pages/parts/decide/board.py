@@ -25,7 +25,7 @@ def show(space: Workspace) -> None:
     candidate_table.table(space)
     candidate_table.buttons(space, space.fit)
     candidate_table.share(space)
-    with st.expander("Fit, chart and risk of divergence", icon=":material/tune:"):
+    with st.popover("Fit, chart and risk of divergence", icon=":material/tune:", width="stretch"):
         fits = curves.pick(space)
         from_address.write_address(space)
         found, left_out = predicted.entries(space, fits)

@@ -18,8 +18,9 @@ NEW_VERSION = (
 def bar(entry: Entry, found: Snapshot) -> None:
     """What its owner may do with it; `found`: the version that is open."""
     with st.container(border=True):
-        st.code(link(entry.id), language=None)
         with st.container(horizontal=True):
+            with st.popover("Copy the link", icon=":material/link:"):
+                st.code(link(entry.id), language=None)
             _visibility(entry)
             _words(entry)
             _frame(entry)

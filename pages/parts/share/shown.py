@@ -130,8 +130,10 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
         _told(left_out, head)
         return False
     st.subheader("Predicted curves", anchor="predicted-curves")
-    view, observed = curves.look(space, SHARED, kept.view(found), found.observed)
-    _, view = curves.draw(space, fits, shown, view, observed, beneath=True)
+    with st.popover("Axes, runs and bands", icon=":material/tune:"):
+        view, observed = curves.look(space, SHARED, kept.view(found), found.observed)
+        bands = st.container()
+    _, view = curves.draw(space, fits, shown, view, observed, bands, beneath=True)
     st.subheader("Ranking", anchor="ranking")
     baseline = ranking.choose(space, shown, found.risk, found.most_risk, SHARED, kept.baseline(found))
     table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk, baseline, head)

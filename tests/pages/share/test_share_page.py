@@ -125,6 +125,21 @@ def test_the_same_numbers_stand_there_for_somebody_else(compared, store):
     assert [t.value for t in shown.title] == [comparisons.literal(entry.title)]
 
 
+def test_what_is_opened_later_stands_in_boxes_that_the_browser_does_not_draw_before(compared, store):
+    """An expander's widgets are drawn while it is closed, a popover's are not; a code block loads a megabyte."""
+
+    def within(app: AppTest, label: str):
+        return next(p for p in app.get("popover") if p.proto.popover.label == label)
+
+    assert "Fit in use" in {s.label for s in within(compared, "Fit, chart and risk of divergence").selectbox}
+    _, viewer = saved(compared, store)
+    (entry,) = store.listed(viewer)
+    shown = share(viewer, id=entry.id)
+    assert "Horizontal axis" in {s.label for s in within(shown, "Axes, runs and bands").selectbox}
+    assert len(within(shown, "Copy the link").code) == 1
+    assert len(shown.code) == sum(len(p.code) for p in shown.get("popover"))
+
+
 def test_candidates_have_the_author_s_colours(compared, store):
     def colours(app: AppTest) -> dict[str, str]:
         curves = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
