@@ -13,6 +13,7 @@ from optlaws_core.prediction.verdict import Yardstick
 from optlaws_core.text import chance, counted, percent, relative_error
 
 from ..compare import predicted
+from ..compare.columns import PAIRED
 from ..compare.predicted import Entry
 from ..compare.ranking import Result
 from ..state.workspace import Workspace
@@ -74,7 +75,9 @@ def small(made: Result) -> None:
             "Schedule": st.column_config.TextColumn(width=_width(shown["Schedule"])),
             "Loss": st.column_config.NumberColumn(format="%.4f", width=62, help="Predicted, after the last update"),
             "To baseline": st.column_config.NumberColumn(format="%+.4f", width=84, help="Negative is better"),
-            "90 % interval": st.column_config.TextColumn(width=126, help="Of the difference to the baseline"),
+            "90 % interval": st.column_config.TextColumn(
+                width=126, help=f"Of the difference to the baseline. {PAIRED}"
+            ),
             "P(best)": st.column_config.TextColumn(width=60, help="Probability of being the best of all candidates"),
             "Observed": st.column_config.NumberColumn(format="%.4f", width=66, help="Of a loaded run with these rates"),
         },

@@ -272,6 +272,11 @@ def test_the_sentence_says_which_of_two_is_better_and_how_sure_that_is():
     assert any(t.startswith("new ends ") and " below old (90 %: " in t for t in texts(app))
 
 
+def test_the_interval_says_that_it_grows_less_than_the_bands_beyond_the_training_runs(shown):
+    said = "it grows less than the bands beyond the training runs"
+    assert all(said in table.proto.columns for table in (shown.dataframe[0], shown.dataframe[-1]))
+
+
 def test_two_that_the_runs_do_not_tell_apart_are_said_to_be_so():
     near = [Candidate(THREE[0]), Candidate(THREE[0].replace("1e-4", "1.01e-4"))]
     app = opened(space_with(an_average(), candidates=near))
