@@ -24,6 +24,7 @@ from pages.parts.server import (  # noqa: E402  found by the path above
     hosts,
     limits,
     login,
+    logout,
     messages,
     options,
     previews,
@@ -73,6 +74,7 @@ try:
     around = [
         Middleware(guard.Guard, sites=guard.embedders(options.said(guard.EMBEDDERS))),
         Middleware(hosts.Hosts, names=hosts.ours()),
+        Middleware(logout.LogOut),
         Middleware(login.Login, required=login.checked()),
         Middleware(ready.Ready, ask=ask_store),
         Middleware(visits.Visits),

@@ -320,4 +320,4 @@ def test_the_server_tells_errors_and_asks_who_comes_before_what_they_want():
     assert given == {"on_script_error": "errors.tell", "middleware": "around"}
     around = [ast.unparse(n.args[0]) for n in calls if ast.unparse(n.func) == "Middleware"]
     rest = ["ready.Ready", "visits.Visits", "messages.Messages", "previews.Previews", "limits.UploadLimits"]
-    assert around == ["guard.Guard", "hosts.Hosts", "login.Login", *rest]
+    assert around == ["guard.Guard", "hosts.Hosts", "logout.LogOut", "login.Login", *rest]
