@@ -130,3 +130,21 @@ class FitError(RuntimeError):
 
 class Cancelled(Exception):
     """The progress callback asked to stop."""
+
+
+_asked: list[Callable[[], object]] = []
+
+
+def ask_whether_to_go_on(whom: Callable[[], object]) -> None:
+    """Have `whom()` called between the parts of long work from now on, in place of anyone before; it may end it.
+
+    Fits and searches tell a `progress` how far they are, and end where it answers False. What a page computes while it
+    is drawn tells nobody, and nobody may wait for it any more. Called in the thread that works, whichever it is.
+    """
+    _asked[:] = [whom]
+
+
+def may_end_here() -> None:
+    """Between two parts of long work: raises what whoever was asked raises, where the work is to end."""
+    for whom in _asked:
+        whom()

@@ -7,10 +7,12 @@ from itertools import pairwise
 import numpy as np
 
 from ..arrays import FloatArray
+from ..errors import may_end_here
 from ..schedules.base import Schedule
 from .base import EXACT
 
 SAMPLES = 65  # steps of a stretch in which a line is compared with it
+MOST = 4_000  # lines of a schedule of many stretches, unless it has more stretches than that
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,20 @@ def knotted(schedule: Schedule, most: int, within: float) -> tuple[tuple[int, ..
 
     The worst line is split until all are within `within` of the peak, over the updates.
     """
+    most = _of_each(schedule, most)
     found = [s for a, b in pairwise(schedule.breaks) for s in chords(schedule, a, b, most, within)]
     steps = (*(s.start for s in found), schedule.total)
     return steps, (*(s.first for s in found), found[-1].last)
 
 
+def _of_each(schedule: Schedule, most: int) -> int:
+    """How many lines each stretch may have: `most`, unless the schedule has too many stretches for that."""
+    return min(most, max(MOST // (len(schedule.breaks) - 1), 1))
+
+
 def chords(schedule: Schedule, start: int, end: int, most: int, within: float) -> list[Segment]:
     """Straight lines from `start` to `end`, up to `most` of them."""
+    may_end_here()
     heap = [_scored(schedule, start, end)]
     while -heap[0][0] > within and len(heap) < most:
         _, a, b, middle = heapq.heappop(heap)
@@ -76,6 +85,7 @@ def _between(a: int, b: int) -> FloatArray:
 
 def segments(schedule: Schedule, most: int, within: float) -> list[Segment]:
     """Lines and half-cosines that together follow the schedule; up to `most` lines for a stretch that is neither."""
+    most = _of_each(schedule, most)
     return [s for a, b in pairwise(schedule.breaks) for s in _stretch(schedule, a, b, most, within)]
 
 

@@ -1,7 +1,7 @@
 """Laws evaluated on plans: losses and exact Jacobians, many runs at once, at O(log T) cost per observation."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array, eye_array
 
 from ..arrays import FloatArray, IntArray
-from ..errors import DesignError
+from ..errors import DesignError, may_end_here
 from ..runs import Plan
 from ..schedules import Schedule
 from ..sums.clocks import Trace, make_clocks, trace
@@ -23,6 +23,9 @@ from .features import feature
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
 AT_ONCE = 4096  # observations whose past is cut together
+# Stretches between turns of the rate that lie before the steps of one batch of `batches`, of all steps together. With
+# the 90 nodes that a stretch has at most, a batch takes 150 MB.
+AT_ONCE_PAST = 25_000
 RECENT_PAIRS = 2**22  # pairs of observation and node that are kept of lately asked histories: 64 MiB
 LOWEST = 1e-10  # rates below it count as this much in a pace, which may be a negative power of the rate
 
@@ -101,6 +104,22 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     )
 
 
+def batches(law: Law, plan: Plan, steps: IntArray) -> Iterator[Batch]:
+    """`batch` of one plan, as many of the `steps` (n,) at a time as memory bears: all, unless the rate turns often.
+
+    The steps in their order. Between two batches the work may be ended. Raises like `batch`.
+    """
+    for some in in_parts(plan.schedule, steps):
+        may_end_here()
+        yield batch(law, [(plan, some)])
+
+
+def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:
+    """The `steps` (n,) of a schedule, as many at a time as memory bears what lies before them."""
+    past = np.cumsum(np.searchsorted(schedule.breaks, steps, side="right")) // AT_ONCE_PAST
+    return np.split(steps, np.flatnonzero(np.diff(past)) + 1)
+
+
 def prepare(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> None:
     """Make the histories of `parts` together, of which batches of some of them will ask: faster than one by one."""
     paths, steps = [trace(plan.schedule) for plan, _ in parts], [np.asarray(some, np.int64) for _, some in parts]
@@ -175,6 +194,7 @@ def _pasts(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> 
     """The history sum at `steps` (n_i,) of each path, some of them at a time."""
     found: list[HistoryBatch] = []
     for g in _groups([len(some) for some in steps]):
+        may_end_here()
         found += _past(h, paths[g], steps[g])
     return found
 
@@ -357,4 +377,14 @@ class _Sum:
         return sums if self.spread is None else self.spread @ sums
 
 
-__all__ = ["RECENT", "Batch", "HistoryBatch", "batch", "predict", "predict_with_jacobian", "prepare"]
+__all__ = [
+    "RECENT",
+    "Batch",
+    "HistoryBatch",
+    "batch",
+    "batches",
+    "in_parts",
+    "predict",
+    "predict_with_jacobian",
+    "prepare",
+]

@@ -9,6 +9,7 @@ The **prediction band** is meant to hold a new run. On top of the above it count
 `error_terms` tells it; with a prior also for a single run. The leaderboard tells what bands cover.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..arrays import FloatArray
 from ..fitting.covariance import QUANTILE
 from ..fitting.result import Fit, Model
+from ..laws.evaluation import in_parts
 from ..runs import Plan
 from ..schedules import Schedule
 from .error_terms import error_terms
@@ -41,6 +43,27 @@ class Prediction:
 def with_bands(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = None) -> Prediction:
     """Losses of `schedule` after the updates `at` (n,), by default its last, and their bands. Raises like `predict`."""
     plan, steps = checked(model, schedule, at)
+    # What one part has made of the past is at hand for all that is asked of it.
+    return _joined([_with_bands(model, plan, some) for some in in_parts(plan.schedule, steps)])
+
+
+def _joined(parts: Sequence[Prediction]) -> Prediction:
+    if len(parts) == 1:
+        return parts[0]
+
+    def whole(halves: list[FloatArray | None]) -> FloatArray | None:
+        known = [half for half in halves if half is not None]
+        return np.concatenate(known) if len(known) == len(halves) else None
+
+    return Prediction(
+        np.concatenate([part.steps for part in parts]),
+        np.concatenate([part.loss for part in parts]),
+        whole([part.parameter for part in parts]),
+        whole([part.prediction for part in parts]),
+    )
+
+
+def _with_bands(model: Model, plan: Plan, steps: NDArray[np.int64]) -> Prediction:
     peak, loss = plan.schedule.peak, predict(model, plan, steps)
     parameter = np.zeros(len(steps))
     parts = model.parts_at(peak)

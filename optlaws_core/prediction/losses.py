@@ -10,7 +10,7 @@ from ..errors import DesignError
 from ..fitting.result import Fit, Model
 from ..laws import law_named
 from ..laws.base import params
-from ..laws.evaluation import batch
+from ..laws.evaluation import batches
 from ..laws.evaluation import predict as evaluate
 from ..runs import MOST_UPDATES, Plan
 from ..schedules import Schedule
@@ -64,7 +64,7 @@ def of_fit(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray:
             f"The law {fit.law} was fitted to several model sizes; say which one {_brief(plan.schedule)} has."
         )
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # judged below, for all reasons alike
-        found = evaluate(batch(law_named(fit.law), [(plan, steps)]), fit.vector)
+        found = np.concatenate([evaluate(some, fit.vector) for some in batches(law_named(fit.law), plan, steps)])
     if not np.isfinite(found).all():
         raise DesignError(f"The law {fit.law} with these coefficients has no finite loss for {_brief(plan.schedule)}.")
     if (found <= 0).any():

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from ..arrays import FloatArray
 from ..fitting.result import Fit, Status
 from ..laws import law_named
-from ..laws.evaluation import batch, predict_with_jacobian
+from ..laws.evaluation import batches, predict_with_jacobian
 from ..runs import Plan
 
 
@@ -33,7 +33,8 @@ def slopes(fit: Fit, plan: Plan, steps: NDArray[np.int64], places: NDArray[np.in
     law = law_named(fit.law)
     index = [law.names.index(fit.free[i]) for i in places]
     with np.errstate(all="ignore"):
-        loss, jacobian = predict_with_jacobian(batch(law, [(plan, steps)]), fit.vector)
+        told = [predict_with_jacobian(some, fit.vector) for some in batches(law, plan, steps)]
+        loss, jacobian = (np.concatenate(part) for part in zip(*told, strict=True))
         scale = np.array([law.params[i].slope(fit.vector[i]) for i in index])
         found = jacobian[:, index] * scale / loss[:, None]
     return np.nan_to_num(found)  # before the first rate above 0 there is no slope

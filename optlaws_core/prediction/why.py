@@ -15,6 +15,7 @@ from .observed import final_loss
 from .verdict import difference
 
 LOOKS = 257  # steps at which two curves are compared, once more between the two around the crossing
+MOST_STRETCHES = 300  # of a rate, between kinks and jumps; curves of more are not looked through for where they cross
 LEAST_SHARE = 0.05  # of the lead: what the final rate adds below that is not said
 NEAR = 0.01  # by which the peaks of two runs may differ for them to be compared
 
@@ -55,7 +56,7 @@ def crossing(model: Model, best: Schedule, other: Schedule) -> int | None:
 
 
 def _crossing(model: Model, best: Schedule, other: Schedule, name: str) -> str:
-    if best.total != other.total:
+    if best.total != other.total or max(len(s.breaks) for s in (best, other)) > MOST_STRETCHES:
         return ""
     step = crossing(model, best, other)
     if step is None or step <= 2 * max(best.warmup_end, other.warmup_end):

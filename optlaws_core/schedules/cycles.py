@@ -1,6 +1,7 @@
 """Schedules of cycles. With p the peak, W the warm-up, T the total, f the final rate."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -50,12 +51,16 @@ class Cyclic(Falling):
         self._check_least(0, "gamma")
 
     def _after_warmup(self, t: FloatArray) -> FloatArray:
+        height = np.interp(t, *self._table) * self.gamma ** (t - self.warmup)
+        return self.final + (self.peak - self.final) * height
+
+    @cached_property
+    def _table(self) -> tuple[FloatArray, FloatArray]:
         # Lines between whole steps, so that every kink is a break.
         k = np.array((self.warmup, *self._turns(), self.total), dtype=float)
         v = np.zeros(2 * self.cycles)
         v[::2] = self.shrink ** np.arange(self.cycles)
-        height = np.interp(t, k, v) * self.gamma ** (t - self.warmup)
-        return self.final + (self.peak - self.final) * height
+        return k, v
 
     def as_code(self) -> Code:
         constants = {
@@ -128,10 +133,13 @@ class SGDR(Peaked):
             length *= self.growth
         return starts
 
+    @cached_property
+    def _begins(self) -> FloatArray:
+        return np.array(self._starts(), dtype=float)
+
     def _after_warmup(self, t: FloatArray) -> FloatArray:
-        starts = self._starts()
-        cycle = np.searchsorted(starts, t, side="right") - 1
-        x = (t - np.array(starts, dtype=float)[cycle]) / (float(self.period) * float(self.growth) ** cycle)
+        cycle = np.searchsorted(self._begins, t, side="right") - 1
+        x = (t - self._begins[cycle]) / (float(self.period) * float(self.growth) ** cycle)
         return self.final + (self.peak - self.final) * 0.5 * (1 + np.cos(np.pi * x))
 
     def as_code(self) -> Code:

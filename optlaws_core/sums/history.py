@@ -59,7 +59,7 @@ class History:
 
     def _compact(self) -> "History":
         """The same past without nodes that no observation sums over."""
-        used, node = np.unique(self.node, return_inverse=True)
+        used, node = _numbered(self.node, len(self.step))
         fewer = {name: getattr(self, name)[used] for name in ("step", "owner", "weight", "clock", "S")}
         return replace(self, node=node, **fewer)
 
@@ -142,10 +142,20 @@ class _Pairs:
     def only(self, which: BoolArray) -> "_Pairs":
         return _Pairs(self.obs[which], self.cell[which])
 
-    def of_parts(self) -> tuple[IntArray, "_Pairs"]:
-        """The cells in use (n,), and the pairs with their parts, which are numbered 2i and 2i + 1."""
-        used, cell = np.unique(self.cell, return_inverse=True)
+    def of_parts(self, cells: int) -> tuple[IntArray, "_Pairs"]:
+        """Those of the `cells` in use (n,), and the pairs with their parts, which are numbered 2i and 2i + 1."""
+        used, cell = _numbered(self.cell, cells)
         return used, _Pairs(np.tile(self.obs, 2), np.concatenate((2 * cell, 2 * cell + 1)))
+
+
+def _numbered(chosen: NDArray[np.integer], of: int) -> tuple[IntArray, IntArray]:
+    """What stands among `chosen` numbers (n,) below `of`, ascending and once each, and which of these each one is (n,).
+
+    As `np.unique` says it, which sorts all of them.
+    """
+    used = np.zeros(of, bool)
+    used[chosen] = True
+    return np.flatnonzero(used), (np.cumsum(used) - 1)[chosen]
 
 
 def history(trace: Trace, steps: IntArray, r: float) -> History:
@@ -173,7 +183,7 @@ def histories(
         cells, pairs = _far_enough(line, cells, pairs, place, now, grows)
         panels, smooth, left = _checked(line, cells, paced or r not in (0, 1))
         found.append((panels, cells.start, pairs.only(smooth[pairs.cell])))
-        used, pairs = pairs.only(~smooth[pairs.cell]).of_parts()
+        used, pairs = pairs.only(~smooth[pairs.cell]).of_parts(len(cells.start))
         cells = cells.cut(line, used, left[used])
         pairs = pairs.only(cells.start[pairs.cell] <= place[pairs.obs])
     return _gathered(line, found, step, now)
@@ -209,11 +219,11 @@ def _far_enough(
             break
         pairs = pairs.only(coarse)
         left = _left(cells, pairs, place, grows)
-        used, pairs = pairs.of_parts()
+        used, pairs = pairs.of_parts(len(cells.start))
         cells = cells.cut(line, used, left[used])
         pairs = pairs.only(cells.start[pairs.cell] <= place[pairs.obs])
     every = [np.concatenate([getattr(c, f.name) for c in levels]) for f in fields(_Cells)]
-    used, number = np.unique(np.concatenate(cell), return_inverse=True)
+    used, number = _numbered(np.concatenate(cell), count)
     order = np.argsort(every[0][used], kind="stable")
     rank = np.empty(len(used), np.int64)
     rank[order] = np.arange(len(used))
@@ -257,14 +267,14 @@ def _gathered(
     offsets = np.cumsum([0, *(len(start) for _, start, _ in found)])
     obs = np.concatenate([pairs.obs for _, _, pairs in found])
     panel = np.concatenate([pairs.cell + n for (_, _, pairs), n in zip(found, offsets, strict=False)])
-    used, panel = np.unique(panel, return_inverse=True)
+    used, panel = _numbered(panel, int(offsets[-1]))
     start = np.concatenate([start for _, start, _ in found])[used]
     node, weight = (np.concatenate([getattr(p, name) for p, _, _ in found])[used] for name in ("step", "weight"))
     ascending = np.argsort(start, kind="stable")
     rank = np.empty(len(used), np.intp)
     rank[ascending] = np.arange(len(used))
     start, node, weight, panel = start[ascending], node[ascending], weight[ascending], rank[panel]
-    order = np.lexsort((panel, obs))
+    order = np.argsort(obs * len(used) + panel)  # pairs are different ones, so this is by observation, then by panel
     obs, panel = obs[order], panel[order]
     counts = (weight[panel] > 0) & (node[panel] <= step[obs][:, None])
     pair = ((panel * NODES)[:, None] + np.arange(NODES))[counts]

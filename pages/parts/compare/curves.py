@@ -182,10 +182,10 @@ def _figure(
             e.name,
             e.color,
             e.schedule,
-            *predicted.curve(known, e.schedule),
+            *predicted.curve(known, e.schedule, e.steps),
             fit=said,
             dash=k,
-            bands=predicted.banded(known, e.schedule) if banded else None,
+            bands=predicted.banded(known, e.schedule, e.steps) if banded else None,
         )
         for known, said, k, e, banded in drawn
     ]
@@ -197,7 +197,7 @@ def _to_band(space: Workspace, name: str, found: Sequence[Entry], start: tuple[i
     known = Known.of(space.fits[name])
     if not known.model.has_bands and known.errors[1] is None:
         return ()  # set by hand: nothing is known of its errors
-    names, ends = [e.name for e in found], [predicted.curve(known, e.schedule)[1][-1] for e in found]
+    names, ends = [e.name for e in found], [predicted.curve(known, e.schedule, e.steps)[1][-1] for e in found]
     best = names[int(np.argmin(ends))]
     usual = [best] if start is None else [names[i] for i in start if i < len(names)]
     first = address.read_several("bands", names, usual, "candidate", BANDED)

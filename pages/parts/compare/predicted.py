@@ -12,11 +12,18 @@ from optlaws_core.prediction import evidence
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.pairs import Compared, compare
 from optlaws_core.prediction.ranking import with_savings
+from optlaws_core.text import counted
 
 from ..state import candidates as c
 from ..state.big_run import BigRun
 from ..state.workspace import Workspace
-from ..widgets.candidate_chart import steps_of
+from ..widgets.candidate_chart import MOST_STEPS, steps_of
+
+# What a comparison may take, in stretches between the kinks and jumps of the candidates' rates: each is worked out by
+# itself under every law. An average of two laws then bears twenty curves of as many knots as one that is pasted has.
+MOST_STRETCHES = 5_000  # of all candidates, times the laws of all fits that are drawn
+CROSSED = 200_000  # the same times the steps of a curve: curves of many stretches have fewer steps
+LEAST_STEPS = 40  # of a curve
 
 
 @dataclass(frozen=True)
@@ -38,16 +45,16 @@ class Known:
 
 
 @lru_cache(maxsize=512)
-def curve(known: Known, schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (n,) of a schedule's chart, and the losses (n,) predicted there."""
-    steps = steps_of(schedule)
+def curve(known: Known, schedule: Schedule, most: int = MOST_STEPS) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (n,) of a schedule's chart, about `most` of them, and the losses (n,) predicted there."""
+    steps = steps_of(schedule, most)
     return steps, predict(known.model, schedule, steps)
 
 
 @lru_cache(maxsize=256)
-def banded(known: Known, schedule: Schedule) -> Prediction:
+def banded(known: Known, schedule: Schedule, most: int = MOST_STEPS) -> Prediction:
     """The same with bands."""
-    return with_bands(known.model, schedule, steps_of(schedule))
+    return with_bands(known.model, schedule, steps_of(schedule, most))
 
 
 @lru_cache(maxsize=512)
@@ -96,27 +103,46 @@ class Entry:
     schedule: Schedule
     spoken: str = ""  # what it is called in a sentence
     color: int = 0  # in all charts and tables
+    steps: int = MOST_STEPS  # about as many of its curve
 
 
 def entries(space: Workspace, fits: Sequence[str]) -> tuple[list[Entry], list[str]]:
     """Candidates in use that can be predicted, and a sentence for each one that cannot, which says why."""
     names, spoken = c.names(space.candidates), c.spoken(space.candidates)
+    on = [(i, candidate) for i, candidate in enumerate(space.candidates) if candidate.on]
+    asked = [(i, candidate.schedule) for i, candidate in on if candidate.schedule is not None]
+    borne, steps, left_out = _borne(asked, sum(len(space.fits[name].parts) for name in fits))
+    left_out |= {i: candidate.problem for i, candidate in on if candidate.schedule is None}
     good: list[Entry] = []
-    left_out: list[str] = []
-    for i, candidate in enumerate(space.candidates):
-        if not candidate.on:
-            continue
+    for i, schedule in borne:
         try:
-            if candidate.schedule is None:
-                raise OptLawsError(candidate.problem)
             for name in fits:
-                curve(Known.of(space.fits[name]), candidate.schedule)
+                curve(Known.of(space.fits[name]), schedule, steps)
         except OptLawsError as fault:
-            left_out.append(f"“{names[i]}” is left out of the comparison: {fault}")
+            left_out[i] = str(fault)
         else:
-            color = i if candidate.color is None else candidate.color
-            good.append(Entry(i, names[i], candidate.schedule, spoken[i], color))
-    return good, left_out
+            color = space.candidates[i].color
+            good.append(Entry(i, names[i], schedule, spoken[i], i if color is None else color, steps))
+    return good, [f"“{names[i]}” is left out of the comparison: {why}" for i, why in sorted(left_out.items())]
+
+
+def _borne(asked: Sequence[tuple[int, Schedule]], laws: int) -> tuple[list[tuple[int, Schedule]], int, dict[int, str]]:
+    """Candidates that can be borne together, the lightest first, about how many steps each curve then has, and why the
+    others are left out, by their places.
+    """
+    most = MOST_STRETCHES // max(laws, 1)
+    borne, left_out, stretches = [], {}, 0
+    for own, i, schedule in sorted(((len(s.breaks) - 1, i, s) for i, s in asked), key=lambda known: known[:2]):
+        if stretches + own > most:
+            left_out[i] = (
+                f"Under {counted(laws, 'law')}, the rates of all candidates together may have {most:,} stretches "
+                f"between kinks and jumps; with the {own:,} of this one they have {stretches + own:,}."
+            )
+            continue
+        stretches += own
+        borne.append((i, schedule))
+    steps = CROSSED // max(stretches * laws, 1)
+    return sorted(borne, key=lambda known: known[0]), min(max(steps, LEAST_STEPS), MOST_STEPS), left_out
 
 
 def switched_off(space: Workspace) -> list[Entry]:

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import Ranked
+from optlaws_core.fitting.result import Model
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import observed
 from optlaws_core.prediction.pairs import Compared
@@ -22,6 +23,9 @@ from .columns import COLUMNS, MAY_LACK, Column, rows
 from .predicted import Entry, Known
 
 BASELINE = "baseline"  # in the address
+# What is saved is found by shortening the best candidate, some 15 times against each other one: how many stretches
+# between kinks and jumps of its rate, times laws and others, are borne for it.
+MOST_SHORTENED = 2_000
 
 
 def choose(
@@ -99,7 +103,7 @@ def worked_out(
     halves = [predicted.half_width(known, r.schedule) for r in ranked]
     order = in_order(ranked, found)
     place = order.index(baseline)
-    ranked = predicted.saved(known, ranked, None if in_full else (place, 1))  # the verdict speaks of one of these
+    ranked = predicted.saved(known, ranked, saving(fit, ranked, place, in_full))
     said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, beyond=False)
     reasons: list[str] = []
     if len(order) > 1 and not ranked[0].apart and not too_far(ranked, halves):
@@ -108,6 +112,15 @@ def worked_out(
     seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
     table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen)
     return Result(order, ranked, beside, place, said, reasons, table)
+
+
+def saving(fit: Model, ranked: Sequence[Ranked], baseline: int, in_full: bool) -> tuple[int, ...] | None:
+    """Places of the candidates against which it is worked out what the best one saves; None: of all."""
+    each = (len(ranked[0].schedule.breaks) - 1) * len(fit.parts)
+    if in_full and each * (len(ranked) - 1) <= MOST_SHORTENED:
+        return None
+    spoken_of = tuple({baseline, 1})  # the verdict speaks of one of these
+    return spoken_of if each * len(spoken_of) <= MOST_SHORTENED else ()
 
 
 def result(

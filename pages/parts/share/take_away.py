@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
 
 from optlaws_core import Ranked, Run
@@ -37,13 +38,14 @@ class Taken:
 
     @property
     def entries(self) -> list[Entry]:
-        """The candidates that can be predicted."""
-        return predicted.entries(self.space, [self.space.current])[0]  # the page says why others are left out
+        """The candidates that can be predicted; the page says why others are left out."""
+        return predicted.entries(self.space, self.fits)[0]
 
     def lines(self) -> list[Line]:
         """The candidates in their order, with bands as on the page."""
         found, model = self.entries, self.space.fit
-        best = min(range(len(found)), key=lambda i: predicted.curve(Known.of(model), found[i].schedule)[1][-1])
+        ends = [predicted.curve(Known.of(model), e.schedule, e.steps)[1][-1] for e in found]
+        best = int(np.argmin(ends))
         banded = {best} if self.view.bands is None else set(self.view.bands)
         return [Line(e.name, e.schedule, i in banded) for i, e in enumerate(found)]
 
@@ -78,11 +80,14 @@ class Taken:
         """The candidates in the order of the ranking, and what is known of each."""
         found, known = self.entries, Known.of(self.space.fit)
         schedules = tuple(e.schedule for e in found)
-        ranked = predicted.saved(known, predicted.ranked(known, schedules, self.risk, self.most_risk), None)
+        ranked = predicted.ranked(known, schedules, self.risk, self.most_risk)
+        order = ranking.in_order(ranked, found)
+        place = next((i for i, e in enumerate(order) if e.place == self.baseline), 0)
+        ranked = predicted.saved(known, ranked, ranking.saving(known.model, ranked, place, in_full=True))
         against = next((e.schedule for e in found if e.place == self.baseline), schedules[0])
         beside = predicted.beside(known, schedules, self.risk, self.most_risk, against)
         halves = [predicted.half_width(known, r.schedule) for r in ranked]
-        return ranking.in_order(ranked, found), ranked, beside, halves
+        return order, ranked, beside, halves
 
     def bibtex(self) -> str:
         """The laws of the fits that are drawn."""

@@ -16,6 +16,7 @@ from optlaws_core.cli import main
 from optlaws_core.errors import ScheduleError
 from optlaws_core.exports import EXACT, TARGETS, export
 from optlaws_core.exports.base import plain, word
+from optlaws_core.exports.lines import MOST, knotted, segments
 from optlaws_core.schedules.base import Schedule
 from optlaws_core.schedules.chain import Chain
 from optlaws_core.schedules.entries import entry
@@ -159,6 +160,13 @@ def test_words_and_lines():
     ]
     assert all(float(word(x)) == x for x in (1 / 3, 5e-324, 1e300, 7e22))
     assert plain("a\nb\u2028c\x00é") == "a b c??" and len(plain("x" * 1000)) == 400
+
+
+def test_lines_are_bounded_where_a_schedule_has_many_stretches():
+    few, many = (parse(f"sgdr(peak=1e-3, total={n}000000, period=1000000)") for n in (3, 500))
+    assert len(segments(few, 100, 1e-9)) == 3 * 100 - 99  # the last of the cycles is half a cosine
+    assert len(knotted(few, 100, 1e-9)[0]) == 3 * 100 + 1
+    assert len(segments(many, 100, 1e-9)) <= MOST and len(knotted(many, 100, 1e-9)[0]) <= MOST + 1
 
 
 def test_jax_counts_in_32_bits():

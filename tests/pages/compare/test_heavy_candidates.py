@@ -1,0 +1,135 @@
+"""Candidates whose rates turn often: bounded work, said in a sentence; others as before; work ends when asked to."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from optlaws_core import parse
+from optlaws_core.prediction.ranking import rank
+from pages.parts.compare import predicted, ranking
+from pages.parts.state.candidates import MOST, Candidate, from_link
+from pages.parts.widgets.candidate_chart import MOST_STEPS
+from tests.pages.compare.compare_page import THREE, a_fit, opened, space_with, texts
+
+CYCLES = "cyclic(peak={}e-4,warmup=100,total=1000000000,cycles=1000)"  # 2,000 stretches; 100 characters
+LINK = [CYCLES.format(peak) for peak in (10, 9, 8, 7, 6)]
+LINES = list(range(0, 240_000, 2000))
+PASTED = f"knots(steps={LINES}, values={[1e-3 * (1 + i % 2) for i in range(len(LINES))]})"
+
+
+def entries_of(candidates, laws=1):
+    fits = {f"fit {i}": a_fit(A=0.2 + 0.01 * i) for i in range(laws)}
+    space = space_with(*fits.values(), candidates=candidates)
+    return predicted.entries(space, list(space.fits))
+
+
+def asked_for(monkeypatch):
+    """Steps of all curves that are predicted, times the stretches of their rates, in a list of one number."""
+    count = [0]
+
+    def counted(model, schedule, steps):
+        count[0] += len(steps) * (len(schedule.breaks) - 1)
+        return steps
+
+    monkeypatch.setattr(predicted, "predict", counted)
+    predicted.curve.cache_clear()
+    return count
+
+
+def test_a_link_of_five_hundred_characters_is_borne(monkeypatch):
+    count = asked_for(monkeypatch)
+    found, left_out = entries_of(from_link(LINK), laws=2)
+    assert [e.place for e in found] == [0]
+    assert left_out[0].endswith(
+        "” is left out of the comparison: Under 2 laws, the rates of all candidates together may have 2,500 stretches "
+        "between kinks and jumps; with the 2,000 of this one they have 4,000."
+    )
+    assert len(left_out) == 4
+    assert count[0] <= 1.2 * predicted.CROSSED
+
+
+@pytest.mark.parametrize("laws", [1, 3, 14])
+@pytest.mark.parametrize("text", [CYCLES.format(10), PASTED, THREE[0]])
+def test_work_is_bounded_whatever_is_written(text, laws, monkeypatch):
+    count = asked_for(monkeypatch)
+    rows = [Candidate(text.replace("peak=", f"peak={i}")) if "peak=" in text else Candidate(text) for i in range(1, 25)]
+    found, left_out = entries_of(rows, laws)
+    assert len(found) + len(left_out) == MOST
+    assert count[0] <= predicted.MOST_STRETCHES * (predicted.LEAST_STEPS + 20) + predicted.CROSSED
+
+
+@pytest.mark.parametrize("rows", [THREE, [PASTED, *THREE], [THREE[1]] * MOST])
+def test_ordinary_comparisons_have_all_their_steps(rows):
+    found, left_out = entries_of([Candidate(text) for text in rows], laws=2)
+    assert not left_out and {e.steps for e in found} == {MOST_STEPS}
+
+
+def test_candidates_of_few_stretches_take_part_whatever_stands_before_them():
+    rows = [*map(Candidate, LINK[:3]), Candidate(PASTED), Candidate(THREE[0])]
+    found, left_out = entries_of(rows, laws=2)
+    assert [e.place for e in found] == [0, 3, 4] and len(left_out) == 2
+    found, _ = entries_of([replace(rows[0], on=False), *rows[1:]], laws=2)
+    assert [e.place for e in found] == [1, 3, 4]
+
+
+def test_the_page_says_it_and_ranks_the_others(monkeypatch):
+    monkeypatch.setattr(predicted, "MOST_STRETCHES", 100)
+    often = [f"cyclic(peak={peak}e-3, warmup=50, total=1000, cycles=30)" for peak in (1, 2)]
+    app = opened(space_with(a_fit()), link=[*often, THREE[0]])
+    said = [text for text in texts(app) if "is left out" in text]
+    assert len(said) == 1 and "“cyclic peak 2e-3” is left out of the comparison: Under 1 law" in said[0]
+    assert len(app.dataframe[0].value) == 2
+
+
+def saving(best: str, others: int, laws: int, in_full=True):
+    ranked = rank(a_fit(), [parse(best)], savings=False) * (others + 1)
+    return ranking.saving(SimpleNamespace(parts=[a_fit()] * laws), ranked, 1, in_full)
+
+
+def test_what_is_saved_is_worked_out_as_far_as_it_can_be_borne():
+    assert saving(THREE[1], MOST - 1, laws=13) is None
+    assert saving(PASTED, 6, laws=1) is None
+    assert saving(PASTED, 20, laws=1) == (1,)
+    assert saving(THREE[1], 3, laws=1, in_full=False) == (1,)
+    assert saving(CYCLES.format(1).replace("1000000000", "100000"), 1, laws=2) == ()
+
+
+def endless(said):
+    import time
+
+    from optlaws_core import errors
+    from pages.parts.state import session
+
+    errors.ask_whether_to_go_on(session.give_way)
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        errors.may_end_here()
+        time.sleep(0.005)
+    said.append("nobody ended it")
+
+
+def test_what_a_page_computes_ends_when_it_is_asked_to():
+    said = []
+    with pytest.raises(RuntimeError, match="timed out"):  # then the script is asked to stop, and waited for
+        AppTest.from_function(endless, args=(said,)).run(timeout=1)
+    assert not said
+
+
+def looking(said):
+    import streamlit as st
+
+    from pages.parts.state import session
+
+    def pressed():
+        session.give_way()
+        said.append("pressed")
+
+    st.button("Press", on_click=pressed)
+
+
+def test_callbacks_work_on():
+    said = []
+    AppTest.from_function(looking, args=(said,)).run().button[0].click().run()
+    assert said == ["pressed"]
