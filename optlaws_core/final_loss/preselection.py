@@ -25,6 +25,7 @@ from .predictive import beyond, predictive
 from .table import family
 
 MOST = 5_000  # candidates
+MOST_STRETCHES = 20_000  # between the kinks and jumps of the rates of all of them, each a part of every sum
 DRAWS = 2_000
 # Doublings of the peak, the warm-up, the horizon, the share of the cooldown and the final rate over the peak, after
 # which errors have little to do with each other; the last two begin at `NONE`.
@@ -148,6 +149,11 @@ def rank_final(
     plans = list(dict.fromkeys(plans))
     if not 1 <= len(plans) <= MOST:
         raise DesignError(f"A ranking takes 1 to {MOST:,} candidates, got {len(plans):,}.")
+    if (stretches := sum(len(p.schedule.breaks) - 1 for p in plans)) > MOST_STRETCHES:
+        raise DesignError(
+            f"The rates of all candidates of a ranking, with what was trained before, may have {MOST_STRETCHES:,} "
+            f"stretches between kinks and jumps, got {stretches:,}."
+        )
     known = predictive(fit, plans, text, first)
     # what a checkpoint came through is behind it; only what follows can diverge
     risk = None if fit.risk is None else probability(fit.risk, [replace(p, schedule=p.schedule.last) for p in plans])

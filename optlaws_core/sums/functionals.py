@@ -19,14 +19,14 @@ panel a Gauss rule for sums over integers stands for all its updates. So a sched
 it has a thousand updates or a billion, and functionals with any coefficients are sums over the same nodes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import FloatArray, IntArray
-from ..errors import OptLawsError
+from ..errors import OptLawsError, may_end_here
 from ..schedules import Schedule
 from .clocks import ETA_REF
 from .panels import Panels, resolved
@@ -37,6 +37,8 @@ BEND, SLOPE = 0.04, 0.25  # how far peak/η may change within an escape panel: t
 NEGLIGIBLE = 1e-12  # share of the summed rate below which a panel need not be cut further
 STEADY = 8.0  # largest ratio of rates within a panel, for sources that contain powers of the rate
 CACHED = 8192  # schedules whose nodes are kept
+CACHED_NODES = 2**21  # of them all, beside those that were asked for last: 64 MiB
+AT_ONCE, STRETCHES_AT_ONCE = 250, 5000  # schedules whose panels are made together, and their stretches between turns
 WATCHED = 64  # updates after which `highest_noise` looks at least
 FADES = 6.0  # largest 2μ·summed rate of a panel, on which the nodes resolve what is forgotten to a relative 1e-8
 FORGOTTEN = 45.0  # 2μ·summed rate after which e^{−45} of the noise is left, which counts for nothing
@@ -135,14 +137,15 @@ class Functionals:
         schedule cut off after update t, here exact to a relative 1e-8. Raises `OptLawsError` for a μ below 0.
         """
         mu = float(_coefficients("mu", mu))
-        new = [s for s in dict.fromkeys(self.schedules) if (s, mu) not in _HIGHEST_NOISE]
+        each = dict.fromkeys(self.schedules)
+        found = {s: most for s in each if (most := _HIGHEST_NOISE.get((s, mu))) is not None}
+        new = [s for s in each if s not in found]
+        for some in _some_at_a_time(new):
+            found.update(zip(some, _highest(some, mu).tolist(), strict=True))
         if len(_HIGHEST_NOISE) + len(new) > CACHED:
             _HIGHEST_NOISE.clear()
-            new = list(dict.fromkeys(self.schedules))
-        for i in range(0, len(new), 250):  # so that panels in the making stay small
-            some = new[i : i + 250]
-            _HIGHEST_NOISE.update(zip(((s, mu) for s in some), _highest(some, mu).tolist(), strict=True))
-        return np.array([_HIGHEST_NOISE[s, mu] for s in self.schedules])
+        _HIGHEST_NOISE.update({(s, mu): found[s] for s in new})
+        return np.array([found[s] for s in self.schedules])
 
     def _sums(self, source, *coefficients: FloatArray, nodes: Nodes | None = None) -> FloatArray:
         """Sums of source(nodes, *coefficients), one set of coefficients at a time, so that memory stays small."""
@@ -183,14 +186,31 @@ def _joined(parts: Sequence[Nodes]) -> Nodes:
 
 def _known(schedules: Sequence[Schedule], kept: dict[Schedule, Nodes], fine: Fine) -> Nodes:
     """Nodes of the schedules, from those kept and, for all others at once, new ones."""
-    new = list(dict.fromkeys(s for s in schedules if s not in kept))
-    if len(kept) + len(new) > CACHED:
+    each = dict.fromkeys(schedules)
+    found = {s: nodes for s in each if (nodes := kept.get(s)) is not None}
+    new = [s for s in each if s not in found]
+    for some in _some_at_a_time(new):
+        found.update(zip(some, _nodes(some, fine), strict=True))
+    if len(kept) + len(new) > CACHED or sum(len(nodes.eta) for nodes in list(kept.values())) > CACHED_NODES:
         kept.clear()
-        new = list(dict.fromkeys(schedules))
-    for i in range(0, len(new), 250):  # so that panels in the making stay small
-        some = new[i : i + 250]
-        kept.update(zip(some, _nodes(some, fine), strict=True))
-    return _joined([kept[s] for s in schedules])
+    kept.update({s: found[s] for s in new})
+    return _joined([found[s] for s in schedules])
+
+
+def _some_at_a_time(schedules: Sequence[Schedule]) -> Iterator[list[Schedule]]:
+    """The schedules in groups, so that panels in the making stay small; between two of them the work may be ended."""
+    some: list[Schedule] = []
+    stretches = 0
+    for s in schedules:
+        own = len(s.breaks)
+        if some and (len(some) == AT_ONCE or stretches + own > STRETCHES_AT_ONCE):
+            yield some
+            some, stretches = [], 0
+            may_end_here()
+        some.append(s)
+        stretches += own
+    if some:
+        yield some
 
 
 def _nodes(schedules: Sequence[Schedule], fine: Fine) -> list[Nodes]:

@@ -10,6 +10,7 @@ from scipy.special import exp1, gamma
 from optlaws_core.errors import OptLawsError
 from optlaws_core.schedules import WSD, Constant, Cosine, Linear, parse
 from optlaws_core.schedules.base import Schedule
+from optlaws_core.sums import functionals as module
 from optlaws_core.sums.functionals import functionals
 from tests.knowledge.twins import shipped
 
@@ -134,6 +135,32 @@ def test_many_schedules_and_coefficients_at_once_equal_one_by_one():
         np.testing.assert_allclose(together.V_mu(mu)[i], alone.V_mu(mu)[0], rtol=1e-12)
         np.testing.assert_allclose(together.V_K(c, rho)[i, 2, 1], alone.V_K(100.0, 2.0)[0], rtol=1e-12)
         np.testing.assert_allclose(together.E_kappa([1e-4])[i, 0], alone.E_kappa(1e-4)[0], rtol=1e-12)
+
+
+def often(cycles: int, peak: float = p) -> Schedule:
+    """A rate of 2·cycles stretches."""
+    return parse(f"cyclic(peak={peak}, total=1_000_000, cycles={cycles})")
+
+
+def test_nodes_of_schedules_of_many_stretches_are_forgotten(monkeypatch):
+    monkeypatch.setattr(module, "_LAG_NODES", {})
+    monkeypatch.setattr(module, "CACHED_NODES", 30_000)
+    first = functionals(often(40)).I1
+    for i in range(1, 9):
+        functionals(often(40, p / (i + 1)))
+        assert sum(len(nodes.eta) for nodes in module._LAG_NODES.values()) < 60_000
+    assert functionals(often(40)).I1 == first
+
+
+def test_schedules_of_many_stretches_are_worked_out_a_few_at_a_time(monkeypatch):
+    made, nodes = [], module._nodes
+    monkeypatch.setattr(module, "_nodes", lambda some, fine: made.append(len(some)) or nodes(some, fine))
+    monkeypatch.setattr(module, "_LAG_NODES", {})
+    monkeypatch.setattr(module, "STRETCHES_AT_ONCE", 100)
+    schedules = [often(20, p / (i + 1)) for i in range(5)]
+    together = functionals(*schedules).I2
+    assert made == [2, 2, 1]
+    np.testing.assert_allclose(together, [functionals(s).I2[0] for s in schedules], rtol=1e-15)
 
 
 def test_the_cost_hardly_grows_with_the_horizon():
