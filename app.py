@@ -35,9 +35,10 @@ from pages.parts.server import (  # noqa: E402  found by the path above
 
 def warm_up() -> None:
     """What the first visitor would wait for, done while the browser still loads: imports, and plotly's first figure."""
-    from pages.parts.server import libraries
+    from pages.parts.server import libraries, workers
 
     libraries.load(libraries.CHARTS)
+    workers.begin()  # beside what is loaded here, and behind it
     from pages.parts.runs import charts
     from pages.parts.state import bundled
 

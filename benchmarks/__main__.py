@@ -26,6 +26,7 @@ ALL = (
     "store",
     "keeping",
     "load",
+    "fits",
 )
 
 HOURS = ("fuzz", "mutations", "priors", "reproducibility")

@@ -88,6 +88,13 @@ def one_thread() -> Iterator[None]:
                 _limit.restore_original_limits()
 
 
+def cores() -> int:
+    """How many cores this process may use: of the machine's, those that it was given and its container's share pays."""
+    import joblib
+
+    return joblib.cpu_count()
+
+
 def _gathered(results: Generator[tuple[int, R], None, None], n: int, report: Report) -> list[R]:
     """Results in the order of the tasks, from pairs in the order in which they came."""
     found = {}
@@ -102,10 +109,9 @@ def _gathered(results: Generator[tuple[int, R], None, None], n: int, report: Rep
 
 
 def _here(work: Callable[[T], R], jobs: list[Callable], processes: int | None, report: Report) -> list[R]:
-    import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    wanted = min(processes or joblib.cpu_count(), len(jobs))
+    wanted = min(processes or cores(), len(jobs))
     while not _pool.acquire(timeout=TURN):
         if report(0.0) is False:
             raise Cancelled

@@ -25,7 +25,7 @@ simulation.py  a whole run under a law, and what to hold it against
 
 from .forecast import FEWEST, Exponential, exponential, inliers
 from .proposal import KAPPA, PROBES, REACH, Proposal, Search, Tried, forecasts, propose_rate
-from .simulation import Rival, Simulated, Trained, lengths, rivals, simulate_stages
+from .simulation import Rival, Simulated, Trained, lengths, rivals, simulate_stages, simulate_with_rivals
 from .stages import SHARE, Next, Stage, next_stage, probe_length, probe_of, stages_of
 
 __all__ = [
@@ -53,5 +53,6 @@ __all__ = [
     "propose_rate",
     "rivals",
     "simulate_stages",
+    "simulate_with_rivals",
     "stages_of",
 ]

@@ -151,3 +151,16 @@ def rivals(model: Model, search: Search, total: int, warmup: int = 0, progress: 
     if found.simple is None:
         return [held, curve]
     return [held, Rival(f"best {found.simple.schedule.family}", found.simple.schedule, found.simple.loss), curve]
+
+
+def simulate_with_rivals(
+    model: Model, search: Search, total: int, warmup: int = 0, progress: Progress | None = None
+) -> tuple[Simulated, list[Rival]]:
+    """`simulate_stages` without noise, and its `rivals`. Each is half of what `progress` is told."""
+
+    def part(done: float) -> Progress | None:
+        return None if progress is None else lambda share, best: progress(done + share / 2, best)
+
+    return simulate_stages(model, search, total, warmup, progress=part(0.0)), rivals(
+        model, search, total, warmup, part(0.5)
+    )

@@ -141,7 +141,7 @@ def _begin(space: Workspace, usual: dict[str, str]) -> None:
     except OptLawsError as fault:
         memory[FOUND] = [("error", str(fault))]
         return
-    job = jobs.Job.start("best schedule", lambda report: work(progress=report))
+    job = jobs.Job.start("best schedule", work)
     memory[SEARCH] = job, space.current, space.fit
 
 

@@ -26,9 +26,9 @@ def begin(space: Workspace, choice: Choice) -> None:
     """Start the fits of the chosen laws in the background."""
     train, test = (chosen(space, names, choice.split) for names in (choice.train, choice.test))
     laws = choice.laws or POOL
-    # One thread rather than this machine's pool of processes: the pool is one for all visitors, so that a second one
-    # would wait at 0 %, and starting it takes as long (1 to 3 s) as all fits of two laws to three runs. Many fits to
-    # many runs are what a cluster is for.
+    # One process rather than joblib's pool of them: the pool is one for all visitors, so that a second one would wait
+    # at 0 %, and starting it takes as long (1 to 3 s) as all fits of two laws to three runs. Many fits to many runs are
+    # what a cluster is for, which this process talks to.
     if settings.cluster():
         libraries.load(libraries.CLUSTER)
     work = functools.partial(
@@ -43,7 +43,7 @@ def begin(space: Workspace, choice: Choice) -> None:
     )
     title = LAWS[laws[0]].title if len(laws) == 1 else f"{len(laws)} laws"
     parts = () if settings.cluster() else _parts(laws, train)  # a cluster fits them in any order
-    space.start(title, lambda report: work(progress=report), _basis(train, choice.split), parts)
+    space.start(title, work, _basis(train, choice.split), parts, apart=not settings.cluster())
 
 
 def _parts(laws: Sequence[str], train: Sequence[Run]) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def refit(space: Workspace, base: Fit, start: Mapping[str, float], locked: Seque
     work = functools.partial(
         fit, base.law, train, test=test, from_step=base.from_step, locked=held, start=dict(start), prior=prior
     )
-    space.start(LAWS[base.law].title, lambda report: work(progress=report), _basis(train, base.split))
+    space.start(LAWS[base.law].title, work, _basis(train, base.split))
 
 
 def _basis(train: Sequence[Run], split: str | None) -> dict[str, str]:

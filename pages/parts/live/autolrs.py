@@ -1,5 +1,7 @@
 """The Live page's AutoLRS: the next stage of a run, from probes of its rate; a whole run simulated under a law."""
 
+import functools
+
 import pandas as pd
 import streamlit as st
 
@@ -17,8 +19,7 @@ from optlaws_core.autolrs import (
     probe_length,
     probe_of,
     propose_rate,
-    rivals,
-    simulate_stages,
+    simulate_with_rivals,
     stages_of,
 )
 from optlaws_core.fitting.result import Model
@@ -269,32 +270,31 @@ def _simulation(space: Workspace) -> None:
 
 
 def _begin(name: str, model: Model, search: Search, total: int, warmup: int) -> None:
-    def work(report: jobs.Report):
-        ran = simulate_stages(model, search, total, warmup, progress=lambda share, _: report(share / 2))
-        others = rivals(model, search, total, warmup, lambda share, _: report((1 + share) / 2))
-        drawn = [("AutoLRS", ran.schedule), *((r.name, r.schedule) for r in others if r.name != "best curve")]
-        return name, ran, others, {n: (s, predict(model, s, steps_of(s))) for n, s in drawn}
-
-    state()[JOB] = jobs.Job.start("AutoLRS", work)
+    work = functools.partial(simulate_with_rivals, model, search, total, warmup)
+    state()[JOB] = jobs.Job.start("AutoLRS", work), name, model
     state().pop(FOUND, None)
 
 
 def _watch() -> None:
     """Progress of the simulation, a button that stops it, and what it came to."""
+    running, name, model = state()[JOB]
 
     def said(progress: jobs.Progress) -> str:
         return "Simulating" if progress.share < 0.5 else "Looking for what beats it"
 
-    def ended(job: jobs.Job) -> None:
+    def ended(job: jobs.Job[tuple[Simulated, list[Rival]]]) -> None:
         del state()[JOB]
         try:
             found = job.result()
         except OptLawsError as fault:
-            found = (str(fault),)
+            state()[FOUND] = (str(fault),)
+            return
         if found is not None:
-            state()[FOUND] = found
+            ran, others = found
+            drawn = [("AutoLRS", ran.schedule), *((r.name, r.schedule) for r in others if r.name != "best curve")]
+            state()[FOUND] = name, ran, others, {n: (s, predict(model, s, steps_of(s))) for n, s in drawn}
 
-    jobs.watch(state()[JOB], said, ended, "staging_cancel")
+    jobs.watch(running, said, ended, "staging_cancel")
 
 
 def _result(name: str, ran: Simulated | None = None, others: list[Rival] = (), curves: dict | None = None) -> None:

@@ -1,22 +1,35 @@
-"""Work in the background: fits, searches and simulations, which take longer than a visitor should wait for a page."""
+"""Work in the background: fits, searches and simulations, which take longer than a visitor should wait for a page.
+
+It takes its turn in the one queue of the server (`server/turns.py`), and is done in a process of its own where there
+can be one (`server/workers.py`).
+"""
 
 from __future__ import annotations
 
 import math
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import streamlit as st
 
-from optlaws_core.errors import Cancelled
+from optlaws_core.errors import Cancelled, OptLawsError
 
-THREADS = 8  # jobs at once, over all visitors; they share the cores, so that none waits for another's to end
-EVERY = 0.25  # s between two looks at a job
+from ..server import workers
+from ..server.turns import AWAY, Turn, Turns, Wait
+from . import visitor
+
+EVERY = 0.25  # s between two looks of a page at its job
+LOOKS = 20  # of all pages in a second, at most: each takes some 5 ms of the one core that draws pages
+LOST = (
+    f"The connection to this tab was lost for more than {AWAY:g} s, so what was being computed for it was ended. "
+    "Begin it again."
+)
 
 T = TypeVar("T")
+turns = Turns()
 
 
 @dataclass(frozen=True)
@@ -27,36 +40,53 @@ class Progress:
     best: float | None = None  # the lowest objective or loss so far; None where there is none yet
 
 
-class Report(Protocol):
-    """What a job's work is given to say how far it is. False: it is to end, by raising `Cancelled`."""
-
-    def __call__(self, share: float, best: float | None = None, /) -> bool: ...
-
-
 @dataclass
 class Job(Generic[T]):
-    """Work in a thread of the server. It is asked to end when nobody holds the job any more: its visitor has gone."""
+    """Work that waits for its turn, and runs. It ends when nobody holds the job any more, or its tab was closed."""
 
     title: str
     future: Future[T] = field(default_factory=Future)
     progress: Progress = Progress()
     cancelled: bool = False
+    lost: bool = False  # whether it ended because its tab was closed
     settled: bool = False  # whether the page has been told of the end
+    turn: Turn | None = None
 
     @classmethod
-    def start(cls, title: str, work: Callable[[Report], T]) -> Job[T]:
-        """Run `work(report)` in the background."""
-        job = cls(title)
-        held = weakref.ref(job)
+    def start(cls, title: str, work: Callable[..., T], apart: bool = True) -> Job[T]:
+        """Run `work(progress=…)` in the background, for the tab whose page runs.
+
+        apart: in a process of its own if possible, for which the work must be a function of a module, or a partial of
+        one, and it and its result must be picklable. Otherwise in a thread of the server.
+        """
+        job, tab = cls(title), visitor.tab()
+        held, future = weakref.ref(job), job.future
 
         def report(share: float, best: float | None = None, /) -> bool:
             job = held()
-            if job is None or job.cancelled:
+            if job is None or job.cancelled or job.lost:
                 return False
             job.progress = Progress(share, best if best is not None and math.isfinite(best) else None)
             return True
 
-        job.future = _threads().submit(work, report)
+        def run() -> None:
+            try:
+                result = workers.done(work, report) if apart else work(progress=report)
+            except BaseException as fault:  # whatever it is, it is raised where the result is asked for
+                future.set_exception(fault)
+            else:
+                future.set_result(result)
+
+        def here() -> bool:
+            return held() is not None and (not tab or visitor.connected(tab))
+
+        def gone() -> None:
+            if (job := held()) is not None:
+                job.lost = True
+                job._leave()
+
+        job.turn = Turn(visitor.key(), run, here, gone)
+        turns.join(job.turn)
         return job
 
     @property
@@ -65,35 +95,61 @@ class Job(Generic[T]):
         return not self.future.done()
 
     def cancel(self) -> None:
-        """Ask the work to end; its result is dropped."""
+        """End the work; its result is dropped."""
         self.cancelled = True
+        self._leave()
 
     def result(self) -> T | None:
-        """What the work returned; None for a job that was cancelled. Raises what the work raised."""
+        """What the work returned; None for a job that was cancelled. Raises what the work raised.
+
+        Raises `OptLawsError` for one that ended because its tab was closed, and came back.
+        """
         if self.cancelled:
             return None
         try:
             return self.future.result()
         except Cancelled:
+            if self.lost:
+                raise OptLawsError(LOST) from None
             return None
 
+    @property
+    def waits(self) -> str:
+        """What it waits for before it begins, one sentence; empty once it has begun."""
+        wait = None if self.turn is None else turns.wait(self.turn)
+        return "" if wait is None else waiting(wait)
 
-@st.cache_resource(show_spinner=False)
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="job")
+    def _leave(self) -> None:
+        """Give up the place in the queue, if it waits there."""
+        if self.turn is not None and turns.leave(self.turn):
+            self.future.set_exception(Cancelled())
 
 
-@st.fragment(run_every=EVERY)
+def waiting(wait: Wait) -> str:
+    """What a piece of work waits for, one sentence."""
+    if wait.own:
+        return f"Waits for {_other(wait.own)} of yours to end"
+    return f"Waits for {_other(wait.others)} on this server to end"
+
+
+def _other(n: int) -> str:
+    return "another fit or search" if n == 1 else f"{n:,} other fits or searches"
+
+
 def watch(job: Job[T], said: Callable[[Progress], str], ended: Callable[[Job[T]], None], key: str) -> None:
     """Progress of a job under the sentence `said`, and a button that cancels it; at its end, `ended(job)`, once.
 
-    Then the page is drawn anew. `key` is the button's.
+    While it waits, what it waits for stands there instead. Then the page is drawn anew. `key` is the button's.
     """
+    st.fragment(_look, run_every=max(EVERY, len(turns) / LOOKS))(job, said, ended, key)
+
+
+def _look(job: Job[T], said: Callable[[Progress], str], ended: Callable[[Job[T]], None], key: str) -> None:
     if job.settled:  # a look that was under way when the page was drawn anew
         return
     if job.running:
         bar, button = st.columns([5, 1], vertical_alignment="center")
-        bar.progress(min(job.progress.share, 1.0), said(job.progress))
+        bar.progress(min(job.progress.share, 1.0), job.waits or said(job.progress))
         if not button.button("Cancel", width="stretch", key=key):
             return
         job.cancel()
@@ -114,14 +170,15 @@ class FitJob:
     def start(
         self,
         title: str,
-        work: Callable[[Report], object],
+        work: Callable[..., object],
         basis: dict[str, str] | None = None,
         parts: tuple[str, ...] = (),
+        apart: bool = True,
     ) -> None:
-        """Fit in the background, in place of a fit that still runs."""
+        """Fit in the background, in place of a fit that still runs. Arguments as of `Job.start`."""
         self.stop()
         self.failure, self.basis, self.job_parts = "", basis, parts
-        self.job = Job.start(title, work)
+        self.job = Job.start(title, work, apart)
 
     def stop(self) -> None:
         """Ask the running fit to end; its result is dropped."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..server import options
-from ..server.guard import browser_key, new_key
+from ..server.guard import new_key
 from . import session
+from .visitor import known_browser
 
 if TYPE_CHECKING:
     from optlaws_core.saved.shelf import Shelf
@@ -47,11 +48,6 @@ def days_kept() -> float | None:
     except ValueError:
         return None
     return days if 0 < days < 10_000 else None
-
-
-def known_browser() -> str | None:
-    """The key of the visitor's cookie; None for a browser that sends none, which nobody would know again."""
-    return browser_key(st.context.cookies.to_dict())
 
 
 def browser() -> str:

@@ -43,7 +43,7 @@ def simulated(app: AppTest) -> None:
     next(b for b in app.button if b.label == "Simulate").click()
     ran(app)
     if autolrs.JOB in app.session_state:
-        futures.wait([app.session_state[autolrs.JOB].future], 120)
+        futures.wait([app.session_state[autolrs.JOB][0].future], 120)
         ran(app)
 
 

@@ -1,0 +1,226 @@
+"""Fits of many visitors at once: how long each waits and works, what other visitors' pages notice, who gets the cores.
+
+    python -m benchmarks.fits [--visitors 40] [--opens 20]
+
+Visitors speak the server's protocol and draw nothing. A fit of two laws alone comes first; then many visitors want it
+at the same moment, beside eight tabs of one that were closed after each had begun twelve laws; then pages are opened
+while nobody computes, and beside twelve laws of one visitor in two tabs, of which one is cancelled and one closed in
+the end. On a machine that does other work, too, only ratios within one run say something.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from secrets import token_hex
+
+import psutil
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.table import show  # noqa: E402
+from optlaws_core import LAWS  # noqa: E402
+from pages.parts.server.guard import COOKIE  # noqa: E402
+from tests.browser.conftest import Server  # noqa: E402
+
+SMALL = "fit=average"
+HEAVY = "&".join([*(f"law={name}" for name in LAWS if name != "power_law"), "fit=multi_power"])
+TABS = 8  # closed ones of a visitor
+ALONE = 3
+WARM_UP = 15  # seconds in which the server loads what fits need
+PATIENCE = 900  # seconds for a fit among many
+LOOK = 0.5  # seconds between two looks at a running fit; a browser takes one in 0.25 s
+ENDS = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)  # rather than to run once more
+
+
+class Tab:
+    """A tab of a browser on the page Evidence, which draws nothing."""
+
+    def __init__(self, url: str, browser: str) -> None:
+        self.url, self.browser = url, browser
+        self.fragment = ""  # of the fit that runs
+        self.cancel = ""  # its button
+        self.waited = False  # whether it said so
+        self.kinds: set[str | None] = set()  # of what is on the page, since it was opened
+        self.faults: list[str] = []
+
+    async def __aenter__(self) -> "Tab":
+        self.line = await websockets.connect(
+            f"{self.url.replace('http', 'ws')}/_stcore/stream",
+            subprotocols=["streamlit"],
+            max_size=None,
+            ping_interval=None,
+            additional_headers={"Cookie": f"{COOKIE}={self.browser}"},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.line.close()
+
+    async def run(self, query: str = "", page: str = "evidence", fragment: str = "", pressed: str = "") -> None:
+        """Have the page, or a fragment of it, drawn, after a button was pressed if one is named."""
+        asked = BackMsg()
+        asked.rerun_script.page_name, asked.rerun_script.query_string = page, query
+        asked.rerun_script.fragment_id = fragment
+        asked.rerun_script.context_info.url = f"{self.url}/{page}?{query}"
+        if pressed:
+            asked.rerun_script.widget_states.widgets.add(id=pressed, trigger_value=True)
+        await self.line.send(asked.SerializeToString())
+        while True:
+            message = ForwardMsg.FromString(await self.line.recv())
+            element = message.delta.new_element
+            self.kinds.add(element.WhichOneof("type"))
+            self.fragment = message.auto_rerun.fragment_id or self.fragment
+            self.waited |= element.progress.text.startswith("Waits for ")
+            if element.button.label == "Cancel":
+                self.cancel = element.button.id
+            if element.WhichOneof("type") in ("alert", "exception"):
+                self.faults.append(element.alert.body or element.exception.message)
+            if message.WhichOneof("type") == "script_finished" and message.script_finished in ENDS:
+                return
+
+    async def fit(self) -> float:
+        """Seconds from opening the page to the report of the usual fit."""
+        began = time.perf_counter()
+        await self.run(SMALL)
+        while "dataframe" not in self.kinds:
+            if self.faults or time.perf_counter() - began > PATIENCE:
+                raise TimeoutError(f"no fit after {time.perf_counter() - began:.0f} s {self.faults}")
+            await asyncio.sleep(LOOK)
+            await self.run(SMALL, fragment=self.fragment)
+        return time.perf_counter() - began
+
+
+class Load:
+    """One load after the other on one server; what was found is in `rows` and `said`."""
+
+    def __init__(self, url: str, server: psutil.Process) -> None:
+        self.url, self.server = url, server
+        self.rows: list[tuple] = []
+        self.said: list[str] = []
+        self.waited = 0  # fits of a load that said that they wait
+        self.copies: dict[int, float] = {}  # CPU seconds of each process of work, by its id
+
+    def tab(self, browser: str = "") -> Tab:
+        """A tab of a browser; of a new one, unless it is named."""
+        return Tab(self.url, browser or token_hex(16))
+
+    async def run(self, visitors: int, opens: int) -> None:
+        """All loads."""
+        watch = asyncio.create_task(self.watch())
+        await asyncio.sleep(WARM_UP)
+        self.said.append(f"first fit of the server: {await self.one_fit():.1f} s")
+        alone = await self.measure("a fit alone", [self.one_fit] * ALONE, at_once=False)
+        await self.closed_tabs()
+        slowest = max(await self.measure(f"{visitors} fits beside {TABS} closed tabs", [self.one_fit] * visitors))
+        share = max(1.0, visitors / len(os.sched_getaffinity(0)))
+        times = slowest / (statistics.median(alone) * share)
+        self.said.append(f"slowest of {visitors}: {times:.1f} × its time alone × its share of {share:g}")
+        await self.measure("a page beside nothing", [self.open] * opens, at_once=False)
+        await self.heavy(opens)
+        watch.cancel()
+
+    async def one_fit(self) -> float:
+        async with self.tab() as tab:
+            took = await tab.fit()
+            self.waited += tab.waited
+            return took
+
+    async def open(self) -> float:
+        """Seconds to open the page Runs."""
+        async with self.tab() as tab:
+            began = time.perf_counter()
+            await tab.run(page="runs")
+            return time.perf_counter() - began
+
+    async def closed_tabs(self) -> None:
+        """One visitor begins much in many tabs, and closes them."""
+        browser = token_hex(16)
+        for _ in range(TABS):
+            async with self.tab(browser) as tab:
+                await tab.run(HEAVY)
+
+    async def heavy(self, opens: int) -> None:
+        """Pages beside the heaviest fits of one visitor in two tabs; then one is cancelled, and the other closed."""
+        browser = token_hex(16)
+        async with self.tab(browser) as one:
+            await one.run(HEAVY)
+            async with self.tab(browser) as other:
+                await other.run(HEAVY)
+                await self.measure("a page beside twelve laws of a visitor, twice", [self.open] * opens, at_once=False)
+                before = self.work()
+                await one.run(HEAVY, fragment=one.fragment, pressed=one.cancel)
+                self.said.append(f"processes before a press of Cancel: {before}, {await self.until(before - 1)}")
+        self.said.append(f"before the other tab is closed: {self.work()}, {await self.until(0)}")
+
+    async def until(self, most: int) -> str:
+        """How long it takes until no more than so many processes work."""
+        began = time.perf_counter()
+        while (left := self.work()) > most and time.perf_counter() - began < 60:
+            await asyncio.sleep(0.02)
+        return f"{left} after {time.perf_counter() - began:.2f} s"
+
+    def work(self) -> int:
+        """Processes that work for visitors now."""
+        return len(self.children())
+
+    def children(self) -> list[psutil.Process]:
+        return [c for template in self.server.children() for c in template.children()]
+
+    async def watch(self) -> None:
+        """Note the CPU time of processes of work while they live."""
+        while True:
+            for child in self.children():
+                with contextlib.suppress(psutil.Error):
+                    self.copies[child.pid] = sum(child.cpu_times()[:2])
+            await asyncio.sleep(0.1)
+
+    def cpu(self) -> float:
+        """CPU seconds that the server and its processes have used so far."""
+        return sum(self.server.cpu_times()[:2]) + sum(self.copies.values())
+
+    async def measure(
+        self, name: str, works: Sequence[Callable[[], Awaitable[float]]], at_once: bool = True
+    ) -> list[float]:
+        """Do all, at once or one after the other; a row of what their times were."""
+        self.waited = 0
+        before, began = self.cpu(), time.perf_counter()
+        if at_once:
+            times = sorted(await asyncio.gather(*(work() for work in works)))
+        else:
+            times = sorted([await work() for work in works])
+        used = (self.cpu() - before) / (time.perf_counter() - began)
+        cuts = statistics.quantiles(times, n=20, method="inclusive")
+        told = (f"{t:.2f} s" for t in (cuts[9], cuts[18], times[-1]))
+        self.rows.append((name, len(times), *told, f"{used:.1f}", self.waited))
+        return times
+
+
+def main() -> None:
+    """Print a table of the loads."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--visitors", type=int, default=40, help="who want a fit at the same moment")
+    options.add_argument("--opens", type=int, default=20, help="of a page beside a heavy fit")
+    chosen = options.parse_args()
+    server = Server("app.py")
+    print(f"{os.cpu_count()} cores, load average before: {os.getloadavg()[0]:.1f}\n")
+    try:
+        load = Load(server.start(), psutil.Process(server.process.pid))
+        asyncio.run(load.run(chosen.visitors, chosen.opens))
+        show(("load", "of", "p50", "p95", "slowest", "cores in use", "said to wait"), load.rows)
+        print("", *load.said, *(line for line in server.output().splitlines() if "Error" in line), sep="\n")
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()

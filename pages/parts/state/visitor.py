@@ -1,0 +1,33 @@
+"""By what a visitor is known while a page runs."""
+
+import streamlit as st
+from streamlit.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ..server import login
+from ..server.guard import browser_key
+
+
+def known_browser() -> str | None:
+    """The key of the visitor's cookie; None for a browser that sends none, which nobody would know again."""
+    return browser_key(st.context.cookies.to_dict())
+
+
+def tab() -> str:
+    """The tab whose page runs; empty outside a page."""
+    ctx = get_script_run_ctx(suppress_warning=True)
+    return ctx.session_id if ctx else ""
+
+
+def key() -> str:
+    """Who asks for work, over all of their tabs: an account, a browser, or else the tab alone; empty outside a page."""
+    if not tab():
+        return ""
+    if login.is_logged_in(st.user):
+        return f"{st.user['iss']} {st.user['sub']}"
+    return known_browser() or tab()
+
+
+def connected(tab: str) -> bool:
+    """Whether a tab is open and its connection stands; without a server, as in tests of a page, every one is."""
+    return not Runtime.exists() or bool(Runtime.instance().is_active_session(tab))

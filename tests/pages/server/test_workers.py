@@ -1,0 +1,138 @@
+"""Work in processes: the same digits as in a thread, ended at once, and a process that dies takes nothing with it."""
+
+import functools
+import os
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from optlaws_core import Selection, read, select
+from optlaws_core.errors import Cancelled, DesignError, OptLawsError
+from pages.parts.server import workers
+from tests.places import ROOT
+from tests.support import work
+from tests.support.work import PATIENCE
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not workers.POSSIBLE, reason="work is done in threads on this system"),
+]
+
+
+@pytest.fixture(scope="module")
+def template():
+    made = workers.Template()
+    assert made.ready(PATIENCE)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def _has_a_template(template, monkeypatch):
+    monkeypatch.setattr(workers, "_template", template)
+
+
+def goes_on(share: float, best: float | None = None, /) -> bool:
+    return True
+
+
+def gone(pid: int, within: float) -> bool:
+    """Whether a process ends within so many seconds."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_work_is_done_in_a_process_of_its_own_that_tells_how_far_it_is():
+    told = []
+
+    def report(share: float, best: float | None = None, /) -> bool:
+        told.append((share, best))
+        return True
+
+    first, second = workers.done(work.halves, report), workers.done(work.halves, goes_on)
+    assert first != second and os.getpid() not in (first, second)
+    assert told[0] == (0.0, None) and told[-1] == (0.5, first)
+    assert gone(first, PATIENCE) and gone(second, PATIENCE)
+
+
+def test_a_process_and_a_thread_find_the_same_digits(monkeypatch):
+    runs = [run.on("val") for run in read(ROOT / "data" / "examples.csv").runs[:3]]
+    fits = functools.partial(select, ("opt_laws_sublinear", "power_law"), runs, processes=1)
+    there = workers.done(fits, goes_on)
+    monkeypatch.setattr(workers, "_template", None)
+    here = workers.done(fits, goes_on)
+    assert timeless(there) == timeless(here)
+
+
+def timeless(found: Selection) -> tuple:
+    fits = [replace(fit, seconds=0.0) for fit in found.fits]
+    return fits, found.average and found.average.weights, found.failed, found.advice
+
+
+def test_work_that_asks_nobody_ends_within_a_second_of_being_cancelled():
+    seen: list[float] = []
+
+    def report(share: float, best: float | None = None, /) -> bool:
+        if best is not None:
+            seen.append(time.monotonic())
+            report.pid = int(best)
+        return best is None
+
+    with pytest.raises(Cancelled):
+        workers.done(work.never_ends, report)
+    assert time.monotonic() - seen[0] < 1
+    assert gone(report.pid, 1)
+
+
+def test_a_process_that_dies_is_told_in_a_sentence_and_the_next_work_is_done():
+    with pytest.raises(OptLawsError, match=r"^The server's process that did this was ended before it was done, most"):
+        workers.done(work.dies, goes_on)
+    assert workers.done(work.halves, goes_on) != os.getpid()
+
+
+def test_what_work_raises_is_raised_here():
+    with pytest.raises(DesignError, match=r"^One run is too few\.$"):
+        workers.done(work.refuses, goes_on)
+    with pytest.raises(KeyError, match="kestrel") as fault:
+        workers.done(work.breaks, goes_on)
+    assert any("in breaks" in note for note in fault.value.__notes__)  # for the server's log
+    with pytest.raises(Cancelled):
+        workers.done(work.gives_up, goes_on)
+    with pytest.raises(RuntimeError, match="pickle"):
+        workers.done(work.gives_a_function, goes_on)
+
+
+def test_work_computes_on_one_thread():
+    pools = workers.done(threads, goes_on)
+    assert pools and {pool["num_threads"] for pool in pools} == {1}
+
+
+def threads(progress) -> list[dict]:
+    """What libraries of linear algebra say of themselves after a product of matrices."""
+    import threadpoolctl
+
+    np.ones((64, 64)) @ np.ones((64, 64))
+    return threadpoolctl.threadpool_info()
+
+
+def test_without_its_template_work_is_done_here_and_the_next_one_loads(monkeypatch):
+    one = workers.Template()
+    monkeypatch.setattr(workers, "_template", one)
+    assert workers.done(work.halves, goes_on) == os.getpid()  # it still loads
+    one.process.kill()
+    one.process.wait()
+    assert workers.done(work.halves, goes_on) == os.getpid()
+    other = workers._template
+    try:
+        assert other is not one and other.ready(PATIENCE)
+        assert workers.done(work.halves, goes_on) != os.getpid()
+    finally:
+        other.close()
