@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 from optlaws_core.errors import Cancelled, DesignError
 
@@ -43,3 +44,9 @@ def gives_a_function(progress):
 def gives_up(progress) -> None:
     """Ends by itself, as if it had been asked to."""
     raise Cancelled
+
+
+def notes_and_sleeps(path: str) -> None:
+    """Tells nobody but a file which process it is."""
+    Path(path).write_text(f"{os.getpid()}\n", encoding="utf-8")
+    time.sleep(PATIENCE)

@@ -9,7 +9,7 @@ from optlaws_core.prediction.divergence import LEAST_RUNS, MOST_RISK, Risk
 from optlaws_core.text import counted, format_amount
 
 from ..preselect import tables
-from ..state import address
+from ..state import address, jobs
 from ..state.bundled import SWEEP
 from ..state.workspace import Workspace
 
@@ -79,4 +79,4 @@ def _sweep() -> list[TableRun]:
 
 @st.cache_resource(show_spinner="Learning the risk of divergence", max_entries=16)
 def _learned(content: str, _runs: Sequence[TableRun]) -> Risk:
-    return labelled_risk(_runs)
+    return jobs.awaited("risk of divergence", labelled_risk, _runs)

@@ -31,7 +31,7 @@ from optlaws_core.readers import Reading
 from optlaws_core.runs.noise import DIVERGED
 from optlaws_core.text import percent
 
-from ..state import address, session
+from ..state import address, jobs, session
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
@@ -117,7 +117,7 @@ def _model(space: Workspace, seen: Run) -> Model:
 
 @st.cache_resource(show_spinner="Fitting the run so far", max_entries=32)
 def _alone(key: tuple, _seen: Run) -> Model:  # `key` is what Streamlit knows the losses by
-    return from_itself(_seen)
+    return jobs.awaited("the run so far", from_itself, _seen)
 
 
 def _now() -> Reading | str | None:
@@ -245,7 +245,8 @@ def _risk(space: Workspace, seen: Run) -> float | None:
 
 @st.cache_resource(show_spinner="Learning from the loaded runs", max_entries=16)
 def _learned(key: tuple, _runs: list[Run]) -> Risk:
-    return learn_risk([r.plan for r in _runs], [r.about["outcome"] == DIVERGED for r in _runs])
+    ends = [r.about["outcome"] == DIVERGED for r in _runs]
+    return jobs.awaited("risk of divergence", learn_risk, [r.plan for r in _runs], ends)
 
 
 def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:

@@ -14,7 +14,7 @@ from optlaws_core.hyper.sweep_cells import COLUMNS, columns_of
 from optlaws_core.hyper.sweep_report import use_of
 from optlaws_core.text import format_amount, parse_amount
 
-from ..state import table_upload
+from ..state import jobs, table_upload
 from ..state.table_file import TableFile
 from ..state.workspace import Workspace
 from ..widgets import showing
@@ -93,7 +93,7 @@ def _found(key: str, _table: pd.DataFrame, _columns: Mapping[str, str], _unit: f
     cells = read_sweep(_table, _columns, _unit, _sure)
     if len(cells) > MOST_CELLS:
         raise LogError(f"A sweep may have {MOST_CELLS} pairs of model size and length, this one has {len(cells)}.")
-    return sweep_report(cells)
+    return jobs.awaited("loss surfaces", sweep_report, cells)
 
 
 @st.cache_data(show_spinner=False, max_entries=1)

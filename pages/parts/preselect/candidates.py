@@ -1,5 +1,6 @@
 """The second half of the Pre-select page: the target, candidates ranked for it, and what the choice rests on."""
 
+import functools
 import hashlib
 import json
 import re
@@ -26,7 +27,7 @@ from optlaws_core.text import (
     percent,
 )
 
-from ..state import address
+from ..state import address, jobs
 from ..state import candidates as c
 from ..state.workspace import Workspace
 from ..widgets import showing
@@ -233,7 +234,8 @@ def _ranked(content: str, asked: Target, _fit: FinalFit) -> FinalRanking:
     plans = candidates(
         asked.params, asked.batch_tokens, asked.tokens, asked.peaks, asked.shapes, asked.warmups, asked.parent
     )
-    return rank_final(_fit, plans, asked.text, asked.most_risk, first=asked.first)
+    rank = functools.partial(rank_final, first=asked.first)
+    return jobs.awaited("candidates", rank, _fit, plans, asked.text, asked.most_risk)
 
 
 def verdict(found: FinalRanking) -> None:

@@ -18,7 +18,7 @@ from optlaws_core.final_loss import (
 from optlaws_core.laws.provenance import OWN_FORM
 from optlaws_core.text import counted, format_amount
 
-from ..state import address
+from ..state import address, jobs
 from ..widgets import showing
 from ..widgets.markdown import literal
 from . import charts
@@ -45,12 +45,13 @@ def fitted(runs: Sequence[TableRun]) -> FinalFit | None:
 
 @st.cache_resource(show_spinner="Fitting the law to the final losses", max_entries=32)
 def _fit(law: str, content: str, _runs: list[TableRun]) -> FinalFit:
-    return fit_table(_runs, law)
+    return jobs.awaited("final losses", fit_table, _runs, law)
 
 
 @st.cache_resource(show_spinner="Fitting once more without each tenth of the runs", max_entries=32)
 def _folds(law: str, content: str, _runs: list[TableRun]) -> FinalFit:
-    return with_folds(_fit(law, content, _runs), _runs, min(10, len(_fit(law, content, _runs).train)))
+    found = _fit(law, content, _runs)
+    return jobs.awaited("folds", with_folds, found, _runs, min(10, len(found.train)))
 
 
 def report(fit: FinalFit, runs: Sequence[TableRun]) -> None:

@@ -6,9 +6,11 @@ can be one (`server/workers.py`).
 
 from __future__ import annotations
 
+import functools
 import math
 import weakref
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -123,6 +125,21 @@ class Job(Generic[T]):
         """Give up the place in the queue, if it waits there."""
         if self.turn is not None and turns.leave(self.turn):
             self.future.set_exception(Cancelled())
+
+
+def awaited(title: str, call: Callable[..., T], *args: object) -> T:
+    """What `call(*args)` returns, for a page that cannot go on without: a job, whose page stands until it ends.
+
+    `call` is a function of a module, and what it takes and returns is picklable. Raises what `call` raises, and
+    `OptLawsError` for a tab that was closed. The job ends if the visitor asks for another run of the page.
+    """
+    job: Job[T] = Job.start(title, functools.partial(workers.whole, call, *args))
+    try:
+        while not futures.wait([job.future], workers.TURN).done:
+            visitor.give_way()
+        return job.result()
+    finally:
+        job.cancel()
 
 
 def waiting(wait: Wait) -> str:

@@ -3,6 +3,7 @@
 import streamlit as st
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_run_yield_check
 
 from ..server import login
 from ..server.guard import browser_key
@@ -31,3 +32,9 @@ def key() -> str:
 def connected(tab: str) -> bool:
     """Whether a tab is open and its connection stands; without a server, as in tests of a page, every one is."""
     return not Runtime.exists() or bool(Runtime.instance().is_active_session(tab))
+
+
+def give_way() -> None:
+    """End this run of the page here if the visitor has gone, or asked for another one."""
+    if check := get_run_yield_check():
+        check()

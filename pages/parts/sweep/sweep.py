@@ -9,7 +9,7 @@ from data.judge import DESIGNS, SPLIT, Judged, judge
 from optlaws_core import LAWS, NoiseFloor, Run, noise_floor
 from optlaws_core.text import counted
 
-from ..state import address
+from ..state import address, jobs
 from ..state.bundled import SWEEP, digest, sweep_runs
 from ..state.workspace import Workspace
 from ..widgets import showing
@@ -177,7 +177,7 @@ def noise(floor: NoiseFloor | None) -> None:
 
 @st.cache_resource(show_spinner="Fitting the law to three runs of each size", max_entries=16)
 def _judged(law: str, design: str, content: str) -> list[Judged]:
-    return judge(sweep_runs(), law, design)
+    return jobs.awaited("a law against the sweep", judge, sweep_runs(), law, design)
 
 
 def law_against(floor: NoiseFloor | None) -> None:

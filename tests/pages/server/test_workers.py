@@ -4,13 +4,23 @@ import functools
 import os
 import time
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
+import pandas as pd
 import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from optlaws_core import Selection, read, select
 from optlaws_core.errors import Cancelled, DesignError, OptLawsError
+from optlaws_core.final_loss import fit_table, rank_final, read_table
+from optlaws_core.final_loss.final_laws import LOG_LINEAR
+from optlaws_core.final_loss.table_fit import labelled_risk
+from optlaws_core.hyper import read_sweep, sweep_report
+from pages.parts.plan import sweep as plan_sweep
 from pages.parts.server import workers
+from pages.parts.state import jobs, visitor
 from tests.places import ROOT
 from tests.support import work
 from tests.support.work import PATIENCE
@@ -65,7 +75,7 @@ def test_work_is_done_in_a_process_of_its_own_that_tells_how_far_it_is():
 
 def test_a_process_and_a_thread_find_the_same_digits(monkeypatch):
     runs = [run.on("val") for run in read(ROOT / "data" / "examples.csv").runs[:3]]
-    fits = functools.partial(select, ("opt_laws_sublinear", "power_law"), runs, processes=1)
+    fits = functools.partial(select, ("opt_laws_curve", "power_law"), runs, processes=1)
     there = workers.done(fits, goes_on)
     monkeypatch.setattr(workers, "_template", None)
     here = workers.done(fits, goes_on)
@@ -121,6 +131,39 @@ def threads(progress) -> list[dict]:
 
     np.ones((64, 64)) @ np.ones((64, 64))
     return threadpoolctl.threadpool_info()
+
+
+def test_what_a_page_waits_for_ends_when_another_run_of_it_is_asked_for(tmp_path, monkeypatch):
+    told = tmp_path / "pid"
+
+    def give_way() -> None:
+        if told.is_file() and told.read_text(encoding="utf-8").endswith("\n"):
+            raise InterruptedError("another run")
+
+    monkeypatch.setattr(visitor, "give_way", give_way)
+    with pytest.raises(InterruptedError):
+        jobs.awaited("", work.notes_and_sleeps, str(told))
+    assert gone(int(told.read_text(encoding="utf-8")), 1)
+
+
+def test_pages_wait_for_processes(monkeypatch):
+    st.cache_resource.clear()
+    answer, asked = workers._answer, []
+    monkeypatch.setattr(workers, "_answer", lambda *given: asked.append(given) or answer(*given))
+    at = AppTest.from_file(str(ROOT / "pages" / "live.py"), default_timeout=300).run()
+    assert not at.exception and not at.error and len(asked) == 1
+
+
+def test_what_pages_wait_for_comes_from_processes_as_it_is():
+    cells = read_sweep(pd.read_csv(StringIO(plan_sweep.example())))
+    runs = read_table(ROOT / "data" / "manifest.csv", sure=True)
+    assert repr(jobs.awaited("", sweep_report, cells).optima) == repr(sweep_report(cells).optima)
+    assert jobs.awaited("", labelled_risk, runs) == labelled_risk(runs)
+    fit = jobs.awaited("", fit_table, runs, LOG_LINEAR)
+    here = fit_table(runs, LOG_LINEAR)
+    assert replace(fit, seconds=0.0).to_dict() == replace(here, seconds=0.0).to_dict()
+    plans = [run.plan for run in runs[:3]]
+    assert jobs.awaited("", rank_final, fit, plans).rows == rank_final(fit, plans).rows
 
 
 def test_without_its_template_work_is_done_here_and_the_next_one_loads(monkeypatch):
