@@ -47,6 +47,7 @@ class Tab:
 
     def __init__(self, url: str, browser: str) -> None:
         self.url, self.browser = url, browser
+        self.page = ""  # what Streamlit knows the open page by
         self.fragment = ""  # of the fit that runs
         self.cancel = ""  # its button
         self.waited = False  # whether it said so
@@ -70,7 +71,7 @@ class Tab:
         """Have the page, or a fragment of it, drawn, after a button was pressed if one is named."""
         asked = BackMsg()
         asked.rerun_script.page_name, asked.rerun_script.query_string = page, query
-        asked.rerun_script.fragment_id = fragment
+        asked.rerun_script.page_script_hash, asked.rerun_script.fragment_id = self.page, fragment
         asked.rerun_script.context_info.url = f"{self.url}/{page}?{query}"
         if pressed:
             asked.rerun_script.widget_states.widgets.add(id=pressed, trigger_value=True)
@@ -78,6 +79,7 @@ class Tab:
         while True:
             message = ForwardMsg.FromString(await self.line.recv())
             element = message.delta.new_element
+            self.page = message.new_session.page_script_hash or self.page
             self.kinds.add(element.WhichOneof("type"))
             self.fragment = message.auto_rerun.fragment_id or self.fragment
             self.waited |= element.progress.text.startswith("Waits for ")

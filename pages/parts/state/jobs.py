@@ -24,7 +24,7 @@ from ..server.turns import AWAY, Turn, Turns, Wait
 from . import visitor
 
 EVERY = 0.25  # s between two looks of a page at its job
-LOOKS = 20  # of all pages in a second, at most: each takes some 5 ms of the one core that draws pages
+LOOKS = 20  # of all pages in a second, about: the one core that draws pages has more to do
 LOST = (
     f"The connection to this tab was lost for more than {AWAY:g} s, so what was being computed for it was ended. "
     "Begin it again."
