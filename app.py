@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 from pages.parts.server import (  # noqa: E402  found by the path above
+    base,
     connections,
     errors,
     guard,
@@ -80,6 +81,7 @@ try:
         Middleware(ready.Ready, ask=ask_store),
         Middleware(visits.Visits),
         Middleware(messages.Messages),
+        Middleware(base.Base),
         Middleware(previews.Previews, told=told),
         Middleware(limits.UploadLimits),
     ]

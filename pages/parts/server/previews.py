@@ -62,7 +62,7 @@ class Previews:
             return
         tags = _tags(found, request, id)
         whole = {**scope, "headers": [(k, v) for k, v in scope["headers"] if k.lower() not in CHANGING]}
-        await self.app(whole, receive, _Inserted(send, tags, scope["method"] == "HEAD"))
+        await self.app(whole, receive, Inserted(send, tags, scope["method"] == "HEAD"))
 
     async def _found(self, id: str) -> Preview | None:
         """A link's page opens whatever becomes of its preview."""
@@ -88,7 +88,7 @@ class Previews:
         return Response(png, media_type="image/png", headers=headers)
 
 
-class _Inserted:
+class Inserted:
     """The way of a document to the browser, with tags before the end of its head."""
 
     def __init__(self, send: Send, tags: bytes, headless: bool) -> None:
