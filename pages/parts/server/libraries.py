@@ -80,6 +80,7 @@ FIGURES = (  # for papers, when one is asked for: they take a second to load
     "matplotlib.backends.backend_pdf",
     "matplotlib.backends.backend_svg",
 )
+DATABASE = ("psycopg",)  # with a store in PostgreSQL alone
 CLUSTER = ("distributed", "distributed.client", "distributed.comm")  # with a Dask scheduler alone
 
 _lock = Lock()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ..server import options
+from ..server import libraries, options
 from ..server.guard import new_key
 from . import session
 from .visitor import known_browser
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 CLUSTER = "OPTLAWS_CLUSTER"  # environment variable or secret: address of a Dask scheduler that fits run on
 KEEP = "OPTLAWS_KEEP"  # environment variable or secret: days for which a visitor's work is kept, or "off"
+STORE = "OPTLAWS_STORE"  # environment variable of the core: a path, or the URL of a PostgreSQL database
 OFF = ("off", "0", "no")
 
 
@@ -25,6 +28,7 @@ def store() -> Store:
     """Where comparisons are saved: one for the server."""
     from optlaws_core.saved.store import Store
 
+    _load_driver()
     return Store()
 
 
@@ -33,7 +37,15 @@ def shelf(days: float) -> Shelf:
     """Where visitors' work is kept between visits: one for the server."""
     from optlaws_core.saved.shelf import Shelf
 
+    _load_driver()
     return Shelf(days=days)
+
+
+def _load_driver() -> None:
+    """What a store in PostgreSQL needs, where this is one; the store says so itself if that is not installed."""
+    if os.environ.get(STORE, "").strip().startswith("postgres"):
+        with suppress(ModuleNotFoundError):
+            libraries.load(libraries.DATABASE)
 
 
 def days_kept() -> float | None:
