@@ -79,7 +79,7 @@ class Tab:
         while True:
             message = ForwardMsg.FromString(await self.line.recv())
             element = message.delta.new_element
-            self.page = message.new_session.page_script_hash or self.page
+            self.page = message.navigation.page_script_hash or self.page
             self.kinds.add(element.WhichOneof("type"))
             self.fragment = message.auto_rerun.fragment_id or self.fragment
             self.waited |= element.progress.text.startswith("Waits for ")

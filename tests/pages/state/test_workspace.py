@@ -10,7 +10,7 @@ from pages.parts.state.library import Library
 from pages.parts.state.table_file import TableFile
 from pages.parts.state.workspace import Copied, Workspace
 
-STAY = {"candidates", "proposed", "table", "sweep", "history", "aside", "known"}
+STAY = {"candidates", "proposed", "table", "sweep", "history", "aside", "known", "trainer"}
 
 
 def test_every_field_belongs_to_one_part_or_stays():
