@@ -23,9 +23,10 @@ from .features import feature
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
 AT_ONCE = 4096  # observations whose past is cut together
-# Stretches between turns of the rate that lie before the steps of one batch of `batches`, of all steps together. With
-# the 90 nodes that a stretch has at most, a batch takes 150 MB.
-AT_ONCE_PAST = 25_000
+# Stretches between turns of the rate that lie before the steps of one batch of `batches`, of all steps together: as
+# many as before a curve of 400 steps and 120 knots, and fewer where a rate turns more often than `OFTEN`. A stretch has
+# up to 90 nodes, and a node of a step takes some 100 bytes while the batch is worked out.
+AT_ONCE_PAST, OFTEN, AT_ONCE_OFTEN = 25_000, 250, 5_000
 RECENT_PAIRS = 2**22  # pairs of observation and node that are kept of lately asked histories: 64 MiB
 LOWEST = 1e-10  # rates below it count as this much in a pace, which may be a negative power of the rate
 
@@ -116,7 +117,9 @@ def batches(law: Law, plan: Plan, steps: IntArray) -> Iterator[Batch]:
 
 def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:
     """The `steps` (n,) of a schedule, as many at a time as memory bears what lies before them."""
-    past = np.cumsum(np.searchsorted(schedule.breaks, steps, side="right")) // AT_ONCE_PAST
+    turns = schedule.breaks
+    most = AT_ONCE_PAST if len(turns) <= OFTEN else AT_ONCE_OFTEN
+    past = np.cumsum(np.searchsorted(turns, steps, side="right")) // most
     return np.split(steps, np.flatnonzero(np.diff(past)) + 1)
 
 

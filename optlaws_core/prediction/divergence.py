@@ -30,6 +30,7 @@ FOLDS = 5
 LEAST_RUNS = 5  # that diverged, and that did not, below which nothing is learned
 MOST_RISK = 0.2  # above which a ranking sets a candidate apart
 NEWTON_STEPS, SLOPE_TOLERANCE = 100, 1e-9  # at most; largest slope of the penalised likelihood at the end
+MOST_STRETCHES = 125  # of a rate, between kinks and jumps, up to which a risk is told
 SIZE_RANGE = 4.0  # factor below the smallest and above the largest model of the runs within which a risk is told
 
 
@@ -86,12 +87,15 @@ def probability(risk: Risk, plans: Sequence[Plan]) -> FloatArray:
 
 
 def risk_of(risk: Risk, plans: Sequence[Plan]) -> list[float | None]:
-    """`probability` of each plan; None where the runs do not tell it: a model of unknown size, or far from their sizes.
+    """`probability` of each plan; None where the runs do not tell it.
 
-    Far is a factor of four. The edge of stability moves with the size, and the regression carries it no further.
+    That is for a model of unknown size, or a factor of four from their sizes: the edge of stability moves with the
+    size, and the regression carries it no further. And for a rate that turns far more often than theirs.
     """
     low, high = risk.params[0] / SIZE_RANGE, risk.params[1] * SIZE_RANGE
-    near = [p.params is not None and low <= p.params <= high for p in plans]
+    near = [
+        p.params is not None and low <= p.params <= high and len(p.schedule.breaks) <= MOST_STRETCHES + 1 for p in plans
+    ]
     known = iter(probability(risk, [p for p, n in zip(plans, near, strict=True) if n]).tolist() if any(near) else ())
     return [next(known) if n else None for n in near]
 

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..arrays import FloatArray, IntArray
 from ..errors import OptLawsError, may_end_here
 from ..schedules import Schedule
+from ..text import counted
 from .clocks import ETA_REF
 from .panels import Panels, resolved
 
@@ -38,7 +39,8 @@ NEGLIGIBLE = 1e-12  # share of the summed rate below which a panel need not be c
 STEADY = 8.0  # largest ratio of rates within a panel, for sources that contain powers of the rate
 CACHED = 8192  # schedules whose nodes are kept
 CACHED_NODES = 2**21  # of them all, beside those that were asked for last: 64 MiB
-AT_ONCE, STRETCHES_AT_ONCE = 250, 5000  # schedules whose panels are made together, and their stretches between turns
+MOST_NODES = 8_000_000  # of all schedules that are asked for together; 5,000 over a million updates have fewer
+AT_ONCE, STRETCHES_AT_ONCE = 250, 1000  # schedules whose panels are made together, and their stretches between turns
 WATCHED = 64  # updates after which `highest_noise` looks at least
 FADES = 6.0  # largest 2μ·summed rate of a panel, on which the nodes resolve what is forgotten to a relative 1e-8
 FORGOTTEN = 45.0  # 2μ·summed rate after which e^{−45} of the noise is left, which counts for nothing
@@ -191,6 +193,11 @@ def _known(schedules: Sequence[Schedule], kept: dict[Schedule, Nodes], fine: Fin
     new = [s for s in each if s not in found]
     for some in _some_at_a_time(new):
         found.update(zip(some, _nodes(some, fine), strict=True))
+        if sum(len(nodes.eta) for nodes in found.values()) > MOST_NODES:
+            raise OptLawsError(
+                f"The rates of these {counted(len(each), 'schedule')} have too many kinks and jumps to be summed over "
+                "together; take fewer schedules, or simpler ones."
+            )
     if len(kept) + len(new) > CACHED or sum(len(nodes.eta) for nodes in list(kept.values())) > CACHED_NODES:
         kept.clear()
     kept.update({s: found[s] for s in new})

@@ -26,7 +26,7 @@ def test_what_lies_before_the_steps_of_a_part_is_bounded():
     parts = in_parts(OFTEN, STEPS)
     assert np.array_equal(np.concatenate(parts), STEPS) and len(parts) > 1
     before = [np.searchsorted(OFTEN.breaks, part, side="right").sum() for part in parts]
-    assert max(before) <= evaluation.AT_ONCE_PAST + len(OFTEN.breaks)
+    assert max(before) <= evaluation.AT_ONCE_OFTEN + len(OFTEN.breaks)
 
 
 def test_curves_of_ordinary_schedules_are_one_part():

@@ -15,7 +15,7 @@ from optlaws_core.prediction.divergence import (
     risk_of,
 )
 from optlaws_core.runs import Plan
-from optlaws_core.schedules import Constant, Cosine
+from optlaws_core.schedules import Constant, Cosine, parse
 
 
 def plans() -> list[Plan]:
@@ -128,3 +128,9 @@ def test_a_risk_tells_of_sizes_near_those_of_its_runs(learned):
     assert [v is None for v in found] == [True, True, False, False, False, True]
     assert found[2:5] == probability(learned, at[2:5]).tolist()
     assert risk_of(learned, at[:2]) == [None, None] and risk_of(learned, []) == []
+
+
+def test_no_risk_is_told_of_rates_that_turn_far_more_often_than_those_of_its_runs(learned):
+    few, many = (parse(f"cyclic(peak=0.5, warmup=100, total=4000, cycles={n})") for n in (60, 70))
+    told, untold = risk_of(learned, [Plan(few, 1e5), Plan(many, 1e5)])
+    assert told is not None and untold is None

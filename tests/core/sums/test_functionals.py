@@ -152,6 +152,15 @@ def test_nodes_of_schedules_of_many_stretches_are_forgotten(monkeypatch):
     assert functionals(often(40)).I1 == first
 
 
+def test_more_stretches_than_memory_bears_are_refused(monkeypatch):
+    monkeypatch.setattr(module, "_LAG_NODES", {})
+    monkeypatch.setattr(module, "MOST_NODES", 20_000)
+    with pytest.raises(
+        OptLawsError, match="these 3 schedules have too many kinks and jumps to be summed over together"
+    ):
+        functionals(*(often(40, p / (i + 1)) for i in range(3)))
+
+
 def test_schedules_of_many_stretches_are_worked_out_a_few_at_a_time(monkeypatch):
     made, nodes = [], module._nodes
     monkeypatch.setattr(module, "_nodes", lambda some, fine: made.append(len(some)) or nodes(some, fine))
