@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...errors import LogError
-from ...text import listed, shortened
+from ...text import counted, listed, shortened
 from ..base import Layout, Note, Source
 from ..format import SETTINGS, Content, Format, peek
 from ..header import LONGEST_HEADER, Header, header_of
 from ..layout import guess_layout
 from ..opened import Opened, RawRun
 from ..questions import LOG_CALLS, Answer, Question, Unanswered
+from ..row_kinds import MOST_RUNS
 from ..rows import Rows, rows_of
 from ..sniff import as_utf8
 from ..step_axis import log_calls
@@ -62,6 +63,8 @@ def _is_chart(header: Header) -> bool:
 def open_chart(content: Content) -> Opened:
     """The charts, opened; their columns are the x axis and the metrics. Raises `LogError` when x cannot give steps."""
     charts = [_chart(Content(source, data)) for source, data in content.pieces if source.parts[-1:] != (SETTINGS,)]
+    if (runs := max(len(chart.cells) for chart in charts)) > MOST_RUNS:
+        raise LogError(f"a file may hold {counted(MOST_RUNS, 'run')}, this one has {runs:,}.")
     x = charts[0].x
     columns = (x, *_metrics(charts[0].cells if len(charts) == 1 else _together(charts)))
     layout = guess_layout(columns)

@@ -208,3 +208,9 @@ def test_calls_of_the_logger_are_asked_once_for_joined_charts():
 def test_settings_beside_a_chart_are_no_chart():
     given = [Source("a/loss.csv", chart("loss", LOSSES)), Source("a/hparams.yaml", b"batch_size: 8\n")]
     assert [r.name for r in read_all(given).runs] == ["run-a", "run-b"]
+
+
+def test_a_chart_of_more_runs_than_a_file_may_hold_is_refused():
+    names = ",".join(f'"run-{i} - train/loss"' for i in range(2_001))
+    found = read_source(Source("chart.csv", f'"Step",{names}\n0{",3.1" * 2_001}\n1{",3.0" * 2_001}\n'.encode()))
+    assert found.error == "chart.csv: a file may hold 2,000 runs, this one has 2,001."
