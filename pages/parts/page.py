@@ -6,7 +6,7 @@ import streamlit as st
 
 from optlaws_core.errors import ask_whether_to_go_on
 
-from .state import address, identity, keeping, session
+from .state import address, identity, keeping, visitor
 from .state.bundled import ROOT
 from .state.workspace import Workspace
 
@@ -21,7 +21,7 @@ def open(title: str, lead: str = "", heading: str = "", headed: bool = True) -> 
 
     `heading`: where it is not the title. `headed`: whether there is one; what is shown has its own otherwise.
     """
-    ask_whether_to_go_on(session.give_way)
+    ask_whether_to_go_on(visitor.give_way)
     st.set_page_config(page_title=f"{title} · Opt-Laws", page_icon=ICON, layout="wide")
     st.html(STYLE)
     if headed:

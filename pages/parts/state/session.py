@@ -3,7 +3,6 @@
 from collections.abc import MutableMapping
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from .workspace import Workspace
 
@@ -30,14 +29,3 @@ def begin(space: Workspace) -> None:
 def state() -> MutableMapping:
     """Widget state, and what a part of a page keeps for itself, by key."""
     return st.session_state
-
-
-def give_way() -> None:
-    """Between the parts of long work on a page: end it where the visitor has gone, or has asked for something else.
-
-    Streamlit looks for that at its commands alone, of which a look into the state is one. Not in callbacks: they come
-    before the script begins, and what is asked for meanwhile would be lost with them.
-    """
-    context = get_script_run_ctx(suppress_warning=True)
-    if context is not None and context.has_script_started:
-        begun()

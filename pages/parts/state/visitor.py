@@ -35,6 +35,11 @@ def connected(tab: str) -> bool:
 
 
 def give_way() -> None:
-    """End this run of the page here if the visitor has gone, or asked for another one."""
-    if check := get_run_yield_check():
+    """Between the parts of long work on a page: end it where the visitor has gone, or has asked for something else.
+
+    Streamlit looks for that at its own commands alone. Not in callbacks: they come before the script begins, and what
+    is asked for meanwhile would be lost with them.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is not None and context.has_script_started and (check := get_run_yield_check()):
         check()

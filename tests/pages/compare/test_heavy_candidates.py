@@ -100,9 +100,9 @@ def endless(said):
     import time
 
     from optlaws_core import errors
-    from pages.parts.state import session
+    from pages.parts.state import visitor
 
-    errors.ask_whether_to_go_on(session.give_way)
+    errors.ask_whether_to_go_on(visitor.give_way)
     end = time.monotonic() + 20
     while time.monotonic() < end:
         errors.may_end_here()
@@ -120,10 +120,10 @@ def test_what_a_page_computes_ends_when_it_is_asked_to():
 def looking(said):
     import streamlit as st
 
-    from pages.parts.state import session
+    from pages.parts.state import visitor
 
     def pressed():
-        session.give_way()
+        visitor.give_way()
         said.append("pressed")
 
     st.button("Press", on_click=pressed)
