@@ -82,6 +82,7 @@ class Server:
     def _environment(self) -> dict[str, str]:
         paths = [os.environ.get("PYTHONPATH", ""), str(ROOT)]  # a script in tests/ imports the package too
         own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OPTLAWS_STORE": f"{self.folder.name}/saved.sqlite"}
+        own["OPTLAWS_WORKERS"] = "off"  # a server that lives for one test would spend it loading them
         own["OPTLAWS_KEEP"] = "off"  # so that a visitor who comes back for another test has no work of the last one
         return {**os.environ, **own, **self.env}
 
@@ -228,7 +229,7 @@ def serve(browser) -> Iterator[Callable[..., str]]:
 @pytest.fixture(scope="session")
 def app(browser) -> Iterator[str]:
     """The address of one server of the app, for tests that neither read its log nor ask how it is set up."""
-    server = Server("app.py")
+    server = Server("app.py", {"OPTLAWS_WORKERS": ""})  # as servers are
     yield server.start()
     server.stop()
 

@@ -31,9 +31,10 @@ from typing import Any, Protocol, TypeVar
 from optlaws_core.errors import Cancelled, FitError, OptLawsError
 from optlaws_core.parallel import one_thread
 
-from . import libraries
+from . import libraries, options
 
 ROOT = Path(__file__).resolve().parents[3]
+WORKERS = "OPTLAWS_WORKERS"  # environment variable or secret: "off" where fits are to run in the server's own process
 POSSIBLE = sys.platform == "linux"  # elsewhere a copy of a process that has loaded its libraries may not work
 TURN = 0.1  # s between two questions whether the work is still wanted, and between two words on how far it is
 NICE, NICER = 5, 15  # of a copy, and of one that works for `LONG` seconds; 0 is the server's, 19 gives way to all
@@ -163,7 +164,7 @@ def begin() -> None:
         if _template is not None and _template.dead:
             _template.close()
             _template = None
-        if POSSIBLE and _template is None:
+        if POSSIBLE and _template is None and options.said(WORKERS) != "off":
             _template = Template()
 
 

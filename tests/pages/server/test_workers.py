@@ -179,3 +179,10 @@ def test_without_its_template_work_is_done_here_and_the_next_one_loads(monkeypat
         assert workers.done(work.halves, goes_on) != os.getpid()
     finally:
         other.close()
+
+
+def test_an_operator_may_have_no_template(monkeypatch):
+    monkeypatch.setattr(workers, "_template", None)
+    monkeypatch.setenv(workers.WORKERS, "off")
+    workers.begin()
+    assert workers._template is None
