@@ -319,5 +319,12 @@ def test_the_server_tells_errors_and_asks_who_comes_before_what_they_want():
     given = {k.arg: ast.unparse(k.value) for k in made.keywords}
     assert given == {"on_script_error": "errors.tell", "middleware": "around"}
     around = [ast.unparse(n.args[0]) for n in calls if ast.unparse(n.func) == "Middleware"]
-    rest = ["ready.Ready", "visits.Visits", "messages.Messages", "previews.Previews", "limits.UploadLimits"]
+    rest = [
+        "ready.Ready",
+        "visits.Visits",
+        "messages.Messages",
+        "base.Base",
+        "previews.Previews",
+        "limits.UploadLimits",
+    ]
     assert around == ["guard.Guard", "hosts.Hosts", "logout.LogOut", "login.Login", *rest]
