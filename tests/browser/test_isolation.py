@@ -76,8 +76,8 @@ def test_uploads_and_files_of_the_server_cannot_be_had_by_their_addresses(server
             answer = other.request.fetch(request.url, method=method)
             # an unknown address shows the app itself, which holds no data
             assert (answer.status >= 400 or b"<title>" in answer.body()) and str(LOSS).encode() not in answer.body()
-        # not without the token that only scripts of this site can read
-        assert other.request.fetch(request.url, method="DELETE").status == 403
+        # a visit of another browser is as good as none
+        assert other.request.fetch(request.url, method="DELETE").status == 400
     for path in (
         "/media/",
         "/media/0a1b2c.csv",
