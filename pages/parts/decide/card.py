@@ -96,7 +96,7 @@ def _fields(unit: str) -> dict[str, Field]:
             "Trainable parameters, such as 7B. Laws are fitted to one size: how far the big run is from it is said "
             "with the answer.",
             lambda run: "" if run.params is None else format_amount(run.params, 3),
-            lambda run, typed: replace(run, params=_amount(typed, "The model size", "350M or 7B")),
+            lambda run, typed: replace(run, params=parse_amount(typed, "The model size", examples="350M or 7B")),
         ),
         "batch": Field(
             "Tokens per update",
@@ -104,7 +104,7 @@ def _fields(unit: str) -> dict[str, Field]:
             "Batch size in tokens, such as 4M or 524288.",
             lambda run: "" if run.batch_tokens is None else format_amount(run.batch_tokens),
             lambda run, typed: replace(
-                run, batch_tokens=_amount(typed, "The number of tokens per update", "4M or 524288")
+                run, batch_tokens=parse_amount(typed, "The number of tokens per update", examples="4M or 524288")
             ),
         ),
         "length": Field(
@@ -123,7 +123,7 @@ def _fields(unit: str) -> dict[str, Field]:
             "peak",
             "Highest rate, such as 3e-4. The final rates of the candidates keep their share of it.",
             lambda run: format_number(run.peak),
-            lambda run, typed: replace(run, peak=_amount(typed, "The peak learning rate", "3e-4")),
+            lambda run, typed: replace(run, peak=parse_amount(typed, "The peak learning rate", examples="3e-4")),
         ),
         "warmup": Field(
             "Warm-up",
@@ -133,10 +133,6 @@ def _fields(unit: str) -> dict[str, Field]:
             _with_warmup,
         ),
     }
-
-
-def _amount(typed: str, what: str, examples: str) -> float:
-    return parse_amount(typed, what, examples=examples)
 
 
 def _as_logged(run: BigRun, name: str) -> BigRun:
