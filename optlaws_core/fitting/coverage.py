@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..runs import Plan, Run
-from ..schedules import Schedule
-from ..text import counted, format_amount, format_number
+from ..schedules import Schedule, parts
+from ..text import counted, format_amount, format_number, shortened
 
 TOLERANCE = 0.01  # a peak, horizon, size or batch within 1 % of what was covered counts as covered
 # How many times shorter or longer than the training runs' a warm-up may be. Most laws hardly mind: fitted to three of
@@ -39,6 +39,11 @@ class Coverage:
             _common(self.params) if params is None else params,
             _common(self.batch_tokens) if batch_tokens is None else batch_tokens,
         )
+
+    @property
+    def batch(self) -> float | None:
+        """Tokens in an update of the training runs, which batch schedules are compared with; None where they differ."""
+        return _common(self.batch_tokens)
 
     def plan(self, schedule: Schedule) -> Plan:
         """`schedule` with the usual model size and batch."""
@@ -108,6 +113,7 @@ def _reasons(coverage: Coverage, plan: Plan, exact_warmup: bool) -> Iterator[str
     ):
         if value and ends and _outside(ends, value):
             yield f"{_rounded(value)} {unit}, the training runs had {_between(ends, _rounded)}"
+    yield from _joint_reasons(plan.schedule)
     warmup = plan.schedule.warmup_end
     if coverage.warmup and _leaves(coverage.warmup, warmup, total, exact_warmup):
         yield _said_of_warmup(coverage.warmup, warmup)
@@ -115,6 +121,15 @@ def _reasons(coverage: Coverage, plan: Plan, exact_warmup: bool) -> Iterator[str
     if idle > max(total * had * (1 + TOLERANCE), 1):  # a warm-up of one update has one
         beside = f", the training runs had {f'at most {100 * had:.2g} %' if had else 'none'}" if coverage.idle else ""
         yield f"{idle:,} updates at rate 0, which train nothing{beside}"
+
+
+def _joint_reasons(schedule: Schedule) -> Iterator[str]:
+    """What beside the rate is scheduled: training runs had one batch and their last weights."""
+    _, batch, average = parts(schedule)
+    if batch is not None:
+        yield f"a batch schedule, {shortened(batch.text, 60)}, the training runs had one batch"
+    if average is not None:
+        yield f"an average of the weights, {average.text}, the training runs were read at their last ones"
 
 
 def _leaves(ends: Range, warmup: int, total: int, exact: bool) -> bool:

@@ -6,18 +6,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import sympy as sp
 from scipy.sparse import csr_array, eye_array
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError, may_end_here
 from ..runs import Plan
-from ..schedules import Schedule
+from ..schedules import Average, Schedule
+from ..sums.averages import pairs
 from ..sums.clocks import Trace, make_clocks, trace
 from ..sums.history import History, histories
 from ..sums.moments import moments
 from ..sums.panels import rates
 from . import HistorySum, Law
-from .base import S, S_k, d_k, pace_k
+from .base import S, S_k, d_k, pace_k, peak
+from .batching import EffectiveRate, average_of, driving, shares_of_noise
 from .compiled import Compiled
 from .features import feature
 
@@ -27,6 +30,7 @@ AT_ONCE = 4096  # observations whose past is cut together
 # many as before a curve of 400 steps and 120 knots, and fewer where a rate turns more often than `OFTEN`. A stretch has
 # up to 90 nodes, and a node of a step takes some 100 bytes while the batch is worked out.
 AT_ONCE_PAST, OFTEN, AT_ONCE_OFTEN = 25_000, 250, 5_000
+AT_ONCE_AVERAGED = 20  # observations of averaged weights, each of which takes up to some 700 pairs of updates
 RECENT_PAIRS = 2**22  # pairs of observation and node that are kept of lately asked histories: 64 MiB
 LOWEST = 1e-10  # rates below it count as this much in a pace, which may be a negative power of the rate
 
@@ -67,7 +71,7 @@ class Batch:
         """The law's sums at every observation itself, in the order of law.sums."""
         if not any(spread is not None for spread in self.spreads):
             return self.sums
-        paths, steps = [trace(plan.schedule) for plan, _ in self.parts], [steps for _, steps in self.parts]
+        (paths, _), steps = _driven([plan for plan, _ in self.parts]), [steps for _, steps in self.parts]
         return tuple(_joined(_pasts(h, paths, steps)) for h in self.law.sums)
 
     @cached_property
@@ -87,13 +91,14 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     if not parts or not all(len(steps) for _, steps in parts):
         raise DesignError("A law is evaluated at one step at least, got none.")
     plans, steps = [plan for plan, _ in parts], [np.asarray(steps, np.int64) for _, steps in parts]
-    paths = [trace(plan.schedule) for plan in plans]
-    for path, some in zip(paths, steps, strict=True):
+    paths, averages = _driven(plans)
+    for plan, path, average, some in zip(plans, paths, averages, steps, strict=True):
         _check_steps(path.schedule, some)
+        _check_known(law, plan, path.schedule, average)
     if S in law.features:
         make_clocks(paths, 1.0)
-    known = [[feature(f, *run) for f in law.features] for run in zip(plans, paths, steps, strict=True)]
-    summed = [tuple(zip(*_at_moments(h, paths, steps), strict=True)) for h in law.sums]
+    known = [[_feature(f, *run) for f in law.features] for run in zip(averages, plans, paths, steps, strict=True)]
+    summed = [tuple(zip(*_at_moments(h, paths, steps, averages), strict=True)) for h in law.sums]
     ends = np.cumsum([len(some) for some in steps])
     return Batch(
         law,
@@ -118,6 +123,8 @@ def batches(law: Law, plan: Plan, steps: IntArray) -> Iterator[Batch]:
 def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:
     """The `steps` (n,) of a schedule, as many at a time as memory bears what lies before them."""
     turns = schedule.breaks
+    if average_of(schedule) is not None:
+        return np.split(steps, np.arange(AT_ONCE_AVERAGED, len(steps), AT_ONCE_AVERAGED))
     most = AT_ONCE_PAST if len(turns) <= OFTEN else AT_ONCE_OFTEN
     past = np.cumsum(np.searchsorted(turns, steps, side="right")) // most
     return np.split(steps, np.flatnonzero(np.diff(past)) + 1)
@@ -125,29 +132,81 @@ def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:
 
 def prepare(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> None:
     """Make the histories of `parts` together, of which batches of some of them will ask: faster than one by one."""
-    paths, steps = [trace(plan.schedule) for plan, _ in parts], [np.asarray(some, np.int64) for _, some in parts]
+    steps = [np.asarray(some, np.int64) for _, some in parts]
+    paths, averages = _driven([plan for plan, _ in parts])
     for h in law.sums:
-        _at_moments(h, paths, steps)
+        _at_moments(h, paths, steps, averages)
+
+
+def _driven(plans: Sequence[Plan]) -> tuple[list[Trace], list[Average | None]]:
+    """What drives each plan, and the average that its loss is read from."""
+    drives = [driving(plan) for plan in plans]
+    return [trace(schedule) for schedule, _ in drives], [average for _, average in drives]
+
+
+def _feature(f: sp.Symbol, average: Average | None, plan: Plan, path: Trace, steps: IntArray) -> FloatArray:
+    """A feature at `steps` (n,), that of averaged weights being its mean over them.
+
+    For the part of the loss that falls as a power of S this leaves out the curvature of the power within the average:
+    q (q + 1) / 2 of the squared relative spread of S there.
+    """
+    if average is None or f == peak:
+        return feature(f, plan, path, steps)
+    early, late, weights = pairs(average, steps)
+    return weights @ (0.5 * (feature(f, plan, path, early) + feature(f, plan, path, late)))
+
+
+def _check_known(law: Law, plan: Plan, schedule: Schedule, average: Average | None) -> None:
+    """Raises `DesignError` where the plan schedules what the law knows nothing of."""
+    batch = isinstance(schedule, EffectiveRate)
+    if (batch or average is not None) and not law.knows_noise:
+        what = "a batch schedule" if batch else "an average of the weights"
+        raise DesignError(
+            f"The law {law.name} has no noise term that {what} could act on, as {plan.schedule.text:.60}."
+        )
 
 
 def _at_moments(
-    h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]
+    h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray], averages: Sequence[Average | None]
 ) -> list[tuple[HistoryBatch, csr_array | None]]:
     """The history sum at moments from which the one at `steps` (n_i,) of each path follows, and how it does."""
     kinds = h.clock, h.inclusive, h.drops_only, h.pace is not None, S_k in h.sees, d_k in h.sees
-    keys = [(*kinds, path.schedule, some.tobytes()) for path, some in zip(paths, steps, strict=True)]
+    keys = [(*kinds, path.schedule, some.tobytes(), a) for path, some, a in zip(paths, steps, averages, strict=True)]
     known = RECENT.found(keys)
     lacking = list({key: i for i, key in enumerate(keys) if key not in known}.values())
     if lacking:
-        paths, steps = [paths[i] for i in lacking], [steps[i] for i in lacking]
+        paths, steps, averages = (
+            [paths[i] for i in lacking],
+            [steps[i] for i in lacking],
+            [averages[i] for i in lacking],
+        )
         make_clocks(paths, h.clock)
         make_clocks(paths, 1.0)
-        found = [moments(path, some, h.clock) for path, some in zip(paths, steps, strict=True)]
-        pasts = _pasts(h, paths, [chosen for chosen, _ in found])
-        new = {keys[i]: (past, spread) for i, past, (_, spread) in zip(lacking, pasts, found, strict=True)}
+        found = [
+            (*moments(path, some, h.clock), None) if average is None else _at_pairs(h, path, some, average)
+            for path, some, average in zip(paths, steps, averages, strict=True)
+        ]
+        pasts = _pasts(h, paths, [chosen for chosen, *_ in found])
+        new = {
+            keys[i]: (past if later is None else _seen_later(past, later), spread)
+            for i, past, (_, spread, later) in zip(lacking, pasts, found, strict=True)
+        }
         RECENT.keep(new)
         known |= new
     return [known[key] for key in keys]
+
+
+def _at_pairs(h: HistorySum, path: Trace, steps: IntArray, average: Average) -> tuple[IntArray, csr_array, FloatArray]:
+    """The updates (pairs,) up to which to sum for averaged weights, the pairs' shares, and how much later to look."""
+    early, late, weights = pairs(average, steps)
+    clock = path.clock(h.clock)
+    return early, weights, 0.5 * (clock(late) - clock(early))
+
+
+def _seen_later(past: HistoryBatch, by: FloatArray) -> HistoryBatch:
+    """The same past from moments that are later on the clock, each `by` (moments,) of its own."""
+    counts = np.diff(np.append(past.first, len(past.node)))
+    return replace(past, now=past.now + by, lag=past.lag + np.repeat(by, counts))
 
 
 def _block_diagonal(spreads: Sequence[csr_array | None], sizes: Sequence[int]) -> csr_array | None:
@@ -231,7 +290,7 @@ def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> l
     together = HistoryBatch(
         eta=eta,
         S=np.maximum(past.S, least[past.owner]),
-        weight=past.weight,
+        weight=_weights(h, schedules, past),
         clock=past.clock,
         node=past.node,
         first=past.first,
@@ -240,6 +299,16 @@ def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> l
         drop=_drops(schedules, past) if d_k in h.sees else np.zeros(len(eta)),
     )
     return _apart(together, past.owner, [len(some) for some in steps])
+
+
+def _weights(h: HistorySum, schedules: Sequence[Schedule], past: History) -> FloatArray:
+    """What the source at each node counts for, (nodes,): its updates, and for noise the share that the batch leaves."""
+    if not h.noise or not any(isinstance(s, EffectiveRate) for s in schedules):
+        return past.weight
+    weight, edges = past.weight.copy(), np.searchsorted(past.owner, np.arange(len(schedules) + 1))
+    for s, a, b in zip(schedules, edges[:-1], edges[1:], strict=True):
+        weight[a:b] *= shares_of_noise(s, past.step[a:b])
+    return weight
 
 
 def _apart(past: HistoryBatch, owner: IntArray, sizes: Sequence[int]) -> list[HistoryBatch]:

@@ -43,7 +43,7 @@ NOISY_QUADRATIC = Law(
     formula=_L.symbol + _spectrum(_FALLING, S) + _H,
     params=(_L, *_FALLING, *_NOISE),
     starts=(),
-    sums=(HistorySum(_H, eta_k**2, _spectrum(_NOISE, u), 1.0, r"\left(S_t-S_k\right)"),),
+    sums=(HistorySum(_H, eta_k**2, _spectrum(_NOISE, u), 1.0, r"\left(S_t-S_k\right)", noise=True),),
     where=(
         r"S_t = \sum_{i=0}^{t} \eta_i",
         rf"h_i = 10^{{(i-7)/3}},\quad i = 1 \ldots {len(RATES)}",

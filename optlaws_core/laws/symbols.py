@@ -38,6 +38,8 @@ class HistorySum:
     lag_latex: str  # how u is written
     pace: sp.Expr | None = None  # in parameters, eta_k: what the time from step k to step t is multiplied with
     inclusive: bool = False  # whether that time counts update k itself; on the clock with power 1
+    # Whether it is the noise of the gradients, as variances of weights: larger batches have less, averages forget some.
+    noise: bool = False
 
     @cached_property
     def sees(self) -> frozenset[sp.Symbol]:

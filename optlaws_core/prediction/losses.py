@@ -10,6 +10,7 @@ from ..errors import DesignError
 from ..fitting.result import Fit, Model
 from ..laws import law_named
 from ..laws.base import params
+from ..laws.batching import in_multiples
 from ..laws.evaluation import batches
 from ..laws.evaluation import predict as evaluate
 from ..runs import MOST_UPDATES, Plan
@@ -48,6 +49,7 @@ def checked(model: Model, schedule: Schedule | Plan, at: ArrayLike | None) -> tu
             f"A prediction needs a schedule, got {schedule!r:.60}; parse(text) makes one of its text form."
         )
     plan = schedule if isinstance(schedule, Plan) else model.coverage.plan(schedule)
+    plan = in_multiples(plan, model.coverage.batch)
     steps = _whole_steps(plan.schedule, plan.schedule.total - 1 if at is None else at)
     if plan.schedule.total > MOST_UPDATES:
         raise DesignError(

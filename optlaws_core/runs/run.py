@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DesignError, LogError
-from ..schedules import Schedule
+from ..schedules import Joint, Schedule
 from ..text import listed
 
 LrSource = Literal["logged", "declared", "missing"]
@@ -26,17 +26,22 @@ class Plan:
 
     schedule: Schedule
     params: float | None = None  # N, trainable parameters
-    batch_tokens: float | None = None  # B, tokens per update
+    # B, tokens per update; of a batch schedule those that its multiples count, by default its first size
+    batch_tokens: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("params", "batch_tokens"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise LogError(f"{name} must be above 0, got {value}.")
+        if isinstance(self.schedule, Joint) and self.batch_tokens is None:
+            object.__setattr__(self, "batch_tokens", self.schedule.first_batch)
 
     @property
     def tokens(self) -> float | None:
         """D, tokens seen by the whole plan, or None when the batch size is not known."""
+        if isinstance(self.schedule, Joint):
+            return self.schedule.tokens(self.batch_tokens)
         return None if self.batch_tokens is None else self.batch_tokens * self.schedule.total
 
 

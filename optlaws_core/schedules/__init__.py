@@ -7,14 +7,18 @@
 """
 
 from ..errors import by_name
+from .averaging import EMA, Average, Merge
 from .base import Schedule
+from .batch import Batch
 from .cooldowns import COOLDOWNS
 from .cycles import SGDR, Cyclic, OneCycle
 from .entries import WARMUPS
 from .extension import Extended
 from .families import UBA, Constant, Cosine, Exponential, InverseSqrt, Linear, Polynomial, PowerDecay, Rex
+from .joint import Joint, parts
+from .joint_text import is_joint, parse_joint
 from .multi_stage import WSD, WSDS
-from .parsing import parse_with
+from .parsing import LONGEST_TEXT, parse_with
 from .pieces import Knots, Step
 from .power_scheduler import Power, PowerScheduler
 from .refinement import Refined, refined
@@ -47,26 +51,33 @@ SCHEDULES: dict[str, type[Schedule]] = by_name(
 
 
 def parse(text: str) -> Schedule:
-    """The schedule that `text` describes, of any family in `SCHEDULES`. Raises `ScheduleError`."""
+    """The schedule that `text` describes, of any family, or the plan of several. Raises `ScheduleError`."""
+    if len(text) <= LONGEST_TEXT and is_joint(text):
+        return parse_joint(text, lambda rate: parse_with(SCHEDULES, rate))
     return parse_with(SCHEDULES, text)
 
 
 __all__ = [
     "COOLDOWNS",
+    "EMA",
     "SCHEDULES",
     "SGDR",
     "UBA",
     "WARMUPS",
     "WSD",
     "WSDS",
+    "Average",
+    "Batch",
     "Constant",
     "Cosine",
     "Cyclic",
     "Exponential",
     "Extended",
     "InverseSqrt",
+    "Joint",
     "Knots",
     "Linear",
+    "Merge",
     "OneCycle",
     "Polynomial",
     "Power",
@@ -77,5 +88,6 @@ __all__ = [
     "Schedule",
     "Step",
     "parse",
+    "parts",
     "refined",
 ]

@@ -1,0 +1,66 @@
+"""Averages of the weights that a run is judged by in place of its last ones.
+
+`ema(100)` is an exponential moving average of the weights after every update, with a half-life of 100 updates and
+weights of sum 1 from the first update on. `merge(8, 1000)` is the plain mean of the last 8 checkpoints, 1,000 updates
+apart; of all of them where there are fewer.
+"""
+
+from dataclasses import dataclass
+
+from ..errors import ScheduleError
+from ..text import format_number
+
+MOST_MERGED = 10_000
+LONGEST = 1e9  # updates
+
+
+@dataclass(frozen=True)
+class EMA:
+    """An exponential moving average of the weights. Raises `ScheduleError` for a half-life that is none."""
+
+    half_life: float  # updates
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.half_life <= LONGEST:
+            raise ScheduleError(
+                "average: the half-life of an EMA must lie between 0.1 and 1e9 updates, "
+                f"got {format_number(self.half_life)}."
+            )
+
+    @property
+    def decay(self) -> float:
+        """What the average keeps of itself at an update, as trainers take it: 2^(−1 / half-life)."""
+        return 0.5 ** (1 / self.half_life)
+
+    @property
+    def text(self) -> str:
+        """The text form."""
+        return f"ema({format_number(self.half_life)})"
+
+
+@dataclass(frozen=True)
+class Merge:
+    """The mean of the last checkpoints. Raises `ScheduleError` for fewer than one of them or no updates between."""
+
+    count: int
+    every: int  # updates
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("count", 1, MOST_MERGED), ("every", 1, int(LONGEST))):
+            value = getattr(self, name)
+            if value != int(value) or not least <= value <= most:
+                raise ScheduleError(
+                    f"average: merge takes how many checkpoints, 1 to {MOST_MERGED:,}, and how many updates apart, "
+                    f"got {format_number(value)} for {'the first' if name == 'count' else 'the second'}."
+                )
+            object.__setattr__(self, name, int(value))
+
+    @property
+    def text(self) -> str:
+        """The text form."""
+        return f"merge({self.count}, {self.every})"
+
+
+Average = EMA | Merge
+
+__all__ = ["EMA", "Average", "Merge"]

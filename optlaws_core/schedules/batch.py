@@ -1,0 +1,186 @@
+"""A batch size for every update: constant stretches, or ramps between sizes.
+
+The text form is `steps([0, 100k], [4M, 16M])` or `ramp([0, 100k], [4M, 16M])`: where each size begins, in updates, and
+the tokens in an update. `2x` is twice the batch of the training runs. With `by=tokens` the first list is in tokens
+seen, as reports state it: `steps([0, 252M, 2.87T], [4M, 8M, 16M], by=tokens)`.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..arrays import FloatArray
+from ..errors import ScheduleError
+from ..text import format_amount, format_number
+from .entries import LARGEST
+
+SHAPES = ("steps", "ramp")
+BY = ("updates", "tokens")
+MOST_SIZES = 1000
+RANGE = 1e6  # largest ratio of two sizes of a schedule
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A batch size piece by piece: constant, or growing by the same amount or share with every update.
+
+    `pieces(t)` takes updates of any shape and returns sizes of that shape.
+    """
+
+    begin: tuple[int, ...]  # first update of each piece, ascending from 0
+    size: tuple[float, ...]  # there
+    growth: tuple[float, ...]  # an update, of the size or of its logarithm
+    geometric: bool = False  # whether of its logarithm
+
+    def __call__(self, t: ArrayLike) -> FloatArray:
+        since, size, growth = self._at(t)
+        return size * np.exp(growth * since) if self.geometric else size + growth * since
+
+    def seen(self, t: ArrayLike) -> FloatArray:
+        """What all updates before update `t` read together, in the unit of the sizes; shape of `t`."""
+        return self._before[self._piece(t)] + self._summed(*self._at(t))
+
+    def over(self, reference: float) -> "Pieces":
+        """The same with sizes as multiples of `reference`, in their unit."""
+        growth = self.growth if self.geometric else tuple(g / reference for g in self.growth)
+        return Pieces(self.begin, tuple(s / reference for s in self.size), growth, self.geometric)
+
+    @cached_property
+    def _before(self) -> FloatArray:
+        """What was read before each piece, (pieces,)."""
+        begin, size, growth = (np.array(v, float) for v in (self.begin, self.size, self.growth))
+        return np.concatenate(([0.0], np.cumsum(self._summed(np.diff(begin), size[:-1], growth[:-1]))))
+
+    def _piece(self, t: ArrayLike) -> np.ndarray:
+        return np.maximum(np.searchsorted(self.begin, np.asarray(t), side="right") - 1, 0)
+
+    def _at(self, t: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Updates since the piece of each `t` began, its first size, and its growth; shape of `t`."""
+        piece = self._piece(t)
+        begin, size, growth = (np.array(v, float)[piece] for v in (self.begin, self.size, self.growth))
+        return np.asarray(t, float) - begin, size, growth
+
+    def _summed(self, n: FloatArray, size: FloatArray, growth: FloatArray) -> FloatArray:
+        """The sum over the first `n` updates of pieces that begin at `size`."""
+        if not self.geometric:
+            return n * size + growth * n * (n - 1) / 2
+        grows = growth != 0
+        rate, some = np.where(grows, growth, 1.0), np.where(grows, n, 0.0)
+        return size * np.where(grows, np.expm1(rate * some) / np.expm1(rate), n)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tokens in an update, or multiples of the training runs' batch. `batch(t)` takes steps of any shape.
+
+    `steps`: `sizes[i]` from `starts[i]` on. `ramp`: linear from one size to the next, constant from the last start on;
+    linear in what `starts` count. Raises `ScheduleError` where the fields contradict each other.
+    """
+
+    starts: tuple[float, ...]  # ascending from 0; updates, or tokens seen
+    sizes: tuple[float, ...]
+    shape: str = "steps"
+    by: str = "updates"
+    relative: bool = False  # whether sizes are multiples of the training runs' batch
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "sizes"):
+            object.__setattr__(self, name, tuple(float(v) for v in getattr(self, name)))
+        for name, allowed in (("shape", SHAPES), ("by", BY)):
+            if getattr(self, name) not in allowed:
+                raise ScheduleError(f"batch: {name} must be {' or '.join(allowed)}, got {getattr(self, name)!r:.40}.")
+        if not 1 <= len(self.starts) == len(self.sizes) <= MOST_SIZES:
+            raise ScheduleError(
+                f"batch: each start needs its size, and there may be {MOST_SIZES:,} of both, "
+                f"got {len(self.starts):,} and {len(self.sizes):,}."
+            )
+        rises = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
+        if self.starts[0] != 0 or not rises or not self.starts[-1] <= LARGEST**2:
+            raise ScheduleError(f"batch: starts must rise from 0, got {_listed(self.starts)}.")
+        if self.by == "updates" and any(s != int(s) or s > LARGEST for s in self.starts):
+            raise ScheduleError(f"batch: starts in updates must be whole numbers, got {_listed(self.starts)}.")
+        if not all(0 < s <= LARGEST for s in self.sizes):
+            raise ScheduleError(f"batch: sizes must be above 0 and at most {LARGEST:g}, got {_listed(self.sizes)}.")
+        if (ratio := max(self.sizes) / min(self.sizes)) > RANGE:
+            raise ScheduleError(f"batch: the largest size may be {RANGE:,.0f} times the smallest, got {ratio:.3g}.")
+        if self.by == "tokens" and self.relative:
+            raise ScheduleError("batch: by=tokens needs sizes in tokens, such as 4M, got multiples such as 2x.")
+
+    def __call__(self, t: ArrayLike) -> FloatArray:
+        """Sizes at updates `t`, shape of `t`."""
+        return self.pieces(t)
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """What the batch is at every update."""
+        begin, geometric = self._begin, self.by == "tokens" and self.shape == "ramp"
+        growth = np.zeros(len(begin))
+        if self.shape == "ramp":
+            size = np.log(self.sizes) if geometric else np.array(self.sizes)
+            growth[:-1] = np.diff(size) / np.diff(begin)
+        return Pieces(begin, self.sizes, tuple(growth.tolist()), geometric)
+
+    @cached_property
+    def _begin(self) -> tuple[int, ...]:
+        """The update at which each size begins."""
+        if self.by == "updates":
+            return tuple(int(s) for s in self.starts)
+        found, seen = [0], 0.0
+        for start, size, following in zip(self.starts[1:], self.sizes, self.sizes[1:], strict=False):
+            ramps = self.shape == "ramp" and size != following
+            # A batch that is linear in tokens grows by the same share with every update.
+            mean = (following - size) / np.log(following / size) if ramps else size
+            count = max(int(np.ceil((start - seen) / mean - 1e-9)), 1)
+            seen = start if self.shape == "ramp" else seen + count * size
+            found.append(found[-1] + count)
+        return tuple(found)
+
+    def updates_for(self, amount: float) -> int:
+        """The fewest updates that read at least `amount`, in the unit of the sizes. Raises for more than `LARGEST`."""
+        low, high = 0, 1
+        while self.pieces.seen(high) < amount:
+            low, high = high, 2 * high
+            if high > LARGEST:
+                raise ScheduleError(f"batch: {format_number(amount)} tokens take more than {LARGEST:g} updates.")
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.pieces.seen(middle) < amount else (low, middle)
+        return high
+
+    @property
+    def breaks(self) -> tuple[int, ...]:
+        """First updates of the stretches on which the size is constant or one ramp: ascending, from 0."""
+        return self.pieces.begin
+
+    @property
+    def constant(self) -> bool:
+        """Whether every update has the same size."""
+        return len(set(self.sizes)) == 1
+
+    @property
+    def text(self) -> str:
+        """The text form, which `batch_text.parse_batch` turns back into an equal schedule."""
+        starts = ", ".join(map(_amount, self.starts))
+        sizes = ", ".join(f"{format_number(s)}x" if self.relative else _amount(s) for s in self.sizes)
+        return f"{self.shape}([{starts}], [{sizes}]{', by=tokens' if self.by == 'tokens' else ''})"
+
+    def stretched(self, factor: float, origin: int = 0) -> "Batch":
+        """The same schedule with what lies behind update `origin` `factor` times as long; by tokens, all of it."""
+        if self.by == "tokens":
+            return replace(self, starts=tuple(s * factor for s in self.starts))
+        moved = [s if s <= origin else float(round(origin + (s - origin) * factor)) for s in self.starts]
+        kept = [i for i, s in enumerate(moved) if s < min((*moved[i + 1 :], np.inf))]
+        return replace(self, starts=tuple(moved[i] for i in kept), sizes=tuple(self.sizes[i] for i in kept))
+
+
+def _amount(value: float) -> str:
+    return format_amount(value).replace(",", "")
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(map(format_number, values[:6])) + ("…" if len(values) > 6 else "")
+
+
+__all__ = ["BY", "SHAPES", "Batch", "Pieces"]

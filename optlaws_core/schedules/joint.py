@@ -1,0 +1,122 @@
+"""A plan in which more than the learning rate is scheduled: the batch, and the average that the run is judged by."""
+
+from dataclasses import dataclass, replace
+
+from numpy.typing import ArrayLike
+
+from ..arrays import FloatArray
+from ..errors import ScheduleError
+from .averaging import Average
+from .base import Schedule
+from .batch import Batch
+
+
+@dataclass(frozen=True)
+class Joint(Schedule):
+    """A learning rate with a batch schedule, an average of the weights, or both.
+
+    As a schedule it is its rate; laws ask for the rest. Not among `SCHEDULES`: its text form is several of theirs,
+    `rate=wsd(…); batch=steps([0, 100k], [4M, 16M]); average=ema(100)`.
+    """
+
+    family = "joint"
+    formula = r"\eta(t), \quad B(t)"
+
+    rate: Schedule
+    batch: Batch | None = None
+    average: Average | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rate, Schedule) or isinstance(self.rate, Joint):
+            raise ScheduleError(f"rate must be a schedule of the learning rate, got {self.rate!r:.60}.")
+        if self.batch is None and self.average is None:
+            raise ScheduleError("A plan of several schedules has a batch or an average beside its rate, got neither.")
+        if self.batch is not None and self.batch.breaks[-1] >= self.rate.total:
+            raise ScheduleError(
+                f"batch: the last size must begin before the end of the run, at update {self.rate.total:,}, "
+                f"got {self.batch.breaks[-1]:,}."
+            )
+
+    def __call__(self, t: ArrayLike) -> FloatArray:
+        return self.rate(t)
+
+    @property
+    def peak(self) -> float:
+        """That of the rate."""
+        return self.rate.peak
+
+    @property
+    def total(self) -> int:
+        """Updates."""
+        return self.rate.total
+
+    @property
+    def warmup(self) -> int:
+        """That of the rate."""
+        return self.rate.warmup
+
+    @property
+    def warmup_end(self) -> int:
+        """That of the rate."""
+        return self.rate.warmup_end
+
+    @property
+    def warmup_shape(self) -> str:
+        """That of the rate."""
+        return self.rate.warmup_shape
+
+    @property
+    def last(self) -> Schedule:
+        """The rate's part that can still be chosen."""
+        return self.rate.last
+
+    @property
+    def beyond(self) -> str:
+        """What the rate says."""
+        return self.rate.beyond
+
+    @property
+    def breaks(self) -> tuple[int, ...]:
+        """Those of the rate and of the batch."""
+        return tuple(sorted({*self.rate.breaks, *(self.batch.breaks if self.batch else ())}))
+
+    @property
+    def text(self) -> str:
+        """The text form, which `parse` turns back into an equal plan."""
+        parts = {"rate": self.rate, "batch": self.batch, "average": self.average}
+        return "; ".join(f"{name}={part.text}" for name, part in parts.items() if part is not None)
+
+    @property
+    def first_batch(self) -> float | None:
+        """Tokens in the first update; None where the plan does not tell."""
+        return None if self.batch is None or self.batch.relative else self.batch.sizes[0]
+
+    def tokens(self, usual_batch: float | None) -> float | None:
+        """Tokens in all, with `usual_batch` in an update where the plan does not tell; None where nobody does."""
+        if self.batch is None:
+            return None if usual_batch is None else usual_batch * self.total
+        seen = float(self.batch.pieces.seen(self.total))
+        if not self.batch.relative:
+            return seen
+        return None if usual_batch is None else usual_batch * seen
+
+    def rescaled(self, total: int) -> "Joint":
+        """The same shape over another horizon: batch changes after the warm-up stretch as the rate does."""
+        rate = self.rate.rescaled(total)
+        factor = (total - self.warmup) / (self.total - self.warmup)
+        return replace(self, rate=rate, batch=self.batch and self.batch.stretched(factor, self.warmup))
+
+    def resized(self, *, total: int | None = None, peak: float | None = None, warmup: int | None = None) -> "Joint":
+        """The plan for another run with every share kept, as `Schedule.resized` says."""
+        rate = self.rate.resized(total=total, peak=peak, warmup=warmup)
+        return replace(self, rate=rate, batch=self.batch and self.batch.stretched(rate.total / self.total))
+
+
+def parts(schedule: Schedule) -> tuple[Schedule, Batch | None, Average | None]:
+    """Rate, batch schedule and average of any schedule."""
+    if isinstance(schedule, Joint):
+        return schedule.rate, schedule.batch, schedule.average
+    return schedule, None, None
+
+
+__all__ = ["Joint", "parts"]

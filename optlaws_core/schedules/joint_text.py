@@ -1,0 +1,107 @@
+"""The text form of a plan with several schedules: `rate=wsd(…); batch=steps([0, 100k], [4M, 16M]); average=ema(100)`.
+
+`parse(plan.text) == plan` for every plan. The order is free; a plan without batch and average is its rate. Starts of
+the batch may be typed as shares of the updates, `steps([0, 50%], [4M, 16M])`.
+"""
+
+import re
+from collections.abc import Callable
+
+from ..errors import OptLawsError, ScheduleError
+from ..text import parse_amount
+from .averaging import EMA, Average, Merge
+from .base import Schedule
+from .batch import BY, SHAPES, Batch
+from .joint import Joint
+
+PARTS = ("rate", "batch", "average")
+_PART = re.compile(r"\s*([A-Za-z_]+)\s*=\s*(.*\S)\s*", re.DOTALL)
+_CALL = re.compile(r"([A-Za-z_]+)\s*\((.*)\)", re.DOTALL)
+_BATCH = re.compile(r"\[([^\[\]]*)\]\s*,\s*\[([^\[\]]*)\]\s*(?:,\s*by\s*=\s*(\w+)\s*)?")
+AVERAGES = "ema(100) or merge(8, 1000)"
+
+
+def is_joint(text: str) -> bool:
+    """Whether a text says more than a learning rate, or says it by name."""
+    return ";" in text or bool(re.match(rf"\s*(?:{'|'.join(PARTS)})\s*=", text))
+
+
+def parse_joint(text: str, parse_rate: Callable[[str], Schedule]) -> Schedule:
+    """The plan that `text` describes; its rate alone where there is no more. Raises `ScheduleError`."""
+    found: dict[str, str] = {}
+    for part in text.split(";"):
+        if not part.strip():
+            continue
+        said = _PART.fullmatch(part)
+        if not said or said[1] not in PARTS:
+            raise ScheduleError(
+                "A plan reads like rate=wsd(…); batch=steps([0, 100k], [4M, 16M]); average=ema(100), "
+                f"got {_short(part)!r}."
+            )
+        if said[1] in found:
+            raise ScheduleError(f"{said[1]} is given twice.")
+        found[said[1]] = said[2]
+    if "rate" not in found:
+        raise ScheduleError(f"A plan needs its learning rate, such as rate=wsd(…), got {_short(text)!r}.")
+    rate = parse_rate(found["rate"])
+    if len(found) == 1:
+        return rate
+    batch = parse_batch(found["batch"], rate.total) if "batch" in found else None
+    return Joint(rate, batch, parse_average(found["average"]) if "average" in found else None)
+
+
+def parse_batch(text: str, total: int | None = None) -> Batch:
+    """`steps([0, 100k], [4M, 16M])` or `ramp(…)`, with shares of `total` updates. Raises `ScheduleError`."""
+    call = _CALL.fullmatch(text.strip())
+    lists = _BATCH.fullmatch(call[2].strip()) if call else None
+    if not call or call[1] not in SHAPES or not lists:
+        raise ScheduleError(
+            "batch reads like steps([0, 100k], [4M, 16M]) or ramp(…), where sizes begin and tokens in an update, "
+            f"got {_short(text)!r}."
+        )
+    starts, sizes = ([w.strip() for w in words.split(",") if w.strip()] for words in lists.groups()[:2])
+    relative = [size.lower().endswith("x") for size in sizes]
+    if any(relative) and not all(relative):
+        raise ScheduleError(f"batch: sizes are all tokens (4M) or all multiples (2x), got {_short(lists[2])!r}.")
+    by = lists[3] or BY[0]
+    return Batch(
+        tuple(_start(word, by, total) for word in starts),
+        tuple(_amount(size.rstrip("xX"), "a size", "4M or 2x") for size in sizes),
+        call[1],
+        by,
+        any(relative),
+    )
+
+
+def parse_average(text: str) -> Average:
+    """`ema(100)` or `merge(8, 1000)`. Raises `ScheduleError`."""
+    call = _CALL.fullmatch(text.strip())
+    numbers = [_amount(word, "a length", "100") for word in call[2].split(",")] if call else []
+    kinds = {("ema", 1): EMA, ("merge", 2): Merge}
+    kind = kinds.get((call[1], len(numbers))) if call else None
+    if kind is None:
+        raise ScheduleError(f"average reads like {AVERAGES}, got {_short(text)!r}.")
+    return kind(*numbers)
+
+
+def _start(word: str, by: str, total: int | None) -> float:
+    if not word.endswith("%"):
+        return _amount(word, "a start", "100k", zero=True)
+    if total is None or by != BY[0]:
+        raise ScheduleError(f"batch: {_short(word)} is a share of the updates, so of no start in {by}.")
+    return float(round(_amount(word[:-1], "a share", "50%", zero=True) / 100 * total))
+
+
+def _amount(word: str, what: str, examples: str, zero: bool = False) -> float:
+    try:
+        return parse_amount(word, what, zero, examples)
+    except OptLawsError as error:
+        raise ScheduleError(f"In a plan: {str(error)[0].lower()}{str(error)[1:]}") from None
+
+
+def _short(text: str, most: int = 60) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+__all__ = ["is_joint", "parse_average", "parse_batch", "parse_joint"]

@@ -1,0 +1,136 @@
+"""Plans that schedule more than the learning rate: their text form, the batch at every update, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from optlaws_core.errors import ScheduleError
+from optlaws_core.runs import Plan
+from optlaws_core.schedules import EMA, Batch, Joint, Merge, parse
+
+RATE = "wsd(peak=3e-4, warmup=500, total=24000, decay=4800, shape=linear)"
+BATCHES = (
+    "steps([0, 12000], [4M, 16M])",
+    "ramp([0, 12000], [1x, 2.5x])",
+    "steps([0, 5B, 20B], [1M, 2M, 4M], by=tokens)",
+    "ramp([0, 5B, 20B], [1M, 4M, 2M], by=tokens)",
+    "steps([0], [1x])",
+)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("average", ["", "; average=ema(100)", "; average=merge(8, 1000)"])
+def test_a_plan_reads_back_from_its_text(batch, average):
+    text = f"rate={RATE}; batch={batch}{average}"
+    plan = parse(text)
+    assert plan.text == text
+    assert parse(plan.text) == plan and hash(parse(plan.text)) == hash(plan)
+
+
+def test_parts_come_in_any_order_and_a_rate_alone_is_a_schedule():
+    assert parse(f"average=ema(50); rate={RATE}") == Joint(parse(RATE), None, EMA(50))
+    assert parse(f"rate={RATE}") == parse(RATE)
+    assert parse(f"rate={RATE};") == parse(RATE)
+
+
+def test_starts_may_be_shares_of_the_updates():
+    assert parse(f"rate={RATE}; batch=steps([0, 50%], [1x, 2x])").batch == Batch((0, 12000), (1, 2), relative=True)
+
+
+def test_as_a_schedule_a_plan_is_its_rate():
+    plan, rate = parse(f"rate={RATE}; batch=steps([0, 9000], [1x, 2x])"), parse(RATE)
+    steps = np.arange(0, 24001, 7)
+    assert np.array_equal(plan(steps), rate(steps))
+    assert (plan.peak, plan.total, plan.warmup, plan.warmup_end) == (
+        rate.peak,
+        rate.total,
+        rate.warmup,
+        rate.warmup_end,
+    )
+    assert set(plan.breaks) == {*rate.breaks, 9000}
+
+
+@pytest.mark.parametrize("text", BATCHES)
+def test_what_was_read_is_the_sum_of_all_updates_before(text):
+    batch = parse(f"rate={RATE}; batch={text}").batch
+    every = batch(np.arange(24000))
+    at = np.array([0, 1, 2, 700, 5000, 12000, 12001, 23999, 24000])
+    assert np.allclose(batch.pieces.seen(at), np.concatenate(([0], np.cumsum(every)))[at], rtol=1e-12)
+    assert batch.updates_for(batch.pieces.seen(700)) == 700
+    assert batch.updates_for(batch.pieces.seen(700) * 1.0000001) == 701
+
+
+def test_a_size_by_tokens_begins_with_the_first_update_that_finds_its_tokens_read():
+    batch = parse(f"rate={RATE}; batch=steps([0, 5B, 20B], [1M, 3M, 4M], by=tokens)").batch
+    sizes = batch(np.arange(24000))
+    seen = np.cumsum(sizes) - sizes
+    assert np.array_equal(sizes, np.select([seen < 5e9, seen < 20e9], [1e6, 3e6], 4e6))
+
+
+def test_a_ramp_by_tokens_is_linear_in_the_tokens_read():
+    batch = parse(f"rate={RATE}; batch=ramp([0, 20B], [1M, 4M], by=tokens)").batch
+    sizes = batch(np.arange(24000))
+    seen = np.cumsum(sizes) - sizes
+    wanted = 1e6 + 3e6 * np.minimum(seen / 20e9, 1)
+    assert np.abs(sizes / wanted - 1).max() < 1e-3  # an update reads its tokens at once
+
+
+def test_tokens_of_a_plan():
+    assert Plan(parse(f"rate={RATE}; batch=steps([0, 12000], [4M, 16M])")).tokens == 12000 * 20e6
+    assert Plan(parse(f"rate={RATE}; batch=steps([0, 12000], [1x, 4x])"), batch_tokens=1e6).tokens == 12000 * 5e6
+    assert Plan(parse(f"rate={RATE}; batch=steps([0, 12000], [1x, 4x])")).tokens is None
+    assert Plan(parse(f"rate={RATE}; average=ema(10)"), batch_tokens=1e6).tokens == 24000e6
+
+
+def test_batch_changes_keep_their_share_of_another_horizon():
+    plan = parse(f"rate={RATE}; batch=steps([0, 12000], [4M, 16M]); average=merge(8, 100)")
+    longer = plan.resized(total=48000)
+    assert longer.text.startswith("rate=wsd(peak=3e-4, warmup=1000, total=48000, decay=9600")
+    assert longer.batch.starts == (0, 24000)
+    assert longer.average == Merge(8, 100)
+    assert plan.rescaled(12250).batch.starts == (0, 6250)  # the warm-up stays, what follows is half as long
+    by_tokens = parse(f"rate={RATE}; batch=steps([0, 5B], [1M, 2M], by=tokens)").resized(total=12000)
+    assert by_tokens.batch.starts == (0, 2.5e9)
+
+
+def test_a_horizon_that_leaves_no_update_between_two_sizes_keeps_the_later_one():
+    plan = parse(f"rate={RATE}; batch=steps([0, 12000, 12001, 12002], [1x, 2x, 3x, 4x])").resized(total=240)
+    assert plan.batch == Batch((0, 120), (1, 4), relative=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (f"rate={RATE}; batch=steps([0, 24000], [1M, 2M])", "before the end of the run"),
+        (f"rate={RATE}; batch=steps([5, 9], [1M, 2M])", "starts must rise from 0"),
+        (f"rate={RATE}; batch=steps([0, 9, 9], [1M, 2M, 3M])", "starts must rise from 0"),
+        (f"rate={RATE}; batch=steps([0, 9.5], [1M, 2M])", "whole numbers"),
+        (f"rate={RATE}; batch=steps([0, 9], [1M])", "each start needs its size"),
+        (f"rate={RATE}; batch=steps([0, 9], [1M, 2x])", "all multiples"),
+        (f"rate={RATE}; batch=steps([0, 9], [1x, 2x], by=tokens)", "by=tokens needs sizes in tokens"),
+        (f"rate={RATE}; batch=steps([0, 50%], [1M, 2M], by=tokens)", "share of the updates"),
+        (f"rate={RATE}; batch=steps([0, 9], [1, 2M])", "1,000,000 times the smallest"),
+        (f"rate={RATE}; batch=steps([0, 9], [0, 2M])", "above 0"),
+        (f"rate={RATE}; batch=stairs([0, 9], [1M, 2M])", "batch reads like"),
+        (f"rate={RATE}; average=ema(0)", "above 0"),
+        (f"rate={RATE}; average=ema(1e10)", "half-life"),
+        (f"rate={RATE}; average=merge(8)", "average reads like"),
+        (f"rate={RATE}; average=merge(8, 2.5)", "checkpoints"),
+        (f"rate={RATE}; rate={RATE}", "given twice"),
+        (f"rate={RATE}; momentum=3", "A plan reads like"),
+        ("batch=steps([0, 9], [1M, 2M])", "needs its learning rate"),
+        (f"rate=rate={RATE}; average=ema(1)", "A schedule reads like"),
+        ("rate=sine(total=9); average=ema(1)", "Unknown schedule"),
+    ],
+)
+def test_what_is_no_plan_is_told_in_one_sentence(said, told):
+    with pytest.raises(ScheduleError) as caught:
+        parse(said)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_plan_of_nothing_but_a_rate_is_none():
+    with pytest.raises(ScheduleError, match="a batch or an average"):
+        Joint(parse(RATE))
+    with pytest.raises(ScheduleError, match="rate must be a schedule"):
+        Joint(parse(f"rate={RATE}; average=ema(1)"), None, EMA(1))
