@@ -7,13 +7,14 @@ import numpy as np
 
 from ..runs import Plan, Run
 from ..schedules import Schedule, parts
-from ..text import counted, format_amount, format_number, shortened
+from ..text import counted, format_amount, format_number, percent, shortened
 
 TOLERANCE = 0.01  # a peak, horizon, size or batch within 1 % of what was covered counts as covered
 # How many times shorter or longer than the training runs' a warm-up may be. Most laws hardly mind: fitted to three of
 # the example runs, cosines with 100, 200 and 400 updates of it end within 0.005 of each other. Training minds: near the
 # edge of stability runs of the sweep with 50 updates end up to 19 % above those with 200, which no law knows.
 WARMUP_REACH = 2.0
+LONG_AVERAGE = 0.1  # of the updates: beyond it averages of our own runs ended up to 5 % above what any law says
 IDLE = 1e-6  # of the peak: rates below it train nothing
 
 Range = tuple[float, float]  # smallest and largest value
@@ -129,7 +130,9 @@ def _joint_reasons(schedule: Schedule) -> Iterator[str]:
     if batch is not None:
         yield f"a batch schedule, {shortened(batch.text, 60)}, the training runs had one batch"
     if average is not None:
-        yield f"an average of the weights, {average.text}, the training runs were read at their last ones"
+        share = average.reach / schedule.total
+        far = f" over {percent(min(share, 1))} of the run, where averages end higher" if share > LONG_AVERAGE else ""
+        yield f"an average of the weights, {average.text}{far}, the training runs were read at their last ones"
 
 
 def _leaves(ends: Range, warmup: int, total: int, exact: bool) -> bool:

@@ -130,11 +130,10 @@ class Law:
         """The features that the formula uses, in the order of `FEATURES`."""
         return tuple(f for f in FEATURES if f in self.formula.free_symbols)
 
-    @cached_property
+    @property
     def knows_noise(self) -> bool:
-        """Whether all that it sums over the past is noise, so that it can tell what batches and averages do to it."""
-        known = {S, peak}
-        return bool(self.sums) and all(h.noise for h in self.sums) and set(self.features) <= known
+        """Whether all that it sums over the past is noise, so that it can tell what a batch schedule does."""
+        return bool(self.sums) and all(h.noise for h in self.sums)
 
     @property
     def _unfolded(self) -> sp.Expr:

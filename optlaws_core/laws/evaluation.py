@@ -6,22 +6,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import sympy as sp
 from scipy.sparse import csr_array, eye_array
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError, may_end_here
 from ..runs import Plan
-from ..schedules import Average, Schedule
-from ..sums.averages import pairs
+from ..schedules import Schedule
+from ..schedules import parts as parts_of
 from ..sums.clocks import Trace, make_clocks, trace
 from ..sums.history import History, histories
 from ..sums.moments import moments
 from ..sums.panels import rates
+from ..text import shortened
 from . import HistorySum, Law
-from .base import S, S_k, d_k, pace_k, peak
-from .batching import EffectiveRate, average_of, driving, shares_of_noise
+from .base import S, S_k, d_k, pace_k
 from .compiled import Compiled
+from .effective import average_of, driven, share_of_noise
 from .features import feature
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
@@ -30,7 +30,7 @@ AT_ONCE = 4096  # observations whose past is cut together
 # many as before a curve of 400 steps and 120 knots, and fewer where a rate turns more often than `OFTEN`. A stretch has
 # up to 90 nodes, and a node of a step takes some 100 bytes while the batch is worked out.
 AT_ONCE_PAST, OFTEN, AT_ONCE_OFTEN = 25_000, 250, 5_000
-AT_ONCE_AVERAGED = 20  # observations of averaged weights, each of which takes up to some 700 pairs of updates
+AT_ONCE_AVERAGED = 50  # steps at which averaged weights are read, each of which has a past of its own
 RECENT_PAIRS = 2**22  # pairs of observation and node that are kept of lately asked histories: 64 MiB
 LOWEST = 1e-10  # rates below it count as this much in a pace, which may be a negative power of the rate
 
@@ -61,7 +61,7 @@ class Batch:
     # In the order of law.sums: (obs, moments), what sums at the moments are multiplied with. None: moments are the
     # observations. Left out where all are.
     spreads: tuple[csr_array | None, ...] = ()
-    parts: tuple[tuple[Plan, IntArray], ...] = ()  # what was asked for; needed where sums are spread
+    parts: tuple[tuple[Plan, IntArray], ...] = ()  # plans as laws see them, and their steps
 
     def __len__(self) -> int:
         return self.slices[-1].stop
@@ -71,7 +71,7 @@ class Batch:
         """The law's sums at every observation itself, in the order of law.sums."""
         if not any(spread is not None for spread in self.spreads):
             return self.sums
-        (paths, _), steps = _driven([plan for plan, _ in self.parts]), [steps for _, steps in self.parts]
+        paths, steps = [trace(plan.schedule) for plan, _ in self.parts], [steps for _, steps in self.parts]
         return tuple(_joined(_pasts(h, paths, steps)) for h in self.law.sums)
 
     @cached_property
@@ -90,23 +90,25 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     """Prepare `law` on plans and steps (n_i,) of each. Raises `DesignError` for steps outside a plan, or for none."""
     if not parts or not all(len(steps) for _, steps in parts):
         raise DesignError("A law is evaluated at one step at least, got none.")
-    plans, steps = [plan for plan, _ in parts], [np.asarray(steps, np.int64) for _, steps in parts]
-    paths, averages = _driven(plans)
-    for plan, path, average, some in zip(plans, paths, averages, steps, strict=True):
-        _check_steps(path.schedule, some)
-        _check_known(law, plan, path.schedule, average)
+    asked = [(plan, np.asarray(steps, np.int64)) for plan, steps in parts]
+    for plan, some in asked:
+        _check_steps(plan.schedule, some)
+        _check_known(law, plan.schedule)
+    parts = [part for plan, some in asked for part in driven(plan, some)]
+    plans, steps = [plan for plan, _ in parts], [some for _, some in parts]
+    paths = [trace(plan.schedule) for plan in plans]
     if S in law.features:
         make_clocks(paths, 1.0)
-    known = [[_feature(f, *run) for f in law.features] for run in zip(averages, plans, paths, steps, strict=True)]
-    summed = [tuple(zip(*_at_moments(h, paths, steps, averages), strict=True)) for h in law.sums]
-    ends = np.cumsum([len(some) for some in steps])
+    known = [[feature(f, *run) for f in law.features] for run in zip(plans, paths, steps, strict=True)]
+    summed = [tuple(zip(*_at_moments(h, paths, steps), strict=True)) for h in law.sums]
+    ends = np.cumsum([len(some) for _, some in asked])
     return Batch(
         law,
         tuple(np.concatenate(columns) for columns in zip(*known, strict=True)),
         tuple(_joined(pasts) for pasts, _ in summed),
-        tuple(slice(int(e) - len(some), int(e)) for e, some in zip(ends, steps, strict=True)),
+        tuple(slice(int(e) - len(some), int(e)) for e, (_, some) in zip(ends, asked, strict=True)),
         tuple(_block_diagonal(spreads, [len(past.now) for past in pasts]) for pasts, spreads in summed),
-        tuple(zip(plans, steps, strict=True)),
+        tuple(parts),
     )
 
 
@@ -122,9 +124,9 @@ def batches(law: Law, plan: Plan, steps: IntArray) -> Iterator[Batch]:
 
 def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:
     """The `steps` (n,) of a schedule, as many at a time as memory bears what lies before them."""
-    turns = schedule.breaks
     if average_of(schedule) is not None:
         return np.split(steps, np.arange(AT_ONCE_AVERAGED, len(steps), AT_ONCE_AVERAGED))
+    turns = schedule.breaks
     most = AT_ONCE_PAST if len(turns) <= OFTEN else AT_ONCE_OFTEN
     past = np.cumsum(np.searchsorted(turns, steps, side="right")) // most
     return np.split(steps, np.flatnonzero(np.diff(past)) + 1)
@@ -132,81 +134,39 @@ def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:
 
 def prepare(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> None:
     """Make the histories of `parts` together, of which batches of some of them will ask: faster than one by one."""
-    steps = [np.asarray(some, np.int64) for _, some in parts]
-    paths, averages = _driven([plan for plan, _ in parts])
+    parts = [part for plan, some in parts for part in driven(plan, np.asarray(some, np.int64))]
+    paths, steps = [trace(plan.schedule) for plan, _ in parts], [some for _, some in parts]
     for h in law.sums:
-        _at_moments(h, paths, steps, averages)
+        _at_moments(h, paths, steps)
 
 
-def _driven(plans: Sequence[Plan]) -> tuple[list[Trace], list[Average | None]]:
-    """What drives each plan, and the average that its loss is read from."""
-    drives = [driving(plan) for plan in plans]
-    return [trace(schedule) for schedule, _ in drives], [average for _, average in drives]
-
-
-def _feature(f: sp.Symbol, average: Average | None, plan: Plan, path: Trace, steps: IntArray) -> FloatArray:
-    """A feature at `steps` (n,), that of averaged weights being its mean over them.
-
-    For the part of the loss that falls as a power of S this leaves out the curvature of the power within the average:
-    q (q + 1) / 2 of the squared relative spread of S there.
-    """
-    if average is None or f == peak:
-        return feature(f, plan, path, steps)
-    early, late, weights = pairs(average, steps)
-    return weights @ (0.5 * (feature(f, plan, path, early) + feature(f, plan, path, late)))
-
-
-def _check_known(law: Law, plan: Plan, schedule: Schedule, average: Average | None) -> None:
-    """Raises `DesignError` where the plan schedules what the law knows nothing of."""
-    batch = isinstance(schedule, EffectiveRate)
-    if (batch or average is not None) and not law.knows_noise:
-        what = "a batch schedule" if batch else "an average of the weights"
+def _check_known(law: Law, schedule: Schedule) -> None:
+    """Raises `DesignError` where the batch is scheduled, and the law knows nothing of it."""
+    if not law.knows_noise and parts_of(schedule)[1] is not None:
         raise DesignError(
-            f"The law {law.name} has no noise term that {what} could act on, as {plan.schedule.text:.60}."
+            f"The law {law.name} does not tell noise from slow progress, so it says nothing of the batch schedule in "
+            f"{shortened(schedule.text, 60)}; fit one that does: noisy_quadratic."
         )
 
 
 def _at_moments(
-    h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray], averages: Sequence[Average | None]
+    h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]
 ) -> list[tuple[HistoryBatch, csr_array | None]]:
     """The history sum at moments from which the one at `steps` (n_i,) of each path follows, and how it does."""
     kinds = h.clock, h.inclusive, h.drops_only, h.pace is not None, S_k in h.sees, d_k in h.sees
-    keys = [(*kinds, path.schedule, some.tobytes(), a) for path, some, a in zip(paths, steps, averages, strict=True)]
+    keys = [(*kinds, path.schedule, some.tobytes()) for path, some in zip(paths, steps, strict=True)]
     known = RECENT.found(keys)
     lacking = list({key: i for i, key in enumerate(keys) if key not in known}.values())
     if lacking:
-        paths, steps, averages = (
-            [paths[i] for i in lacking],
-            [steps[i] for i in lacking],
-            [averages[i] for i in lacking],
-        )
+        paths, steps = [paths[i] for i in lacking], [steps[i] for i in lacking]
         make_clocks(paths, h.clock)
         make_clocks(paths, 1.0)
-        found = [
-            (*moments(path, some, h.clock), None) if average is None else _at_pairs(h, path, some, average)
-            for path, some, average in zip(paths, steps, averages, strict=True)
-        ]
-        pasts = _pasts(h, paths, [chosen for chosen, *_ in found])
-        new = {
-            keys[i]: (past if later is None else _seen_later(past, later), spread)
-            for i, past, (_, spread, later) in zip(lacking, pasts, found, strict=True)
-        }
+        found = [moments(path, some, h.clock) for path, some in zip(paths, steps, strict=True)]
+        pasts = _pasts(h, paths, [chosen for chosen, _ in found])
+        new = {keys[i]: (past, spread) for i, past, (_, spread) in zip(lacking, pasts, found, strict=True)}
         RECENT.keep(new)
         known |= new
     return [known[key] for key in keys]
-
-
-def _at_pairs(h: HistorySum, path: Trace, steps: IntArray, average: Average) -> tuple[IntArray, csr_array, FloatArray]:
-    """The updates (pairs,) up to which to sum for averaged weights, the pairs' shares, and how much later to look."""
-    early, late, weights = pairs(average, steps)
-    clock = path.clock(h.clock)
-    return early, weights, 0.5 * (clock(late) - clock(early))
-
-
-def _seen_later(past: HistoryBatch, by: FloatArray) -> HistoryBatch:
-    """The same past from moments that are later on the clock, each `by` (moments,) of its own."""
-    counts = np.diff(np.append(past.first, len(past.node)))
-    return replace(past, now=past.now + by, lag=past.lag + np.repeat(by, counts))
 
 
 def _block_diagonal(spreads: Sequence[csr_array | None], sizes: Sequence[int]) -> csr_array | None:
@@ -303,12 +263,11 @@ def _past(h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]) -> l
 
 def _weights(h: HistorySum, schedules: Sequence[Schedule], past: History) -> FloatArray:
     """What the source at each node counts for, (nodes,): its updates, and for noise the share that the batch leaves."""
-    if not h.noise or not any(isinstance(s, EffectiveRate) for s in schedules):
+    if not h.noise:
         return past.weight
-    weight, edges = past.weight.copy(), np.searchsorted(past.owner, np.arange(len(schedules) + 1))
-    for s, a, b in zip(schedules, edges[:-1], edges[1:], strict=True):
-        weight[a:b] *= shares_of_noise(s, past.step[a:b])
-    return weight
+    return past.weight * np.concatenate(
+        [share_of_noise(s, past.step[past.owner == i]) for i, s in enumerate(schedules)]
+    )
 
 
 def _apart(past: HistoryBatch, owner: IntArray, sizes: Sequence[int]) -> list[HistoryBatch]:

@@ -32,14 +32,7 @@ FORCING_MEMORY = Law(
         {"q_F": q, "c_K": c, "q_K": rho} for q in (0.25, 0.45, 0.8) for c, rho in ((90.0, 1.0), (1100.0, 1.0))
     ),
     sums=(
-        HistorySum(
-            _H,
-            eta_k**2 * (_A0 + _A1 * S_k ** (-_qF)),
-            (1 + _c * u) ** (-_qK),
-            1.0,
-            r"\left(S_t-S_k\right)",
-            noise=True,
-        ),
+        HistorySum(_H, eta_k**2 * (_A0 + _A1 * S_k ** (-_qF)), (1 + _c * u) ** (-_qK), 1.0, r"\left(S_t-S_k\right)"),
     ),
     where=(r"S_t = \sum_{i=0}^{t} \eta_i",),
 )

@@ -82,12 +82,7 @@ OPT_LAWS_CURVE = Law(
     starts=tuple({"q": q, "c": c, "rho": rho} for q in (0.25, 0.45, 0.8) for c, rho in ((90.0, 1.5), (1100.0, 1.2))),
     sums=(
         HistorySum(
-            _H,
-            eta_k**2 * (_A0 + _A1 * S_k ** (-_q)),
-            (1 + _c * u) ** (-_rho),
-            1.5,
-            r"\left(\tau_t-\tau_k\right)",
-            noise=True,
+            _H, eta_k**2 * (_A0 + _A1 * S_k ** (-_q)), (1 + _c * u) ** (-_rho), 1.5, r"\left(\tau_t-\tau_k\right)"
         ),
     ),
     where=(

@@ -87,7 +87,6 @@ OPT_LAWS_SUBLINEAR = Law(
             1.0,
             r"\left(\eta_k/\eta_{\mathrm{ref}}\right)^{g}\left(S_t-S_k\right)",
             pace=(eta_k / ETA_REF) ** _g,
-            noise=True,
         ),
     ),
     where=(r"S_t = \sum_{i=0}^{t} \eta_i, \quad \eta_{\mathrm{ref}} = 10^{-3}",),

@@ -38,8 +38,7 @@ class HistorySum:
     lag_latex: str  # how u is written
     pace: sp.Expr | None = None  # in parameters, eta_k: what the time from step k to step t is multiplied with
     inclusive: bool = False  # whether that time counts update k itself; on the clock with power 1
-    # Whether it is the noise of the gradients, as variances of weights: larger batches have less, averages forget some.
-    noise: bool = False
+    noise: bool = False  # whether it is known to be the noise of gradients alone, of which larger batches have less
 
     @cached_property
     def sees(self) -> frozenset[sp.Symbol]:

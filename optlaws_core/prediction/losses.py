@@ -10,7 +10,7 @@ from ..errors import DesignError
 from ..fitting.result import Fit, Model
 from ..laws import law_named
 from ..laws.base import params
-from ..laws.batching import in_multiples
+from ..laws.effective import in_multiples
 from ..laws.evaluation import batches
 from ..laws.evaluation import predict as evaluate
 from ..runs import MOST_UPDATES, Plan

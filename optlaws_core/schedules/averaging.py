@@ -6,6 +6,7 @@ apart; of all of them where there are fewer.
 """
 
 from dataclasses import dataclass
+from math import log2
 
 from ..errors import ScheduleError
 from ..text import format_number
@@ -33,6 +34,11 @@ class EMA:
         return 0.5 ** (1 / self.half_life)
 
     @property
+    def reach(self) -> float:
+        """Updates over which 90 % of the average's weight lies."""
+        return self.half_life * log2(10)
+
+    @property
     def text(self) -> str:
         """The text form."""
         return f"ema({format_number(self.half_life)})"
@@ -54,6 +60,11 @@ class Merge:
                     f"got {format_number(value)} for {'the first' if name == 'count' else 'the second'}."
                 )
             object.__setattr__(self, name, int(value))
+
+    @property
+    def reach(self) -> float:
+        """Updates over which the average's weight lies."""
+        return float((self.count - 1) * self.every)
 
     @property
     def text(self) -> str:

@@ -12,7 +12,7 @@ from ..text import parse_amount
 from .averaging import EMA, Average, Merge
 from .base import Schedule
 from .batch import BY, SHAPES, Batch
-from .joint import Joint
+from .joint_schedule import Joint
 
 PARTS = ("rate", "batch", "average")
 _PART = re.compile(r"\s*([A-Za-z_]+)\s*=\s*(.*\S)\s*", re.DOTALL)

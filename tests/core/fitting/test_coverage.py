@@ -14,7 +14,7 @@ from optlaws_core.hyper import HYPER_LAWS
 from optlaws_core.laws import LAWS
 from optlaws_core.prediction.verdict import doubts
 from optlaws_core.runs import Plan, Run, Series
-from optlaws_core.schedules import SCHEDULES, Constant, Knots
+from optlaws_core.schedules import SCHEDULES, Constant, Knots, parse
 from tests.fuzz import seeds
 
 COVERAGE = Coverage((1e-3, 2e-3), (10_000, 20_000), (1e8, 1e9), (5e5, 5e5))
@@ -166,3 +166,15 @@ def test_fits_from_before_warmups_were_kept_load_and_say_so():
         said = [s for s in again.doubts if "If a training run had no warm-up, fit again." in s]
         assert len(said) == (name in ("annealing", "multi_power", "forward_momentum")), name
         assert len([s for s in doubts(again) if "fit again" in s]) == len(said)
+
+
+def test_what_is_scheduled_beside_the_rate_is_told():
+    rate = "rate=constant(peak=1e-3, warmup=0, total=10000)"
+    assert outside(COVERAGE, parse(f"{rate}; batch=steps([0, 5000], [1x, 4x]); average=merge(8, 100)")) == (
+        "a batch schedule, steps([0, 5000], [1x, 4x]), the training runs had one batch",
+        "an average of the weights, merge(8, 100), the training runs were read at their last ones",
+    )
+    assert outside(COVERAGE, parse(f"{rate}; average=ema(600)")) == (
+        "an average of the weights, ema(600) over 20 % of the run, where averages end higher, the training runs were "
+        "read at their last ones",
+    )

@@ -14,6 +14,7 @@ from optlaws_core.prediction import losses as prediction
 from optlaws_core.prediction.divergence import Risk, learn_risk
 from optlaws_core.runs import MOST_UPDATES, Plan, Run, Series
 from optlaws_core.schedules import Constant
+from tests.knowledge.twins import THETAS
 
 # Round numbers near those that the laws take on real runs; not a fit of anything.
 THETA = {
@@ -299,3 +300,42 @@ def test_a_risk_is_not_told_of_sizes_that_its_runs_did_not_have(params):
     assert [(r.risk, r.apart) for r in rank(law, [parse("linear(peak=0.8, warmup=50, total=1000)")], risk_of())] == [
         (None, False)
     ]
+
+
+PLAN = "rate=constant(peak=1e-3, warmup=100, total=2000); batch=steps([0, 1000], [{}])"
+
+
+def noisy_quadratic(batch_tokens) -> Fit:
+    return replace(
+        made(),
+        law="noisy_quadratic",
+        theta=LAWS["noisy_quadratic"].complete(THETAS["noisy_quadratic"][0]),
+        coverage=Coverage((1e-3, 1e-3), (2000, 2000), None, batch_tokens),
+    )
+
+
+def test_a_batch_schedule_is_counted_in_the_training_runs_batch():
+    found = [
+        predict(noisy_quadratic(ends), parse(PLAN.format(sizes)))[0]
+        for ends, sizes in (((1e6, 1e6), "1M, 4M"), ((2e6, 2e6), "2M, 8M"), (None, "1x, 4x"), ((2e6, 2e6), "1M, 4M"))
+    ]
+    assert found[0] == found[1] == found[2] != found[3]
+
+
+@pytest.mark.parametrize("ends", [None, (1e6, 2e6)])
+def test_a_batch_in_tokens_needs_the_training_runs_batch(ends):
+    with pytest.raises(DesignError, match="no batch in common that is known"):
+        predict(noisy_quadratic(ends), parse(PLAN.format("1M, 4M")))
+
+
+def test_another_batch_that_is_asked_for_is_not_what_a_schedule_is_counted_in():
+    told = prediction.sized(noisy_quadratic((1e6, 1e6)), batch_tokens=2e6)
+    plain = predict(noisy_quadratic((1e6, 1e6)), parse(PLAN.format("1M, 4M")))
+    assert np.array_equal(predict(told, parse(PLAN.format("1M, 4M"))), plain)
+
+
+def test_a_law_that_does_not_tell_noise_refuses_a_batch_schedule_and_takes_an_average():
+    with pytest.raises(DesignError, match="does not tell noise from slow progress"):
+        predict(made(), parse(PLAN.format("1x, 4x")))
+    text = "rate=constant(peak=1e-3, warmup=100, total=2000); average=ema(20)"
+    assert predict(made(), parse(text))[0] < predict(made(), parse("constant(peak=1e-3, warmup=100, total=2000)"))[0]
