@@ -15,6 +15,7 @@ from . import tables
 from .base import EXACT, Export, Target
 from .trainers import (
     deepspeed,
+    levanter,
     llm_foundry,
     megatron,
     nanogpt,
@@ -36,6 +37,7 @@ TARGETS: dict[str, Target] = by_name(
         deepspeed.TRAINER,
         torchtitan.TRAINER,
         olmo_core.TRAINER,
+        levanter.TRAINER,
         llm_foundry.TRAINER,
         nanogpt.TRAINER,
         tables.CSV,

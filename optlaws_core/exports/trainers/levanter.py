@@ -1,0 +1,83 @@
+"""levanter: the YAML of its optimizer and the length of its training; one warm-up, one stable phase, one fall."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from ...arrays import FloatArray
+from ...schedules.base import Schedule
+from ..base import Export, Target, check_comment, heading, word
+from ..nearest import Options, lengths, levels, nearest, warmups
+from ..shapes import fall, rise
+
+KEY, TITLE = "levanter", "levanter"
+TIMESCALE = 10_000  # of its inv_sqrt, in updates
+
+
+@dataclass(frozen=True)
+class Settings(Options):
+    """A warm-up from 0, the peak, and an `lr_schedule` over the last `decay` updates, as the optimizer counts them."""
+
+    peak: float
+    total: int
+    warmup: int
+    style: str
+    decay: int
+    low: float  # min_lr_ratio · peak
+
+    def rates(self, t: FloatArray) -> FloatArray:
+        count = t - (self.total - self.decay)
+        late = np.where(count < 0, self.peak, self._fallen(np.maximum(count, 0)))
+        return np.where(t < self.warmup, self.peak * rise(t, self.warmup), late)
+
+    def _fallen(self, count: FloatArray) -> FloatArray:
+        if self.style == "constant":
+            return np.full_like(count, self.peak)
+        if self.style == "inv_sqrt":
+            share = np.sqrt(TIMESCALE / np.maximum(count + self.warmup, 1))
+            return np.maximum(self.peak * np.minimum(share, 1.0), self.low)
+        if self.style == "inv":
+            steepness = (self.peak / self.low - 1) / max(self.decay, 1)
+            return np.maximum(self.peak / (steepness * np.maximum(count, 1) + 1), self.low)
+        return self.low + (self.peak - self.low) * fall(self.style, count / max(self.decay, 1))
+
+
+def candidates(schedule: Schedule) -> Iterator[Settings]:
+    p, total = schedule.peak, schedule.total
+    for w in warmups(schedule):
+        yield Settings(p, total, w, "constant", total - w, p)
+        for low, d, style in product(levels(schedule), lengths(schedule, w), ("linear", "cosine", "inv", "inv_sqrt")):
+            if style != "inv" or low:  # it divides by the lowest rate
+                yield Settings(p, total, w, style, d, low)
+
+
+def write(schedule: Schedule) -> Export:
+    """The parts `optimizer` and `trainer` of levanter's configuration."""
+    moves = {"low": (schedule.peak / 1000, schedule.peak), "decay": (1, schedule.total - max(warmups(schedule)))}
+    found = nearest(schedule, candidates(schedule), moves)
+    o = found.options
+    notes = (*found.notes(TITLE), "JAX computes in 32 bits, so to about 3e-7 of the peak.")
+    text = heading(schedule, TITLE, notes) + (
+        f"\noptimizer:\n  learning_rate: {word(o.peak)}\n  min_lr_ratio: {word(o.low / o.peak)}\n"
+        f"  lr_schedule: {o.style}\n  warmup: {_steps(o.warmup, o.total)}\n  decay: {_steps(o.decay, o.total)}\n"
+        f"trainer:\n  num_train_steps: {o.total}\n\n"
+    )
+    text += check_comment(schedule, found.differing)
+    return Export(KEY, text, ".yaml", found.exact, found.deviation, notes)
+
+
+def _steps(updates: int, total: int) -> str:
+    """A number of updates, of which levanter takes 1 as all: it is written as a share, which levanter rounds down."""
+    return word(min(1.5 / total, 1.0)) if updates == 1 else str(updates)
+
+
+TRAINER = Target(
+    KEY,
+    TITLE,
+    write,
+    native="constant, linear, cosine, and wsd with a linear or cosine cooldown",
+    source="https://github.com/marin-community/marin/blob/main/lib/levanter/src/levanter/optim/config.py",
+    version="the main branch of 2026",
+)
