@@ -21,6 +21,12 @@ def add(command: argparse.ArgumentParser) -> None:
         "schedule bends are always among them; from the number of updates on, every update is, "
         "and the end as the last row",
     )
+    command.add_argument(
+        "--sequence-length",
+        type=step,
+        metavar="N",
+        help="tokens in a sequence: Megatron-LM and levanter need it for the batch of a plan",
+    )
     command.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
 
 
@@ -28,7 +34,7 @@ def run(args: argparse.Namespace) -> tuple[str, ...]:
     """Write or print it; where it is not exact, the reasons come back as remarks."""
     if args.out:
         check_out("--out", args.out)
-    found = export(parse(args.schedule), args.to, args.steps)
+    found = export(parse(args.schedule), args.to, args.steps, args.sequence_length)
     if args.out:
         args.out.write_text(found.text, encoding="utf-8")
     else:

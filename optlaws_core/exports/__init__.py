@@ -11,8 +11,10 @@ To add a trainer: a module in `trainers/` with its `TRAINER`, and a line in `TAR
 
 from ..errors import ScheduleError, by_name
 from ..schedules.base import Schedule
+from ..schedules.joint import Joint
 from . import tables
 from .base import EXACT, Export, Target
+from .plans import beside, cannot
 from .trainers import (
     deepspeed,
     levanter,
@@ -44,23 +46,37 @@ TARGETS: dict[str, Target] = by_name(
         tables.JSON,
     ),
 )
+LONGEST_SEQUENCE = 2**31
 TABLES = tuple(key for key, target in TARGETS.items() if target.takes == "table")
 
 
-def export(schedule: Schedule, target: str, steps: int | None = None) -> Export:
+def export(schedule: Schedule, target: str, steps: int | None = None, sequence: int | None = None) -> Export:
     """`schedule` for the trainer `target`, one of `TARGETS`; `steps` is about the number of rows of a table.
 
-    Raises `ScheduleError` for an unknown target, for a chain, and for `steps` where there is no table.
+    `sequence` is the number of tokens in a sequence, which some trainers need for the batch of a plan. Raises
+    `ScheduleError` for an unknown target, for a chain, for a plan that the trainer cannot express, and for `steps` and
+    `sequence` where they have no place.
     """
     if target not in TARGETS:
         raise ScheduleError(f"Unknown target {target[:40]!r}. Known targets: {', '.join(TARGETS)}.")
     if schedule.family == "chain":
         raise ScheduleError("A chain of schedules cannot be exported: export its parts, one by one.")
-    if target in TABLES:
-        return TARGETS[target].write(schedule, steps)
-    if steps is not None:
+    known = TARGETS[target]
+    if steps is not None and target not in TABLES:
         raise ScheduleError(f"A number of rows is for {' and '.join(TABLES)}, got the target {target!r}.")
-    return TARGETS[target].write(schedule)
+    if sequence is not None and not 1 <= sequence <= LONGEST_SEQUENCE:
+        raise ScheduleError(f"A sequence has 1 to {LONGEST_SEQUENCE:,} tokens, got {sequence:,}.")
+    if isinstance(schedule, Joint) and known.plan is None:
+        raise cannot(known.title, beside(schedule))
+    write = known.plan if isinstance(schedule, Joint) and known.plan else known.write
+    if target in TABLES:
+        return write(schedule, steps)
+    return write(schedule, sequence) if needs_sequence(schedule, target) else write(schedule)
 
 
-__all__ = ["EXACT", "TABLES", "TARGETS", "Export", "Target", "export"]
+def needs_sequence(schedule: Schedule, target: str) -> bool:
+    """Whether the export of `schedule` to `target` has to know the tokens in a sequence."""
+    return isinstance(schedule, Joint) and schedule.batch is not None and TARGETS[target].counts_sequences
+
+
+__all__ = ["EXACT", "LONGEST_SEQUENCE", "TABLES", "TARGETS", "Export", "Target", "export", "needs_sequence"]

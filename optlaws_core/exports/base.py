@@ -42,15 +42,19 @@ class Target:
     """A trainer, or a kind of table, and all that is said of it.
 
     `key` is its name on the command line, `title` in prose; `write` makes the export of a schedule (of a table, from
-    the number of rows, too). `takes` tells what the export is: options of the trainer's own scheduler, code with the
-    schedule's formula, or a table. `native` is what these express exactly, as the end of a sentence. `source` is where
-    the trainer's scheduler is documented or defined, `version` the one that it was read in.
+    the number of rows, too), `plan` that of a plan with more than a rate, where the trainer has such. The latter takes
+    the tokens in a sequence, too, where the trainer `counts_sequences` in a batch. `takes` tells what the export is:
+    options of the trainer's own scheduler, code with the schedule's formula, or a table. `native` is what these express
+    exactly, as the end of a sentence. `source` is where the trainer's scheduler is documented or defined, `version` the
+    one that it was read in.
     """
 
     key: str
     title: str
     write: Callable[..., Export]
     takes: Literal["options", "code", "table"] = "options"
+    plan: Callable[..., Export] | None = field(default=None, kw_only=True)
+    counts_sequences: bool = field(default=False, kw_only=True)
     native: str = field(kw_only=True)
     source: str = field(kw_only=True)
     version: str = field(kw_only=True)

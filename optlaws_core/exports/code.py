@@ -1,8 +1,11 @@
 """Targets that take code: the schedule's formula, written out, whatever it is."""
 
+from ..arrays import FloatArray
 from ..schedules.base import Schedule
+from ..schedules.joint import parts
 from .base import EXACT, Export, Rates, checked, deviation, heading, off, word
 from .formula import Formula, array_rates, array_text, constants_text, formula, imports_text, scalar_rates, scalar_text
+from .plan_code import average_code, batch_code
 
 
 def lambda_lr(about: str) -> str:
@@ -20,11 +23,17 @@ def scheduler_for(optimizer, last_epoch=-1):
 def scalar(
     schedule: Schedule, target: str, title: str, name: str, argument: str, tail: str, notes: tuple[str, ...] = ()
 ) -> Export:
-    """Code with a function of one step, called `name`, and what follows it in the file, `tail`."""
-    found = formula(schedule)
+    """Code with a function of one step, called `name`, and what follows it in the file, `tail`.
+
+    Of a plan, batch and average follow that.
+    """
+    rate, batch, average = parts(schedule)
+    found = formula(rate)
     body = constants_text(found) + "\n\n" + scalar_text(found, name, argument)
-    rates, head = scalar_rates(body, name), imports_text(body)
-    return _export(schedule, target, title, found, rates, name, head, body + tail, notes)
+    rates = scalar_rates(body, name)
+    more = [*([batch_code(batch)] if batch else []), *([average_code(average, schedule.total)] if average else [])]
+    body = "\n\n".join([body + tail, *more])
+    return _export(schedule, target, title, found, rates, name, imports_text(body), body, notes)
 
 
 def array(schedule: Schedule, target: str, title: str, name: str, argument: str, notes: tuple[str, ...] = ()) -> Export:
@@ -51,7 +60,7 @@ def _export(
     far = deviation(schedule, rates)
     exact = far <= EXACT
     if not exact:
-        why = f"The family {schedule.family} has no formula in exports." if not found.known else ""
+        why = f"The family {parts(schedule)[0].family} has no formula in exports." if not found.known else ""
         notes = (off(f"{title} code" if not found.known else title, far), *([why] if why else []), *notes)
     head = heading(schedule, title, notes) + "\n" + head.lstrip("\n")
     tail = _check(schedule, name, within or word(max(EXACT, 2 * far)))
@@ -59,11 +68,22 @@ def _export(
 
 
 def _check(schedule: Schedule, name: str, within: str) -> str:
-    """The check table, and the comparison with it when the file is run."""
-    steps = checked(schedule)
-    rows = "".join(f"    ({word(t)}, {word(float(y))}),\n" for t, y in zip(steps, schedule(steps), strict=True))
-    return (
-        f"\n\nCHECK = [  # step, lr\n{rows}]\n\n"
-        'if __name__ == "__main__":\n    for step, lr in CHECK:\n'
+    """The check table, and the comparison with it when the file is run; of a batch another."""
+    steps, batch = checked(schedule), parts(schedule)[1]
+    text = f"\n\nCHECK = [  # step, lr\n{_rows(steps, schedule(steps))}]\n"
+    if batch:
+        text += f"BATCH_CHECK = [  # step, batch\n{_rows(steps, batch(steps))}]\n"
+    text += (
+        '\nif __name__ == "__main__":\n    for step, lr in CHECK:\n'
         f"        assert abs(float({name}(step)) - lr) <= {within} * PEAK, (step, float({name}(step)), lr)\n"
     )
+    if batch:
+        text += (
+            "    for step, batch in BATCH_CHECK:\n"
+            "        assert abs(batch_at(step) / batch - 1) <= 1e-9, (step, batch_at(step), batch)\n"
+        )
+    return text
+
+
+def _rows(steps: list[int], values: FloatArray) -> str:
+    return "".join(f"    ({word(t)}, {word(float(y))}),\n" for t, y in zip(steps, values, strict=True))

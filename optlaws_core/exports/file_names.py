@@ -1,10 +1,12 @@
 """Names of files for exports, by which two schedules that differ are told apart."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 
 from ..schedules.base import Schedule
+from ..schedules.joint import parts
 from ..text import format_number
 from .base import Export
 
@@ -13,7 +15,9 @@ LONGEST = 150  # characters; file systems take 255 bytes
 
 def file_name(schedule: Schedule, made: Export) -> str:
     """The name of the file of an export: `wsd_peak-3e-4_warmup-2160_72000-updates_decay-20pct_1-sqrt_megatron.sh`."""
-    said = "_".join([schedule.family, *_telling(schedule)])
+    rate, batch, average = parts(schedule)
+    beside = [*([f"batch-{_digest(batch.text)}"] if batch else []), *([_word(average.text)] if average else [])]
+    said = "_".join([*beside, rate.family, *_telling(rate)])
     return f"{said[:LONGEST]}_{made.target}{made.suffix}"
 
 
@@ -26,13 +30,22 @@ def _telling(schedule: Schedule) -> Iterator[str]:
         if isinstance(value, str):
             yield value
         elif isinstance(value, tuple):
-            yield f"{f.name}-{hashlib.sha256(repr(value).encode()).hexdigest()[:6]}"
+            yield f"{f.name}-{_digest(repr(value))}"
         elif f.name == "total":
             yield f"{value}-updates"
         elif f.name == "decay":
             yield f"decay-{100 * value / schedule.total:.4g}pct"
         else:
             yield f"{f.name}-{format_number(value)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def _word(text: str) -> str:
+    """A short text in letters, digits, points and hyphens: ema(100) is ema-100."""
+    return re.sub(r"[^\w.]+", "-", text).strip("-")
 
 
 __all__ = ["file_name"]

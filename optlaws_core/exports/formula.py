@@ -48,10 +48,11 @@ def formula(schedule: Schedule) -> Formula:
 
 def constants_text(found: Formula) -> str:
     """The constants as assignments, long tables wrapped."""
-    return "".join(_assignment(name, value) for name, value in found.constants.items())
+    return "".join(assignment(name, value) for name, value in found.constants.items())
 
 
-def _assignment(name: str, value) -> str:
+def assignment(name: str, value: Any) -> str:
+    """A constant of a file, a long table wrapped."""
     if not isinstance(value, tuple):
         return f"{name} = {value if isinstance(value, str) else word(value)}\n"
     rows = textwrap.wrap(", ".join(map(word, value)), 106)
@@ -104,7 +105,7 @@ def _traced(text: str) -> str:
 
 def imports_text(body: str) -> str:
     """The imports that `body` needs."""
-    names = [n for n in ("cos", "pi", "sin", "sqrt") if re.search(rf"(?<!\.)\b{n}\b", body)]
+    names = [n for n in ("cos", "exp", "pi", "sin", "sqrt") if re.search(rf"(?<!\.)\b{n}\b", body)]
     lines = ["from bisect import bisect_right"] if "bisect_right" in body else []
     return "\n".join([*lines, *([f"from math import {', '.join(names)}"] if names else [])]) + "\n"
 

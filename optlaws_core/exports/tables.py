@@ -1,14 +1,16 @@
 """Targets that are tables of steps and rates."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..schedules.base import Schedule
+from ..schedules.joint import parts
 from ..text import relative_error
-from .base import EXACT, Export, Target, deviation
+from .base import EXACT, Export, Target, compared, deviation
 
 ROWS = 200
 MOST_ROWS = 10_000_000
@@ -33,33 +35,61 @@ def rows(schedule: Schedule, steps: int | None = None) -> list[int]:
 
 
 def csv(schedule: Schedule, steps: int | None = None) -> Export:
-    """Columns step and lr."""
-    at, rates, far, notes = _table(schedule, steps)
-    text = "step,lr\n" + "".join(f"{t},{y!r}\n" for t, y in zip(at, rates, strict=True))
-    return Export("csv", text, ".csv", far <= EXACT, far, notes)
+    """Columns step and lr, of a plan with a batch its tokens or multiples, too."""
+    found = _table(schedule, steps)
+    average = parts(schedule)[2]
+    lacking = (f"The table does not hold the average that the plan is judged by, {average.text}.",) if average else ()
+    lines = [",".join(found.columns), *(",".join(map(repr, row)) for row in found.rows)]
+    exact = found.exact and not lacking
+    return Export("csv", "\n".join(lines) + "\n", ".csv", exact, found.deviation, (*lacking, *found.notes))
 
 
 def json_table(schedule: Schedule, steps: int | None = None) -> Export:
     """The schedule's text and its points."""
-    at, rates, far, notes = _table(schedule, steps)
-    points = ",\n".join(f'  {{"step": {t}, "lr": {y!r}}}' for t, y in zip(at, rates, strict=True))
-    head = {"schedule": schedule.text, "breaks": list(schedule.breaks), "deviation": far, "notes": list(notes)}
+    found = _table(schedule, steps)
+    points = ",\n".join(f"  {json.dumps(dict(zip(found.columns, row, strict=True)))}" for row in found.rows)
+    average = parts(schedule)[2]
+    head: dict[str, object] = {"schedule": schedule.text, **({"average": average.text} if average else {})}
+    head |= {"breaks": list(schedule.breaks), "deviation": found.deviation, "notes": list(found.notes)}
     words = "".join(f' "{key}": {json.dumps(value)},\n' for key, value in head.items())
-    return Export("json", f'{{\n{words} "points": [\n{points}\n ]\n}}\n', ".json", far <= EXACT, far, notes)
+    text = f'{{\n{words} "points": [\n{points}\n ]\n}}\n'
+    return Export("json", text, ".json", found.exact, found.deviation, found.notes)
 
 
-def _table(schedule: Schedule, steps: int | None) -> tuple[list[int], list[float], float, tuple[str, ...]]:
-    at = rows(schedule, steps)
+@dataclass(frozen=True)
+class _Table:
+    columns: tuple[str, ...]
+    rows: list[tuple[float, ...]]
+    deviation: float  # of straight lines between the rates, over the peak
+    exact: bool
+    notes: tuple[str, ...]
+
+
+def _table(schedule: Schedule, steps: int | None) -> _Table:
+    at, batch = rows(schedule, steps), parts(schedule)[1]
     rates: FloatArray = schedule(at)
     far = deviation(schedule, lambda t: np.interp(t, at, rates))
-    notes: tuple[str, ...] = ("The last row belongs to the step after the last update.",)
-    if far > EXACT:
-        notes = (
-            f"The rows are exact; straight lines between them are off by up to {relative_error(far)} of the peak: more "
-            "rows (--steps) bring them closer.",
-            *notes,
-        )
-    return at, rates.tolist(), far, notes
+    notes = list(_between(far, "peak"))
+    columns, values = ["step", "lr"], [at, rates.tolist()]
+    if batch:
+        sizes = batch(at)
+        t = compared(schedule)
+        notes += _between(float(np.abs(np.interp(t, at, sizes) - batch(t)).max()) / max(batch.sizes), "largest batch")
+        columns.append("batch_multiple" if batch.relative else "batch_tokens")
+        values.append(sizes.tolist())
+    exact = not notes
+    notes.append("The last row belongs to the step after the last update.")
+    return _Table(tuple(columns), list(zip(*values, strict=True)), far, exact, tuple(notes))
+
+
+def _between(far: float, what: str) -> tuple[str, ...]:
+    """The sentence on straight lines between the rows, which are so far off over `what`."""
+    if far <= EXACT:
+        return ()
+    return (
+        f"The rows are exact; straight lines between them are off by up to {relative_error(far)} of the {what}: more "
+        "rows (--steps) bring them closer.",
+    )
 
 
 CSV = Target(
@@ -67,6 +97,7 @@ CSV = Target(
     "CSV",
     csv,
     takes="table",
+    plan=csv,
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc4180",
     version="RFC 4180",
@@ -76,6 +107,7 @@ JSON = Target(
     "JSON",
     json_table,
     takes="table",
+    plan=json_table,
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc8259",
     version="RFC 8259",

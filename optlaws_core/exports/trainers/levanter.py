@@ -1,4 +1,7 @@
-"""levanter: the YAML of its optimizer and the length of its training; one warm-up, one stable phase, one fall."""
+"""levanter: the YAML of its optimizer and its trainer; one warm-up, one stable phase, one fall.
+
+It counts a batch in sequences, from updates on as plans do, and averages weights from the initial ones on.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,9 +10,12 @@ from itertools import product
 import numpy as np
 
 from ...arrays import FloatArray
+from ...schedules.averaging import EMA
 from ...schedules.base import Schedule
+from ...schedules.joint import Joint
 from ..base import Export, Target, check_comment, heading, word
 from ..nearest import Options, lengths, levels, nearest, warmups
+from ..plans import Staircase, begins_elsewhere, cannot, sequences
 from ..shapes import fall, rise
 
 KEY, TITLE = "levanter", "levanter"
@@ -55,17 +61,43 @@ def candidates(schedule: Schedule) -> Iterator[Settings]:
 
 def write(schedule: Schedule) -> Export:
     """The parts `optimizer` and `trainer` of levanter's configuration."""
+    return _written(schedule)
+
+
+def plan(joint: Joint, sequence: int | None = None) -> Export:
+    """The same with `train_batch_size`, in sequences of so many tokens, and `model_averaging`."""
+    batch = sequences(joint, TITLE, sequence) if joint.batch else None
+    lines = _batch(batch) if batch else ""
+    off = batch.notes if batch else ()
+    if joint.average:
+        if not isinstance(joint.average, EMA):
+            raise cannot(TITLE, "a mean of checkpoints, only an exponential average")
+        lines += f"  model_averaging:\n    type: ema\n    beta: {word(joint.average.decay)}\n"
+        off = (*off, *begins_elsewhere(TITLE, joint.average, joint.total, "the initial weights"))
+    return _written(joint, lines, off)
+
+
+def _written(schedule: Schedule, more: str = "", off: tuple[str, ...] = ()) -> Export:
+    """The rate, and `more` lines of the trainer, which are off as `off` says."""
     moves = {"low": (schedule.peak / 1000, schedule.peak), "decay": (1, schedule.total - max(warmups(schedule)))}
     found = nearest(schedule, candidates(schedule), moves)
     o = found.options
-    notes = (*found.notes(TITLE), "JAX computes in 32 bits, so to about 3e-7 of the peak.")
+    notes = (*found.notes(TITLE), *off, "JAX computes in 32 bits, so to about 3e-7 of the peak.")
     text = heading(schedule, TITLE, notes) + (
         f"\noptimizer:\n  learning_rate: {word(o.peak)}\n  min_lr_ratio: {word(o.low / o.peak)}\n"
         f"  lr_schedule: {o.style}\n  warmup: {_steps(o.warmup, o.total)}\n  decay: {_steps(o.decay, o.total)}\n"
-        f"trainer:\n  num_train_steps: {o.total}\n\n"
+        f"trainer:\n  num_train_steps: {o.total}\n{more}\n"
     )
     text += check_comment(schedule, found.differing)
-    return Export(KEY, text, ".yaml", found.exact, found.deviation, notes)
+    return Export(KEY, text, ".yaml", found.exact and not off, found.deviation, notes)
+
+
+def _batch(batch: Staircase) -> str:
+    """`train_batch_size`, a number or a list of where each begins."""
+    if not batch.changes:
+        return f"  train_batch_size: {batch.size[0]}\n"
+    pairs = zip(batch.begin, batch.size, strict=True)
+    return "  train_batch_size:\n" + "".join(f"    - start: {begin}\n      value: {size}\n" for begin, size in pairs)
 
 
 def _steps(updates: int, total: int) -> str:
@@ -77,6 +109,8 @@ TRAINER = Target(
     KEY,
     TITLE,
     write,
+    plan=plan,
+    counts_sequences=True,
     native="constant, linear, cosine, and wsd with a linear or cosine cooldown",
     source="https://github.com/marin-community/marin/blob/main/lib/levanter/src/levanter/optim/config.py",
     version="the main branch of 2026",

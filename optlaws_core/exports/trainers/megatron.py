@@ -1,15 +1,23 @@
-"""Megatron-LM: flags of its parameter scheduler. Megatron-Bridge and NeMo have the same names."""
+"""Megatron-LM: flags of its parameter scheduler. Megatron-Bridge and NeMo have the same names.
+
+The scheduler counts samples: in a run with one batch these are updates times the batch, and flags in updates do. Where
+the batch changes, Megatron-LM takes flags in samples only, and a line in updates is bent. Since April 2026 any batch
+that grows is `--step-batch-size-schedule`, its thresholds in tokens; releases up to core 0.16 have a ramp-up alone.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, product
+from typing import Self
 
 import numpy as np
 
 from ...arrays import FloatArray
 from ...schedules.base import Schedule
-from ..base import Export, Target, check_comment, heading, word
-from ..nearest import Options, lengths, levels, nearest, warmups
+from ...schedules.joint import Joint
+from ..base import Export, Target, check_comment, comment, heading, word
+from ..nearest import Nearest, Options, lengths, levels, nearest, warmups
+from ..plans import Staircase, cannot, ramp_up, sequences
 from ..shapes import fall, rise
 
 KEY, TITLE = "megatron", "Megatron-LM"
@@ -24,9 +32,15 @@ class Style(Options):
     warmup: int
     style: str
     low: float  # --min-lr
+    batch: Staircase | None = field(default=None, kw_only=True)  # where it changes, lengths are in samples
 
     def rates(self, t: FloatArray) -> FloatArray:
+        t = self.batch.seen(t) if self.batch else t
         return np.where(t < self.warmup, self.peak * rise(t, self.warmup), self._late(t))
+
+    def counted(self, batch: Staircase) -> Self:
+        """The same with lengths in samples of a batch that changes."""
+        return replace(self, batch=batch, warmup=_samples(batch, self.warmup), total=_samples(batch, self.total))
 
     def _late(self, t: FloatArray) -> FloatArray:
         if self.style == "constant":
@@ -46,8 +60,16 @@ class StableDecay(Style):
     decay: int
     fall: str  # --lr-wsd-decay-style
 
+    def counted(self, batch: Staircase) -> Self:
+        counted = super().counted(batch)
+        return replace(counted, decay=counted.total - _samples(batch, self.total - self.decay))
+
     def _late(self, t: FloatArray) -> FloatArray:
         return self._fallen(t, self.decay, self.fall)
+
+
+def _samples(batch: Staircase, updates: int) -> int:
+    return round(float(batch.seen(np.array(updates))))
 
 
 def candidates(schedule: Schedule) -> Iterator[Style]:
@@ -66,22 +88,92 @@ def write(schedule: Schedule) -> Export:
     """Flags of Megatron-LM, as an array of bash."""
     moves = {"low": (0.0, schedule.peak), "decay": (1, schedule.total - max(warmups(schedule)))}
     found = nearest(schedule, candidates(schedule), moves)
-    o = found.options
+    notes = found.notes(TITLE)
+    return _written(schedule, found, found.exact, (*notes, RESUMING), _rate_flags(found.options, "iters"), "")
+
+
+def plan(joint: Joint, sequence: int | None = None) -> Export:
+    """The same with a batch that grows, in sequences of so many tokens."""
+    if joint.average:
+        raise cannot(TITLE, "an average of weights")
+    batch = sequences(joint, TITLE, sequence)
+    if not batch.changes:
+        made = write(joint.rate)
+        size = _array("BATCH_ARGS", {"--global-batch-size": batch.size[0]})
+        text = f"{comment(joint.text, *batch.notes)}{made.text}\n{size}"
+        return replace(made, text=text, exact=made.exact and not batch.notes, notes=(*batch.notes, *made.notes))
+    if any(b < a for a, b in pairwise(batch.size)):
+        raise cannot(TITLE, "a batch that shrinks")
+    forms = (o.counted(batch) for o in candidates(joint))
+    found = nearest(joint, forms, {"low": (0.0, joint.peak), "decay": (1, _samples(batch, joint.total - joint.warmup))})
+    flags: dict[str, float | int | str] = {"--step-batch-size-schedule": _thresholds(batch, sequence or 1)}
+    notes = (
+        *found.notes(TITLE),
+        *(() if found.exact else ("It counts samples, so that a line in updates is bent while the batch changes.",)),
+        *batch.notes,
+        f"--seq-length must be {sequence}, and every batch a multiple of micro-batch and data-parallel size.",
+        _earlier(batch),
+        RESUMING,
+    )
+    exact = found.exact and not batch.notes
+    return _written(joint, found, exact, notes, _rate_flags(found.options, "samples"), _array("BATCH_ARGS", flags))
+
+
+RESUMING = "On resuming with other values, --override-opt-param-scheduler is needed, too."
+
+
+def _thresholds(batch: Staircase, sequence: int) -> str:
+    """Tokens seen from which each size holds."""
+    pairs = zip(batch.begin, batch.size, strict=True)
+    return '"' + " ".join(f"{_samples(batch, begin) * sequence}:{size}" for begin, size in pairs) + '"'
+
+
+def _earlier(batch: Staircase) -> str:
+    """What there is in releases that have no schedule of the batch."""
+    ramp = ramp_up(batch)
+    if ramp is None:
+        return (
+            "Up to core 0.16 there is --rampup-batch-size alone, equal increments after equal numbers of samples, "
+            "which this batch is not."
+        )
+    start, increment, samples = ramp
+    return (
+        f"Up to core 0.16, in place of --step-batch-size-schedule: --rampup-batch-size {start} {increment} {samples} "
+        f"--global-batch-size {batch.size[-1]}"
+    )
+
+
+def _rate_flags(o: Style, unit: str) -> dict[str, float | int | str]:
+    """The flags of the rate, with lengths in `unit`, iters or samples."""
     flags: dict[str, float | int | str] = {
         "--lr": o.peak,
         "--min-lr": o.low,
         "--lr-decay-style": o.style,
-        "--lr-warmup-iters": o.warmup,
+        f"--lr-warmup-{unit}": o.warmup,
         "--lr-warmup-init": 0.0,
-        "--lr-decay-iters": o.total,
-        "--train-iters": o.total,
+        f"--lr-decay-{unit}": o.total,
+        f"--train-{unit}": o.total,
     }
     if isinstance(o, StableDecay):
-        flags |= {"--lr-wsd-decay-style": o.fall, "--lr-wsd-decay-iters": o.decay}
-    notes = (*found.notes(TITLE), "On resuming with other values, --override-opt-param-scheduler is needed, too.")
+        flags |= {"--lr-wsd-decay-style": o.fall, f"--lr-wsd-decay-{unit}": o.decay}
+    return flags
+
+
+def _written(
+    schedule: Schedule,
+    found: Nearest[Style],
+    exact: bool,
+    notes: tuple[str, ...],
+    flags: dict[str, float | int | str],
+    more: str,
+) -> Export:
+    text = f"{heading(schedule, TITLE, notes)}\n{_array('LR_ARGS', flags)}{more}"
+    return Export(KEY, f"{text}\n{check_comment(schedule, found.differing)}", ".sh", exact, found.deviation, notes)
+
+
+def _array(name: str, flags: dict[str, float | int | str]) -> str:
     lines = "".join(f"  {flag} {_flag(value)}\n" for flag, value in flags.items())
-    text = f"{heading(schedule, TITLE, notes)}\nLR_ARGS=(\n{lines})\n\n{check_comment(schedule, found.differing)}"
-    return Export(KEY, text, ".sh", found.exact, found.deviation, notes)
+    return f"{name}=(\n{lines})\n"
 
 
 def _flag(value: float | int | str) -> str:
@@ -92,6 +184,8 @@ TRAINER = Target(
     KEY,
     TITLE,
     write,
+    plan=plan,
+    counts_sequences=True,
     native="constant, linear, cosine, inverse square root over the warm-up, and wsd with a linear, cosine or 1-sqrt "
     "cooldown",
     source="https://github.com/NVIDIA/Megatron-LM/blob/main/megatron/core/optimizer_param_scheduler.py",

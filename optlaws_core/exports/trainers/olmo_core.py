@@ -3,16 +3,26 @@
 PowerLR is the Power Scheduler in updates: a linear warm-up, (t/warmup)^b, a line at the end. It counts an update before
 it takes it, and cannot be told to begin with a rate of 0, so it is one update early all along: never exact for a
 schedule whose first update has the rate 0.
+
+Its BatchSizeSchedulerCallback counts tokens and updates as plans do. It multiplies the optimizer's lr by the square
+root of each change, which stages with absolute rates do not heed, and puts an increase off until the batches so far can
+be regrouped. Its ModelMergeCallback is the mean over the last updates, each of them.
 """
+
+import math
+from dataclasses import replace
 
 import numpy as np
 
 from ...arrays import FloatArray
 from ...schedules import Power, PowerScheduler
+from ...schedules.averaging import Average, Merge
 from ...schedules.base import Schedule
+from ...schedules.joint import Joint
 from ...text import relative_error
 from ..base import EXACT, Export, Target, check_comment, deviation, heading, word
 from ..lines import followed, segments
+from ..plans import Staircase, cannot, staircase
 
 KEY, TITLE = "olmo_core", "OLMo-core"
 STAGES = 100  # for a stretch that is neither a line nor half a cosine
@@ -21,6 +31,36 @@ NEARLY = 1e-6  # of the peak, at which no more stages are added
 
 def write(schedule: Schedule) -> Export:
     """A stage for each stretch of the schedule, many for one that is no line and no cosine; or PowerLR, if nearer."""
+    power = _power_lr(schedule)
+    if not power:
+        return _stages(schedule)
+    early = deviation(schedule, lambda t: _early(schedule, t))
+    least = relative_error(early)
+    found = _stages(schedule, f"{power} is the same curve one update early, off by up to {least} of the peak.")
+    return _written(schedule, power, early) if early < found.deviation else found
+
+
+def plan(joint: Joint) -> Export:
+    """Stages with absolute rates, and callbacks for batch and average."""
+    callbacks, notes, off = [], [], []
+    if joint.batch:
+        batch = staircase(joint, TITLE)
+        off = [*batch.notes, *_late(batch)]
+        notes.append(f"The data loader's global_batch_size must be {batch.size[0]}, in tokens.")
+        if batch.changes:
+            callbacks.append(_batch(batch))
+            notes.append(f"The trainer's max_duration must be Duration.steps({joint.total}).")
+    if joint.average:
+        callbacks.append(_merged(joint.average, joint.total))
+    made = _stages(joint, *off, *notes, callbacks="".join(callbacks), absolute=True)
+    # What is rounded or late is said first, as every reason why an export is not exact.
+    first = (*(made.notes[:1] if not made.exact else ()), *off)
+    rest = tuple(note for note in made.notes if note not in first)
+    return replace(made, exact=made.exact and not off, notes=(*first, *rest))
+
+
+def _stages(schedule: Schedule, *also: str, callbacks: str = "", absolute: bool = False) -> Export:
+    """The ComposableScheduler, its rates as shares of the peak or `absolute`; `also` are notes."""
     found = segments(schedule, STAGES, NEARLY)
 
     def rates(t: FloatArray) -> FloatArray:
@@ -28,32 +68,73 @@ def write(schedule: Schedule) -> Export:
 
     far = deviation(schedule, rates)
     p = schedule.peak
-    if power := _power_lr(schedule):
-        early = deviation(schedule, lambda t: _early(schedule, t))
-        if early < far:
-            return _written(schedule, power, early)
-    notes: tuple[str, ...] = (f"The optimizer's lr must be {word(p)}, and units steps.",)
+    notes: tuple[str, ...] = (f"The optimizer's lr must be {word(p)}, and units steps.", *also)
     if far > EXACT:
         most = f"{len(found)} of them are off by up to {relative_error(far)} of the peak."
         notes = (f"OLMo-core has lines and cosines only: {most}", *notes)
-    if power:
-        least = relative_error(early)
-        notes = (*notes, f"{power} is the same curve one update early, off by up to {least} of the peak.")
+    unit, kind = (1.0, "lr") if absolute else (p, "lr_fraction")
     # OLMo-core counts an update before it takes it: the first one is at 1, so a stage of one step stands for 0.
-    first = found[0].first / p
-    rows = [(1, "linear", first, first), *((s.end - s.start, s.shape, s.first / p, s.last / p) for s in found)]
+    first = found[0].first / unit
+    rows = [(1, "linear", first, first), *((s.end - s.start, s.shape, s.first / unit, s.last / unit) for s in found)]
     lines = "".join(
-        f'        ComposableSchedulerStage(duration={d}, shape="{shape}", start_lr_fraction={word(a)}, '
-        f"end_lr_fraction={word(b)}),\n"
+        f'        ComposableSchedulerStage(duration={d}, shape="{shape}", start_{kind}={word(a)}, '
+        f"end_{kind}={word(b)}),\n"
         for d, shape, a, b in rows
     )
     text = heading(schedule, TITLE, notes) + (
-        "\nfrom olmo_core.optim.scheduler import ComposableScheduler, ComposableSchedulerStage\n\n"
+        "\nfrom olmo_core.optim.scheduler import ComposableScheduler, ComposableSchedulerStage\n"
+        f"{_imports(callbacks)}\n"
         "scheduler = ComposableScheduler(\n    stages=[  # OLMo-core counts from 1; the first stage stands for 0\n"
-        f"{lines}    ]\n)\n\n"
+        f"{lines}    ]\n)\n{callbacks}\n"
     )
     text += check_comment(schedule, None if far <= EXACT else rates)
     return Export(KEY, text, ".py", far <= EXACT, far, notes)
+
+
+def _imports(callbacks: str) -> str:
+    duration = "from olmo_core.train import Duration\n" if "Duration." in callbacks else ""
+    names = [name for name in ("BatchSizeSchedulerCallback", "ModelMergeCallback") if name in callbacks]
+    return duration + (f"from olmo_core.train.callbacks import {', '.join(names)}\n" if names else "")
+
+
+def _batch(batch: Staircase) -> str:
+    at = ", ".join(f"Duration.steps({begin})" for begin in batch.begin)
+    return (
+        "\nbatch_size_scheduler = BatchSizeSchedulerCallback(\n"
+        f"    batch_sizes={list(batch.size)},\n    schedule=[{at}],\n)\n"
+    )
+
+
+def _merged(average: Average, total: int) -> str:
+    if not isinstance(average, Merge):
+        raise cannot(TITLE, "an exponential average of weights, only a mean over the last updates")
+    if average.every != 1:
+        raise cannot(TITLE, "a mean of weights some updates apart, only over the last updates, as merge(500, 1) says")
+    count = min(average.count, total)
+    return f"\nmodel_merger = ModelMergeCallback(merge_step={total}, merge_last_n_steps={count}, enabled=True)\n"
+
+
+def _late(batch: Staircase) -> tuple[str, ...]:
+    """The sentence on an increase that OLMo-core puts off or leaves out; none where it takes all of them in time.
+
+    Raises `ScheduleError` where a size is no multiple and no part of the one before.
+    """
+    now, processed, since = batch.size[0], 0, 0  # batches so far, counted in batches of the size now
+    said: tuple[str, ...] = ()
+    ends = (*batch.begin[2:], math.inf)
+    for begin, end, wanted in zip(batch.begin[1:], ends, batch.size[1:], strict=True):
+        if max(now, wanted) % min(now, wanted):
+            raise cannot(TITLE, f"a step of the batch from {now:,} to {wanted:,} tokens, which is no whole factor")
+        processed += begin - since
+        wait = -processed % (wanted // now) if wanted > now else 0
+        if wait and not said:
+            size, later = f"the size of update {begin:,}", f"at update {begin + wait:,}"
+            what = f"takes {size} {later} only" if begin + wait < end else f"never takes {size}"
+            said = (f"OLMo-core {what}: it waits until the batches so far make whole ones of the new size.",)
+        since = begin
+        if begin + wait < end:
+            processed, now, since = (processed + wait) * now // wanted, wanted, begin + wait
+    return said
 
 
 def _power_lr(schedule: Schedule) -> str:
@@ -93,6 +174,7 @@ TRAINER = Target(
     KEY,
     TITLE,
     write,
+    plan=plan,
     native="whatever is made of lines and half-cosines",
     source="https://olmo-core.readthedocs.io/en/latest/optim.html",
     version="OLMo-core 3.0",

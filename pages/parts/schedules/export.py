@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import OptLawsError, Schedule
-from optlaws_core.exports import TARGETS, Export, export
+from optlaws_core.exports import LONGEST_SEQUENCE, TARGETS, Export, export, needs_sequence
 from optlaws_core.exports.file_names import file_name
 
 from ..compare.predicted import Entry
@@ -106,9 +106,19 @@ def _shown(schedule: Schedule, target: str, key: str, left: DeltaGenerator, righ
     """The schedule for one trainer, `right`; what the trainer can express and the download, `left`."""
     known = TARGETS[target]
     left.caption(f"Expresses {literal(known.native)}. [How it is read]({known.source})")
+    sequence = None
+    if needs_sequence(schedule, target):
+        sequence = left.number_input(
+            "Tokens in a sequence",
+            1,
+            LONGEST_SEQUENCE,
+            4096,
+            key=f"{key}_sequence",
+            help=f"{literal(known.title)} counts the batch of this plan in sequences.",
+        )
     with right:
         try:
-            made = _made(schedule, target)
+            made = _made(schedule, target, sequence)
         except OptLawsError as fault:
             st.error(literal(str(fault)), icon=":material/error:")
             return
@@ -136,5 +146,5 @@ def _download(place, made: Export, schedule: Schedule, target: str, label: str, 
 
 
 @st.cache_data(show_spinner="Writing the schedule", max_entries=64)
-def _made(schedule: Schedule, target: str) -> Export:
-    return export(schedule, target)
+def _made(schedule: Schedule, target: str, sequence: int | None = None) -> Export:
+    return export(schedule, target, sequence=sequence)

@@ -13,6 +13,24 @@ def twin(text: str, peak: float, total: int) -> list[float]:
     return [_rate(o["optimizer"], t, total) for t in range(total)]
 
 
+def batches(text: str, total: int, sequence: int) -> list[int]:
+    """Sequences in each update, as BatchSchedule has them."""
+    said = yaml.safe_load(text)["trainer"]["train_batch_size"]
+    steps = said if isinstance(said, list) else [{"start": 0, "value": said}]
+    assert steps[0]["start"] == 0
+    return [[s["value"] for s in steps if t >= s["start"]][-1] for t in range(total)]
+
+
+def averaged(text: str, weights: list[float]) -> float:
+    """The average at the end, of one weight whose values are the initial one and that after each update."""
+    said = yaml.safe_load(text)["trainer"]["model_averaging"]
+    assert said.keys() == {"type", "beta"} and said["type"] == "ema"
+    average = weights[0]
+    for weight in weights[1:]:
+        average += (1 - said["beta"]) * (weight - average)
+    return average
+
+
 def _steps(value: float, total: int) -> int:
     assert value >= 0 and (value <= 1 or value % 1 == 0)
     return int(value * total) if value <= 1 else int(value)

@@ -19,17 +19,83 @@ EXPRESSED = (
 )
 
 
+def _arrays(text: str) -> dict[str, dict[str, str]]:
+    """The flags of every array of bash."""
+    found: dict[str, dict[str, str]] = {}
+    words = iter(shlex.split(text, comments=True))
+    for word in words:
+        assert word.endswith("=(")
+        flags = found.setdefault(word.removesuffix("=("), {})
+        while (flag := next(words)) != ")":
+            assert flag.startswith("--")
+            flags[flag.removeprefix("--")] = next(words)
+    return found
+
+
 def _options(text: str) -> dict:
-    words = shlex.split(text, comments=True)
-    assert words[0] == "LR_ARGS=(" and words[-1] == ")"
-    flags = dict(zip(words[1:-1:2], words[2:-1:2], strict=True))
-    assert all(flag.startswith("--") for flag in flags)
-    return {k.removeprefix("--"): v if "style" in k else float(v) for k, v in flags.items()}
+    """The flags of the rate, lengths in updates or in samples, by the names that they have in updates."""
+    flags = _arrays(text)["LR_ARGS"]
+    return {k.replace("-samples", "-iters"): v if "style" in k else float(v) for k, v in flags.items()}
+
+
+def batches(text: str, total: int, sequence: int) -> list[int]:
+    """Sequences in each update, as StepBatchsizeNumMicroBatchesCalculator of 2026 counts them."""
+    said = _arrays(text)["BATCH_ARGS"]["step-batch-size-schedule"]
+    entries = [(int(float(k)) // sequence, int(n)) for k, n in (pair.split(":") for pair in said.split())]
+    assert entries[0][0] == 0 and entries == sorted(set(entries))
+
+    def now(consumed: int) -> int:
+        return [n for threshold, n in entries if consumed >= threshold][-1]
+
+    return _consumed(now, total)
+
+
+def ramped(start: int, increment: int, samples: int, last: int, total: int) -> list[int]:
+    """Sequences in each update, as RampupBatchsizeNumMicroBatchesCalculator of core 0.16 counts them."""
+    assert (last - start) % increment == 0
+    each = samples / ((last - start) // increment)
+
+    def now(consumed: int) -> int:
+        return last if consumed > samples else start + int(consumed / each) * increment
+
+    return _consumed(now, total)
+
+
+def really_ramped(start: int, increment: int, samples: int, last: int, total: int) -> list[int]:
+    """The same by the class itself."""
+    module = installed("megatron.core.num_microbatches_calculator")
+    rule = module.RampupBatchsizeNumMicroBatchesCalculator(last, 1, 1, False, 1, start, increment, samples)
+
+    def now(consumed: int) -> int:
+        rule.update(consumed, True)
+        return rule.get_current_running_global_batch_size()
+
+    return _consumed(now, total)
+
+
+def _consumed(now, total: int) -> list[int]:
+    """The batches of a loop that asks for each by the samples consumed before it, and asserts that they grow."""
+    found, consumed = [], 0
+    for _ in range(total):
+        found.append(now(consumed))
+        assert found[-1] >= found[max(len(found) - 2, 0)]
+        consumed += found[-1]
+    return found
 
 
 def twin(text: str, peak: float, total: int) -> list[float]:
     o = _options(text)
     return [_rate(o, t) for t in range(total)]
+
+
+def planned(text: str, total: int, sequence: int) -> list[float]:
+    """The rates of a run whose batch changes: the scheduler steps by the samples of each update."""
+    o, consumed, rates = _options(text), 0, []
+    for size in batches(text, total, sequence):
+        rates.append(_rate(o, consumed))
+        consumed += size
+    assert consumed == o["train-iters"]
+    return rates
 
 
 def _rate(o: dict, t: int) -> float:

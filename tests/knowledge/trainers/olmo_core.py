@@ -20,9 +20,53 @@ EXPRESSED = (
 )
 
 
+def batches(text: str, total: int, sequence: int) -> list[int]:
+    """Tokens in each update, as BatchSizeSchedulerCallback and the setter of the data loader's size make them."""
+    sizes, starts = _callback(text)
+    assert starts[0] == 0 and starts == sorted(set(starts))
+    now, processed, found = sizes[0], 0, []
+    for step in range(total):
+        wanted = [n for n, start in zip(sizes, starts, strict=True) if step >= start][-1]
+        if wanted > now:
+            assert wanted % now == 0
+            if processed % (wanted // now) == 0:
+                processed, now = processed // (wanted // now), wanted
+        elif wanted < now:
+            assert now % wanted == 0
+            processed, now = processed * (now // wanted), wanted
+        found.append(now)
+        processed += 1
+    return found
+
+
+def _callback(text: str) -> tuple[list[int], list[int]]:
+    call = next(c for c in _calls(text) if getattr(c.func, "id", "") == "BatchSizeSchedulerCallback")
+    given = {k.arg: k.value for k in call.keywords}
+    return ast.literal_eval(given["batch_sizes"]), [ast.literal_eval(c.args[0]) for c in given["schedule"].elts]
+
+
+def merged(text: str, weights: list[float]) -> float:
+    """What ModelMergeCallback saves, of one weight whose values after each update are given."""
+    call = next(c for c in _calls(text) if getattr(c.func, "id", "") == "ModelMergeCallback")
+    given = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+    assert given["enabled"] and given["merge_last_n_steps"] <= given["merge_step"] == len(weights)
+    first = given["merge_step"] - given["merge_last_n_steps"] + 1
+    chosen = [w for step, w in enumerate(weights, 1) if first <= step <= given["merge_step"]]
+    return sum(chosen) / len(chosen)
+
+
+def planned(text: str, peak: float, total: int) -> list[float]:
+    """The rates where the callback multiplies the optimizer's lr at every change of the batch."""
+    stages, sizes = _stages(text), batches(text, total, 1)
+    return [_rate(stages, t, peak * (sizes[t] / sizes[0]) ** 0.5) for t in range(total)]
+
+
+def _calls(text: str) -> list[ast.Call]:
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+
+
 def _stages(text: str) -> list[dict]:
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    stages = [c for c in calls if c.func.id == "ComposableSchedulerStage"]
+    stages = [c for c in _calls(text) if getattr(c.func, "id", "") == "ComposableSchedulerStage"]
     return [{k.arg: ast.literal_eval(k.value) for k in c.keywords} for c in stages]
 
 
@@ -31,14 +75,16 @@ def twin(text: str, peak: float, total: int) -> list[float]:
         call = next(n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call))
         return _power(peak, total, **{k.arg: ast.literal_eval(k.value) for k in call.keywords})
     stages = _stages(text)
-    return [peak * _share(stages, t) for t in range(total)]
+    return [_rate(stages, t, peak) for t in range(total)]
 
 
-def _share(stages: list[dict], t: int) -> float:
-    current, last = t + 1, 1.0  # the trainer counts an update before it takes it
+def _rate(stages: list[dict], t: int, initial: float) -> float:
+    current, last = t + 1, initial  # the trainer counts an update before it takes it
     for s in stages:
         assert s["duration"] > 0
-        first, last = s["start_lr_fraction"], s["end_lr_fraction"]
+        first, last = (
+            s[f"{end}_lr"] if f"{end}_lr" in s else initial * s[f"{end}_lr_fraction"] for end in ("start", "end")
+        )
         if current < s["duration"]:
             x = current / s["duration"]
             if s["shape"] == "cosine":
