@@ -283,3 +283,21 @@ def test_norms_that_cannot_be_used_are_one_sentence(content, told):
     app = opened()
     app.file_uploader(key="refine_file").set_value(("run.csv", content, "text/csv"))
     assert len(ran(app).error) == 1 and told in plain(app.error[0].value)
+
+
+def a_plan():
+    from optlaws_core import parse
+    from pages.parts.schedules.export import panel
+
+    panel(parse("rate=constant(peak=1e-3, warmup=10, total=400); batch=steps([0, 100], [4194304, 8388608])"))
+
+
+def test_a_plan_asks_for_the_tokens_in_a_sequence_where_a_trainer_counts_these():
+    app = ran(AppTest.from_function(a_plan, default_timeout=60))
+    assert "batch_at" in app.code[0].value and not app.number_input
+    app.selectbox(key="schedule_target").set_value("megatron")
+    assert '"0:1024 419430400:2048"' in ran(app).code[0].value
+    app.number_input(key="schedule_sequence").set_value(2048)
+    assert '"0:2048 419430400:4096"' in ran(app).code[0].value
+    app.selectbox(key="schedule_target").set_value("nanogpt")
+    assert "cannot hold a batch schedule" in ran(app).error[0].value and not app.code
