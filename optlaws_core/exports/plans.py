@@ -65,7 +65,12 @@ def staircase(plan: Joint, title: str, sequence: int = 1) -> Staircase:
     pieces = batch.pieces
     if any(pieces.growth):
         raise cannot(title, "a batch that grows with every update, only steps")
-    whole = [max(round(size / sequence), 1) for size in pieces.size]
+    if min(pieces.size) < sequence:
+        raise ScheduleError(
+            f"{title} needs a batch of one sequence at least, here {sequence:,} tokens, got "
+            f"{format_amount(min(pieces.size))}."
+        )
+    whole = [round(size / sequence) for size in pieces.size]
     kept = [i for i, size in enumerate(whole) if not i or size != whole[i - 1]]
     size = tuple(whole[i] for i in kept)
     return Staircase(tuple(pieces.begin[i] for i in kept), size, _rounded(pieces.size, whole, sequence))
@@ -111,14 +116,12 @@ def ramp_up(batch: Staircase) -> tuple[int, int, int] | None:
     return None
 
 
-def kept_at_end(average: EMA, updates: int) -> float:
-    """Share of its weight that an EMA which begins at some weights has on them after so many updates."""
-    return float(average.decay**updates)
-
-
 def begins_elsewhere(title: str, average: EMA, updates: int, start: str) -> tuple[str, ...]:
-    """The sentence on a trainer whose average begins at the weights `start`; none where it makes no difference."""
-    share = kept_at_end(average, updates)
-    if share <= EXACT:
+    """The sentence on a trainer whose average begins at `start`, so many updates before the end; none where all is one.
+
+    The plan's own has weights of sum 1 from the first update on.
+    """
+    share = float(average.decay**updates)
+    if not updates or share <= EXACT:
         return ()
     return (f"{title}'s average begins at {start}, which still have {relative_error(share)} of it at the end.",)

@@ -92,6 +92,10 @@ def winner(space: Workspace, best: Entry) -> None:
     target = space.trainer
     if target not in TARGETS:
         return
+    if needs_sequence(best.schedule, target):
+        title = literal(TARGETS[target].title)
+        st.caption(f"{title} counts the batch in sequences: the export below asks how many tokens one has.")
+        return
     try:
         made = _made(best.schedule, target)
     except OptLawsError as fault:

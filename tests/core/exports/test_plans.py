@@ -126,6 +126,11 @@ def test_pytorch_averages_with_the_decay_of_the_half_life(half_life):
     assert found.exact or "begins at the weights after the first update" in found.notes[0]
 
 
+def test_an_average_over_one_update_is_these_weights():
+    _, found = sent("rate=constant(peak=1, total=1); average=ema(25)", "pytorch")
+    assert found.exact and not found.notes
+
+
 @pytest.mark.parametrize("count, every", [(8, 10), (3, 1), (100, 40), (1, 7)])
 def test_pytorch_merges_the_last_checkpoints(count, every):
     plan, found = sent(f"{RATE}; average=merge({count}, {every})", "pytorch")
@@ -265,6 +270,11 @@ def test_olmo_core_merges_the_last_updates(count):
         (f"{RATE}; batch=steps([0, 100], [6400, 9600])", "olmo_core", "a step of the batch from 6,400 to 9,600 tokens"),
         (f"{RATE}; batch=steps([0, 100], [1x, 2x])", "megatron", "Megatron-LM needs the batch in tokens, such as 4M"),
         (f"{RATE}; batch=steps([0, 100], [1x, 2x])", "levanter", "levanter needs the batch in tokens, such as 4M"),
+        (
+            f"{RATE}; batch=steps([0, 100], [63, 128])",
+            "levanter",
+            "a batch of one sequence at least, here 64 tokens, got",
+        ),
         (f"{RATE}; average=merge(8, 10)", "olmo_core", "a mean of weights some updates apart"),
         (f"{RATE}; average=merge(8, 10)", "levanter", "a mean of checkpoints, only an exponential average"),
         (f"{STEPS}; average=ema(25)", "nanogpt", "a batch schedule and an average of weights: export the plan to"),

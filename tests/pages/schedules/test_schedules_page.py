@@ -301,3 +301,18 @@ def test_a_plan_asks_for_the_tokens_in_a_sequence_where_a_trainer_counts_these()
     assert '"0:2048 419430400:4096"' in ran(app).code[0].value
     app.selectbox(key="schedule_target").set_value("nanogpt")
     assert "cannot hold a batch schedule" in ran(app).error[0].value and not app.code
+
+
+def the_best_plan():
+    from types import SimpleNamespace
+
+    from optlaws_core import parse
+    from pages.parts.schedules.export import winner
+
+    plan = parse("rate=constant(peak=1e-3, warmup=10, total=400); batch=steps([0, 100], [4194304, 8388608])")
+    winner(SimpleNamespace(trainer="megatron"), SimpleNamespace(name="a", schedule=plan))
+
+
+def test_the_best_plan_points_to_the_export_that_asks_for_them():
+    app = ran(AppTest.from_function(the_best_plan, default_timeout=60))
+    assert "the export below asks how many tokens one has" in app.caption[0].value and not app.get("download_button")
