@@ -37,6 +37,8 @@ def test_every_trainer_has_a_twin():
     for key in sorted(TWINS):
         for name in ("twin", "EXPRESSED"):
             assert hasattr(TWINS[key], name), f"tests/knowledge/trainers/{key}.py has no {name}."
+        if TARGETS[key].plan and TARGETS[key].takes == "options":
+            assert hasattr(TWINS[key], "batches"), f"tests/knowledge/trainers/{key}.py has no batches, of plans."
 
 
 @pytest.mark.parametrize("key", TARGETS)
