@@ -11,7 +11,7 @@ To add a trainer: a module in `trainers/` with its `TRAINER`, and a line in `TAR
 
 from ..errors import ScheduleError, by_name
 from ..schedules.base import Schedule
-from ..schedules.joint import Joint
+from ..schedules.joint_schedule import Joint
 from . import tables
 from .base import EXACT, Export, Target
 from .plans import beside, cannot

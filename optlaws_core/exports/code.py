@@ -2,7 +2,7 @@
 
 from ..arrays import FloatArray
 from ..schedules.base import Schedule
-from ..schedules.joint import parts
+from ..schedules.joint_schedule import parts
 from .base import EXACT, Export, Rates, checked, deviation, heading, off, word
 from .formula import Formula, array_rates, array_text, constants_text, formula, imports_text, scalar_rates, scalar_text
 from .plan_code import average_code, batch_code

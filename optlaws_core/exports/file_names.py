@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 
 from ..schedules.base import Schedule
-from ..schedules.joint import parts
+from ..schedules.joint_schedule import parts
 from ..text import format_number
 from .base import Export
 

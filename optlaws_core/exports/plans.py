@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..schedules.averaging import EMA
-from ..schedules.joint import Joint
+from ..schedules.joint_schedule import Joint
 from ..text import format_amount, format_number, relative_error
 from .base import EXACT
 

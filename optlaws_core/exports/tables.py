@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..schedules.base import Schedule
-from ..schedules.joint import parts
+from ..schedules.joint_schedule import parts
 from ..text import relative_error
 from .base import EXACT, Export, Target, compared, deviation
 

@@ -12,7 +12,7 @@ import numpy as np
 from ...arrays import FloatArray
 from ...schedules.averaging import EMA
 from ...schedules.base import Schedule
-from ...schedules.joint import Joint
+from ...schedules.joint_schedule import Joint
 from ..base import Export, Target, check_comment, heading, word
 from ..nearest import Options, lengths, levels, nearest, warmups
 from ..plans import Staircase, begins_elsewhere, cannot, sequences

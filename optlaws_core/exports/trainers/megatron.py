@@ -14,7 +14,7 @@ import numpy as np
 
 from ...arrays import FloatArray
 from ...schedules.base import Schedule
-from ...schedules.joint import Joint
+from ...schedules.joint_schedule import Joint
 from ..base import Export, Target, check_comment, comment, heading, word
 from ..nearest import Nearest, Options, lengths, levels, nearest, warmups
 from ..plans import Staircase, cannot, ramp_up, sequences

@@ -18,7 +18,7 @@ from ...arrays import FloatArray
 from ...schedules import Power, PowerScheduler
 from ...schedules.averaging import Average, Merge
 from ...schedules.base import Schedule
-from ...schedules.joint import Joint
+from ...schedules.joint_schedule import Joint
 from ...text import relative_error
 from ..base import EXACT, Export, Target, check_comment, deviation, heading, word
 from ..lines import followed, segments

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ...schedules.averaging import EMA
 from ...schedules.base import Schedule
-from ...schedules.joint import Joint, parts
+from ...schedules.joint_schedule import Joint, parts
 from ..base import Export, Target
 from ..code import lambda_lr, scalar
 from ..plans import begins_elsewhere
