@@ -12,12 +12,14 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .sweep import TEXTS, SweepError
+from .checks import SweepError
+from .sweep import TEXTS
 
 Bytes = NDArray[np.uint8]
 
@@ -86,11 +88,15 @@ def batches(text: Bytes, seed: int, batch: int, context: int) -> Iterator[Bytes]
     The order depends on the seed and on nothing else: runs of one seed read the same windows in the same order,
     with whichever schedule, horizon or batch size.
     """
+    return drawn(repeat((text, batch, context)), seed)
+
+
+def drawn(draws: Iterable[tuple[Bytes, int, int]], seed: int) -> Iterator[Bytes]:
+    """A batch for every (text, batch, context), from one stream of random places, each (batch, context + 1)."""
     rng = np.random.default_rng(seed)
-    offsets = np.arange(context + 1)
-    while True:
+    for text, batch, context in draws:
         starts = rng.integers(0, len(text) - context, size=batch)
-        yield text[starts[:, None] + offsets]
+        yield text[starts[:, None] + np.arange(context + 1)]
 
 
 def heldout_windows(text: Bytes, count: int, context: int) -> Bytes:

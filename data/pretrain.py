@@ -1,8 +1,9 @@
-"""One run: AdamW on random windows of a text, at the rate the schedule gives for each update.
+"""One run: an optimizer on random windows of a text, at the rate the schedule gives for each update.
 
 Same seed, same machine, same torch: same log to the last digit on CPU, however many runs go side by side.
 """
 
+import copy
 import math
 import platform
 import time
@@ -16,13 +17,16 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from .corpus import Corpus, batches, heldout_windows
+from .averages import Ema, Merge
+from .corpus import Corpus, drawn, heldout_windows
 from .model import Transformer, next_byte_loss
-from .sweep import BETAS, CLIP, LOG_EVERY, WEIGHT_DECAY, RunSpec, write_whole
+from .optimizers import Optimizer
+from .sweep import CLIP, LOG_EVERY, RunSpec, write_whole
 
 HELDOUT_WINDOWS = 256  # 32 768 bytes at context 128; a pass costs 10 to 15 updates of 8 windows
 HELDOUT_BATCH = 32
 SPIKE = 0.5  # nats: a window's mean so far above the lowest before it is a spike
+COUNTS = ("step", "tokens", "batch_tokens")
 DIVERGED = 1.05  # so far above its lowest held-out loss, or not so far below knowing nothing, a run ends that diverged
 
 
@@ -30,7 +34,7 @@ DIVERGED = 1.05  # so far above its lowest held-out loss, or not so far below kn
 class Log:
     """Rows of a run. A row closes a window of updates: the last update's step and rate, the window's means.
 
-    Losses are in nats per byte; `val_loss` and `parent_val_loss` are NaN in rows that did not validate.
+    Losses are in nats per byte; held-out ones are NaN in rows that did not validate.
     """
 
     step: list[int] = field(default_factory=list)
@@ -38,40 +42,45 @@ class Log:
     train_loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     grad_norm: list[float] = field(default_factory=list)
-    parent_val_loss: list[float] = field(default_factory=list)  # on the parent's text; only where that is another
+    more: dict[str, list[float]] = field(default_factory=dict)  # columns that only some runs have
 
     def add(self, **row: float) -> None:
         for name, value in row.items():
-            getattr(self, name).append(round(value, 5) if isinstance(value, float) and name != "lr" else value)
+            column = vars(self).get(name)
+            column = self.more.setdefault(name, []) if column is None else column
+            column.append(round(value, 5) if isinstance(value, float) and name != "lr" else value)
 
     @property
     def table(self) -> pa.Table:
         """The log as a table: a loss that was not measured is null, one that left the numbers is NaN or inf."""
-        measured = {name: values for name, values in vars(self).items() if values}
+        columns = {name: values for name, values in vars(self).items() if name != "more"} | self.more
         return pa.table(
             {
                 name: pa.array(
-                    [None if name.endswith("val_loss") and math.isnan(v) else v for v in values],
-                    pa.int64() if name == "step" else pa.float64(),
+                    [None if "val_loss" in name and math.isnan(v) else v for v in values],
+                    pa.int64() if name in COUNTS else pa.float64(),
                 )
-                for name, values in measured.items()
+                for name, values in columns.items()
             }
         )
 
-    def outcome(self, byte_frequency_loss: float) -> str:
+    def outcome(self, byte_frequency_loss: float, switch: int = 0) -> str:
         """`diverged`: the loss left the finite numbers, ended 5 % above its lowest, or as if nothing had been learned.
 
         Nothing is learned within 5 % of what byte frequencies alone give: a run that is thrown there before its first
         held-out loss never rises above its lowest. `spiked`: a window's mean training loss rose by 0.5 nats over the
-        lowest before it, and the run came back.
+        lowest before it, and the run came back. Of a run that changes its text at update `switch`, the held-out losses
+        on the second text count, and a rise at the change itself is no spike.
         """
         train = np.array(self.train_loss)
-        val = np.array([v for v in self.val_loss if not math.isnan(v)])
+        val = np.array([v for v in self.more.get("val_loss_then", self.val_loss) if not math.isnan(v)])
         if not np.isfinite(train[-1]) or not len(val) or not np.isfinite(val[-1]):
             return "diverged"
         if val[-1] > DIVERGED * val.min() or DIVERGED * val[-1] > byte_frequency_loss:
             return "diverged"
-        return "spiked" if (train - np.minimum.accumulate(train)).max() > SPIKE else "finished"
+        parts = np.split(train, [sum(step < switch for step in self.step)])
+        rises = np.concatenate([part - np.minimum.accumulate(part) for part in parts])
+        return "spiked" if rises.max() > SPIKE else "finished"
 
 
 def pretrain(
@@ -81,12 +90,14 @@ def pretrain(
     *,
     start: Path | None = None,
     parent_corpus: Corpus | None = None,
+    then_corpus: Corpus | None = None,
     keep: Path | None = None,
 ) -> tuple[pa.Table, dict[str, str]]:
     """Train `spec` and return its log and what the manifest says of how it went, by column.
 
-    `start` has the weights to begin with, under a new optimizer; `parent_corpus` is validated on as well; `keep` gets
-    the last weights. `report(updates done)` is called per row of the log. A run whose loss leaves the finite numbers
+    `start` has the weights to begin with, under a new optimizer; `parent_corpus` is validated on as well, and so is
+    `then_corpus`, which the run goes on with where it declares a second text; `keep` gets the last weights, never an
+    average of them. `report(updates done)` is called per row of the log. A run whose loss leaves the finite numbers
     stops at the row that shows it.
     """
     torch.set_num_threads(1)  # sums in one order only, and runs side by side do not fight over cores
@@ -96,23 +107,29 @@ def pretrain(
     if start is not None:
         model.load_state_dict(torch.load(start, weights_only=True, map_location="cpu"))
     model.to(device)
-    optimizer = adamw(model)
-    stream = batches(corpus.train, spec.seed, spec.batch, spec.size.context)
-    heldout = [
-        heldout_windows(c.heldout, HELDOUT_WINDOWS, spec.size.context) for c in (corpus, parent_corpus) if c is not None
-    ]
-    total = spec.schedule.total
+    optimizer = Optimizer(model, spec)
+    averages = Averages(model, spec)
+    texts = {"val_loss": corpus, "parent_val_loss": parent_corpus, "val_loss_then": then_corpus}
+    heldout = {
+        column: heldout_windows(text.heldout, HELDOUT_WINDOWS, spec.size.context)
+        for column, text in texts.items()
+        if text is not None
+    }
+    total, windows, contexts = spec.schedule.total, spec.windows.tolist(), spec.contexts.tolist()
+    read = [corpus.train if not then_corpus or i < spec.switch else then_corpus.train for i in range(total)]
+    stream = drawn(zip(read, windows, contexts, strict=True), spec.seed)
+    tokens = 0
     rates = spec.schedule(np.arange(total)).tolist()  # (total,)
     log, wall, cpu = Log(), time.perf_counter(), time.process_time()
     losses, norms = [], []  # of the open window; kept as tensors so that a GPU is not waited for at every update
     for step, lr in enumerate(rates):
-        for group in optimizer.param_groups:
-            group["lr"] = lr
         loss = next_byte_loss(model, _to(device, next(stream)))
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP))
-        optimizer.step()
+        optimizer.step(step)
+        averages.add(step + 1)
+        tokens += windows[step] * contexts[step]
         losses.append(loss.detach())
         done, last = step + 1, step + 1 == total
         if done % LOG_EVERY and not last:
@@ -121,9 +138,11 @@ def pretrain(
         losses, norms = [], []
         finite = math.isfinite(train_loss)
         validates = finite and (done % spec.validate_every == 0 or last)
-        vals = [validate(model, windows, device) if validates else math.nan for windows in heldout]
-        named = dict(zip(("val_loss", "parent_val_loss"), vals, strict=False))
-        log.add(step=step, lr=lr, train_loss=train_loss, grad_norm=grad_norm, **named)
+        row = {name: validate(model, text, device) if validates else math.nan for name, text in heldout.items()}
+        row |= averages.validate(heldout["val_loss"], device, validates)
+        if spec.joint:
+            row |= {"tokens": tokens, "batch_tokens": windows[step] * contexts[step]}
+        log.add(step=step, lr=lr, train_loss=train_loss, grad_norm=grad_norm, **row)
         report(done)
         if not finite:
             break
@@ -132,7 +151,7 @@ def pretrain(
         torch.save({name: value.cpu() for name, value in model.state_dict().items()}, buffer)
         write_whole(keep, buffer.getvalue())
     return log.table, {
-        "outcome": log.outcome(corpus.byte_frequency_loss),
+        "outcome": log.outcome((then_corpus or corpus).byte_frequency_loss, spec.switch),
         "final_train_loss": _digits(log.train_loss[-1]),
         "final_val_loss": _digits(log.val_loss[-1]),
         "wall_seconds": f"{time.perf_counter() - wall:.1f}",
@@ -143,15 +162,34 @@ def pretrain(
         "corpus_sha256": corpus.sha256,
         "train_bytes": str(len(corpus.train)),
         "heldout_bytes": str(len(corpus.heldout)),
-    }
+    } | ({"then_corpus_sha256": then_corpus.sha256} if then_corpus else {})
 
 
-def adamw(model: torch.nn.Module) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only; the learning rate is set before every update."""
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
-    gains = [p for p in model.parameters() if p.dim() < 2]
-    groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": gains, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, fused=True)
+class Averages:
+    """The averages that a run declares, of a model's weights after every update."""
+
+    def __init__(self, model: torch.nn.Module, spec: RunSpec) -> None:
+        self.model = model
+        self.running: dict[str, Ema | Merge] = {readout.column: readout.begin() for readout in spec.averages}
+        self.twin = copy.deepcopy(model) if self.running else model  # carries an average while it is validated
+
+    def add(self, done: int) -> None:
+        """Take in the weights after `done` updates, counted from 1."""
+        if not self.running:
+            return
+        weights = torch.nn.utils.parameters_to_vector(p.detach() for p in self.model.parameters())
+        for average in self.running.values():
+            average.add(weights, done)
+
+    def validate(self, windows: np.ndarray, device: torch.device, wanted: bool) -> dict[str, float]:
+        """The held-out loss of each average, by column; NaN when none is wanted, or nothing averaged yet."""
+        losses = {}
+        for column, average in self.running.items():
+            mean = average.mean if wanted else None
+            if mean is not None:
+                torch.nn.utils.vector_to_parameters(mean, self.twin.parameters())
+            losses[column] = math.nan if mean is None else validate(self.twin, windows, device)
+        return losses
 
 
 @torch.no_grad()

@@ -22,6 +22,17 @@
     warmup = 200
     total = [1000, 2000, 4000, 8000]
 
+More than the learning rate can be scheduled; T is the horizon here, too:
+
+    batch_schedule = "steps([0, 0.5T], [8, 16])"      # windows per update from these updates on; begins with `batch`
+    context_schedule = "steps([0, 0.5T], [64, 128])"  # bytes predicted of a window; held-out losses see the whole
+    weight_decay = "ramp([0, T], [0.2, 0])"           # linear between these updates; or a number
+    averages = "ema(50), merge(16, 25)"               # averaged weights validated as well (`averages.py`)
+    optimizer = "Muon"                                # for matrices in the blocks; AdamW for all else, on a schedule
+    auxiliary_peak = 8e-3                             # with this peak and the shape `auxiliary_shape`
+    then_text = "tests"                               # the text from update `switch` on
+    switch = "0.8T"
+
 What `[defaults]` gives need not be repeated. A run with a `parent` starts from that run's last weights. A run is
 finished when the manifest has its row and its log is there; the log is written first and the row is the commit.
 """
@@ -36,32 +47,51 @@ from itertools import product
 from math import isfinite
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from optlaws_core.errors import OptLawsError, ScheduleError
+from optlaws_core.errors import ScheduleError
 from optlaws_core.schedules import Schedule, parse
 from optlaws_core.text import format_number
 
+from .averages import Readout, parse_averages
+from .checks import SweepError, check_count
+from .courses import Course, parse_course, stepwise_product
+
 LOG_EVERY = 25  # updates per row of a log
+# The same in every run; the weight decay unless a run says otherwise.
+BETAS = (0.9, 0.95)
+WEIGHT_DECAY = 0.1  # on matrices; norm gains are left alone
+CLIP = 1.0  # largest gradient norm
 TEXTS = ("library", "tests", "topics")
+OPTIMIZERS = ("AdamW", "Muon")
 COLUMNS = (
     "run file group params batch_tokens schedule warmup_steps total_steps peak_lr seed text parent outcome "
     "final_train_loss final_val_loss size d_model layers heads context batch_windows optimizer beta1 beta2 "
     "weight_decay clip validate_every wall_seconds cpu_seconds torch python device corpus_sha256 train_bytes "
     "heldout_bytes"
 ).split()
+# Of a manifest with runs in which more than the learning rate is scheduled; empty in the rows of other runs.
+JOINT_COLUMNS = (
+    "tokens batch_schedule context_schedule averages auxiliary_schedule then_text switch_step then_corpus_sha256"
+).split()
 NAME = "{size}_{shape}_{total}_{peak}"
 DEFAULTS = {"seed": 1, "batch": 8, "text": "library", "validate_every": 100, "name": NAME, "group": "", "parent": ""}
+JOINT_DEFAULTS = {
+    "batch_schedule": "",
+    "context_schedule": "",
+    "weight_decay": WEIGHT_DECAY,
+    "averages": "",
+    "optimizer": OPTIMIZERS[0],
+    "auxiliary_peak": "",
+    "auxiliary_shape": "",
+    "then_text": "",
+    "switch": "",
+}
+DEFAULTS |= JOINT_DEFAULTS
 KEYS = (*DEFAULTS, "size", "shape", "peak", "warmup", "total")
-# AdamW, the same in every run.
-BETAS = (0.9, 0.95)
-WEIGHT_DECAY = 0.1  # on matrices; norm gains are left alone
-CLIP = 1.0  # largest gradient norm
-
-
-class SweepError(OptLawsError):
-    """A sweep that cannot be run as declared."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +106,7 @@ class Size:
 
     def __post_init__(self) -> None:
         for f in fields(self)[1:]:
-            _check_count(f"size {self.name!r}: {f.name}", getattr(self, f.name))
+            check_count(f"size {self.name!r}: {f.name}", getattr(self, f.name))
         if self.d_model % self.heads:
             raise SweepError(
                 f"size {self.name!r}: heads must divide d_model, got {self.heads} heads and {self.d_model}."
@@ -102,28 +132,120 @@ class RunSpec:
     text: str = TEXTS[0]
     parent: str = ""  # the run whose last weights this one starts from
     validate_every: int = 100  # updates
+    batch_schedule: Course | None = None  # windows per update
+    context_schedule: Course | None = None  # bytes a window is predicted of
+    weight_decay: Course | float = WEIGHT_DECAY  # of matrices
+    averages: tuple[Readout, ...] = ()
+    optimizer: str = OPTIMIZERS[0]
+    auxiliary: Schedule | None = None  # the rate of what Muon leaves to AdamW
+    then_text: str = ""  # the text from update `switch` on
+    switch: int = 0
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name) or self.name.startswith("."):
             raise SweepError(f"name is used for a file and may hold letters, digits and _ . + -, got {self.name!r}.")
-        _check_count("seed", self.seed, least=0)
-        _check_count("batch", self.batch)
-        _check_count("validate_every", self.validate_every)
+        check_count("seed", self.seed, least=0)
+        check_count("batch", self.batch)
+        check_count("validate_every", self.validate_every)
         if self.validate_every % LOG_EVERY:
             raise SweepError(f"validate_every must be a multiple of {LOG_EVERY}, got {self.validate_every}.")
         if self.text not in TEXTS:
             raise SweepError(f"text must be one of {', '.join(TEXTS)}, got {self.text!r}.")
+        self._check_courses()
+        self._check_optimizer()
+        self._check_switch()
+
+    def _check_courses(self) -> None:
+        total, batch, context = self.schedule.total, self.batch_schedule, self.context_schedule
+        if batch is not None:
+            batch.check("batch_schedule", total, whole=True)
+            if batch.values[0] != self.batch:
+                raise SweepError(f"batch_schedule must begin with batch, {self.batch}, got {batch.text}.")
+        if context is not None:
+            context.check("context_schedule", total, whole=True)
+            if "ramp" in (context.kind, batch.kind if batch else ""):
+                raise SweepError("context_schedule must be in steps, and so must a batch_schedule beside it.")
+            if max(context.values) > self.size.context:
+                raise SweepError(f"context_schedule may reach {self.size.context} in this size, got {context.text}.")
+        if isinstance(self.weight_decay, Course):
+            self.weight_decay.check("weight_decay", total, whole=False)
+        elif not isfinite(self.weight_decay) or self.weight_decay < 0:
+            raise SweepError(f"weight_decay must be a number of at least 0 or a schedule, got {self.weight_decay!r}.")
+
+    def _check_optimizer(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise SweepError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}.")
+        if (self.optimizer == "Muon") != (self.auxiliary is not None):
+            raise SweepError(
+                "auxiliary_peak is needed with the optimizer Muon and with no other, "
+                f"got {self.optimizer} {'without' if self.auxiliary is None else 'with'} it."
+            )
+
+    def _check_switch(self) -> None:
+        if not self.then_text:
+            if self.switch:
+                raise SweepError(f"switch needs a then_text, got update {self.switch} without one.")
+            return
+        if self.then_text not in TEXTS or self.then_text == self.text:
+            others = ", ".join(text for text in TEXTS if text != self.text)
+            raise SweepError(f"then_text must be one of {others}, got {self.then_text!r}.")
+        if not 0 < self.switch < self.schedule.total:
+            raise SweepError(f"switch must be an update from 1 to {self.schedule.total - 1}, got {self.switch}.")
+        if self.parent or self.averages:
+            raise SweepError(f"A run with a then_text can have no {'parent' if self.parent else 'averages'}.")
+
+    @property
+    def joint(self) -> bool:
+        """Whether anything but the learning rate is scheduled or unlike the other runs."""
+        named = {f.name: f.default for f in fields(self) if f.name in JOINT_DEFAULTS or f.name == "auxiliary"}
+        return any(getattr(self, name) != default for name, default in named.items())
+
+    @property
+    def windows(self) -> NDArray[np.int64]:
+        """Windows of every update (total,)."""
+        return np.rint(self._along(self.batch_schedule or self.batch)).astype(np.int64)
+
+    @property
+    def contexts(self) -> NDArray[np.int64]:
+        """Bytes predicted of a window in every update (total,)."""
+        return self._along(self.context_schedule or self.size.context).astype(np.int64)
+
+    @property
+    def decays(self) -> NDArray[np.float64]:
+        """Weight decay of matrices in every update (total,)."""
+        return self._along(self.weight_decay)
+
+    def _along(self, value: Course | float) -> NDArray[np.float64]:
+        updates = np.arange(self.schedule.total)
+        return value(updates) if isinstance(value, Course) else np.full(len(updates), float(value))
 
     @property
     def batch_tokens(self) -> int:
-        """Bytes predicted per update."""
-        return self.batch * self.size.context
+        """Bytes predicted per update, of the first update where that changes."""
+        return int(self.windows[0] * self.contexts[0])
+
+    @property
+    def tokens(self) -> int:
+        """Bytes predicted in all."""
+        return int(self.windows @ self.contexts)
+
+    @property
+    def tokens_schedule(self) -> str:
+        """Bytes predicted per update as the text of a course; empty where that does not change."""
+        if self.batch_schedule is not None and self.batch_schedule.kind == "ramp":
+            return self.batch_schedule.times(self.size.context).text
+        batch, context = (
+            value or Course("steps", (0,), (constant,))
+            for value, constant in ((self.batch_schedule, self.batch), (self.context_schedule, self.size.context))
+        )
+        course = stepwise_product(batch, context)
+        return course.text if len(course.starts) > 1 else ""
 
     @property
     def cost(self) -> int:
         """Relative cost of the run, for the time left: bytes trained on × work a byte."""
         # On a CPU a byte costs what 60,000 further parameters would: attention, logits, and the loop itself.
-        return (self.size.params + 60_000) * self.batch_tokens * self.schedule.total
+        return (self.size.params + 60_000) * self.tokens
 
     @property
     def row(self) -> dict[str, str]:
@@ -147,12 +269,25 @@ class RunSpec:
             "heads": str(size.heads),
             "context": str(size.context),
             "batch_windows": str(self.batch),
-            "optimizer": "AdamW",
+            "optimizer": self.optimizer,
             "beta1": str(BETAS[0]),
             "beta2": str(BETAS[1]),
-            "weight_decay": str(WEIGHT_DECAY),
+            "weight_decay": _text(self.weight_decay),
             "clip": str(CLIP),
             "validate_every": str(self.validate_every),
+        } | (self.joint_row if self.joint else {})
+
+    @property
+    def joint_row(self) -> dict[str, str]:
+        """The further columns of a run in which anything but the learning rate is scheduled."""
+        return {
+            "tokens": str(self.tokens),
+            "batch_schedule": self.tokens_schedule,
+            "context_schedule": _text(self.context_schedule),
+            "averages": ", ".join(readout.text for readout in self.averages),
+            "auxiliary_schedule": self.auxiliary.text if self.auxiliary else "",
+            "then_text": self.then_text,
+            "switch_step": str(self.switch) if self.switch else "",
         }
 
 
@@ -203,10 +338,13 @@ def _specs(who: str, entry: Mapping, sizes: Mapping[str, Size], shapes: Mapping[
 
 
 def _spec(who: str, run: Mapping, sizes: Mapping[str, Size], shapes: Mapping[str, str]) -> RunSpec:
-    for key, known in (("size", sizes), ("shape", shapes)):
+    for key, known in (("size", sizes), ("shape", shapes), ("auxiliary_shape", shapes)):
+        if key == "auxiliary_shape" and run[key] == "":
+            continue
         if not isinstance(run[key], str) or run[key] not in known:
             among = ", ".join(known) or "none declared"
-            raise SweepError(f"{who}: {key} must name one of the declared {key}s ({among}), got {run[key]!r}.")
+            kind = key.removeprefix("auxiliary_")
+            raise SweepError(f"{who}: {key} must name one of the declared {kind}s ({among}), got {run[key]!r}.")
     try:
         name = str(run["name"]).format_map(run | {"peak": _rate(run["peak"])})
     except (KeyError, IndexError, ValueError, AttributeError):
@@ -216,10 +354,39 @@ def _spec(who: str, run: Mapping, sizes: Mapping[str, Size], shapes: Mapping[str
         ) from None
     try:
         schedule = parse(filled(str(shapes[run["shape"]]), run["peak"], run["warmup"], run["total"]))
-        kept = {f.name: run[f.name] for f in fields(RunSpec) if f.name not in ("name", "size", "schedule")}
-        return RunSpec(name=name, size=sizes[run["size"]], schedule=schedule, **kept)
+        made = {"name": name, "size": sizes[run["size"]], "schedule": schedule} | _joint(run, shapes)
+        return RunSpec(**{f.name: run[f.name] for f in fields(RunSpec) if f.name not in made} | made)
     except (ScheduleError, SweepError) as error:
         raise SweepError(f"{who}, run {name!r}: {error}") from None
+
+
+def _joint(run: Mapping, shapes: Mapping[str, str]) -> dict[str, object]:
+    """The fields of a `RunSpec` for what is scheduled beside the learning rate."""
+    rates = run["peak"], run["warmup"], run["total"]
+
+    def course(key: str) -> Course:
+        return parse_course(key, filled(str(run[key]), *rates))
+
+    def auxiliary() -> Schedule | None:
+        if run["auxiliary_peak"] == "":
+            if run["auxiliary_shape"]:
+                raise SweepError("auxiliary_shape needs an auxiliary_peak, got none.")
+            return None
+        shape = run["auxiliary_shape"] or run["shape"]
+        return parse(filled(str(shapes[shape]), run["auxiliary_peak"], *rates[1:]))
+
+    decay, switch = run["weight_decay"], filled(str(run["switch"] or 0), *rates)
+    if not switch.isdecimal():
+        raise SweepError(f"switch must be an update such as 1600 or 0.8T, got {run['switch']!r}.")
+    is_number = isinstance(decay, (int, float)) and not isinstance(decay, bool)
+    return {
+        "batch_schedule": course("batch_schedule") if run["batch_schedule"] != "" else None,
+        "context_schedule": course("context_schedule") if run["context_schedule"] != "" else None,
+        "weight_decay": decay if is_number else course("weight_decay"),
+        "averages": parse_averages(str(run["averages"])),
+        "auxiliary": auxiliary(),
+        "switch": int(switch),
+    }
 
 
 def filled(shape: str, peak: float, warmup: int, total: int) -> str:
@@ -262,9 +429,9 @@ def _check_together(specs: Sequence[RunSpec]) -> None:
         seen[spec.name] = spec
 
 
-def _check_count(name: str, value: object, least: int = 1) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SweepError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+def _text(value: Course | float | None) -> str:
+    """A constant or a course as the manifest has it."""
+    return value.text if isinstance(value, Course) else "" if value is None else format_number(value)
 
 
 class Manifest:
@@ -277,7 +444,7 @@ class Manifest:
         if self.path.exists():
             with self.path.open(encoding="utf-8", newline="") as lines:
                 reader = csv.DictReader(lines)
-                if reader.fieldnames != COLUMNS:
+                if reader.fieldnames not in (COLUMNS, COLUMNS + JOINT_COLUMNS):
                     raise SweepError(
                         f"{self.path.name} beside the logs is not a manifest of this program: "
                         f"its columns must be {', '.join(COLUMNS)}."
@@ -294,17 +461,25 @@ class Manifest:
             if row is None or orphan or not self.log(spec).exists():
                 todo.append(spec)
                 continue
-            for key, wanted in spec.row.items():
-                if key != "group" and row[key] != wanted:
+            for key, wanted in (dict.fromkeys(spec.joint_row, "") | spec.row).items():
+                made = row.get(key, "")
+                if key not in ("group", "tokens") and made != wanted:  # the tokens follow from the others
                     raise SweepError(
-                        f"Run {spec.name!r} is finished with {key} {row[key]}, but the sweep now says {wanted}; "
+                        f"Run {spec.name!r} is finished with {key} {made or 'empty'}, but the sweep now says "
+                        f"{wanted or 'nothing of it'}; "
                         "give the new run its own name or delete the log."
                     )
         return todo
 
     def check_corpus(self, text: str, sha256: str) -> None:
         """Raise `SweepError` when finished runs read another version of a text than the runs to come would."""
-        other = sorted({row["corpus_sha256"] for row in self.rows.values() if row["text"] == text} - {sha256})
+        read = {
+            row[f"{way}corpus_sha256"]
+            for way in ("", "then_")
+            for row in self.rows.values()
+            if row.get(f"{way}text") == text
+        }
+        other = sorted(read - {sha256})
         if other:
             raise SweepError(
                 f"The finished runs read the text {text!r} as {other[0][:12]}…, but in this Python's standard "
@@ -321,7 +496,8 @@ class Manifest:
         place = {name: i for i, name in enumerate(order)}
         self.rows = dict(sorted(self.rows.items(), key=lambda item: place.get(item[0], len(place))))
         text = StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        joint = any(row.get(column) for row in self.rows.values() for column in JOINT_COLUMNS)
+        writer = csv.DictWriter(text, COLUMNS + JOINT_COLUMNS * joint, "", "ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows.values())
         write_whole(self.path, text.getvalue().encode())

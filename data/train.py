@@ -123,9 +123,9 @@ def _ready(waiting: Sequence[RunSpec], running: Iterable[RunSpec], failed: Seque
 
 
 def _texts(spec: RunSpec, specs: Sequence[RunSpec]) -> tuple[str, ...]:
-    """The text a run learns and, where it is another one, its parent's."""
+    """The text a run learns and, where there is another one, its parent's or that with which it goes on."""
     parent = next((s for s in specs if s.name == spec.parent), spec)
-    return tuple(dict.fromkeys((spec.text, parent.text)))
+    return tuple(dict.fromkeys((spec.text, spec.then_text or parent.text)))
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,9 @@ def _work(pipe: Connection) -> None:
 
     try:
         task = pipe.recv()
-        own, *parents = task.texts.values()
-        pipe.send(
-            pretrain(
-                task.spec, own, pipe.send, start=task.start, parent_corpus=next(iter(parents), None), keep=task.keep
-            )
-        )
+        own, *others = task.texts.values()
+        second = dict(zip(["then_corpus" if task.spec.then_text else "parent_corpus"], others, strict=False))
+        pipe.send(pretrain(task.spec, own, pipe.send, start=task.start, keep=task.keep, **second))
     except (EOFError, OSError, KeyboardInterrupt):  # the sweep was killed: nobody is left to store the run
         sys.exit(1)
 
