@@ -7,9 +7,10 @@ import copy
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +116,9 @@ def pretrain(
         for column, text in texts.items()
         if text is not None
     }
-    total, windows, contexts = spec.schedule.total, spec.windows.tolist(), spec.contexts.tolist()
-    read = [corpus.train if not then_corpus or i < spec.switch else then_corpus.train for i in range(total)]
-    stream = drawn(zip(read, windows, contexts, strict=True), spec.seed)
-    tokens = 0
+    total = spec.schedule.total
+    stream = _stream(spec, corpus, then_corpus)
+    tokens = spec.windows * spec.contexts  # (total,)
     rates = spec.schedule(np.arange(total)).tolist()  # (total,)
     log, wall, cpu = Log(), time.perf_counter(), time.process_time()
     losses, norms = [], []  # of the open window; kept as tensors so that a GPU is not waited for at every update
@@ -129,7 +129,6 @@ def pretrain(
         norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP))
         optimizer.step(step)
         averages.add(step + 1)
-        tokens += windows[step] * contexts[step]
         losses.append(loss.detach())
         done, last = step + 1, step + 1 == total
         if done % LOG_EVERY and not last:
@@ -141,7 +140,7 @@ def pretrain(
         row = {name: validate(model, text, device) if validates else math.nan for name, text in heldout.items()}
         row |= averages.validate(heldout["val_loss"], device, validates)
         if spec.joint:
-            row |= {"tokens": tokens, "batch_tokens": windows[step] * contexts[step]}
+            row |= {"tokens": int(tokens[:done].sum()), "batch_tokens": int(tokens[step])}
         log.add(step=step, lr=lr, train_loss=train_loss, grad_norm=grad_norm, **row)
         report(done)
         if not finite:
@@ -198,6 +197,14 @@ def validate(model: torch.nn.Module, windows: np.ndarray, device: torch.device) 
     parts = [windows[i : i + HELDOUT_BATCH] for i in range(0, len(windows), HELDOUT_BATCH)]
     total = sum(next_byte_loss(model, _to(device, part)).item() * len(part) for part in parts)
     return total / len(windows)
+
+
+def _stream(spec: RunSpec, corpus: Corpus, then_corpus: Corpus | None) -> Iterator[np.ndarray]:
+    """The batches of a run, each (windows, context + 1) as they are in that update, from the text that it reads."""
+    first = spec.schedule.total if then_corpus is None else spec.switch
+    second = [] if then_corpus is None else repeat(then_corpus.train)
+    texts = chain(repeat(corpus.train, first), second)
+    return drawn(zip(texts, spec.windows.tolist(), spec.contexts.tolist(), strict=False), spec.seed)
 
 
 def _to(device: torch.device, windows: np.ndarray) -> Tensor:
