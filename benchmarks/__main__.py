@@ -18,6 +18,7 @@ ALL = (
     "optimize",
     "pairs",
     "uba",
+    "joint",
     "speed",
     "startup",
     "tuner_drag",

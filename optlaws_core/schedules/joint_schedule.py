@@ -31,7 +31,7 @@ class Joint(Schedule):
             raise ScheduleError(f"rate must be a schedule of the learning rate, got {self.rate!r:.60}.")
         if self.batch is None and self.average is None:
             raise ScheduleError("A plan of several schedules has a batch or an average beside its rate, got neither.")
-        if self.batch is not None and self.batch.breaks[-1] >= self.rate.total:
+        if self.batch is not None and self.batch.breaks[-1] > self.rate.total - (self.batch.shape == "steps"):
             raise ScheduleError(
                 f"batch: the last size must begin before the end of the run, at update {self.rate.total:,}, "
                 f"got {self.batch.breaks[-1]:,}."
