@@ -19,6 +19,7 @@ ALL = (
     "pairs",
     "uba",
     "joint",
+    "weight_decay",
     "speed",
     "startup",
     "tuner_drag",

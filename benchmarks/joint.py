@@ -136,8 +136,8 @@ def _kind(spec: RunSpec) -> str:
 
 def _write() -> None:
     todo = list(asked())
-    known = _runs()
-    if trained := [a.run for a in todo if a.run in known and a.run in {r["run"] for r in _rows()}]:
+    known = known_runs()
+    if trained := [a.run for a in todo if a.run in known and a.run in {r["run"] for r in manifest_rows()}]:
         sys.exit(f"Predictions are made before training, but {trained[0]} is in the manifest already.")
     models: dict[tuple[str, ...], dict[str, Model]] = {}
     rows = []
@@ -156,13 +156,14 @@ def _write() -> None:
         writer.writerows(tuple(row) + ("",) * (7 - len(row)) for row in rows)
 
 
-def _runs() -> dict[str, Run]:
+def known_runs() -> dict[str, Run]:
     """Runs of both manifests by name."""
     paths = [DATA / "manifest.csv", LOGS / "manifest.csv"]
     return {r.name: r.on(SPLIT) for path in paths for r in read(path).runs if SPLIT in r.series}
 
 
-def _rows() -> list[dict[str, str]]:
+def manifest_rows() -> list[dict[str, str]]:
+    """The rows of data/joint/manifest.csv."""
     with (LOGS / "manifest.csv").open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
 
@@ -180,7 +181,7 @@ def _models(train: Sequence[Run]) -> dict[str, Model]:
 def observed() -> dict[tuple[str, str], float]:
     """The last held-out losses of the finished runs in data/joint, by run and readout."""
     ends = {}
-    for row in _rows():
+    for row in manifest_rows():
         table = pq.read_table(LOGS / row["file"])
         for column in table.column_names:
             if column.startswith("val_loss"):
@@ -200,7 +201,7 @@ def _show_losses(found: Sequence[Predicted], seen: dict[tuple[str, str], float])
 
 
 def _show_kinds(found: Sequence[Predicted], seen: dict[tuple[str, str], float]) -> None:
-    """Of each kind: the mean error, and how many losses lie within two standard deviations over seeds, or their bands."""
+    """Of each kind: mean error, and how many losses lie within two standard deviations over seeds, or in the bands."""
     kinds: dict[tuple[str, str], list[tuple[float, bool | None]]] = defaultdict(list)
     for p in found:
         end = seen.get((p.run, _column(p)))
