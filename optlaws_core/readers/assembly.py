@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import LogError
+from ..arrays import FloatArray
+from ..errors import LogError, ScheduleError
 from ..runs import Plan, Run, Series
+from ..schedules import Joint, Schedule
 from ..schedules.recognition import Recognised
 from ..text import counted, listed, shortened
-from . import step_axis
+from . import batch_changes, step_axis
 from .base import AMOUNTS, Facts, Layout, Note
 from .clean import Points, Several, checked_losses, points
 from .doubts import high_rate
@@ -46,10 +48,19 @@ def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
     rates, facts = _logged_rates(raw, layout, per_step, notes), _with_batch(raw, layout, facts, notes)
     ends = [int(p.steps[-1]) for p in (*losses.values(), rates) if p is not None and len(p.steps)]
     found = rates_of(raw.name, rates, facts, max(ends))
-    plan = None if found.schedule is None else Plan(found.schedule, facts.params, facts.batch_tokens)
+    plan = None if found.schedule is None else _planned(raw.name, found.schedule, facts)
     series = {name: Series(p.steps, p.values) for name, p in losses.items()}
     run = Run(raw.name, plan, series, split, found.source, max(ends), facts.about or {})
     return Assembled(run, (*notes, *found.notes), facts, questions, found.recognised)
+
+
+def _planned(run: str, rate: Schedule, facts: Facts) -> Plan:
+    """The plan of a run, with what is declared of its batch. Raises `LogError` where that leaves no plan."""
+    try:
+        schedule = rate if facts.batch_schedule is None else Joint(rate, facts.batch_schedule)
+    except ScheduleError as error:
+        raise LogError(f"{run}: {str(error)[0].lower()}{str(error)[1:]}") from None
+    return Plan(schedule, facts.params, facts.batch_tokens)
 
 
 def _asked(raw: RawRun, layout: Layout) -> Iterator[Question]:
@@ -196,6 +207,18 @@ def _logged_rates(raw: RawRun, layout: Layout, per_step: float | None, notes: li
     return found
 
 
+def _uneven(steps: FloatArray, tokens: FloatArray, facts: Facts) -> str:
+    """A sentence on tokens (n,) that do not grow evenly with the steps (n,)."""
+    found = batch_changes.staircase(steps, tokens)
+    if found is None or facts.batch_schedule is not None:
+        return "The tokens do not grow evenly with the steps, so no batch size was taken from them."
+    sizes = ", then ".join(f"{size:,.0f}" for size in found.sizes[:4]) + ("…" if len(found.sizes) > 4 else "")
+    return (
+        f"The batch changes: {sizes} tokens per update. Laws that know the rate alone fit the run as if it did not; "
+        f"a manifest with batch_schedule={shortened(found.text, 80)} declares it."
+    )
+
+
 def _with_batch(raw: RawRun, layout: Layout, facts: Facts, notes: list[Note]) -> Facts:
     """The facts, with the batch size that a column of tokens beside the steps shows, where none is declared."""
     if facts.batch_tokens is not None:
@@ -216,11 +239,7 @@ def _with_batch(raw: RawRun, layout: Layout, facts: Facts, notes: list[Note]) ->
     batch = (tokens[j] - tokens[i]) / (x[j] - x[i])
     predicted = tokens[i] + batch * (x[fine] - x[i])
     if not (batch > 0 and (np.abs(predicted - tokens[fine]) <= STEADY * tokens[fine] + 1).all()):
-        notes.append(
-            Note(
-                "info", "The tokens do not grow evenly with the steps, so no batch size was taken from them.", raw.name
-            )
-        )
+        notes.append(Note("info", _uneven(x[fine], tokens[fine], facts), raw.name))
         return facts
     size = counted(round(batch), "token")
     text = f"The batch size, {size} per update, was taken from the column {shortened(layout.tokens)!r}."

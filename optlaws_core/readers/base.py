@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import LogError
 from ..runs import Run
-from ..schedules import Schedule
+from ..schedules import Batch, Schedule
 from ..schedules.recognition import Recognised
 from ..text import one_line, shortened
 
@@ -164,6 +164,7 @@ class Facts:
     batch_tokens: float | None = None  # tokens per update
     batch_size: float | None = None  # samples per update
     schedule: Schedule | None = None
+    batch_schedule: Batch | None = None  # where the batch changes
     warmup_steps: int | None = None
     total_steps: int | None = None
     about: Mapping[str, str] | None = None  # a manifest's other columns: seed, outcome, …

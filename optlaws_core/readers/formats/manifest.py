@@ -8,19 +8,22 @@ import csv
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from ...errors import LogError, ScheduleError
 from ...schedules import parse
 from ...schedules.entries import LARGEST
+from ...schedules.joint_text import parse_batch
 from ...text import counted, one_line, shortened
 from ..base import LONGEST_NAME, Facts, Source, base_name
 from ..format import Content, Format
 from ..opened import Entry, Manifest
 
 NEEDED = ("run", "file")
-DECLARES = ("params", "batch_tokens", "batch_size", "schedule", "warmup_steps", "total_steps")
+DECLARES = ("params", "batch_tokens", "batch_size", "schedule", "batch_schedule", "warmup_steps", "total_steps")
 MOST_ROWS = 10_000
+T = TypeVar("T")
 
 
 def is_manifest(content: Content) -> bool:
@@ -101,20 +104,22 @@ def _entry(source: Source, row: int, cells: dict) -> Entry:
         batch_size=_number(source, row, "batch_size", cell),
         warmup_steps=_count(source, row, "warmup_steps", cell, least=0),
         total_steps=_count(source, row, "total_steps", cell),
-        schedule=_schedule(source, row, cell.get("schedule", "")),
+        schedule=_parsed(source, row, "schedule", cell, parse),
+        batch_schedule=_parsed(source, row, "batch_schedule", cell, parse_batch),
         about=about or None,
     )
     _check_agreement(source, row, facts)
     return Entry(source, row, cell["run"], cell["file"], facts)
 
 
-def _schedule(source: Source, row: int, text: str):
-    if not text:
+def _parsed(source: Source, row: int, name: str, cells: Mapping[str, str], parser: Callable[[str], T]) -> T | None:
+    """What the text of a cell describes, None where it is empty or not there."""
+    if not (text := cells.get(name)):
         return None
     try:
-        return parse(text)
+        return parser(text)
     except ScheduleError as error:
-        raise _fault(source, row, "schedule", str(error).rstrip(".")) from None
+        raise _fault(source, row, name, str(error).rstrip(".")) from None
 
 
 def _number(source: Source, row: int, name: str, cells: Mapping[str, str], least: int | None = None) -> float | None:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from optlaws_core.readers import Layout, Source, read, read_source
+from optlaws_core.readers import Layout, Source, read, read_all, read_source
 from optlaws_core.readers.layout import eval_name, guess_layout
 from tests.knowledge.logs import LOSS, STEPS, csv_of, history, one, said, trainer_state, with_manifest
 
@@ -191,6 +191,41 @@ def test_a_column_of_tokens_beside_the_steps_gives_the_batch():
     assert run.plan.batch_tokens == 1024 and "The batch size, 1,024 tokens per update" in said(report)
     run, report = one("a.csv", "step,tokens,loss,lr\n10,10240,3,1e-3\n20,40960,2,1e-3\n30,50000,1,1e-3\n")
     assert run.plan.batch_tokens is None and "do not grow evenly" in said(report)
+
+
+def test_a_batch_that_changes_is_told_with_what_declares_it():
+    tokens = np.cumsum(np.where(np.arange(400) < 173, 1024, 4096))
+    rows = "".join(f"{k},{tokens[k]},{3 - k / 1000},1e-3\n" for k in range(9, 400, 10))
+    run, report = one("a.csv", "step,tokens,loss,lr\n" + rows)
+    assert "The batch changes: 1,024, then 4,096 tokens per update." in said(report)
+    assert "batch_schedule=steps([0, 173], [1024, 4096]) declares it" in said(report)
+    assert run.plan.schedule.family != "joint" and run.plan.batch_tokens is None
+
+
+def test_a_batch_that_follows_no_staircase_is_told_without_one():
+    tokens = np.cumsum(1000 + 10 * np.arange(400))
+    rows = "".join(f"{k},{tokens[k]},{3 - k / 1000},1e-3\n" for k in range(9, 400, 10))
+    assert "The tokens do not grow evenly" in said(one("a.csv", "step,tokens,loss,lr\n" + rows)[1])
+
+
+def test_a_declared_batch_schedule_is_part_of_the_plan():
+    cells = "steps([0, 4], [1024, 4096])", "linear(peak=1e-3, total=10)"
+    run, _ = with_manifest("step,loss\n0,3\n9,2\n", *cells, head="batch_schedule,schedule")
+    assert run.plan.schedule.text == "rate=linear(peak=1e-3, warmup=0, total=10); batch=steps([0, 4], [1024, 4096])"
+    assert run.plan.batch_tokens == 1024 and run.plan.tokens == 4 * 1024 + 6 * 4096
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("steps([0, 4], [1024])", "manifest.csv, row 2, column batch_schedule: batch: each start needs its size"),
+        ("steps([0, 40], [1024, 2048])", "before the end of the run"),
+    ],
+)
+def test_a_batch_schedule_that_is_none_is_refused(cell, told):
+    manifest = f'run,file,batch_schedule,schedule\nmine,a.csv,"{cell}","linear(peak=1e-3, total=10)"\n'
+    reading = read_all([Source("a.csv", b"step,loss\n0,3\n9,2\n"), Source("manifest.csv", manifest.encode())])
+    assert any(told in error for error in reading.errors)
 
 
 def test_without_a_step_column_the_row_number_counts_and_is_told():
