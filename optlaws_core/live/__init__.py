@@ -7,7 +7,7 @@
 
 from .alarm import ALARM, LOOKS, RISE, diverging, evidence, risen
 from .alone import from_itself
-from .forecasting import FEWEST, MEMORY, PULL, Forecast, Outcome, cut, decays, forecast, outcomes
+from .forecasting import FEWEST, MEMORY, PULL, Forecast, Outcome, averages, cut, decays, forecast, outcomes
 from .growing import reread, version
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "RISE",
     "Forecast",
     "Outcome",
+    "averages",
     "cut",
     "decays",
     "diverging",

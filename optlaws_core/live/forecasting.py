@@ -24,15 +24,16 @@ from ..prediction.bands import with_bands
 from ..prediction.losses import predict
 from ..runs import Run, Series
 from ..runs.noise import single_loss_noise
-from ..schedules import WSD, Constant, Schedule
+from ..schedules import EMA, WSD, Average, Constant, Joint, Merge, Schedule, parts
 from ..schedules.chain import Chain
-from ..text import format_number
+from ..text import counted, format_number
 
 WINDOW, FEWEST = 0.1, 3  # share of the losses so far that the forecast is anchored to, and how many at least
 NOISY = 20  # latest losses at least that tell the noise of one
 PULL = 1.0  # losses the law got right that stand beside those of the window
 MEMORY = 0.5  # power of now/t with which the law's error of today says something of that at t
 POINTS = 200  # of a forecast
+LEAST_AVERAGED = 100  # updates, before which weights are not averaged
 TOLERANCE = 1e-6  # of the peak: rates of the past that count as the same
 
 
@@ -57,6 +58,7 @@ class Outcome:
     loss: float
     low: float | None
     high: float | None
+    updates: int  # after which the loss is reached, those so far included
 
 
 def cut(run: Run, step: int) -> Run:
@@ -151,8 +153,45 @@ def outcomes(model: Model, run: Run, ways: Sequence[tuple[str, Schedule]]) -> li
     for name, schedule in ways:
         end = forecast(model, run, schedule, schedule.total - 1)
         low, high = (None if edge is None else float(edge[0]) for edge in (end.low, end.high))
-        found.append(Outcome(name, schedule, float(end.loss[0]), low, high))
+        found.append(Outcome(name, schedule, float(end.loss[0]), low, high, schedule.total))
     return sorted(found, key=lambda o: o.loss)
+
+
+def averages(model: Model, run: Run) -> list[Outcome]:
+    """The loss of averages of the weights so far, without a further update, anchored like a forecast; the best first.
+
+    They reach over at most a tenth of the updates, as far as our own runs bear laws out (docs/lab-notes.md). The band
+    follows as for a forecast: an average forgets the latest updates, over which the law's errors are less alike. Raises
+    `DesignError` for a run without a plan, or without losses after its warm-up.
+    """
+    kept = usable(run)
+    now, (rate, batch, _) = int(kept.steps[-1]), parts(kept.known_plan.schedule)
+    offset, noise, n = _anchor(model, kept)
+    found = []
+    for average in _usual_averages(now):
+        plan = replace(kept.known_plan, schedule=Joint(rate, batch, average))
+        told = with_bands(model, plan, now)
+        loss = float(told.loss[0]) * float(np.exp(offset))
+        low, high = None, None
+        if told.prediction is not None:
+            alike = max(1 - average.reach / (now + 1), 0.0) ** MEMORY
+            half = float(np.sqrt(told.prediction[0] ** 2 * (1 - alike**2) + (QUANTILE * noise) ** 2 / n))
+            low, high = loss * np.exp(-half), loss * np.exp(half)
+        found.append(Outcome(f"average now, {_in_words(average)}", plan.schedule, loss, low, high, now + 1))
+    return sorted(found, key=lambda o: o.loss)
+
+
+def _usual_averages(now: int) -> list[Average]:
+    """An EMA whose half-life is 1 % of the updates so far, one of 3 %, and eight checkpoints of the last tenth."""
+    if now < LEAST_AVERAGED:
+        return []
+    return [EMA(round(now / 100)), EMA(round(now / 33)), Merge(8, round(now / 70))]
+
+
+def _in_words(average: Average) -> str:
+    if isinstance(average, EMA):
+        return f"EMA with a half-life of {counted(int(average.half_life), 'update')}"
+    return f"{average.count} checkpoints, {counted(average.every, 'update')} apart"
 
 
 def _anchor(model: Model, run: Run) -> tuple[float, float, int]:
@@ -188,4 +227,4 @@ def _same_past(run: Run, schedule: Schedule, now: int) -> None:
         )
 
 
-__all__ = ["Forecast", "Outcome", "cut", "decays", "forecast", "outcomes"]
+__all__ = ["Forecast", "Outcome", "averages", "cut", "decays", "forecast", "outcomes"]

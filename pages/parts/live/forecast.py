@@ -15,6 +15,7 @@ from optlaws_core.live import (
     LOOKS,
     RISE,
     Forecast,
+    averages,
     cut,
     decays,
     diverging,
@@ -278,7 +279,7 @@ def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:
     if left_out := _beyond(total - now - 1, length, wait):
         st.caption(left_out)
     ways = decays(seen, now, total, [length], [0, wait])
-    ranked = outcomes(model, seen, ways)
+    ranked = sorted([*outcomes(model, seen, ways), *averages(model, seen)], key=lambda o: o.loss)
     names = [name for name, _ in ways]
     usual = names.index("as planned") if "as planned" in names else names.index("no decay")
     first = names.index(address.read_one("way", names, names[usual]))
@@ -292,7 +293,7 @@ def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:
         _scored(model, seen, whole, told, flagged and seen.name in model.train)
     showing.table(
         pd.DataFrame(
-            [(o.name, o.schedule.total, o.loss, o.low, o.high) for o in ranked],
+            [(o.name, o.updates, o.loss, o.low, o.high) for o in ranked],
             columns=["way", "updates", "final loss", "low", "high"],
         ),
         "live-decays",
@@ -305,7 +306,8 @@ def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:
         },
     )
     st.caption(
-        "Low and high: a 90 % band. A decay that ends earlier spends fewer updates: these losses differ in cost."
+        "Low and high: a 90 % band. A decay that ends earlier spends fewer updates, an average of the weights none: "
+        "these losses differ in cost."
     )
 
 

@@ -13,6 +13,7 @@ from optlaws_core.live import (
     ALARM,
     MEMORY,
     PULL,
+    averages,
     cut,
     decays,
     diverging,
@@ -190,6 +191,27 @@ def test_outcomes_are_ranked_and_anchored(model):
     assert by_name["no decay"].loss > by_name["decay at the end, over 400"].loss
     assert all(o.low < o.loss < o.high and o.loss > predict(model, o.schedule)[0] for o in found)
     assert outcomes(replace(model, left_out=None), run, ways[:1])[0].low is None
+
+
+def test_averages_now_lie_between_the_last_weights_and_a_decay(model):
+    hold = parse("constant(peak=3e-4, warmup=200, total=4000)")
+    run = cut(made(model, hold, offset=0.05), 2999)
+    found = averages(model, run)
+    now = int(run.steps[-1])
+    assert [o.name for o in sorted(found, key=lambda o: o.name)] == [
+        "average now, 8 checkpoints, 43 updates apart",
+        "average now, EMA with a half-life of 30 updates",
+        "average now, EMA with a half-life of 90 updates",
+    ]
+    raw = predict(model, hold, now)[0] * np.exp(0.05)
+    decayed = outcomes(model, run, decays(run, now, 4000, [600], [0]))[0].loss
+    assert all(decayed < o.loss < raw and o.low < o.loss < o.high and o.updates == now + 1 for o in found)
+    assert [o.loss for o in found] == sorted(o.loss for o in found)
+    assert averages(replace(model, left_out=None), run)[0].low is None
+
+
+def test_an_average_of_few_updates_is_none(model):
+    assert averages(model, cut(made(model, parse("constant(peak=3e-4, warmup=2, total=4000)"), every=5), 60)) == []
 
 
 @pytest.mark.parametrize(
