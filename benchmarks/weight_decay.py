@@ -17,20 +17,32 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import nnls
 
 from data.courses import Course
 from data.sweep import RunSpec, read_sweep
-from optlaws_core.arrays import FloatArray
+from optlaws_core.arrays import FloatArray, IntArray
 from optlaws_core.laws.noisy_quadratic import NOISY_QUADRATIC, RATES
+from optlaws_core.schedules import parse
 
 from .joint import DATA, HORIZONS, PREDICTIONS, SHAPES, known_runs, manifest_rows, observed
-from .table import show
+from .table import PUBLIC, show
 
 MODEL = "noisy_quadratic, decay"
 H = np.array(RATES)
 USUAL = 0.1  # the weight decay of the runs that the spectrum is fitted to
+PAIRS = (
+    ("adam_lr15_wd100_T5750", "adam_lr15_wd1125_T5750"),
+    ("adam_lr15_wd100_T5750", "adam_lr15_wd125_T5750"),
+    ("adam_lr15_wd1125_T5750", "adam_lr15_wd125_T5750"),
+    ("muon_lr025_wd0125_T3500", "muon_lr025_wd025_T3375"),
+    ("muon_lr025_wd025_T3375", "muon_lr025_wd0125_T3500"),
+)
+SEED = 0.0011  # standard deviation of the public runs' final losses over seeds, pooled over configurations
 FIRST = 300  # updates before it are not fitted: a warm-up of 200, and the transient behind it
+# Rate and s·λ of every update, (updates,) each, and steps and losses, (n,) each.
+Curve = tuple[FloatArray, FloatArray, IntArray, FloatArray]
 SCALES = (0.0, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
@@ -46,8 +58,41 @@ def main() -> None:
         for s, errors in scores.items()
     ]
     show(("s", "root mean square", *(f"{shape}, λ = {decay}" for shape, decay in scores[best])), rows)
+    print()
+    _show_public(best)
     if options.parse_args().write:
         _write(fitted(best), best)
+
+
+def _show_public(s: float) -> None:
+    """Public runs that differ by their weight decay, each of a pair predicted from the curve of the other."""
+    folder = PUBLIC / "modded_nanogpt"
+    if not folder.exists():
+        print("The public runs are not at hand.")
+        return
+    table = pd.read_csv(folder / "runs.csv").set_index("config")
+    means = pd.read_parquet(folder / "curves.parquet").groupby(["config", "step"])["val_loss"].mean()
+    rows = []
+    for one, other in PAIRS:
+        eta, decay = zip(*(_public(table.loc[name], s) for name in (one, other)), strict=True)
+        curve = means[one]
+        late = curve.index.to_numpy() >= FIRST
+        steps, loss = curve.index.to_numpy()[late] - 1, curve.to_numpy()[late]
+        weights = spectrum([(eta[0], decay[0], steps, loss)])
+        ends = [float((columns(e, d, [len(e) - 1]) @ weights)[0]) for e, d in zip(eta, decay, strict=True)]
+        plain = float((columns(eta[1], decay[0][0] + 0 * eta[1], [len(eta[1]) - 1]) @ weights)[0])
+        told, seen = ends[1] - ends[0], table.loc[other, "mean_final"] - table.loc[one, "mean_final"]
+        error = 2 * SEED * float(np.sqrt(sum(1 / table.loc[name, "n_final"] for name in (one, other))))
+        rows.append((one, other, f"{plain - ends[0]:+.4f}", f"{told:+.4f}", f"{seen:+.4f}", f"{error:.4f}"))
+    show(
+        ("fitted to", "predicted", "by the rate alone", "with its decay", "observed", "2 standard errors"),
+        rows,
+    )
+
+
+def _public(row: pd.Series, s: float) -> tuple[FloatArray, FloatArray]:
+    eta = parse(row["schedule"])(np.arange(int(row["total_steps"])))
+    return eta, np.full(len(eta), s * float(row["weight_decay"]))
 
 
 def _decayed(sweep: str) -> list[RunSpec]:
@@ -75,18 +120,22 @@ def columns(eta: FloatArray, decay: FloatArray, steps: Sequence[int]) -> FloatAr
 def fitted(s: float) -> FloatArray:
     """The spectrum, (1 + 2 modes,), under decay counted `s` times; by the ridge of the law."""
     runs = known_runs()
-    train = [runs[f"tiny_{shape}_{total}_8e-3"] for shape in SHAPES for total in HORIZONS]
-    parts = []
-    for run in train:
-        steps = run.steps[run.steps >= FIRST]
-        eta = run.known_plan.schedule(np.arange(run.known_plan.schedule.total))
-        loss = run.loss[run.steps >= FIRST]
-        shares = columns(eta, np.full(len(eta), s * USUAL), steps.tolist()) / loss[:, None]
-        parts.append(shares / np.sqrt(len(steps)))
+    curves = []
+    for run in (runs[f"tiny_{shape}_{total}_8e-3"] for shape in SHAPES for total in HORIZONS):
+        late, eta = run.steps >= FIRST, run.known_plan.schedule(np.arange(run.known_plan.schedule.total))
+        curves.append((eta, np.full(len(eta), s * USUAL), run.steps[late], run.loss[late]))
+    return spectrum(curves)
+
+
+def spectrum(curves: Sequence[Curve]) -> FloatArray:
+    """The weights, (1 + 2 modes,), that fit the curves best under the law's ridge, each curve counting the same."""
+    parts = [
+        columns(eta, decay, steps.tolist()) / loss[:, None] / np.sqrt(len(steps)) for eta, decay, steps, loss in curves
+    ]
     design = np.concatenate(parts)
     goal = np.concatenate([np.full(len(part), 1 / np.sqrt(len(part))) for part in parts])
     largest = np.maximum(np.abs(np.concatenate([p * np.sqrt(len(p)) for p in parts])).max(axis=0), 1e-300)
-    ridge = np.sqrt(NOISY_QUADRATIC.ridge * len(train)) * np.eye(design.shape[1])[1:]
+    ridge = np.sqrt(NOISY_QUADRATIC.ridge * len(curves)) * np.eye(design.shape[1])[1:]
     weights, _ = nnls(
         np.vstack((design / largest, ridge)), np.concatenate((goal, np.zeros(len(ridge)))), maxiter=10_000
     )
