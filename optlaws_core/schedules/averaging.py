@@ -28,6 +28,11 @@ class EMA:
                 f"got {format_number(self.half_life)}."
             )
 
+    @classmethod
+    def of_decay(cls, decay: float) -> "EMA":
+        """The average that keeps `decay` of itself at an update, above 0 and below 1, as trainers say it."""
+        return cls(-1 / log2(decay))
+
     @property
     def decay(self) -> float:
         """What the average keeps of itself at an update, as trainers take it: 2^(−1 / half-life)."""
