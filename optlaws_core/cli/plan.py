@@ -1,7 +1,8 @@
 """The command `plan`: what published laws recommend before a run, and the laws of one's own sweep.
 
 Each of its parts is a table of the Plan page, from the same function of `optlaws_core.hyper`. The parts on compute, on
-another batch and on sparse models are here, the larger two in `plan_rates.py` and `plan_sweep.py`.
+another batch and on sparse models are here, the larger ones in `plan_rates.py`, `plan_sweep.py` and `plan_public.py`;
+the last one shows what the Schedules page does.
 """
 
 import argparse
@@ -11,15 +12,17 @@ from ..hyper import HYPER_LAWS, compute_splits, other_batch, sparse_models
 from ..hyper.advice import AXES, BITS, FAMILIES, MAP_POINTS, POINTS
 from ..hyper.scaling import MUP, REPEATS, at_width, width_said
 from ..hyper.sweep_cells import COLUMNS
+from ..schedules.public_plans import PUBLIC_PLANS
 from ..text import format_amount
 from .options import amount, file, print_columns, print_json
+from .plan_public import public
 from .plan_rates import check_units, rates
 from .plan_sweep import sweep
 
 
 def add(command: argparse.ArgumentParser) -> None:
-    """The six parts and their options."""
-    parts = command.add_subparsers(required=True, metavar="rates|compute|batch|width|sparse|sweep")
+    """The parts and their options."""
+    parts = command.add_subparsers(required=True, metavar="rates|compute|batch|width|sparse|sweep|public")
 
     def add_one(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = parts.add_parser(name, help=help, description=help)
@@ -113,7 +116,11 @@ def add(command: argparse.ArgumentParser) -> None:
     own.add_argument("--params", type=amount, metavar="N", help="model size to predict for, together with --tokens")
     own.add_argument("--tokens", type=amount, metavar="D", help="length to predict for, together with --params")
 
-    for sub in (laws, compute, batch, width, sparse, own):
+    published = add_one("public", public, "training plans that were published with large models, to start from")
+    published.add_argument("name", nargs="?", metavar="NAME", help=f"one of them: {', '.join(PUBLIC_PLANS)}")
+    published.add_argument("--text", action="store_true", help="the text form alone, as --schedule takes it")
+
+    for sub in (laws, compute, batch, width, sparse, own, published):
         sub.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -12,6 +12,7 @@ rate=cosine(peak=8e-5, warmup=8000, total=1200000, final=8e-7); batch=steps([0, 
 from dataclasses import dataclass
 
 from ..errors import by_name
+from ..text import format_amount, format_number
 from .averaging import EMA
 from .batch import Batch
 from .families import Cosine
@@ -34,6 +35,24 @@ class Stated:
     at: float | None = None
     by: str = "updates"
     within: float = 0.0
+
+    @property
+    def told(self) -> str:
+        """What it is about: `rate after 10T tokens`."""
+        if self.what == "tokens":
+            return "tokens in all"
+        if self.at is None:
+            return f"{self.what} at the end"
+        if not self.at:
+            return f"{self.what} at the start"
+        when = f"at update {self.at:,.0f}" if self.by == "updates" else f"after {format_amount(self.at)} tokens"
+        return f"{self.what} {when}"
+
+    def written(self, value: float) -> str:
+        """A value of its kind in words: a rate, tokens of an update, or of the run."""
+        if self.what == "rate":
+            return format_number(float(f"{value:.4g}"))
+        return f"{value:,.0f}" if self.what == "batch" else format_amount(value, 4)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ def test_lists(capsys):
 def test_every_command_is_on_its_page_and_helps(capsys):
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert [name for name in COMMANDS if f"python -m optlaws_core {name} " not in page] == []
-    for words in (["plan"], *(["plan", part] for part in ("rates", "compute", "batch", "sparse", "sweep")), ["bound"]):
+    parts = ("rates", "compute", "batch", "width", "sparse", "sweep", "public")
+    for words in (["plan"], *(["plan", part] for part in parts), ["bound"]):
         with pytest.raises(SystemExit) as left:
             told(capsys, *words, "--help")
         assert left.value.code == 0 and "--" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import pytest
 from optlaws_core.cli.options import parts
 from optlaws_core.hyper import HYPER_LAWS, bound, recommend, scaling, transfers
 from optlaws_core.schedules import parse
+from optlaws_core.schedules.public_plans import PUBLIC_PLANS
 from tests.core.hyper.test_sweep_fit import planted
 from tests.support.commands import told
 
@@ -170,3 +171,38 @@ def test_a_wide_table_is_parted_at_the_width_of_the_terminal():
 
 def test_unlikely_units_can_be_meant(capsys):
     assert answer(capsys, "plan", "rates", "--params", "500", "--tokens", "20B", "--sure")["params"] == 500
+
+
+def test_public_plans_as_text_and_as_json(capsys):
+    rows = answer(capsys, "plan", "public")
+    assert [row["name"] for row in rows] == list(PUBLIC_PLANS)
+    code, out, err = told(capsys, "plan", "public")
+    assert (code, err) == (0, "")
+    assert all(f"{name} " in out and public.source in out for name, public in PUBLIC_PLANS.items())
+    for row, (name, public) in zip(rows, PUBLIC_PLANS.items(), strict=True):
+        assert answer(capsys, "plan", "public", name) == row
+        assert parse(row["plan"]) == public.plan and row["tokens"] == public.tokens
+        code, out, _ = told(capsys, "plan", "public", name)
+        flat = " ".join(out.split())
+        assert code == 0 and f"\n{public.plan.text}\n" in out and public.url in out and public.read in out
+        assert all(sentence in flat for sentence in public.left_out) and all(s.told in out for s in public.stated)
+
+
+def test_the_text_of_a_public_plan_is_what_schedule_takes(capsys):
+    code, text, err = told(capsys, "plan", "public", "llama3_405b", "--text")
+    assert (code, err) == (0, "") and parse(text) == PUBLIC_PLANS["llama3_405b"].plan
+    code, out, _ = told(capsys, "export", "--to", "pytorch", "--schedule", text.strip())
+    assert code == 0 and "batch_at" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["gpt"], "Unknown public plan 'gpt'. Known plans: deepseek_v3, "),
+        (["--text"], "--text is for one plan: name it."),
+        (["kimi_k2", "--text", "--json"], "--text prints the plan alone, so --json has no place beside it."),
+    ],
+)
+def test_what_plan_public_refuses(capsys, words, why):
+    code, out, err = told(capsys, "plan", "public", *words)
+    assert (code, out) == (1, "") and err.startswith(why) and err.count("\n") == 1

@@ -151,6 +151,20 @@ def test_figures_in_what_is_left_out_are_those_of_the_plans():
         assert (name in RAMPS) == ("here it is linear" in told(name))
 
 
+def test_statements_in_words():
+    found = {(s.told, s.written(public.found(s))) for public in PUBLIC_PLANS.values() for s in public.stated}
+    assert {
+        ("rate at update 2,000", "2.2e-4"),
+        ("rate after 14.633T tokens", "7.3e-6"),
+        ("rate at the end", "2e-5"),
+        ("batch at the start", "12,582,912"),
+        ("batch after 2.87T tokens", "16,000,000"),
+        ("batch at update 18,500", "31,457,280"),
+        ("rate at update 192,000", "7e-5"),
+        ("tokens in all", "14.8T"),
+    } <= found
+
+
 def test_stages_join_jump_and_stop_within_a_shape():
     found = as_knots((Stage(10, 1.0, 1.0), Stage(20, 1.0, 0.2), Stage(30, 0.1, 0.1)))
     assert found == Knots((0, 10, 20, 20, 30), (1.0, 1.0, 0.2, 0.1, 0.1))
