@@ -5,6 +5,7 @@ import io
 import json
 import re
 import runpy
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -96,6 +97,13 @@ def test_a_table_says_how_far_lines_between_its_rows_are_from_a_bent_batch():
     t = np.arange(TOTAL)
     off = np.abs(np.interp(t, at, sizes) - plan.batch(t)).max() / 25600
     assert off > 1e-3 and not found.exact and f"{100 * off:.2g} % of the largest batch" in found.notes[0]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("batch", BATCHES)
+def test_every_kind_of_batch_is_held_or_refused_in_a_sentence(target, batch):
+    with suppress(ScheduleError):
+        assert sent(f"{RATE}; batch={batch}", target)[1].text
 
 
 def model_with(weights: list[float]):
@@ -243,6 +251,12 @@ def test_olmo_core_takes_the_batch_and_says_what_it_takes_late(batch, said):
         off = np.flatnonzero(made != wanted)
         assert off[0] == int(begin) and (not at or off.tolist() == list(range(int(begin), int(at[0]))))
     np.testing.assert_allclose(olmo_core.planned(found.text, 1e-3, TOTAL), plan(np.arange(TOTAL)), atol=1e-12)
+
+
+def test_olmo_core_takes_one_size_from_its_data_loader():
+    plan, found = sent(f"{RATE}; batch=steps([0], [6400])", "olmo_core")
+    assert found.exact and "The data loader's global_batch_size must be 6400, in tokens." in found.notes
+    assert "Callback" not in found.text
 
 
 @pytest.mark.parametrize("count", [1, 30, 4000])
