@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.parts import page
-from pages.parts.schedules import export, gallery, refine
+from pages.parts.schedules import export, gallery, published, refine
 
 space = page.open(
     "Schedules", "Every family: formula, source, fields, and a picture that follows them. Choose one and change it."
@@ -20,5 +20,7 @@ with right:
     gallery.text(space, shown)
 st.subheader("Export to a trainer", anchor=False)
 export.panel(shown)
+st.subheader("Published plans", anchor=False)
+published.section(space)
 st.subheader("Refine from gradient norms", anchor=False)
 refine.section(space)

@@ -1,14 +1,16 @@
-"""Charts of the Schedules page: the rate over the steps, and all families as thumbnails."""
+"""Charts of the Schedules page: a rate over the steps, a plan over the tokens, and all families as thumbnails."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
+from plotly.subplots import make_subplots
 
 from optlaws_core import Schedule
+from optlaws_core.schedules import Joint
 
-from ..widgets.chart_style import MOST_POINTS, color, finish, layout
+from ..widgets.chart_style import MOST_POINTS, amount, color, finish, layout
 
 COLUMNS = 10  # of thumbnails
 ASIDE, BELOW = 0.018, 0.24  # shares of the picture between two thumbnails
@@ -68,6 +70,34 @@ def rate(schedule: Schedule) -> go.Figure:
     finish(figure, TALL, schedule.family)
     figure.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"})
     return figure
+
+
+def over_tokens(plan: Joint) -> go.Figure:
+    """Rate and batch of a plan whose batch is in tokens, over the tokens that were read before each update."""
+    assert plan.batch is not None and not plan.batch.relative
+    figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.08)
+    steps = steps_of(plan)
+    read = plan.batch.pieces.seen(steps)
+    places = [(f"{step:,}", amount(tokens) if tokens else "0") for step, tokens in zip(steps, read, strict=True)]
+    panels = (("learning rate", plan, "%{y:.5~g}"), ("tokens in an update", plan.batch, "%{y:,.0f} tokens"))
+    for row, (name, values, told) in enumerate(panels, 1):
+        line = go.Scatter(
+            x=read,
+            y=values(steps),
+            customdata=places,
+            mode="lines",
+            name=name,
+            showlegend=False,
+            line={"color": color(row - 1), "width": 2.4, "simplify": False},
+            hovertemplate=f"{told}<br>after %{{customdata[1]}} tokens<br>update %{{customdata[0]}}<extra></extra>",
+        )
+        figure.add_trace(line, row, 1)
+        figure.update_yaxes(title_text=name, rangemode="tozero", nticks=5, row=row, col=1)
+    figure.update_yaxes(exponentformat="power", row=1, col=1)
+    figure.update_yaxes(exponentformat="B", row=2, col=1)
+    figure.update_xaxes(exponentformat="B", showgrid=False)
+    figure.update_xaxes(title_text="tokens read", row=2, col=1)
+    return finish(figure, TALL)
 
 
 def thumbnails(schedules: Mapping[str, Schedule], chosen: str) -> go.Figure:

@@ -12,13 +12,13 @@ from optlaws_core.schedules.base import ordered_fields
 from optlaws_core.sums.clocks import trace
 
 from ..state import address
-from ..state.candidates import MOST, MOST_LINK, Candidate, from_fields
+from ..state.candidates import MOST_LINK, Candidate, from_fields
 from ..state.session import state
 from ..state.workspace import Workspace
 from ..widgets import fields as entering
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import charts
+from . import adding, charts
 
 FAMILY, LAST_VALID, LINK = "schedule_family", "schedule_last_valid", "s"
 LINKED = "schedule_linked"  # the schedule that an address brought; its fields begin with its values
@@ -157,9 +157,4 @@ def text(space: Workspace, schedule: Schedule) -> None:
     st.code(schedule.text, language=None, wrap_lines=True)
     if schedule.beyond:
         st.caption(schedule.beyond)
-    full = len(space.candidates) >= MOST
-    if st.button("Add to the candidates", icon=":material/add:", disabled=full, key="schedule_add"):
-        space.candidates = [*space.candidates, Candidate(schedule.text)]
-        st.success(f"Added. Schedules on the Decide page: {len(space.candidates)}.", icon=":material/check:")
-    elif full:
-        st.caption(f"The Decide page holds {MOST} schedules, the most it can.")
+    adding.button(space, Candidate(schedule.text), "schedule_add")

@@ -10,11 +10,11 @@ from optlaws_core.schedules import Refined, refined
 from optlaws_core.schedules.refinement import POWERS
 from optlaws_core.text import parse_amount
 
-from ..state.candidates import MOST, Candidate, with_label
+from ..state.candidates import Candidate, with_label
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import charts
+from . import adding, charts
 
 PEAK = "1e-3"
 NORMS = {"l2": "l2, for SGD", "l1": "l1, for Adam and its kin"}
@@ -85,11 +85,8 @@ def _result(space: Workspace, found: Refined, name: str) -> None:
         st.warning(literal(note), icon=":material/build:")
     showing.chart(charts.rate(found.schedule), "schedules-refined")
     short = as_knots(found.schedule)
-    full = len(space.candidates) >= MOST
     said = f"With {len(short.steps)} of its {len(found.schedule.steps):,} knots, so that it fits into a link."
-    if st.button("Add to the candidates", icon=":material/add:", disabled=full, key="refine_add", help=said):
-        space.candidates = [*space.candidates, with_label(Candidate(short.text), f"refined {name}")]
-        st.success(f"Added. Schedules on the Decide page: {len(space.candidates)}.", icon=":material/check:")
+    adding.button(space, with_label(Candidate(short.text), f"refined {name}"), "refine_add", said)
 
 
 @st.cache_data(show_spinner="Reading the norms", max_entries=8)
