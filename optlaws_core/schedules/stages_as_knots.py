@@ -57,7 +57,7 @@ def _drawn(stage: Stage, length: int, most: float) -> tuple[FloatArray, FloatArr
     """Knots (n,) of a stage, in updates since it began, and their rates; the fewest even ones within `most`."""
     count = 1
     while True:
-        at = np.unique(np.rint(np.linspace(0, length, count + 1)))
+        at = np.array(sorted({round(t) for t in np.linspace(0, length, count + 1).tolist()}), float)
         rates = np.array([float(f"{rate:.{DIGITS}g}") for rate in stage.rates(at, length)])
         between = np.linspace(0, length, DENSE * count + 1)
         error = np.abs(np.interp(between, at, rates) - stage.rates(between, length)).max()

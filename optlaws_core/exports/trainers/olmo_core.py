@@ -121,8 +121,8 @@ def _late(batch: Staircase) -> tuple[str, ...]:
     """
     now, processed, since = batch.size[0], 0, 0  # batches so far, counted in batches of the size now
     said: tuple[str, ...] = ()
-    bounds = (*batch.begin, math.inf)
-    for begin, end, wanted in zip(bounds[1:-1], bounds[2:], batch.size[1:], strict=True):
+    ends = (*batch.begin[1:], math.inf)[1:]
+    for begin, end, wanted in zip(batch.begin[1:], ends, batch.size[1:], strict=True):
         if max(now, wanted) % min(now, wanted):
             raise cannot(TITLE, f"a step of the batch from {now:,} to {wanted:,} tokens, which is no whole factor")
         processed += begin - since
