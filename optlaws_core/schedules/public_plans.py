@@ -71,10 +71,15 @@ class PublicPlan:
     left_out: tuple[str, ...]  # a sentence each
 
     @property
+    def batch(self) -> Batch:
+        """The plan's batch, which every one here has, in tokens."""
+        assert self.plan.batch is not None
+        return self.plan.batch
+
+    @property
     def tokens(self) -> float:
         """Tokens that all updates read."""
-        assert self.plan.batch is not None  # every plan here has a batch in tokens
-        return float(self.plan.batch.pieces.seen(self.plan.total))
+        return float(self.batch.pieces.seen(self.plan.total))
 
     def update(self, stated: Stated) -> int:
         """The update that a statement is about: of an amount of tokens, the first before which they were read."""
@@ -82,16 +87,14 @@ class PublicPlan:
             return self.plan.total
         if stated.by == "updates" or not stated.at:
             return int(stated.at)
-        assert self.plan.batch is not None
-        return self.plan.batch.updates_for(stated.at)
+        return self.batch.updates_for(stated.at)
 
     def found(self, stated: Stated) -> float:
         """What the plan has where its source states a number."""
         if stated.what == "tokens":
             return self.tokens
         t = self.update(stated)
-        assert self.plan.batch is not None
-        return float(self.plan.batch(min(t, self.plan.total - 1)) if stated.what == "batch" else self.plan(t))
+        return float(self.batch(min(t, self.plan.total - 1)) if stated.what == "batch" else self.plan(t))
 
 
 def _deepseek_v3() -> PublicPlan:
