@@ -86,3 +86,16 @@ def test_the_manifest_has_the_logs_and_nothing_else():
     assert len(digests) == len(dict(digests))
     main = {(row["text"], row["corpus_sha256"]) for row in rows_of(DATA / "manifest.csv")}
     assert digests <= main  # the texts of the other runs
+
+
+def test_predictions_are_of_runs_of_the_second_half():
+    predicted = rows_of(DATA / "joint_predictions.csv")
+    ahead = {spec.name: spec for spec in AHEAD}
+    assert {row["run"] for row in predicted} <= set(ahead) and len({row["run"] for row in predicted}) > len(ahead) / 2
+    assert {row["readout"] for row in predicted if row["run"].endswith("_averages")} == {
+        "",
+        *(readout.text for readout in ahead["tiny_cosine10_2000_8e-3_averages"].averages),
+    }
+    assert len({(row["run"], row["readout"], row["kind"], row["model"]) for row in predicted}) == len(predicted)
+    banded = [row for row in predicted if row["low"]]
+    assert banded and all(float(row["low"]) < float(row["predicted"]) < float(row["high"]) for row in banded)
