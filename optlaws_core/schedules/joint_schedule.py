@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ..arrays import FloatArray
 from ..errors import ScheduleError
+from ..text import shortened
 from .averaging import Average
 from .base import Schedule
 from .batch import Batch
+from .entries import LARGEST
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,8 @@ class Joint(Schedule):
 
     def tokens(self, usual_batch: float | None) -> float | None:
         """Tokens in all, with `usual_batch` in an update where the plan does not tell; None where nobody does."""
-        if self.batch is None:
-            return None if usual_batch is None else usual_batch * self.total
-        seen = float(self.batch.pieces.seen(self.total))
-        if not self.batch.relative:
-            return seen
-        return None if usual_batch is None else usual_batch * seen
+        seen = tokens_before(self, self.total, usual_batch)
+        return None if seen is None else float(seen)
 
     def rescaled(self, total: int) -> "Joint":
         """The same shape over another horizon: batch changes after the warm-up stretch as the rate does."""
@@ -119,4 +118,52 @@ def parts(schedule: Schedule) -> tuple[Schedule, Batch | None, Average | None]:
     return schedule, None, None
 
 
-__all__ = ["Joint", "parts"]
+def tokens_before(schedule: Schedule, t: ArrayLike, usual_batch: float | None) -> FloatArray | None:
+    """Tokens that all updates before update `t` read together, shape of `t`, of any schedule.
+
+    `usual_batch`: tokens in an update where the schedule does not tell. None where nobody does.
+    """
+    batch = parts(schedule)[1]
+    seen = np.asarray(t, float) if batch is None else batch.pieces.seen(t)
+    if batch is not None and not batch.relative:
+        return seen
+    return None if usual_batch is None else usual_batch * seen
+
+
+def token_ratio(one: Schedule, other: Schedule, usual_batch: float | None = None) -> float | None:
+    """How many times the tokens of `other` `one` reads in all; None where the batch of just one of them is in tokens,
+    and nobody tells the `usual_batch`.
+    """
+    usual = usual_batch
+    if usual is None and not any((b := parts(s)[1]) is not None and not b.relative for s in (one, other)):
+        usual = 1.0  # both count in it, whatever it is
+    read = [tokens_before(s, s.total, usual) for s in (one, other)]
+    return None if read[0] is None or read[1] is None else float(read[0] / read[1])
+
+
+def at_tokens(schedule: Schedule, amount: float, usual_batch: float | None) -> Schedule:
+    """The schedule over as many updates as read `amount` tokens in all, every share kept, as `resized` keeps it.
+
+    To within an update: the nearest total. Raises `ScheduleError` where nobody tells the tokens in an update, or no
+    schedule of the family is that long.
+    """
+    made, known = schedule, tokens_before(schedule, schedule.total, usual_batch)
+    if known is None:
+        raise ScheduleError(f"Nobody tells how many tokens an update of {shortened(schedule.text, 60)} reads.")
+    tried = {made.total: abs(float(known) - amount)}
+    total = _total_for(made, amount, float(known))
+    while total not in tried:
+        made = schedule.resized(total=total)
+        read = float(tokens_before(made, total, usual_batch))
+        tried[total] = abs(read - amount)
+        total = _total_for(made, amount, read)
+    best = min(tried, key=lambda n: (tried[n], n))
+    return schedule if best == schedule.total else schedule.resized(total=best)
+
+
+def _total_for(schedule: Schedule, amount: float, read: float) -> int:
+    """The updates that would read `amount` if tokens were in proportion to them, as they nearly are."""
+    return max(1, round(min(schedule.total * amount / read, LARGEST)))
+
+
+__all__ = ["Joint", "at_tokens", "parts", "token_ratio", "tokens_before"]

@@ -5,7 +5,7 @@ import pytest
 
 from optlaws_core.errors import ScheduleError
 from optlaws_core.runs import Plan
-from optlaws_core.schedules import EMA, Batch, Joint, Merge, parse
+from optlaws_core.schedules import EMA, Batch, Joint, Merge, at_tokens, parse, parts, token_ratio, tokens_before
 
 RATE = "wsd(peak=3e-4, warmup=500, total=24000, decay=4800, shape=linear)"
 BATCHES = (
@@ -134,3 +134,35 @@ def test_a_plan_of_nothing_but_a_rate_is_none():
         Joint(parse(RATE))
     with pytest.raises(ScheduleError, match="rate must be a schedule"):
         Joint(parse(f"rate={RATE}; average=ema(1)"), None, EMA(1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RATE,
+        f"rate={RATE}; average=ema(10)",
+        f"rate={RATE}; batch=steps([0, 12000], [1x, 4x])",
+        f"rate={RATE}; batch=ramp([0, 6000, 20000], [1x, 2x, 7x])",
+        f"rate={RATE}; batch=steps([0, 5B, 20B], [1M, 3M, 4M], by=tokens)",
+        f"rate={RATE}; batch=ramp([0, 20B], [1M, 4M], by=tokens)",
+    ],
+)
+@pytest.mark.parametrize("amount", [3e9, 24e9, 1e11 + 7])
+def test_a_schedule_over_the_updates_that_read_so_many_tokens(text, amount):
+    made = at_tokens(parse(text), amount, 1e6)
+    largest = 7e6
+    assert abs(Plan(made, batch_tokens=1e6).tokens - amount) <= largest
+    rate, share = parts(made)[0], parts(parse(text))[0]
+    assert abs(rate.decay / rate.total - share.decay / share.total) < 1 / rate.total
+    assert at_tokens(made, amount, 1e6) == made
+
+
+def test_tokens_of_two_schedules_are_compared_in_whatever_unit_both_have():
+    plain, four = parse(RATE), parse(f"rate={RATE}; batch=steps([0, 12000], [1x, 4x])")
+    assert token_ratio(four, plain) == 2.5
+    told = parse(f"rate={RATE}; batch=steps([0, 12000], [1M, 4M])")
+    assert token_ratio(told, plain) is None
+    assert token_ratio(told, plain, 1e6) == 2.5
+    assert np.array_equal(tokens_before(four, [0, 1, 12001], 10), [0, 10, 120_040])
+    with pytest.raises(ScheduleError, match="Nobody tells how many tokens"):
+        at_tokens(four, 1e9, None)
