@@ -166,6 +166,10 @@ class Batch:
         sizes = ", ".join(f"{format_number(s)}x" if self.relative else _amount(s) for s in self.sizes)
         return f"{self.shape}([{starts}], [{sizes}]{', by=tokens' if self.by == 'tokens' else ''})"
 
+    def written(self, size: float) -> str:
+        """A size of it to three digits: `4x`, or `4M` where sizes are tokens."""
+        return f"{format_number(float(f'{size:.3g}'))}x" if self.relative else format_amount(size, 3)
+
     def stretched(self, factor: float, origin: int = 0) -> "Batch":
         """The same schedule with what lies behind update `origin` `factor` times as long; by tokens, all of it."""
         if self.by == "tokens":

@@ -147,18 +147,22 @@ def at_tokens(schedule: Schedule, amount: float, usual_batch: float | None) -> S
     To within an update: the nearest total. Raises `ScheduleError` where nobody tells the tokens in an update, or no
     schedule of the family is that long.
     """
-    made, known = schedule, tokens_before(schedule, schedule.total, usual_batch)
-    if known is None:
-        raise ScheduleError(f"Nobody tells how many tokens an update of {shortened(schedule.text, 60)} reads.")
-    tried = {made.total: abs(float(known) - amount)}
-    total = _total_for(made, amount, float(known))
-    while total not in tried:
+    made, read = schedule, _read(schedule, usual_batch)
+    off = {made.total: abs(read - amount)}
+    while (total := _total_for(made, amount, read)) not in off:
         made = schedule.resized(total=total)
-        read = float(tokens_before(made, total, usual_batch))
-        tried[total] = abs(read - amount)
-        total = _total_for(made, amount, read)
-    best = min(tried, key=lambda n: (tried[n], n))
+        read = _read(made, usual_batch)
+        off[total] = abs(read - amount)
+    best = min(off, key=lambda total: (off[total], total))
     return schedule if best == schedule.total else schedule.resized(total=best)
+
+
+def _read(schedule: Schedule, usual_batch: float | None) -> float:
+    """Tokens in all. Raises `ScheduleError` where nobody tells them."""
+    read = tokens_before(schedule, schedule.total, usual_batch)
+    if read is None:
+        raise ScheduleError(f"Nobody tells how many tokens an update of {shortened(schedule.text, 60)} reads.")
+    return float(read)
 
 
 def _total_for(schedule: Schedule, amount: float, read: float) -> int:

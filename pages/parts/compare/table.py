@@ -23,6 +23,7 @@ from ..state import candidates as c
 from ..state.workspace import Workspace
 from ..widgets import chart_style
 from ..widgets import fields as entering
+from . import beside
 
 EDIT, DUPLICATE, EXPORT, REMOVE = "Edit as a form", "Duplicate", "Export to a trainer", "Remove"
 LINK = "s"  # query parameter
@@ -345,13 +346,14 @@ def _form(space: Workspace, panel: dict) -> None:
         st.latex(SCHEDULES[family].formula)
     if family != template.family:
         template = c.with_family(template, family)
+    beside.ask(template.text, panel["key"])
     with st.form(f"{panel['key']}_{family}", border=False):
         columns = st.columns(3)
         keys = {}
         for i, f in enumerate(fields(SCHEDULES[family])):
             keys[f.name] = f"{panel['key']}_{family}_{f.name}"
             with columns[i % 3]:
-                entering.field(f, getattr(template.schedule, f.name, None), keys[f.name])
+                entering.field(f, getattr(template.rate, f.name, None), keys[f.name])
         label = f"{panel['key']}_label"
         with columns[len(keys) % 3]:
             st.text_input("Label", template.label if row is not None else "", max_chars=c.LONGEST_LABEL, key=label)
@@ -368,8 +370,8 @@ def _form(space: Workspace, panel: dict) -> None:
 
 
 def _template(space: Workspace) -> c.Candidate:
-    first = next((x for x in space.candidates if x.schedule is not None), c.Candidate("cosine(peak=1e-3, total=1000)"))
-    return c.with_family(first, "cosine")
+    first = next((x.rate.text for x in space.candidates if x.rate is not None), "cosine(peak=1e-3, total=1000)")
+    return c.with_family(c.Candidate(first), "cosine")
 
 
 def _save_form(family: str, keys: dict[str, str], label: str) -> None:
@@ -378,7 +380,8 @@ def _save_form(family: str, keys: dict[str, str], label: str) -> None:
     rows = space.candidates
     panel = memory["compare_panel"]
     values = {f.name: entering.word(f, memory.get(keys[f.name])) for f in fields(SCHEDULES[family])}
-    made = c.with_label(c.Candidate(c.from_fields(family, values)), memory.get(label) or "")
+    text = c.from_fields(family, values, beside.typed(panel["key"]))
+    made = c.with_label(c.Candidate(text), memory.get(label) or "")
     if made.problem:
         panel["fault"] = made.problem
         return

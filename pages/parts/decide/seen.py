@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import streamlit as st
 
 from optlaws_core import Run
+from optlaws_core.schedules import parts
 from optlaws_core.text import counted, format_amount, format_number
 
 from .. import page
 from ..runs import files, questions
+from ..state import beside
 from ..state.candidates import IN_WORDS
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
@@ -55,7 +57,8 @@ def _chip(space: Workspace, run: Run) -> None:
     found = space.recognised(run)
     peak, end = (format_number(float(f"{rate:.2g}")) for rate in (schedule.peak, _end(schedule)))
     rates = peak if peak == end else f"{peak} → {end}"
-    words = f"{IN_WORDS.get(schedule.family, schedule.family)} {rates}, {schedule.total:,}"
+    family, more = parts(schedule)[0].family, beside.told(schedule)
+    words = f"{IN_WORDS.get(family, family)} {rates}, {schedule.total:,}{f', {more}' if more else ''}"
     if found is not None:
         how = f"Recognised from the logged rates, largest difference {found.difference:.2g}: {schedule.text}"
     else:

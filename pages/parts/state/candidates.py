@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from optlaws_core import SCHEDULES, Plan, Schedule, ScheduleError, parse
 from optlaws_core.readers.pasted import as_knots
-from optlaws_core.schedules import WSD, Constant, Cosine, Linear, Step
+from optlaws_core.schedules import WSD, Constant, Cosine, Linear, Step, parts
 from optlaws_core.schedules.entries import LARGEST
 from optlaws_core.text import format_number
+
+from . import beside
 
 if TYPE_CHECKING:
     from optlaws_core import Coverage
@@ -68,6 +70,11 @@ class Candidate:
         return _read(self.text)[0]
 
     @property
+    def rate(self) -> Schedule | None:
+        """Its learning rate, without what it schedules beside that; None like `schedule`."""
+        return None if self.schedule is None else parts(self.schedule)[0]
+
+    @property
     def problem(self) -> str:
         """Why the text is no schedule, as a sentence; empty when it is one."""
         return _read(self.text)[1]
@@ -90,8 +97,8 @@ def _read(text: str) -> tuple[Schedule | None, str]:
 
 
 def loose(text: str) -> tuple[str, dict[str, str]]:
-    """Family and fields of a text as words, also of one that breaks a rule; empty where it has none."""
-    call = re.fullmatch(r"\s*([\w-]*)\s*(?:\((.*)\)?\s*)?", text, re.DOTALL)
+    """Family and fields of a text's rate as words, also of one that breaks a rule; empty where it has none."""
+    call = re.fullmatch(r"\s*([\w-]*)\s*(?:\((.*)\)?\s*)?", beside.separate(text).get(beside.RATE, ""), re.DOTALL)
     if not call:
         return "", {}
     pairs = re.findall(r"\b(\w++)\s*+=\s*(\[[^\]]*\]|[^,\[\]()]*)", call[2] or "")
@@ -106,8 +113,8 @@ def tidy(text: str) -> str:
 
 def value_of(candidate: Candidate, field: str) -> float | str | None:
     """What a table cell shows for a field: its value, or None where the family has none or it cannot be read."""
-    if candidate.schedule is not None:
-        value = getattr(candidate.schedule, field, None)
+    if candidate.rate is not None:
+        value = getattr(candidate.rate, field, None)
         return value if isinstance(value, str) or value is None else float(value)
     word = loose(candidate.text)[1].get(field)
     if word is None or field == "shape":
@@ -123,13 +130,18 @@ def with_text(candidate: Candidate, text: str) -> Candidate:
     return replace(candidate, text=tidy(text))
 
 
+def with_rate(candidate: Candidate, rate: str) -> Candidate:
+    """The candidate with the text of another learning rate; what it schedules beside that stays."""
+    return with_text(candidate, beside.with_rate(candidate.text, rate))
+
+
 def with_field(candidate: Candidate, field: str, value: float | int | str | None) -> Candidate:
     """The candidate with one field set, or left out for None. The result may break a rule."""
     family, pairs = loose(candidate.text)
     pairs.pop(field, None)
     if value is not None and value != "":
         pairs[field] = _word(value)
-    return with_text(candidate, _call(family or "cosine", pairs))
+    return with_rate(candidate, _call(family or "cosine", pairs))
 
 
 def with_family(candidate: Candidate, family: str) -> Candidate:
@@ -137,8 +149,8 @@ def with_family(candidate: Candidate, family: str) -> Candidate:
 
     As knots it keeps its whole curve.
     """
-    if family == "knots" and candidate.schedule is not None:
-        return with_text(candidate, as_knots(candidate.schedule).text)
+    if family == "knots" and candidate.rate is not None:
+        return with_rate(candidate, as_knots(candidate.rate).text)
     pairs = {k: v for k, v in loose(candidate.text)[1].items() if not v.startswith("[")}
     if candidate.schedule is not None:  # knots know their peak and total, though their text does not name them
         pairs |= {k: _word(getattr(candidate.schedule, k)) for k in ("peak", "total") if k not in pairs}
@@ -148,9 +160,9 @@ def with_family(candidate: Candidate, family: str) -> Candidate:
     for f in known:
         if f.name not in kept and f.name in guesses and f.default in (MISSING, None):
             kept[f.name] = guesses[f.name]
-    made = with_text(candidate, _call(family, kept))
+    made = with_rate(candidate, _call(family, kept))
     if made.problem and "shape" in kept:  # the power scheduler's exponential ends at 0, other families' does not
-        made = with_text(candidate, _call(family, {k: v for k, v in kept.items() if k != "shape"}))
+        made = with_rate(candidate, _call(family, {k: v for k, v in kept.items() if k != "shape"}))
     return made
 
 
@@ -159,9 +171,13 @@ def with_label(candidate: Candidate, label: str) -> Candidate:
     return replace(candidate, label=" ".join(label.replace("|", "/").split())[:LONGEST_LABEL].rstrip())
 
 
-def from_fields(family: str, values: Mapping[str, object]) -> str:
-    """A text form from the values of a form; None and empty ones are left out. It may break a rule."""
-    return tidy(_call(family, {k: _word(v) for k, v in values.items() if v is not None and v != ""}))
+def from_fields(family: str, values: Mapping[str, object], more: Mapping[str, str] | None = None) -> str:
+    """A text form from the values of a form; None and empty ones are left out. It may break a rule.
+
+    more: texts of what is scheduled beside the rate, as `beside.Fields.parts` has them.
+    """
+    rate = _call(family, {k: _word(v) for k, v in values.items() if v is not None and v != ""})
+    return tidy(beside.together({beside.RATE: rate} | dict(more or {})))
 
 
 def _call(family: str, pairs: Mapping[str, str]) -> str:
@@ -240,32 +256,34 @@ def spoken(candidates: Sequence[Candidate]) -> list[str]:
         family, _, more = name.partition(" ")
         if times[text] == 1:
             out.append(text)
-        elif candidate.label or candidate.schedule is None or family != candidate.schedule.family:
+        elif candidate.label or candidate.rate is None or family != candidate.rate.family:
             out.append(name)
         else:
-            out.append(f"{text} ({more.strip('()')})" if more else text)
+            more = more.replace(beside.told(candidate.schedule), "").strip("() ")  # the text says it already
+            out.append(f"{text} ({more})" if more else text)
     return out
 
 
 def _in_words(candidate: Candidate) -> str:
-    """A schedule's family with its article, and how long a cooldown is."""
-    schedule = candidate.schedule
-    if schedule is None:
+    """A schedule's family with its article, how long a cooldown is, and what is scheduled beside the rate."""
+    rate = candidate.rate
+    if rate is None:
         return candidate.family or "not a schedule"
-    words = f"the {IN_WORDS.get(schedule.family, schedule.family.replace('_', ' '))}"
-    if isinstance(schedule, WSD):
-        return f"{words} with a decay over the last {100 * schedule.decay / schedule.total:.3g} %"
-    return words
+    words = f"the {IN_WORDS.get(rate.family, rate.family.replace('_', ' '))}"
+    decays = isinstance(rate, WSD)
+    if decays:
+        words += f" with a decay over the last {100 * rate.decay / rate.total:.3g} %"
+    return words + beside.in_words(candidate.schedule, more=decays)
 
 
 def _telling(candidate: Candidate, others: Sequence[Candidate]) -> str:
-    schedule = candidate.schedule
-    if schedule is None:
+    rate = candidate.rate
+    if rate is None:
         return candidate.family or "not a schedule"
-    kin = [s for c in others if (s := c.schedule) is not None and s.family == schedule.family and not c.label]
-    different = [f.name for f in fields(schedule) if len({getattr(s, f.name) for s in kin}) > 1]
-    words = [_named(f, getattr(schedule, f)) for f in different if getattr(schedule, f) is not None]
-    return " ".join([schedule.family, *words])
+    kin = [s for c in others if (s := c.rate) is not None and s.family == rate.family and not c.label]
+    different = [f.name for f in fields(rate) if len({getattr(s, f.name) for s in kin}) > 1]
+    words = [_named(f, getattr(rate, f)) for f in different if getattr(rate, f) is not None]
+    return " ".join(filter(None, [rate.family, *words, beside.told(candidate.schedule)]))
 
 
 def _named(field: str, value) -> str:

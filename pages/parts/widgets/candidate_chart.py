@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from optlaws_core import Prediction, Run, Schedule
+from optlaws_core.schedules import Batch, parts, tokens_before
 from optlaws_core.sums.clocks import trace
 
 from . import chart_style
@@ -23,6 +24,7 @@ HOVERED = {
     "tokens": "%{x:.4s} tokens: loss at rate",
     "lr": "cumulative rate %{x:.4~g}: loss at rate",
 }
+RATE, RATE_AND_BATCH = "%{customdata:.4~g}", "%{customdata[0]:.4~g}, batch %{customdata[1]}"
 RATES, GAP = 0.28, 0.03  # of the height: the panel of the learning rates, and what lies between the two
 PARTS = {"after warm-up": 0.0, "last half": 0.5, "last tenth": 0.9}  # share of the shortest horizon that is cut off
 SETTLED = 0.06  # of a horizon: before it the loss falls too fast to share a frame with the differences at the end
@@ -103,14 +105,16 @@ def comparison(
 
 def place(schedule: Schedule, steps: FloatArray | IntArray, x: str, batch_tokens: float | None) -> FloatArray:
     """Steps on the chosen x axis, (n,): the step itself, tokens seen or summed rate after that update."""
-    if x == "tokens" and batch_tokens:
-        return (np.asarray(steps) + 1.0) * batch_tokens
+    if x == "tokens" and (seen := tokens_before(schedule, np.asarray(steps) + 1, batch_tokens)) is not None:
+        return seen
     return trace(schedule).S(np.asarray(steps)) if x == "lr" else np.asarray(steps, float)
 
 
 def _add_loss(figure: go.Figure, curve: Curve, view: View) -> None:
     label = chart_style.safe(f"{curve.name} · {curve.fit}" if curve.fit else curve.name)
     dash = DASHES[(curve.dash - 1) % len(DASHES)] if curve.dash else "solid"
+    batch = parts(curve.schedule)[1]
+    known = [curve.schedule(curve.steps), *([_sizes(batch, curve.steps)] if batch else [])]
     figure.add_trace(
         go.Scatter(
             x=place(curve.schedule, curve.steps, view.x, view.batch_tokens),
@@ -120,10 +124,15 @@ def _add_loss(figure: go.Figure, curve: Curve, view: View) -> None:
             legendgroup=str(curve.color),
             showlegend=curve.dash == 0 or bool(curve.fit),
             line={"color": chart_style.color(curve.color), "width": 2, "dash": dash},
-            customdata=curve.schedule(curve.steps),
-            hovertemplate=f"%{{y:.5f}} at %{{customdata:.4~g}}<extra>{label}</extra>",
+            customdata=np.stack(known, axis=1, dtype=object) if batch else known[0],
+            hovertemplate=f"%{{y:.5f}} at {RATE_AND_BATCH if batch else RATE}<extra>{label}</extra>",
         )
     )
+
+
+def _sizes(batch: Batch, steps: IntArray) -> list[str]:
+    """The batch at some steps (n,), in words."""
+    return [batch.written(float(size)) for size in batch(steps)]
 
 
 def _add_bands(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:

@@ -185,6 +185,24 @@ def test_a_curve_of_many_knots_is_numbers_too():
     assert same(unpacked(content, parts)[0].stock.runs["a"], run)
 
 
+PLANS = [
+    f"rate={rate}; {more}"
+    for rate in (
+        "wsd(peak=1e-3, warmup=20, total=400, decay=80)",
+        f"knots(steps={[*range(200)]}, values={[1e-3] * 200})",
+    )
+    for more in ("batch=steps([0, 50, 99], [1x, 4x, 2x])", "batch=ramp([0, 9M], [1M, 4M], by=tokens); average=ema(9.5)")
+]
+
+
+@pytest.mark.parametrize("text", PLANS)
+def test_a_plan_with_batch_and_average_comes_back(text):
+    run = Run("a", Plan(parse(text), batch_tokens=1e6), {"train": Series([5], [0.1])}, lr_source="declared")
+    rows = ((parse(text).text, "both", True, 2),)
+    found, said = unpacked(*bytes_of(Work(Stock(runs={"a": run}), rows)))
+    assert not said and found.rows == rows and same(found.stock.runs["a"], run)
+
+
 def test_many_sentences_are_cut():
     assert told(["A.", "B."]) == "A. B."
     assert told(list("ABCDE")) == "A B C So it is with 2 more things."

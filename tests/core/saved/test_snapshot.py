@@ -49,6 +49,8 @@ def snapshot() -> Snapshot:
         Candidate(parse("cosine(peak=8e-3, warmup=200, total=4000)"), LABEL),
         Candidate(parse("knots(steps=[0, 3000, 4000], values=[8e-3, 8e-3, 1e-5])")),
         Candidate(parse("constant(peak=8e-3, warmup=200, total=4000)"), on=False),
+        Candidate(parse("rate=rex(peak=8e-3, warmup=200, total=4000); average=merge(8, 20)")),
+        Candidate(parse("rate=rex(peak=8e-3, total=4000); batch=steps([0, 50%], [1x, 4x])"), on=False),
     )
     told = replace(found.fits[0], message=f"{found.fits[0].message} Not scored on 'odd one'.")
     return Snapshot(

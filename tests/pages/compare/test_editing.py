@@ -3,9 +3,11 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from optlaws_core import parse
 from pages.parts.compare import table as candidate_table
 from pages.parts.state import session
 from pages.parts.state.candidates import MOST_LINK, Candidate, to_link
@@ -300,3 +302,52 @@ def test_observed_runs_are_drawn_behind(shown):
     shown.multiselect(key="compare_observed").set_value(["long"]).run()
     names = [t["name"] for t in json.loads(shown.get("plotly_chart")[0].proto.spec)["data"]]
     assert names[0] == "long (observed)"
+
+
+# ---------------------------------------------------------------------------------------------------- batch, average
+
+
+def beside(text: str) -> str:
+    return text[text.index("; ") + 2 :] if ";" in text else ""
+
+
+def test_batch_and_average_are_chosen_without_their_text_form(shown):
+    button(shown, "Add a schedule").click().run()
+    assert not [x for x in shown.text_input if x.label == "Sizes of the batch"]  # hidden until used
+    field(shown, "Batch schedule").set_value("steps").run()
+    field(shown, "Sizes begin at").set_value("0, 25%").run()
+    field(shown, "Average of the weights").set_value("ema").run()
+    field(shown, "Half-life, updates").set_value("50").run()
+    button(shown, "Add it").click().run()
+    assert not shown.exception
+    added = shown.session_state.workspace.candidates[-1]
+    assert beside(added.text) == "batch=steps([0, 250], [1x, 4x]); average=ema(50)"
+
+
+def test_a_typed_plan_fills_the_fields_and_is_taken_back_to_its_rate(shown):
+    plan = f"rate={THREE[1]}; batch=ramp([0, 500], [1x, 2x]); average=merge(4, 25)"
+    edit(shown, {1: {"text": plan}})
+    assert shown.data_editor[0].value.family[1] == "wsd" and shown.data_editor[0].value.decay[1] == "200"
+    shown.session_state["compare_panel"] = {"kind": "form", "row": 1, "key": "panel_9", "fault": ""}
+    shown.run()
+    said = {label: field(shown, label).value for label in ("Batch schedule", "Sizes begin at", "Sizes of the batch")}
+    assert said == {"Batch schedule": "ramp", "Sizes begin at": "0, 500", "Sizes of the batch": "1x, 2x"}
+    assert (field(shown, "Checkpoints").value, field(shown, "Updates apart").value) == ("4", "25")
+    field(shown, "Sizes of the batch").set_value("1x, 2M").run()
+    button(shown, "Change the row").click().run()
+    assert any("sizes are all tokens (4M) or all multiples (2x)" in t for t in texts(shown))
+    assert shown.session_state.workspace.candidates[1].text == plan
+    for label in ("Batch schedule", "Average of the weights"):
+        field(shown, label).set_value("none").run()
+    button(shown, "Change the row").click().run()
+    assert shown.session_state.workspace.candidates[1].text == THREE[1]
+
+
+def test_the_hover_tells_the_batch_and_the_axis_in_tokens_counts_it():
+    schedule = parse(f"rate={THREE[0]}; batch=steps([0, 500], [1x, 4x])")
+    steps = charts.steps_of(schedule)
+    curve = charts.Curve("cosine 1x→4x", 0, schedule, steps, np.linspace(4, 3, len(steps)))
+    line = charts.comparison([curve], {}, charts.View("tokens", batch_tokens=100.0)).data[0]
+    assert "batch %{customdata[1]}" in line.hovertemplate
+    assert (line.customdata[0][1], line.customdata[-1][1]) == ("1x", "4x")
+    assert line.x[-1] == 100 * (500 + 4 * 500)

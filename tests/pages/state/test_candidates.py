@@ -16,6 +16,8 @@ from optlaws_core.readers.pasted import MOST_KNOTS, read_curve
 from pages.parts.compare import columns
 from pages.parts.compare.table import apply, frame
 from pages.parts.state import candidates as c
+from pages.parts.state.beside import Fields, separate, together
+from pages.parts.state.big_run import BigRun, moved
 from pages.parts.widgets.spreadsheet import csv_text, inert
 
 WSD = c.Candidate("wsd(peak=3e-4, warmup=100, total=2000, decay=400, shape=1-sqrt)")
@@ -386,3 +388,67 @@ def test_what_lies_far_beyond_the_training_runs_is_not_answered():
     ]
     inside = verdict.sentences(ranked(2.95, 2.961), names, yard, [0.3] * 2, pairs)
     assert inside[0].endswith("more than 99 %.")  # a wide band of what was covered is what the runs tell
+
+
+# ---------------------------------------------------------------------------------------------------- batch, average
+
+JOINT = f"rate={EACH['wsd']}; batch=steps([0, 1000], [1x, 4x]); average=ema(100)"
+
+
+def test_a_field_of_the_rate_is_edited_and_batch_and_average_stay():
+    plan = c.Candidate(JOINT)
+    assert (plan.family, c.value_of(plan, "decay"), c.value_of(plan, "shape")) == ("wsd", 400, "1-sqrt")
+    assert c.with_field(plan, "decay", 500).text == JOINT.replace("decay=400", "decay=500")
+    broken = c.with_field(plan, "decay", "many")
+    assert broken.problem and broken.text.endswith("; batch=steps([0, 1000], [1x, 4x]); average=ema(100)")
+    assert c.with_field(broken, "decay", 400) == plan
+
+
+@pytest.mark.parametrize("family", SCHEDULES)
+def test_a_plan_takes_any_family_and_keeps_batch_and_average(family):
+    made = c.with_family(c.Candidate(JOINT), family)
+    assert not made.problem and made.family == family
+    assert (made.schedule.batch, made.schedule.average) == (parse(JOINT).batch, parse(JOINT).average)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [JOINT, JOINT.replace("steps", "ramp"), f"rate={EACH['rex']}; average=merge(8, 20)", EACH["rex"]]
+    + [f"rate={EACH['rex']}; batch=steps([0, 2B, 5B], [1M, 2M, 4M], by=tokens)"],
+)
+def test_the_fields_for_batch_and_average_read_and_write_their_text(text):
+    fields = Fields.of(text)
+    assert separate(text) == {"rate": separate(text)["rate"]} | fields.parts
+    assert together(separate(text)) == text
+
+
+@pytest.mark.parametrize("text", ["batch=steps(0, 1x", "rate=x; batch=; foo", "average=ema", "a;b", "rate=a; rate=b"])
+def test_a_half_finished_plan_loses_nothing(text):
+    assert all(word in together(separate(text)) for word in text.replace(";", " ").split())
+    Fields.of(text)
+
+
+def test_a_plan_is_named_by_its_rate_and_by_what_is_scheduled_beside_it():
+    texts = [EACH["wsd"], JOINT, f"rate={EACH['cosine']}; average=merge(8, 20)"]
+    texts += [f"rate={EACH['rex']}; batch=steps([0, 5, 6, 7], [1M, 2M, 3M, 4M])"]
+    rows = [*map(c.Candidate, texts)]
+    assert c.names(rows) == ["wsd", "wsd 1x→4x ema(100)", "cosine merge(8, 20)", "rex 1M→…→4M"]
+    assert c.spoken(rows) == [
+        "the WSD with a decay over the last 20 %",
+        "the WSD with a decay over the last 20 % and a batch of 1x, then 4x read as an EMA of 100 updates",
+        "the cosine read as the mean of 8 checkpoints 20 updates apart",
+        "the REX with a batch of 1M to 4M tokens in 4 steps",
+    ]
+
+
+def test_a_link_brings_plans_back_with_their_very_text():
+    rows = [c.Candidate(JOINT, "both", on=False, color=5), c.Candidate(JOINT.replace("steps", "ramp"))]
+    again = c.from_link(c.to_link(rows))
+    assert [(row.text, row.label, row.on) for row in again] == [(row.text, row.label, row.on) for row in rows]
+
+
+def test_another_big_run_keeps_the_shares_of_a_batch_schedule():
+    old = BigRun(3e-4, 100, 2000)
+    (made,) = moved([c.Candidate(JOINT)], old, replace(old, peak=6e-4, total=4000))
+    assert made.schedule.batch.starts == (0, 2000) and made.schedule.average == parse(JOINT).average
+    assert (made.rate.peak, made.rate.total, made.rate.decay) == (6e-4, 4000, 800)

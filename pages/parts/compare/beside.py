@@ -1,0 +1,81 @@
+"""Fields for what a candidate schedules beside its learning rate: the batch, and an average of the weights."""
+
+from dataclasses import fields
+
+import streamlit as st
+
+from optlaws_core.schedules.batch import BY
+
+from ..state import session
+from ..state.beside import NONE, Fields
+
+SHAPES = {NONE: "One batch", "steps": "Steps", "ramp": "Ramps"}
+AVERAGES = {NONE: "The last weights", "ema": "Moving average (EMA)", "merge": "Mean of checkpoints"}
+COUNTED = dict(zip(BY, ("Updates, or %", "Tokens read"), strict=True))
+USE = {
+    "shape": "Whether the batch changes during the run. Steps: each size from its start on. Ramps: evenly from each "
+    "size to the next, and the last one to the end. One law alone predicts it, the noisy quadratic, which is then "
+    "fitted.",
+    "average": "Which weights the run is judged by: those after the last update, or an average of them, which acts "
+    "like a decay of the learning rate. Every law predicts it.",
+}
+
+
+def ask(text: str, key: str) -> None:
+    """The fields of a candidate's text; `key` begins their keys. Closed until one of them is in use."""
+    first = Fields.of(text)
+    used = bool(first.parts)
+    with st.expander("Batch schedule and average of the weights", icon=":material/stacks:", expanded=used):
+        left, *right = st.columns(4, vertical_alignment="bottom")
+        if _choose(left, "Batch schedule", "shape", SHAPES, first, key) != NONE:
+            _type(
+                right[0],
+                "Sizes begin at",
+                "starts",
+                first,
+                key,
+                "Where each size begins, the first at 0, with commas between: updates, such as 0, 12000, shares of "
+                "them, such as 0, 50%, or tokens read, such as 0, 20B.",
+            )
+            _type(
+                right[1],
+                "Sizes of the batch",
+                "sizes",
+                first,
+                key,
+                "One for each start: multiples of the training runs' batch, such as 1x, 4x, or tokens in an update, "
+                "such as 4M, 16M.",
+            )
+            _choose(right[2], "Starts are in", "by", COUNTED, first, key)
+        left, *right = st.columns(4, vertical_alignment="bottom")
+        average = _choose(left, "Average of the weights", "average", AVERAGES, first, key)
+        if average == "ema":
+            meaning = "After so many updates what an update did to the average is half gone."
+            _type(right[0], "Half-life, updates", "half_life", first, key, meaning)
+        elif average == "merge":
+            _type(right[0], "Checkpoints", "count", first, key, "How many of the last checkpoints are averaged.")
+            _type(right[1], "Updates apart", "every", first, key, "Updates between two checkpoints.")
+
+
+def typed(key: str) -> dict[str, str]:
+    """What the fields under a key say, as texts of batch and average by name."""
+    memory = session.state()
+    found = {f.name: memory.get(f"{key}_{f.name}") for f in fields(Fields)}
+    return Fields(**{name: value.strip() for name, value in found.items() if value is not None}).parts
+
+
+def _choose(place, label: str, name: str, options: dict[str, str], first: Fields, key: str) -> str:
+    known = list(options)
+    value = getattr(first, name)
+    return place.selectbox(
+        label,
+        known,
+        known.index(value) if value in known else 0,
+        format_func=options.get,
+        key=f"{key}_{name}",
+        help=USE.get(name),
+    )
+
+
+def _type(place, label: str, name: str, first: Fields, key: str, meaning: str) -> None:
+    place.text_input(label, getattr(first, name), key=f"{key}_{name}", help=meaning)

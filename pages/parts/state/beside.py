@@ -1,0 +1,138 @@
+"""What a candidate schedules beside its learning rate, batch and average, as one types it into fields. No Streamlit.
+
+As with the rate the text is the truth, also while it breaks a rule: whatever stands in the fields is written to it, and
+what is wrong with it is said by whoever reads the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optlaws_core import Schedule
+from optlaws_core.schedules import EMA, Average, Batch, parts
+from optlaws_core.schedules.batch import BY
+from optlaws_core.schedules.joint_text import PARTS, is_joint
+from optlaws_core.text import format_number
+
+RATE, BATCH, AVERAGE = PARTS
+NONE = "none"
+MOST_SAID = 3  # sizes of a batch schedule that are named one by one
+_MANNER = {"steps": "{} steps", "ramp": "ramps between {} sizes"}
+_CALL = re.compile(r"\s*(\w*)\s*\(?(.*?)\)?\s*", re.DOTALL)
+
+
+def separate(text: str) -> dict[str, str]:
+    """The parts of a text by name; one that names none is a rate. What is no part keeps its words as its name."""
+    if not is_joint(text):
+        return {RATE: text}
+    found: dict[str, str] = {}
+    for part in filter(str.strip, text.split(";")):
+        name, _, said = (word.strip() for word in part.partition("="))
+        if name in PARTS and name not in found and said:
+            found[name] = said
+        else:
+            found[part.strip()] = ""
+    return found
+
+
+def together(found: Mapping[str, str]) -> str:
+    """The text of such parts: that of the rate alone where there is no other."""
+    if set(found) == {RATE}:
+        return found[RATE]
+    return "; ".join(f"{name}={said}" if said else name for name, said in found.items())
+
+
+def with_rate(text: str, rate: str) -> str:
+    """The text with another rate, its other parts kept."""
+    return together({RATE: rate} | {name: said for name, said in separate(text).items() if name != RATE})
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What stands in the fields for batch schedule and average."""
+
+    shape: str = NONE  # or one of `batch.SHAPES`
+    starts: str = "0, 50%"
+    sizes: str = "1x, 4x"
+    by: str = BY[0]
+    average: str = NONE  # or ema, merge
+    half_life: str = "100"
+    count: str = "8"
+    every: str = "100"
+
+    @classmethod
+    def of(cls, text: str) -> Fields:
+        """The fields of a text; what it does not say is what is usual."""
+        found = separate(text)
+        given: dict[str, str] = {}
+        if said := found.get(BATCH):
+            shape, rest = _call(said)
+            lists = re.findall(r"\[([^\]]*)\]", rest)
+            by = re.search(r"by\s*=\s*(\w+)", rest)
+            given = {"shape": shape} | dict(zip(("starts", "sizes"), lists, strict=False))
+            given["by"] = by[1] if by and by[1] in BY else BY[0]
+        if said := found.get(AVERAGE):
+            kind, rest = _call(said)
+            names = ("half_life",) if kind == "ema" else ("count", "every")
+            given |= {"average": kind} | dict(zip(names, map(str.strip, rest.split(",")), strict=False))
+        return cls(**given)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Texts of batch and average by name, where there are any."""
+        by = f", by={self.by}" if self.by != BY[0] else ""
+        lengths = self.half_life if self.average == "ema" else f"{self.count}, {self.every}"
+        said = {
+            BATCH: f"{self.shape}([{self.starts.strip(' []')}], [{self.sizes.strip(' []')}]{by})",
+            AVERAGE: f"{self.average}({lengths})",
+        }
+        return {name: said[name] for name, kind in ((BATCH, self.shape), (AVERAGE, self.average)) if kind != NONE}
+
+
+def _call(text: str) -> tuple[str, str]:
+    """Word and inner text of a call, also of a half-finished one."""
+    found = _CALL.fullmatch(text)
+    return (found[1], found[2]) if found else ("", text)
+
+
+def told(schedule: Schedule) -> str:
+    """Batch and average in a few letters, for a name; empty for a rate alone."""
+    _, batch, average = parts(schedule)
+    return " ".join(filter(None, (batch and _sizes(batch, "→"), average and average.text)))
+
+
+def in_words(schedule: Schedule, more: bool = False) -> str:
+    """The same for a sentence, behind the words for the rate, to be read on from; `more`: these have a `with` already.
+
+    Empty for a rate alone.
+    """
+    _, batch, average = parts(schedule)
+    with_ = "" if batch is None else f"{' and' if more else ' with'} {_batch_in_words(batch)}"
+    return f"{with_}{'' if average is None else f' read as {_average_in_words(average)}'}"
+
+
+def _sizes(batch: Batch, between: str) -> str:
+    sizes = [batch.written(size) for size in batch.sizes]
+    if len(sizes) > MOST_SAID:
+        sizes = [sizes[0], "…", sizes[-1]]
+    return between.join(sizes)
+
+
+def _batch_in_words(batch: Batch) -> str:
+    unit = "" if batch.relative else " tokens"
+    if batch.constant:
+        return f"a batch of {batch.written(batch.sizes[0])}{unit}"
+    if len(batch.sizes) > MOST_SAID:
+        first, last = (batch.written(batch.sizes[i]) for i in (0, -1))
+        return f"a batch of {first} to {last}{unit} in {_MANNER[batch.shape].format(len(batch.sizes))}"
+    if batch.shape == "ramp":
+        return f"a batch that goes from {_sizes(batch, ' to ')}{unit}"
+    return f"a batch of {_sizes(batch, ', then ')}{unit}"
+
+
+def _average_in_words(average: Average) -> str:
+    if isinstance(average, EMA):
+        return f"an EMA of {format_number(average.half_life)} updates"
+    return f"the mean of {average.count:,} checkpoints {average.every:,} updates apart"
