@@ -22,8 +22,9 @@ if not space.fittable and not space.fits:
     st.info("No loaded run has a learning rate yet. Declare their schedules under “All about these runs”.")
     st.stop()
 
-fitting.by_itself(space, usual)
 candidate_table.prepare(space, space.fit)
+usual = fitting.for_candidates(space, usual)
+fitting.by_itself(space, usual)
 card.show(space)
 if space.job:
     job.watch(space)
@@ -36,4 +37,5 @@ if not space.fits:
 
 fitting.stale(space, usual)
 fitting.advised(space)
+fitting.why(space, usual)
 board.show(space)

@@ -11,12 +11,15 @@ import numpy as np
 
 from ..fitting.result import Model, Status
 from ..laws import LAWS
+from ..schedules import Schedule, parts, token_ratio
 from ..text import chance, listed, percent, relative_error
 from .joint_losses import knows_error
 from .pairs import Compared, Pair
 from .ranking import Ranked
 
 NOT_APART = "so the two are not told apart"
+SAME_TOKENS = 0.005  # a smaller share of more or fewer tokens is none
+TIMES = 2.0  # from which on tokens are said in multiples
 FAR = 0.1  # of the loss: a prediction band beyond the training runs that is wider to each side answers nothing
 
 
@@ -85,9 +88,10 @@ def verdict(
     halves: Sequence[float | None] | None = None,
     beside: Sequence[Compared] | None = None,
     baseline: int | None = None,
+    batch_tokens: float | None = None,
 ) -> str:
     """`sentences` as one text."""
-    return " ".join(sentences(ranked, names, yard, halves, beside, baseline))
+    return " ".join(sentences(ranked, names, yard, halves, beside, baseline, batch_tokens=batch_tokens))
 
 
 def sentences(
@@ -98,6 +102,7 @@ def sentences(
     beside: Sequence[Compared] | None = None,
     baseline: int | None = None,
     beyond: bool = True,
+    batch_tokens: float | None = None,
 ) -> list[str]:
     """The comparison in a few sentences, for people: the best candidate against the baseline, and how sure that is.
 
@@ -107,6 +112,7 @@ def sentences(
     halves: (n,), half the widths of the prediction bands of the final losses, in the loss's unit; None without such
     bands. beside: (n,), from `pairs.compare`. baseline: its place in the ranking; by default, and where it is the best
     itself or set apart, the second best takes its part. beyond: whether to say how the best leaves the training runs.
+    batch_tokens: tokens in an update of the training runs, for those that do not schedule their batch.
     """
     if not ranked:
         return []
@@ -129,8 +135,9 @@ def sentences(
         other = baseline if baseline is not None and 0 < baseline < stay else 1
         pairs = [c.to_best for c in beside[:stay]] if beside else []
         told = pairs[other].told_apart if pairs else None
+        reading = _reading(ranked[0].schedule, ranked[other].schedule, batch_tokens)
         said = (
-            _by_error(ranked[:stay], names, other, yard, half)
+            _by_error(ranked[:stay], names, other, yard, half, reading)
             if told is None
             else _by_interval(
                 pairs,
@@ -138,6 +145,7 @@ def sentences(
                 other,
                 bool(ranked[0].reasons or ranked[other].reasons),
                 f"{ranked[0].final_loss:.4f}{_within(half)} after {ranked[0].schedule.total:,} updates",
+                reading,
             )
         )
         if told:
@@ -161,7 +169,19 @@ def _saved(other: Ranked, name: str) -> str:
     return f"To end where {name} ends, it needs {other.saved_updates:,} updates fewer ({share})."
 
 
-def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, beyond: bool, end: str) -> list[str]:
+def _reading(best: Schedule, other: Schedule, batch_tokens: float | None) -> str:
+    """How many more tokens the best one reads than another, where one of them schedules its batch; else nothing."""
+    ratio = token_ratio(best, other, batch_tokens)
+    if ratio is None or abs(ratio - 1) < SAME_TOKENS or all(parts(s)[1] is None for s in (best, other)):
+        return ""
+    if ratio >= TIMES:
+        return f", reading {ratio:.3g} times the tokens"
+    return f", reading {percent(abs(ratio - 1))} {'more' if ratio > 1 else 'fewer'} tokens"
+
+
+def _by_interval(
+    pairs: Sequence[Pair], names: Sequence[str], other: int, beyond: bool, end: str, reading: str
+) -> list[str]:
     """The best one against another, where differences have intervals. pairs: (n,), against the best; end: its loss.
 
     beyond: whether one of the two leaves the training runs, where neither law nor interval was checked.
@@ -178,14 +198,14 @@ def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, beyond
     elif p.told_apart:
         said = [
             f"{names[0]} ends {difference(p.difference)} below {names[other]} (90 %: {difference(low)} to "
-            f"{difference(high)} below); it is the better one with a probability of {sure}{unchecked}.",
+            f"{difference(high)} below){reading}; it is the better one with a probability of {sure}{unchecked}.",
             level,
         ]
     else:
         said = [
             f"The runs do not tell {names[0]} and {names[other]} apart: {names[0]} is predicted to end "
-            f"{difference(p.difference)} lower (90 %: {difference(high)} lower to {difference(-low)} higher), and is "
-            f"the better one with a probability of {sure}{unchecked}.",
+            f"{difference(p.difference)} lower (90 %: {difference(high)} lower to {difference(-low)} higher){reading}, "
+            f"and is the better one with a probability of {sure}{unchecked}.",
             level,
         ]
     if near:
@@ -195,13 +215,13 @@ def _by_interval(pairs: Sequence[Pair], names: Sequence[str], other: int, beyond
 
 
 def _by_error(
-    ranked: Sequence[Ranked], names: Sequence[str], other: int, yard: Yardstick, half: float | None
+    ranked: Sequence[Ranked], names: Sequence[str], other: int, yard: Yardstick, half: float | None, reading: str
 ) -> list[str]:
     """The same where the error of the fit is all that is known."""
     gap = ranked[other].delta
     said = [
         f"{names[0]} ends at {ranked[0].final_loss:.4f}{_within(half)}, {difference(gap)} "
-        f"({relative_error(gap / ranked[other].final_loss)}) below {names[other]}{_resolved(gap, yard)}."
+        f"({relative_error(gap / ranked[other].final_loss)}) below {names[other]}{reading}{_resolved(gap, yard)}."
     ]
     rest = [(r, n) for i, (r, n) in enumerate(zip(ranked, names, strict=False)) if i not in (0, other)]
     tied = [n for r, n in rest if yard.rmse is not None and r.delta < yard.rmse]

@@ -157,6 +157,13 @@ def at_tokens(schedule: Schedule, amount: float, usual_batch: float | None) -> S
     return schedule if best == schedule.total else schedule.resized(total=best)
 
 
+def like_tokens(schedule: Schedule, other: Schedule, usual_batch: float | None = None) -> Schedule:
+    """The schedule over as many updates as read what `other` reads. Raises like `at_tokens`."""
+    if usual_batch is None and token_ratio(schedule, other) is not None:
+        usual_batch = 1.0  # whatever it is: both are counted in it, or neither
+    return at_tokens(schedule, _read(other, usual_batch), usual_batch)
+
+
 def _read(schedule: Schedule, usual_batch: float | None) -> float:
     """Tokens in all. Raises `ScheduleError` where nobody tells them."""
     read = tokens_before(schedule, schedule.total, usual_batch)
@@ -170,4 +177,4 @@ def _total_for(schedule: Schedule, amount: float, read: float) -> int:
     return max(1, round(min(schedule.total * amount / read, LARGEST)))
 
 
-__all__ = ["Joint", "at_tokens", "parts", "token_ratio", "tokens_before"]
+__all__ = ["Joint", "at_tokens", "like_tokens", "parts", "token_ratio", "tokens_before"]

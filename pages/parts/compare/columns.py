@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from optlaws_core import Ranked
+from optlaws_core import Ranked, Schedule
 from optlaws_core.prediction.observed import Observed
 from optlaws_core.prediction.pairs import Compared
+from optlaws_core.schedules import parts, token_ratio, tokens_before
 from optlaws_core.text import chance, percent
 
 LONGEST = 300  # characters of a cell in a report
@@ -87,6 +88,19 @@ COLUMNS = (
     Column("delta", "To best", "Predicted final loss minus the best one.", 90, "%.5f", ".5f", "Above the best"),
     Column("delta_percent", "in %", "The same as a share of the best loss.", 80, "%.3f %%", ".3f"),
     Column(
+        "tokens",
+        "Tokens",
+        "What it reads in all, where a candidate schedules its batch. Losses after different amounts of tokens are not "
+        "losses at one price: the menu of a row sets its length to the tokens of the baseline.",
+        90,
+        "compact",
+        ",.0f",
+        "Tokens in all",
+    ),
+    Column(
+        "tokens_times", "of the baseline's", "The same as a multiple of what the baseline reads.", 120, "%.3gx", ".3g"
+    ),
+    Column(
         "risk",
         "Diverges",
         "Probability of divergence, learned from the labelled runs named above. None: a model of another size.",
@@ -118,7 +132,17 @@ COLUMNS = (
 )
 BESIDE = ("difference", "low", "high", "p_below", "p_best", "regret")
 # Numbers that need not be known.
-MAY_LACK = ("observed", "plus_minus", *BESIDE, "risk", "saved_updates", "saved_percent", "saved_tokens")
+MAY_LACK = (
+    "observed",
+    "plus_minus",
+    *BESIDE,
+    "tokens",
+    "tokens_times",
+    "risk",
+    "saved_updates",
+    "saved_percent",
+    "saved_tokens",
+)
 
 
 def rows(
@@ -128,6 +152,7 @@ def rows(
     halves: Sequence[float | None] | None = None,
     beside: Sequence[Compared] | None = None,
     seen: Sequence[Observed | None] | None = None,
+    baseline: Schedule | None = None,
 ) -> pd.DataFrame:
     """The ranking as a table, numbers in full precision.
 
@@ -135,6 +160,7 @@ def rows(
     """
     best = ranked[0].final_loss if ranked else float("nan")
     none = [None] * len(ranked)
+    batched = any(parts(r.schedule)[1] is not None for r in ranked)
     made = [
         {
             "rank": i,
@@ -145,6 +171,7 @@ def rows(
             **_beside(c),
             "delta": r.delta,
             "delta_percent": 100 * r.delta / best,
+            **_tokens(r.schedule, baseline, batch_tokens, batched),
             "risk": r.risk,
             "saved_updates": r.saved_updates,
             "saved_percent": None if r.saved_updates is None else 100 * r.saved_updates / r.schedule.total,
@@ -161,6 +188,17 @@ def rows(
         if column in table:
             table[column] = table[column].astype("Int64" if column == "saved_updates" else "Float64")
     return table
+
+
+def _tokens(
+    schedule: Schedule, baseline: Schedule | None, batch_tokens: float | None, batched: bool
+) -> dict[str, float | None]:
+    """What a schedule reads, and how many times what the baseline reads; nothing where no batch is scheduled."""
+    if not batched:
+        return {"tokens": None, "tokens_times": None}
+    read = tokens_before(schedule, schedule.total, batch_tokens)
+    times = None if baseline is None else token_ratio(schedule, baseline, batch_tokens)
+    return {"tokens": None if read is None else float(read), "tokens_times": times}
 
 
 def _beside(c: Compared | None) -> dict[str, float | None]:

@@ -104,13 +104,13 @@ def worked_out(
     order = in_order(ranked, found)
     place = order.index(baseline)
     ranked = predicted.saved(known, ranked, saving(fit, ranked, place, in_full))
-    said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, beyond=False)
+    said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, False, batch_tokens)
     reasons: list[str] = []
     if len(order) > 1 and not ranked[0].apart and not too_far(ranked, halves):
         other = place or 1  # what the verdict speaks of, too
         reasons = why(fit, ranked[0].schedule, ranked[other].schedule, order[other].spoken, space.runs.values())
     seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
-    table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen)
+    table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen, baseline.schedule)
     return Result(order, ranked, beside, place, said, reasons, table)
 
 

@@ -12,10 +12,10 @@ from dataclasses import MISSING, fields, replace
 import pandas as pd
 import streamlit as st
 
-from optlaws_core import SCHEDULES, OptLawsError
+from optlaws_core import SCHEDULES, OptLawsError, Schedule
 from optlaws_core.fitting.result import Model
 from optlaws_core.readers.pasted import MOST_BYTES, read_curve
-from optlaws_core.schedules import COOLDOWNS
+from optlaws_core.schedules import COOLDOWNS, like_tokens, parts
 from optlaws_core.text import format_number
 
 from ..state import address, session, undo
@@ -23,9 +23,12 @@ from ..state import candidates as c
 from ..state.workspace import Workspace
 from ..widgets import chart_style
 from ..widgets import fields as entering
+from ..widgets.markdown import literal
 from . import beside
 
 EDIT, DUPLICATE, EXPORT, REMOVE = "Edit as a form", "Duplicate", "Export to a trainer", "Remove"
+TOKENS = "Same tokens as the baseline"  # in the menu where a candidate schedules its batch
+BASELINE = "compare_baseline"  # in the session: what is compared with, and the tokens in an update of the training runs
 LINK = "s"  # query parameter
 DOT = "dot"  # column of the candidates' colours
 WANTED = "export_wanted"  # in the session: the place of the candidate whose export is to be opened
@@ -117,7 +120,7 @@ def frame(rows: list[c.Candidate]) -> pd.DataFrame:
     data = {
         "label": pd.Series(c.names(rows), dtype="object"),
         DOT: pd.Series(["●"] * len(rows), dtype="object"),
-        "action": pd.Series([[EDIT, DUPLICATE, EXPORT, REMOVE]] * len(rows), dtype="object"),
+        "action": pd.Series([_menu(rows)] * len(rows), dtype="object"),
         "on": pd.Series([x.on for x in rows], dtype="bool"),
         "state": pd.Series(["see below" if x.problem else "ok" for x in rows], dtype="object"),
         "family": pd.Series([x.family for x in rows], dtype="object"),
@@ -126,6 +129,29 @@ def frame(rows: list[c.Candidate]) -> pd.DataFrame:
         data[name] = pd.Series([_cell(x, name) for x in rows], dtype="object")
     data["text"] = pd.Series([x.text for x in rows], dtype="object")
     return pd.DataFrame(data)
+
+
+def _menu(rows: Sequence[c.Candidate]) -> list[str]:
+    """What the menu of a row offers."""
+    batched = any(x.schedule is not None and parts(x.schedule)[1] is not None for x in rows)
+    return [EDIT, DUPLICATE, *([TOKENS] if batched else []), EXPORT, REMOVE]
+
+
+def against(baseline: Schedule, batch_tokens: float | None) -> None:
+    """Remember what candidates are compared with, for the menu of a row."""
+    session.state()[BASELINE] = baseline, batch_tokens
+
+
+def _with_its_tokens(candidate: c.Candidate) -> c.Candidate:
+    """The candidate over as many updates as read what the baseline reads; unchanged, with a sentence, if that fails."""
+    known = session.state().get(BASELINE)
+    if candidate.schedule is None or known is None:
+        return candidate
+    try:
+        return c.with_text(candidate, like_tokens(candidate.schedule, *known).text)
+    except OptLawsError as fault:
+        st.toast(literal(str(fault)), icon=":material/error:")
+        return candidate
 
 
 def _cell(candidate: c.Candidate, name: str) -> str | None:
@@ -152,7 +178,7 @@ def _columns(key: str) -> dict:
             "",
             type="tertiary",
             width=45,
-            help="Edit as a form, duplicate, export, remove.",
+            help="Edit as a form, duplicate, export, remove; the tokens of the baseline, where a batch is scheduled.",
             on_click=_act,
             args=(menu,),
             key=menu,
@@ -244,6 +270,8 @@ def _act(key: str) -> None:
         return None
     if label == DUPLICATE and len(rows) < c.MOST:
         rows.insert(row + 1, replace(rows[row], color=None))
+    elif label == TOKENS:
+        rows[row] = _with_its_tokens(rows[row])
     elif label == REMOVE:
         del rows[row]
     _renew()

@@ -79,6 +79,9 @@ def small(made: Result) -> None:
                 width=126, help=f"Of the difference to the baseline. {PAIRED}"
             ),
             "P(best)": st.column_config.TextColumn(width=60, help="Probability of being the best of all candidates"),
+            "Tokens": st.column_config.TextColumn(
+                width=60, help="Read in all, as a multiple of what the baseline reads"
+            ),
             "Observed": st.column_config.NumberColumn(format="%.4f", width=66, help="Of a loaded run with these rates"),
         },
         placeholder="–",
@@ -94,6 +97,7 @@ def _row(made: Result, i: int) -> dict:
     row = made.table.iloc[i]
     low, high = row["low"], row["high"]
     unknown = pd.isna(low) or pd.isna(high)
+    read = {} if made.table["tokens_times"].isna().all() else {"Tokens": _times(row["tokens_times"])}
     seen = {} if made.table["observed"].isna().all() else {"Observed": row["observed"]}
     return {
         KEY: "●",
@@ -102,8 +106,14 @@ def _row(made: Result, i: int) -> dict:
         "To baseline": None if i == made.baseline else row["difference"],
         "90 % interval": "baseline" if i == made.baseline else "" if unknown else f"{low:+.4f} to {high:+.4f}",
         "P(best)": "" if pd.isna(row["p_best"]) else chance(row["p_best"]),
+        **read,
         **seen,
     }
+
+
+def _times(ratio: float) -> str:
+    """Tokens as a multiple of the baseline's; nothing where nobody knows."""
+    return "" if pd.isna(ratio) else f"{ratio:.3g}x"
 
 
 def _coloured(table: pd.DataFrame, order: Sequence[Entry]) -> Styler:

@@ -41,6 +41,7 @@ def show(space: Workspace) -> None:
     box = st.expander(
         "The ranking in full", icon=":material/leaderboard:", on_change="rerun", key=IN_FULL, bind="query-params"
     )
+    candidate_table.against(baseline.schedule, view.batch_tokens)
     made = ranking.worked_out(space, found, view.batch_tokens, risk, most_risk, baseline, in_full=box.open)
     with top:
         answer.verdict(space, made, left_out)

@@ -74,7 +74,8 @@ class Taken:
         """The comparison in a few sentences, as the page says it."""
         order, ranked, beside, halves = self._ranked()
         place = next((i for i, e in enumerate(order) if e.place == self.baseline), None)
-        return verdict(ranked, [e.spoken for e in order], Yardstick.of(self.space.fit), halves, beside, place)
+        names, yard = [e.spoken for e in order], Yardstick.of(self.space.fit)
+        return verdict(ranked, names, yard, halves, beside, place, self.view.batch_tokens)
 
     def _ranked(self) -> tuple[list[Entry], Sequence[Ranked], Sequence[Compared], list[float | None]]:
         """The candidates in the order of the ranking, and what is known of each."""

@@ -5,7 +5,18 @@ import pytest
 
 from optlaws_core.errors import ScheduleError
 from optlaws_core.runs import Plan
-from optlaws_core.schedules import EMA, Batch, Joint, Merge, at_tokens, parse, parts, token_ratio, tokens_before
+from optlaws_core.schedules import (
+    EMA,
+    Batch,
+    Joint,
+    Merge,
+    at_tokens,
+    like_tokens,
+    parse,
+    parts,
+    token_ratio,
+    tokens_before,
+)
 
 RATE = "wsd(peak=3e-4, warmup=500, total=24000, decay=4800, shape=linear)"
 BATCHES = (
@@ -166,3 +177,12 @@ def test_tokens_of_two_schedules_are_compared_in_whatever_unit_both_have():
     assert np.array_equal(tokens_before(four, [0, 1, 12001], 10), [0, 10, 120_040])
     with pytest.raises(ScheduleError, match="Nobody tells how many tokens"):
         at_tokens(four, 1e9, None)
+
+
+def test_a_schedule_reads_the_tokens_of_another_one():
+    plain, four = parse(RATE), parse(f"rate={RATE}; batch=steps([0, 12000], [1x, 4x])")
+    told = parse(f"rate={RATE}; batch=steps([0, 12000], [1M, 4M])")
+    assert like_tokens(four, plain).total == 9600 and like_tokens(plain, four).total == 60000
+    assert like_tokens(told, plain, 1e6).total == 9600
+    with pytest.raises(ScheduleError, match="Nobody tells how many tokens"):
+        like_tokens(told, plain)

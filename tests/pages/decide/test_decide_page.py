@@ -1,14 +1,18 @@
 """The first page: before logs, with logs in any order, the card of the big run, and what is fitted by itself."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import Plan, Run, parse
 from optlaws_core.fitting.first_split import for_an_answer
+from optlaws_core.fitting.selection import POOL
 from optlaws_core.readers import Source
+from pages.parts.compare import table as candidate_table
 from pages.parts.decide import fitting
+from pages.parts.state import session
 from pages.parts.state.big_run import BigRun, moved
 from pages.parts.state.candidates import Candidate
 from pages.parts.state.workspace import Workspace
@@ -275,3 +279,97 @@ def test_what_was_read_stands_there_as_chips_with_what_is_not_used():
     plain = [re.sub(r"\\", "", c) for c in chips]
     assert any("cosine 1e-3 → 1e-4, 1,000" in c for c in plain) and any("1 not used" in c for c in plain)
     assert set(fitting.usual(space)[0].train) == set(SHAPES)
+
+
+# ---------------------------------------------------------------------------------------------------- batch, average
+
+WSD = "wsd(peak=1e-3, warmup=50, total=1000, decay=200, shape=linear)"
+BATCHED = f"rate={WSD}; batch=steps([0, 500], [1x, 4x])"
+
+
+def laws_in_use(space: Workspace) -> set[str]:
+    return {fit.law for fit, _ in space.fit.parts}
+
+
+def ranked_with(app: AppTest, words: str) -> bool:
+    return any(words in name for name in app.dataframe[0].value["Schedule"])
+
+
+def test_a_batch_schedule_has_its_law_fitted_and_the_usual_ones_come_back_with_plain_candidates():
+    app = answered(space := with_logs())
+    usual = space.current
+    assert laws_in_use(space) <= set(POOL) and fitting.WHY not in texts(app)
+    candidate_table.add(space, [Candidate(BATCHED)])
+    app.run()
+    until(app, lambda: space.job is None)
+    assert not app.exception and laws_in_use(space) == {"noisy_quadratic"}
+    assert any(fitting.WHY in t for t in texts(app))
+    assert ranked_with(app, "1x→4x")
+    space.candidates[-1] = replace(space.candidates[-1], on=False)
+    fits = dict(space.fits)
+    app.run()
+    assert space.job is None and space.current == usual and space.fits == fits  # it was kept
+    assert not any(fitting.WHY in t for t in texts(app))
+
+
+def test_an_average_needs_no_other_law():
+    app = opened(space_with(a_fit(), candidates=[*map(Candidate, THREE), Candidate(f"rate={WSD}; average=ema(20)")]))
+    assert ranked_with(app, "ema(20)")
+    assert not any(fitting.WHY in t for t in texts(app))
+
+
+def test_over_a_chosen_fit_the_law_of_a_batch_schedule_is_offered():
+    space = answered(with_logs()).session_state.workspace
+    app = opened(space)  # another session: nothing began by itself here
+    candidate_table.add(space, [Candidate(BATCHED)])
+    app.run()
+    assert space.job is None and laws_in_use(space) <= set(POOL)
+    assert any("1x→4x" in t and "does not tell noise from slow progress" in t for t in texts(app))
+    next(b for b in app.button if b.label == "Fit that").click().run()
+    until(app, lambda: space.job is None)
+    assert laws_in_use(space) == {"noisy_quadratic"} and ranked_with(app, "1x→4x")
+
+
+def test_a_link_with_a_batch_schedule_begins_the_fit_that_predicts_it():
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.session_state.workspace = space = with_logs()
+    app.query_params["s"] = [BATCHED]
+    app.run()
+    until(app, lambda: space.job is None)
+    assert [fit.law for fit in space.fits.values()] == ["noisy_quadratic"] and not app.exception
+    assert [c.text for c in space.candidates] == [BATCHED]
+
+
+def test_a_batch_in_tokens_is_left_out_where_nobody_knows_that_of_the_training_runs():
+    app = answered(space := with_logs())
+    candidate_table.add(space, [Candidate(BATCHED.replace("1x, 4x", "1M, 4M"))])
+    app.run()
+    until(app, lambda: space.job is None)
+    assert any("have no batch in common that is known" in t and "left out of the comparison" in t for t in texts(app))
+    assert not app.exception and len(app.dataframe[0].value) == 6
+
+
+def test_what_reads_other_tokens_is_said_to_and_made_equal_with_one_click():
+    space = answered(with_logs()).session_state.workspace
+    space.candidates = [Candidate(COSINE), Candidate(BATCHED)]
+    app = opened(space)
+    next(b for b in app.button if b.label == "Fit that").click().run()
+    until(app, lambda: space.job is None)
+    assert dict(zip(app.dataframe[0].value["Schedule"], app.dataframe[0].value["Tokens"], strict=True)) == {
+        "cosine": "1x",
+        "wsd 1x→4x": "2.5x",
+    }
+    assert any("reading 2.5 times the tokens" in t for t in texts(app)), texts(app)
+    assert candidate_table.TOKENS in app.data_editor[0].value.action[0]
+    # AppTest cannot click a button column; the callback reads what a click leaves behind
+    memory = {"menu": {"row": 1, "label": candidate_table.TOKENS}}
+    memory[candidate_table.BASELINE] = app.session_state[candidate_table.BASELINE]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "state", lambda: memory)
+        patch.setattr(session, "workspace", lambda: space)
+        candidate_table._act("menu")
+    assert space.candidates[1].schedule.total == 400 and space.candidates[1].schedule.batch.starts == (0, 200)
+    assert space.candidates[1].rate.decay == 80
+    app.run()
+    assert list(app.dataframe[0].value["Tokens"]) == ["1x", "1x"]
+    assert not any("the tokens (" in t or "tokens;" in t for t in texts(app))

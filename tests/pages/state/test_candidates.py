@@ -452,3 +452,31 @@ def test_another_big_run_keeps_the_shares_of_a_batch_schedule():
     (made,) = moved([c.Candidate(JOINT)], old, replace(old, peak=6e-4, total=4000))
     assert made.schedule.batch.starts == (0, 2000) and made.schedule.average == parse(JOINT).average
     assert (made.rate.peak, made.rate.total, made.rate.decay) == (6e-4, 4000, 800)
+
+
+@pytest.mark.parametrize(
+    "best, other, batch, said",
+    [
+        (JOINT, EACH["wsd"], None, ", reading 2.5 times the tokens"),
+        (EACH["wsd"], JOINT, None, ", reading 60 % fewer tokens"),
+        (JOINT.replace("1x, 4x", "1M, 2M"), EACH["wsd"], 1e6, ", reading 50 % more tokens"),
+        (JOINT.replace("1x, 4x", "1M, 2M"), EACH["wsd"], None, ""),  # nobody tells
+        (JOINT, JOINT, None, ""),
+        (EACH["wsd"].replace("2000", "4000"), EACH["wsd"], None, ""),  # lengths stand in the table
+    ],
+)
+def test_the_verdict_says_what_is_read_beyond_the_baseline(best, other, batch, said):
+    yard = verdict.Yardstick.of(fit_with(train=0.001, test=0.0025))
+    rows = [replace(r, schedule=parse(text)) for r, text in zip(ranked(2.95, 2.9623), (best, other), strict=True)]
+    by_error = verdict.sentences(rows, ["a", "b"], yard, batch_tokens=batch)[0]
+    assert by_error.startswith(f"a ends at 2.9500, 0.0123 (0.42 %) below b{said}; the fit's")
+    pair = Pair(0.0123, 0.004, 0.02, 0.01)
+    (by_interval, *_) = verdict.sentences(rows, ["a", "b"], yard, None, beside(BEST, pair), batch_tokens=batch)
+    assert f"below){said}; it is the better one" in by_interval
+
+
+def test_tokens_stand_in_the_ranking_where_a_batch_is_scheduled():
+    rows = [replace(r, schedule=parse(t)) for r, t in zip(ranked(2.95, 2.96), (JOINT, EACH["wsd"]), strict=True)]
+    table = columns.rows(rows, ["a", "b"], 1e6, baseline=rows[1].schedule)
+    assert table.tokens.tolist() == [5e9, 2e9] and table.tokens_times.tolist() == [2.5, 1]
+    assert columns.rows(rows[1:], ["b"], 1e6, baseline=rows[1].schedule).tokens.isna().all()
