@@ -149,7 +149,7 @@ def sentences(
             )
         )
         if told:
-            said.insert(1, _saved(ranked[other], names[other]))
+            said.insert(1, _saved(ranked[0].schedule, ranked[other], names[other], batch_tokens))
     said.append(_beyond(ranked[0]) if beyond else "")
     said.append(f"Set apart as likely to diverge: {_listed(apart)}." if apart else "")
     return _begun(list(filter(None, said)))
@@ -161,12 +161,14 @@ def too_far(ranked: Sequence[Ranked], halves: Sequence[float | None] | None) -> 
     return bool(ranked[0].reasons) and half is not None and half > FAR * ranked[0].final_loss
 
 
-def _saved(other: Ranked, name: str) -> str:
+def _saved(best: Schedule, other: Ranked, name: str, batch_tokens: float | None) -> str:
     """What the better one of two that are told apart saves; nothing where it needs no fewer updates."""
     if not other.saved_updates or other.saved_updates < 0:
         return ""
     share = relative_error(other.saved_updates / other.schedule.total)
-    return f"To end where {name} ends, it needs {other.saved_updates:,} updates fewer ({share})."
+    shortened = best.rescaled(other.schedule.total - other.saved_updates)
+    reading = _reading(shortened, other.schedule, batch_tokens)
+    return f"To end where {name} ends, it needs {other.saved_updates:,} updates fewer ({share}){reading}."
 
 
 def _reading(best: Schedule, other: Schedule, batch_tokens: float | None) -> str:

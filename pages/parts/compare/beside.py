@@ -16,6 +16,7 @@ USE = {
     "shape": "Whether the batch changes during the run. Steps: each size from its start on. Ramps: evenly from each "
     "size to the next, and the last one to the end. One law alone predicts it, the noisy quadratic, which is then "
     "fitted.",
+    "by": "Of the sizes' starts; sizes that begin after so many tokens are tokens themselves.",
     "average": "Which weights the run is judged by: those after the last update, or an average of them, which acts "
     "like a decay of the learning rate. Every law predicts it.",
 }

@@ -121,7 +121,15 @@ COLUMNS = (
         "Updates saved",
     ),
     Column("saved_percent", "of its own", "As a share of this row's horizon.", 90, "%.1f %%", ".1f", "of its own, %"),
-    Column("saved_tokens", "In tokens", "Updates saved × tokens per update.", 100, "compact", ",.0f", "Tokens saved"),
+    Column(
+        "saved_tokens",
+        "In tokens",
+        "The same in tokens: how many fewer the shortened one reads.",
+        100,
+        "compact",
+        ",.0f",
+        "Tokens saved",
+    ),
     Column(
         "extrapolates",
         "Extrapolates",
@@ -175,7 +183,7 @@ def rows(
             "risk": r.risk,
             "saved_updates": r.saved_updates,
             "saved_percent": None if r.saved_updates is None else 100 * r.saved_updates / r.schedule.total,
-            "saved_tokens": None if r.saved_updates is None or not batch_tokens else r.saved_updates * batch_tokens,
+            "saved_tokens": _saved_tokens(ranked[0].schedule, r, batch_tokens),
             "extrapolates": "; ".join(r.reasons),
             "schedule": r.schedule.text,
         }
@@ -199,6 +207,15 @@ def _tokens(
     read = tokens_before(schedule, schedule.total, batch_tokens)
     times = None if baseline is None else token_ratio(schedule, baseline, batch_tokens)
     return {"tokens": None if read is None else float(read), "tokens_times": times}
+
+
+def _saved_tokens(best: Schedule, other: Ranked, batch_tokens: float | None) -> float | None:
+    """What the best one, shortened until it ends at the loss of another, reads less than that; None: not known."""
+    if other.saved_updates is None:
+        return None
+    shortened = best.rescaled(other.schedule.total - other.saved_updates)
+    read = [tokens_before(s, s.total, batch_tokens) for s in (other.schedule, shortened)]
+    return None if read[0] is None or read[1] is None else float(read[0] - read[1])
 
 
 def _beside(c: Compared | None) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ from optlaws_core import SCHEDULES, Schedule
 from optlaws_core.schedules.base import ordered_fields
 from optlaws_core.sums.clocks import trace
 
-from ..state import address
+from ..state import address, beside
 from ..state.candidates import MOST_LINK, Candidate, from_fields
 from ..state.session import state
 from ..state.workspace import Workspace
@@ -22,6 +22,10 @@ from . import adding, charts
 
 FAMILY, LAST_VALID, LINK = "schedule_family", "schedule_last_valid", "s"
 LINKED = "schedule_linked"  # the schedule that an address brought; its fields begin with its values
+RATE_ALONE = (
+    "This page shows the learning rate of a plan; its batch schedule and the average of its weights are compared and "
+    "exported on Decide, where its text is typed into a row of the candidates."
+)
 LAST = 0.1  # share of the updates whose share of the summed rate is told
 
 
@@ -41,7 +45,9 @@ def choose() -> str:
         elif brought.schedule.total > address.LARGEST:
             address.warn(LINK, f"A schedule in an address has at most {address.LARGEST:,} updates; it was left out.")
         else:
-            state()[LINKED] = brought.schedule
+            state()[LINKED] = brought.rate
+            if beside.in_words(brought.schedule):
+                address.warn(LINK, RATE_ALONE)
     family = address.bound_widget(
         st.pills,
         "Family",

@@ -18,6 +18,9 @@ PAGE = ROOT / "pages" / "schedules.py"
 JUMPS = "step(peak=1e-3, warmup=10, total=5000, boundaries=[2001, 4003], values=[3e-4, 0])"
 
 
+WSD = "wsd(peak=1e-3, warmup=50, total=1000, decay=200, shape=linear)"
+
+
 def opened(family: str = "cosine") -> AppTest:
     app = AppTest.from_file(str(PAGE), default_timeout=120)
     app.query_params["schedule_family"] = family
@@ -168,6 +171,14 @@ def test_fields_that_may_be_left_out():
 
 def test_an_unknown_family_in_the_address_is_the_usual_one():
     assert opened("nonsense").subheader[0].value == "cosine"
+
+
+def test_a_plan_in_the_address_shows_its_rate_and_says_where_the_rest_is_used():
+    app = AppTest.from_file(str(ROOT / "pages" / "schedules.py"), default_timeout=60)
+    app.query_params["s"] = f"rate={WSD}; batch=steps([0, 50%], [1x, 4x]); average=ema(20)"
+    ran(app)
+    assert app.subheader[0].value == "wsd" and WSD in text_of(app)
+    assert any(gallery.RATE_ALONE in plain(w.value) for w in app.warning)
 
 
 def test_schedules_go_to_compare_as_far_as_there_is_room():

@@ -480,3 +480,16 @@ def test_tokens_stand_in_the_ranking_where_a_batch_is_scheduled():
     table = columns.rows(rows, ["a", "b"], 1e6, baseline=rows[1].schedule)
     assert table.tokens.tolist() == [5e9, 2e9] and table.tokens_times.tolist() == [2.5, 1]
     assert columns.rows(rows[1:], ["b"], 1e6, baseline=rows[1].schedule).tokens.isna().all()
+
+
+def test_what_is_saved_is_counted_in_tokens_where_a_batch_is_scheduled():
+    best, other = ranked(2.95, 2.9623)
+    best, other = replace(best, schedule=parse(JOINT)), replace(other, schedule=parse(EACH["wsd"]), saved_updates=900)
+    yard = verdict.Yardstick.of(fit_with(train=0.001, test=0.0025))
+    apart = beside(BEST, Pair(0.0123, 0.004, 0.02, 0.01))
+    said = verdict.sentences([best, other], ["a", "b"], yard, None, apart)[1]
+    assert said == "To end where b ends, it needs 900 updates fewer (45 %), reading 34 % more tokens."
+    table = columns.rows([best, other], ["a", "b"], 1e6)
+    assert table.saved_tokens[1] == 2000e6 - (574 + 4 * 526) * 1e6
+    plain = columns.rows([replace(best, schedule=other.schedule), other], ["a", "b"], 1e6)
+    assert plain.saved_tokens[1] == 900e6
