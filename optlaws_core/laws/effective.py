@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
 from ..runs import Plan
-from ..schedules import EMA, Average, Joint, Schedule, parts
+from ..schedules import EMA, Average, Batch, Joint, Schedule, parts
 from ..schedules.batch import Pieces
 from ..text import shortened
 
@@ -126,9 +126,10 @@ def driven(plan: Plan, steps: IntArray) -> list[tuple[Plan, IntArray]]:
     return [(replace(plan, schedule=replace(whole, end=int(t))), np.array([t])) for t in steps]
 
 
-def average_of(schedule: Schedule) -> Average | None:
-    """The average that the loss of a plan is read from; None for its last weights."""
-    return parts(schedule.plan if isinstance(schedule, EffectiveRate) else schedule)[2]
+def beside_rate(schedule: Schedule) -> tuple[Batch | None, Average | None]:
+    """The batch schedule of a plan, and the average that its loss is read from; None for what it has not."""
+    _, batch, average = parts(schedule.plan if isinstance(schedule, EffectiveRate) else schedule)
+    return batch, average
 
 
 def in_multiples(plan: Plan, reference: float | None) -> Plan:
@@ -154,4 +155,4 @@ def share_of_noise(schedule: Schedule, steps: FloatArray) -> FloatArray:
     return 1 / schedule.batch(steps)
 
 
-__all__ = ["EffectiveRate", "average_of", "driven", "in_multiples", "share_of_noise", "share_of_update"]
+__all__ = ["EffectiveRate", "beside_rate", "driven", "in_multiples", "share_of_noise", "share_of_update"]

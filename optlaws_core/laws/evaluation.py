@@ -12,7 +12,6 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DesignError, may_end_here
 from ..runs import Plan
 from ..schedules import Schedule
-from ..schedules import parts as parts_of
 from ..sums.clocks import Trace, make_clocks, trace
 from ..sums.history import History, histories
 from ..sums.moments import moments
@@ -21,7 +20,7 @@ from ..text import shortened
 from . import HistorySum, Law
 from .base import S, S_k, d_k, pace_k
 from .compiled import Compiled
-from .effective import average_of, driven, share_of_noise
+from .effective import beside_rate, driven, share_of_noise
 from .features import feature
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
@@ -124,7 +123,7 @@ def batches(law: Law, plan: Plan, steps: IntArray) -> Iterator[Batch]:
 
 def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:
     """The `steps` (n,) of a schedule, as many at a time as memory bears what lies before them."""
-    if average_of(schedule) is not None:
+    if beside_rate(schedule)[1] is not None:
         return np.split(steps, np.arange(AT_ONCE_AVERAGED, len(steps), AT_ONCE_AVERAGED))
     turns = schedule.breaks
     most = AT_ONCE_PAST if len(turns) <= OFTEN else AT_ONCE_OFTEN
@@ -142,7 +141,7 @@ def prepare(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> None:
 
 def _check_known(law: Law, schedule: Schedule) -> None:
     """Raises `DesignError` where the batch is scheduled, and the law knows nothing of it."""
-    if not law.knows_noise and parts_of(schedule)[1] is not None:
+    if not law.knows_noise and beside_rate(schedule)[0] is not None:
         raise DesignError(
             f"The law {law.name} does not tell noise from slow progress, so it says nothing of the batch schedule in "
             f"{shortened(schedule.text, 60)}; fit one that does: noisy_quadratic."

@@ -11,6 +11,7 @@ from optlaws_core.fitting.coverage import outside
 from optlaws_core.laws.evaluation import batch
 from optlaws_core.laws.evaluation import predict as evaluate
 from optlaws_core.prediction import losses as prediction
+from optlaws_core.prediction.bands import with_bands
 from optlaws_core.prediction.divergence import Risk, learn_risk
 from optlaws_core.runs import MOST_UPDATES, Plan, Run, Series
 from optlaws_core.schedules import Constant
@@ -334,8 +335,14 @@ def test_another_batch_that_is_asked_for_is_not_what_a_schedule_is_counted_in():
     assert np.array_equal(predict(told, parse(PLAN.format("1M, 4M"))), plain)
 
 
-def test_a_law_that_does_not_tell_noise_refuses_a_batch_schedule_and_takes_an_average():
-    with pytest.raises(DesignError, match="does not tell noise from slow progress"):
-        predict(made(), parse(PLAN.format("1x, 4x")))
+@pytest.mark.parametrize("sizes", ["1x, 4x", "1M, 4M"])
+def test_a_law_that_does_not_tell_noise_refuses_a_batch_schedule(sizes):
+    told = replace(made(), coverage=Coverage((1e-3, 1e-3), (2000, 2000), None, (1e6, 1e6)))
+    for asked in (predict, with_bands):
+        with pytest.raises(DesignError, match="does not tell noise from slow progress"):
+            asked(told, parse(PLAN.format(sizes)))
+
+
+def test_a_law_that_does_not_tell_noise_takes_an_average():
     text = "rate=constant(peak=1e-3, warmup=100, total=2000); average=ema(20)"
     assert predict(made(), parse(text))[0] < predict(made(), parse("constant(peak=1e-3, warmup=100, total=2000)"))[0]
