@@ -100,7 +100,7 @@ def _call(text: str) -> tuple[str, str]:
 def told(schedule: Schedule) -> str:
     """Batch and average in a few letters, for a name; empty for a rate alone."""
     _, batch, average = parts(schedule)
-    return " ".join(filter(None, (batch and _sizes(batch, "→"), average and average.text)))
+    return " ".join(filter(None, (batch and _sizes(batch, "→"), average and _short(average))))
 
 
 def in_words(schedule: Schedule, more: bool = False) -> str:
@@ -134,5 +134,13 @@ def _batch_in_words(batch: Batch) -> str:
 
 def _average_in_words(average: Average) -> str:
     if isinstance(average, EMA):
-        return f"an EMA of {format_number(average.half_life)} updates"
+        return f"an EMA of {_rounded(average.half_life)} updates"
     return f"the mean of {average.count:,} checkpoints {average.every:,} updates apart"
+
+
+def _short(average: Average) -> str:
+    return f"ema({_rounded(average.half_life)})" if isinstance(average, EMA) else average.text
+
+
+def _rounded(updates: float) -> str:
+    return format_number(float(f"{updates:.3g}"))

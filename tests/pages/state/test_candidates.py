@@ -441,6 +441,11 @@ def test_a_plan_is_named_by_its_rate_and_by_what_is_scheduled_beside_it():
     ]
 
 
+def test_a_half_life_of_many_digits_is_rounded_in_names():
+    row = c.Candidate(f"rate={EACH['rex']}; average=ema(138.28257298606084)")
+    assert c.names([row]) == ["rex ema(138)"] and c.spoken([row]) == ["the REX read as an EMA of 138 updates"]
+
+
 def test_a_link_brings_plans_back_with_their_very_text():
     rows = [c.Candidate(JOINT, "both", on=False, color=5), c.Candidate(JOINT.replace("steps", "ramp"))]
     again = c.from_link(c.to_link(rows))
