@@ -18,6 +18,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,12 @@ from data.courses import Course
 from data.judge import SPLIT
 from data.sweep import RunSpec, read_sweep
 from optlaws_core import OptLawsError, Plan, Run, parse, read, select, with_bands
+from optlaws_core.fitting.coverage import LONG_AVERAGE
 from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.schedules import Batch, Joint
+from optlaws_core.schedules.joint_text import parse_average
 
 from .table import show
 
@@ -84,6 +87,7 @@ def main() -> None:
     seen = observed()
     _show_losses(found, seen)
     _show_kinds(found, seen)
+    _show_orders(found, seen)
 
 
 ENDS = ("predicted", "low", "high")
@@ -202,12 +206,13 @@ def _show_losses(found: Sequence[Predicted], seen: dict[tuple[str, str], float])
 
 def _show_kinds(found: Sequence[Predicted], seen: dict[tuple[str, str], float]) -> None:
     """Of each kind: mean error, and how many losses lie within two standard deviations over seeds, or in the bands."""
+    total = {spec.name: spec.schedule.total for spec in read_sweep(DATA / "joint_ahead.toml")}
     kinds: dict[tuple[str, str], list[tuple[float, bool | None]]] = defaultdict(list)
     for p in found:
         end = seen.get((p.run, _column(p)))
         if end is not None:
             inside = None if np.isnan(p.low) else p.low <= end <= p.high
-            kinds[p.kind + (" (averages)" if p.readout else ""), p.model].append((p.predicted / end - 1, inside))
+            kinds[_read_at(p, total[p.run]), p.model].append((p.predicted / end - 1, inside))
     rows = []
     for (kind, model), some in kinds.items():
         errors = np.array([e for e, _ in some])
@@ -217,6 +222,36 @@ def _show_kinds(found: Sequence[Predicted], seen: dict[tuple[str, str], float]) 
         mean = f"{100 * np.abs(errors).mean():.2f} %"
         rows.append((kind, model, len(some), mean, f"{100 * errors.mean():+.2f} %", f"{near} of {len(some)}", held))
     show(("kind", "model", "losses", "mean error", "with its sign", "within 2 noise floors", "90 % bands hold"), rows)
+
+
+def _show_orders(found: Sequence[Predicted], seen: dict[tuple[str, str], float]) -> None:
+    """Pairs of one kind and size that end further apart than the noise floor: how many are predicted that way round.
+
+    Averages are compared with the last weights and with each other, within a run.
+    """
+    groups: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    for p in found:
+        end = seen.get((p.run, _column(p)))
+        if end is not None:
+            where = p.run if p.kind == "averages" else "_".join(p.run.split("_")[:1])
+            groups[p.kind, p.model, where].append((p.predicted, end))
+    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for (kind, model, _), some in groups.items():
+        for (told, end), (other_told, other_end) in combinations(some, 2):
+            if abs(end - other_end) > NOISE_FLOOR * min(end, other_end):
+                counts[kind, model][0] += (told < other_told) == (end < other_end)
+                counts[kind, model][1] += 1
+    print()
+    rows = [(*key, f"{right} of {n}", f"{100 * right / n:.0f} %") for key, (right, n) in counts.items()]
+    show(("kind", "model", "pairs the right way round", "share"), rows)
+
+
+def _read_at(p: Predicted, total: int) -> str:
+    """The kind of a prediction, with how far the average reaches that it is read at."""
+    if not p.readout:
+        return p.kind
+    long = parse_average(p.readout).reach > LONG_AVERAGE * total
+    return f"{p.kind}, over {'more than ' if long else 'up to '}{LONG_AVERAGE:.0%} of the run"
 
 
 def _column(p: Predicted) -> str:
