@@ -21,7 +21,8 @@ def parse_amount(text: str, name: str = "An amount", zero: bool = False, example
     zero: whether 0 will do, too. Any other number lies between `SMALLEST` and `LARGEST`. examples: what fits there, for
     the sentence about what does not, such as `24k` for a length.
     """
-    found, got = _AMOUNT.fullmatch(text.strip()), f"got {text.strip()[:40]!r}."
+    found = _AMOUNT.fullmatch(" ".join(text.split()))  # runs of spaces would be tried in every way
+    got = f"got {text.strip()[:40]!r}."
     digits = re.sub("[_,]", "", found[1]) if found else ""
     nought = not digits.strip("0.")
     if not found or nought and not zero:

@@ -15,7 +15,7 @@ from .batch import BY, SHAPES, Batch
 from .joint_schedule import Joint
 
 PARTS = ("rate", "batch", "average")
-_PART = re.compile(r"\s*([A-Za-z_]+)\s*=\s*(.*\S)\s*", re.DOTALL)
+_PART = re.compile(r"([A-Za-z_]+)\s*=\s*(.+)", re.DOTALL)  # without spaces around it, among which it would search
 _CALL = re.compile(r"([A-Za-z_]+)\s*\((.*)\)", re.DOTALL)
 _BATCH = re.compile(r"\[([^\[\]]*)\]\s*,\s*\[([^\[\]]*)\]\s*(?:,\s*by\s*=\s*(\w+)\s*)?")
 AVERAGES = "ema(100) or merge(8, 1000)"
@@ -32,7 +32,7 @@ def parse_joint(text: str, parse_rate: Callable[[str], Schedule]) -> Schedule:
     for part in text.split(";"):
         if not part.strip():
             continue
-        said = _PART.fullmatch(part)
+        said = _PART.fullmatch(part.strip())
         if not said or said[1] not in PARTS:
             raise ScheduleError(
                 "A plan reads like rate=wsd(…); batch=steps([0, 100k], [4M, 16M]); average=ema(100), "
@@ -66,7 +66,7 @@ def parse_batch(text: str, total: int | None = None) -> Batch:
     by = lists[3] or BY[0]
     return Batch(
         tuple(_start(word, by, total) for word in starts),
-        tuple(_amount(size.rstrip("xX"), "a size", "4M or 2x") for size in sizes),
+        tuple(_amount(size[:-1] if any(relative) else size, "a size", "4M or 2x") for size in sizes),
         call[1],
         by,
         any(relative),

@@ -27,6 +27,12 @@ def test_amounts_are_read(text, value):
     assert parse_amount(text) == pytest.approx(value, rel=1e-15)
 
 
+def test_spaces_without_end_before_what_is_no_unit_are_read_at_once():
+    """A pattern that tries them in every way takes hours."""
+    with pytest.raises(OptLawsError, match="An amount must be above 0"):
+        parse_amount("7" + " " * 300_000 + "!")
+
+
 @pytest.mark.parametrize("text", ["", "0", "-3", "7Q", "many", "nan", "inf", "1..2", "0,001", "1,5M", "1,2345"])
 def test_what_is_no_amount(text):
     with pytest.raises(OptLawsError, match="The model size must be above 0, such as 123M or 7B, got"):
