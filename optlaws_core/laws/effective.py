@@ -123,7 +123,16 @@ def driven(plan: Plan, steps: IntArray) -> list[tuple[Plan, IntArray]]:
         return [(plan, steps)]
     if whole.plan.average is None:
         return [(replace(plan, schedule=whole), steps)]
-    return [(replace(plan, schedule=replace(whole, end=int(t))), np.array([t])) for t in steps]
+    first = _first_moved(whole.plan.rate)
+    # before the first update that moves them, an average of the weights is the weights
+    ends = [replace(whole, end=int(t)) if t >= first else whole for t in steps]
+    return [(replace(plan, schedule=end), np.array([t])) for end, t in zip(ends, steps, strict=True)]
+
+
+def _first_moved(rate: Schedule) -> int:
+    """The first update with a rate above 0, at a turn of the rate or one step behind it."""
+    turns = np.unique([k for b in rate.breaks for k in (b, b + 1)])
+    return int(turns[rate(turns) > 0][0])
 
 
 def beside_rate(schedule: Schedule) -> tuple[Batch | None, Average | None]:

@@ -178,3 +178,10 @@ def test_curves_of_averages_are_asked_some_steps_at_a_time():
     assert np.array_equal(
         np.concatenate([predict(b, THETA) for b in some]), predict(batch(LAW, [(plan, steps)]), THETA)
     )
+
+
+@pytest.mark.parametrize("rate", [RATE, "knots(steps=[0, 9, 20, 90], values=[0, 0, 1e-3, 0])"])
+@pytest.mark.parametrize("average", ["ema(100)", "merge(3, 4)"])
+def test_before_any_update_an_average_is_the_weights(rate, average):
+    np.testing.assert_allclose(said(f"rate={rate}; average={average}", [0]), said(rate, [0]), rtol=1e-12)
+    assert np.isfinite(said(f"rate={rate}; average={average}", range(20))).all()
