@@ -24,7 +24,7 @@ from ..prediction.bands import with_bands
 from ..prediction.losses import predict
 from ..runs import Run, Series
 from ..runs.noise import single_loss_noise
-from ..schedules import EMA, WSD, Average, Constant, Joint, Merge, Schedule, parts
+from ..schedules import EMA, WSD, Average, Constant, Joint, Merge, Schedule, parts, with_rate
 from ..schedules.chain import Chain
 from ..text import counted, format_number
 
@@ -117,6 +117,7 @@ def decays(
 
     lengths: updates of a decay. starts: updates from now to its start, 0 for at once; a run ends with its decay. Added
     to these: a decay that ends at `total`, no decay, and what is planned. What would go beyond `total` is left out.
+    A batch schedule and an average of the weights stay as they are planned.
     Raises `DesignError` for a run without a plan, in its warm-up, at rate 0, or with nothing left.
     """
     first = run.known_plan.schedule
@@ -140,11 +141,16 @@ def decays(
         for wait in (w for w in dict.fromkeys((*starts, latest)) if 0 <= w <= latest):
             when = "now" if wait == 0 else "at the end" if wait == latest else f"in {wait:,} updates"
             decay = WSD(rate, total=wait + length, decay=length, shape="linear")
-            found[f"decay {when}, over {length:,}"] = Chain(first, decay, turn)
-    found["no decay"] = Chain(first, Constant(rate, total=total - turn), turn)
+            found[f"decay {when}, over {length:,}"] = _going_on(first, decay, turn)
+    found["no decay"] = _going_on(first, Constant(rate, total=total - turn), turn)
     if first.total > turn:
         found["as planned"] = first
     return list(found.items())
+
+
+def _going_on(plan: Schedule, rate: Schedule, turn: int) -> Schedule:
+    """The plan with another rate from update `turn` on, which counts its steps from there."""
+    return with_rate(plan, Chain(parts(plan)[0], rate, turn))
 
 
 def outcomes(model: Model, run: Run, ways: Sequence[tuple[str, Schedule]]) -> list[Outcome]:

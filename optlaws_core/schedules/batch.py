@@ -129,9 +129,7 @@ class Batch:
             return tuple(int(s) for s in self.starts)
         found, seen = [0], 0.0
         for start, size, following in zip(self.starts[1:], self.sizes, self.sizes[1:], strict=False):
-            ramps = self.shape == "ramp" and size != following
-            # A batch that is linear in tokens grows by the same share with every update.
-            mean = (following - size) / np.log(following / size) if ramps else size
+            mean = _mean(size, following) if self.shape == "ramp" else size
             count = max(int(np.ceil((start - seen) / mean - 1e-9)), 1)
             seen = start if self.shape == "ramp" else seen + count * size
             found.append(found[-1] + count)
@@ -177,6 +175,27 @@ class Batch:
         moved = [s if s <= origin else float(round(origin + (s - origin) * factor)) for s in self.starts]
         kept = [i for i, s in enumerate(moved) if s < min((*moved[i + 1 :], np.inf))]
         return replace(self, starts=tuple(moved[i] for i in kept), sizes=tuple(self.sizes[i] for i in kept))
+
+    def until(self, end: int) -> "Batch":
+        """The same sizes in all updates before update `end`, from 1 on, behind which nothing begins.
+
+        A ramp that is not over by then ends there, at the size that it has reached.
+        """
+        kept = sum(b < end for b in self.breaks)
+        starts, sizes = self.starts[:kept], self.sizes[:kept]
+        if self.shape == "ramp" and kept < len(self.sizes):
+            size, start = float(self(end)), self.starts[kept]
+            if end < self.breaks[kept]:
+                # by tokens half an update early, as a size begins with the first update that finds its tokens read
+                early = end - self.breaks[kept - 1] - 0.5
+                start = end if self.by == "updates" else starts[-1] + early * _mean(sizes[-1], size)
+            starts, sizes = (*starts, start), (*sizes, size)
+        return replace(self, starts=starts, sizes=sizes)
+
+
+def _mean(size: float, following: float) -> float:
+    """The mean of a batch that goes from one size to the next by the same share in every update: linear in tokens."""
+    return (following - size) / np.log(following / size) if size != following else size
 
 
 def _amount(value: float) -> str:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from ..arrays import FloatArray
 from ..errors import ScheduleError
+from ..text import shortened
 from .base import Schedule
 from .entries import LARGEST, entry
 
@@ -31,6 +32,11 @@ class Chain(Schedule):
         for part in (self.first, self.second):
             if not isinstance(part, Schedule):
                 raise ScheduleError(f"chain: both parts must be schedules, got {part!r:.60}.")
+            if part.family == "joint":
+                raise ScheduleError(
+                    "chain: both parts must be learning rates alone, without batch schedule or average of the weights, "
+                    f"got {shortened(part.text, 60)}."
+                )
         if self.at is None:
             object.__setattr__(self, "at", self.first.total)
         earliest, end = min(self.first.warmup_end + 1, self.first.total), self.first.total

@@ -118,6 +118,14 @@ def parts(schedule: Schedule) -> tuple[Schedule, Batch | None, Average | None]:
     return schedule, None, None
 
 
+def with_rate(plan: Schedule, rate: Schedule) -> Schedule:
+    """What the plan has beside its rate with another rate: its batch as far as that goes, its average."""
+    _, batch, average = parts(plan)
+    if batch is None and average is None:
+        return rate
+    return Joint(rate, batch and batch.until(rate.total), average)
+
+
 def tokens_before(schedule: Schedule, t: ArrayLike, usual_batch: float | None) -> FloatArray | None:
     """Tokens that all updates before update `t` read together, shape of `t`, of any schedule.
 
@@ -177,4 +185,4 @@ def _total_for(schedule: Schedule, amount: float, read: float) -> int:
     return max(1, round(min(schedule.total * amount / read, LARGEST)))
 
 
-__all__ = ["Joint", "at_tokens", "like_tokens", "parts", "token_ratio", "tokens_before"]
+__all__ = ["Joint", "at_tokens", "like_tokens", "parts", "token_ratio", "tokens_before", "with_rate"]

@@ -50,6 +50,17 @@ def made(model, schedule=WSD, offset=0.0, noise=0.0, every=20, seed=0):
     )
 
 
+def test_ways_to_go_on_keep_the_batch_schedule_and_the_average(model):
+    plan = parse(f"rate={WSD.text}; batch=ramp([0, 1000, 3500], [1x, 4x, 2x]); average=ema(50)")
+    run, now = made(model), 1500
+    ways = dict(decays(replace(run, plan=Plan(plan)), now, 4200, [500], [0]))
+    assert len(ways) == 4
+    for name, way in ways.items():
+        every = np.arange(min(way.total, 3500))
+        assert way.average == plan.average, name
+        np.testing.assert_allclose(way.batch(every), plan.batch(every), rtol=1e-12, err_msg=name)
+
+
 def noisy(y, steps=None, plan=None):
     steps = np.arange(len(y)) if steps is None else steps
     return Run("noise", plan, {"train": Series(steps, y)}, lr_source="declared" if plan else "missing")

@@ -178,3 +178,11 @@ def test_a_chain_cannot_be_cut_in_its_warmup_or_behind_its_end(at):
 def test_a_chain_cannot_be_changed():
     with pytest.raises(AttributeError):
         CHAIN.second = Step(1e-3, total=10, boundaries=(5,), values=(1e-4,))
+
+
+@pytest.mark.parametrize("more", ["batch=steps([0, 100], [1x, 4x])", "average=ema(10)"])
+def test_a_batch_schedule_or_an_average_is_not_lost_in_a_chain(more):
+    plan = parse(f"rate={FIRST.text}; {more}")
+    for both in ((plan, SECOND), (FIRST, plan)):
+        with pytest.raises(ScheduleError, match="without batch schedule or average of the weights"):
+            Chain(*both)

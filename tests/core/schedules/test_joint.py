@@ -186,3 +186,23 @@ def test_a_schedule_reads_the_tokens_of_another_one():
     assert like_tokens(told, plain, 1e6).total == 9600
     with pytest.raises(ScheduleError, match="Nobody tells how many tokens"):
         like_tokens(told, plain)
+
+
+@pytest.mark.parametrize("text", BATCHES)
+@pytest.mark.parametrize("end", [1, 700, 9000, 12000, 12001, 23999])
+def test_a_batch_schedule_that_ends_early_has_the_same_sizes_until_then(text, end):
+    batch = parse(f"rate={RATE}; batch={text}").batch
+    cut, every = batch.until(end), np.arange(end)
+    assert cut.breaks[-1] <= end - (cut.shape == "steps")
+    np.testing.assert_allclose(cut(every), batch(every), rtol=1e-12)
+
+
+def test_a_part_of_nothing_but_spaces_is_refused_at_once():
+    """A pattern that tries them in every way takes a quarter of an hour."""
+    with pytest.raises(ScheduleError, match="A plan reads like"):
+        parse("rate=" + " " * 300_000 + "\n;")
+
+
+def test_a_multiple_has_one_x():
+    with pytest.raises(ScheduleError, match="a size must be above 0"):
+        parse(f"rate={RATE}; batch=steps([0], [2xx])")
