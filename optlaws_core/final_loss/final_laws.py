@@ -28,8 +28,10 @@ from ..errors import DesignError, OptLawsError
 from ..laws import Param
 from ..laws.provenance import OWN_FORM
 from ..runs import MOST_UPDATES, Plan
+from ..schedules import Joint
 from ..sums.clocks import ETA_REF
 from ..sums.functionals import functionals
+from ..text import shortened
 
 # Coefficients. Priors hold a coefficient where runs do not tell; a standard deviation is that at a strength of 1.
 # Centres of ω, ρ, m, g and γ were fitted to the sweep that ships with this project (142 finished runs of three sizes
@@ -129,13 +131,18 @@ def final_law(name: str) -> FinalLaw:
 class PlanFeatures:
     """What the laws see of plans, as arrays (runs,), and the nodes of their schedules.
 
-    Raises `DesignError` for a plan of more than `MOST_UPDATES`.
+    Raises `DesignError` for a plan of more than `MOST_UPDATES`, and for one with more than a learning rate.
     """
 
     def __init__(self, plans: Sequence[Plan], N0: float, B0: float) -> None:
         schedules = [p.schedule for p in plans]
         if (longest := max((s.total for s in schedules), default=0)) > MOST_UPDATES:
             raise DesignError(f"These laws take at most {MOST_UPDATES:,} updates of a run, got {longest:,}.")
+        if more := next((s for s in schedules if isinstance(s, Joint)), None):
+            raise DesignError(
+                "These laws know of learning rates alone, so they say nothing of the batch schedule or the average of "
+                f"the weights in {shortened(more.text, 100)}."
+            )
         self.functionals = functionals(*schedules)
         self.n = np.log(np.array([p.params for p in plans], float) / N0)
         self.b = np.log(np.array([p.batch_tokens for p in plans], float) / B0)

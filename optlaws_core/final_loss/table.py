@@ -14,7 +14,7 @@ from ..readers.frames import read_frame
 from ..readers.numbers import from_cells
 from ..runs import Plan, Run
 from ..runs.noise import DIVERGED, SPIKED
-from ..schedules import parse
+from ..schedules import Joint, parse
 from ..schedules.chain import Chain
 from ..text import counted, listed, one_line, shortened
 
@@ -125,13 +125,16 @@ def read_table(
 
 
 def table_runs(runs: Iterable[Run]) -> list[TableRun]:
-    """Loaded runs with their last losses. Left out: those whose schedule, model size or batch is not known.
+    """Loaded runs with their last losses. Left out: those whose schedule, model size or batch is not known, and those
+    that schedule their batch, of which final-loss laws know nothing.
 
     A log that breaks off before its schedule ends gives no final loss; it diverged if its manifest says so.
     """
     found = []
     for run in runs:
         if run.plan is None or run.plan.params is None or run.plan.batch_tokens is None or not len(run.loss):
+            continue
+        if isinstance(run.plan.schedule, Joint):
             continue
         outcome = run.about.get("outcome")
         gap = np.median(np.diff(run.steps)) if len(run.steps) > 1 else 1
@@ -178,6 +181,12 @@ def _row(name: str, row: Mapping, sure: bool) -> TableRun:
         schedule = parse(_text(row["schedule"]))
     except ScheduleError as fault:
         raise LogError(f"{at}: {fault}", name) from None
+    if isinstance(schedule, Joint):
+        raise LogError(
+            f"{at}: schedule must be a learning rate alone, as final-loss laws know nothing of batch schedules and "
+            f"averages of the weights, got {shortened(schedule.text, 100)}.",
+            name,
+        )
     params = _size(name, "params", row["params"])
     batch, tokens = _tokens(name, row, schedule.total)
     if not sure:

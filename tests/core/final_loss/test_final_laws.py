@@ -349,3 +349,10 @@ def test_public_runs_of_several_sizes_are_fitted(public):
     runs = [r for r in read_table(public / "lr_scheduling" / "table.csv") if not r.diverged]
     errors, _ = cross_validated(runs[::3], "opt_laws", fold(runs[::3], "random", k=3), strength=1.0)
     assert len(runs) >= 190 and np.mean(np.abs(errors)) < 0.004
+
+
+@pytest.mark.parametrize("more", ["batch=steps([0, 500], [1x, 4x])", "average=ema(10)"])
+def test_a_plan_with_more_than_a_learning_rate_is_refused(more):
+    plan = Plan(parse(f"rate=cosine(peak=1e-3, warmup=300, total=3000); {more}"), 1e8, 1e5)
+    with pytest.raises(DesignError, match="nothing of the batch schedule or the average of the weights in rate=cosine"):
+        PlanFeatures([plan], N0, B0)

@@ -351,3 +351,14 @@ def test_a_column_stands_once_whatever_the_case_of_its_letters():
     frame = pd.DataFrame([ROW])
     with pytest.raises(LogError, match="must have each column once, got 'final_loss' more than once"):
         read_table(pd.concat((frame, frame[["final_loss"]].rename(columns={"final_loss": "Final_Loss "})), axis=1))
+
+
+def test_a_run_with_more_than_a_learning_rate_is_refused_in_a_table_and_left_out_of_logs():
+    plan = f"rate={COSINE}; batch=steps([0, 5000], [1x, 4x])"
+    with pytest.raises(LogError, match="Run 'a': schedule must be a learning rate alone"):
+        table(ROW | {"schedule": plan})
+    runs = [
+        Run(name, Plan(parse(text), 1e8, 1e5), {"train": Series([0, 9999], [4.0, 3.0])}, lr_source="declared")
+        for name, text in (("a", COSINE), ("b", plan))
+    ]
+    assert [r.name for r in table_runs(runs)] == ["a"]
