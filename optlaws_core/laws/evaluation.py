@@ -124,7 +124,8 @@ def batches(law: Law, plan: Plan, steps: IntArray) -> Iterator[Batch]:
 def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:
     """The `steps` (n,) of a schedule, as many at a time as memory bears what lies before them."""
     if beside_rate(schedule)[1] is not None:
-        return np.split(steps, np.arange(AT_ONCE_AVERAGED, len(steps), AT_ONCE_AVERAGED))
+        at_once = max(1, min(AT_ONCE_AVERAGED, AT_ONCE_OFTEN // len(schedule.breaks)))
+        return np.split(steps, np.arange(at_once, len(steps), at_once))
     turns = schedule.breaks
     most = AT_ONCE_PAST if len(turns) <= OFTEN else AT_ONCE_OFTEN
     past = np.cumsum(np.searchsorted(turns, steps, side="right")) // most
