@@ -125,14 +125,14 @@ def _reasons(coverage: Coverage, plan: Plan, exact_warmup: bool) -> Iterator[str
 
 
 def _joint_reasons(schedule: Schedule) -> Iterator[str]:
-    """What beside the rate is scheduled: training runs had one batch and their last weights."""
+    """What beside the rate is scheduled, of which laws are checked less than of the rate."""
     _, batch, average = parts(schedule)
     if batch is not None:
-        yield f"a batch schedule, {shortened(batch.text, 60)}, the training runs had one batch"
+        yield f"a batch schedule, {shortened(batch.text, 60)}"
     if average is not None:
         share = average.reach / schedule.total
         far = f" over {percent(min(share, 1))} of the run, where averages end higher" if share > LONG_AVERAGE else ""
-        yield f"an average of the weights, {average.text}{far}, the training runs were read at their last ones"
+        yield f"an average of the weights, {average.text}{far}"
 
 
 def _leaves(ends: Range, warmup: int, total: int, exact: bool) -> bool:

@@ -95,7 +95,7 @@ def share_of_update(average: Average, end: int, step: FloatArray) -> FloatArray:
         return np.expm1(log_kept * (later + 1)) / np.expm1(log_kept * (end + 1))
     count = min(average.count, end // average.every + 1)
     if count > DENSE:
-        return np.clip((later / average.every + 1) / count, 0, 1)
+        return np.clip((later + (average.every + 1) / 2) / average.every / count, 0, 1)
     return np.clip((np.floor(later / average.every) + 1) / count, 0, 1)
 
 
@@ -104,8 +104,10 @@ def _turns(average: Average, end: int) -> Iterator[int]:
         yield from (end - round(n * average.half_life) for n in TURNS)
         return
     count = min(average.count, end // average.every + 1)
-    inner = range(count) if count <= DENSE else (0, count - 1)
-    yield from (end - i * average.every + 1 for i in inner)
+    if count > DENSE:
+        yield end - round(average.every * count - (average.every + 1) / 2)
+        return
+    yield from (end - i * average.every + 1 for i in range(count))
 
 
 def driven(plan: Plan, steps: IntArray) -> list[tuple[Plan, IntArray]]:

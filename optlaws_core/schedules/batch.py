@@ -18,7 +18,7 @@ from .entries import LARGEST
 
 SHAPES = ("steps", "ramp")
 BY = ("updates", "tokens")
-MOST_SIZES = 1000
+MOST_SIZES = 250
 RANGE = 1e6  # largest ratio of two sizes of a schedule
 
 
@@ -115,25 +115,31 @@ class Batch:
     @cached_property
     def pieces(self) -> Pieces:
         """What the batch is at every update."""
-        begin, geometric = self._begin, self.by == "tokens" and self.shape == "ramp"
+        (begin, sizes), geometric = self._stages, self.by == "tokens" and self.shape == "ramp"
         growth = np.zeros(len(begin))
         if self.shape == "ramp":
-            size = np.log(self.sizes) if geometric else np.array(self.sizes)
+            size = np.log(sizes) if geometric else np.array(sizes)
             growth[:-1] = np.diff(size) / np.diff(begin)
-        return Pieces(begin, self.sizes, tuple(growth.tolist()), geometric)
+        return Pieces(begin, sizes, tuple(growth.tolist()), geometric)
 
-    @cached_property
-    def _begin(self) -> tuple[int, ...]:
-        """The update at which each size begins."""
+    @property
+    def _stages(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """The update at which each size begins, and these sizes; without those that no update has."""
         if self.by == "updates":
-            return tuple(int(s) for s in self.starts)
-        found, seen = [0], 0.0
-        for start, size, following in zip(self.starts[1:], self.sizes, self.sizes[1:], strict=False):
-            mean = _mean(size, following) if self.shape == "ramp" else size
-            count = max(int(np.ceil((start - seen) / mean - 1e-9)), 1)
-            seen = start if self.shape == "ramp" else seen + count * size
-            found.append(found[-1] + count)
-        return tuple(found)
+            return tuple(int(s) for s in self.starts), self.sizes
+        begin, sizes, seen = [0], [self.sizes[0]], 0.0
+        for start, following in zip(self.starts[1:], self.sizes[1:], strict=True):
+            size = sizes[-1]
+            ramps = self.shape == "ramp" and size != following
+            count = int(np.ceil((start - seen) / (_mean(size, following) if ramps else size) - 1e-9))
+            if count < 1:  # the updates before have read so much already
+                sizes[-1] = following
+                continue
+            growth = np.log(following / size) / count
+            seen += size * float(np.expm1(growth * count) / np.expm1(growth)) if ramps else size * count
+            begin.append(begin[-1] + count)
+            sizes.append(following)
+        return tuple(begin), tuple(sizes)
 
     def updates_for(self, amount: float) -> int:
         """The fewest updates that read at least `amount`, in the unit of the sizes. Raises for more than `LARGEST`."""

@@ -162,6 +162,8 @@ def at_tokens(schedule: Schedule, amount: float, usual_batch: float | None) -> S
         read = _read(made, usual_batch)
         off[total] = abs(read - amount)
     best = min(off, key=lambda total: (off[total], total))
+    if best == LARGEST and off[best] > 0:
+        raise ScheduleError(f"{amount:.3g} tokens take more than {LARGEST:g} updates.")
     return schedule if best == schedule.total else schedule.resized(total=best)
 
 

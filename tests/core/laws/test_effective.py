@@ -96,6 +96,13 @@ def test_the_share_of_an_update_is_that_of_the_weights_that_have_it(average, end
     assert np.allclose(share_of_update(average, end, every.astype(float)), wanted, atol=1e-12)
 
 
+def test_many_checkpoints_have_the_summed_rate_that_they_have():
+    updates, weights = all_weights(Merge(65, 10), 1999)
+    every = np.arange(2000)
+    wanted = sum(weights[updates >= k].sum() for k in every)
+    assert share_of_update(Merge(65, 10), 1999, every.astype(float)).sum() == pytest.approx(wanted, rel=1e-3)
+
+
 def test_many_checkpoints_are_spread_evenly():
     updates, weights = all_weights(Merge(500, 3), 4000)
     every = np.arange(4001)

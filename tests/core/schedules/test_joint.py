@@ -77,6 +77,18 @@ def test_a_size_by_tokens_begins_with_the_first_update_that_finds_its_tokens_rea
     assert np.array_equal(sizes, np.select([seen < 5e9, seen < 20e9], [1e6, 3e6], 4e6))
 
 
+def test_sizes_by_tokens_that_no_update_has_are_left_out():
+    batch = parse(f"rate={RATE}; batch=steps([0, 10, 20, 1B], [4M, 8M, 16M, 2M], by=tokens)").batch
+    assert batch(np.array([0, 1, 2, 63, 64])).tolist() == [4e6, 16e6, 16e6, 16e6, 2e6]
+    ramp = parse(f"rate={RATE}; batch=ramp([0, 1M, 2M, 100M], [4M, 8M, 16M, 4M], by=tokens)").batch
+    assert ramp.pieces.seen(ramp.breaks[-1]) == pytest.approx(100e6, abs=16e6)
+
+
+def test_more_tokens_than_any_schedule_reads_are_refused():
+    with pytest.raises(ScheduleError, match="more than 1e\\+15 updates"):
+        at_tokens(parse("constant(peak=1e-3, total=100)"), 1e25, 1e6)
+
+
 def test_a_ramp_by_tokens_is_linear_in_the_tokens_read():
     batch = parse(f"rate={RATE}; batch=ramp([0, 20B], [1M, 4M], by=tokens)").batch
     sizes = batch(np.arange(24000))
