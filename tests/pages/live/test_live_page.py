@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import Series
-from optlaws_core.live import cut, decays, diverging, from_itself, outcomes, risen
+from optlaws_core.live import averages, cut, decays, diverging, from_itself, outcomes, risen
 from optlaws_core.prediction.divergence import learn_risk, probability
 from optlaws_core.text import percent
 from pages.parts.live import forecast
@@ -54,6 +54,11 @@ def test_without_runs_it_says_where_to_go():
     assert any("has no learning rate yet" in t for t in texts(opened(space_with(bare))))
 
 
+def told(model, seen, ways):
+    """What the table lists: ways to go on, and averages of the weights so far."""
+    return sorted([*outcomes(model, seen, ways), *averages(model, seen)], key=lambda o: o.loss)
+
+
 def test_without_a_fit_a_run_is_forecast_from_itself():
     app = opened(space_with(a_run(), fit=False))
     assert any("forecast from this run alone, under priors" in t for t in texts(app))
@@ -63,7 +68,7 @@ def test_without_a_fit_a_run_is_forecast_from_itself():
     model = from_itself(seen)
     total = a_run().known_plan.schedule.total
     table = app.dataframe[-1].value
-    expected = outcomes(model, seen, decays(seen, 500, total, [total // 10], [0, total // 10]))
+    expected = told(model, seen, decays(seen, 500, total, [total // 10], [0, total // 10]))
     assert table.way.tolist() == [o.name for o in expected]
     assert table["final loss"].tolist() == [o.loss for o in expected] and table.low.notna().all()
     assert any(t.startswith("Against the ") and "fitted to this very run" not in t for t in texts(app))
@@ -99,10 +104,10 @@ def test_a_replay_shows_what_the_core_says():
     assert not app.exception
     seen = cut(run, 500)
     ways = decays(seen, 500, 1000, [100], [0, 100])
-    expected = outcomes(space.fit, seen, ways)
+    expected = told(space.fit, seen, ways)
     table = app.dataframe[0].value
     assert table["way"].tolist() == [o.name for o in expected]
-    assert table["final loss"].tolist() == [o.loss for o in expected] and len(table) == 5
+    assert table["final loss"].tolist() == [o.loss for o in expected] and len(table) == 8
     said = [t for t in texts(app) if "losses that came later: off by 0.00 %" in t]
     assert said and "The law was fitted to this very run" in said[0]
     app.text_input[1].set_value("0.2k").run()
@@ -154,7 +159,8 @@ def test_decays_that_do_not_fit_are_told():
     assert [w for w in app.dataframe[0].value["way"] if w.startswith("decay in")] == []
     app.text_input[1].set_value("1e9").run()
     said = "A decay over 1,000,000,000 updates does not fit into the 209 that are left, so no decay is shown."
-    assert said in texts(app) and set(app.dataframe[0].value["way"]) == {"no decay", "as planned"}
+    ways = {way for way in app.dataframe[0].value["way"] if not way.startswith("average")}
+    assert said in texts(app) and ways == {"no decay", "as planned"}
 
 
 def test_a_logged_run_seen_to_its_end_goes_on_and_nothing_is_put_into_the_field():
