@@ -24,8 +24,8 @@ def staircase(steps: FloatArray, tokens: FloatArray) -> Batch | None:
     if not (sizes > 0).all():
         return None
     found = list(_levels(sizes))
-    if not 2 <= len(found) <= MOST:
-        return None
+    if not 2 <= len(found) <= MOST or any(_alike(one, other) for (_, _, one), (_, _, other) in pairwise(found)):
+        return None  # no change, or gaps between stretches of one size
     starts = [0.0]
     for (_, last, size), (first, _, following) in pairwise(found):
         # tokens between the rows: (change − 1 − step before) updates of one size, the others of the next
@@ -43,10 +43,14 @@ def _levels(sizes: FloatArray) -> Iterator[tuple[int, int, float]]:
     """Stretches of at least two alike sizes in a row: the first place, the last, and the size."""
     first = 0
     for i in range(1, len(sizes) + 1):
-        if i == len(sizes) or abs(sizes[i] - sizes[first]) > ALIKE * sizes[first]:
+        if i == len(sizes) or not _alike(sizes[first], sizes[i]):
             if i - first > 1:
                 yield first, i - 1, float(np.median(sizes[first:i]))
             first = i
+
+
+def _alike(one: float, other: float) -> bool:
+    return bool(abs(other - one) <= ALIKE * one)
 
 
 __all__ = ["staircase"]

@@ -208,6 +208,12 @@ def test_a_batch_that_follows_no_staircase_is_told_without_one():
     assert "The tokens do not grow evenly" in said(one("a.csv", "step,tokens,loss,lr\n" + rows)[1])
 
 
+def test_a_gap_between_stretches_of_one_batch_is_no_change():
+    tokens = [1024 * (k + 1) + (9000 if k > 200 else 0) for k in range(400)]
+    rows = "".join(f"{k},{tokens[k]},{3 - k / 1000},1e-3\n" for k in range(9, 400, 10))
+    assert "The batch changes" not in said(one("a.csv", "step,tokens,loss,lr\n" + rows)[1])
+
+
 def test_a_declared_batch_schedule_is_part_of_the_plan():
     cells = "steps([0, 4], [1024, 4096])", "linear(peak=1e-3, total=10)"
     run, _ = with_manifest("step,loss\n0,3\n9,2\n", *cells, head="batch_schedule,schedule")
