@@ -14,7 +14,7 @@ TOLERANCE = 0.01  # a peak, horizon, size or batch within 1 % of what was covere
 # the example runs, cosines with 100, 200 and 400 updates of it end within 0.005 of each other. Training minds: near the
 # edge of stability runs of the sweep with 50 updates end up to 19 % above those with 200, which no law knows.
 WARMUP_REACH = 2.0
-LONG_AVERAGE = 0.1  # of the updates: beyond it averages of our own runs ended up to 5 % above what any law says
+LONG_AVERAGE = 0.1  # of the updates: beyond it averages of our own runs ended up to 7 % above what laws say
 IDLE = 1e-6  # of the peak: rates below it train nothing
 
 Range = tuple[float, float]  # smallest and largest value
