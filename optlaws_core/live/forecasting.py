@@ -11,6 +11,7 @@ the noise of single losses and that of `a`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import log2
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..arrays import FloatArray
 from ..errors import DesignError
 from ..fitting.covariance import QUANTILE
+from ..fitting.coverage import LONG_AVERAGE
 from ..fitting.result import Model
 from ..fitting.single import usable
 from ..prediction.bands import with_bands
@@ -188,10 +190,11 @@ def averages(model: Model, run: Run) -> list[Outcome]:
 
 
 def _usual_averages(now: int) -> list[Average]:
-    """An EMA whose half-life is 1 % of the updates so far, one of 3 %, and eight checkpoints of the last tenth."""
+    """An EMA whose half-life is 1 % of the updates so far, the longest that is known, eight checkpoints of a tenth."""
     if now < LEAST_AVERAGED:
         return []
-    return [EMA(round(now / 100)), EMA(round(now / 33)), Merge(8, round(now / 70))]
+    longest = LONG_AVERAGE * now
+    return [EMA(round(now / 100)), EMA(int(longest / log2(10))), Merge(8, int(longest / 7))]
 
 
 def _in_words(average: Average) -> str:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import FloatArray
 from ..errors import DesignError
+from ..fitting.coverage import TOLERANCE
 from ..fitting.result import Fit, Model
 from ..laws import law_named
 from ..laws.base import params
@@ -14,8 +15,8 @@ from ..laws.effective import in_multiples
 from ..laws.evaluation import batches
 from ..laws.evaluation import predict as evaluate
 from ..runs import MOST_UPDATES, Plan
-from ..schedules import Schedule
-from ..text import shortened
+from ..schedules import Schedule, parts
+from ..text import format_amount, shortened
 
 
 def predict(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = None) -> FloatArray:
@@ -49,6 +50,7 @@ def checked(model: Model, schedule: Schedule | Plan, at: ArrayLike | None) -> tu
             f"A prediction needs a schedule, got {schedule!r:.60}; parse(text) makes one of its text form."
         )
     plan = schedule if isinstance(schedule, Plan) else model.coverage.plan(schedule)
+    _check_multiples(plan, model.coverage.batch)
     plan = in_multiples(plan, model.coverage.batch)
     steps = _whole_steps(plan.schedule, plan.schedule.total - 1 if at is None else at)
     if plan.schedule.total > MOST_UPDATES:
@@ -57,6 +59,18 @@ def checked(model: Model, schedule: Schedule | Plan, at: ArrayLike | None) -> tu
             f"in {_brief(plan.schedule)}."
         )
     return plan, steps
+
+
+def _check_multiples(plan: Plan, trained: float | None) -> None:
+    """Raises `DesignError` for a batch in multiples of another one than the training runs had, which laws count in."""
+    batch, said = parts(plan.schedule)[1], plan.batch_tokens
+    if batch is None or not batch.relative or trained is None or said is None:
+        return
+    if abs(said / trained - 1) > TOLERANCE:
+        raise DesignError(
+            f"The batch schedule {shortened(batch.text, 60)} is in multiples of {format_amount(said, 3)} tokens in an "
+            f"update, but the training runs had {format_amount(trained, 3)}: write its sizes in tokens."
+        )
 
 
 def of_fit(fit: Fit, plan: Plan, steps: NDArray[np.int64]) -> FloatArray:

@@ -64,8 +64,10 @@ def parse_batch(text: str, total: int | None = None) -> Batch:
     if any(relative) and not all(relative):
         raise ScheduleError(f"batch: sizes are all tokens (4M) or all multiples (2x), got {_short(lists[2])!r}.")
     by = lists[3] or BY[0]
+    begin = tuple(_start(word, by, total) for word in starts)
+    _check_shares(starts, begin, total)
     return Batch(
-        tuple(_start(word, by, total) for word in starts),
+        begin,
         tuple(_amount(size[:-1] if any(relative) else size, "a size", "4M or 2x") for size in sizes),
         call[1],
         by,
@@ -90,6 +92,15 @@ def _start(word: str, by: str, total: int | None) -> float:
     if total is None or by != BY[0]:
         raise ScheduleError(f"batch: {_short(word)} is a share of the updates, so of no start in {by}.")
     return float(round(_amount(word[:-1], "a share", "50%", zero=True) / 100 * total))
+
+
+def _check_shares(words: list[str], begin: tuple[float, ...], total: int | None) -> None:
+    """Raises `ScheduleError` for a share of the updates that rounds to the update at which another size begins."""
+    for one, other, word in zip(begin, begin[1:], words[1:], strict=False):
+        if one == other and word.endswith("%"):
+            raise ScheduleError(
+                f"batch: {_short(word)} of {total:,} updates is update {other:,.0f}, at which the size before begins."
+            )
 
 
 def _amount(word: str, what: str, examples: str, zero: bool = False) -> float:

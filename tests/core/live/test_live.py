@@ -210,10 +210,11 @@ def test_averages_now_lie_between_the_last_weights_and_a_decay(model):
     found = averages(model, run)
     now = int(run.steps[-1])
     assert [o.name for o in sorted(found, key=lambda o: o.name)] == [
-        "average now, 8 checkpoints, 43 updates apart",
+        "average now, 8 checkpoints, 42 updates apart",
         "average now, EMA with a half-life of 30 updates",
-        "average now, EMA with a half-life of 90 updates",
+        "average now, EMA with a half-life of 89 updates",
     ]
+    assert all(o.schedule.average.reach <= 0.1 * now for o in found)  # as far as laws were borne out
     raw = predict(model, hold, now)[0] * np.exp(0.05)
     decayed = outcomes(model, run, decays(run, now, 4000, [600], [0]))[0].loss
     assert all(decayed < o.loss < raw and o.low < o.loss < o.high and o.updates == now + 1 for o in found)

@@ -335,6 +335,12 @@ def test_another_batch_that_is_asked_for_is_not_what_a_schedule_is_counted_in():
     assert np.array_equal(predict(told, parse(PLAN.format("1M, 4M"))), plain)
 
 
+def test_multiples_of_another_batch_than_the_training_runs_had_are_refused():
+    told = prediction.sized(noisy_quadratic((1e6, 1e6)), batch_tokens=2e6)
+    with pytest.raises(DesignError, match="in multiples of 2M tokens in an update, but the training runs had 1M"):
+        predict(told, parse(PLAN.format("1x, 4x")))
+
+
 @pytest.mark.parametrize("sizes", ["1x, 4x", "1M, 4M"])
 def test_a_law_that_does_not_tell_noise_refuses_a_batch_schedule(sizes):
     told = replace(made(), coverage=Coverage((1e-3, 1e-3), (2000, 2000), None, (1e6, 1e6)))

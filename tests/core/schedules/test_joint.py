@@ -131,6 +131,7 @@ def test_a_horizon_that_leaves_no_update_between_two_sizes_keeps_the_later_one()
         (f"rate={RATE}; batch=steps([0, 9], [1M, 2x])", "all multiples"),
         (f"rate={RATE}; batch=steps([0, 9], [1x, 2x], by=tokens)", "by=tokens needs sizes in tokens"),
         (f"rate={RATE}; batch=steps([0, 50%], [1M, 2M], by=tokens)", "share of the updates"),
+        (f"rate={RATE}; batch=steps([0, 0.001%], [1x, 2x])", "0.001% of 24,000 updates is update 0, at which"),
         (f"rate={RATE}; batch=steps([0, 9], [1, 2M])", "1,000,000 times the smallest"),
         (f"rate={RATE}; batch=steps([0, 9], [0, 2M])", "above 0"),
         (f"rate={RATE}; batch=stairs([0, 9], [1M, 2M])", "batch reads like"),
