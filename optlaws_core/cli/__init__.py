@@ -33,6 +33,7 @@ COMMANDS = {
     "predict": "predict the losses of one schedule",
     "rank": "rank schedules by predicted final loss",
     "optimize": "find the best schedule under a fit",
+    "ramp": "how early the batch may grow under a fit, and the updates that this saves",
     "autolrs": "propose the next stage's rate as AutoLRS does, or simulate a run",
     "plan": "learning rate, batch, size and length before a run: published laws, and your own sweep",
     "bound": "the convex last-iterate bound of schedules, and the peak that one's gives another",

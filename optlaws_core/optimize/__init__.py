@@ -1,11 +1,12 @@
 """The schedule with the lowest final loss under a fitted law, under constraints on its peak, floor, slope and shape.
 
-limits.py     what a schedule must keep to, and the updates that a budget pays for
-objective.py  the final loss as a function of the rate of every update, with exact derivatives
-curves.py     the best free-form curve
-families.py   the best schedule of a family
-ranges.py     the fields of a family under limits
-progress.py   how far a search is
+limits.py         what a schedule must keep to, and the updates that a budget pays for
+objective.py      the final loss as a function of the rate of every update, with exact derivatives
+curve_search.py   the best free-form curve
+family_search.py  the best schedule of a family
+batch_search.py   the plan whose batch grows the earliest
+ranges.py         the fields of a family under limits
+progress.py       how far a search is
 
 The loss that is reported is the law's own on the finished schedule.
 """
@@ -22,6 +23,7 @@ from ..prediction.pairs import Pair, against
 from ..runs import Plan
 from ..schedules import WSD, Schedule
 from . import curve_search, family_search
+from .batch_search import Growth, growths
 from .curve_search import Curve
 from .limits import KNOTS, Limits, updates_within
 from .objective import Objective, flat
@@ -195,9 +197,11 @@ __all__ = [
     "Best",
     "Finding",
     "Found",
+    "Growth",
     "Limits",
     "best_schedule",
     "best_under",
     "find",
+    "growths",
     "updates_within",
 ]
