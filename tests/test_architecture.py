@@ -16,7 +16,7 @@ CORE = ROOT / "optlaws_core"
 # Every package may import those before it, and none after it.
 ORDER = (
     "errors arrays text parallel schedules exports runs sums laws readers fitting hyper prediction final_loss live "
-    "optimize saved paper autolrs cli"
+    "optimize saved paper autolrs cli torch"
 ).split()
 PARTS = ROOT / "pages" / "parts"
 # The same of the folders and modules in pages/parts. What is above `page` belongs to one page, or to several.
@@ -32,7 +32,8 @@ LAZY = {
     "state/keeping.py": {"optlaws_core.saved", "optlaws_core.saved.shelf", "optlaws_core.saved.rights"},
     "state/kept_fits.py": {"optlaws_core.saved"},
 }
-INTERFACES = {"streamlit", "plotly", "torch", "pages", "data"}
+INTERFACES = {"streamlit", "plotly", "torch", "transformers", "lightning", "pages", "data"}
+TRAINERS = {"torch", "transformers", "lightning"}  # which the stage of that name alone may know
 RUNS = {"eval", "exec", "compile", "__import__"}
 RUNS_AS_METHOD = {"eval", "query", "read_pickle", "sympify", "parse_expr", "parse_latex", "system", "popen"}
 RUNS_WHOLE = {"sp.S", "np.load", "torch.load"}
@@ -85,7 +86,8 @@ def test_every_module_has_its_place():
 def test_the_core_flows_one_way_and_never_meets_an_interface(path):
     here, depth = stage(path), len(path.relative_to(CORE).parts)
     for level, name in imports(path):
-        assert name.split(".")[0] not in INTERFACES or level, f"{path.name} imports {name}"
+        met = INTERFACES - TRAINERS if here == "torch" else INTERFACES
+        assert name.split(".")[0] not in met or level, f"{path.name} imports {name}"
         if here.startswith("__") or level < depth:
             continue  # the package's own door, or a neighbour inside the same stage
         assert ORDER.index(name.split(".")[0]) < ORDER.index(here), f"{path.name} imports {name}, which comes later"
@@ -177,7 +179,7 @@ def test_a_file_name_stands_for_one_file_of_the_core():
     names = Counter(p.name for p in CORE.rglob("*.py"))
     assert {n for n, times in names.items() if times > 1} <= {"__init__.py", "base.py"}
     inside = [p for p in CORE.iterdir() if p.name != "__pycache__"]
-    assert len([p for p in inside if p.suffix == ".py"]) <= 6 and len([p for p in inside if p.is_dir()]) <= 16
+    assert len([p for p in inside if p.suffix == ".py"]) <= 6 and len([p for p in inside if p.is_dir()]) <= 17
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda p: p.name)

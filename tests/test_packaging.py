@@ -46,8 +46,8 @@ def pins(file: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "file, declared",
     [
-        ("requirements.txt", [t for e in EXTRAS if e not in ("train", "test") for t in EXTRAS[e]]),
-        ("requirements-train.txt", EXTRAS["train"]),
+        ("requirements.txt", [t for e in EXTRAS if e not in ("torch", "train", "test") for t in EXTRAS[e]]),
+        ("requirements-train.txt", [*EXTRAS["torch"], *EXTRAS["train"]]),
         ("tests/requirements.txt", EXTRAS["test"]),
     ],
 )

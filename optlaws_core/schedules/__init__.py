@@ -15,7 +15,7 @@ from .cycles import SGDR, Cyclic, OneCycle
 from .entries import WARMUPS
 from .extension import Extended
 from .families import UBA, Constant, Cosine, Exponential, InverseSqrt, Linear, Polynomial, PowerDecay, Rex
-from .joint_schedule import Joint, at_tokens, like_tokens, parts, token_ratio, tokens_before, with_rate
+from .joint_schedule import Joint, at_tokens, batch_at, like_tokens, parts, token_ratio, tokens_before, with_rate
 from .joint_text import is_joint, parse_joint
 from .multi_stage import WSD, WSDS
 from .parsing import LONGEST_TEXT, parse_with
@@ -88,6 +88,7 @@ __all__ = [
     "Schedule",
     "Step",
     "at_tokens",
+    "batch_at",
     "like_tokens",
     "parse",
     "parts",

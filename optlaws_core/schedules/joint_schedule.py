@@ -126,6 +126,15 @@ def with_rate(plan: Schedule, rate: Schedule) -> Schedule:
     return Joint(rate, batch and batch.until(rate.total), average)
 
 
+def batch_at(schedule: Schedule, t: ArrayLike, usual_batch: float | None = None) -> FloatArray | None:
+    """Tokens in update `t`, shape of `t`, of any schedule; `usual_batch` and None as for `tokens_before`."""
+    batch = parts(schedule)[1]
+    size = np.ones_like(t, dtype=float) if batch is None else batch(t)
+    if batch is not None and not batch.relative:
+        return size
+    return None if usual_batch is None else usual_batch * size
+
+
 def tokens_before(schedule: Schedule, t: ArrayLike, usual_batch: float | None) -> FloatArray | None:
     """Tokens that all updates before update `t` read together, shape of `t`, of any schedule.
 
@@ -187,4 +196,4 @@ def _total_for(schedule: Schedule, amount: float, read: float) -> int:
     return max(1, round(min(schedule.total * amount / read, LARGEST)))
 
 
-__all__ = ["Joint", "at_tokens", "like_tokens", "parts", "token_ratio", "tokens_before", "with_rate"]
+__all__ = ["Joint", "at_tokens", "batch_at", "like_tokens", "parts", "token_ratio", "tokens_before", "with_rate"]
