@@ -11,6 +11,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from .errors import Cancelled, OptLawsError, extra
 
 CONNECT = 5.0  # s; a scheduler that has not answered by then is not there
 WORKERS = 20.0  # s that a cluster may be without any worker, at the start and later
+IDLE = 60.0  # s that a process in the background waits for another task
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 TURN = 0.2  # s between two questions whether to go on waiting for the pool
 
 T = TypeVar("T")
@@ -62,6 +65,36 @@ def map_tasks(
 def _one(i: int, task: T, work: Callable[[T], R]) -> tuple[int, R]:
     with one_thread():
         return i, work(task)
+
+
+class Background:
+    """A process of its own for work that nobody waits for, one task after another.
+
+    It starts with the first task, without the caller's main module, so that a script needs no guard, and shares neither
+    memory nor threads nor random numbers with the caller. After `IDLE` seconds without a task it ends, until the next.
+    """
+
+    def __init__(self) -> None:
+        self._executor: Any = None
+
+    def start(self, work: Callable[[T], R], task: T) -> Future[R]:
+        """What will be `work(task)`. Both must be importable where there is nothing but this package."""
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(1, timeout=IDLE, env=dict.fromkeys(THREADS, "1"))
+        return self._executor.submit(_alone_at, work, task)
+
+    def end(self) -> None:
+        """End the process, and what it is at. A task that is started later starts another one."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, kill_workers=True)
+            self._executor = None
+
+
+def _alone_at(work: Callable[[T], R], task: T) -> R:
+    with one_thread():
+        return work(task)
 
 
 @contextlib.contextmanager

@@ -42,7 +42,7 @@ LOADERS = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "yaml", "subpro
 ALLOWED = {
     "exports/formula.py": {"exec"},  # of code built from a schedule's numbers, checked in tests/test_hardening.py
     # its processes, never its files
-    "parallel.py": {"joblib", "joblib.parallel", "joblib.externals.loky.process_executor"},
+    "parallel.py": {"joblib", "joblib.parallel", "joblib.externals.loky", "joblib.externals.loky.process_executor"},
 }
 PAGES_ALLOWED = {"parts/server/workers.py": {"subprocess"}}  # Python itself, with nothing in it of a visitor's
 

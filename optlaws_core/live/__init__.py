@@ -9,6 +9,7 @@ from .alarm import ALARM, LOOKS, RISE, diverging, evidence, risen
 from .alone import from_itself
 from .forecasting import FEWEST, MEMORY, PULL, Forecast, Outcome, averages, cut, decays, forecast, outcomes
 from .growing import reread, version
+from .logged import planned_end
 
 __all__ = [
     "ALARM",
@@ -27,6 +28,7 @@ __all__ = [
     "forecast",
     "from_itself",
     "outcomes",
+    "planned_end",
     "reread",
     "risen",
     "version",

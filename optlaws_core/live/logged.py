@@ -1,0 +1,24 @@
+"""A run that is logged while it trains: where it will end, from its log alone."""
+
+from pathlib import Path
+
+from ..errors import LogError
+from .alone import from_itself
+from .forecasting import Outcome, outcomes
+from .growing import reread
+
+
+def planned_end(path: Path) -> tuple[int, Outcome]:
+    """The last step of the run in a log, or in a manifest that declares one, and its end as planned, from itself.
+
+    Raises `LogError` for what cannot be read or holds more than one run, and what `from_itself` and `outcomes` raise.
+    """
+    reading = reread(path)
+    if len(reading.runs) != 1:
+        raise LogError(next(iter(reading.errors), f"{path.name}: one run is needed, got {len(reading.runs)}."))
+    (run,) = reading.runs
+    (end,) = outcomes(from_itself(run), run, [("as planned", run.known_plan.schedule)])
+    return int(run.steps[-1]), end
+
+
+__all__ = ["planned_end"]

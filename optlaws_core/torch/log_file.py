@@ -1,0 +1,177 @@
+"""A log of JSON lines that stays whole: however its writer ends and wherever it goes on, a step stands there once."""
+
+import atexit
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from torch import Tensor
+
+from ..errors import LogError, OptLawsError, unread
+
+PATIENCE = 5.0  # s that a row waits at most for those behind it, before all are written
+MOST_WAITING = 200  # rows
+
+NO_LOSS = {"step", "lr", "tokens", "batch_tokens"}  # columns that several rows of a step may have
+
+logger = logging.getLogger(__name__)
+Cells = Mapping[str, Any]  # numbers, or tensors of one that are looked at when the row is written
+
+
+class LogFile:
+    """Rows of one file, each an object with a `step`. A file that is there is gone on with.
+
+    A row takes the place of all rows of later steps, and of one of its own step with a loss in common: a run that was
+    resumed from a checkpoint, or went back to one, writes what it does again. What is replaced, and a last line that
+    was never finished, goes to the end of `PATH.replaced`. Rows are written every few seconds, together. A disk that
+    does not take them stops nothing: they are kept, told once by the logger of this module, and tried again.
+
+    Raises `LogError` for a file that is there and has no such rows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._waiting: list[dict[str, Any]] = []
+        self._written = time.monotonic()
+        self._failed = False
+        self._step, self._losses = -1, set[str]()  # of the last row, and columns of losses in all rows of its step
+        self._end = self._read() if path.exists() else 0  # bytes of whole lines
+
+    def add(self, step: int, cells: Cells) -> None:
+        """A row. Tensors in it may change afterwards."""
+        if step < self._step or step == self._step and self._losses & cells.keys():
+            self._go_back(step, cells)
+        self._note(step, cells)
+        self._waiting.append({"step": step, **{name: held(cell) for name, cell in cells.items()}})
+        atexit.register(self.flush)  # a second time does nothing more than the first
+        if len(self._waiting) >= MOST_WAITING or time.monotonic() - self._written > PATIENCE:
+            self.flush()
+
+    def flush(self) -> bool:
+        """Write what waits; whether that is done."""
+        self._written = time.monotonic()
+        self._waiting = [{name: _number(cell) for name, cell in row.items()} for row in self._waiting]
+        lines = "".join(json.dumps(row) + "\n" for row in self._waiting).encode()
+        try:
+            if lines:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self._opened() as file:
+                    self._cut(file, self._end)
+                    file.write(lines)
+        except OSError as fault:
+            if not self._failed:
+                logger.warning("%s cannot be written: %s. Its rows are kept and tried again.", self.path, unread(fault))
+            self._failed = True
+            return False
+        self._failed = False
+        self._end += len(lines)
+        self._waiting.clear()
+        return True
+
+    def close(self) -> None:
+        """Write what waits. A row that comes later is taken as before."""
+        self.flush()
+        atexit.unregister(self.flush)
+
+    def _note(self, step: int, cells: Cells) -> None:
+        """Take the step and the losses of a row as those of the last one."""
+        self._losses = {*(cells.keys() - NO_LOSS), *(self._losses if step == self._step else ())}
+        self._step = step
+
+    def _opened(self) -> BinaryIO:
+        """The file, to be read and written at any place; made where there is none."""
+        return self.path.open("r+b" if self.path.exists() else "w+b")
+
+    def _read(self) -> int:
+        """Where the last whole line ends; what its row was is noted. Raises `LogError` without any row."""
+        end = size = 0
+        try:
+            with self.path.open("rb") as file:
+                for line in file:
+                    size += len(line)
+                    end = size if line.endswith(b"\n") else end
+                    if line.endswith(b"\n") and (row := _row(line)):
+                        self._note(row["step"], row)
+        except OSError as fault:
+            raise LogError(f"{self.path} cannot be gone on with: {unread(fault)}.", str(self.path)) from None
+        if end and self._step < 0:
+            raise LogError(
+                f"{self.path} is no log of a recorder, whose lines are JSON objects with a step; give another path.",
+                str(self.path),
+            )
+        return end
+
+    def _go_back(self, step: int, cells: Cells) -> None:
+        """Take out what a row of `step` with these cells replaces."""
+        self.flush()
+        self._waiting = [row for row in self._waiting if not _replaced(row, step, cells)]
+        try:
+            with self._opened() as file:
+                self._cut(file, _whole_before(file, self._end, step, cells))
+        except OSError as fault:
+            logger.warning(
+                "%s cannot be written: %s. Rows from step %d on may stand twice.", self.path, unread(fault), step
+            )
+
+    def _cut(self, file: BinaryIO, end: int) -> None:
+        """Leave the first `end` bytes, as far as they are still there; the rest goes to the file of what was replaced.
+
+        The file is then at its end.
+        """
+        size = file.seek(0, os.SEEK_END)
+        self._end = file.seek(min(end, size))
+        if size <= end:
+            return
+        with self.path.with_name(self.path.name + ".replaced").open("ab") as aside:
+            shutil.copyfileobj(file, aside)
+            aside.write(b"\n")  # the last line may have none
+        file.truncate(end)
+        file.seek(end)
+
+
+def _whole_before(file: BinaryIO, end: int, step: int, cells: Cells) -> int:
+    """Bytes, `end` at most, of the lines before the first that a row of `step` with these cells replaces."""
+    at = 0
+    for line in file:
+        row = _row(line)
+        if at + len(line) > end or row and _replaced(row, step, cells):
+            return at
+        at += len(line)
+    return at
+
+
+def _replaced(row: Cells, step: int, cells: Cells) -> bool:
+    return row["step"] > step or row["step"] == step and bool((row.keys() & cells.keys()) - NO_LOSS)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The row that a line holds; None for any other line."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and type(found.get("step")) is int else None
+
+
+def held(cell: Any) -> Any:
+    """A number as it is now. A tensor is copied where it is: to look at it here would wait for the accelerator.
+
+    Raises `OptLawsError` for a tensor of several numbers, or of none.
+    """
+    if not isinstance(cell, Tensor):
+        return cell if isinstance(cell, int) else float(cell)
+    if cell.numel() != 1:
+        raise OptLawsError(f"A recorder takes one number for each column, got a tensor of shape {tuple(cell.shape)}.")
+    return cell.detach().clone()
+
+
+def _number(cell: Any) -> Any:
+    return cell.item() if isinstance(cell, Tensor) else cell
+
+
+__all__ = ["LogFile", "held"]
