@@ -91,7 +91,7 @@ def forecast(
         plan = replace(plan, schedule=schedule)
     if schedule is not None:
         _same_past(run, schedule, now)
-    if at is None and now >= plan.schedule.total - 1:
+    if now >= plan.schedule.total - 1:
         raise DesignError(
             f"Run {run.name!r} has nothing left to forecast: its losses reach step {now:,}, its schedule ends after "
             f"{plan.schedule.total:,} updates."

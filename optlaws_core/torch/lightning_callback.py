@@ -7,7 +7,7 @@ from .recorder import Number, Recorder, current_rate, trainable
 from .schedule_lr import ScheduleLR
 
 with extra("lightning", "A callback for the Trainer of Lightning"):
-    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning import Callback, LightningModule, Trainer
 
 
 class LightningCallback(Callback):

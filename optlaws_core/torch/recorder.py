@@ -22,6 +22,7 @@ from .log_file import LogFile, held
 
 Number: TypeAlias = float | Tensor
 NO_SCHEDULE = "A forecast needs the schedule of the whole run; give the recorder its schedule."
+NO_BATCH = "A forecast needs updates of one batch: the laws with learned priors tell nothing of a batch schedule."
 logger = logging.getLogger(__name__)
 
 
@@ -59,7 +60,7 @@ class Recorder:
         self.params, self.batch_tokens = params, batch_tokens
         self.total = None if self.schedule is None else self.schedule.total
         self._log = LogFile(self.path)
-        self._manifest = ""  # as it was written last
+        self._declared = False  # whether the manifest says all that is known
         self._estimates = Estimates(forecast_every, say)
         self._rate: Number | None = None
         if optimizer is not None:
@@ -103,7 +104,8 @@ class Recorder:
     def _add(self, step: int, cells: Mapping[str, Number | None]) -> None:
         if step < 0:
             raise OptLawsError(f"A recorder counts updates from 0, got step {step}.")
-        self.declare()
+        if not self._declared:
+            self.declare()
         self._log.add(int(step), {name: value for name, value in cells.items() if value is not None})
 
     def declare(self, schedule: Schedule | None = None, params: float | None = None, total: int | None = None) -> None:
@@ -111,10 +113,9 @@ class Recorder:
         self.schedule = schedule if self.schedule is None else self.schedule
         self.params = params if self.params is None else self.params
         self.total = self.schedule.total if self.schedule else total if self.total is None else self.total
-        text = self._declaration()
-        if text == self._manifest:
+        self._declared = True
+        if not (text := self._declaration()):
             return
-        self._manifest = text
         try:
             self.manifest.parent.mkdir(parents=True, exist_ok=True)
             self.manifest.write_text(text, encoding="utf-8", newline="")
@@ -124,10 +125,10 @@ class Recorder:
     def estimate(self) -> Outcome:
         """The run's end as planned, from the losses so far: computed now in a process of its own, which takes seconds.
 
-        Raises `OptLawsError` for a run without a schedule, and what `from_itself` and `outcomes` raise.
+        Raises `OptLawsError` for a run without a schedule or with one of its batch, and what `planned_end` raises.
         """
-        if self.schedule is None:
-            raise OptLawsError(NO_SCHEDULE)
+        if self._unforeseen:
+            raise OptLawsError(self._unforeseen)
         self._log.flush()
         return self._estimates.now(self.manifest)
 
@@ -180,10 +181,18 @@ class Recorder:
         csv.writer(text).writerows([["run", "file", *known], [self.path.stem, self.path.name, *known.values()]])
         return text.getvalue()
 
+    @property
+    def _unforeseen(self) -> str:
+        """Why nothing can be forecast; empty where something can."""
+        if self.schedule is None:
+            return NO_SCHEDULE
+        batch = parts(self.schedule)[1]
+        return "" if batch is None or batch.constant else NO_BATCH
+
     def _ask(self) -> None:
         """Have the end estimated; `tell` says it when it is there."""
-        if self.schedule is None:
-            self._estimates.refuse(NO_SCHEDULE)
+        if self._unforeseen:
+            self._estimates.refuse(self._unforeseen)
         elif self._log.flush():
             self._estimates.ask(self.manifest)
 

@@ -210,3 +210,14 @@ def test_a_cluster_that_is_lost_is_told(cluster, monkeypatch):
     address, workers = cluster
     with pytest.raises(OptLawsError, match=f"^The Dask cluster at {address} was lost before all tasks were done: "):
         map_tasks(slowly, range(100), cluster=address, progress=lambda share: [*map(stop, workers)] and None)
+
+
+def test_a_task_in_the_background_has_a_process_with_one_thread_and_outlives_its_end():
+    background = parallel.Background()
+    process_of_its_own = background.start(process, 0).result()
+    assert process_of_its_own != os.getpid() and background.start(threads, 0).result() == {1}
+    with pytest.raises(FitError, match="no coefficients"):
+        background.start(refuse, 2).result()
+    background.end()
+    assert background.start(process, 0).result() not in (os.getpid(), process_of_its_own)
+    background.end()
