@@ -3,8 +3,8 @@
 from typing import Any
 
 from ..errors import extra
+from .followed import followed
 from .recorder import Number, Recorder, current_rate, trainable
-from .schedule_lr import ScheduleLR
 
 with extra("lightning", "A callback for the Trainer of Lightning"):
     from lightning import Callback, LightningModule, Trainer
@@ -16,7 +16,8 @@ class LightningCallback(Callback):
     A row comes with each update of a module with automatic optimization: the loss that `training_step` returned, as a
     mean over what the update accumulated, and the rate of that update. It is the loss of the first process, which
     alone records. Of validations those metrics are rows that are called like a loss, such as `val_loss`. What the
-    recorder was not told is taken from the Trainer: parameters, `max_steps`, and the schedule of a `ScheduleLR`.
+    recorder was not told is taken from the Trainer: parameters, `max_steps`, and the schedule of a scheduler that is
+    stepped with each update, where it is one of ours or has the rates of one.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -29,9 +30,9 @@ class LightningCallback(Callback):
         """Declare what the Trainer knows of the run."""
         self._updates = trainer.global_step
         if trainer.is_global_zero:
-            schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-            schedule = next((s.schedule for s in schedulers if isinstance(s, ScheduleLR)), None)
             total = trainer.max_steps if trainer.max_steps > 0 else None
+            by_step = [config.scheduler for config in trainer.lr_scheduler_configs if config.interval == "step"]
+            schedule = followed(by_step[0], total) if by_step else None
             self.recorder.declare(schedule, trainable(pl_module), total)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:

@@ -38,7 +38,7 @@ class LogFile:
         self.path = path
         self._waiting: list[dict[str, Any]] = []
         self._written = time.monotonic()
-        self._failed = False
+        self._failed = self._at_exit = False
         self._step, self._losses = -1, set[str]()  # of the last row, and columns of losses in all rows of its step
         self._end = self._read() if path.exists() else 0  # bytes of whole lines
 
@@ -48,7 +48,9 @@ class LogFile:
             self._go_back(step, cells)
         self._note(step, cells)
         self._waiting.append({"step": step, **{name: held(cell) for name, cell in cells.items()}})
-        atexit.register(self.flush)  # a second time does nothing more than the first
+        if not self._at_exit:
+            atexit.register(self.flush)
+            self._at_exit = True
         if len(self._waiting) >= MOST_WAITING or time.monotonic() - self._written > PATIENCE:
             self.flush()
 
@@ -77,6 +79,7 @@ class LogFile:
         """Write what waits. A row that comes later is taken as before."""
         self.flush()
         atexit.unregister(self.flush)
+        self._at_exit = False
 
     def _note(self, step: int, cells: Cells) -> None:
         """Take the step and the losses of a row as those of the last one."""

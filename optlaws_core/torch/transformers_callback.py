@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import extra
+from .followed import followed
 from .recorder import Number, Recorder, current_rate, trainable
-from .schedule_lr import ScheduleLR
 
 with extra("transformers", "A callback for the Trainer of transformers"):
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -17,8 +17,8 @@ class TransformersCallback(TrainerCallback):
     A row comes with each log of the Trainer, which tells no loss in between: its loss is the mean over the updates
     since the log before, of all processes; `logging_steps=1` gives every update its own. The rate is that of the row's
     update. Evaluations are rows, too. What the recorder was not told is taken from the Trainer: parameters, updates in
-    all, the schedule of a `ScheduleLR`, and tokens with `include_num_input_tokens_seen`. Only the first process
-    records.
+    all, the schedule, where it is one of ours or has the rates of one, and tokens with `include_num_input_tokens_seen`.
+    Only the first process records.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -30,8 +30,7 @@ class TransformersCallback(TrainerCallback):
     ) -> None:
         """Declare what the Trainer knows of the run."""
         if state.is_world_process_zero:
-            scheduler = kwargs.get("lr_scheduler")
-            schedule = scheduler.schedule if isinstance(scheduler, ScheduleLR) else None
+            schedule = followed(kwargs.get("lr_scheduler"), state.max_steps)
             self.recorder.declare(schedule, trainable(kwargs["model"]), state.max_steps)
 
     def on_pre_optimizer_step(

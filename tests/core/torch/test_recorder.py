@@ -160,10 +160,12 @@ def test_a_file_that_was_deleted_begins_anew(tmp_path):
 def test_a_program_that_ends_early_has_its_rows_on_disk(tmp_path, monkeypatch):
     at_exit = []
     monkeypatch.setattr(log_file.atexit, "register", at_exit.append)
-    Recorder(tmp_path / "a.jsonl").record(0, 3.5)
-    for work in at_exit:
-        work()
-    assert (tmp_path / "a.jsonl").read_text() == '{"step": 0, "loss": 3.5}\n'
+    recorder = Recorder(tmp_path / "a.jsonl")
+    for step in range(3):
+        recorder.record(step, 3.5)
+    (write,) = at_exit
+    write()
+    assert steps_in(tmp_path / "a.jsonl") == [0, 1, 2]
 
 
 # ---------------------------------------------------------------------------------------------------- what is given

@@ -49,7 +49,7 @@ def check(folder, batch_tokens=None):
     rows = [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]
     trained = [row for row in rows if "loss" in row]
     assert [row["step"] for row in trained] == [*range(TOTAL)] and [row["lr"] for row in trained] == RATES
-    assert TEXT in (folder / "run.manifest.csv").read_text()
+    assert parse(TEXT).text in (folder / "run.manifest.csv").read_text()
     assert (run.plan.schedule, run.plan.params, run.plan.batch_tokens) == (parse(TEXT), 5, batch_tokens)
     return run
 
