@@ -78,7 +78,7 @@ class Background:
         self._executor: Any = None
 
     def start(self, work: Callable[[T], R], task: T) -> Future[R]:
-        """What will be `work(task)`. Both must be importable where there is nothing but this package."""
+        """What will be `work(task)`; both are pickled, so `work` stands in a module that the process can import."""
         from joblib.externals.loky import ProcessPoolExecutor
 
         if self._executor is None:

@@ -1,4 +1,4 @@
-"""A log of JSON lines that stays whole: however its writer ends and wherever it goes on, a step stands there once."""
+"""A log of JSON lines in which each step stands once, however often its run is interrupted and resumed."""
 
 import atexit
 import json
@@ -24,14 +24,14 @@ Cells = Mapping[str, Any]  # numbers, or tensors of one that are looked at when 
 
 
 class LogFile:
-    """Rows of one file, each an object with a `step`. A file that is there is gone on with.
+    """Rows of one file, each an object with a `step`. An existing file is continued.
 
-    A row takes the place of all rows of later steps, and of one of its own step with a loss in common: a run that was
-    resumed from a checkpoint, or went back to one, writes what it does again. What is replaced, and a last line that
-    was never finished, goes to the end of `PATH.replaced`. Rows are written every few seconds, together. A disk that
-    does not take them stops nothing: they are kept, told once by the logger of this module, and tried again.
+    A row takes the place of all rows of later steps, and of one of its own step with a loss in common, since a run that
+    is resumed from a checkpoint does these updates again. What is replaced, and a last line that was never finished, is
+    appended to `PATH.replaced`, and a warning says so. Rows are written every few seconds, together. A disk that does
+    not take them stops nothing: they are kept and tried again, after one warning.
 
-    Raises `LogError` for a file that is there and has no such rows.
+    Raises `LogError` for an existing file without such rows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,6 +86,11 @@ class LogFile:
         self._losses = {*(cells.keys() - NO_LOSS), *(self._losses if step == self._step else ())}
         self._step = step
 
+    @property
+    def _aside(self) -> Path:
+        """The file of what was replaced, whose name no reader takes for a log's."""
+        return self.path.with_name(self.path.name + ".replaced")
+
     def _opened(self) -> BinaryIO:
         """The file, to be read and written at any place; made where there is none."""
         return self.path.open("r+b" if self.path.exists() else "w+b")
@@ -101,10 +106,10 @@ class LogFile:
                     if line.endswith(b"\n") and (row := _row(line)):
                         self._note(row["step"], row)
         except OSError as fault:
-            raise LogError(f"{self.path} cannot be gone on with: {unread(fault)}.", str(self.path)) from None
+            raise LogError(f"{self.path} cannot be continued: {unread(fault)}.", str(self.path)) from None
         if end and self._step < 0:
             raise LogError(
-                f"{self.path} is no log of a recorder, whose lines are JSON objects with a step; give another path.",
+                f"{self.path} is not a recorder's log, whose lines are JSON objects with a step; give another path.",
                 str(self.path),
             )
         return end
@@ -112,6 +117,13 @@ class LogFile:
     def _go_back(self, step: int, cells: Cells) -> None:
         """Take out what a row of `step` with these cells replaces."""
         self.flush()
+        logger.warning(
+            "%s goes back from update %d to %d: what is recorded anew replaces earlier rows, which are kept in %s.",
+            self.path,
+            self._step,
+            step,
+            self._aside,
+        )
         self._waiting = [row for row in self._waiting if not _replaced(row, step, cells)]
         try:
             with self._opened() as file:
@@ -130,7 +142,7 @@ class LogFile:
         self._end = file.seek(min(end, size))
         if size <= end:
             return
-        with self.path.with_name(self.path.name + ".replaced").open("ab") as aside:
+        with self._aside.open("ab") as aside:
             shutil.copyfileobj(file, aside)
             aside.write(b"\n")  # the last line may have none
         file.truncate(end)
@@ -138,7 +150,7 @@ class LogFile:
 
 
 def _whole_before(file: BinaryIO, end: int, step: int, cells: Cells) -> int:
-    """Bytes, `end` at most, of the lines before the first that a row of `step` with these cells replaces."""
+    """How many bytes, `end` at most, stand before the first line that a row of `step` with these cells replaces."""
     at = 0
     for line in file:
         row = _row(line)

@@ -31,8 +31,8 @@ class Recorder:
 
     Each row has the step (the update, counted from 0), the loss, the rate that the update used, and the tokens so far
     and in the update, as far as they are known. Beside it stands a manifest, `NAME.manifest.csv`, with what the rows do
-    not say: parameters, batch, schedule. A path that is there is gone on with, as `LogFile` says: whoever resumes gives
-    the same path, and no step stands there twice. Give other runs other paths, and record in one process alone.
+    not say: parameters, batch, schedule. An existing file is continued, as `LogFile` says: a resumed run gives the same
+    path, and no step stands there twice. Give other runs other paths, and record in one process alone.
 
     schedule: of the run, as text or `Schedule`, such as that of a `ScheduleLR`. params: trainable parameters.
     batch_tokens: tokens in an update, where the schedule's batch does not tell them, or what its multiples count.
@@ -101,13 +101,6 @@ class Recorder:
         if known:
             self._add(step, known)
 
-    def _add(self, step: int, cells: Mapping[str, Number | None]) -> None:
-        if step < 0:
-            raise OptLawsError(f"A recorder counts updates from 0, got step {step}.")
-        if not self._declared:
-            self.declare()
-        self._log.add(int(step), {name: value for name, value in cells.items() if value is not None})
-
     def declare(self, schedule: Schedule | None = None, params: float | None = None, total: int | None = None) -> None:
         """What is known of the run only once it begins, where the recorder was not told; and its manifest, written."""
         self.schedule = schedule if self.schedule is None else self.schedule
@@ -150,6 +143,13 @@ class Recorder:
     ) -> None:
         self.close()
 
+    def _add(self, step: int, cells: Mapping[str, Number | None]) -> None:
+        if step < 0:
+            raise OptLawsError(f"A recorder counts updates from 0, got step {step}.")
+        if not self._declared:
+            self.declare()
+        self._log.add(int(step), {name: value for name, value in cells.items() if value is not None})
+
     def _see(self, optimizer: Optimizer, *_: object) -> None:
         """Note the rate of an update that was just made."""
         self._rate = current_rate(optimizer)
@@ -160,9 +160,9 @@ class Recorder:
         if self.schedule is None:
             return {} if usual is None else {"tokens": usual * (step + 1), "batch_tokens": usual}
         seen, size = tokens_before(self.schedule, step + 1, usual), batch_at(self.schedule, step, usual)
-        return (
-            {} if seen is None or size is None else {"tokens": round(float(seen)), "batch_tokens": round(float(size))}
-        )
+        if seen is None or size is None:
+            return {}
+        return {"tokens": round(float(seen)), "batch_tokens": round(float(size))}
 
     def _declaration(self) -> str:
         """The text of the manifest; empty where there is nothing to declare."""

@@ -13,8 +13,9 @@ def executed(text: str) -> dict:
     return space
 
 
-def optimizer_of(rate: float) -> torch.optim.Optimizer:
-    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
+def optimizer_of(*rates: float) -> torch.optim.Optimizer:
+    """An optimizer with a group of parameters for each rate."""
+    return torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in rates])
 
 
 def driven(scheduler, optimizer: torch.optim.Optimizer, updates: int) -> list[float]:

@@ -13,7 +13,7 @@ from optlaws_core.parallel import Background
 from optlaws_core.readers import read
 from optlaws_core.schedules import parse
 from optlaws_core.torch import Recorder, ScheduleLR, estimates, log_file
-from tests.core.torch.test_schedule_lr import optimizer_with
+from tests.support.schedulers import optimizer_of
 
 TOTAL = 400
 WSD = f"wsd(peak=1e-3, warmup=20, total={TOTAL}, decay=100, shape=linear)"
@@ -39,7 +39,7 @@ def recorded(path, steps, *, losses=loss_at, **options) -> Recorder:
 
 @pytest.mark.parametrize("where", [".", "a.manifest.csv"])
 def test_a_recorded_loop_is_read_without_a_question(tmp_path, where):
-    optimizer = optimizer_with(1.0, 0.1)
+    optimizer = optimizer_of(1.0, 0.1)
     scheduler = ScheduleLR(optimizer, PLAN)
     with Recorder(tmp_path / "a.jsonl", scheduler.schedule, params=123_200, optimizer=optimizer) as recorder:
         for step in range(300):
@@ -111,13 +111,14 @@ def test_a_line_that_was_never_finished_is_set_aside(tmp_path):
     assert (tmp_path / "a.jsonl.replaced").read_text() == '{"step": 3, "lo\n'
 
 
-def test_a_run_may_go_back_while_it_trains(tmp_path):
+def test_a_run_may_go_back_while_it_trains(tmp_path, caplog):
     with Recorder(tmp_path / "a.jsonl") as recorder:
         for step in (0, 1, 2, 3, 2, 3, 4):
             recorder.record(step, loss_at(step))
         recorder.record_evaluation(4, {"val_loss": 2.0})
         recorder.record_evaluation(4, {"eval_loss": 2.0})
         recorder.record_evaluation(4, {"val_loss": 1.0})
+    assert "a.jsonl goes back from update 3 to 2: what is recorded anew replaces earlier rows" in caplog.text
     assert steps_in(tmp_path / "a.jsonl") == [0, 1, 2, 3, 4, 4]
     assert (tmp_path / "a.jsonl").read_text().splitlines()[-1] == '{"step": 4, "val_loss": 1.0}'
 
@@ -125,13 +126,13 @@ def test_a_run_may_go_back_while_it_trains(tmp_path):
 @pytest.mark.parametrize("held", ["step,loss\n0,3.5\n", "[1, 2]\n", '{"loss": 3}\n', '{"step": true}\n'])
 def test_a_file_of_something_else_is_refused_and_stays(tmp_path, held):
     (tmp_path / "a.csv").write_text(held)
-    with pytest.raises(LogError, match=r"a\.csv is no log of a recorder, whose lines are JSON objects with a step;"):
+    with pytest.raises(LogError, match=r"a\.csv is not a recorder's log, whose lines are JSON objects with a step;"):
         Recorder(tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text() == held
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(LogError, match="cannot be gone on with: a folder is there, and a file is needed.$"):
+    with pytest.raises(LogError, match="cannot be continued: a folder is there, and a file is needed.$"):
         Recorder(tmp_path)
 
 

@@ -17,11 +17,6 @@ WSD = "wsd(peak=1e-3, warmup=20, total=100, decay=30, final=1e-5)"
 PLAN = "rate=wsd(peak=1e-3, warmup=200, total=2000, decay=400); batch=steps([0, 1000], [4k, 16k]); average=ema(100)"
 
 
-def optimizer_with(*rates: float) -> torch.optim.Optimizer:
-    groups = [{"params": [torch.nn.Parameter(torch.zeros(2))], "lr": rate} for rate in rates]
-    return torch.optim.AdamW(groups)
-
-
 def rates_of(optimizer: torch.optim.Optimizer) -> list[float]:
     return [float(group["lr"]) for group in optimizer.param_groups]
 
@@ -51,14 +46,14 @@ def test_behind_its_end_the_rate_stays_at_the_end_value():
 @pytest.mark.parametrize("optimizer_first", [True, False])
 @pytest.mark.parametrize("at", [0, 7, 85, 100])
 def test_a_resumed_run_goes_on_exactly(at, optimizer_first):
-    whole = stepped(ScheduleLR(optimizer_with(1e-3, 3e-4), WSD), 105)
-    scheduler = ScheduleLR(optimizer_with(1e-3, 3e-4), WSD)
+    whole = stepped(ScheduleLR(optimizer_of(1e-3, 3e-4), WSD), 105)
+    scheduler = ScheduleLR(optimizer_of(1e-3, 3e-4), WSD)
     assert stepped(scheduler, at) == whole[:at]
     file = io.BytesIO()
     torch.save({"optimizer": scheduler.optimizer.state_dict(), "scheduler": scheduler.state_dict()}, file)
     file.seek(0)
     saved = torch.load(file, weights_only=True)
-    optimizer = optimizer_with(1e-3, 3e-4)
+    optimizer = optimizer_of(1e-3, 3e-4)
     if optimizer_first:
         optimizer.load_state_dict(saved["optimizer"])
     resumed = ScheduleLR(optimizer, WSD)
@@ -79,14 +74,14 @@ def test_a_run_that_branches_off_follows_its_new_schedule_and_says_so():
 
 
 def test_groups_keep_their_ratio_to_the_first_whatever_its_own_rate_was():
-    scheduler = ScheduleLR(optimizer_with(2e-2, 5e-3, 0), WSD)
+    scheduler = ScheduleLR(optimizer_of(2e-2, 5e-3, 0), WSD)
     assert scheduler.ratios == [1, 0.25, 0]
     assert stepped(scheduler, 41)[40] == [1e-3, 2.5e-4, 0]
     assert ScheduleLR(scheduler.optimizer, WSD).ratios == [1, 0.25, 0]  # of what it was made with, not of what it has
 
 
 def test_ratios_may_be_given():
-    assert stepped(ScheduleLR(optimizer_with(1e-3, 1e-3), WSD, ratios=[0.5, 2]), 41)[40] == [5e-4, 2e-3]
+    assert stepped(ScheduleLR(optimizer_of(1e-3, 1e-3), WSD, ratios=[0.5, 2]), 41)[40] == [5e-4, 2e-3]
 
 
 @pytest.mark.parametrize(
@@ -100,11 +95,11 @@ def test_ratios_may_be_given():
 )
 def test_ratios_that_cannot_be_are_refused(rates, ratios, said):
     with pytest.raises(ScheduleError, match=said):
-        ScheduleLR(optimizer_with(*rates), WSD, ratios=ratios)
+        ScheduleLR(optimizer_of(*rates), WSD, ratios=ratios)
 
 
 def test_a_group_that_came_later_is_refused_before_any_rate_is_set():
-    scheduler = ScheduleLR(optimizer_with(1e-3), WSD)
+    scheduler = ScheduleLR(optimizer_of(1e-3), WSD)
     scheduler.optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))]})
     scheduler.optimizer.step()
     with pytest.raises(ScheduleError, match="got 1 ratio for 2 groups; a group that is added must be there before"):
