@@ -4,9 +4,10 @@
 # make types     the type check of the core
 # make coverage  the tests, and which lines and branches of the core they reach
 # make install   the environment of the app alone, in .venv
+# make team      that, and what a server for many may need: log-in, PostgreSQL, a cluster
 # make train     the training runs of data/ made again, in fresh/; installs torch
 # make bench     speed and accuracy, as tables
-# make lock      deploy/requirements.lock anew, after a change of requirements.txt
+# make lock      deploy/requirements.lock anew, after a change of requirements.txt or requirements-team.txt
 # make audit     known vulnerabilities of what the image installs; asks PyPI
 # make licences  the licences of what the image installs, as a table
 # make clean     forget the environment
@@ -21,12 +22,14 @@ JOBS ?= 2
 # One process a core. Neighbouring tests share their fixtures, so each takes a stretch, and who is done early helps out.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: app lint types test quick core coverage train install bench lock audit licences clean
+.PHONY: app lint types test quick core coverage train install team bench lock audit licences clean
 
 app: .venv/installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 install: .venv/installed
+
+team: .venv/team
 
 lint: .venv/tested
 	$(BIN)/python -m ruff check .
@@ -56,8 +59,8 @@ bench: .venv/tested
 LOCK := deploy/requirements.lock
 
 lock: .venv/supplied
-	$(BIN)/uv pip compile requirements.txt --generate-hashes --python-version 3.11 --python-platform linux --no-emit-index-url \
-	  --no-annotate --custom-compile-command "make lock" --output-file $(LOCK) --quiet
+	$(BIN)/uv pip compile requirements.txt requirements-team.txt --generate-hashes --python-version 3.11 \
+	  --python-platform linux --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file $(LOCK) --quiet
 
 audit: .venv/supplied
 	$(BIN)/pip-audit --requirement $(LOCK) --require-hashes --disable-pip
@@ -76,11 +79,15 @@ licences: .venv/supplied
 	$(PIP) -r requirements.txt
 	@touch $@
 
+.venv/team: .venv/installed requirements-team.txt
+	$(PIP) -r requirements-team.txt
+	@touch $@
+
 .venv/trained: .venv/installed requirements-train.txt
 	$(PIP) -r requirements-train.txt
 	@touch $@
 
-.venv/tested: .venv/trained tests/requirements.txt
+.venv/tested: .venv/team .venv/trained tests/requirements.txt
 	$(PIP) -r tests/requirements.txt
 	$(BIN)/python tests/browser/install_browser.py
 	$(BIN)/python tests/support/install_postgres.py

@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-TRAINING = ("lightning", "test", "torch", "train", "transformers")  # extras that the app does without
 NEWEST = "3.14"  # the newest Python that is declared
 
 
@@ -47,7 +46,8 @@ def pins(file: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "file, declared",
     [
-        ("requirements.txt", [t for e in EXTRAS if e not in TRAINING for t in EXTRAS[e]]),
+        ("requirements.txt", [t for e in ("app", "paper", "store") for t in EXTRAS[e]]),
+        ("requirements-team.txt", [t for e in ("dask", "oidc", "postgres") for t in EXTRAS[e]]),
         ("requirements-train.txt", [*EXTRAS["torch"], *EXTRAS["train"]]),
         ("tests/requirements.txt", [t for e in ("lightning", "test", "transformers") for t in EXTRAS[e]]),
     ],
@@ -60,11 +60,19 @@ def test_every_pin_is_of_a_declared_range_and_every_range_is_pinned(file, declar
     assert all(str(r.specifier).startswith(">=") and "," not in str(r.specifier) for r in asked.values())
 
 
-def test_the_app_is_installed_without_torch():
+def test_every_extra_is_pinned_somewhere():
+    files = ("requirements.txt", "requirements-team.txt", "requirements-train.txt", "tests/requirements.txt")
+    pinned = {name for file in files for name in pins(file)}
+    assert {name for texts in EXTRAS.values() for name in ranges(*texts)} <= pinned
+
+
+def test_the_app_is_installed_without_what_it_does_not_need():
     make = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(r"^app: \.venv/installed$", make, re.MULTILINE)
-    assert re.search(r"^\.venv/installed: requirements\.txt\n(\t(?!.*(train|tests)).*\n)+", make, re.MULTILINE)
-    assert "torch" not in pins("requirements.txt") and [*pins("requirements-train.txt")] == ["torch"]
+    assert re.search(r"^\.venv/installed: requirements\.txt\n(\t(?!.*(train|tests|team)).*\n)+", make, re.MULTILINE)
+    assert [*pins("requirements-train.txt")] == ["torch"]
+    heavy = {"torch", "tensorboard", "scikit-learn", "dask", "distributed"}
+    assert not heavy & closure(*(f"{name}=={version}" for name, version in pins("requirements.txt").items()))
 
 
 def test_python_versions_are_said_alike():
@@ -142,9 +150,10 @@ def test_the_image_installs_what_the_app_pins_and_all_beneath_it_by_hashes():
     held = re.findall(r"^([\w.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", lock, re.MULTILINE)
     assert "".join(f"{n}=={v} \\\n{hashes}" for n, v, hashes in held) == re.sub(r"^#.*\n", "", lock, flags=re.MULTILINE)
     locked = {canonical(name): version for name, version, _ in held}
-    assert pins("requirements.txt").items() <= locked.items(), "make lock"
-    assert closure(*(f"{name}=={version}" for name, version in pins("requirements.txt").items())) <= locked.keys()
-    assert "torch" not in locked
+    pinned = {**pins("requirements.txt"), **pins("requirements-team.txt")}
+    assert pinned.items() <= locked.items(), "make lock"
+    assert closure(*(f"{name}=={version}" for name, version in pinned.items())) <= locked.keys()
+    assert not {"torch", "scikit-learn"} & locked.keys()
 
 
 ALONE = """
@@ -206,7 +215,6 @@ def commands(done: subprocess.CompletedProcess) -> list[list]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-AUTOLRS = "autolrs --runs data/examples.csv --run drop30_4000 --split train --start 2000 --probe drop30_4000".split()
 SELECT = (
     "select --runs data/examples.csv --split val --json select.json --cluster tcp://127.0.0.1:9 "
     "--train constant_4000 cosine10_4000 drop30_4000"
@@ -217,13 +225,12 @@ LACKS = '{} needs the package {}, which is not installed: pip install "optlaws[{
 
 @pytest.mark.slow
 def test_what_an_extra_brings_is_missed_in_one_sentence(alone):
-    asked = (["--version"], ["--help"], AUTOLRS, SELECT, ["share", "list"])
+    asked = (["--version"], ["--help"], SELECT, ["share", "list"])
     version, usage, *lacking = commands(alone(COMMANDS.format(commands=asked)))
     assert version == [0, f"optlaws {optlaws_core.__version__}\n", ""]
     assert usage[0] == 0 and usage[1].startswith("usage: optlaws [-h] [--version] COMMAND")
     lacking += commands(alone(COMMANDS.format(commands=(POSTGRES,)), "store"))
     assert lacking == [
-        [1, "", LACKS.format("AutoLRS", "sklearn", "autolrs") + "\n"],
         [1, "", LACKS.format("A Dask cluster", "distributed", "dask") + "\n"],
         [1, "", LACKS.format("A store of comparisons", "sqlalchemy", "store") + "\n"],
         [1, "", LACKS.format("A store in PostgreSQL", "psycopg", "postgres") + "\n"],

@@ -1,6 +1,5 @@
 """Which rate to probe next, or to train a stage with: Bayesian optimisation over what the probes forecast."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,11 +7,12 @@ from functools import lru_cache
 import numpy as np
 
 from ..arrays import FloatArray
-from ..errors import DesignError, extra
+from ..errors import DesignError
 from ..fitting.covariance import QUANTILE
 from ..parallel import one_thread
 from ..text import format_number
 from .forecast import exponential
+from .process import process
 from .stages import Stage
 
 REACH = 10.0  # by which the lowest rate lies below the highest, where nobody says
@@ -123,22 +123,12 @@ def _forecast(probe: Stage, length: int) -> Tried:
 
 def _process(tried: Sequence[Tried], rates: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """A Gaussian process through forecasts over log rate: means at the tried rates, means and deviations at `rates`."""
-    with extra("autolrs", "AutoLRS"):
-        from sklearn.exceptions import ConvergenceWarning  # half a second, which all else is spared
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
     x, y, error = np.log([t.rate for t in tried]), *np.array([(t.loss, t.error) for t in tried]).T
     weight = 1 / (error**2 + max(np.median(error), APART * np.abs(y).min()) ** 2)
     level = float(np.average(y, weights=weight))
     unit = max(float(np.sqrt(np.average((y - level) ** 2, weights=weight))), APART * abs(level), 1e-12)
     noise = np.minimum(error / unit, 1e3) ** 2 + 1e-8
-    kernel = ConstantKernel(1.0, (1e-4, 1e2)) * Matern(1.0, (NARROW, WIDE), nu=2.5) + WhiteKernel(1e-4, (1e-8, 1.0))
-    process = GaussianProcessRegressor(kernel, alpha=noise, optimizer="fmin_l_bfgs_b" if len(y) > 2 else None)
-    # One thread: for matrices this small, several take up to a hundred times as long.
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a length on its bound
-        process.fit(x[:, None], (y - level) / unit)
-    mean, deviation = process.predict(np.log(rates)[:, None], return_std=True)
-    hidden = np.sqrt(np.maximum(deviation**2 - process.kernel_.k2.noise_level, 0.0))
-    return level + unit * process.predict(x[:, None]), level + unit * mean, unit * hidden
+    at = np.log(rates)
+    with one_thread():  # for matrices this small, several take up to a hundred times as long
+        found = process(x, (y - level) / unit, noise, (NARROW, WIDE))
+        return level + unit * found.mean(x), level + unit * found.mean(at), unit * found.deviation(at)

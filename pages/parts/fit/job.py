@@ -30,7 +30,7 @@ def begin(space: Workspace, choice: Choice) -> None:
     # at 0 %, and starting it takes as long (1 to 3 s) as all fits of two laws to three runs. Many fits to many runs are
     # what a cluster is for, which this process talks to.
     if settings.cluster():
-        libraries.load(libraries.CLUSTER)
+        libraries.load_where_installed(libraries.CLUSTER)
     work = functools.partial(
         select,
         laws,

@@ -11,6 +11,7 @@ full collection 0.2 s, for which everything waits.
 """
 
 import gc
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -67,9 +68,6 @@ LAWS = (
     "joblib",
     "joblib.parallel",
     "joblib.externals.loky.process_executor",
-    "sklearn.exceptions",
-    "sklearn.gaussian_process",
-    "sklearn.gaussian_process.kernels",
     *(name for name in OWN if name != SCRIPT),
 )
 FIGURES = (  # for papers, when one is asked for: they take a second to load
@@ -96,3 +94,9 @@ def load(names: tuple[str, ...]) -> None:
             _loaded.add(name)
     if missing:
         gc.freeze()
+
+
+def load_where_installed(names: tuple[str, ...]) -> None:
+    """`load` for what only some servers have; what needs the modules says in its own sentence that they are missing."""
+    with suppress(ModuleNotFoundError):
+        load(names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -42,10 +41,9 @@ def shelf(days: float) -> Shelf:
 
 
 def _load_driver() -> None:
-    """What a store in PostgreSQL needs, where this is one; the store says so itself if that is not installed."""
+    """What a store in PostgreSQL needs, where this is one."""
     if os.environ.get(STORE, "").strip().startswith("postgres"):
-        with suppress(ModuleNotFoundError):
-            libraries.load(libraries.DATABASE)
+        libraries.load_where_installed(libraries.DATABASE)
 
 
 def days_kept() -> float | None:

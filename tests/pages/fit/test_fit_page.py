@@ -1,5 +1,7 @@
 """The Evidence page, alone and through the menu: fit, report, kept fits, what happens to bad choices."""
 
+import sys
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -10,6 +12,7 @@ from optlaws_core.fitting.single import tuned
 from optlaws_core.readers import Layout, Source
 from pages.parts.fit import charts, job, report
 from pages.parts.fit.curves import predictions
+from pages.parts.server import libraries
 from pages.parts.state import settings
 from pages.parts.state.workspace import Workspace
 from pages.parts.widgets.chart_style import color
@@ -71,6 +74,16 @@ def test_the_operator_names_a_cluster_and_a_bad_one_is_one_sentence(alone, monke
     next(b for b in alone.button if b.label == "Fit").click().run()
     until(alone, lambda: alone.error)
     assert "The address of a Dask scheduler reads tcp://host:port" in alone.error[0].value.replace("\u2060", "")
+
+
+def test_a_cluster_on_a_server_without_dask_is_one_sentence(alone, monkeypatch):
+    monkeypatch.setenv(settings.CLUSTER, "tcp://127.0.0.1:9")
+    monkeypatch.setattr(libraries, "_loaded", set())
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    next(b for b in alone.run().button if b.label == "Fit").click().run()
+    until(alone, lambda: alone.error)
+    assert not alone.exception
+    assert "A Dask cluster needs the package distributed, which is not installed" in alone.error[0].value
 
 
 # ---------------------------------------------------------------------------------------------------- odd choices
