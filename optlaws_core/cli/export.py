@@ -31,7 +31,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> tuple[str, ...]:
-    """Write or print it; where it is not exact, the reasons come back as remarks."""
+    """Write or print it; where it is not exact, or not what the trainer takes, the reasons come back as remarks."""
     if args.out:
         check_out("--out", args.out)
     found = export(parse(args.schedule), args.to, args.steps, args.sequence_length)
@@ -39,4 +39,4 @@ def run(args: argparse.Namespace) -> tuple[str, ...]:
         args.out.write_text(found.text, encoding="utf-8")
     else:
         print(found.text, end="")
-    return () if found.exact else found.notes
+    return found.remarks

@@ -9,18 +9,25 @@ To add a trainer: a module in `trainers/` with its `TRAINER`, and a line in `TAR
 (True, '.py')
 """
 
+from dataclasses import replace
+
 from ..errors import ScheduleError, by_name
 from ..schedules.base import Schedule
 from ..schedules.joint_schedule import Joint
+from ..text import relative_error
 from . import tables
-from .base import EXACT, Export, Target
+from .base import EXACT, FAR, Export, Target, too_far
 from .plans import beside, cannot
 from .trainers import (
     deepspeed,
     levanter,
     llm_foundry,
+    maxtext,
     megatron,
+    megatron_bridge,
+    nanochat,
     nanogpt,
+    nanotron,
     olmo_core,
     optax,
     pytorch,
@@ -36,12 +43,16 @@ TARGETS: dict[str, Target] = by_name(
         transformers.TRAINER,
         optax.TRAINER,
         megatron.TRAINER,
+        megatron_bridge.TRAINER,
         deepspeed.TRAINER,
         torchtitan.TRAINER,
         olmo_core.TRAINER,
         levanter.TRAINER,
-        llm_foundry.TRAINER,
+        maxtext.TRAINER,
+        nanotron.TRAINER,
+        nanochat.TRAINER,
         nanogpt.TRAINER,
+        llm_foundry.TRAINER,
         tables.CSV,
         tables.JSON,
     ),
@@ -53,7 +64,8 @@ TABLES = tuple(key for key, target in TARGETS.items() if target.takes == "table"
 def export(schedule: Schedule, target: str, steps: int | None = None, sequence: int | None = None) -> Export:
     """`schedule` for the trainer `target`, one of `TARGETS`; `steps` is about the number of rows of a table.
 
-    `sequence` is the number of tokens in a sequence, which some trainers need for the batch of a plan. Raises
+    `sequence` is the number of tokens in a sequence, which some trainers need for the batch of a plan. Options that are
+    off by more than `FAR` of the peak are not offered: code stands in for them. Raises
     `ScheduleError` for an unknown target, for a chain, for a plan that the trainer cannot express, and for `steps` and
     `sequence` where they have no place.
     """
@@ -71,7 +83,18 @@ def export(schedule: Schedule, target: str, steps: int | None = None, sequence: 
     write = known.plan if isinstance(schedule, Joint) and known.plan else known.write
     if target in TABLES:
         return write(schedule, steps)
-    return write(schedule, sequence) if needs_sequence(schedule, target) else write(schedule)
+    made = write(schedule, sequence) if needs_sequence(schedule, target) else write(schedule)
+    return _instead(schedule, known, made.deviation) if known.code and too_far(made.deviation) else made
+
+
+def _instead(schedule: Schedule, target: Target, far: float) -> Export:
+    """Code in the place of options that are so `far` off."""
+    assert target.code is not None
+    most = relative_error(far)
+    if isinstance(schedule, Joint):
+        raise cannot(target.title, f"this learning rate, of which its options are off by up to {most} of the peak")
+    note = f"{target.title}'s own options are off by up to {most} of the peak, so this is the schedule as code."
+    return replace(target.code(schedule, (note,)), instead=True)
 
 
 def needs_sequence(schedule: Schedule, target: str) -> bool:
@@ -79,4 +102,4 @@ def needs_sequence(schedule: Schedule, target: str) -> bool:
     return isinstance(schedule, Joint) and schedule.batch is not None and TARGETS[target].counts_sequences
 
 
-__all__ = ["EXACT", "LONGEST_SEQUENCE", "TABLES", "TARGETS", "Export", "Target", "export", "needs_sequence"]
+__all__ = ["EXACT", "FAR", "LONGEST_SEQUENCE", "TABLES", "TARGETS", "Export", "Target", "export", "needs_sequence"]

@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,6 +13,7 @@ from ..schedules.base import Schedule
 from ..text import format_number, relative_error
 
 EXACT = 1e-9  # of the peak: what rounding in a trainer's arithmetic may add up to
+FAR = 0.05  # of the peak: options that are further off are not offered
 MANY = 100_000  # updates up to which every single one is compared
 CHECKED = 12  # rows of the table that code and configurations carry
 INT32 = 2**31  # JAX counts in 32 bits
@@ -27,6 +28,7 @@ class Export:
     `deviation` is the largest difference between the rate that the trainer uses in an update and the schedule's, over
     the peak: of all updates up to 100,000, beyond that at the breaks and in a dense sample. `exact` says that it is
     within 1e-9. `notes` are sentences for whoever uses the text, the first of an inexact export about its deviation.
+    `instead` says that the trainer's own options are too far off, so that the text is code.
     """
 
     target: str
@@ -35,6 +37,12 @@ class Export:
     exact: bool
     deviation: float
     notes: tuple[str, ...] = ()
+    instead: bool = False
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes of an export that is not what was asked for: not exact, or not the trainer's options."""
+        return self.notes if self.instead or not self.exact else ()
 
 
 @dataclass(frozen=True)
@@ -44,15 +52,17 @@ class Target:
     `key` is its name on the command line, `title` in prose; `write` makes the export of a schedule (of a table, from
     the number of rows, too), `plan` that of a plan with more than a rate, where the trainer has such. The latter takes
     the tokens in a sequence, too, where the trainer `counts_sequences` in a batch. `takes` tells what the export is:
-    options of the trainer's own scheduler, code with the schedule's formula, or a table. `native` is what these express
-    exactly, as the end of a sentence. `source` is where the trainer's scheduler is documented or defined, `version` the
-    one that it was read in.
+    options of the trainer's own scheduler, code with the schedule's formula, or a table. `code` writes, with notes, the
+    formula as such a trainer can use it, which stands in for options that are off by more than 5 % of the peak.
+    `native` is what the options express exactly, as the end of a sentence. `source` is where the trainer's scheduler is
+    documented or defined, `version` the one that it was read in.
     """
 
     key: str
     title: str
     write: Callable[..., Export]
     takes: Literal["options", "code", "table"] = "options"
+    code: Callable[[Schedule, tuple[str, ...]], Export] | None = field(default=None, kw_only=True)
     plan: Callable[..., Export] | None = field(default=None, kw_only=True)
     counts_sequences: bool = field(default=False, kw_only=True)
     native: str = field(kw_only=True)
@@ -133,6 +143,19 @@ def check_comment(schedule: Schedule, rates: Rates | None = None) -> str:
     found = rates(np.array(steps, dtype=float))
     rows = [f"#   {t:>12} {x:<14.8g} {y:.8g}\n" for t, y, x in zip(steps, wanted, found, strict=True)]
     return "# Check:\n#           step lr             of the schedule\n" + "".join(rows)
+
+
+def bash_array(name: str, flags: Mapping[str, float | int | str]) -> str:
+    """An array of bash with a flag a line."""
+    lines = "".join(
+        f"  {flag} {value if isinstance(value, (str, int)) else word(value)}\n" for flag, value in flags.items()
+    )
+    return f"{name}=(\n{lines})\n"
+
+
+def too_far(deviation: float) -> bool:
+    """Whether options that are off by `deviation` are too far off to be offered; 5 % itself, as rounded, is not."""
+    return deviation > FAR + EXACT
 
 
 def off(title: str, found: float) -> str:

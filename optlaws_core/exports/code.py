@@ -1,5 +1,7 @@
 """Targets that take code: the schedule's formula, written out, whatever it is."""
 
+from collections.abc import Callable
+
 from ..arrays import FloatArray
 from ..schedules.base import Schedule
 from ..schedules.joint_schedule import parts
@@ -18,6 +20,15 @@ def scheduler_for(optimizer, last_epoch=-1):
 
     return LambdaLR(optimizer, lambda step: lr_at(step) / PEAK, last_epoch)
 '''
+
+
+def lambda_code(key: str, title: str, about: str) -> Callable[[Schedule, tuple[str, ...]], Export]:
+    """The `code` of a trainer that takes a scheduler of PyTorch; `about` says how."""
+
+    def code(schedule: Schedule, notes: tuple[str, ...]) -> Export:
+        return scalar(schedule, key, title, "lr_at", "step", lambda_lr(about), notes)
+
+    return code
 
 
 def scalar(

@@ -1,7 +1,12 @@
 """Schedulers of trainers in tests: a training loop around one, and what an exported file defines when it is run."""
 
+import sys
 import warnings
+from contextlib import contextmanager
+from types import ModuleType
+from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 
@@ -28,6 +33,29 @@ def driven(scheduler, optimizer: torch.optim.Optimizer, updates: int) -> list[fl
             optimizer.step()
             scheduler.step()
     return rates
+
+
+def by_lambda(text: str, peak: float, total: int) -> list[float]:
+    """The rates of an exported LambdaLR."""
+    optimizer = optimizer_of(peak)
+    return driven(executed(text)["scheduler_for"](optimizer), optimizer, total)
+
+
+def by_array(text: str, peak: float, total: int) -> list[float]:
+    """The rates of exported code for JAX, with NumPy in its place."""
+    return executed(text.replace("import jax.numpy as jnp", "import numpy as jnp"))["learning_rate"](
+        np.arange(total)
+    ).tolist()
+
+
+@contextmanager
+def stub(name: str, **names):
+    """A module `name` that has no more than these names, packages above it included."""
+    parents = [name.rsplit(".", i)[0] for i in range(name.count(".") + 1)]
+    made = {parent: ModuleType(parent) for parent in parents}
+    vars(made[name]).update(names)
+    with mock.patch.dict(sys.modules, made):
+        yield
 
 
 def installed(name: str):

@@ -11,6 +11,7 @@ from ...arrays import FloatArray
 from ...schedules.base import Schedule
 from ...schedules.pieces import Step
 from ..base import Export, Target, checked, plain, word
+from ..code import lambda_code
 from ..nearest import Nearest, Options, levels, nearest, warmups
 from ..shapes import fall, rise
 
@@ -175,8 +176,6 @@ def write(schedule: Schedule) -> Export:
     """The scheduler of a DeepSpeed JSON; comments and the check table are fields of it that DeepSpeed passes over."""
     found: Nearest[Scheduler] = nearest(schedule, candidates(schedule), {"low": (0.0, schedule.peak)})
     o, notes = found.options, found.notes(TITLE)
-    if not found.exact:
-        notes = (*notes, "The code of --to pytorch is exact: deepspeed.initialize(..., lr_scheduler=scheduler_for).")
     notes = (*notes, f"The optimizer's lr must be {word(o.peak)}.")
     steps = checked(schedule)
     rows = zip(steps, o.rates(np.array(steps, dtype=float)), schedule(steps), strict=True)
@@ -193,6 +192,9 @@ TRAINER = Target(
     KEY,
     TITLE,
     write,
+    code=lambda_code(
+        KEY, TITLE, "For deepspeed.initialize(..., lr_scheduler=scheduler_for); make the optimizer with lr=PEAK."
+    ),
     native="constant and linear; cosine and steps of one ratio without a warm-up",
     source="https://deepspeed.readthedocs.io/en/latest/schedulers.html",
     version="DeepSpeed 0.19",

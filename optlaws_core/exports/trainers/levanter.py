@@ -5,7 +5,6 @@ It counts a batch in sequences, from updates on as plans do, and averages weight
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -14,49 +13,32 @@ from ...schedules.averaging import EMA
 from ...schedules.base import Schedule
 from ...schedules.joint_schedule import Joint
 from ..base import Export, Target, check_comment, heading, word
-from ..nearest import Options, lengths, levels, nearest, warmups
+from ..code import array
+from ..nearest import nearest
 from ..plans import Staircase, begins_elsewhere, cannot, sequences
-from ..shapes import fall, rise
+from ..stable import StableFall, moves, stable_falls
 
 KEY, TITLE = "levanter", "levanter"
 TIMESCALE = 10_000  # of its inv_sqrt, in updates
 
 
 @dataclass(frozen=True)
-class Settings(Options):
-    """A warm-up from 0, the peak, and an `lr_schedule` over the last `decay` updates, as the optimizer counts them."""
-
-    peak: float
-    total: int
-    warmup: int
-    style: str
-    decay: int
-    low: float  # min_lr_ratio · peak
-
-    def rates(self, t: FloatArray) -> FloatArray:
-        count = t - (self.total - self.decay)
-        late = np.where(count < 0, self.peak, self._fallen(np.maximum(count, 0)))
-        return np.where(t < self.warmup, self.peak * rise(t, self.warmup), late)
+class Settings(StableFall):
+    """Its optimizer: the shape of the fall is `lr_schedule`, which counts updates from the end of the stable phase."""
 
     def _fallen(self, count: FloatArray) -> FloatArray:
-        if self.style == "constant":
-            return np.full_like(count, self.peak)
-        if self.style == "inv_sqrt":
+        if self.shape == "inv_sqrt":
             share = np.sqrt(TIMESCALE / np.maximum(count + self.warmup, 1))
             return np.maximum(self.peak * np.minimum(share, 1.0), self.low)
-        if self.style == "inv":
+        if self.shape == "inv":
             steepness = (self.peak / self.low - 1) / max(self.decay, 1)
             return np.maximum(self.peak / (steepness * np.maximum(count, 1) + 1), self.low)
-        return self.low + (self.peak - self.low) * fall(self.style, count / max(self.decay, 1))
+        return super()._fallen(count)
 
 
 def candidates(schedule: Schedule) -> Iterator[Settings]:
-    p, total = schedule.peak, schedule.total
-    for w in warmups(schedule):
-        yield Settings(p, total, w, "constant", total - w, p)
-        for low, d, style in product(levels(schedule), lengths(schedule, w), ("linear", "cosine", "inv", "inv_sqrt")):
-            if style != "inv" or low:  # it divides by the lowest rate
-                yield Settings(p, total, w, style, d, low)
+    found = stable_falls(Settings, schedule, ("linear", "cosine", "inv", "inv_sqrt"))
+    return (o for o in found if o.low or o.shape != "inv")  # it divides by the lowest rate
 
 
 def write(schedule: Schedule) -> Export:
@@ -77,15 +59,21 @@ def plan(joint: Joint, sequence: int | None = None) -> Export:
     return _written(joint, lines, off)
 
 
+def code(schedule: Schedule, notes: tuple[str, ...]) -> Export:
+    """A function of the count for the optimizer that levanter builds."""
+    use = "Return learning_rate from OptimizerConfig.lr_scheduler in levanter/optim/config.py."
+    return array(schedule, KEY, TITLE, "learning_rate", "count", (*notes, use))
+
+
 def _written(schedule: Schedule, more: str = "", off: tuple[str, ...] = ()) -> Export:
     """The rate, and `more` lines of the trainer, which are off as `off` says."""
-    moves = {"low": (schedule.peak / 1000, schedule.peak), "decay": (1, schedule.total - max(warmups(schedule)))}
-    found = nearest(schedule, candidates(schedule), moves)
+    found = nearest(schedule, candidates(schedule), moves(schedule, schedule.peak / 1000))
     o = found.options
     notes = (*found.notes(TITLE), *off, "JAX computes in 32 bits, so to about 3e-7 of the peak.")
+    style, decay = (o.shape, o.decay) if o.decay else ("constant", o.total - o.warmup)
     text = heading(schedule, TITLE, notes) + (
         f"\noptimizer:\n  learning_rate: {word(o.peak)}\n  min_lr_ratio: {word(o.low / o.peak)}\n"
-        f"  lr_schedule: {o.style}\n  warmup: {_steps(o.warmup, o.total)}\n  decay: {_steps(o.decay, o.total)}\n"
+        f"  lr_schedule: {style}\n  warmup: {_steps(o.warmup, o.total)}\n  decay: {_steps(decay, o.total)}\n"
         f"trainer:\n  num_train_steps: {o.total}\n{more}\n"
     )
     text += check_comment(schedule, found.differing)
@@ -109,6 +97,7 @@ TRAINER = Target(
     KEY,
     TITLE,
     write,
+    code=code,
     plan=plan,
     counts_sequences=True,
     native="constant, linear, cosine, and wsd with a linear or cosine cooldown",

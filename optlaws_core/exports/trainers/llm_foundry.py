@@ -1,4 +1,4 @@
-"""llm-foundry: the scheduler of its YAML, which Composer runs."""
+"""llm-foundry, a trainer of earlier years: the scheduler of its YAML, which Composer runs."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -10,10 +10,11 @@ import numpy as np
 from ...arrays import FloatArray
 from ...schedules.base import Schedule
 from ..base import Export, Target, check_comment, heading, word
+from ..code import scalar
 from ..nearest import Options, lengths, levels, nearest, warmups
 from ..shapes import fall, rise
 
-KEY, TITLE = "llm_foundry", "llm-foundry"
+KEY, TITLE = "llm_foundry", "llm-foundry (legacy)"
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,31 @@ def write(schedule: Schedule) -> Export:
     return Export(KEY, text, ".yaml", found.exact, found.deviation, notes)
 
 
+def code(schedule: Schedule, notes: tuple[str, ...]) -> Export:
+    """A callback of Composer, which sets the rate when a batch starts: its schedulers lag one update."""
+    return scalar(schedule, KEY, TITLE, "lr_at", "step", CALLBACK, notes)
+
+
+CALLBACK = '''
+
+def rate_setter():
+    """For Trainer(..., callbacks=[rate_setter()]); leave schedulers out."""
+    from composer import Callback
+
+    class RateSetter(Callback):
+        def batch_start(self, state, logger):
+            for optimizer in state.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = lr_at(state.timestamp.batch.value)
+
+    return RateSetter()
+'''
+
 TRAINER = Target(
     KEY,
     TITLE,
     write,
+    code=code,
     native="a constant without a warm-up; after a warm-up that lags one update, linear, inverse_sqrt, and wsd with a "
     "linear cooldown",
     source="https://github.com/mosaicml/llm-foundry/blob/main/llmfoundry/optim/scheduler.py",

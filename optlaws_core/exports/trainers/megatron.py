@@ -15,10 +15,12 @@ import numpy as np
 from ...arrays import FloatArray
 from ...schedules.base import Schedule
 from ...schedules.joint_schedule import Joint
-from ..base import Export, Target, check_comment, comment, heading, word
+from ..base import Export, Target, bash_array, check_comment, comment, heading
+from ..code import scalar
 from ..nearest import Nearest, Options, lengths, levels, nearest, warmups
 from ..plans import Staircase, cannot, ramp_up, sequences
 from ..shapes import fall, rise
+from ..stable import moves
 
 KEY, TITLE = "megatron", "Megatron-LM"
 
@@ -86,8 +88,7 @@ def candidates(schedule: Schedule) -> Iterator[Style]:
 
 def write(schedule: Schedule) -> Export:
     """Flags of Megatron-LM, as an array of bash."""
-    moves = {"low": (0.0, schedule.peak), "decay": (1, schedule.total - max(warmups(schedule)))}
-    found = nearest(schedule, candidates(schedule), moves)
+    found = nearest(schedule, candidates(schedule), moves(schedule))
     notes = found.notes(TITLE)
     return _written(schedule, found, found.exact, (*notes, RESUMING), _rate_flags(found.options, "iters"), "")
 
@@ -99,7 +100,7 @@ def plan(joint: Joint, sequence: int | None = None) -> Export:
     batch = sequences(joint, TITLE, sequence)
     if not batch.changes:
         made = write(joint.rate)
-        size = _array("BATCH_ARGS", {"--global-batch-size": batch.size[0]})
+        size = bash_array("BATCH_ARGS", {"--global-batch-size": batch.size[0]})
         text = f"{comment(joint.text, *batch.notes)}{made.text}\n{size}"
         return replace(made, text=text, exact=made.exact and not batch.notes, notes=(*batch.notes, *made.notes))
     if any(b < a for a, b in pairwise(batch.size)):
@@ -116,9 +117,22 @@ def plan(joint: Joint, sequence: int | None = None) -> Export:
         RESUMING,
     )
     exact = found.exact and not batch.notes
-    return _written(joint, found, exact, notes, _rate_flags(found.options, "samples"), _array("BATCH_ARGS", flags))
+    return _written(joint, found, exact, notes, _rate_flags(found.options, "samples"), bash_array("BATCH_ARGS", flags))
 
 
+def code(schedule: Schedule, notes: tuple[str, ...], key: str = KEY, title: str = TITLE) -> Export:
+    """A function that gives Megatron's parameter scheduler these rates."""
+    return scalar(schedule, key, title, "lr_at", "step", SET_RATES, notes)
+
+
+# Its scheduler counts samples, of which an update has `batch`.
+SET_RATES = '''
+
+def set_rates(opt_param_scheduler, batch):
+    """Give an OptimizerParamScheduler these rates before training; `batch` is the global batch size."""
+    opt_param_scheduler.get_lr = lambda param_group: lr_at(opt_param_scheduler.num_steps // batch)
+    opt_param_scheduler.step(0)
+'''
 RESUMING = "On resuming with other values, --override-opt-param-scheduler is needed, too."
 
 
@@ -167,23 +181,15 @@ def _written(
     flags: dict[str, float | int | str],
     more: str,
 ) -> Export:
-    text = f"{heading(schedule, TITLE, notes)}\n{_array('LR_ARGS', flags)}{more}"
+    text = f"{heading(schedule, TITLE, notes)}\n{bash_array('LR_ARGS', flags)}{more}"
     return Export(KEY, f"{text}\n{check_comment(schedule, found.differing)}", ".sh", exact, found.deviation, notes)
-
-
-def _array(name: str, flags: dict[str, float | int | str]) -> str:
-    lines = "".join(f"  {flag} {_flag(value)}\n" for flag, value in flags.items())
-    return f"{name}=(\n{lines})\n"
-
-
-def _flag(value: float | int | str) -> str:
-    return str(value) if isinstance(value, (str, int)) else word(value)
 
 
 TRAINER = Target(
     KEY,
     TITLE,
     write,
+    code=code,
     plan=plan,
     counts_sequences=True,
     native="constant, linear, cosine, inverse square root over the warm-up, and wsd with a linear, cosine or 1-sqrt "

@@ -1,8 +1,8 @@
-"""OLMo-core: stages of its ComposableScheduler, lines and half-cosines, or its PowerLR where that is nearer.
+"""OLMo-core: stages of its ComposableScheduler, lines and half-cosines, or its PowerLR or WSD where that is as near.
 
 PowerLR is the Power Scheduler in updates: a linear warm-up, (t/warmup)^b, a line at the end. It counts an update before
 it takes it, and cannot be told to begin with a rate of 0, so it is one update early all along: never exact for a
-schedule whose first update has the rate 0.
+schedule whose first update has the rate 0. The warm-up of its WSD is early, too; without one it is a line at the end.
 
 Its BatchSizeSchedulerCallback counts tokens and updates as plans do. It multiplies the optimizer's lr by the square
 root of each change, which stages with absolute rates do not heed, and puts an increase off until the batches so far can
@@ -10,17 +10,18 @@ be regrouped. Its ModelMergeCallback is the mean over the last updates, each of 
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...arrays import FloatArray
-from ...schedules import Power, PowerScheduler
+from ...schedules import WSD, Power, PowerScheduler
 from ...schedules.averaging import Average, Merge
 from ...schedules.base import Schedule
 from ...schedules.joint_schedule import Joint
 from ...text import relative_error
-from ..base import EXACT, Export, Target, check_comment, deviation, heading, word
+from ..base import EXACT, Export, Rates, Target, check_comment, deviation, heading, too_far, word
+from ..code import scalar
 from ..lines import followed, segments
 from ..plans import Staircase, cannot, staircase
 
@@ -29,15 +30,28 @@ STAGES = 100  # for a stretch that is neither a line nor half a cosine
 NEARLY = 1e-6  # of the peak, at which no more stages are added
 
 
+@dataclass(frozen=True)
+class Own:
+    """One of OLMo-core's schedulers that has the schedule's form: as Python, its rates, and where it differs."""
+
+    call: str
+    rates: Rates
+    early: str
+
+    @property
+    def name(self) -> str:
+        return self.call.partition("(")[0]
+
+
 def write(schedule: Schedule) -> Export:
-    """A stage for each stretch of the schedule, many for one that is no line and no cosine; or PowerLR, if nearer."""
-    power = _power_lr(schedule)
-    if not power:
+    """A stage for each stretch of the schedule, many for one that is no line and no cosine; or its own, if as near."""
+    own = _power_lr(schedule) or _wsd(schedule)
+    if not own:
         return _stages(schedule)
-    early = deviation(schedule, lambda t: _early(schedule, t))
-    least = relative_error(early)
-    found = _stages(schedule, f"{power} is the same curve one update early, off by up to {least} of the peak.")
-    return _written(schedule, power, early) if early < found.deviation else found
+    far = deviation(schedule, own.rates)
+    also = f"{own.call} is the same curve {own.early}, off by up to {relative_error(far)} of the peak."
+    found = _stages(schedule, *([] if too_far(far) else [also]))
+    return _written(schedule, own, far) if far <= EXACT or far < found.deviation else found
 
 
 def plan(joint: Joint) -> Export:
@@ -137,43 +151,86 @@ def _late(batch: Staircase) -> tuple[str, ...]:
     return said
 
 
-def _power_lr(schedule: Schedule) -> str:
-    """The PowerLR that has the schedule's form, as Python; empty where there is none."""
+def _power_lr(schedule: Schedule) -> Own | None:
+    """The PowerLR that has the schedule's form."""
     if not isinstance(schedule, (Power, PowerScheduler)) or schedule.warmup_shape != "linear" or not schedule.warmup:
-        return ""
+        return None
     if schedule.breaks[1:2] != (schedule.warmup,) or schedule.knee_step > schedule.warmup * (1 + 1e-9):
-        return ""  # the peak is held for a while
+        return None  # the peak is held for a while
     if not schedule.decay or schedule.shape != "linear":
-        return ""  # without a line at the end PowerLR divides by 0 in the last update
-    return (
+        return None  # without a line at the end PowerLR divides by 0 in the last update
+
+    def rates(t: FloatArray) -> FloatArray:
+        now = np.asarray(t, dtype=float) + 1
+        late = schedule(np.maximum(now, schedule.warmup))
+        return np.where(now < schedule.warmup, schedule.peak * now / schedule.warmup, late)
+
+    return Own(
         f"PowerLR(b={word(-schedule.exponent)}, warmup={schedule.warmup}, decay={schedule.decay}, decay_fraction=None, "
-        f"decay_min_lr={word(schedule.final)})"
+        f"decay_min_lr={word(schedule.final)})",
+        rates,
+        "one update early",
     )
 
 
-def _early(schedule: Schedule, t: FloatArray) -> FloatArray:
-    """The rates of PowerLR in updates `t`; same shape."""
-    now = np.asarray(t, dtype=float) + 1
-    late = schedule(np.maximum(now, schedule.warmup))
-    return np.where(now < schedule.warmup, schedule.peak * now / schedule.warmup, late)
+def _wsd(schedule: Schedule) -> Own | None:
+    """The WSD that has the schedule's form: it is at `decay_min_lr` in the last update, not one past that."""
+    if not isinstance(schedule, WSD) or schedule.shape != "linear" or schedule.warmup_shape != "linear":
+        return None
+    p, w, total = schedule.peak, schedule.warmup, schedule.total
+    decay, low = schedule.decay - 1, float(schedule(total - 1))
+    if decay < 1 or w + decay >= total or low >= p:
+        return None
+
+    def rates(t: FloatArray) -> FloatArray:
+        now = np.asarray(t, dtype=float) + 1
+        late = low + (p - low) * np.minimum(total - now, decay) / decay
+        return np.where(now <= w, p * now / max(w, 1), late)
+
+    call = f"WSD(warmup={w}, decay={decay}, decay_fraction=None, decay_min_lr={word(low)})"
+    return Own(call, rates, "with a warm-up that is one update early")
 
 
-def _written(schedule: Schedule, power: str, early: float) -> Export:
-    """A PowerLR and what there is to say of it."""
+def _written(schedule: Schedule, own: Own, far: float) -> Export:
+    """One of OLMo-core's own schedulers and what there is to say of it."""
+    exact = far <= EXACT
     notes = (
-        f"OLMo-core's PowerLR is one update early: off by up to {relative_error(early)} of the peak.",
+        *(
+            ()
+            if exact
+            else (f"OLMo-core's {own.name} is {own.early}: off by up to {relative_error(far)} of the peak.",)
+        ),
         f"The optimizer's lr must be {word(schedule.peak)}, and units steps.",
     )
     text = heading(schedule, TITLE, notes)
-    text += f"\nfrom olmo_core.optim.scheduler import PowerLR\n\nscheduler = {power}\n\n"
-    text += check_comment(schedule, lambda t: _early(schedule, t))
-    return Export(KEY, text, ".py", False, early, notes)
+    text += f"\nfrom olmo_core.optim.scheduler import {own.name}\n\nscheduler = {own.call}\n\n"
+    text += check_comment(schedule, None if exact else own.rates)
+    return Export(KEY, text, ".py", exact, far, notes)
 
+
+def code(schedule: Schedule, notes: tuple[str, ...]) -> Export:
+    """A scheduler of one's own."""
+    return scalar(schedule, KEY, TITLE, "lr_at", "step", SCHEDULER, notes)
+
+
+SCHEDULER = '''
+
+def make_scheduler():
+    """A Scheduler of OLMo-core, which counts updates from 1; units are steps."""
+    from olmo_core.optim.scheduler import Scheduler
+
+    class Exported(Scheduler):
+        def get_lr(self, initial_lr, current, t_max):
+            return initial_lr * (lr_at(current - 1) / PEAK)
+
+    return Exported()
+'''
 
 TRAINER = Target(
     KEY,
     TITLE,
     write,
+    code=code,
     plan=plan,
     native="whatever is made of lines and half-cosines",
     source="https://olmo-core.readthedocs.io/en/latest/optim.html",

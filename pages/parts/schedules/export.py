@@ -102,8 +102,8 @@ def winner(space: Workspace, best: Entry) -> None:
         st.caption(literal(str(fault)))
         return
     _download(st, made, best.schedule, target, f"{best.name} for {TARGETS[target].title}", "export_winner")
-    if not made.exact:
-        st.caption(literal(made.notes[0]))
+    if made.remarks:
+        st.caption(literal(made.remarks[0]))
 
 
 def _shown(schedule: Schedule, target: str, key: str, left: DeltaGenerator, right: DeltaGenerator) -> None:
@@ -127,7 +127,7 @@ def _shown(schedule: Schedule, target: str, key: str, left: DeltaGenerator, righ
             st.error(literal(str(fault)), icon=":material/error:")
             return
         notes = "  \n".join(map(literal, made.notes))
-        if not made.exact:
+        if made.remarks:
             st.warning(notes, icon=":material/difference:")  # the first of them says how far it is off
         elif made.notes:
             st.caption(notes)

@@ -175,7 +175,7 @@ def test_megatron_takes_the_batch_update_for_update(batch):
 
 
 def test_megatron_bends_a_line_where_the_batch_changes_and_says_so():
-    plan, found = sent("rate=linear(peak=1e-3, warmup=20, total=400); batch=steps([0, 200], [6400, 25600])", "megatron")
+    plan, found = sent("rate=linear(peak=1e-3, warmup=20, total=400); batch=steps([0, 200], [6400, 9600])", "megatron")
     rates = np.array(megatron.planned(found.text, TOTAL, LENGTH))
     off = np.abs(rates - plan(np.arange(TOTAL))).max() / 1e-3
     assert 0.01 < off == pytest.approx(found.deviation, abs=1e-9) and not found.exact
@@ -291,6 +291,11 @@ def test_olmo_core_merges_the_last_updates(count):
         ),
         (f"{RATE}; average=merge(8, 10)", "olmo_core", "a mean of weights some updates apart"),
         (f"{RATE}; average=merge(8, 10)", "levanter", "a mean of checkpoints, only an exponential average"),
+        (
+            "rate=linear(peak=1e-3, warmup=20, total=400); batch=steps([0, 200], [6400, 25600])",
+            "megatron",
+            "this learning rate, of which its options are off by up to",
+        ),
         (f"{STEPS}; average=ema(25)", "nanogpt", "a batch schedule and an average of weights: export the plan to"),
     ],
 )

@@ -1,10 +1,10 @@
 """Twins of the trainers: what a trainer makes of an exported file, one module for each of `TARGETS` that is one.
 
 `twin(text, peak, total)` reads an export back and gives the rates of its updates, a list of `total`: the trainer's rule
-in own words, one update at a time, in the order in which its training loop goes. It gives None where the export of a
-trainer that takes options is code. `real`, where there is one, has the same arguments, and asks the trainer's own
-scheduler; it is skipped where the trainer is not installed. `EXPRESSED` names the schedules of `NAMED` whose export has
-to be exact.
+in own words, one update at a time, in the order in which its training loop goes. It gives None where transformers gets
+code. `coded`, with the same arguments, gives the rates of the code that stands in for options that are too far off, put
+to use as the export says. `real`, where there is one, has the same arguments, and asks the trainer's own scheduler; it
+is skipped where the trainer is not installed. `EXPRESSED` names the schedules of `NAMED` whose export has to be exact.
 """
 
 from importlib import import_module

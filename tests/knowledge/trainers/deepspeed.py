@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from tests.support.schedulers import driven, installed, optimizer_of
+from tests.support.schedulers import by_lambda, driven, installed, optimizer_of
 
 EXPRESSED = ("constant", "linear", "linear f")
 
@@ -33,6 +33,9 @@ def twin(text: str, peak: float, total: int) -> list[float]:
             share = max(0.0, (k["total_num_steps"] - batch) / max(1, k["total_num_steps"] - w))
         rates.append(k["warmup_min_lr"] + (k["warmup_max_lr"] - k["warmup_min_lr"]) * share)
     return rates
+
+
+coded = by_lambda
 
 
 def real(text: str, peak: float, total: int) -> list[float]:

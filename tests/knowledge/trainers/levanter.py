@@ -4,6 +4,8 @@ import math
 
 import yaml
 
+from tests.support.schedulers import by_array
+
 EXPRESSED = ("constant", "linear", "linear f", "cosine", "cosine f", "wsd", "wsd f")
 
 
@@ -11,6 +13,9 @@ def twin(text: str, peak: float, total: int) -> list[float]:
     o = yaml.safe_load(text)
     assert o["trainer"]["num_train_steps"] == total
     return [_rate(o["optimizer"], t, total) for t in range(total)]
+
+
+coded = by_array
 
 
 def batches(text: str, total: int, sequence: int) -> list[int]:

@@ -6,9 +6,22 @@ import warnings
 
 import yaml
 
-from tests.support.schedulers import installed
+from tests.support.schedulers import executed, installed, optimizer_of, stub
 
 EXPRESSED = ()
+
+
+def coded(text: str, peak: float, total: int) -> list[float]:
+    """The rates that a callback sets before each batch, whatever a scheduler left there."""
+    with stub("composer", Callback=object):
+        callback = executed(text)["rate_setter"]()
+    optimizer, rates = optimizer_of(peak), []
+    for t in range(total):
+        optimizer.param_groups[0]["lr"] = float("nan")
+        batch = types.SimpleNamespace(batch=types.SimpleNamespace(value=t))
+        callback.batch_start(types.SimpleNamespace(optimizers=[optimizer], timestamp=batch), None)
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
 
 
 def twin(text: str, peak: float, total: int) -> list[float]:

@@ -3,7 +3,7 @@
 import math
 import shlex
 
-from tests.support.schedulers import installed, optimizer_of
+from tests.support.schedulers import executed, installed, optimizer_of
 
 EXPRESSED = (
     "constant",
@@ -19,7 +19,7 @@ EXPRESSED = (
 )
 
 
-def _arrays(text: str) -> dict[str, dict[str, str]]:
+def arrays(text: str) -> dict[str, dict[str, str]]:
     """The flags of every array of bash."""
     found: dict[str, dict[str, str]] = {}
     words = iter(shlex.split(text, comments=True))
@@ -34,13 +34,13 @@ def _arrays(text: str) -> dict[str, dict[str, str]]:
 
 def _options(text: str) -> dict:
     """The flags of the rate, lengths in updates or in samples, by the names that they have in updates."""
-    flags = _arrays(text)["LR_ARGS"]
+    flags = arrays(text)["LR_ARGS"]
     return {k.replace("-samples", "-iters"): v if "style" in k else float(v) for k, v in flags.items()}
 
 
 def batches(text: str, total: int, sequence: int) -> list[int]:
     """Sequences in each update, as StepBatchsizeNumMicroBatchesCalculator of 2026 counts them."""
-    said = _arrays(text)["BATCH_ARGS"]["step-batch-size-schedule"]
+    said = arrays(text)["BATCH_ARGS"]["step-batch-size-schedule"]
     entries = [(int(float(k)) // sequence, int(n)) for k, n in (pair.split(":") for pair in said.split())]
     assert entries[0][0] == 0 and entries == sorted(set(entries))
 
@@ -85,20 +85,20 @@ def _consumed(now, total: int) -> list[int]:
 
 def twin(text: str, peak: float, total: int) -> list[float]:
     o = _options(text)
-    return [_rate(o, t) for t in range(total)]
+    return [rate(o, t) for t in range(total)]
 
 
 def planned(text: str, total: int, sequence: int) -> list[float]:
     """The rates of a run whose batch changes: the scheduler steps by the samples of each update."""
     o, consumed, rates = _options(text), 0, []
     for size in batches(text, total, sequence):
-        rates.append(_rate(o, consumed))
+        rates.append(rate(o, consumed))
         consumed += size
     assert consumed == o["train-iters"]
     return rates
 
 
-def _rate(o: dict, t: int) -> float:
+def rate(o: dict, t: int) -> float:
     top, low, w, end = o["lr"], o["min-lr"], o["lr-warmup-iters"], o["lr-decay-iters"]
     if w and t <= w:
         return top * t / w
@@ -119,8 +119,32 @@ def _rate(o: dict, t: int) -> float:
     return low + share * (top - low)
 
 
+def coded(text: str, peak: float, total: int, batch: int = 3) -> list[float]:
+    """The rates of a scheduler that is told how many samples each update had."""
+
+    class Scheduler:
+        num_steps = 0
+        rate = float("nan")
+
+        def step(self, increment):
+            self.num_steps += increment
+            self.rate = self.get_lr({})
+
+    scheduler = Scheduler()
+    executed(text)["set_rates"](scheduler, batch)
+    rates = []
+    for _ in range(total):
+        rates.append(scheduler.rate)
+        scheduler.step(batch)
+    return rates
+
+
 def real(text: str, peak: float, total: int) -> list[float]:
-    o = _options(text)
+    return scheduled(_options(text), total)
+
+
+def scheduled(o: dict, total: int) -> list[float]:
+    """The rates that Megatron's own class gives."""
     module, optimizer = installed("megatron.core.optimizer_param_scheduler"), optimizer_of(o["lr"])
     scheduler = module.OptimizerParamScheduler(
         optimizer,

@@ -1,10 +1,10 @@
-"""OLMo-core: a ComposableScheduler, whose rates are shares of the peak, or a PowerLR."""
+"""OLMo-core: a ComposableScheduler, whose rates are shares of the peak, or a PowerLR or WSD."""
 
 import ast
 import math
 import warnings
 
-from tests.support.schedulers import executed, installed
+from tests.support.schedulers import executed, installed, stub
 
 EXPRESSED = (
     "constant",
@@ -71,9 +71,10 @@ def _stages(text: str) -> list[dict]:
 
 
 def twin(text: str, peak: float, total: int) -> list[float]:
-    if "scheduler = PowerLR" in text:
-        call = next(n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call))
-        return _power(peak, total, **{k.arg: ast.literal_eval(k.value) for k in call.keywords})
+    own = {"PowerLR": _power, "WSD": _wsd}
+    call = _calls(text)[0]
+    if call.func.id in own:
+        return own[call.func.id](peak, total, **{k.arg: ast.literal_eval(k.value) for k in call.keywords})
     stages = _stages(text)
     return [_rate(stages, t, peak) for t in range(total)]
 
@@ -107,6 +108,26 @@ def _power(peak, total, b, warmup, decay, decay_fraction, decay_min_lr) -> list[
         else:
             rates.append(peak * (current / warmup) ** b)
     return rates
+
+
+def _wsd(peak, total, warmup, decay, decay_fraction, decay_min_lr) -> list[float]:
+    """Linear to the peak, the peak, a line that ends in the last update; it counts from 1."""
+    assert decay_fraction is None and 0 <= decay_min_lr < peak
+    rates = []
+    for current in range(1, total + 1):
+        if current <= warmup:
+            rates.append(peak * current / warmup)
+        elif current >= total - decay:
+            rates.append(decay_min_lr + (peak - decay_min_lr) * min(total - current, decay) / decay)
+        else:
+            rates.append(peak)
+    return rates
+
+
+def coded(text: str, peak: float, total: int) -> list[float]:
+    with stub("olmo_core.optim.scheduler", Scheduler=object):
+        scheduler = executed(text)["make_scheduler"]()
+    return [scheduler.get_lr(peak, t + 1, total) for t in range(total)]
 
 
 def real(text: str, peak: float, total: int) -> list[float]:

@@ -3,7 +3,7 @@
 import ast
 import math
 
-from tests.support.schedulers import driven, executed, installed, optimizer_of
+from tests.support.schedulers import by_lambda, driven, executed, installed, optimizer_of
 
 EXPRESSED = ()
 
@@ -29,6 +29,9 @@ def _share(o: dict, t: int) -> float:
     x = (t + 1 - (total + 1 - length)) / length
     share = {"linear": 1 - x, "cosine": (1 + math.cos(math.pi * x)) / 2, "sqrt": 1 - math.sqrt(x)}[o["decay_type"]]
     return o["min_lr_factor"] + (1 - o["min_lr_factor"]) * share
+
+
+coded = by_lambda
 
 
 def real(text: str, peak: float, total: int) -> list[float]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from optlaws_core import parse
-from optlaws_core.exports import EXACT, TABLES, TARGETS, export
+from optlaws_core.exports import EXACT, FAR, TABLES, TARGETS, export
 from optlaws_core.text import relative_error
 from tests.knowledge.families import schedules, texts
 from tests.knowledge.trainers import NAMED, TWINS, W
@@ -37,6 +37,9 @@ def test_every_trainer_has_a_twin():
     for key in sorted(TWINS):
         for name in ("twin", "EXPRESSED"):
             assert hasattr(TWINS[key], name), f"tests/knowledge/trainers/{key}.py has no {name}."
+        assert bool(TARGETS[key].code) == hasattr(TWINS[key], "coded"), (
+            f"The target {key} has code for what its options miss, and its twin has coded, or neither has."
+        )
         if TARGETS[key].plan and TARGETS[key].takes == "options":
             assert hasattr(TWINS[key], "batches"), f"tests/knowledge/trainers/{key}.py has no batches, of plans."
 
@@ -61,6 +64,12 @@ def test_the_command_line_page_names_every_target(key):
         )
 
 
+def test_the_readme_names_every_trainer():
+    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for key in TRAINERS:
+        assert TARGETS[key].title in page, f"README.md lacks {TARGETS[key].title} among what schedules are exported to."
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target, of", [(t, of) for t in KNOWN for of in ("twin", "real") if hasattr(TWINS[t], of)])
 def test_a_trainer_makes_of_it_what_the_export_says(target, of, record_property):
@@ -69,7 +78,7 @@ def test_a_trainer_makes_of_it_what_the_export_says(target, of, record_property)
     for text in TEXTS:
         schedule = parse(text)
         found = export(schedule, target)
-        rates = rule(found.text, schedule.peak, TOTAL)
+        rates = (TWINS[target].coded if found.instead else rule)(found.text, schedule.peak, TOTAL)
         if rates is None:
             continue
         wanted = schedule(np.arange(TOTAL))
@@ -89,11 +98,13 @@ def test_a_trainer_makes_of_it_what_the_export_says(target, of, record_property)
 @settings(max_examples=30, deadline=None)
 def test_the_stated_deviation_of_any_schedule_is_the_true_one(target, schedule):
     found = export(schedule, target)
-    rates = TWINS[target].twin(found.text, schedule.peak, TOTAL)
+    rule = TWINS[target].coded if found.instead else TWINS[target].twin
+    rates = rule(found.text, schedule.peak, TOTAL)
     if rates is not None:
         off = float(np.max(np.abs(np.array(rates) - schedule(np.arange(TOTAL))))) / schedule.peak
         assert off == pytest.approx(found.deviation, abs=NEAR), found.text
         assert found.exact == (found.deviation <= EXACT)
+        assert found.deviation <= FAR + EXACT
         assert found.exact or f"off by up to {relative_error(found.deviation)} of the peak" in found.notes[0]
 
 
@@ -113,7 +124,7 @@ def test_own_options_are_used_where_they_are_exact(target, name):
         (NAMED["wsd f"], "llm_foundry", 1 / 20),
         (NAMED["cosine"], "deepspeed", 2e-3),
         (f"rex({W})", "olmo_core", 1e-4),
-        (f"wsd({W}, decay=80, shape=square)", "megatron", 0.1),
+        (f"wsd({W}, decay=80, shape=1-sqrt, final=9e-4)", "maxtext", 0.05),
     ],
 )
 def test_the_nearest_form_is_near_and_says_how_near(text, target, most):
@@ -122,3 +133,18 @@ def test_the_nearest_form_is_near_and_says_how_near(text, target, most):
     assert "%" in found.notes[0] and "of the peak" in found.notes[0]
     said = " ".join(found.text.replace("\n# ", " ").split())
     assert found.notes[0] in said
+
+
+@pytest.mark.parametrize("name", ["wsd", "jump", "cyclic"])
+@pytest.mark.parametrize("target", [key for key in KNOWN if TARGETS[key].code])
+def test_options_that_are_far_off_are_not_offered_but_code_that_is_exact(target, name):
+    schedule = parse(NAMED[name])
+    own, found = TARGETS[target].write(schedule), export(schedule, target)
+    assert found.instead == (own.deviation > FAR + EXACT)
+    if not found.instead:
+        assert found == own
+        return
+    rates = TWINS[target].coded(found.text, schedule.peak, schedule.total)
+    np.testing.assert_allclose(rates, schedule(np.arange(schedule.total)), rtol=0, atol=EXACT * schedule.peak)
+    assert found.exact and found.suffix == ".py" and found.remarks == found.notes
+    assert f"{relative_error(own.deviation)} of the peak, so this is the schedule as code" in found.notes[0]
