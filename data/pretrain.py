@@ -93,13 +93,14 @@ def pretrain(
     parent_corpus: Corpus | None = None,
     then_corpus: Corpus | None = None,
     keep: Path | None = None,
+    logged: Callable[[dict[str, float]], object] = lambda row: None,
 ) -> tuple[pa.Table, dict[str, str]]:
     """Train `spec` and return its log and what the manifest says of how it went, by column.
 
     `start` has the weights to begin with, under a new optimizer; `parent_corpus` is validated on as well, and so is
     `then_corpus`, which the run goes on with where it declares a second text; `keep` gets the last weights, never an
-    average of them. `report(updates done)` is called per row of the log. A run whose loss leaves the finite numbers
-    stops at the row that shows it.
+    average of them. `report(updates done)` is called per row of the log, and before it `logged(row)`, with its values.
+    A run whose loss leaves the finite numbers stops at the row that shows it.
     """
     torch.set_num_threads(1)  # sums in one order only, and runs side by side do not fight over cores
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -141,7 +142,9 @@ def pretrain(
         row |= averages.validate(heldout["val_loss"], device, validates)
         if spec.joint:
             row |= {"tokens": int(tokens[:done].sum()), "batch_tokens": int(tokens[step])}
-        log.add(step=step, lr=lr, train_loss=train_loss, grad_norm=grad_norm, **row)
+        row = {"step": step, "lr": lr, "train_loss": train_loss, "grad_norm": grad_norm} | row
+        log.add(**row)
+        logged(row)
         report(done)
         if not finite:
             break

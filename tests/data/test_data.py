@@ -71,9 +71,10 @@ def test_the_manifest_is_the_sweep():
     assert {path.name for path in (DATA / "runs").iterdir()} == {Path(row["file"]).name for row in MANIFEST}
 
 
-def test_the_examples_are_rows_of_the_manifest():
+@pytest.mark.parametrize("name", ["examples.csv", "small_runs.csv"])
+def test_the_examples_are_rows_of_the_manifest(name):
     by_file = {row["file"]: row for row in MANIFEST}
-    examples = rows_of(DATA / "examples.csv")
+    examples = rows_of(DATA / name)
     assert len(examples) >= 8
     assert all(example == by_file[example["file"]] | {"run": example["run"]} for example in examples)
     assert len({(e["params"], e["peak_lr"]) for e in examples}) == 1
