@@ -22,6 +22,7 @@ RUN python -m compileall -q .
 
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    OPTLAWS_PROVE=off \
     OPTLAWS_STORE=/store/comparisons.sqlite \
     STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
     STREAMLIT_SERVER_PORT=8501 \

@@ -11,7 +11,7 @@ from ..fit import from_address
 from ..schedules import export
 from ..share import comparisons
 from ..state.workspace import Workspace
-from . import answer
+from . import answer, prove
 
 IN_FULL = "full_box"  # the key of the expander, and its name in the address
 CHART = 450  # pixels; with what stands above it, one screen of a laptop
@@ -51,6 +51,7 @@ def show(space: Workspace) -> None:
     with right:
         answer.small(made)
     best.section(space, found)
+    prove.section(space, made.order)
     export.section(space, [*made.order, *predicted.switched_off(space)])
     comparisons.section(space, fits, view, observed, risk, most_risk, baseline.place)
     if box.open:

@@ -22,12 +22,17 @@ def bundled() -> Reading:
 
 def example_runs() -> tuple[Run, ...]:
     """The runs that a new visitor begins with, on held-out losses."""
-    return _on_held_out_losses(BUNDLED, digest(BUNDLED))
+    return on_held_out_losses(BUNDLED)
 
 
 def sweep_runs() -> tuple[Run, ...]:
     """All runs of the project's sweep, on held-out losses. The first call reads hundreds of files."""
-    return _on_held_out_losses(SWEEP, digest(SWEEP))
+    return on_held_out_losses(SWEEP)
+
+
+def on_held_out_losses(manifest: Path) -> tuple[Run, ...]:
+    """The runs of a manifest that ships with the project, on held-out losses where they have them."""
+    return _on_held_out_losses(manifest, digest(manifest))
 
 
 def reading_of(manifest: Path) -> Reading:
@@ -35,12 +40,12 @@ def reading_of(manifest: Path) -> Reading:
     return _reading(manifest, digest(manifest))
 
 
-@lru_cache(maxsize=2)  # not Streamlit's cache: the server's warm-up calls this outside any session
+@lru_cache(maxsize=3)  # not Streamlit's cache: the server's warm-up calls this outside any session
 def _reading(manifest: Path, digest: str) -> Reading:
     return read(manifest)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _on_held_out_losses(manifest: Path, digest: str) -> tuple[Run, ...]:
     return tuple(run.on(HELD_OUT) if HELD_OUT in run.series else run for run in _reading(manifest, digest).runs)
 

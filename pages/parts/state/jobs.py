@@ -153,21 +153,39 @@ def _other(n: int) -> str:
     return "another fit or search" if n == 1 else f"{n:,} other fits or searches"
 
 
-def watch(job: Job[T], said: Callable[[Progress], str], ended: Callable[[Job[T]], None], key: str) -> None:
+def watch(
+    job: Job[T],
+    said: Callable[[Progress], str],
+    ended: Callable[[Job[T]], None],
+    key: str,
+    *,
+    stop: str = "Cancel",
+    beneath: Callable[[], object] = lambda: None,
+    every: float = EVERY,
+) -> None:
     """Progress of a job under the sentence `said`, and a button that cancels it; at its end, `ended(job)`, once.
 
-    While it waits, what it waits for stands there instead. Then the page is drawn anew. `key` is the button's.
+    While it waits, what it waits for stands there instead. Then the page is drawn anew. `key` is the button's, `stop`
+    its label. `beneath` draws what else is to be seen while it runs, at each look, every so many seconds at most.
     """
-    st.fragment(_look, run_every=max(EVERY, len(turns) / LOOKS))(job, said, ended, key)
+    st.fragment(_look, run_every=max(every, len(turns) / LOOKS))(job, said, ended, key, stop, beneath)
 
 
-def _look(job: Job[T], said: Callable[[Progress], str], ended: Callable[[Job[T]], None], key: str) -> None:
+def _look(
+    job: Job[T],
+    said: Callable[[Progress], str],
+    ended: Callable[[Job[T]], None],
+    key: str,
+    stop: str,
+    beneath: Callable[[], object],
+) -> None:
     if job.settled:  # a look that was under way when the page was drawn anew
         return
     if job.running:
         bar, button = st.columns([5, 1], vertical_alignment="center")
         bar.progress(min(job.progress.share, 1.0), job.waits or said(job.progress))
-        if not button.button("Cancel", width="stretch", key=key):
+        if not button.button(stop, width="stretch", key=key):
+            beneath()
             return
         job.cancel()
     job.settled = True
