@@ -46,7 +46,7 @@ def pins(file: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "file, declared",
     [
-        ("requirements.txt", [t for e in ("app", "paper", "store") for t in EXTRAS[e]]),
+        ("requirements.txt", [t for e in ("app", "figures", "paper", "store") for t in EXTRAS[e]]),
         ("requirements-team.txt", [t for e in ("dask", "oidc", "postgres") for t in EXTRAS[e]]),
         ("requirements-train.txt", [*EXTRAS["torch"], *EXTRAS["train"]]),
         ("tests/requirements.txt", [t for e in ("lightning", "test", "transformers") for t in EXTRAS[e]]),

@@ -11,12 +11,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import OptLawsError, Run
+from optlaws_core.figures import candidate_chart as charts
 from optlaws_core.text import format_amount, parse_amount
 
 from ..fit import from_address
 from ..state import address
 from ..state.workspace import Workspace
-from ..widgets import candidate_chart as charts
 from ..widgets import showing
 from ..widgets.markdown import literal
 from . import predicted

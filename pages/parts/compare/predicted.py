@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from optlaws_core import OptLawsError, Plan, Prediction, Ranked, Schedule, predict, rank, with_bands
+from optlaws_core.figures.candidate_chart import MOST_STEPS, steps_of
 from optlaws_core.fitting.result import Coverage, Model
 from optlaws_core.prediction import evidence
 from optlaws_core.prediction.divergence import Risk
@@ -17,7 +18,6 @@ from optlaws_core.text import counted
 from ..state import candidates as c
 from ..state.big_run import BigRun
 from ..state.workspace import Workspace
-from ..widgets.candidate_chart import MOST_STEPS, steps_of
 
 # What a comparison may take, in stretches between the kinks and jumps of the candidates' rates: each is worked out by
 # itself under every law. An average of two laws then bears twenty curves of as many knots as one that is pasted has.

@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import SCHEDULES, OptLawsError, Schedule
+from optlaws_core.figures import chart_style
 from optlaws_core.fitting.result import Model
 from optlaws_core.readers.pasted import MOST_BYTES, read_curve
 from optlaws_core.schedules import COOLDOWNS, like_tokens, parts
@@ -21,7 +22,6 @@ from optlaws_core.text import format_number
 from ..state import address, session, undo
 from ..state import candidates as c
 from ..state.workspace import Workspace
-from ..widgets import chart_style
 from ..widgets import fields as entering
 from ..widgets.markdown import literal
 from . import beside

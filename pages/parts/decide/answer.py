@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
+from optlaws_core.figures import chart_style
 from optlaws_core.fitting.result import Model
 from optlaws_core.prediction import evidence
 from optlaws_core.prediction.next_run import surer
@@ -17,7 +18,7 @@ from ..compare.columns import PAIRED
 from ..compare.predicted import Entry
 from ..compare.ranking import Result
 from ..state.workspace import Workspace
-from ..widgets import chart_style, showing
+from ..widgets import showing
 from ..widgets.markdown import literal
 
 KEY = "Key"  # column of the dots: their colours are those of the chart

@@ -7,8 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from optlaws_core import Prediction
-
-from ..widgets import chart_style
+from optlaws_core.figures import chart_style
 
 HEIGHT = 380  # pixels
 

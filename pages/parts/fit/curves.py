@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from optlaws_core import OptLawsError, Prediction, Run, with_bands
+from optlaws_core.figures import fit_charts as charts
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.single import predicted
 from optlaws_core.text import counted
@@ -13,7 +14,6 @@ from optlaws_core.text import counted
 from ..state import address
 from ..state.workspace import Workspace
 from ..widgets import showing
-from . import charts
 
 BAND_POINTS = 400  # of a run, at which bands are computed
 BANDS_DRAWN = 2  # runs whose bands are drawn at first

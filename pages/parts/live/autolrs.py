@@ -22,6 +22,8 @@ from optlaws_core.autolrs import (
     simulate_with_rivals,
     stages_of,
 )
+from optlaws_core.figures import autolrs_charts as charts
+from optlaws_core.figures.candidate_chart import steps_of
 from optlaws_core.fitting.result import Model
 from optlaws_core.text import format_number, parse_amount
 
@@ -29,9 +31,7 @@ from ..state import address, jobs
 from ..state.session import state
 from ..state.workspace import Workspace
 from ..widgets import showing
-from ..widgets.candidate_chart import steps_of
 from ..widgets.markdown import literal
-from . import autolrs_charts as charts
 
 JOB, FOUND = "staging_job", "staging_found"  # a simulation that runs, and what the last one came to
 NEXT, SIMULATED = "Next stage of a run", "Simulated run"

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import LogError, OptLawsError, Run, predict
+from optlaws_core.figures import live_charts as charts
 from optlaws_core.fitting.result import Model
 from optlaws_core.live import (
     ALARM,
@@ -36,7 +37,6 @@ from ..state import address, jobs, session
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import charts
 
 FOLDER = "OPTLAWS_LIVE"  # environment variable: the one log, or folder of logs, of the server that may be watched
 EVERY = 10  # seconds

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core.errors import OptLawsError
+from optlaws_core.figures import plan_charts as charts
 from optlaws_core.hyper import HYPER_LAWS, Recommended, in_common, recommend, standing, unlikely
 from optlaws_core.hyper import companions as what_goes_with
 from optlaws_core.hyper.advice import NONE_FITTED
@@ -16,7 +17,6 @@ from optlaws_core.text import format_amount, parse_amount
 from ..state import address
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import charts
 
 USUAL = {"params": "1B", "tokens": "20B"}
 SURE = (

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core.errors import LogError, OptLawsError
+from optlaws_core.figures import plan_charts as charts
 from optlaws_core.hyper import SweepReport, read_sweep, scaling, sweep_report
 from optlaws_core.hyper.sweep_cells import COLUMNS, columns_of
 from optlaws_core.hyper.sweep_report import use_of
@@ -19,7 +20,6 @@ from ..state.table_file import TableFile
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import charts
 from .recommended import Asked
 
 MOST_RUNS, MOST_CELLS = 20_000, 60

@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import OptLawsError, Schedule, parse
+from optlaws_core.figures import preselect_charts as charts
 from optlaws_core.final_loss import SHAPES, TERMS, FinalFit, FinalRanking, TableRun, candidates, rank_final, shares
 from optlaws_core.final_loss.final_laws import LOG_LINEAR
 from optlaws_core.final_loss.preselection import MOST, MOST_RISK, FinalRanked
@@ -32,7 +33,6 @@ from ..state import candidates as c
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import charts
 
 PEAKS = 11  # of the grid that is offered
 HANDED = 6  # candidates that Compare gets at once, where no rows are ticked

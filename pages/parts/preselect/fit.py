@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import FitError, OptLawsError, Status
+from optlaws_core.figures import preselect_charts as charts
 from optlaws_core.final_loss import (
     FINAL_LAWS,
     FinalFit,
@@ -21,7 +22,6 @@ from optlaws_core.text import counted, format_amount
 from ..state import address, jobs
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import charts
 from .tables import digest
 
 

@@ -9,14 +9,15 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from optlaws_core import SCHEDULES, OptLawsError, Plan, Run, Schedule, parse
+from optlaws_core.figures import chart_style
+from optlaws_core.figures import run_charts as charts
 from optlaws_core.readers import Facts, Note
 from optlaws_core.text import counted, format_amount, format_number, parse_amount
 
 from ..state import address
 from ..state.workspace import Workspace
-from ..widgets import chart_style, showing
+from ..widgets import showing
 from ..widgets.markdown import literal
-from . import charts
 from .files import forget_news
 
 MOST_DRAWN = 30  # runs; more than these cannot be told apart

@@ -8,6 +8,7 @@ from functools import lru_cache
 import streamlit as st
 
 from optlaws_core import SCHEDULES, Schedule
+from optlaws_core.figures import schedule_charts as charts
 from optlaws_core.schedules.base import ordered_fields
 from optlaws_core.sums.clocks import trace
 
@@ -18,7 +19,7 @@ from ..state.workspace import Workspace
 from ..widgets import fields as entering
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import adding, charts
+from . import adding
 
 FAMILY, LAST_VALID, LINK = "schedule_family", "schedule_last_valid", "s"
 LINKED = "schedule_linked"  # the schedule that an address brought; its fields begin with its values

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from optlaws_core.figures import schedule_charts as charts
 from optlaws_core.schedules.public_plans import PUBLIC_PLANS, PublicPlan
 
 from ..state import address
@@ -10,7 +11,7 @@ from ..state.candidates import Candidate, with_label
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import adding, charts
+from . import adding
 
 CHOSEN = "public_plan"  # the widget, and its name in the address
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from optlaws_core import OptLawsError
+from optlaws_core.figures import schedule_charts as charts
 from optlaws_core.readers import Source
 from optlaws_core.readers.norms import gradient_norms
 from optlaws_core.readers.pasted import MOST_BYTES, as_knots
@@ -14,7 +15,7 @@ from ..state.candidates import Candidate, with_label
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import adding, charts
+from . import adding
 
 PEAK = "1e-3"
 NORMS = {"l2": "l2, for SGD", "l1": "l1, for Adam and its kin"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from optlaws_core import OptLawsError
+from optlaws_core.figures.candidate_chart import View
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.saved import (
     MOST_BYTES,
@@ -24,7 +25,6 @@ from optlaws_core.text import counted
 from .. import page
 from ..state import identity, session, settings
 from ..state.workspace import Workspace
-from ..widgets.candidate_chart import View
 from ..widgets.markdown import literal
 from . import take_away
 from .common import faults_told, go, kinds, link, usual, when

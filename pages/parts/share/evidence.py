@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from optlaws_core.figures import evidence_chart
 from optlaws_core.fitting.result import Model
 from optlaws_core.prediction import evidence
 from optlaws_core.saved import Snapshot
@@ -11,7 +12,6 @@ from ..fit import laws_table, report
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
-from . import evidence_chart
 
 MOST_ROWS = 12  # of a table of runs, before it scrolls
 SHORT = 160  # characters of a schedule in the table of runs

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from optlaws_core.figures.candidate_chart import AXES, PARTS, View
 from optlaws_core.saved import Snapshot
 
 from .. import page
@@ -9,7 +10,6 @@ from ..compare import ranking
 from ..state import candidates, session
 from ..state.big_run import BigRun
 from ..state.workspace import Workspace
-from ..widgets.candidate_chart import AXES, PARTS, View
 
 BIG = ("params", "batch")  # in a saved view
 

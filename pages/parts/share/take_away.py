@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from optlaws_core import Ranked, Run
+from optlaws_core.figures.candidate_chart import PARTS, View
 from optlaws_core.paper.citations import bibtex_of
 from optlaws_core.paper.figure import FORMATS, WIDTHS, Drawn, Line, Look, drawn, written
 from optlaws_core.paper.ranking_table import PaperTable, paper_table
@@ -19,7 +20,6 @@ from ..compare import predicted, ranking
 from ..compare.predicted import Entry, Known
 from ..server import libraries
 from ..state.workspace import Workspace
-from ..widgets.candidate_chart import PARTS, View
 
 TITLES = {"single": "One column, 3.25 in", "double": "Two columns, 6.75 in"}
 

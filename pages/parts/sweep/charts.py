@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from optlaws_core import NoiseFloor, Run
+from optlaws_core.figures.chart_style import amount, color, finish, log_axis, safe
 from optlaws_core.text import format_number
-
-from ..widgets.chart_style import amount, color, finish, log_axis, safe
 
 X = {
     "peak": "peak learning rate",

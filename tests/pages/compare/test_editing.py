@@ -8,10 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import parse
+from optlaws_core.figures import candidate_chart as charts
 from pages.parts.compare import table as candidate_table
 from pages.parts.state import session
 from pages.parts.state.candidates import MOST_LINK, Candidate, to_link
-from pages.parts.widgets import candidate_chart as charts
 from tests.pages.compare.compare_page import PAGE, THREE, a_fit, a_run, opened, space_with, texts
 
 

@@ -7,10 +7,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import parse
+from optlaws_core.figures.candidate_chart import MOST_STEPS
 from optlaws_core.prediction.ranking import rank
 from pages.parts.compare import predicted, ranking
 from pages.parts.state.candidates import MOST, Candidate, from_link
-from pages.parts.widgets.candidate_chart import MOST_STEPS
 from tests.pages.compare.compare_page import THREE, a_fit, opened, space_with, texts
 
 CYCLES = "cyclic(peak={}e-4,warmup=100,total=1000000000,cycles=1000)"  # 2,000 stretches; 100 characters

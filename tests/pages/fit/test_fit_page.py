@@ -7,15 +7,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Plan, Run, Series, Status, fit, parse, read, select
+from optlaws_core.figures import fit_charts as charts
+from optlaws_core.figures.chart_style import color
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.single import tuned
 from optlaws_core.readers import Layout, Source
-from pages.parts.fit import charts, job, report
+from pages.parts.fit import job, report
 from pages.parts.fit.curves import predictions
 from pages.parts.server import libraries
 from pages.parts.state import settings
 from pages.parts.state.workspace import Workspace
-from pages.parts.widgets.chart_style import color
 from tests.pages.fit.fit_page import CURVE, FAST, SUBLINEAR, examples, fitted, known, opened, reported, texts, until
 from tests.places import ROOT
 

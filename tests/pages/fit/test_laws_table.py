@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Average, Plan, Run, Series, parse, predict, select, with_bands
 from optlaws_core.errors import Cancelled
+from optlaws_core.figures.chart_style import BANDS
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.single import tuned, usable
 from optlaws_core.laws import FEATURES
@@ -17,7 +18,6 @@ from pages.parts.fit import curves, job, leaderboard
 from pages.parts.fit.curves import predictions
 from pages.parts.state.kept_fits import Choice
 from pages.parts.state.workspace import Workspace
-from pages.parts.widgets.chart_style import BANDS
 from tests.pages.fit.fit_page import (
     AVERAGE,
     CURVE,

@@ -9,9 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core.autolrs import Search, next_stage, probe_of, propose_rate, rivals, simulate_stages
+from optlaws_core.figures import autolrs_charts as charts
 from optlaws_core.text import format_number
 from pages.parts.live import autolrs, forecast
-from pages.parts.live import autolrs_charts as charts
 from pages.parts.state.workspace import Workspace
 from tests.pages.compare.compare_page import a_fit, a_run
 from tests.places import ROOT

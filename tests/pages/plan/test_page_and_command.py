@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from optlaws_core.figures import plan_charts as charts
 from optlaws_core.hyper import HYPER_LAWS
 from optlaws_core.text import format_amount
-from pages.parts.plan import charts, rules, sweep
+from pages.parts.plan import rules, sweep
 from tests.pages.plan.test_plan_page import opened, plain, uploaded
 from tests.support.commands import told
 

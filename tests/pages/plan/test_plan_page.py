@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from optlaws_core.figures import plan_charts as charts
 from optlaws_core.hyper import HYPER_LAWS, SweepCell, fit_sweep, optimum, read_sweep, recommend, scaling
 from optlaws_core.hyper.advice import MAP_POINTS
-from pages.parts.plan import charts, sweep
+from pages.parts.plan import sweep
 from tests.places import ROOT
 
 PAGE = ROOT / "pages" / "plan.py"

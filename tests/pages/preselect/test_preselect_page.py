@@ -9,10 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import OptLawsError
+from optlaws_core.figures import preselect_charts as charts
 from optlaws_core.final_loss import SHAPES, candidates, fit_table, labelled, rank_final, read_table, shares
 from optlaws_core.schedules import Constant
 from pages.parts.preselect import candidates as preselecting
-from pages.parts.preselect import charts, tables
+from pages.parts.preselect import tables
 from tests.places import ROOT
 
 PAGE = ROOT / "pages" / "preselect.py"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from optlaws_core.figures import schedule_charts as charts
 from optlaws_core.schedules.public_plans import PUBLIC_PLANS
-from pages.parts.schedules import charts
 from tests.places import ROOT
 
 PAGE = ROOT / "pages" / "schedules.py"

@@ -8,9 +8,10 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import SCHEDULES, parse
 from optlaws_core.exports import TARGETS, export
+from optlaws_core.figures import schedule_charts as charts
 from optlaws_core.schedules import refined
-from pages.parts.schedules import charts, gallery
 from pages.parts.schedules import export as exporting
+from pages.parts.schedules import gallery
 from pages.parts.state.candidates import MOST, Candidate
 from tests.places import ROOT
 

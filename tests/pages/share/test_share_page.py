@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Average, Fit, OptLawsError, Selection, Series, Status, parse, predict, rank
+from optlaws_core.figures.candidate_chart import View
 from optlaws_core.prediction import verdict
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import final_loss, final_steps
@@ -27,7 +28,6 @@ from pages.parts.state import settings
 from pages.parts.state.candidates import Candidate
 from pages.parts.state.kept_fits import Choice
 from pages.parts.state.workspace import Workspace
-from pages.parts.widgets.candidate_chart import View
 from tests.pages.compare.compare_page import THREE, a_fit, a_run, opened, space_with, texts
 from tests.places import ROOT
 from tests.support.stores import without

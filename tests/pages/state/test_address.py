@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from data.judge import DESIGNS
 from optlaws_core import LAWS, Plan, Run, Series, parse, rank
 from optlaws_core.exports import TARGETS
+from optlaws_core.figures import candidate_chart as charts
 from optlaws_core.final_loss import FINAL_LAWS
 from optlaws_core.hyper import HYPER_LAWS
 from pages.parts.fit import job
@@ -19,7 +20,6 @@ from pages.parts.preselect import candidates
 from pages.parts.state import address
 from pages.parts.state.candidates import MOST
 from pages.parts.state.workspace import Workspace
-from pages.parts.widgets import candidate_chart as charts
 from tests.pages.fit.fit_page import AVERAGE, FAST, examples, select_once, selected, until
 from tests.places import ROOT
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.widgets.chart_style import safe
+from optlaws_core.figures.chart_style import safe
 from pages.parts.widgets.spreadsheet import CSV, csv_text, inert
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 from tsdownsample import MinMaxLTTBDownsampler
 
-from optlaws_core import Run, Schedule, Series
-from optlaws_core.sums.clocks import trace
-from optlaws_core.text import format_number
-
-from ..widgets import chart_style
+from ..runs import Run, Series
+from ..schedules import Schedule
+from ..sums.clocks import trace
+from ..text import format_number
+from . import chart_style
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -158,8 +158,8 @@ def _settled(run: Run) -> tuple[float, float, float]:
 def _place(run: Run, steps: IntArray, x: str) -> NDArray:
     """`steps` on the x axis. Tokens are step × batch, as logs count them."""
     if x == "tokens":
-        return steps * run.plan.batch_tokens
-    return trace(run.plan.schedule).S(steps) if x == "lr" else steps
+        return steps * (run.known_plan.batch_tokens or np.nan)
+    return trace(run.known_plan.schedule).S(steps) if x == "lr" else steps
 
 
 def _add_losses(figure: go.Figure, i: int, run: Run, x: str, log_x: bool, window: int, named: dict) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from optlaws_core import Plan, Run, Series, parse
-from pages.parts.widgets import candidate_chart as charts
+from optlaws_core.figures import candidate_chart as charts
 
 TEXTS = [
     "constant(peak=1e-3, total=1)",

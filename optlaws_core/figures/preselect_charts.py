@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from optlaws_core import Plan
-from optlaws_core.final_loss import TERMS, End, family
-from optlaws_core.final_loss.preselection import FinalRanked
-from optlaws_core.text import chance, format_amount, format_number
-
-from ..widgets.chart_style import color, finish, log_axis, safe
+from ..final_loss import TERMS, End, family
+from ..final_loss.preselection import FinalRanked
+from ..runs import Plan
+from ..text import chance, format_amount, format_number
+from .chart_style import color, finish, log_axis, safe
 
 FARTHEST = 15  # percent: larger errors leave the frame until one zooms out
 
@@ -18,8 +17,8 @@ FARTHEST = 15  # percent: larger errors leave the frame until one zooms out
 def errors(ends: Mapping[str, End], plans: Mapping[str, Plan]) -> go.Figure:
     """Relative error of each run's final loss, in percent, over its peak; colour for the model size."""
     figure = go.Figure()
-    for i, size in enumerate(sorted({plans[name].params for name in ends})):
-        names = [n for n in ends if plans[n].params == size]
+    for i, size in enumerate(sorted({plans[name].params or 0 for name in ends})):
+        names = [n for n in ends if (plans[n].params or 0) == size]
         figure.add_trace(
             go.Scatter(
                 x=[plans[n].schedule.peak for n in names],

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from optlaws_core.prediction.evidence import HELD_OUT, OTHER, TRAINING, Ended
-
-from ..widgets.chart_style import color, finish, safe
+from ..prediction.evidence import HELD_OUT, OTHER, TRAINING, Ended
+from .chart_style import color, finish, safe
 
 SYMBOLS = {TRAINING: "circle", HELD_OUT: "circle-open", OTHER: "x"}
 

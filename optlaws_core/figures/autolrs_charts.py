@@ -6,13 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from optlaws_core import Schedule
-from optlaws_core.arrays import FloatArray
-from optlaws_core.autolrs import Proposal, Stage, exponential
-from optlaws_core.text import format_number
-
-from ..widgets import chart_style
-from ..widgets.candidate_chart import Curve, View, comparison, steps_of
+from ..arrays import FloatArray
+from ..autolrs import Proposal, Stage, exponential
+from ..schedules import Schedule
+from ..text import format_number
+from . import chart_style
+from .candidate_chart import Curve, View, comparison, steps_of
 
 GREY = "rgba(128,134,148,0.9)"
 OPEN = "rgba(128,134,148,0.2)"
@@ -72,6 +71,7 @@ def search(told: Proposal, probes: Sequence[Stage], height: int = 420) -> go.Fig
             row=1,
             col=2,
         )
+    assert told.band is not None  # there is a probe at least
     low, high = told.band
     figure.add_trace(
         go.Scatter(
@@ -122,7 +122,7 @@ def search(told: Proposal, probes: Sequence[Stage], height: int = 420) -> go.Fig
     return chart_style.finish(figure, height, f"{probes[0].start} {probes[0].end}")
 
 
-def _frame(values: Sequence[float]) -> tuple[float, float]:
+def _frame(values: Sequence[float] | FloatArray) -> tuple[float, float]:
     """Their range with some room. Error bars may leave it: those of vague forecasts are wider than all else."""
     low, high = float(np.min(values)), float(np.max(values))
     room = 0.06 * (high - low or 1.0)

@@ -1,16 +1,14 @@
 """Charts of the Schedules page: a rate over the steps, a plan over the tokens, and all families as thumbnails."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from optlaws_core import Schedule
-from optlaws_core.schedules import Joint
-
-from ..widgets.chart_style import MOST_POINTS, amount, color, finish, layout
+from ..schedules import Joint, Schedule
+from .chart_style import MOST_POINTS, amount, color, finish, layout
 
 COLUMNS = 10  # of thumbnails
 ASIDE, BELOW = 0.018, 0.24  # shares of the picture between two thumbnails
@@ -79,7 +77,10 @@ def over_tokens(plan: Joint) -> go.Figure:
     steps = steps_of(plan)
     read = plan.batch.pieces.seen(steps)
     places = [(f"{step:,}", amount(tokens) if tokens else "0") for step, tokens in zip(steps, read, strict=True)]
-    panels = (("learning rate", plan, "%{y:.5~g}"), ("tokens in an update", plan.batch, "%{y:,.0f} tokens"))
+    panels: tuple[tuple[str, Callable[[NDArray[np.int64]], NDArray[np.float64]], str], ...] = (
+        ("learning rate", plan, "%{y:.5~g}"),
+        ("tokens in an update", plan.batch, "%{y:,.0f} tokens"),
+    )
     for row, (name, values, told) in enumerate(panels, 1):
         line = go.Scatter(
             x=read,
@@ -107,7 +108,8 @@ def thumbnails(schedules: Mapping[str, Schedule], chosen: str) -> go.Figure:
     """
     rows = -(-len(schedules) // COLUMNS)
     wide, high = (1 - (COLUMNS - 1) * ASIDE) / COLUMNS, (1 - (rows - 1) * BELOW) / rows
-    lines, titles, axes = [], [], {}
+    lines, titles = [], []
+    axes: dict[str, dict] = {}
     for i, (name, schedule) in enumerate(schedules.items()):
         steps, mine, n = steps_of(schedule, SMALL), name == chosen, i + 1
         left, bottom = i % COLUMNS * (wide + ASIDE), (rows - 1 - i // COLUMNS) * (high + BELOW)

@@ -14,10 +14,10 @@ import numpy as np
 import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
-from optlaws_core.text import format_amount, format_number
+from ..text import format_amount, format_number
 
 if TYPE_CHECKING:
-    from optlaws_core import Prediction
+    from ..prediction.bands import Prediction
 
 BANDS = {"prediction": ("prediction band, 90 %", 0.17), "parameter": ("parameter band, 90 %", 0.32)}  # name, opacity
 MOST_POINTS = 1_500  # per trace
@@ -108,7 +108,8 @@ def amount(x: float) -> str:
 def log_ticks(low: float, high: float) -> list[float]:
     """Round numbers between two ends > 0, at most about ten. Plotly would label those between decades "2" and "5"."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ratio, steps = high / low, np.arange(1, 10, 0.25)
+    ratio = high / low
+    steps: Iterable[float] = np.arange(1, 10, 0.25)
     for least, wide in ((1.5, (1, 1.5, 2, 3, 4, 5, 6, 8)), (8, (1, 2, 5)), (1e3, (1, 3)), (1e5, (1,))):
         steps = wide if ratio > least else steps
     return [v for k in decades for m in steps if low <= (v := float(f"{m}e{k}")) <= high]

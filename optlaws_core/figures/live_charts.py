@@ -3,10 +3,9 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from optlaws_core import Run
-from optlaws_core.live import Forecast
-
-from ..widgets import chart_style
+from ..live import Forecast
+from ..runs import Run
+from . import chart_style
 
 SETTLED, LATEST = (
     0.05,
@@ -20,7 +19,7 @@ def progress(seen: Run, whole: Run, told: Forecast | None, way: str, height: int
     later = whole.steps > seen.steps[-1]
     latest = seen_y[-max(1, round(LATEST * len(seen_y))) :]
     spread = [float(seen_y.min()), float(np.quantile(seen_y, 1 - SETTLED)), float(latest.max())]
-    if told is not None and told.low is not None:
+    if told is not None and told.low is not None and told.high is not None:
         figure.add_trace(
             go.Scatter(
                 x=np.concatenate((told.steps, told.steps[::-1])),

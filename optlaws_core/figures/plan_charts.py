@@ -6,10 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from optlaws_core.hyper import HYPER_LAWS, HyperLaw, Optimum, SweepCell, law_map, laws_over
-from optlaws_core.text import format_amount, format_number
-
-from ..widgets.chart_style import amount, color, finish, log_axis, safe
+from ..hyper import HYPER_LAWS, HyperLaw, Optimum, SweepCell, law_map, laws_over
+from ..text import format_amount, format_number
+from .chart_style import amount, color, finish, log_axis, safe
 
 AXES = {"tokens": "tokens in all, D", "params": "parameters, N"}
 HIGHEST = 3.0  # percent above the best run: the heat map's colours end there

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from optlaws_core import Prediction, Run
-
-from ..widgets.chart_style import amount, beneath, color, faded, finish, log_axis, safe, thin
-from ..widgets.chart_style import bands as areas
+from ..prediction.bands import Prediction
+from ..runs import Run
+from .chart_style import amount, beneath, color, faded, finish, log_axis, safe, thin
+from .chart_style import bands as areas
 
 FEW = 12  # runs whose legend stands beneath the curves; that of more would leave them no height
 

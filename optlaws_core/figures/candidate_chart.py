@@ -7,10 +7,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from optlaws_core import Prediction, Run, Schedule
-from optlaws_core.schedules import Batch, parts, tokens_before
-from optlaws_core.sums.clocks import trace
-
+from ..prediction.bands import Prediction
+from ..runs import Run
+from ..schedules import Batch, Schedule, parts, tokens_before
+from ..sums.clocks import trace
 from . import chart_style
 
 FloatArray = NDArray[np.float64]
@@ -114,7 +114,7 @@ def _add_loss(figure: go.Figure, curve: Curve, view: View) -> None:
     label = chart_style.safe(f"{curve.name} · {curve.fit}" if curve.fit else curve.name)
     dash = DASHES[(curve.dash - 1) % len(DASHES)] if curve.dash else "solid"
     batch = parts(curve.schedule)[1]
-    known = [curve.schedule(curve.steps), *([_sizes(batch, curve.steps)] if batch else [])]
+    known: list = [curve.schedule(curve.steps), *([_sizes(batch, curve.steps)] if batch else [])]
     figure.add_trace(
         go.Scatter(
             x=place(curve.schedule, curve.steps, view.x, view.batch_tokens),
@@ -136,10 +136,10 @@ def _sizes(batch: Batch, steps: IntArray) -> list[str]:
 
 
 def _add_bands(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
-    banded = [c for c in curves if c.bands is not None]
-    at = (place(c.schedule, c.steps, view.x, view.batch_tokens) for c in banded)
-    for area in chart_style.bands((x, c.bands, c.color) for x, c in zip(at, banded, strict=True)):
-        figure.add_trace(area)
+    banded = (
+        (place(c.schedule, c.steps, view.x, view.batch_tokens), c.bands, c.color) for c in curves if c.bands is not None
+    )
+    figure.add_traces(list(chart_style.bands(banded)))
 
 
 def _add_rate(figure: go.Figure, curve: Curve, view: View) -> None:
@@ -169,11 +169,12 @@ def _rate_steps(schedule: Schedule) -> IntArray:
 
 def _add_observed(figure: go.Figure, name: str, run: Run, view: View) -> None:
     steps, loss = chart_style.thin(run.steps, run.loss)
-    tokens = run.plan.batch_tokens or view.batch_tokens
+    plan = run.known_plan
+    tokens = plan.batch_tokens or view.batch_tokens
     label = chart_style.safe(name)
     figure.add_trace(
         go.Scatter(
-            x=place(run.plan.schedule, steps, view.x, tokens),
+            x=place(plan.schedule, steps, view.x, tokens),
             y=loss,
             mode="lines",
             name=f"{label} (observed)",
