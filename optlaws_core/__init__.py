@@ -56,8 +56,8 @@ if TYPE_CHECKING:  # the same names once more, for editors and type checkers
     from .laws import LAWS, Law
     from .prediction.bands import Prediction, with_bands
     from .prediction.losses import predict
-    from .prediction.ranking import Ranked, rank, updates_for
-    from .readers import read
+    from .prediction.ranking import Ranked, Ranking, rank, updates_for
+    from .readers import Reading, read
     from .runs import Plan, Run, Series
     from .runs.noise import NoiseFloor, noise_floor, repeats
     from .schedules import SCHEDULES, Schedule, parse
@@ -110,8 +110,8 @@ _HOME = {
     "laws": ("LAWS", "Law"),
     "prediction.bands": ("Prediction", "with_bands"),
     "prediction.losses": ("predict",),
-    "prediction.ranking": ("Ranked", "rank", "updates_for"),
-    "readers": ("read",),
+    "prediction.ranking": ("Ranked", "Ranking", "rank", "updates_for"),
+    "readers": ("Reading", "read"),
     "runs": ("Plan", "Run", "Series"),
     "runs.noise": ("NoiseFloor", "noise_floor", "repeats"),
     "schedules": ("SCHEDULES", "Schedule", "parse"),
@@ -137,6 +137,8 @@ __all__ = [
     "Plan",
     "Prediction",
     "Ranked",
+    "Ranking",
+    "Reading",
     "Run",
     "Schedule",
     "ScheduleError",

@@ -15,8 +15,8 @@ from tests.places import ROOT
 CORE = ROOT / "optlaws_core"
 # Every package may import those before it, and none after it.
 ORDER = (
-    "errors arrays text parallel schedules exports runs sums laws readers fitting hyper prediction final_loss live "
-    "optimize saved paper autolrs figures cli torch"
+    "errors arrays text markup parallel schedules exports runs sums laws readers fitting hyper prediction final_loss "
+    "live optimize saved paper autolrs figures cli torch"
 ).split()
 PARTS = ROOT / "pages" / "parts"
 # The same of the folders and modules in pages/parts. What is above `page` belongs to one page, or to several.
@@ -50,9 +50,26 @@ PAGES_ALLOWED = {"parts/server/workers.py": {"subprocess"}, "parts/server/traine
 
 
 def imports(path: Path) -> set[tuple[int, str]]:
-    """(level of the relative import, dotted name) of everything that a file imports, at any depth of its code."""
+    """(level of the relative import, dotted name) of everything that a file imports, at any depth of its code.
+
+    Except by methods called `plot`, the one way up: from a record to its chart.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return imported(tree) - imported(*plots(tree)) | imported(
+        *(n for n in tree.body if not isinstance(n, ast.ClassDef))
+    )
+
+
+def plots(tree: ast.Module) -> list[ast.FunctionDef]:
+    """The methods that draw a record."""
+    methods = [n for c in tree.body if isinstance(c, ast.ClassDef) for n in c.body if isinstance(n, ast.FunctionDef)]
+    return [n for n in methods if n.name == "plot"]
+
+
+def imported(*nodes: ast.AST) -> set[tuple[int, str]]:
+    """What the code within nodes imports."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in (inner for outer in nodes for inner in ast.walk(outer)):
         if isinstance(node, ast.Import):
             found |= {(0, alias.name) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -93,6 +110,12 @@ def test_the_core_flows_one_way_and_never_meets_an_interface(path):
         if here.startswith("__") or level < depth:
             continue  # the package's own door, or a neighbour inside the same stage
         assert ORDER.index(name.split(".")[0]) < ORDER.index(here), f"{path.name} imports {name}, which comes later"
+
+
+def test_records_reach_up_to_their_charts_alone():
+    paths = [path for path in CORE.rglob("*.py") if stage(path) not in ("figures", "cli")]
+    reached = {name for path in paths for name in imported(*plots(ast.parse(path.read_text(encoding="utf-8"))))}
+    assert reached == {(2, "figures.of_records")}
 
 
 @pytest.mark.parametrize("folder", ("optlaws_core", "pages"))
@@ -181,7 +204,7 @@ def test_a_file_name_stands_for_one_file_of_the_core():
     names = Counter(p.name for p in CORE.rglob("*.py"))
     assert {n for n, times in names.items() if times > 1} <= {"__init__.py", "base.py"}
     inside = [p for p in CORE.iterdir() if p.name != "__pycache__"]
-    assert len([p for p in inside if p.suffix == ".py"]) <= 6 and len([p for p in inside if p.is_dir()]) <= 17
+    assert len([p for p in inside if p.suffix == ".py"]) <= 7 and len([p for p in inside if p.is_dir()]) <= 17
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda p: p.name)

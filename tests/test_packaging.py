@@ -209,6 +209,14 @@ def test_every_public_name_and_the_first_example_of_the_python_page_work_with_th
     assert first.startswith("Converged. held-out RMSE 0.0") and "wsd(peak=8e-3" in last
 
 
+@pytest.mark.slow
+def test_a_chart_without_its_extra_says_what_is_missing(alone):
+    code = "from optlaws_core import OptLawsError, parse\nconstant = parse('constant(peak=1e-3, total=9)')\n"
+    code += "try:\n    print(constant.plot().data)\nexcept OptLawsError as fault:\n    print(fault)\n"
+    assert alone(code).stdout.strip() == LACKS.format("A chart", "plotly", "figures")
+    assert "Scatter" in alone(code, "figures").stdout
+
+
 def commands(done: subprocess.CompletedProcess) -> list[list]:
     """Exit code, stdout and stderr of each of the commands."""
     assert done.returncode == 0, done.stderr

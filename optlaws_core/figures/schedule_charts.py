@@ -8,35 +8,19 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from ..schedules import Joint, Schedule
+from ..schedules.schedule_shown import FEW, drawing_steps, drawn_breaks
 from .chart_style import MOST_POINTS, amount, color, finish, layout
 
 COLUMNS = 10  # of thumbnails
 ASIDE, BELOW = 0.018, 0.24  # shares of the picture between two thumbnails
 SMALL, TALL = 90, 380  # steps of a thumbnail, height of the picture
 DOTS = 60  # breaks that are marked; a curve of more has no kinks worth the name, and dots would hide it
-NEAR, FEW = 8, 20  # points close behind each break, where there are so few breaks
 GREY = "rgba(128,134,148,0.75)"
-
-
-def steps_of(schedule: Schedule, most: int = MOST_POINTS) -> NDArray[np.int64]:
-    """Updates (n,), n ≤ `most`, that draw a schedule: the ends, both sides of every break, close together behind it."""
-    last = schedule.total - 1
-    kinks = breaks(schedule, most // 5)
-    near = np.geomspace(1, max(schedule.total / most, 2), NEAR) if len(kinks) <= min(FEW, most // 40) else np.zeros(0)
-    always = np.concatenate((kinks, kinks - 1, (kinks[:, None] + near).ravel(), [0, last]))
-    even = np.linspace(0, last, min(schedule.total, most - len(always)))
-    return np.unique(np.clip(np.rint(np.concatenate((always, even))), 0, last).astype(np.int64))
-
-
-def breaks(schedule: Schedule, most: int) -> NDArray[np.int64]:
-    """Updates (n,) at which the formula changes; n ≤ `most`, evenly chosen among more."""
-    inner = np.array([b for b in schedule.breaks if 0 < b < schedule.total], np.int64)
-    return inner if len(inner) <= most else inner[np.linspace(0, len(inner) - 1, most).astype(int)]
 
 
 def rate(schedule: Schedule) -> go.Figure:
     """The learning rate of every update; breaks as dots, a jump's at its new rate."""
-    figure, steps, kinks = go.Figure(), steps_of(schedule), breaks(schedule, DOTS + 1)
+    figure, steps, kinks = go.Figure(), drawing_steps(schedule, MOST_POINTS), drawn_breaks(schedule, DOTS + 1)
     figure.add_trace(
         go.Scatter(
             x=steps,
@@ -74,7 +58,7 @@ def over_tokens(plan: Joint) -> go.Figure:
     """Rate and batch of a plan whose batch is in tokens, over the tokens that were read before each update."""
     assert plan.batch is not None and not plan.batch.relative
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.08)
-    steps = steps_of(plan)
+    steps = drawing_steps(plan, MOST_POINTS)
     read = plan.batch.pieces.seen(steps)
     places = [(f"{step:,}", amount(tokens) if tokens else "0") for step, tokens in zip(steps, read, strict=True)]
     panels: tuple[tuple[str, Callable[[NDArray[np.int64]], NDArray[np.float64]], str], ...] = (
@@ -111,7 +95,7 @@ def thumbnails(schedules: Mapping[str, Schedule], chosen: str) -> go.Figure:
     lines, titles = [], []
     axes: dict[str, dict] = {}
     for i, (name, schedule) in enumerate(schedules.items()):
-        steps, mine, n = steps_of(schedule, SMALL), name == chosen, i + 1
+        steps, mine, n = drawing_steps(schedule, SMALL), name == chosen, i + 1
         left, bottom = i % COLUMNS * (wide + ASIDE), (rows - 1 - i // COLUMNS) * (high + BELOW)
         axes[f"xaxis{n}"] = {"domain": [left, min(left + wide, 1)], "anchor": f"y{n}", "range": [-0.02, 1.02]}
         axes[f"yaxis{n}"] = {"domain": [bottom, min(bottom + high, 1)], "anchor": f"x{n}", "range": [-0.06, 1.1]}

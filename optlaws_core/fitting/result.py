@@ -3,23 +3,28 @@
 `Model` is what predicts whole curves: a `Fit`, or an `Average` of fits. Whoever asks it need not know which one it is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import OptLawsError, amiss
 from ..laws import law_named
-from ..runs import Plan
+from ..markup import formula
+from ..runs import Plan, Run
 from ..schedules import Schedule
 from ..text import format_number, listed
-from . import peaks
+from . import fit_shown, peaks
 from .coverage import Coverage, outside
 from .interface import Model, Rename
 from .json_values import JsonRecord, coefficient_names, error, number, optional, pair, square
 from .priors import Informed, informed_from_dict
 from .scores import Scores, Status, scores_from_dict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ONE_RUN = "One training run cannot tell the effect of the schedule from that of time: add runs with other schedules."
 STARTED_BELOW = (
@@ -162,6 +167,32 @@ class Fit(JsonRecord):
         by_peak = tuple(f.renamed(run, split) for f in self.by_peak)
         return replace(self, train=train, test=test, split=split(self.split), by_peak=by_peak)
 
+    def __repr__(self) -> str:
+        return fit_shown.line_of(self)
+
+    def _repr_html_(self) -> str:
+        return fit_shown.html_of(self)
+
+    def _repr_latex_(self) -> str:
+        return formula(law_named(self.law).latex)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a coefficient: its value, its 90 % interval (low, high; nan where there is none), state and meaning."""
+        return fit_shown.coefficient_frame(self)
+
+    def to_latex(self, caption: str = "", label: str = "") -> str:
+        """The coefficients with their 90 % intervals as a table for a paper (booktabs, amsmath)."""
+        return fit_shown.coefficients(self).latex(caption, label)
+
+    def plot(self, runs: Iterable[Run]) -> Any:
+        """Observed losses of `runs`, faint, and what the law says of them, as a plotly `Figure`. Extra `figures`.
+
+        Runs that the law was not fitted to are dashed. Raises like `predict`.
+        """
+        from ..figures.of_records import of_model
+
+        return of_model(self, runs)
+
     def to_dict(self) -> dict:
         """Plain values, in the order that the command line prints; `from_dict` reads them back."""
         d = asdict(replace(self, theta=dict(self.theta), interval=dict(self.interval), informed=None, by_peak=()))
@@ -298,6 +329,29 @@ class Average(JsonRecord):
         """The average with other names of runs and of their split."""
         train, test = ({run(n): s for n, s in scores.items()} for scores in (self.train, self.test))
         return replace(self, fits=tuple(f.renamed(run, split) for f in self.fits), train=train, test=test)
+
+    def __repr__(self) -> str:
+        return fit_shown.line_of_average(self)
+
+    def _repr_html_(self) -> str:
+        return fit_shown.html_of_average(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a law: misfit, error on left-out runs, held-out RMSE, weight in the average, how the search ended."""
+        return fit_shown.law_frame(self.fits, self.weights)
+
+    def to_latex(self, caption: str = "", label: str = "") -> str:
+        """The laws, their errors and weights as a table for a paper (booktabs)."""
+        return fit_shown.laws(self.fits, self.weights).latex(caption, label)
+
+    def plot(self, runs: Iterable[Run]) -> Any:
+        """Observed losses of `runs`, faint, and what the average says of them, as a plotly `Figure`. Extra `figures`.
+
+        Runs that the average was not fitted to are dashed. Raises like `predict`.
+        """
+        from ..figures.of_records import of_model
+
+        return of_model(self, runs)
 
     def to_dict(self) -> dict:
         """Plain values; `from_dict` reads them back."""

@@ -12,8 +12,9 @@ leave-one-run-out prefers laws with few coefficients that fit nothing well. That
 
 import functools
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import nnls
@@ -24,9 +25,13 @@ from ..laws import LAWS, law_named
 from ..parallel import Report, map_tasks
 from ..runs import Run
 from ..text import relative_error
+from . import fit_shown
 from .priors import Prior
 from .result import Average, Fit, Model, Scores, Status
 from .single import Begins, averaged, check_unique, doubts, first_fitted, fit, in_order, predicted, rms, usable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 POOL = ("opt_laws_sublinear", "opt_laws_curve")  # averaged unless others are asked for
 SHRINKAGE = 0.1  # pull of the weights towards equal ones, in units of the best law's mean squared error
@@ -46,6 +51,29 @@ class Selection:
 
     def __getitem__(self, law: str) -> Fit:
         return next(f for f in self.fits if f.law == law)
+
+    def __repr__(self) -> str:
+        return fit_shown.line_of_selection(self)
+
+    def _repr_html_(self) -> str:
+        return fit_shown.html_of_selection(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a law, the most trusted first: as `Average.to_frame`; of one that failed, its status says why."""
+        return fit_shown.law_frame(self.fits, fit_shown.weights_of(self), self.failed)
+
+    def to_latex(self, caption: str = "", label: str = "") -> str:
+        """The laws, their errors and weights as a table for a paper (booktabs)."""
+        return fit_shown.laws(self.fits, fit_shown.weights_of(self), self.failed).latex(caption, label)
+
+    def plot(self, runs: Iterable[Run]) -> Any:
+        """Observed losses of `runs`, faint, and what the trusted model says, as a plotly `Figure`. Extra `figures`.
+
+        Runs that the trusted model was not fitted to are dashed. Raises like `predict`.
+        """
+        from ..figures.of_records import of_model
+
+        return of_model(self.trusted, runs)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 import sympy as sp
 
 from ..arrays import FloatArray
+from ..markup import formula as formula_of
 from .compiled import Compiled
 from .scale_free import Coordinates
 from .symbols import (
@@ -139,6 +140,12 @@ class Law:
     def _unfolded(self) -> sp.Expr:
         """The formula with each history sum replaced by one of its terms: enough to read off its structure in θ."""
         return self.formula.subs({h.symbol: h.source * h.paced(h.pace) for h in self.sums})
+
+    def __repr__(self) -> str:
+        return f"Law({self.name}: {self.title})"
+
+    def _repr_latex_(self) -> str:
+        return formula_of(self.latex)
 
     @cached_property
     def latex(self) -> str:

@@ -1,66 +1,12 @@
-"""A ranking as a table for a paper: LaTeX (booktabs) and Markdown, from the same cells."""
+"""A ranking as a table for a paper, of which LaTeX (booktabs) and Markdown are made."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ..markup import Table
 from ..prediction.observed import Observed
 from ..prediction.pairs import Compared, Pair
 from ..prediction.ranking import Ranked
 from ..text import chance, percent
-
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "%": r"\%",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "±": r"$\pm$",
-    "−": "$-$",
-    "–": "--",
-    "…": r"\ldots{}",
-}
-
-
-@dataclass(frozen=True)
-class PaperTable:
-    """Heads and rows of text, the same number of cells in each; the first column is words, the others are numbers."""
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def latex(self, caption: str = "", label: str = "") -> str:
-        """A `table` for the packages booktabs and, under pdfLaTeX, textcomp; names are escaped."""
-        lines = [r"% \usepackage{booktabs}", r"\begin{table}", r"\centering"]
-        lines += [rf"\caption{{{_latex(caption)}}}"] if caption else []
-        lines += [rf"\label{{{re.sub(r'[^A-Za-z0-9:._-]', '-', label)}}}"] if label else []
-        lines += [rf"\begin{{tabular}}{{l{'r' * (len(self.heads) - 1)}}}", r"\toprule"]
-        lines += [" & ".join(map(_latex, self.heads)) + r" \\", r"\midrule"]
-        lines += [" & ".join(map(_latex, row)) + r" \\" for row in self.rows]
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
-
-    def markdown(self) -> str:
-        """A table of GitHub's Markdown; names are escaped."""
-        rule = ["---", *["---:"] * (len(self.heads) - 1)]
-        lines = [map(_markdown, self.heads), rule, *(map(_markdown, row) for row in self.rows)]
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _latex(text: str) -> str:
-    return "".join(LATEX.get(c, c) for c in " ".join(text.split()))
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>$~#|])", r"\\\1", " ".join(text.split()))
 
 
 def paper_table(
@@ -69,7 +15,7 @@ def paper_table(
     halves: Sequence[float | None],
     beside: Sequence[Compared],
     seen: Sequence[Observed | None],
-) -> PaperTable:
+) -> Table:
     """The ranking, best first; columns of which nothing is known are left out.
 
     names, halves of prediction bands, what each is beside the baseline, and what was seen of it: (n,), as `ranked`.
@@ -91,7 +37,7 @@ def paper_table(
         )
     heads = ("Schedule", "Final loss", "Observed", "Difference", "90 % interval", "P(below)", "P(best)", "P(diverges)")
     filled = [i for i in range(len(heads)) if any(row[i] for row in rows)]
-    return PaperTable(tuple(heads[i] for i in filled), tuple(tuple(row[i] or "–" for i in filled) for row in rows))
+    return Table(tuple(heads[i] for i in filled), tuple(tuple(row[i] or "–" for i in filled) for row in rows))
 
 
 def _itself(p: Pair) -> bool:
@@ -107,4 +53,4 @@ def _signed(x: float) -> str:
     return f"{x:+.5f}".replace("-", "−")
 
 
-__all__ = ["PaperTable", "paper_table"]
+__all__ = ["paper_table"]

@@ -11,6 +11,7 @@ The **prediction band** is meant to hold a new run. On top of the above it count
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +24,11 @@ from ..runs import Plan
 from ..schedules import Schedule
 from .error_terms import error_terms
 from .losses import checked, of_fit, predict
+from .prediction_shown import frame_of, html_of, line_of
 from .slopes import covariance_of, slopes, varying
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +39,22 @@ class Prediction:
     loss: FloatArray
     parameter: FloatArray | None  # half-width of log loss; None where the runs do not tell, or no run was asked
     prediction: FloatArray | None  # the same; None also where the model was not tried on left-out runs
+
+    def __repr__(self) -> str:
+        return line_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a step: loss, and the ends of both 90 % bands, nan where there is none."""
+        return frame_of(self)
+
+    def plot(self) -> Any:
+        """Losses with their bands over the steps, as a plotly `Figure`. Needs the extra `figures`."""
+        from ..figures.of_records import of_prediction
+
+        return of_prediction(self)
 
     def band(self, half: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Lower and upper end, for one of the two half-widths."""

@@ -7,14 +7,19 @@ the other's final loss: `updates_for` shortens everything after the warm-up in p
 is the other's horizon minus that one. It is negative when the best candidate ends lower only because it is longer.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from ..errors import ScheduleError
 from ..fitting.result import Model
 from ..schedules import Schedule
 from .divergence import MOST_RISK, Risk, risk_of
 from .losses import predict
+from .ranking_shown import frame_of_ranking, html_of_ranking, line_of_ranked, table_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Ends = Callable[[int], float | None]  # horizon -> final loss of a shape there; None where the shape cannot be so short
 
@@ -38,6 +43,48 @@ class Ranked:
         """Whether the candidate lies outside what the training runs cover."""
         return bool(self.reasons)
 
+    def __repr__(self) -> str:
+        return line_of_ranked(self)
+
+
+class Ranking(list[Ranked]):
+    """Candidates, best first, and the model that ranks them. A list; a notebook shows it as a table."""
+
+    def __init__(self, rows: Iterable[Ranked], model: Model) -> None:
+        super().__init__(rows)
+        self.model = model
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> Ranked: ...
+
+    @overload
+    def __getitem__(self, place: slice, /) -> "Ranking": ...
+
+    def __getitem__(self, place: SupportsIndex | slice, /) -> "Ranked | Ranking":
+        found = super().__getitem__(place)
+        return Ranking(found, self.model) if isinstance(found, list) else found
+
+    def _repr_html_(self) -> str:
+        return html_of_ranking(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a candidate: its schedule as text, its final loss with the ends of its 90 % prediction band (low, high;
+        nan where the model has none), and what else `Ranked` tells.
+        """
+        return frame_of_ranking(self)
+
+    def to_latex(self, caption: str = "", label: str = "") -> str:
+        """The ranking as a table for a paper (booktabs); `paper.ranking_table` has one with names and differences."""
+        return table_of(self).latex(caption, label)
+
+    def plot(self) -> Any:
+        """Predicted losses of all candidates above, with the band of the best, and their rates beneath, as a plotly
+        `Figure`. Needs the extra `figures`.
+        """
+        from ..figures.of_records import of_ranking
+
+        return of_ranking(self)
+
 
 def rank(
     fit: Model,
@@ -46,7 +93,7 @@ def rank(
     most_risk: float = MOST_RISK,
     *,
     savings: bool = True,
-) -> list[Ranked]:
+) -> Ranking:
     """Candidates by predicted final loss, best first; equal ones keep their order. Raises like `predict`.
 
     `risk`: of divergence, learned from labelled runs; candidates above `most_risk` rank behind all others. `savings`:
@@ -57,9 +104,9 @@ def rank(
     apart = [r is not None and r > most_risk for r in risks]
     order = sorted(range(len(schedules)), key=lambda i: (apart[i], finals[i]))
     if not order:
-        return []
+        return Ranking((), fit)
     lowest = finals[order[0]]
-    ranked = [
+    rows = [
         Ranked(
             schedule=schedules[i],
             final_loss=finals[i],
@@ -71,21 +118,22 @@ def rank(
         )
         for i in order
     ]
-    return with_savings(fit, ranked) if savings else ranked
+    return with_savings(fit, rows) if savings else Ranking(rows, fit)
 
 
-def with_savings(fit: Model, ranked: Sequence[Ranked], places: Collection[int] | None = None) -> list[Ranked]:
+def with_savings(fit: Model, ranked: Sequence[Ranked], places: Collection[int] | None = None) -> Ranking:
     """A ranking (n,) with the updates saved against the candidates at some places; None: against all."""
     if not ranked:
-        return []
+        return Ranking((), fit)
     best = ranked[0].schedule
     end = _ends(fit, best)
-    return [
+    rows = [
         replace(r, saved_updates=_saved(best, end, r.schedule, r.final_loss))
         if i and (places is None or i in places)
         else r
         for i, r in enumerate(ranked)
     ]
+    return Ranking(rows, fit)
 
 
 def updates_for(fit: Model, shape: Schedule, loss: float) -> int | None:

@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import LogError
 from ..runs import Run
 from ..schedules import Batch, Schedule
 from ..schedules.recognition import Recognised
 from ..text import one_line, shortened
+from .reading_shown import frame_of, html_of, line_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .questions import Question
 
 Level = Literal["info", "repaired", "refused"]
@@ -212,6 +215,22 @@ class Reading:
     def errors(self) -> tuple[str, ...]:
         """One sentence for each file that gave nothing."""
         return tuple(f.error for f in self.files if f.error)
+
+    def __repr__(self) -> str:
+        return line_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a run: name, format, the split in use and its losses, schedule, size and batch, notes and questions."""
+        return frame_of(self)
+
+    def plot(self) -> Any:
+        """Losses of all runs above, learning rates beneath, as a plotly `Figure`. Needs the extra `figures`."""
+        from ..figures.of_records import of_runs
+
+        return of_runs(self.runs)
 
     def rows(self) -> list[dict]:
         """One dict a run: run, format, points, first_step, last_step, lr_source, losses, notes, questions."""

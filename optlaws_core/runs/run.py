@@ -5,7 +5,7 @@ A law sees plans only, so it cannot see the answer.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from ..errors import DesignError, LogError
 from ..schedules import Joint, Schedule
 from ..text import listed
+from .run_shown import frame_of, html_of, line_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LrSource = Literal["logged", "declared", "missing"]
 # Of losses that are fitted: squares of squares of lower and of higher ones leave the range of numbers.
@@ -89,6 +93,25 @@ class Run:
             raise LogError(f"Run {self.name!r} has no split {self.split!r}; it has {', '.join(self.series) or 'none'}.")
         if (self.plan is None) != (self.lr_source == "missing"):
             raise LogError(f"Run {self.name!r}: a plan and the source of its learning rate go together.")
+
+    def __repr__(self) -> str:
+        return line_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row for each loss of each split: step, split, loss, lr, tokens; nan where nobody tells the last two.
+
+        `lr` is the rate of that update, `tokens` what was seen with that update included.
+        """
+        return frame_of(self)
+
+    def plot(self) -> Any:
+        """The losses in use above, the learning rate beneath, as a plotly `Figure`. Needs the extra `figures`."""
+        from ..figures.of_records import of_runs
+
+        return of_runs([self])
 
     @property
     def known_plan(self) -> Plan:

@@ -9,17 +9,22 @@ value belongs to `t = total`, one past the last update; the cumulative learning 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..arrays import FloatArray
 from ..errors import ScheduleError
+from ..markup import formula as formula_of
 from ..text import SMALLEST, format_number
 from .code_pieces import LEFT, PASSED, Code, Piece
 from .entries import WARMUPS, checked, entry, final_entry, rounded_rate, warmup_entry, warmup_shape_entry
+from .schedule_shown import frame_of, html_of
 from .search_ranges import Range
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LETS = {"x": PASSED, "z": LEFT}
 Shapes = Mapping[str, Callable[[float, int], dict]]  # titles to what defaults lack, from peak and total
@@ -192,6 +197,25 @@ class Schedule:
 
     def __str__(self) -> str:
         return self.text
+
+    def to_frame(self, at: ArrayLike | None = None) -> "pd.DataFrame":
+        """Columns step, lr and, of a plan with a batch schedule, batch, at the updates `at` (n,).
+
+        By default some 1,000 updates: evenly spread, with both sides of every change of the formula.
+        """
+        return frame_of(self, at)
+
+    def plot(self) -> Any:
+        """The rate over the updates, or rate and batch over tokens, as a plotly `Figure`. Needs the extra `figures`."""
+        from ..figures.of_records import of_schedule
+
+        return of_schedule(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+    def _repr_latex_(self) -> str:
+        return formula_of(self.formula)
 
     def rescaled(self, total: int) -> "Schedule":
         """The same shape over another horizon: the warm-up stays, everything after it stretches in proportion.

@@ -71,7 +71,7 @@ def snapshot() -> Snapshot:
 
 
 def numbers(snapshot: Snapshot) -> list:
-    return [repr(r) for r in rank(snapshot.fit, [c.schedule for c in snapshot.candidates])]
+    return [repr(vars(r)) for r in rank(snapshot.fit, [c.schedule for c in snapshot.candidates])]
 
 
 def without(place: Path) -> None:

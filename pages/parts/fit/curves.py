@@ -1,38 +1,27 @@
 """The Evidence page's pictures: curves with their two bands, what the bands hold, residuals."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import streamlit as st
 
-from optlaws_core import OptLawsError, Prediction, Run, with_bands
+from optlaws_core import Prediction, Run
 from optlaws_core.figures import fit_charts as charts
 from optlaws_core.fitting.result import Model
-from optlaws_core.fitting.single import predicted
+from optlaws_core.prediction.beside_runs import bands_beside, losses_beside, spread
 from optlaws_core.text import counted
 
 from ..state import address
 from ..state.workspace import Workspace
 from ..widgets import showing
 
-BAND_POINTS = 400  # of a run, at which bands are computed
 BANDS_DRAWN = 2  # runs whose bands are drawn at first
-
-
-def predictions(found: Model, runs: Iterable[Run]) -> dict[str, np.ndarray]:
-    """Predicted losses at each run's observed steps, by run."""
-    runs = list(runs)
-    parts = [(w, {r.name: predicted(f, r) for r in runs}) for f, w in found.parts]
-    if len(parts) == 1:
-        return parts[0][1]
-    with np.errstate(all="ignore"):
-        return {r.name: np.exp(sum(w * np.log(part[r.name]) for w, part in parts)) for r in runs}
 
 
 def show(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Run]) -> None:
     """Curves with bands, what the bands hold, observed against predicted, residuals."""
     runs, held_out = [*train, *test], [r.name for r in test]
-    predicted, known = predictions(found, runs), bands(space, found, runs)
+    predicted, known = losses_beside(found, runs), bands(space, found, runs)
     left, right = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
     drawn = []
     if known:
@@ -72,21 +61,9 @@ def bands(space: Workspace, found: Model, runs: Sequence[Run]) -> dict[str, Pred
     kept = tuple(space.runs[r.name] for r in runs)
     if space.banded is not None and space.banded[0] is found and list(map(id, space.banded[1])) == list(map(id, kept)):
         return space.banded[2]
-    made = {}
-    for run in runs:
-        try:
-            told = with_bands(found, run.plan, run.steps[_spread(run)])
-        except OptLawsError:  # no finite loss there: the picture shows it, a band would not
-            continue
-        if told.parameter is not None:
-            made[run.name] = told
+    made = bands_beside(found, runs)
     space.banded = (found, kept, made)
     return made
-
-
-def _spread(run: Run) -> np.ndarray:
-    """Indices of at most `BAND_POINTS` observations."""
-    return np.unique(np.linspace(0, len(run.steps) - 1, min(len(run.steps), BAND_POINTS)).round().astype(int))
 
 
 def held(known: Mapping[str, Prediction], runs: Sequence[Run], kind: str) -> float | None:
@@ -96,7 +73,7 @@ def held(known: Mapping[str, Prediction], runs: Sequence[Run], kind: str) -> flo
         half = getattr(known[run.name], kind) if run.name in known else None
         if half is not None:
             low, high = known[run.name].band(half)
-            loss = run.loss[_spread(run)]
+            loss = run.loss[spread(run)]
             inside.append((low <= loss) & (loss <= high))
     return float(np.concatenate(inside).mean()) if inside else None
 

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import LAWS, Average, Fit, OptLawsError, Run, Status
+from optlaws_core.fitting.fit_shown import state_of
 from optlaws_core.fitting.result import Model, Scores
 from optlaws_core.fitting.single import tuned, usable
 from optlaws_core.laws import FEATURES
@@ -115,7 +116,7 @@ def _coefficients(found: Fit, params: Sequence, name: str) -> None:
     for p in params:
         value, ends = found.theta[p.name], found.interval[p.name]
         between = f"{ends[0]:.5g} to {ends[1]:.5g}" if ends else ""
-        rows.append((p.name, value, between, _state(found, p, value, ends), p.meaning, f"{p.low:g} to {p.high:g}"))
+        rows.append((p.name, value, between, state_of(found, p), p.meaning, f"{p.low:g} to {p.high:g}"))
     table = pd.DataFrame(rows, columns=["coefficient", "value", "interval", "state", "meaning", "bounds"])
     showing.table(
         table,
@@ -136,21 +137,6 @@ INTERVAL_HELP = (
     "90 % interval of the coefficient from the curvature of the objective, widened for residuals that hang together "
     "along a run. It says how well these runs determine the coefficient, not whether the law is right."
 )
-
-
-def _state(found: Fit, p, value: float, ends) -> str:
-    if p.name in found.locked:
-        return "locked"
-    if found.status is Status.tuned:
-        return "set by hand"
-    if p.neutral is not None and value == p.neutral:
-        return "one model size only" if p.needs == "params" else "one peak only"
-    if p.weight:
-        return "weight"
-    x, low, high = (p.to_scale(v) for v in (value, p.low, p.high))
-    if min(abs(x - low), abs(x - high)) < 1e-3 * abs(high - low):
-        return "on its bound"
-    return "fitted" if ends else "hardly determined"
 
 
 def _members(found: Average) -> None:

@@ -8,9 +8,10 @@ import streamlit as st
 
 from optlaws_core import Ranked, Run
 from optlaws_core.figures.candidate_chart import PARTS, View
+from optlaws_core.markup import Table
 from optlaws_core.paper.citations import bibtex_of
 from optlaws_core.paper.figure import FORMATS, WIDTHS, Drawn, Line, Look, drawn, written
-from optlaws_core.paper.ranking_table import PaperTable, paper_table
+from optlaws_core.paper.ranking_table import paper_table
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import observed as seen
 from optlaws_core.prediction.pairs import Compared
@@ -64,7 +65,7 @@ class Taken:
         runs = {name: self.space.runs[name] for name in self.observed if name in self.space.runs}
         return Look(width, v.x, v.log_x, v.log_y, PARTS[v.part], v.batch_tokens, title), runs
 
-    def table(self) -> PaperTable:
+    def table(self) -> Table:
         """The ranking, best first."""
         order, ranked, beside, halves = self._ranked()
         observed = seen(self.space.fit, [r.schedule for r in ranked], list(self.space.runs.values()))

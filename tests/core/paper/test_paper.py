@@ -10,10 +10,11 @@ import pytest
 
 from optlaws_core import LAWS, OptLawsError, parse, predict, rank
 from optlaws_core.cli import main
+from optlaws_core.markup import Table
 from optlaws_core.paper import citations, figure
 from optlaws_core.paper.citations import SOURCES, bibtex, bibtex_of
 from optlaws_core.paper.figure import WIDTHS, Line, Look, dense_steps, written
-from optlaws_core.paper.ranking_table import PaperTable, paper_table
+from optlaws_core.paper.ranking_table import paper_table
 from optlaws_core.prediction.pairs import compare
 from optlaws_core.saved.store import Store
 from tests.places import ROOT
@@ -58,7 +59,7 @@ def test_entries_are_bibtex():
 
 
 def test_names_are_no_markup_in_tables():
-    table = PaperTable(("Schedule", "Loss ±"), (("a_b & 50% $x$ \\cmd {y} #1 ~^|<b>", "−0.1"), ("plain", "–")))
+    table = Table(("Schedule", "Loss ±"), (("a_b & 50% $x$ \\cmd {y} #1 ~^|<b>", "−0.1"), ("plain", "–")))
     tex, markdown = table.latex("Cap_tion", "tab:a b"), table.markdown()
     assert r"a\_b \& 50\% \$x\$ \textbackslash{}cmd \{y\} \#1" in tex and r"\caption{Cap\_tion}" in tex
     assert r"\label{tab:a-b}" in tex and r"\begin{tabular}{lr}" in tex and tex.count(r"\\") == 3

@@ -11,9 +11,9 @@ from optlaws_core.figures import fit_charts as charts
 from optlaws_core.figures.chart_style import color
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.single import tuned
+from optlaws_core.prediction.beside_runs import losses_beside
 from optlaws_core.readers import Layout, Source
 from pages.parts.fit import job, report
-from pages.parts.fit.curves import predictions
 from pages.parts.server import libraries
 from pages.parts.state import settings
 from pages.parts.state.workspace import Workspace
@@ -174,7 +174,7 @@ def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
     base = fit("power_law", runs)
     by_hand = tuned(base, base.theta | {"L_inf": base.theta["L_inf"] + 1}, runs)
     assert by_hand.status is Status.tuned
-    difference = predictions(by_hand, runs)["drop30_4000"] - predictions(base, runs)["drop30_4000"]
+    difference = losses_beside(by_hand, runs)["drop30_4000"] - losses_beside(base, runs)["drop30_4000"]
     np.testing.assert_allclose(difference, 1.0)
 
 

@@ -14,8 +14,8 @@ from optlaws_core.figures.chart_style import BANDS
 from optlaws_core.fitting import first_split
 from optlaws_core.fitting.single import tuned, usable
 from optlaws_core.laws import FEATURES
-from pages.parts.fit import curves, job, leaderboard
-from pages.parts.fit.curves import predictions
+from optlaws_core.prediction import beside_runs
+from pages.parts.fit import job, leaderboard
 from pages.parts.state.kept_fits import Choice
 from pages.parts.state.workspace import Workspace
 from tests.pages.fit.fit_page import (
@@ -203,7 +203,7 @@ def test_the_measured_coverage_stands_beneath_the_picture():
 
 def test_bands_are_computed_once_for_a_fit(monkeypatch):
     calls = []
-    monkeypatch.setattr(curves, "with_bands", lambda *a: calls.append(1) or with_bands(*a))
+    monkeypatch.setattr(beside_runs, "with_bands", lambda *a: calls.append(1) or with_bands(*a))
     at = reported(*FAST)
     first = len(calls)
     at.run()
@@ -217,10 +217,8 @@ def test_a_long_run_has_bands_at_few_of_its_points():
         {"train": Series(np.arange(9000), np.full(9000, 3.0))},
         lr_source="logged",
     )
-    assert len(curves._spread(run)) == curves.BAND_POINTS and curves._spread(run)[[0, -1]].tolist() == [
-        0,
-        8999,
-    ]
+    drawn = beside_runs.spread(run)
+    assert len(drawn) == beside_runs.BAND_POINTS and drawn[[0, -1]].tolist() == [0, 8999]
 
 
 def test_without_left_out_runs_there_is_a_parameter_band_alone():
@@ -241,7 +239,7 @@ def test_without_left_out_runs_there_is_a_parameter_band_alone():
 def test_an_average_is_drawn_as_the_core_predicts_it():
     model = selected(SUBLINEAR, CURVE).average
     run = usable(examples()["wsd20_8000"])
-    np.testing.assert_allclose(predictions(model, [run])[run.name], predict(model, run.plan, run.steps))
+    np.testing.assert_allclose(beside_runs.losses_beside(model, [run])[run.name], predict(model, run.plan, run.steps))
 
 
 # ---------------------------------------------------------------------------------------------------- formulas
