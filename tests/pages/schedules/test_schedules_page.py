@@ -10,6 +10,7 @@ from optlaws_core import SCHEDULES, parse
 from optlaws_core.exports import TARGETS, export
 from optlaws_core.figures import schedule_charts as charts
 from optlaws_core.schedules import refined
+from optlaws_core.schedules.schedule_shown import drawing_steps
 from pages.parts.schedules import export as exporting
 from pages.parts.schedules import gallery
 from pages.parts.state.candidates import MOST, Candidate
@@ -233,7 +234,7 @@ def test_the_picture_is_the_schedule(schedule):
 def test_short_long_and_broken_schedules_are_drawn(text):
     schedule = parse(text)
     for most in (1500, charts.SMALL):
-        steps = charts.steps_of(schedule, most)
+        steps = drawing_steps(schedule, most)
         assert 1 <= len(steps) <= most and steps[0] == 0 and steps[-1] == schedule.total - 1
     assert all(len(t.x) <= 1500 for t in charts.rate(schedule).data)
     assert len(gallery.facts(schedule)) == 4
