@@ -10,14 +10,14 @@ class Interrupt(KeyboardInterrupt):
     """Ctrl-C. Python notes where a plain KeyboardInterrupt leaves an `exec`, and later dies of it though caught."""
 
 
-def leave(*_) -> None:
+def leave(*_: object) -> None:
     """Ctrl-C while modules are imported: nothing is to be tidied up, and an import may swallow an exception."""
     with suppress(OSError):
         os.write(2, b"Stopped.\n")
     os._exit(130)
 
 
-def interrupt(*_) -> None:
+def interrupt(*_: object) -> None:
     """Ctrl-C while a command runs."""
     raise Interrupt
 

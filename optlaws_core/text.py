@@ -1,6 +1,7 @@
 """Words for the user: amounts as people in the field write them (7B parameters, 3e-4), short lines, lists, counts."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 
 import numpy as np
@@ -108,11 +109,11 @@ def shortened(text: str, most: int = 40) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def listed(names, most: int = 12) -> str:
+def listed(names: Iterable[object], most: int = 12) -> str:
     """`a, b, c` with at most `most` names, the rest counted."""
-    names = [shortened(str(n)) for n in names]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) + more) or "none"
+    known = [shortened(str(n)) for n in names]
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return (", ".join(known[:most]) + more) or "none"
 
 
 def counted(n: int, thing: str) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from ..errors import OptLawsError, UnlikelyUnit
 from ..schedules.entries import LARGEST
@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
         self.register("action", None, Once)
         self.register("action", "store_true", Flag)
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         raise OptLawsError(f"{self.prog}: {message}")
 
 
@@ -192,6 +192,6 @@ def parts(widths: Sequence[int], wide: int | None) -> list[list[int]]:
     return found
 
 
-def print_json(value) -> None:
+def print_json(value: object) -> None:
     """`value` on stdout."""
     print(json.dumps(value, indent=1, allow_nan=False))

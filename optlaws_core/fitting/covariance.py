@@ -1,13 +1,18 @@
 """How well the runs determine the coefficients: covariance under the fit's own loss, with autocorrelated residuals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray
 
+if TYPE_CHECKING:
+    from .least_squares import LeastSquares
+
+Intervals = Mapping[str, tuple[float, float] | None]  # 90 %, by coefficient
 LEVEL = 0.90
 QUANTILE = 1.6448536269514722  # of the normal distribution, at (1 + LEVEL)/2
 VAGUE = 3.0  # half-width in the logarithm from which an interval says nothing: a factor of 20 each way
@@ -17,7 +22,11 @@ VAGUE_SHARE = 0.1  # the same on a linear scale, as a share of the searched rang
 
 
 def covariance(
-    residual: FloatArray, jacobian: FloatArray, slices, delta: float, stiffness: FloatArray | float = 0.0
+    residual: FloatArray,
+    jacobian: FloatArray,
+    slices: Sequence[slice],
+    delta: float,
+    stiffness: FloatArray | float = 0.0,
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Covariance of M-estimates, H⁻¹ G H⁻¹, (free, free), in search coordinates, and which of them are blind, (free,).
 
@@ -43,7 +52,7 @@ def _curvature(residual: FloatArray, delta: float) -> float:
     return max(float(np.mean(np.abs(residual) <= width)), 1 / len(residual)) * delta / width
 
 
-def _long_run(score: FloatArray, slices) -> FloatArray:
+def _long_run(score: FloatArray, slices: Sequence[slice]) -> FloatArray:
     """Variance of the summed scores (n, free), autocorrelation inside each run included: (free, free)."""
     total = np.zeros((score.shape[1],) * 2)
     for part in slices:
@@ -61,10 +70,10 @@ class Uncertainty:
     """What the training runs say about the free coefficients around their best values."""
 
     covariance: FloatArray | None  # (free, free), in search coordinates, zero on bounds; None: fewer points than free
-    interval: Mapping[str, tuple[float, float] | None]  # 90 %; None where fixed, on a bound, or hardly determined
+    interval: Intervals  # None where fixed, on a bound, or hardly determined
 
 
-def uncertainty(problem, x: FloatArray, delta: float) -> Uncertainty:
+def uncertainty(problem: "LeastSquares", x: FloatArray, delta: float) -> Uncertainty:
     """Covariance and intervals of the coefficients of a `search.Problem` that ended at `x` (free,)."""
     found: dict[str, tuple[float, float] | None] = dict.fromkeys(problem.law.names)
     residual, jacobian = problem.residuals(x)

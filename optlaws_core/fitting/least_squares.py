@@ -11,6 +11,7 @@ from ..errors import Cancelled, FitError, OptLawsError
 from ..laws import Law
 from ..laws.evaluation import Batch, batch, predict, predict_with_jacobian
 from ..runs import Run
+from .covariance import Intervals
 from .descent import HUBER, Descent, huber, log_residuals
 from .result import Status
 
@@ -258,7 +259,7 @@ class LeastSquares:
         off = np.abs(descent.of.searched(descent.at.z) - end.x)
         return end.finished and bool((off <= NEAR * (self.high - self.low)).all())
 
-    def verdict(self, x: FloatArray, finished: bool, interval) -> tuple[Status, str]:
+    def verdict(self, x: FloatArray, finished: bool, interval: Intervals) -> tuple[Status, str]:
         """How the search ended, and the sentence with the names of the coefficients concerned."""
         width = self.high - self.low
         weights = [(p, v) for p, v in zip(self.params, x, strict=True) if p.weight]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import chdtri
@@ -21,6 +22,9 @@ from ..errors import OptLawsError
 from ..laws import Law, law_named
 from ..laws.scale_free import Scale
 from .json_values import error, number
+
+if TYPE_CHECKING:
+    from .result import Fit
 
 FILE = Path(__file__).with_name("priors.json")
 LEARNED = "learned from public curves"
@@ -145,7 +149,7 @@ def from_fits(law: Law | str, fits: Sequence) -> Prior:
     return Prior(law.name, tuple(map(float, recipe @ pull)), _matrix((recipe + own).tolist()), f"from {count} of yours")
 
 
-def coordinates_of(fit) -> tuple[FloatArray, FloatArray]:
+def coordinates_of(fit: "Fit") -> tuple[FloatArray, FloatArray]:
     """Scale-free coordinates (k,) of a `Fit` made under a prior, and their posterior covariance (k, k)."""
     law = law_named(fit.law)
     assert law.coordinates is not None and fit.informed is not None

@@ -6,10 +6,10 @@ learning rate to the power r, summed (r = 1: the cumulative learning rate; r = 0
 on η_k.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import sympy as sp
@@ -38,6 +38,7 @@ from .symbols import (
 )
 
 Scale = Literal["linear", "log", "log1m"]
+Ways = Mapping[Scale, Callable[[Any], Any]]  # of numbers and of arrays, complex ones among them
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,15 @@ class Param:
     def symbol(self) -> sp.Symbol:
         return sp.Symbol(self.name, real=True)
 
-    def to_scale(self, value):
+    def to_scale(self, value: Any) -> Any:
         """Natural value to search coordinate; rises or falls monotonically."""
-        return {"linear": lambda v: v, "log": np.log, "log1m": lambda v: np.log(1 - v)}[self.scale](value)
+        ways: Ways = {"linear": lambda v: v, "log": np.log, "log1m": lambda v: np.log(1 - v)}
+        return ways[self.scale](value)
 
-    def from_scale(self, x):
+    def from_scale(self, x: Any) -> Any:
         """Search coordinate to natural value."""
-        return {"linear": lambda v: v, "log": np.exp, "log1m": lambda v: 1 - np.exp(v)}[self.scale](x)
+        ways: Ways = {"linear": lambda v: v, "log": np.exp, "log1m": lambda v: 1 - np.exp(v)}
+        return ways[self.scale](x)
 
     def slope(self, value: float) -> float:
         """d value / d search coordinate at `value`."""

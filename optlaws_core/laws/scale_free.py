@@ -9,7 +9,7 @@ in every law.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Coordinates:
         return found.real[:, 0], found.imag / COMPLEX_STEP
 
 
-def log_remembered(log_pace, updates: float, rho):
+def log_remembered(log_pace: Any, updates: float, rho: Any) -> Any:
     """log ∫_0^T (1 + a u)^{−ρ} du: what constant noise adds up to that is forgotten at the pace a = e^`log_pace`."""
     reach = np.log1p(np.exp(log_pace) * updates)
     z = (1 - rho) * reach
@@ -93,7 +93,7 @@ def log_remembered(log_pace, updates: float, rho):
     return np.log(reach * share) - log_pace
 
 
-def log_sum(a, b):
+def log_sum(a: Any, b: Any) -> Any:
     """log(e^a + e^b) for real or complex logarithms."""
     larger = np.where(np.real(a) >= np.real(b), a, b)
     return larger + np.log1p(np.exp(np.where(np.real(a) >= np.real(b), b, a) - larger))

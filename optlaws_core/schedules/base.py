@@ -110,14 +110,14 @@ class Schedule:
         return np.where(at < self.warmup, self._in_warmup(np.minimum(at, self.warmup)), late)
 
     @classmethod
-    def usual(cls, **numbers) -> "Schedule":
+    def usual(cls, **numbers: float) -> "Schedule":
         """An example of the family, with `numbers` in the place of its own peak, warm-up or total."""
         values = {**cls.example, **numbers}
         found = {f.name: cls.usual_value(f, values) for f in fields(cls)}
         return cls(**{name: value for name, value in found.items() if value is not None})
 
     @classmethod
-    def usual_value(cls, f: Field, numbers: Mapping[str, float]):
+    def usual_value(cls, f: Field, numbers: Mapping[str, float]) -> Any:
         """What an example has in a field; None for one that is left out. `numbers`: peak, warm-up, total, or more."""
         if f.name in numbers:
             return numbers[f.name]

@@ -1,6 +1,7 @@
 """How a rate falls from one value to another at the end of a run: the shapes of a cooldown, each under one name."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def reaching(shape: str, final: float) -> Curve:
     return TO_ZERO if shape == "exponential" and final == 0 else COOLDOWNS[shape]
 
 
-def shape_entry(default: str = "linear"):
+def shape_entry(default: str = "linear") -> Any:
     """The field that names a shape; always written into the text form."""
     return entry(
         "form of the cooldown: " + ", ".join(COOLDOWNS),
@@ -52,7 +53,7 @@ def shape_entry(default: str = "linear"):
     )
 
 
-def decay_entry(meaning: str, share: float, search: Range, **kwargs):
+def decay_entry(meaning: str, share: float, search: Range, **kwargs: Any) -> Any:
     """The field that holds the length of the cooldown; `share` of the total in examples."""
     return entry(
         meaning,

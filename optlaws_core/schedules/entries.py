@@ -35,7 +35,7 @@ def entry(
     symbol: str = "",
     usual: Usual | None = None,
     search: Range | str = "",
-    **kwargs,
+    **kwargs: Any,
 ) -> Any:
     """A dataclass field that carries what forms, pages and searches need.
 
@@ -54,18 +54,18 @@ def entry(
     return field(metadata=metadata, **kwargs)
 
 
-def warmup_entry(default: int | None = 0, meaning: str = "updates of warm-up from 0"):
+def warmup_entry(default: int | None = 0, meaning: str = "updates of warm-up from 0") -> Any:
     usual = None if default is None else lambda p, w, t: w
     return entry(meaning, "updates", symbol="W", usual=usual, search="a limit", kw_only=True, default=default)
 
 
-def warmup_shape_entry(default: str = "linear"):
+def warmup_shape_entry(default: str = "linear") -> Any:
     return entry(
         "form of the warm-up: " + ", ".join(WARMUPS), choices=WARMUPS, search="a limit", kw_only=True, default=default
     )
 
 
-def final_entry(search: Range | str = FINAL):
+def final_entry(search: Range | str = FINAL) -> Any:
     return entry(
         "learning rate at t = total, one past the last update",
         "LR",
@@ -82,7 +82,7 @@ def rounded_rate(rate: float) -> float:
     return float(f"{rate:.4g}")
 
 
-def checked(family: str, f: Field, value):
+def checked(family: str, f: Field, value: Any) -> Any:
     """`value` in the type that field `f` declares: int, float, str or a tuple of one of them; None where allowed."""
     if value is None and f.default is None:
         return None

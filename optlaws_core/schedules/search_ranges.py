@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Draft:
         """Step at which the fall to the final rate starts."""
         return self.limits.total - self.fields.get("decay", self.length)
 
-    def made(self, **more) -> Schedule:
+    def made(self, **more: Any) -> Schedule:
         """The schedule, with `more` fields. Raises `ScheduleError` where fields contradict each other."""
         return self.family.from_search(self.fields | more | {"warmup": self.limits.warmup, "total": self.limits.total})
 

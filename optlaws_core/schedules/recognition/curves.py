@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -152,7 +153,7 @@ class Candidate:
         return said + 2 * abs(self.shift - self.early)
 
 
-def built(family: type[Schedule], **fields) -> Schedule | None:
+def built(family: type[Schedule], **fields: Any) -> Schedule | None:
     """The schedule, or None where its fields contradict each other."""
     try:
         return family(**fields)
