@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from optlaws_core import __version__
 
 from ..errors import FitError, OptLawsError, unread
-from ..schedules import SCHEDULES
-from ..text import one_line
-from .options import Parser, print_json
+from ..schedules import SCHEDULES, Schedule, parse
+from ..text import format_number, one_line
+from .options import Parser
 
 if TYPE_CHECKING:
     from ..final_loss import FinalLaw
@@ -48,6 +48,8 @@ _MODULES = {name: f".{name}" for name in COMMANDS} | {
     "schedules": "..schedules",
 }
 
+FAULTS = (OptLawsError, FitError, OverflowError, OSError)  # what a command ends with where the input is at fault
+MOST_RATES = 20  # of one schedule that is described
 STOPPED = 130  # what a shell expects of a command that Ctrl-C ended: 128 and the signal's number
 
 
@@ -61,20 +63,26 @@ def main(argv: Sequence[str] | None = None, name: str = "python -m optlaws_core"
         remarks = args.run(args) or ()
         sys.stdout.flush()
         _tell(remarks)
-    except (OptLawsError, FitError) as fault:
-        return _failed(fault)
     except KeyboardInterrupt:
         _tell(["Stopped."])
         return STOPPED
-    except OverflowError as fault:
-        return _failed(f"A number is too large to be worked with ({fault}).")
     except BrokenPipeError:  # `… | head` closed the pipe: not an error
         _drop_stdout()
-    except OSError as fault:
-        if fault.filename is None:
+    except FAULTS as fault:
+        if isinstance(fault, OSError) and fault.filename is None:
             _drop_stdout()
-        return _failed(f"{fault.filename or 'The output'}: {unread(fault)}.")
+        _tell([sentence(fault)])
+        return 1
     return 0
+
+
+def sentence(fault: Exception) -> str:
+    """One of `FAULTS` as whoever gave the command reads it."""
+    if isinstance(fault, OverflowError):
+        return f"A number is too large to be worked with ({fault})."
+    if isinstance(fault, OSError):
+        return f"{fault.filename or 'The output'}: {unread(fault)}."
+    return str(fault)
 
 
 def load(words: Sequence[str]) -> None:
@@ -100,11 +108,6 @@ def _drop_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _failed(fault: object) -> int:
-    _tell([str(fault)])
-    return 1
-
-
 def _tell(remarks: Iterable[str]) -> None:
     """Each remark as one line on stderr."""
     for remark in remarks:
@@ -119,8 +122,14 @@ def _parser(name: str, words: Sequence[str]) -> argparse.ArgumentParser:
     for command, help in COMMANDS.items():
         sub = commands.add_parser(command, help=help, description=help)
         if command in words:
-            _ADD[command](sub) if command in _ADD else import_module(_MODULES[command], __package__).add(sub)
+            add_options(command, sub)
     return parser
+
+
+def add_options(command: str, parser: Parser) -> None:
+    """Everything that a command takes, for a parser of its own."""
+    add = _ADD.get(command) or import_module(_MODULES[command], __package__).add
+    add(parser)
 
 
 def _add_laws(command: argparse.ArgumentParser) -> None:
@@ -133,6 +142,9 @@ def _add_laws(command: argparse.ArgumentParser) -> None:
 
 def _add_schedules(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_schedules)
+    command.add_argument(
+        "--schedule", action="append", metavar="SCHEDULE", help="say what is known of this one instead"
+    )
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -164,12 +176,14 @@ def _laws(args: argparse.Namespace) -> None:
         for law in laws
     ]
     if args.json:
-        return print_json(rows)
+        return args.show(rows)
     for row in rows:
         print(f"{row['law']:16} {row['title']}. {row['summary']}\n{'':16} {row['reference']}")
 
 
 def _schedules(args: argparse.Namespace) -> None:
+    if args.schedule:
+        return _described([parse(text) for text in args.schedule], args)
     rows: list[dict] = [
         {
             "schedule": name,
@@ -189,7 +203,31 @@ def _schedules(args: argparse.Namespace) -> None:
         for name, cls in SCHEDULES.items()
     ]
     if args.json:
-        return print_json(rows)
+        return args.show(rows)
     for row in rows:
         given = ", ".join(f["name"] if f["required"] else f"{f['name']}={f['default']}" for f in row["fields"])
         print(f"{row['schedule']}({given})\n    {row['summary']}")
+    return None
+
+
+def _described(schedules: Sequence[Schedule], args: argparse.Namespace) -> None:
+    """Schedules as they were understood: the text form, lengths, and the rates where one formula ends."""
+    rows: list[dict] = [
+        {
+            "schedule": s.text,
+            "family": s.family,
+            "summary": s.summary,
+            "formula": s.formula,
+            "peak": s.peak,
+            "updates": s.total,
+            "warmup_end": s.warmup_end,
+            "rates": [[t, float(s(t))] for t in s.breaks[:MOST_RATES]],
+        }
+        for s in schedules
+    ]
+    if args.json:
+        return args.show(rows)
+    for row in rows:
+        rates = ", ".join(f"{format_number(rate)} at {t:,}" for t, rate in row["rates"])
+        print(f"{row['schedule']}\n    {row['updates']:,} updates; rates: {rates}\n    {row['summary']}")
+    return None

@@ -23,7 +23,7 @@ from ..autolrs import (
 from ..errors import OptLawsError
 from ..text import format_number
 from .model import add_warmup, curve_model, extrapolation, warmup_of
-from .options import amount, file, named_once, print_json, refuse, step
+from .options import amount, file, logs, named_once, refuse, step
 from .read import add_answers, everything, named, unread_files
 
 LOGGED = ("--run", "--probe", "--split", "--start", "--length", "--answer")
@@ -34,7 +34,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Options of `autolrs`."""
     command.set_defaults(run=run)
     what = command.add_mutually_exclusive_group(required=True)
-    what.add_argument("--runs", metavar="LOG_OR_FOLDER", help="where the run and its probes are")
+    what.add_argument("--runs", type=logs, metavar="LOG_OR_FOLDER", help="where the run and its probes are")
     what.add_argument("--fit", type=file, metavar="FIT.json", help="simulate a run under what fit or select wrote")
     command.add_argument("--high", type=amount, metavar="LR", help="highest rate; of a run by default its peak")
     command.add_argument("--low", type=amount, metavar="LR", help="lowest rate; by default a tenth of the highest")
@@ -117,7 +117,7 @@ def _propose(args: argparse.Namespace) -> list[str]:
     proposal = propose_rate([*probes.values()], search, length, ahead.rate)
     updates = length if proposal.train else probe_length(length)
     if args.json:
-        print_json(
+        args.show(
             {
                 "stages": [_stage(s) for s in ahead.stages],
                 "probes": [vars(t) for t in proposal.tried],
@@ -183,7 +183,7 @@ def _simulate(args: argparse.Namespace) -> list[str]:
     beside = rivals(model, search, args.total, warmup)
     reasons = list(model.reasons(found.schedule))
     if args.json:
-        print_json(
+        args.show(
             {
                 "schedule": found.schedule.text,
                 "final_loss": found.loss,

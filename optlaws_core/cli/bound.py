@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ..hyper import bound, transfers
 from ..schedules import Schedule, parse
-from .options import amount, print_columns, print_json, refuse
+from .options import amount, print_columns, refuse
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     refuse(args, ["--distance", "--gradient"], "drops out where peaks are carried over (--tuned); leave it out")
     found = transfers(parse(args.tuned), schedules)
     if args.json:
-        return print_json(
+        return args.show(
             [
                 {"schedule": t.schedule.text, "peak": t.peak, "factor": t.factor, "bound_over_tuned": t.bound}
                 for t in found
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
 def _bounds(schedules: Sequence[Schedule], args: argparse.Namespace) -> None:
     found = [(s, bound(s, args.distance, args.gradient)) for s in schedules]
     if args.json:
-        return print_json(
+        return args.show(
             [
                 {
                     "schedule": s.text,

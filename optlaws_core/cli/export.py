@@ -5,7 +5,7 @@ import argparse
 from ..exports import TABLES, TARGETS, export
 from ..exports.tables import ROWS
 from ..schedules import parse
-from .options import check_out, path, step
+from .options import check_out, output, step
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -27,7 +27,9 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="tokens in a sequence: Megatron-LM and levanter need it for the batch of a plan",
     )
-    command.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
+    out = command.add_mutually_exclusive_group()
+    out.add_argument("--out", type=output, metavar="FILE", help="file to write to; by default stdout")
+    out.add_argument("--json", action="store_true", help="as JSON: the text, whether it is exact, and the reasons")
 
 
 def run(args: argparse.Namespace) -> tuple[str, ...]:
@@ -37,6 +39,8 @@ def run(args: argparse.Namespace) -> tuple[str, ...]:
     found = export(parse(args.schedule), args.to, args.steps, args.sequence_length)
     if args.out:
         args.out.write_text(found.text, encoding="utf-8")
+    elif args.json:
+        args.show({"to": args.to, "text": found.text, "exact": found.exact, "notes": list(found.notes)})
     else:
         print(found.text, end="")
     return found.remarks

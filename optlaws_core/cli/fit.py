@@ -23,8 +23,8 @@ from ..fitting.result import Fit
 from ..fitting.single import fit
 from ..laws import LAWS
 from ..text import counted, format_number
-from .model import add_prior, print_coefficients, priors_of, save
-from .options import check_names, check_out, file, named_once, path, quoted, refuse, renaming, sure_of_units
+from .model import add_as_json, add_prior, as_plain, on_progress, print_coefficients, priors_of, save
+from .options import check_names, check_out, file, named_once, output, quoted, refuse, renaming, sure_of_units
 from .read import add_runs, of_sizes, runs_of_logs, train_and_test
 
 
@@ -47,7 +47,8 @@ def add(command: argparse.ArgumentParser) -> None:
         "for each size, named OUT with the size before the suffix",
     )
     add_prior(command)
-    command.add_argument("--json", required=True, type=path, metavar="OUT", help="file to write the fit to")
+    command.add_argument("--json", required=True, type=output, metavar="OUT", help="file to write the fit to")
+    add_as_json(command)
 
 
 def _add_final(command: argparse.ArgumentParser) -> None:
@@ -79,23 +80,32 @@ def _curves(args: argparse.Namespace) -> list[str]:
         raise OptLawsError("--train is needed: the runs to fit.")
     check_names(args.train, args.test or [])
     check_out("--json", args.json, args.runs)
-    locked = named_once("--lock", map(_lock, args.lock))
+    locked, progress = named_once("--lock", map(_lock, args.lock)), on_progress(args.watch)
     train, test, remarks = train_and_test(args)
     if not args.joint:
         prior = priors_of(args, [args.law]).get(args.law)
-        result = fit(args.law, train, test=test, locked=locked, from_step=args.from_step, prior=prior)
+        result = fit(
+            args.law, train, test=test, locked=locked, from_step=args.from_step, prior=prior, progress=progress
+        )
         check_out("--json", args.json, args.runs)
         save(result, args.json)
-        _print_curves(result)
+        if args.as_json:
+            args.show(as_plain(result))
+        else:
+            _print_curves(result)
         return remarks
     refuse(args, ["--prior"], "says nothing of several sizes at once, which share coefficients; leave it out")
     test = of_sizes(train, test, args, remarks)
-    found = fit_sizes(args.law, train, test=test, locked=locked, from_step=args.from_step)
+    found = fit_sizes(args.law, train, test=test, locked=locked, from_step=args.from_step, progress=progress)
     outs = {size: args.json.with_stem(f"{args.json.stem}-{format_number(size)}") for size in found}
     for out in outs.values():
         check_out("--json", out, args.runs)
     for size, result in found.items():
         save(result, outs[size])
+    if args.as_json:
+        args.show([{"params": size, "file": outs[size].name} | as_plain(result) for size, result in found.items()])
+        return remarks
+    for size, result in found.items():
         print(f"{format_number(size)} parameters: {outs[size]}")
         _print_curves(result)
     return remarks
@@ -158,7 +168,10 @@ def _final(args: argparse.Namespace) -> list[str]:
     if args.cv is not None:
         result = with_folds(result, train, args.cv)
         save(result, args.json)
-    _print_final(result)
+    if args.as_json:
+        args.show(as_plain(result))
+    else:
+        _print_final(result)
     return remarks + _unfitted(runs, train, result)
 
 

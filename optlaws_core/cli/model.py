@@ -12,13 +12,17 @@ from ..final_loss import FinalFit, load_model
 from ..fitting.interface import Fitted
 from ..fitting.priors import Prior, from_fits, learned
 from ..fitting.result import Fit, Model
+from ..optimize.progress import Progress
+from ..parallel import Report
 from ..prediction.bands import Prediction
 from ..prediction.losses import sized
 from ..runs import Plan
 from ..schedules import parse
 from ..schedules.chain import Chain
 from ..text import format_number
-from .options import amount, file, path, step
+from .options import amount, file, path, place, step
+
+PRIORS = ("learned", "none")  # what is no path of a fit
 
 Ends = tuple[float, float] | None  # of a 90 % band at one step; None where there is none
 
@@ -41,16 +45,32 @@ def add_model(command: argparse.ArgumentParser) -> None:
     )
 
 
+def on_progress(watch: Report | None) -> Progress | None:
+    """What fits and searches tell, with the lowest loss so far, to whoever wants to know the share done alone."""
+    return None if watch is None else lambda share, loss: watch(share) is not False
+
+
+def add_as_json(command: argparse.ArgumentParser) -> None:
+    """What a command that writes fits prints, for programs."""
+    command.add_argument("--as-json", action="store_true", help="print what was found as JSON")
+
+
 def add_prior(command: argparse.ArgumentParser) -> None:
     """What is known of a law's coefficients before any run."""
     command.add_argument(
         "--prior",
         nargs="+",
+        type=prior,
         default=["learned"],
         metavar="PRIOR",
         help="what is known of the coefficients beforehand: learned (from public curves; the default), none, or one or "
         "several FIT.json of yours, fitted under a prior to other sizes, batches or texts of the same recipe",
     )
+
+
+def prior(text: str) -> str:
+    """The name of a prior, or a path of a fit."""
+    return place(text)
 
 
 def priors_of(args: argparse.Namespace, laws: Sequence[str]) -> dict[str, Prior]:
@@ -62,7 +82,7 @@ def priors_of(args: argparse.Namespace, laws: Sequence[str]) -> dict[str, Prior]
         return {name: known for name in able if (known := learned(name)) is not None}
     if not able:
         raise OptLawsError(f"--prior: none of these laws takes one: {', '.join(laws)}.")
-    if {"none", "learned"} & set(args.prior):
+    if set(PRIORS) & set(args.prior):
         raise OptLawsError("--prior takes learned, none, or files of fits, one of the three.")
     fits = [load_model(path(name)) for name in args.prior]
     if wrong := next((n for n, f in zip(args.prior, fits, strict=True) if isinstance(f, FinalFit)), None):
@@ -144,6 +164,13 @@ def print_coefficients(fit: Fit | FinalFit, width: int) -> None:
         ends = fit.interval[name]
         between = f"   90 % interval {ends[0]:.6g} to {ends[1]:.6g}" if ends else ""
         print(f"    {name:{width}} {value:.6g}{between}")
+
+
+def as_plain(fit: Fit | FinalFit) -> dict:
+    """A fit for whoever reads it: how the search ended, coefficients with their intervals, and scores of runs."""
+    whole = fit.to_dict()
+    keys = ("law", "status", "message", "objective", "seconds", "theta", "interval", "train", "test")
+    return {key: whole[key] for key in keys} | {"notes": [*getattr(fit, "notes", ()), *fit.doubts]}
 
 
 def bands(model: Model, found: Prediction) -> list[tuple[Ends, Ends]]:

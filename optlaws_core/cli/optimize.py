@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from ..fitting.result import Model
 from ..optimize import FAMILIES, KNOTS, Found, Limits, find, updates_within
 from ..optimize.progress import Progress
+from ..parallel import Report
 from ..prediction.bands import with_bands
 from ..text import percent
-from .model import add_model, add_warmup, curve_model, warmup_of
-from .options import amount, print_json, refuse, step
+from .model import add_model, add_warmup, curve_model, on_progress, warmup_of
+from .options import amount, refuse, step
 
 PATIENCE = 2.0  # s after which a search tells how far it is
 
@@ -61,11 +62,11 @@ def run(args: argparse.Namespace) -> list[str]:
         total = updates_within(model.coverage, tokens=args.tokens, flops=args.flops)
     warmup, said = warmup_of(model, args, total)
     limits = Limits(args.peak, total, warmup, args.floor, args.slope, args.knots, not args.may_rise)
-    with _watched() as progress:
+    with _watched(args.watch) as progress:
         finding = find(model, limits, args.family, progress=progress)
     half = _half_width(model, finding.best)
     if args.json:
-        print_json(
+        args.show(
             {
                 **_found(finding.best),
                 "smooth": _row(finding.smooth),
@@ -102,10 +103,10 @@ def _half_width(model: Model, found: Found) -> float | None:
 
 
 @contextmanager
-def _watched() -> Iterator[Progress | None]:
-    """A progress meter of a long search where stderr is a terminal, else None."""
-    if not sys.stderr.isatty():
-        yield None
+def _watched(watch: Report | None) -> Iterator[Progress | None]:
+    """What a long search tells: whoever watches, or else the terminal where stderr is one, or nobody."""
+    if watch is not None or not sys.stderr.isatty():
+        yield on_progress(watch)
         return
     began, line = time.monotonic(), ""
 

@@ -1,4 +1,7 @@
-"""Options of the commands: their types, checks of what was typed before work begins, and JSON on stdout."""
+"""Options of the commands: their types, checks of what was typed before work begins, and JSON on stdout.
+
+`logs`, `file`, `path` and `place` are what a command reads, `output` what it writes; the server for agents asks.
+"""
 
 import argparse
 import json
@@ -47,11 +50,15 @@ class Flag(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """Bad options are bad input like any other: one sentence. `args.given` has the options that were typed."""
+    """Bad options are bad input like any other: one sentence. `args.given` has the options that were typed.
+
+    `args.show` takes what a command found, as plain values; `args.watch`, where there is one, takes the share of long
+    work that is done and answers whether to go on. Whoever runs a command for others sets them.
+    """
 
     def __init__(self, *args, **how) -> None:
         super().__init__(*args, **how)
-        self.set_defaults(given=frozenset())
+        self.set_defaults(given=frozenset(), show=print_json, watch=None)
         # What begins like a negative amount, -7B, is a value and no option: its type says what is wrong with it.
         self._negative_number_matcher = re.compile(r"-[.\d]")
         self.register("action", None, Once)
@@ -67,6 +74,11 @@ def refuse(args: argparse.Namespace, options: Iterable[str], why: str) -> None:
         raise OptLawsError(f"{found} {why}.")
 
 
+def logs(text: str) -> str:
+    """A path of logs; their readers say what it must not be."""
+    return text
+
+
 def place(text: str) -> str:
     """A path or a URL that is given."""
     if not text.strip():
@@ -77,6 +89,11 @@ def place(text: str) -> str:
 def path(text: str) -> Path:
     """A path that is given."""
     return Path(place(text))
+
+
+def output(text: str) -> Path:
+    """A path to write to."""
+    return path(text)
 
 
 def file(text: str) -> Path:
@@ -151,18 +168,18 @@ def sure_of_units() -> Iterator[None]:
 
 
 def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
-    """Raises `OptLawsError` for a file that cannot be written, before minutes go into what should stand in it.
+    """Raises `OptLawsError` for a file that cannot be output, before minutes go into what should stand in it.
 
-    `inputs`: what is read, which must not be written over.
+    `inputs`: what is read, which must not be output over.
     """
     if any(given is not None and Path(given).resolve() == out.resolve() for given in inputs):
         raise OptLawsError(f"{option} {out}: this file is read, so what is found needs another one.")
     if out.is_dir():
-        raise OptLawsError(f"{option} {out}: what is found is written to a file, but this is a folder.")
+        raise OptLawsError(f"{option} {out}: what is found is output to a file, but this is a folder.")
     if not out.parent.is_dir():
         raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise OptLawsError(f"{option} {out}: the file cannot be written (no permission).")
+        raise OptLawsError(f"{option} {out}: the file cannot be output (no permission).")
 
 
 def print_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

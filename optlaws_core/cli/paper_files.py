@@ -16,7 +16,7 @@ from ..prediction.observed import Observed
 from ..prediction.pairs import Compared
 from ..prediction.ranking import Ranked
 from ..runs import Run
-from .options import check_out, path
+from .options import check_out, output
 
 OPTIONS = ("--figure", "--width", "--table", "--bibtex")
 TABLES = (".tex", ".md")
@@ -26,7 +26,10 @@ def add_paper(command: argparse.ArgumentParser) -> None:
     """Options for the files."""
     more = command.add_argument_group("for a paper")
     more.add_argument(
-        "--figure", type=path, metavar="FILE", help=f"draw the candidates: a file that ends in .{', .'.join(FORMATS)}"
+        "--figure",
+        type=output,
+        metavar="FILE",
+        help=f"draw the candidates: a file that ends in .{', .'.join(FORMATS)}",
     )
     more.add_argument(
         "--width",
@@ -34,9 +37,9 @@ def add_paper(command: argparse.ArgumentParser) -> None:
         help="of the figure: one column (3.25 in) or two (6.75 in), which is usual",
     )
     more.add_argument(
-        "--table", type=path, metavar="FILE", help="the ranking as LaTeX (.tex, booktabs) or Markdown (.md)"
+        "--table", type=output, metavar="FILE", help="the ranking as LaTeX (.tex, booktabs) or Markdown (.md)"
     )
-    more.add_argument("--bibtex", type=path, metavar="FILE", help="BibTeX entries of the laws that predict")
+    more.add_argument("--bibtex", type=output, metavar="FILE", help="BibTeX entries of the laws that predict")
 
 
 def check_paper(args: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from ..hyper.scaling import MUP, REPEATS, at_width, width_said
 from ..hyper.sweep_cells import COLUMNS
 from ..schedules.public_plans import PUBLIC_PLANS
 from ..text import format_amount
-from .options import amount, file, print_columns, print_json
+from .options import amount, file, print_columns
 from .plan_public import public
 from .plan_rates import check_units, rates
 from .plan_sweep import sweep
@@ -145,7 +145,7 @@ def _share(text: str) -> float:
 def _compute(args: argparse.Namespace) -> None:
     found = compute_splits(args.flop, args.unique)
     if args.json:
-        return print_json(
+        return args.show(
             [
                 {
                     "law": s.name,
@@ -184,7 +184,7 @@ def _compute(args: argparse.Namespace) -> None:
 def _batch(args: argparse.Namespace) -> list[str]:
     found = other_batch(args.lr, args.at, args.to, args.noise)
     if args.json:
-        print_json(
+        args.show(
             {
                 "rules": [
                     {
@@ -218,7 +218,7 @@ def _batch(args: argparse.Namespace) -> list[str]:
 def _width(args: argparse.Namespace) -> None:
     rate = at_width(args.lr, args.at, args.to)
     if args.json:
-        return print_json({"lr": rate, "multiplier": args.to / args.at, "reference": MUP})
+        return args.show({"lr": rate, "multiplier": args.to / args.at, "reference": MUP})
     print(width_said(args.lr, args.at, args.to))
 
 
@@ -226,7 +226,7 @@ def _sparse(args: argparse.Namespace) -> None:
     check_units(args)
     found = sparse_models(args.params, args.tokens, args.share, args.granularity)
     if args.json:
-        return print_json([asdict(row) | {"says": row.says, "standing": row.standing} for row in found])
+        return args.show([asdict(row) | {"says": row.says, "standing": row.standing} for row in found])
     print_columns(
         ("law", "says", "constants", "its fitted range", "for"),
         [(r.title, r.says, r.sure, r.standing, r.given) for r in found],

@@ -7,7 +7,7 @@ from textwrap import wrap
 from ..errors import OptLawsError
 from ..schedules.public_plans import PUBLIC_PLANS, PublicPlan
 from ..text import format_amount
-from .options import print_columns, print_json, quoted, refuse
+from .options import print_columns, quoted, refuse
 
 WIDTH = 100  # characters of a line of prose
 
@@ -16,7 +16,7 @@ def public(args: argparse.Namespace) -> None:
     """All plans in a table, or one with what its source states and leaves open."""
     if args.name is None:
         refuse(args, ["--text"], "is for one plan: name it")
-        return _all(args.json)
+        return _all(args)
     if args.name not in PUBLIC_PLANS:
         raise OptLawsError(f"Unknown public plan {quoted(args.name)}. Known plans: {', '.join(PUBLIC_PLANS)}.")
     if args.text and args.json:
@@ -25,14 +25,14 @@ def public(args: argparse.Namespace) -> None:
     if args.text:
         print(found.plan.text)
     elif args.json:
-        print_json(_plain(found))
+        args.show(_plain(found))
     else:
         _one(found)
 
 
-def _all(as_json: bool) -> None:
-    if as_json:
-        return print_json([_plain(found) for found in PUBLIC_PLANS.values()])
+def _all(args: argparse.Namespace) -> None:
+    if args.json:
+        return args.show([_plain(found) for found in PUBLIC_PLANS.values()])
     rows = [
         (f.name, f.title, f"{f.plan.total:,}", format_amount(f.tokens, 3), f.when, f.source)
         for f in PUBLIC_PLANS.values()

@@ -22,7 +22,7 @@ from ..hyper import (
 )
 from ..hyper.advice import NONE_FITTED, LawMap, LawsOver, fitted_there
 from ..text import format_amount
-from .options import print_columns, print_json, print_wide, refuse
+from .options import print_columns, print_wide, refuse
 
 MUP_RATE = "  (a rate for µP: hidden matrices take it divided by the width multiplier)"
 
@@ -43,16 +43,16 @@ def rates(args: argparse.Namespace) -> list[str]:
         refuse(args, ["--bits", "--family"], "says nothing of laws over several sizes (--over); leave it out")
         setting = (args.params, args.tokens)
         if args.over == "both":
-            _show_map(law_map(args.law or "step_law", *setting, args.batch, args.loss), args.json)
+            _show_map(law_map(args.law or "step_law", *setting, args.batch, args.loss), args)
         else:
-            _show_over(laws_over(*setting, args.over, args.batch, args.loss), args.json)
+            _show_over(laws_over(*setting, args.over, args.batch, args.loss), args)
         return []
     found = recommend(args.params, args.tokens, args.batch, args.loss)
     beside = companions(args.params, args.tokens, args.batch, args.loss, args.bits)
     texts = [_schedule(r, args, beside.batch) for r in found]
     said = in_common(found)
     if args.json:
-        print_json(
+        args.show(
             {
                 "params": args.params,
                 "tokens": args.tokens,
@@ -134,11 +134,11 @@ def _print_laws(found: Sequence[Recommended]) -> None:
     print_columns(("law", "peak LR", "90 %", "batch", "90 %", "constants", "its fitted range"), rows)
 
 
-def _show_over(found: LawsOver, as_json: bool) -> None:
+def _show_over(found: LawsOver, args: argparse.Namespace) -> None:
     """All laws over N or D, as JSON or as two tables."""
     columns = {name: {what: found.of(name, what) for what in ("lr", "batch")} for name in HYPER_LAWS}
-    if as_json:
-        return print_json(
+    if args.json:
+        return args.show(
             {
                 "along": found.along,
                 "values": found.values.tolist(),
@@ -158,10 +158,10 @@ def _show_over(found: LawsOver, as_json: bool) -> None:
         print_wide((found.along, *shown), rows)
 
 
-def _show_map(found: LawMap, as_json: bool) -> None:
+def _show_map(found: LawMap, args: argparse.Namespace) -> None:
     """One law over N and D, as JSON or as a table for each quantity."""
-    if as_json:
-        return print_json(
+    if args.json:
+        return args.show(
             {
                 "law": found.law.name,
                 "params": found.params.tolist(),

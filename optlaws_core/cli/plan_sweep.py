@@ -11,7 +11,7 @@ from ..hyper import Optimum, SweepCell, SweepReport, read_sweep, sweep_report
 from ..hyper.sweep_cells import COLUMNS
 from ..hyper.sweep_report import use_of
 from ..text import format_amount
-from .options import named_once, print_columns, print_json, renaming, sure_of_units
+from .options import named_once, print_columns, renaming, sure_of_units
 from .plan_rates import known
 
 
@@ -30,7 +30,7 @@ def sweep(args: argparse.Namespace) -> list[str]:
     found = sweep_report(cells)
     own = None if found.fit is None or args.params is None else found.fit.predict(args.params, args.tokens)
     if args.json:
-        print_json(
+        args.show(
             {
                 "cells": [_cell_row(found, *pair) for pair in zip(found.cells, found.optima, strict=True)],
                 "exponents": [asdict(e) for e in found.exponents],

@@ -10,7 +10,7 @@ from ..fitting.result import Model
 from ..prediction.bands import with_bands
 from ..schedules import Schedule, parse
 from .model import add_model, band_keys, band_text, bands, extrapolation, final_plan, finite, for_candidates
-from .options import print_json, refuse, step
+from .options import refuse, step
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
     found = with_bands(model, schedule, args.at)
     rows = list(zip(map(int, found.steps), map(float, found.loss), bands(model, found), strict=True))
     if args.json:
-        print_json(
+        args.show(
             {
                 "schedule": schedule.text,
                 "predictions": [
@@ -74,7 +74,7 @@ def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
     last, reasons = plan.schedule.total - 1, beyond(fit, plan, args.text)
     if args.json:
         row = {"step": last, "loss": loss, "reasons": reasons} | band_keys("prediction", band)
-        print_json({"schedule": plan.schedule.text, "predictions": [row], "shares": parts})
+        args.show({"schedule": plan.schedule.text, "predictions": [row], "shares": parts})
     else:
         print(f"{last:>12,}  {loss:.6f}{band_text(None, band)}")
         for name, part in parts.items():

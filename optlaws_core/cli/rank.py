@@ -39,7 +39,7 @@ from ..runs import Plan, Run
 from ..schedules import Schedule, parse
 from ..text import chance, format_amount, format_number, listed, percent
 from .model import Ends, add_model, band_keys, band_text, bands, final_plan, finite, for_candidates, one_value
-from .options import amount, path, print_json, refuse
+from .options import amount, path, refuse
 from .paper_files import OPTIONS, add_paper, check_paper, write_paper
 from .read import everything
 
@@ -147,7 +147,7 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
     names = [r.schedule.text for r, _ in shown]
     write_paper(args, model, [r for r, _ in shown], names, [c for _, c in shown], seen)
     if args.json:
-        print_json(
+        args.show(
             [
                 _curve_row(r, outer, risk is not None) | {"observed": told and told.loss} | _pair_keys(c, against)
                 for (r, c), (_, outer), told in zip(shown, ends, seen, strict=True)
@@ -299,7 +299,7 @@ def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
         plans = _combined(fit, args)
     found = rank_final(fit, plans, args.text, args.risk)
     if args.json:
-        print_json([_final_row(found, row) for row in found.rows[: args.top]])
+        args.show([_final_row(found, row) for row in found.rows[: args.top]])
     else:
         _print_final(found, args.top or SHOWN)
     return [*fit.doubts, RANKED_BY_LOSS] if args.parent is not None and args.text else fit.doubts

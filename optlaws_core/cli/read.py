@@ -11,13 +11,15 @@ from ..errors import OptLawsError
 from ..readers import FileReport, Reading, read
 from ..runs import Run, unsettled
 from ..text import listed, shortened
-from .options import print_json, step
+from .options import logs, step
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `read`."""
     command.set_defaults(run=run)
-    command.add_argument("paths", nargs="+", metavar="PATH", help="log file, manifest CSV, or a folder of them")
+    command.add_argument(
+        "paths", nargs="+", type=logs, metavar="PATH", help="log file, manifest CSV, or a folder of them"
+    )
     add_answers(command)
     command.add_argument("--json", action="store_true", help="as JSON")
 
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> list[str]:
     reading = everything(*args.paths, answers=args.answer)
     rows = reading.rows()
     if args.json:
-        print_json(rows)
+        args.show(rows)
     for row in () if args.json else rows:
         print(
             f"{row['run']}: {row['points']:,} points, steps {row['first_step']:,} to {row['last_step']:,}, "
@@ -54,7 +56,9 @@ def run(args: argparse.Namespace) -> list[str]:
 
 def add_runs(command: argparse.ArgumentParser, or_table: bool = False) -> None:
     """Options of `fit` and `select`: which runs, and which losses. `or_table`: a table may take their place."""
-    command.add_argument("--runs", required=not or_table, metavar="MANIFEST_OR_FOLDER", help="where the runs are")
+    command.add_argument(
+        "--runs", required=not or_table, type=logs, metavar="MANIFEST_OR_FOLDER", help="where the runs are"
+    )
     command.add_argument("--train", required=not or_table, nargs="+", metavar="RUN", help="runs to fit")
     command.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default every other usable run")
     command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")

@@ -6,7 +6,7 @@ from ..readers import Source
 from ..readers.norms import gradient_norms
 from ..schedules import refined
 from ..schedules.refinement import POWERS
-from .options import amount, file, print_json
+from .options import amount, file
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> tuple[str, ...]:
     steps, norms = gradient_norms(Source(str(args.path), args.path))
     found = refined(steps.tolist(), norms.tolist(), args.peak, norm=args.norm, smoothing=args.smoothing)
     if args.json:
-        print_json({"schedule": found.schedule.text, "norms": len(norms), "notes": list(found.notes)})
+        args.show({"schedule": found.schedule.text, "norms": len(norms), "notes": list(found.notes)})
     else:
         print(found.schedule.text)
     return found.notes

@@ -13,8 +13,8 @@ from ..laws import LAWS
 from ..parallel import Report
 from ..runs import unsettled
 from ..text import one_line, percent, relative_error
-from .model import add_prior, priors_of, save
-from .options import check_names, check_out, path
+from .model import add_as_json, add_prior, priors_of, save
+from .options import check_names, check_out, output
 from .read import add_runs, train_and_test
 
 
@@ -28,14 +28,15 @@ def add(command: argparse.ArgumentParser) -> None:
     where = command.add_mutually_exclusive_group()
     where.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler to fit on, tcp://host:port")
     where.add_argument("--processes", type=int, metavar="N", help="of this machine; by default one a core")
-    command.add_argument("--table", type=path, metavar="OUT", help="file to write the table to, as JSON")
+    command.add_argument("--table", type=output, metavar="OUT", help="file to write the table to, as JSON")
     command.add_argument(
         "--json",
         required=True,
-        type=path,
+        type=output,
         metavar="OUT",
         help="file to write the model to that the advice says to trust",
     )
+    add_as_json(command)
 
 
 def run(args: argparse.Namespace) -> list[str]:
@@ -57,12 +58,15 @@ def run(args: argparse.Namespace) -> list[str]:
         priors=priors_of(args, args.laws),
         cluster=args.cluster,
         processes=args.processes,
-        progress=_progress(),
+        progress=args.watch or _progress(),
     )
     model, rows = found.trusted, _rows(found)
     save(model, args.json)
     if args.table:
         args.table.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    if args.as_json:
+        args.show({"trusted": model.single.law if model.single else "average", "advice": found.advice, "laws": rows})
+        return remarks
     print(f"{'law':20} {'left out':>9} {'misfit':>9} {'held-out RMSE':>13} {'weight':>7}  status")
     for row in rows:
         if row["status"] == "failed":

@@ -1,4 +1,4 @@
-"""The command `share`: saved comparisons listed, written as bundles, and read from them.
+"""The command `share`: saved comparisons listed, output as bundles, and read from them.
 
 It sees all that a store holds, as whoever runs it can read the database anyway. The store, and SQLAlchemy with it, is
 imported by the command that runs: all others do without.
@@ -15,7 +15,7 @@ from ..prediction.pairs import compare
 from ..prediction.ranking import rank
 from ..saved import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
 from ..text import counted
-from .options import check_out, file, path, place, print_json
+from .options import check_out, file, output, place
 from .paper_files import add_paper, check_paper, write_paper
 
 MOST_LISTED = 1_000
@@ -44,7 +44,7 @@ def add(command: argparse.ArgumentParser) -> None:
     exporting = add_one("export", _export, "write a saved comparison as a bundle, a JSON file")
     exporting.add_argument("id", help="as `share list` shows it, and as it stands in a link")
     exporting.add_argument("--anonymous", action="store_true", help="without names of runs, author, title, note, tags")
-    exporting.add_argument("--out", type=path, metavar="FILE", help="file to write to; by default stdout")
+    exporting.add_argument("--out", type=output, metavar="FILE", help="file to write to; by default stdout")
 
     paper = add_one("paper", _paper, "write a saved comparison's figure, ranking and laws for a paper")
     paper.add_argument("id", help="as `share list` shows it, and as it stands in a link")
@@ -69,7 +69,7 @@ def _list(args: argparse.Namespace) -> list[str]:
         found = store.listed(OPERATOR, args.search, MOST_LISTED)
         left = store.count(OPERATOR, args.search) - len(found)
     if args.json:
-        print_json(
+        args.show(
             [{k: v for k, v in asdict(e).items() if k != "mine"} | {"visibility": e.visibility.name} for e in found]
         )
     for e in () if args.json else found:
