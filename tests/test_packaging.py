@@ -49,7 +49,7 @@ def pins(file: str) -> dict[str, str]:
         ("requirements.txt", [t for e in ("app", "figures", "paper", "store") for t in EXTRAS[e]]),
         ("requirements-team.txt", [t for e in ("dask", "oidc", "postgres") for t in EXTRAS[e]]),
         ("requirements-train.txt", [*EXTRAS["torch"], *EXTRAS["train"]]),
-        ("tests/requirements.txt", [t for e in ("lightning", "test", "transformers") for t in EXTRAS[e]]),
+        ("tests/requirements.txt", [t for e in ("lightning", "mcp", "test", "transformers") for t in EXTRAS[e]]),
     ],
 )
 def test_every_pin_is_of_a_declared_range_and_every_range_is_pinned(file, declared):
@@ -233,7 +233,7 @@ LACKS = '{} needs the package {}, which is not installed: pip install "optlaws[{
 
 @pytest.mark.slow
 def test_what_an_extra_brings_is_missed_in_one_sentence(alone):
-    asked = (["--version"], ["--help"], SELECT, ["share", "list"])
+    asked = (["--version"], ["--help"], SELECT, ["share", "list"], ["mcp"])
     version, usage, *lacking = commands(alone(COMMANDS.format(commands=asked)))
     assert version == [0, f"optlaws {optlaws_core.__version__}\n", ""]
     assert usage[0] == 0 and usage[1].startswith("usage: optlaws [-h] [--version] COMMAND")
@@ -241,6 +241,7 @@ def test_what_an_extra_brings_is_missed_in_one_sentence(alone):
     assert lacking == [
         [1, "", LACKS.format("A Dask cluster", "distributed", "dask") + "\n"],
         [1, "", LACKS.format("A store of comparisons", "sqlalchemy", "store") + "\n"],
+        [1, "", LACKS.format("The server for agents", "mcp", "mcp") + "\n"],
         [1, "", LACKS.format("A store in PostgreSQL", "psycopg", "postgres") + "\n"],
     ]
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "refine": "make a schedule of logged gradient norms",
     "export": "write a schedule in the words of a trainer",
     "share": "saved comparisons: list, export, paper, import",
+    "mcp": "serve the other commands to agents as tools, by the Model Context Protocol",
 }
 # What a word of the command line takes to load, which is seconds for most: only those that stand there are loaded.
 _MODULES = {name: f".{name}" for name in COMMANDS} | {

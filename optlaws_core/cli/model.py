@@ -20,9 +20,7 @@ from ..runs import Plan
 from ..schedules import parse
 from ..schedules.chain import Chain
 from ..text import format_number
-from .options import amount, file, path, place, step
-
-PRIORS = ("learned", "none")  # what is no path of a fit
+from .options import PRIORS, amount, file, path, prior, step
 
 Ends = tuple[float, float] | None  # of a 90 % band at one step; None where there is none
 
@@ -66,11 +64,6 @@ def add_prior(command: argparse.ArgumentParser) -> None:
         help="what is known of the coefficients beforehand: learned (from public curves; the default), none, or one or "
         "several FIT.json of yours, fitted under a prior to other sizes, batches or texts of the same recipe",
     )
-
-
-def prior(text: str) -> str:
-    """The name of a prior, or a path of a fit."""
-    return place(text)
 
 
 def priors_of(args: argparse.Namespace, laws: Sequence[str]) -> dict[str, Prior]:

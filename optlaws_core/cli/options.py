@@ -21,6 +21,7 @@ from ..text import LARGEST as MOST
 from ..text import SMALLEST, format_number, parse_amount
 
 T = TypeVar("T")
+PRIORS = ("learned", "none")  # what is no path of a fit
 
 
 class Once(argparse.Action):
@@ -84,6 +85,11 @@ def place(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("a path must not be empty")
     return text
+
+
+def prior(text: str) -> str:
+    """One of `PRIORS`, or a path of a fit."""
+    return place(text)
 
 
 def path(text: str) -> Path:
