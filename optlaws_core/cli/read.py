@@ -4,11 +4,12 @@ Everything that could not be read or used comes back as a sentence.
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import starmap
 
 from ..errors import OptLawsError
-from ..readers import FileReport, Reading, read
+from ..readers import FileReport, Reading, Sources, read_all, sources_from_paths
+from ..readers.remote import FORMS, is_address, sources_at
 from ..runs import Run, unsettled
 from ..text import listed, shortened
 from .options import logs, step
@@ -18,7 +19,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Options of `read`."""
     command.set_defaults(run=run)
     command.add_argument(
-        "paths", nargs="+", type=logs, metavar="PATH", help="log file, manifest CSV, or a folder of them"
+        "paths", nargs="+", type=logs, metavar="PATH", help=f"log file, manifest CSV, a folder of them, or {FORMS}"
     )
     add_answers(command)
     command.add_argument("--json", action="store_true", help="as JSON")
@@ -57,7 +58,11 @@ def run(args: argparse.Namespace) -> list[str]:
 def add_runs(command: argparse.ArgumentParser, or_table: bool = False) -> None:
     """Options of `fit` and `select`: which runs, and which losses. `or_table`: a table may take their place."""
     command.add_argument(
-        "--runs", required=not or_table, type=logs, metavar="MANIFEST_OR_FOLDER", help="where the runs are"
+        "--runs",
+        required=not or_table,
+        type=logs,
+        metavar="MANIFEST_OR_FOLDER",
+        help=f"where the runs are; or {FORMS}",
     )
     command.add_argument("--train", required=not or_table, nargs="+", metavar="RUN", help="runs to fit")
     command.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default every other usable run")
@@ -68,11 +73,19 @@ def add_runs(command: argparse.ArgumentParser, or_table: bool = False) -> None:
 
 def everything(*paths: str, answers: Iterable[str] = ()) -> Reading:
     """Everything at `paths`. Raises `OptLawsError` with the reasons when there is no run, and for idle `answers`."""
-    reading = read(*paths, answers=dict(map(_answer, answers)))
+    reading = read_all(_sources(paths), answers=dict(map(_answer, answers)))
     if not reading.runs:
         reasons = " ".join(unread_files(reading.files))
         raise OptLawsError(f"{listed(paths)}: no runs were found. {reasons}")
     return reading
+
+
+def _sources(paths: Sequence[str]) -> Sources:
+    """What lies on disk, and what the addresses among `paths` stand for."""
+    near = [path for path in paths if not is_address(path)]
+    found = sources_from_paths(near) if near else Sources()
+    far = [source for path in paths if is_address(path) for source in sources_at(path)]
+    return Sources([*found, *far], found.notes)
 
 
 def _losses(split: str, found: dict) -> str:

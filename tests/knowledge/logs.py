@@ -29,6 +29,7 @@ class Curve:
 # Every format of `readers.FORMATS` -> a file name for its sample, and the runs that stand in the sample, in order.
 READINGS: dict[str, tuple[str, list[Curve]]] = {
     "TensorBoard events": ("big/events.out.tfevents.1", [Curve("big", lr=np.float32(LR).tolist())]),
+    "downloaded run": ("run.json", [Curve("from-afar")]),
     "W&B transaction log": ("offline-run-20261129_093643-ab12cd34/run-ab12cd34.wandb", [Curve("from-log")]),
     "MLflow database": ("mlflow.db", [Curve("from-mlflow")]),
     "trackio database": ("project.db", [Curve("from-trackio")]),

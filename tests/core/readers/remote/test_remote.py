@@ -1,0 +1,289 @@
+"""Runs by their address, from servers on loopback that answer as W&B, MLflow and the hub do, and as they should not."""
+
+import json
+import re
+
+import pytest
+
+from optlaws_core.cli import main
+from optlaws_core.errors import LogError
+from optlaws_core.readers import read_all
+from optlaws_core.readers.formats import trainer_state
+from optlaws_core.readers.remote import buckets, is_address, kept, service, sources_at
+from tests.support.services import Answer, running
+
+SECRET = "s3cr3t-key"
+STEPS = 2_500  # more than two pages of W&B's history
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def place(server, tmp_path, monkeypatch):
+    """Every service is the server, the cache is the test's own, and nobody waits."""
+    server.asked.clear()
+    for name in ("WANDB_BASE_URL", "HF_ENDPOINT", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, server.url)
+    for name in ("WANDB_API_KEY", "HF_TOKEN", "MLFLOW_TRACKING_TOKEN"):
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("OPTLAWS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    waits: list[float] = []
+    monkeypatch.setattr(service, "pause", waits.append)
+    return waits
+
+
+def loss(step: int) -> float:
+    return 2 + 1 / (1 + step)
+
+
+def wandb_run(name: str, state: str = "finished") -> dict:
+    config = {"n_params": {"value": 1200}, "batch_size": {"value": 8}, "_wandb": {"value": {"cli": "x"}}}
+    keys = {"lastStep": STEPS - 1, "keys": {}}
+    return {"name": name, "displayName": f"shown {name}", "state": state, "config": json.dumps(config)} | {
+        "historyKeys": keys,
+        "historyLineCount": STEPS,
+    }
+
+
+def wandb(asked):
+    """A project with three runs, listed one a page; histories are sampled where too few rows are asked for."""
+    assert asked.path == "/graphql"
+    given, query = asked.body["variables"], asked.body["query"]
+    runs = [wandb_run("a"), wandb_run("b", "running"), wandb_run("c") | {"historyKeys": None}]
+    assert (given["entity"], given["project"]) == ("team", "toy")
+    if "HistoryPage" in query:
+        rows = [{"_step": i, "iter": 10 * i, "train/loss": loss(i)} for i in range(given["minStep"], given["maxStep"])]
+        return {"data": {"project": {"run": {"history": [json.dumps(r) for r in rows[: given["pageSize"]]]}}}}
+    if "run(name" in query:
+        return {"data": {"project": {"run": next((r for r in runs if r["name"] == given["run"]), None)}}}
+    at = int(given["cursor"] or 0)
+    page = {"edges": [{"node": runs[at]}], "pageInfo": {"endCursor": str(at + 1), "hasNextPage": at + 1 < len(runs)}}
+    return {"data": {"project": {"runs": page}}}
+
+
+def mlflow(asked):
+    """An experiment with two runs, one a page, whose metric has two pages."""
+    if asked.path.endswith("get-by-name"):
+        found = asked.query["experiment_name"] == "toy runs"
+        return (
+            {"experiment": {"experiment_id": "7"}} if found else Answer({"error_code": "RESOURCE_DOES_NOT_EXIST"}, 404)
+        )
+    if asked.path.endswith("runs/search"):
+        assert asked.body["experiment_ids"] == ["7"]
+        second = asked.body.get("page_token") == "2"
+        info = {"run_id": "r2" if second else "r1", "run_name": "late" if second else "early", "status": "FINISHED"}
+        data = {"metrics": [{"key": "loss", "step": 3}], "params": [{"key": "n_params", "value": "1200"}]}
+        return {"runs": [{"info": info, "data": data}]} | ({} if second else {"next_page_token": "2"})
+    begin = int(asked.query.get("page_token") or 0)
+    points = [{"key": "loss", "value": loss(i), "step": i} for i in range(begin, begin + 2)]
+    return {"metrics": points} | ({} if begin else {"next_page_token": "2"})
+
+
+def hub(asked):
+    """A repository with two checkpoints, weights, and an event file; its listing has two pages, files are elsewhere."""
+    if asked.path == "/api/models/team/toy/tree/main":
+        if "cursor" in asked.query:
+            return [entry("checkpoint-9/trainer_state.json"), entry("model.safetensors")]
+        more = f'<http://{asked.host}/api/models/team/toy/tree/main?cursor=2>; rel="next"'
+        return Answer([entry("checkpoint-10/trainer_state.json"), entry("config.json")], headers={"Link": more})
+    if asked.path.startswith("/team/toy/resolve/main/"):
+        return Answer(code=302, headers={"Location": f"http://{asked.host.replace('127.0.0.1', 'localhost')}/blob"})
+    assert asked.path == "/blob"
+    return trainer_state.SAMPLE
+
+
+def entry(path: str) -> dict:
+    return {"type": "file", "path": path, "size": 100, "oid": path}
+
+
+ADDRESSES = {"wandb:team/toy": wandb, "mlflow:#toy runs": mlflow, "hf:team/toy": hub}
+
+
+def test_a_wandb_project_is_read_with_every_row_and_its_config(server):
+    server.answer = wandb
+    reading = read_all(sources_at("wandb:team/toy"))
+    assert [run.name for run in reading.runs] == ["shown a", "shown b"]  # the third has logged nothing
+    assert reading.runs[0].series["train"].loss.tolist() == [loss(i) for i in range(STEPS)]
+    report = reading.files[0]
+    assert report.format == "downloaded run" and "8 samples per update" in " ".join(n.text for n in report.notes)
+    assert [s.name for s in sources_at("wandb:team/toy/b")] == ["wandb:team/toy/b"]
+
+
+def test_the_command_reads_an_address_like_a_path(server, capsys, monkeypatch):
+    server.answer = wandb
+    assert main(["read", "wandb:team/toy/a"]) == 0
+    assert capsys.readouterr().out.startswith("shown a: 2,500 points, steps 0 to 24,990, downloaded run")
+    monkeypatch.setenv("WANDB_API_KEY", "schlüssel")
+    assert main(["read", "wandb:team/toy/a"]) == 1
+    assert capsys.readouterr().err == "WANDB_API_KEY has characters in it that no key and no address has.\n"
+
+
+def test_steps_that_lie_far_apart_are_asked_for_in_few_pages_and_all_are_there(server):
+    steps = [10_000 * i for i in range(STEPS)] + list(range(10**8, 10**8 + 3_000))
+
+    def answer(asked):
+        given = asked.body["variables"]
+        if "HistoryPage" not in asked.body["query"]:
+            keys = {"historyKeys": {"lastStep": steps[-1]}, "historyLineCount": len(steps)}
+            return {"data": {"project": {"run": wandb_run("a") | keys}}}
+        rows = [s for s in steps if given["minStep"] <= s < given["maxStep"]]
+        sample = rows[:: -(-len(rows) // given["pageSize"]) or 1]
+        history = [json.dumps({"_step": s, "loss": loss(s)}) for s in sample]
+        return {"data": {"project": {"run": {"history": history}}}}
+
+    server.answer = answer
+    (source,) = sources_at("wandb:team/toy/a")
+    assert [row["_step"] for row in json.loads(source.read())["rows"]] == steps and len(server.asked) < 100
+
+
+def test_an_mlflow_experiment_is_read_with_every_point(server):
+    server.answer = mlflow
+    reading = read_all(sources_at("mlflow:#toy runs"))
+    assert sorted(run.name for run in reading.runs) == ["early", "late"]
+    assert reading.runs[0].series["train"].loss.tolist() == [loss(i) for i in range(4)]
+
+
+def test_of_a_repository_the_last_state_is_read_and_the_key_stays_with_the_hub(server):
+    server.answer = hub
+    found = sources_at("hf:team/toy")
+    assert [(s.name, s.read()) for s in found] == [
+        ("hf:team/toy/checkpoint-10/trainer_state.json", trainer_state.SAMPLE)
+    ]
+    keys = {asked.path: asked.key for asked in server.asked}
+    assert keys.pop("/blob") is None and set(keys.values()) == {f"Bearer {SECRET}"}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_what_is_finished_is_fetched_once_and_no_key_is_kept(server, address, tmp_path):
+    server.answer = ADDRESSES[address]
+    first = [s.read() for s in sources_at(address)]
+    before = len(server.asked)
+    assert [s.read() for s in sources_at(address)] == first
+    again = server.asked[before:]
+    assert len(again) < before and any(asked.key for asked in server.asked)
+    assert {a.body["variables"]["run"] for a in again if a.body and "HistoryPage" in a.body.get("query", "")} <= {"b"}
+    files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+    assert files and all(p.stat().st_mode & 0o077 == 0 for p in files)
+    assert not any(SECRET.encode() in data for data in [*first, *(p.read_bytes() for p in files)])
+
+
+def test_a_cache_that_cannot_be_written_is_as_good_as_none(server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("OPTLAWS_CACHE", str(tmp_path / "file"))
+    assert kept.kept(["x"], lambda: b"data") == b"data"
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (Answer(code=401), r"refuses the key that it was given \(401\); nothing was read\."),
+        (Answer(code=404), r"has nothing of this name, or does not show it to this key \(404\); nothing was read\."),
+        (
+            Answer(code=429, headers={"Retry-After": "3600"}),
+            r"asks to be left alone for 3,600 s \(429\): read it later",
+        ),
+        (Answer(code=503), r"answered with the error 503; nothing was read\."),
+        (Answer("<html>", 200), r"answered with something that is not JSON; nothing was read\."),
+        (
+            Answer({"data": {"project": {"runs": 3}}, "runs": 3}),
+            r"(the answer is not in a form that is known here|no )",
+        ),
+        (Answer("[" * 20, cut=True), r"the connection to .* was cut; nothing was read\."),
+    ],
+)
+def test_a_fault_is_one_sentence_and_nothing_is_read(server, address, answer, said, capsys):
+    server.answer = lambda asked: answer
+    assert main(["read", address]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and SECRET not in err
+    assert err.startswith(address) and re.search(said, err), err
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_fault_in_the_middle_leaves_nothing_half_read(server, address):
+    count = iter(range(100))
+    good = ADDRESSES[address]
+    server.answer = lambda asked: good(asked) if next(count) < 2 else Answer(code=500)
+    with pytest.raises(LogError, match=r"error 500; nothing was read\.$"):
+        sources_at(address)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_who_asks_to_wait_is_waited_for(server, address, place):
+    count = iter(range(100))
+    good = ADDRESSES[address]
+    server.answer = lambda asked: good(asked) if next(count) else Answer(code=429, headers={"Retry-After": "7"})
+    assert sources_at(address) and place == [7.0]
+
+
+@pytest.mark.parametrize(
+    "address, variable",
+    [("wandb:team/toy", "WANDB_API_KEY"), ("mlflow:#toy", "MLFLOW_TRACKING_TOKEN"), ("hf:team/toy", "HF_TOKEN")],
+)
+def test_without_a_key_it_is_said_how_one_is_given(server, monkeypatch, address, variable):
+    monkeypatch.delenv(variable)
+    server.answer = lambda asked: Answer(code=401)
+    with pytest.raises(LogError, match=rf"asks for a key: set {variable}"):
+        sources_at(address)
+    assert all(asked.key is None for asked in server.asked)
+
+
+def test_a_server_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    with pytest.raises(
+        LogError, match=r"^wandb:team/toy: W&B cannot be reached at 127\.0\.0\.1:9 \(.+\); nothing was read"
+    ):
+        sources_at("wandb:team/toy")
+
+
+@pytest.mark.parametrize(
+    "address, said",
+    [
+        ("wandb:team", "A W&B address reads like wandb:ENTITY/PROJECT or wandb:ENTITY/PROJECT/RUN, got 'wandb:team'"),
+        ("mlflow:https://host", "An MLflow address reads like mlflow:https://HOST#EXPERIMENT, or"),
+        ("mlflow:https://user:pass@host#x", "has a user or a password in it, which belong into variables"),
+        ("mlflow:file:///etc#x", "must begin with https:// or http:// and a host, got 'file:///etc'"),
+        ("mlflow:http://host:port#x", "must begin with https:// or http:// and a host"),
+        ("mlflow:http://a b#x", "must begin with https:// or http:// and a host"),
+        ("hf:teäm/toy", "An address of the hub reads like hf:OWNER/REPO"),
+        ("hf:team", "An address of the hub reads like hf:OWNER/REPO, got 'hf:team'"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_before_anything_is_asked(server, address, said):
+    with pytest.raises(LogError, match=re.escape(said)):
+        sources_at(address)
+    assert not server.asked
+
+
+def test_the_hub_may_not_send_us_to_files_or_to_other_hosts(server):
+    server.answer = lambda asked: Answer(code=302, headers={"Location": "file:///etc/passwd"})
+    with pytest.raises(LogError, match="answered with the error 302"):
+        sources_at("hf:team/toy")
+    server.answer = lambda asked: Answer([], headers={"Link": '<http://elsewhere.example/>; rel="next"'})
+    with pytest.raises(LogError, match="names a further page on another host"):
+        sources_at("hf:team/toy")
+
+
+def test_a_bucket_is_read_as_a_folder(tmp_path):
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+    store = fsspec.filesystem("memory")
+    store.pipe({"/toy/a/trainer_state.json": trainer_state.SAMPLE, "/toy/a/weights.bin": b"0", "/toy/README.md": b""})
+    try:
+        found = buckets.sources("memory://toy")
+        assert [(s.name, s.read()) for s in found] == [("memory://toy/a/trainer_state.json", trainer_state.SAMPLE)]
+        assert read_all(found).runs
+        with pytest.raises(LogError, match=r"^memory://none: (there is no such|no logs here)"):
+            buckets.sources("memory://none")
+    finally:
+        store.rm("/toy", recursive=True)
+
+
+def test_only_what_begins_like_an_address_is_one():
+    assert all(map(is_address, [*ADDRESSES, "s3://bucket/runs", "gs://bucket"]))
+    assert not any(map(is_address, ["runs/a.csv", "wandb/run-1", "hf", "C:/runs", "./hf:x"]))
