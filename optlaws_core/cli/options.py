@@ -174,18 +174,18 @@ def sure_of_units() -> Iterator[None]:
 
 
 def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
-    """Raises `OptLawsError` for a file that cannot be output, before minutes go into what should stand in it.
+    """Raises `OptLawsError` for a file that cannot be written, before minutes go into what should stand in it.
 
-    `inputs`: what is read, which must not be output over.
+    `inputs`: what is read, which must not be written over.
     """
     if any(given is not None and Path(given).resolve() == out.resolve() for given in inputs):
         raise OptLawsError(f"{option} {out}: this file is read, so what is found needs another one.")
     if out.is_dir():
-        raise OptLawsError(f"{option} {out}: what is found is output to a file, but this is a folder.")
+        raise OptLawsError(f"{option} {out}: what is found is written to a file, but this is a folder.")
     if not out.parent.is_dir():
         raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise OptLawsError(f"{option} {out}: the file cannot be output (no permission).")
+        raise OptLawsError(f"{option} {out}: the file cannot be written (no permission).")
 
 
 def print_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

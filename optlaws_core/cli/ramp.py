@@ -7,7 +7,7 @@ from ..prediction.losses import predict
 from ..schedules import parse
 from ..text import format_number, percent
 from .model import add_model, curve_model
-from .options import print_columns, print_json
+from .options import print_columns
 
 BESIDE = (
     "All read as many tokens as {}, which ends at {:.6f}. Differences to it are those of final losses, in brackets "
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> list[str]:
     model, schedule = curve_model(args), parse(args.schedule)
     found = growths(model, schedule, args.largest, args.within)
     if args.json:
-        print_json([_plain(one) for one in found])
+        args.show([_plain(one) for one in found])
         return model.doubts
     if not found:
         print(f"Wherever the batch grows, the final loss is predicted more than {_short(args.within)} % higher.")
