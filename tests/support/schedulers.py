@@ -20,7 +20,8 @@ def executed(text: str) -> dict:
 
 def optimizer_of(*rates: float) -> torch.optim.Optimizer:
     """An optimizer with a group of parameters for each rate."""
-    return torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in rates])
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in rates]
+    return torch.optim.SGD(groups, lr=rates[0])  # which some schedulers take for the rate of all
 
 
 def driven(scheduler, optimizer: torch.optim.Optimizer, updates: int) -> list[float]:
