@@ -287,3 +287,29 @@ def test_a_bucket_is_read_as_a_folder(tmp_path):
 def test_only_what_begins_like_an_address_is_one():
     assert all(map(is_address, [*ADDRESSES, "s3://bucket/runs", "gs://bucket"]))
     assert not any(map(is_address, ["runs/a.csv", "wandb/run-1", "hf", "C:/runs", "./hf:x"]))
+
+
+def bucket(asked):
+    """A bucket as S3 shows it, with one log, and another that its key does not open."""
+    if asked.path == "/shut":
+        return Answer("<Error><Code>AccessDenied</Code><Message>no</Message></Error>", 403)
+    if asked.path.endswith("trainer_state.json"):
+        return trainer_state.SAMPLE
+    found = f"<Key>toy/trainer_state.json</Key><Size>{len(trainer_state.SAMPLE)}</Size><ETag>x</ETag>"
+    inside = f"<Contents>{found}<LastModified>2026-11-01T00:00:00Z</LastModified></Contents>"
+    shown = inside if asked.query.get("prefix", "").startswith("toy") else ""
+    return f"<ListBucketResult><Name>open</Name><IsTruncated>false</IsTruncated>{shown}</ListBucketResult>"
+
+
+@pytest.mark.slow
+def test_s3_is_asked_through_its_own_client(server, monkeypatch):
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "toy")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    server.answer = bucket
+    found = sources_at("s3://open/toy")
+    assert [(s.name, s.read()) for s in found] == [("s3://open/toy/trainer_state.json", trainer_state.SAMPLE)]
+    assert not any(SECRET in str(asked) for asked in server.asked)
+    with pytest.raises(LogError, match=r"^s3://shut/toy: the store refuses it to this key; nothing was read\.$"):
+        sources_at("s3://shut/toy")
