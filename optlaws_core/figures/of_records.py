@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from ..errors import DesignError
 from ..fitting.result import Model
+from ..fitting.single import usable
 from ..prediction.bands import Prediction, with_bands
 from ..prediction.beside_runs import bands_beside, losses_beside
 from ..prediction.ranking import Ranking
@@ -21,8 +22,8 @@ def of_runs(runs: Iterable[Run]) -> go.Figure:
 
 
 def of_model(model: Model, runs: Iterable[Run]) -> go.Figure:
-    """Observed and predicted losses; runs that were not fitted are dashed, the longest of them has its bands."""
-    placed = dict(enumerate(runs))
+    """Losses observed and predicted, from the first that counts on; unfitted runs dashed, the longest with bands."""
+    placed = {i: usable(run, model.first_step) for i, run in enumerate(runs)}
     if not placed:
         raise DesignError("A chart of a fit needs runs to draw it beside, got none.")
     held_out = [run.name for run in placed.values() if run.name not in model.train]

@@ -44,8 +44,8 @@ def html_of(run: "Run") -> str:
         ("losses", _losses(run)),
         ("other losses", ", ".join(others)),
         ("learning rate", "not known" if plan is None else f"{brief(plan.schedule)}, {run.lr_source}"),
-        ("parameters", format_amount(plan.params, 4) if plan is not None and plan.params else ""),
-        ("tokens per update", format_amount(plan.batch_tokens, 4) if plan is not None and plan.batch_tokens else ""),
+        ("parameters", format_amount(plan.params) if plan is not None and plan.params else ""),
+        ("tokens per update", format_amount(plan.batch_tokens) if plan is not None and plan.batch_tokens else ""),
     ]
     return facts(known).html(f"Run {run.name}", [f"Open: {q}" for q in run.open_questions], sparkline(run.loss))
 
