@@ -17,7 +17,8 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
-from ... import __version__
+from optlaws_core import __version__
+
 from ...errors import Cancelled, ask_whether_to_go_on
 from ...text import one_line
 from .. import FAULTS, sentence
