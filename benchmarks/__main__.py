@@ -18,6 +18,7 @@ ALL = (
     "live",
     "optimize",
     "pairs",
+    "next_runs",
     "uba",
     "joint",
     "weight_decay",

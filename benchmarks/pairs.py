@@ -5,6 +5,9 @@ its held-out schedules of one horizon are compared by their final losses, repeat
 has a second design, so that more pairs are judged: a constant rate, a linear decay and a WSD instead of a constant
 rate, a cosine and a drop.
 
+The last table is of pairs of shapes that were run at two lengths: how alike the error of their difference is at both,
+from which `LENGTHS_ALIKE` was chosen on the sweep.
+
 The correlation `ALIKE` was chosen on the sweep, as the one with which 90 % of its paired intervals hold (the second
 table). The public data sets had no say in it, but rules and factors that it builds on were settled with their scores
 in view (benchmarks/leaderboard.py).
@@ -13,6 +16,7 @@ in view (benchmarks/leaderboard.py).
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +112,8 @@ def main() -> None:
         show((f"{title}: said to be better with", "pairs", "mean of what was said", "were better"), _bins(group))
     print()
     show(WHOLE, [(title, *_whole(group)) for title, group in groups.items()])
+    print()
+    show(LENGTHS, [row for title, group in groups.items() for row in _lengths(title, group)])
 
 
 HEAD = (
@@ -131,6 +137,9 @@ WHOLE = (
     "came out so",
     "expected calibration error, points",
 )
+
+LENGTHS = ("differences of two shapes at two lengths", "times as long", "differences", "correlation", "same sign")
+ROUND = 0.005  # mean difference of two shapes, in shares of the peak, up to which they are one, as for `joint`
 
 
 def _protocols() -> Iterator[Protocol]:
@@ -162,6 +171,38 @@ def pairs_of(protocol: Protocol) -> Pairs | None:
     off = np.log(list(ends.values())) - found.log_loss
     title = f"{protocol.data_set} {protocol.choice}".strip()
     return Pairs(title, plans, one[near], other[near], off, found, np.sqrt([t.schedule for t in known]))
+
+
+def _lengths(title: str, group: Sequence[Pairs]) -> list[tuple[str, ...]]:
+    """How alike the errors of a difference between two shapes are at two lengths, by the ratio of these."""
+    found: dict[float, list[tuple[float, float]]] = defaultdict(list)
+    for pairs in group:
+        for short, long, one, other in _differences(pairs):
+            found[long / short].append((one, other))
+    rows = []
+    for ratio, errors in sorted(found.items()):
+        one, other = np.array(errors).T
+        alike, sign = 2 * (one * other).sum() / (one**2 + other**2).sum(), np.mean(one * other > 0)
+        rows.append((title, f"{ratio:.2g}", str(len(one)), f"{alike:.2f}", _percent(sign)))
+    return rows
+
+
+def _differences(pairs: Pairs) -> Iterator[tuple[int, int, float, float]]:
+    """Two lengths at which two shapes of one peak were run, and the errors of their difference at both."""
+    off: dict[tuple[int, float], dict[int, float]] = defaultdict(dict)
+    seen: list[tuple[np.ndarray, float]] = []
+    for plan, error, own in zip(pairs.plans, pairs.error, pairs.own, strict=True):
+        s = plan.schedule
+        shape = s(np.linspace(s.warmup_end, s.total - 1, 64)) / s.peak
+        same = (i for i, (other, peak) in enumerate(seen) if peak == s.peak and np.abs(shape - other).mean() <= ROUND)
+        if (i := next(same, None)) is None:
+            i = len(seen)
+            seen.append((shape, s.peak))
+        off[i, s.peak][s.total] = error / own
+    for (a, b), (c, d) in combinations(off.items(), 2):
+        both = sorted(set(b) & set(d)) if a[1] == c[1] else []
+        for short, long in combinations(both, 2):
+            yield short, long, b[short] - d[short], b[long] - d[long]
 
 
 def merged(runs: Sequence[Run]) -> dict[tuple[Plan, int], float]:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:  # the same names once more, for editors and type checkers
     from .laws import LAWS, Law
     from .prediction.bands import Prediction, with_bands
     from .prediction.losses import predict
+    from .prediction.proposals import Proposal, propose_runs
     from .prediction.ranking import Ranked, Ranking, rank, updates_for
     from .readers import Reading, read
     from .runs import Plan, Run, Series
@@ -110,6 +111,7 @@ _HOME = {
     "laws": ("LAWS", "Law"),
     "prediction.bands": ("Prediction", "with_bands"),
     "prediction.losses": ("predict",),
+    "prediction.proposals": ("Proposal", "propose_runs"),
     "prediction.ranking": ("Ranked", "Ranking", "rank", "updates_for"),
     "readers": ("Reading", "read"),
     "runs": ("Plan", "Run", "Series"),
@@ -136,6 +138,7 @@ __all__ = [
     "OptLawsError",
     "Plan",
     "Prediction",
+    "Proposal",
     "Ranked",
     "Ranking",
     "Reading",
@@ -167,6 +170,7 @@ __all__ = [
     "predict",
     "predict_final",
     "propose_rate",
+    "propose_runs",
     "rank",
     "rank_final",
     "read",

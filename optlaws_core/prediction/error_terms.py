@@ -23,6 +23,10 @@ LEFT_OUT, SPREAD = 0.5, 2.0  # factors of standard deviations
 # Correlation of the errors that a law makes for two different schedules: the one with which 90 % of paired intervals
 # hold on the bundled sweep (`python -m benchmarks pairs`).
 ALIKE = 0.4
+# Octaves between two lengths over which that correlation, and that of one shape with itself, fades as exp(−x²/2). On
+# the bundled sweep the error of a difference of two shapes correlates by 0.90 with that at twice the length, and not at
+# all with that at four times (`python -m benchmarks pairs`); this value is the nearest to both, by least squares.
+LENGTHS_ALIKE = 0.9
 # Standard deviation of log loss for each octave between a peak rate and the nearest one among the training runs.
 OCTAVE = 0.01
 
@@ -60,4 +64,4 @@ def _away(model: Model, peak: float) -> float:
     return min(away, key=abs)
 
 
-__all__ = ["ErrorTerms", "error_terms"]
+__all__ = ["ALIKE", "LENGTHS_ALIKE", "ErrorTerms", "error_terms"]

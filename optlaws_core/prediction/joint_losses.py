@@ -7,13 +7,14 @@ candidates have of it in common:
 - the coefficients: their covariance C, carried through the slopes J of the law at both candidates, J C Jᵀ. Under an
   average the laws' covariances are added by weight, and scaled so that each candidate keeps its own band;
 - the choice of the law: outer products of the averaged laws' distances from their mean;
-- what the law gets wrong from schedule to schedule (`error_terms`), partly alike for any two;
+- what the law gets wrong from schedule to schedule (`error_terms`), partly alike for any two of about one length, and
+  all but the same for one shape there;
 - what it gets wrong at peak rates that no training run had, alike for all on one side of theirs.
 
 The diagonal is the variance of the prediction band.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +23,15 @@ from numpy.typing import NDArray
 from ..arrays import FloatArray
 from ..fitting.result import Fit, Model
 from ..runs import Plan
-from ..schedules import Schedule
-from .error_terms import ALIKE, error_terms
+from ..schedules import Schedule, parts
+from .error_terms import ALIKE, LENGTHS_ALIKE, error_terms
 from .losses import checked, of_fit, predict
 from .observed import rates_of
 from .slopes import covariance_of, slopes, varying
+
+PLACES = 64  # at which the shapes of two schedules are held against each other
+# Mean difference of two shapes, in shares of the peak, up to which they are one: what rounding to updates makes of it.
+ONE_SHAPE = 0.005
 
 Asked = Sequence[tuple[Plan, NDArray[np.int64]]]  # plans, each with the one update (1,) whose loss is asked for
 
@@ -55,7 +60,7 @@ def joint(model: Model, plans: Sequence[Schedule | Plan], at: Sequence[int] | No
     )
     covariance = np.outer(coefficients, coefficients) * _of_coefficients(model, asked)
     covariance += np.outer(laws, laws) * _of_laws(model, asked, log_loss)
-    covariance += np.outer(schedule, schedule) * np.where(_same(asked), 1.0, ALIKE)
+    covariance += np.outer(schedule, schedule) * _alike(asked)
     return Joint(log_loss, covariance + _of_other_peaks(np.array([t.other_peak for t in known])))
 
 
@@ -118,16 +123,40 @@ def _of_fit(fit: Fit, asked: Asked) -> FloatArray:
     return J @ covariance_of(fit, places) @ J.T
 
 
-def _same(asked: Asked) -> NDArray[np.bool_]:
-    """Which candidates are the same run, (n, n), also where one is written as another family: their error is one."""
-    number: dict[tuple, int] = {}
-    kind = np.array([number.setdefault(_rates(plan, int(steps[0])), len(number)) for plan, steps in asked])
+def _alike(asked: Asked) -> FloatArray:
+    """Correlations (n, n) of what the law gets wrong from schedule to schedule: one of shapes times one of lengths.
+
+    1 for candidates that are the same run, also where one is written as another family: their error is one.
+    """
+    same, kin = (_equal([key(plan, int(steps[0])) for plan, steps in asked]) for key in (_rates, _kind))
+    shape = np.array([_shape(plan.schedule, int(steps[0])) for plan, steps in asked])
+    near = np.abs(shape[:, None] - shape[None]).mean(axis=2) <= ONE_SHAPE
+    octaves = np.log2([float(steps[0] + 1) for _, steps in asked])
+    lengths = np.exp(-0.5 * ((octaves[:, None] - octaves[None]) / LENGTHS_ALIKE) ** 2)
+    return np.where(same, 1.0, np.where(near & kin, 1.0, ALIKE) * lengths)
+
+
+def _equal(keys: Sequence[Hashable]) -> NDArray[np.bool_]:
+    """Which of the keys (n,) are equal, (n, n)."""
+    number: dict[Hashable, int] = {}
+    kind = np.array([number.setdefault(key, len(number)) for key in keys])
     return kind[:, None] == kind
 
 
 def _rates(plan: Plan, step: int) -> tuple:
     """What tells one run from another: its rates, its size, its batch, and where it is looked at."""
     return plan.params, plan.batch_tokens, step, *rates_of(plan.schedule)
+
+
+def _kind(plan: Plan, step: int) -> tuple:
+    """What two runs of one shape must have in common besides it."""
+    _, batch, average = parts(plan.schedule)
+    return plan.params, plan.batch_tokens, f"{plan.schedule.peak:.9g}", batch, average
+
+
+def _shape(schedule: Schedule, step: int) -> FloatArray:
+    """Rates after the warm-up as shares of the peak, (PLACES,), evenly over the updates up to `step`."""
+    return schedule(np.linspace(min(schedule.warmup_end, step), step, PLACES)) / schedule.peak
 
 
 __all__ = ["Joint", "joint", "knows_error"]

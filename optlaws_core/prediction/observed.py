@@ -34,7 +34,7 @@ def observed(model: Model, schedules: Sequence[Schedule], runs: Sequence[Run]) -
     for schedule in schedules:
         plan = model.coverage.plan(schedule)
         rates = rates_of(schedule)
-        same = [(r.name, loss) for r, known, loss in ends if known == rates and _alike(plan, r.known_plan)]
+        same = [(r.name, loss) for r, known, loss in ends if known == rates and alike(plan, r.known_plan)]
         names, losses = zip(*same, strict=True) if same else ((), ())
         found.append(Observed(float(np.mean(losses)), names) if same else None)
     return found
@@ -78,10 +78,10 @@ def _end(run: Run, split: str) -> tuple[tuple[int, str, bytes], float] | None:
     return None if run.plan is None or loss is None else (rates_of(run.plan.schedule), loss)
 
 
-def _alike(one: Plan, other: Plan) -> bool:
+def alike(one: Plan, other: Plan) -> bool:
     """Whether two plans have the same model size and batch, as far as both tell them."""
     pairs = ((one.params, other.params), (one.batch_tokens, other.batch_tokens))
     return all(a is None or b is None or a == b for a, b in pairs)
 
 
-__all__ = ["Observed", "final_loss", "final_steps", "observed", "rates_of"]
+__all__ = ["Observed", "alike", "final_loss", "final_steps", "observed", "rates_of"]

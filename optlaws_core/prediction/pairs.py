@@ -7,6 +7,7 @@ interval are those of m carried through the same formula, so that A against B is
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +112,7 @@ def chances(found: Joint) -> Chances | None:
         return None
     kinds, kind = _kinds(found)
     mean, covariance = found.log_loss[kinds], found.covariance[np.ix_(kinds, kinds)]
-    losses = np.exp(mean + _draws(len(kinds)) @ _root(covariance))
+    losses = np.exp(mean + draws(len(kinds)) @ root(covariance))
     best = losses.min(axis=1)
     wins = np.bincount(losses.argmin(axis=1), minlength=len(kinds)) / len(losses)
     regret = (losses - best[:, None]).mean(axis=0)
@@ -133,15 +134,18 @@ def _kinds(found: Joint) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.array(kinds), kind
 
 
-def _draws(n: int) -> FloatArray:
+@lru_cache(maxsize=8)
+def draws(n: int) -> FloatArray:
     """Standard normal numbers (POINTS, n), the same at every call and balanced: as many above 0 as below."""
     from scipy.stats import qmc  # slow to import, and only used here
 
     half = ndtri(np.clip(qmc.Sobol(n, seed=SEED).random(POINTS // 2), 1e-9, 1 - 1e-9))
-    return np.concatenate((half, -half))
+    both = np.concatenate((half, -half))
+    both.setflags(write=False)  # all callers share it
+    return both
 
 
-def _root(covariance: FloatArray) -> FloatArray:
+def root(covariance: FloatArray) -> FloatArray:
     """The symmetric square root of a covariance (n, n), which may be singular."""
     w, V = np.linalg.eigh(covariance)
     return (V * np.sqrt(np.maximum(w, 0.0))) @ V.T
@@ -175,4 +179,4 @@ def _among(found: Joint, stay: Sequence[int]) -> dict[int, tuple[float, float]]:
     return dict(zip(stay, zip(drawn.p_best.tolist(), drawn.regret.tolist(), strict=True), strict=True))
 
 
-__all__ = ["Chances", "Compared", "Pair", "against", "chances", "compare"]
+__all__ = ["Chances", "Compared", "Pair", "against", "chances", "compare", "draws", "root"]

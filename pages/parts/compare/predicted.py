@@ -6,7 +6,19 @@ from functools import lru_cache
 
 import numpy as np
 
-from optlaws_core import OptLawsError, Plan, Prediction, Ranked, Schedule, predict, rank, with_bands
+from optlaws_core import (
+    OptLawsError,
+    Plan,
+    Prediction,
+    Proposal,
+    Ranked,
+    Run,
+    Schedule,
+    predict,
+    propose_runs,
+    rank,
+    with_bands,
+)
 from optlaws_core.figures.candidate_chart import MOST_STEPS, steps_of
 from optlaws_core.fitting.result import Coverage, Model
 from optlaws_core.prediction import evidence
@@ -85,6 +97,12 @@ def beside(
 ) -> tuple[Compared, ...]:
     """What is known of each one beside the others and the baseline, in the order of `ranked`."""
     return tuple(compare(known.model, ranked(known, schedules, risk, most_risk), baseline))
+
+
+@lru_cache(maxsize=32)
+def proposal(known: Known, schedules: tuple[Schedule, ...], updates: int, runs: tuple[Run, ...]) -> Proposal:
+    """Which runs to train next for a decision between the schedules. Raises like `propose_runs`."""
+    return propose_runs(known.model, schedules, updates, runs=runs)
 
 
 def beyond(space: Workspace, found: Sequence["Entry"], run: BigRun | None) -> list[str]:

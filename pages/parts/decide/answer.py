@@ -20,6 +20,7 @@ from ..compare.ranking import Result
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
+from . import further
 
 KEY = "Key"  # column of the dots: their colours are those of the chart
 ROWS = 9  # of the small ranking, before it scrolls
@@ -38,7 +39,9 @@ def verdict(space: Workspace, made: Result, left_out: Sequence[str]) -> None:
     selection = space.selections.get(space.current)
     warned = evidence.warnings(space.fit, space.runs.values(), selection)
     doubts([*left_out, *warned, *predicted.beyond(space, made.order, space.big_run)])
-    if wanted := surer(space.fit, made.ranked, [e.spoken for e in made.order], made.beside, made.baseline):
+    if further.possible(space, made):
+        further.section(space, made)
+    elif wanted := surer(space.fit, made.ranked, [e.spoken for e in made.order], made.beside, made.baseline):
         st.markdown(f":material/lightbulb: It would be surer with {literal('; or '.join(wanted))}.")
 
 

@@ -25,7 +25,7 @@ def section(space: Workspace, found: Sequence[Entry]) -> None:
     """Choose a candidate, the first of them to begin with, and a trainer; one that was asked for opens by itself."""
     wanted = state().pop(WANTED, None)
     if asked := next((e for e in found if e.place == wanted), None):
-        _opened(space, asked)
+        opened(space, asked.name, asked.schedule)
     box = st.expander("Export to a trainer", icon=":material/output:", on_change="rerun", key=BOX, bind="query-params")
     if not box.open:
         return
@@ -40,14 +40,14 @@ def section(space: Workspace, found: Sequence[Entry]) -> None:
         _shown(next(e.schedule for e in found if e.name == name), target, "export", left, right)
 
 
-def _opened(space: Workspace, entry: Entry) -> None:
-    """The export of one candidate before everything else, as the menu of its row asks for it."""
+def opened(space: Workspace, name: str, schedule: Schedule) -> None:
+    """The export of one schedule before everything else, as the menu of a candidate's row asks for it."""
 
-    @st.dialog(f"Export {literal(entry.name)}", width="large", on_dismiss="rerun")
+    @st.dialog(f"Export {literal(name)}", width="large", on_dismiss="rerun")
     def show() -> None:
         left, right = st.columns([2, 5], gap="large")
         target = trainer(space, left, "dialog_trainer") or next(iter(TARGETS))
-        _shown(entry.schedule, target, "dialog", left, right)
+        _shown(schedule, target, "dialog", left, right)
 
     show()
 

@@ -7,7 +7,7 @@ import pytest
 
 from optlaws_core import LAWS, Average, DesignError, Plan, Status, parse, predict, with_bands
 from optlaws_core.fitting.covariance import QUANTILE
-from optlaws_core.prediction.error_terms import ALIKE, LEFT_OUT, SPREAD, ErrorTerms, error_terms
+from optlaws_core.prediction.error_terms import ALIKE, LEFT_OUT, LENGTHS_ALIKE, SPREAD, ErrorTerms, error_terms
 from optlaws_core.prediction.joint_losses import joint
 from tests.core.prediction.test_losses import SHAPES, made
 
@@ -104,3 +104,15 @@ def test_what_cannot_be_predicted_has_no_joint_distribution():
         joint(sure(), PLANS[:1], [1001])
     with pytest.raises(ValueError):
         joint(sure(), PLANS[:2], [1000])
+
+
+def test_errors_of_one_shape_are_alike_at_near_lengths_and_those_of_two_shapes_less():
+    model = sure()
+    model = replace(model, covariance=((0.0, 0.0), (0.0, 0.0)))  # nothing but what is wrong from schedule to schedule
+    wsd, cosine = PLANS[3], PLANS[1]
+    near, far = (wsd.resized(total=total) for total in (500, 125))
+    C = joint(model, [wsd, near, far, cosine, cosine.resized(total=500)]).covariance
+    alike = C / C[0, 0]
+    fades = np.exp(-0.5 / LENGTHS_ALIKE**2)
+    assert alike[0, 1] == pytest.approx(fades, rel=1e-2) and alike[0, 2] < 0.01
+    assert alike[0, 3] == pytest.approx(ALIKE) and alike[0, 4] == pytest.approx(ALIKE * fades, rel=1e-2)

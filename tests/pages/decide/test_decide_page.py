@@ -11,11 +11,12 @@ from optlaws_core.fitting.first_split import for_an_answer
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.readers import Source
 from pages.parts.compare import table as candidate_table
-from pages.parts.decide import fitting
+from pages.parts.decide import fitting, further
 from pages.parts.state import session
 from pages.parts.state.big_run import BigRun, moved
 from pages.parts.state.candidates import Candidate
 from pages.parts.state.workspace import Workspace
+from tests.core.prediction.test_joint_losses import sure
 from tests.pages.compare.compare_page import PAGE, THREE, a_fit, a_run, opened, space_with, texts
 from tests.pages.fit.fit_page import until
 from tests.places import ROOT
@@ -373,3 +374,18 @@ def test_what_reads_other_tokens_is_said_to_and_made_equal_with_one_click():
     app.run()
     assert list(app.dataframe[0].value["Tokens"]) == ["1x", "1x"]
     assert not any("the tokens (" in t or "tokens;" in t for t in texts(app))
+
+
+def test_the_runs_to_train_next_stand_beneath_the_answer_each_with_its_export():
+    """With a fit that knows how far off it is; one that does not says in words what is wanting."""
+    known = replace(sure(), train=a_fit().train, test=a_fit().test)
+    app = opened(space_with(known, candidates=[Candidate(text) for text in (*THREE, SHAPES["wsd"])]))
+    app.session_state[further.BOX] = True
+    app.run()
+    assert not app.exception
+    said = next(t for t in texts(app) if t.startswith("Today the best candidate is the wrong choice with"))
+    assert "expected to cut that to" in said
+    exports = [b for b in app.button if b.label == "Export"]
+    assert any("updates" in t and "Then" in t for t in texts(app)) and exports
+    exports[0].click().run()
+    assert not app.exception and any(box.label == "Trainer" for box in app.selectbox)
