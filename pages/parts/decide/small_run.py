@@ -223,7 +223,7 @@ class SmallRuns:
 
     @property
     def verdict(self) -> list[str]:
-        """What became of the predictions, a sentence or two for each run, and for two, one on both."""
+        """What became of the predictions, a sentence or two for each run that came so far, and for two, one on both."""
         found = [self.agreement(i) for i in range(len(self.schedules))]
         said = []
         for i, (name, seen) in enumerate(zip(self.spoken, found, strict=True)):

@@ -24,7 +24,7 @@ class Curve:
 
 
 def chart(curves: Sequence[Curve], revision: str) -> go.Figure:
-    """Losses over their bands. The frame is that of the bands, and stays as it is while losses come."""
+    """Losses over their bands. The frame stays as it is while losses come, unless one of a predicted step leaves it."""
     figure = go.Figure([*_bands(curves)])
     for curve in curves:
         label = chart_style.safe(curve.name)
@@ -33,13 +33,20 @@ def chart(curves: Sequence[Curve], revision: str) -> go.Figure:
             _line(curve.predicted.steps, curve.predicted.loss, f"{label}, predicted", line | {"dash": "dot"})
         )
         figure.add_trace(_line(curve.steps, curve.losses, f"{label}, trained", line | {"width": 2.4}, "lines+markers"))
-    ends = [end for curve in curves for end in curve.predicted.band(curve.predicted.prediction)]
-    low, high = min(map(np.min, ends)), max(map(np.max, ends))
-    room = 0.04 * (high - low)
-    figure.update_yaxes(title_text="held-out loss, nats per byte", range=[low - room, high + room])
+    figure.update_yaxes(title_text="held-out loss, nats per byte", range=_frame(curves))
     last = max(int(curve.predicted.steps[-1]) for curve in curves)
     figure.update_xaxes(title_text="step of the small run", tickformat=",", range=[0, 1.01 * last])
     return chart_style.beneath(chart_style.finish(figure, HEIGHT, chart_style.safe(revision)))
+
+
+def _frame(curves: Sequence[Curve]) -> tuple[float, float]:
+    """Ends of the axis: all bands, and the losses of their steps; the first losses fall in from above."""
+    seen = [end for curve in curves for end in curve.predicted.band(curve.predicted.prediction)]
+    for curve in curves:
+        seen.append([y for x, y in zip(curve.steps, curve.losses, strict=True) if x >= curve.predicted.steps[0]])
+    low, high = (end(np.concatenate(seen)) for end in (np.min, np.max))
+    room = 0.04 * (high - low)
+    return float(low - room), float(high + room)
 
 
 def _bands(curves: Sequence[Curve]):

@@ -31,8 +31,8 @@ MISSING = (
     "`pip install -r requirements-train.txt` in its environment, then start the app anew."
 )
 BUSY = (
-    "This server trains one small run at a time, and another visitor's is under way. "
-    "It ends within minutes; try again then."
+    "This server trains small runs for one tab at a time, and those of another are under way. "
+    "They end within minutes; try again then."
 )
 SLOW = f"It was ended after {LIMIT / 60:g} minutes for each run, this server's limit, before its last update."
 

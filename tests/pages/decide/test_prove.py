@@ -154,16 +154,17 @@ def test_the_files_are_read_back_as_the_runs_they_are():
     assert runs[0].on("val").loss[-1] == 1.992
 
 
-def test_the_frame_of_the_chart_is_that_of_the_bands_and_stays():
+def test_the_frame_of_the_chart_is_that_of_the_bands_and_of_losses_beside_them():
     made = tried(COSINE)
     (predicted,) = foreseen(made.schedules).predictions
     frames = []
-    for steps, losses in (([], []), ([24, 249], [5.0, 2.0])):
+    for steps, losses in (([], []), ([24, 249], [5.0, 2.0]), ([24, 249], [5.0, 1.5])):
         figure = chart([Curve("a", 0, predicted, steps, losses)], "a")
         assert [t.name for t in figure.data] == ["prediction band, 90 %"] * 2 + ["a, predicted", "a, trained"]
         assert list(figure.data[-1].x) == steps
         frames.append(figure.layout.yaxis.range)
     assert frames[0] == frames[1] and 1.97 < frames[0][0] < frames[0][1] < 2.03
+    assert frames[2][0] < 1.5 and 2.02 < frames[2][1] < 2.06
 
 
 # On the page

@@ -55,7 +55,7 @@ def test_it_ends_when_it_is_no_longer_wanted_and_nobody_else_trains_meanwhile():
     thread = threading.Thread(target=trains)
     thread.start()
     assert began.wait(PATIENCE) and trainer.busy()
-    with pytest.raises(OptLawsError, match="one small run at a time"):
+    with pytest.raises(OptLawsError, match="for one tab at a time"):
         train(TELL)
     stop.set()
     thread.join(PATIENCE)
