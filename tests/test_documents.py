@@ -11,7 +11,12 @@ from PIL import Image
 from tests.places import ROOT
 from tests.support.commands import told
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "data" / "README.md"]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "data" / "README.md",
+    ROOT / "skills" / "optlaws" / "SKILL.md",
+]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEAVIEST = 250_000  # bytes of a picture

@@ -36,6 +36,7 @@ a schedule leaves what the training runs cover. Where p_best is far below 1 the 
 Paths are in the folders that this server was started for; send what lies elsewhere as files."""
 BESIDE = 0.5  # s between two words on how far work is
 URI = "optlaws://"
+HERE = "127.0.0.1"
 LISTS = {"laws": "The laws that can be fitted", "schedules": "The schedule families and their fields"}
 log = logging.getLogger(__name__)
 
@@ -169,7 +170,8 @@ def serve(roots: list[Path], fits: Path, port: int | None) -> None:
     import uvicorn
 
     # The SDK refuses other names of the host than this machine's own, so that no web page can reach it.
-    uvicorn.run(made.streamable_http_app(host="127.0.0.1"), host="127.0.0.1", port=port, log_level="warning")
+    app = made.streamable_http_app(host=HERE, stateless_http=True)
+    uvicorn.run(app, host=HERE, port=port, log_level="warning")
 
 
 async def _serve(made: Server[Any]) -> None:

@@ -2,11 +2,13 @@
 
 from starlette.types import Scope
 from streamlit import config
+from streamlit.web.server.starlette import starlette_agent_routes as agent
 from streamlit.web.server.starlette import starlette_auth_routes as auth
 from streamlit.web.server.starlette import starlette_routes as routes
 
 HEALTH, METRICS, UPLOADS = routes.ROUTE_HEALTH, routes.ROUTE_METRICS, routes.BASE_ROUTE_UPLOAD_FILE
 STATIC = f"{routes.BASE_ROUTE_STATIC}/"
+AGENTS = f"{agent._ROUTE_AGENT_INTERACT.rpartition('/')[0]}/"  # below it are visits of programs, where they are let in
 LOGIN, LOGOUT = auth._ROUTE_AUTH_LOGIN, auth._ROUTE_AUTH_LOGOUT
 READY = "ready"  # our own
 LIVING = frozenset({HEALTH, READY})  # under any name of a host

@@ -22,7 +22,11 @@ CHANGING = ("PUT", "DELETE")
 
 
 class Visits:
-    """Lets a browser back to its own visits alone, and take its own uploads there."""
+    """Lets a browser back to its own visits alone, and take its own uploads there.
+
+    Programs that the operator lets in (`server.enableAgentApi`) are no browsers, and cannot say that they are one: each
+    of their visits has a key of its own, by its id.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -30,6 +34,9 @@ class Visits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await self.app(_signed(scope), receive, send)
+            return
+        if routes.of(scope).startswith(routes.AGENTS):
+            await self.app({**scope, "headers": _unsigned(scope)}, receive, send)
             return
         upload = UPLOAD.fullmatch(routes.of(scope)) if scope.get("method") in CHANGING else None
         if upload and not _is_theirs(upload[1], HTTPConnection(scope)):
@@ -42,9 +49,12 @@ class Visits:
 def _signed(scope: Scope) -> Scope:
     """The request with the browser's name, whatever the request says of it; without a cookie a name for once."""
     name = hashlib.sha256((browser_key(HTTPConnection(scope).cookies) or new_key()).encode()).hexdigest()
-    ours = HEADER.lower().encode()
-    others = [(key, value) for key, value in scope["headers"] if key.lower() != ours]
-    return {**scope, "headers": [*others, (ours, name.encode())]}
+    return {**scope, "headers": [*_unsigned(scope), (HEADER.lower().encode(), name.encode())]}
+
+
+def _unsigned(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers without a browser's name, which a request may have made up."""
+    return [(key, value) for key, value in scope["headers"] if key.lower() != HEADER.lower().encode()]
 
 
 def _is_theirs(visit: str, asked: HTTPConnection) -> bool:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from streamlit.runtime import Runtime
@@ -40,6 +40,7 @@ def client(key: str | None, **headers: str) -> TestClient:
     methods = ["GET", "PUT", "DELETE", "OPTIONS"]
     routes = [
         WebSocketRoute("/_stcore/stream", stream),
+        Route("/_stcore/agent/interact", lambda asked: JSONResponse(asked.headers.getlist(HEADER)), methods=["POST"]),
         Route("/{path:path}", lambda _: PlainTextResponse("in"), methods=methods),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(Visits)])
@@ -49,6 +50,12 @@ def client(key: str | None, **headers: str) -> TestClient:
 def names(key: str | None, **headers: str) -> list[str]:
     with client(key, **headers).websocket_connect("/_stcore/stream") as stream:
         return stream.receive_json()
+
+
+def test_a_program_cannot_say_that_it_is_a_browser():
+    (ada,) = names(ADA)
+    for key, headers in ((None, {HEADER: ada}), (ADA, {HEADER.lower(): ada}), (ADA, {})):
+        assert client(key, **headers).post("/_stcore/agent/interact").json() == []
 
 
 def test_streamlit_is_told_which_browser_it_is_whatever_the_browser_says():
