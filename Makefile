@@ -5,6 +5,7 @@
 # make coverage  the tests, and which lines and branches of the core they reach
 # make install   the environment of the app alone, in .venv
 # make team      that, and what a server for many may need: log-in, PostgreSQL, a cluster
+# make docs      the documentation as a site, in build/site/index.html
 # make train     the training runs of data/ made again, in fresh/; installs torch
 # make bench     speed and accuracy, as tables
 # make lock      deploy/requirements.lock anew, after a change of requirements.txt or requirements-team.txt
@@ -18,11 +19,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PORT ?= 8501
 # Tests start Python a hundred times: what it compiles is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
+# What the site's theme says of its successor at every build.
+export NO_MKDOCS_2_WARNING := 1
 JOBS ?= 2
 # One process a core. Neighbouring tests share their fixtures, so each takes a stretch, and who is done early helps out.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: app lint types test quick core coverage train install team bench lock audit licences clean
+.PHONY: app lint types test quick core coverage train install team docs bench lock audit licences clean
 
 app: .venv/installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -52,6 +55,9 @@ coverage: .venv/tested
 
 train: .venv/trained
 	$(BIN)/python -m data.train --sweep data/sweep.toml --out fresh/runs --jobs $(JOBS)
+
+docs: .venv/documented
+	$(BIN)/python -m mkdocs build --strict
 
 bench: .venv/tested
 	$(BIN)/python -m benchmarks
@@ -87,7 +93,11 @@ licences: .venv/supplied
 	$(PIP) -r requirements-train.txt
 	@touch $@
 
-.venv/tested: .venv/team .venv/trained tests/requirements.txt
+.venv/documented: .venv/installed docs/requirements.txt
+	$(PIP) -r docs/requirements.txt
+	@touch $@
+
+.venv/tested: .venv/team .venv/trained .venv/documented tests/requirements.txt
 	$(PIP) -r tests/requirements.txt
 	$(BIN)/python tests/browser/install_browser.py
 	$(BIN)/python tests/support/install_postgres.py

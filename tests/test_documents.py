@@ -1,4 +1,4 @@
-"""README and docs: links lead somewhere, pictures are shown and light, and README's files and commands work."""
+"""README and docs: links lead somewhere, pictures are shown and light, and the commands of README and tutorial work."""
 
 import json
 import re
@@ -93,3 +93,21 @@ def test_the_files_and_commands_of_readme_work(tmp_path, monkeypatch, capsys):
     assert best["schedule"].startswith("cosine") and baseline["schedule"].startswith("wsd")
     assert found == pytest.approx([*map(float, said.groups()[:3]), int(said[4]) / 100], abs=6e-4, rel=0.01)
     assert best["reasons"] == ["8,000 updates, the longest training run had 4,000"]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_tutorial_print_what_it_says(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    steps = re.findall(r"```sh\noptlaws (.*?)\n```\n\n```text\n(.*?)\n```", page, re.DOTALL)
+    assert [line.split()[0] for line, _ in steps] == ["read", "select", "rank", "read", "export"]
+    assert page.count("```sh\n") == len(steps)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    for line, said in steps:
+        code, out, err = told(capsys, *shlex.split(line))
+        assert code == 0, err
+        number = r"\d+(?:\.\d+)?(?:e-?\d+)?"
+        assert re.sub(number, "#", out.strip()) == re.sub(number, "#", said), line
+        # The last digits of a fit are not the same on every machine.
+        found, shown = ([*map(float, re.findall(number, text))] for text in (out, said))
+        assert found == pytest.approx(shown, rel=0.02, abs=2e-4), line

@@ -51,6 +51,7 @@ def pins(file: str) -> dict[str, str]:
         ("requirements.txt", [t for e in ("app", "figures", "paper", "store") for t in EXTRAS[e]]),
         ("requirements-team.txt", [t for e in ("dask", "oidc", "postgres") for t in EXTRAS[e]]),
         ("requirements-train.txt", [*EXTRAS["torch"], *EXTRAS["train"]]),
+        ("docs/requirements.txt", EXTRAS["docs"]),
         ("tests/requirements.txt", [t for e in ("lightning", "mcp", "test", "transformers") for t in EXTRAS[e]]),
     ],
 )
@@ -63,7 +64,13 @@ def test_every_pin_is_of_a_declared_range_and_every_range_is_pinned(file, declar
 
 
 def test_every_extra_is_pinned_somewhere():
-    files = ("requirements.txt", "requirements-team.txt", "requirements-train.txt", "tests/requirements.txt")
+    files = (
+        "requirements.txt",
+        "requirements-team.txt",
+        "requirements-train.txt",
+        "tests/requirements.txt",
+        "docs/requirements.txt",
+    )
     pinned = {name for file in files for name in pins(file)}
     assert {name for e in EXTRAS if e not in APART for name in ranges(*EXTRAS[e])} <= pinned
 
@@ -71,7 +78,9 @@ def test_every_extra_is_pinned_somewhere():
 def test_the_app_is_installed_without_what_it_does_not_need():
     make = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(r"^app: \.venv/installed$", make, re.MULTILINE)
-    assert re.search(r"^\.venv/installed: requirements\.txt\n(\t(?!.*(train|tests|team)).*\n)+", make, re.MULTILINE)
+    assert re.search(
+        r"^\.venv/installed: requirements\.txt\n(\t(?!.*(train|tests|team|docs)).*\n)+", make, re.MULTILINE
+    )
     assert [*pins("requirements-train.txt")] == ["torch"]
     heavy = {"torch", "tensorboard", "scikit-learn", "dask", "distributed"}
     assert not heavy & closure(*(f"{name}=={version}" for name, version in pins("requirements.txt").items()))
