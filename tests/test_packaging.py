@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
+from ruamel.yaml import YAML
 from streamlit.errors import StreamlitMissingAuthlibError
 
 import optlaws_core
@@ -136,6 +137,18 @@ def test_the_wheel_says_what_the_project_says(wheel):
 def test_the_version_stands_in_one_place():
     assert "version" not in PROJECT and PROJECT["dynamic"] == ["version"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", optlaws_core.__version__)
+
+
+def test_the_citation_is_valid_and_says_what_the_project_says():
+    file = ROOT / "CITATION.cff"
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.citation-file-format", file]
+    done = subprocess.run(check, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+    said = YAML(typ="safe").load(file)
+    assert (said["version"], said["license"]) == (optlaws_core.__version__, PROJECT["license"])
+    assert said["keywords"] == PROJECT["keywords"]
+    released = f"## {said['version']} - {said['date-released']}"
+    assert released in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 # ---------------------------------------------------------------------------------------------------- the core alone

@@ -139,7 +139,9 @@ def _add_laws(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--of", choices=("curves", "final"), default="curves", help="laws of whole loss curves, or of final losses"
     )
-    command.add_argument("--json", action="store_true", help="as JSON")
+    shown = command.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="as JSON")
+    shown.add_argument("--bibtex", action="store_true", help="the sources of the laws as BibTeX instead")
 
 
 def _add_schedules(command: argparse.ArgumentParser) -> None:
@@ -163,6 +165,10 @@ def _laws(args: argparse.Namespace) -> None:
         from ..final_loss import FINAL_LAWS
 
         laws = FINAL_LAWS.values()
+    if args.bibtex:
+        from ..paper.citations import bibtex
+
+        return print(bibtex(law.name for law in laws), end="")
     rows = [
         {
             "law": law.name,

@@ -7,6 +7,7 @@ import pytest
 from optlaws_core import LAWS, SCHEDULES
 from optlaws_core.cli import COMMANDS
 from optlaws_core.final_loss import FINAL_LAWS
+from optlaws_core.paper.citations import bibtex
 from tests.places import ROOT
 from tests.support.commands import told
 
@@ -21,6 +22,12 @@ def test_lists(capsys):
     for command, names in (("laws", LAWS), ("schedules", SCHEDULES)):
         code, out, _ = told(capsys, command)
         assert code == 0 and all(name in out for name in names)
+
+
+def test_the_sources_of_the_laws_are_listed_as_bibtex(capsys):
+    assert told(capsys, "laws", "--bibtex") == (0, bibtex(LAWS), "")
+    code, out, err = told(capsys, "laws", "--of", "final", "--bibtex")
+    assert (code, out, err) == (1, "", "No source is known of the law 'opt_laws'.\n")
 
 
 def test_every_command_is_on_its_page_and_helps(capsys):
