@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from optlaws_core import FitError, OptLawsError
+from optlaws_core.figures.small_run_chart import Curve, chart
 from optlaws_core.readers import read_all
 from optlaws_core.text import counted, format_amount
 
@@ -18,7 +19,6 @@ from ..widgets import showing
 from ..widgets.markdown import literal
 from . import small_run
 from .small_run import SmallRuns
-from .small_run_chart import Curve, chart
 
 BOX = "prove_box"  # the key of the expander, and its name in the address
 RUNNING, TRIED, FAULT = "prove_running", "prove_tried", "prove_fault"  # in the session

@@ -9,11 +9,11 @@ import pytest
 from data.sweep import COLUMNS
 from optlaws_core import Prediction, parse
 from optlaws_core.errors import ScheduleError
+from optlaws_core.figures.small_run_chart import Curve, chart
 from optlaws_core.prediction.pairs import Pair
 from optlaws_core.readers import Source, read_all
 from pages.parts.decide import prove, small_run
 from pages.parts.decide.small_run import PEAK, UPDATES, WARMUP, Evidence, Foreseen, SmallRuns
-from pages.parts.decide.small_run_chart import Curve, chart
 from pages.parts.server import trainer
 from pages.parts.state.candidates import Candidate
 from tests.pages.compare.compare_page import THREE, a_fit, opened, space_with, texts

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 
-from optlaws_core import Prediction
-from optlaws_core.figures import chart_style
+from ..prediction.bands import Prediction
+from . import chart_style
 
 HEIGHT = 380  # pixels
 
@@ -41,20 +42,23 @@ def chart(curves: Sequence[Curve], revision: str) -> go.Figure:
 
 def _frame(curves: Sequence[Curve]) -> tuple[float, float]:
     """Ends of the axis: all bands, and the losses of their steps; the first losses fall in from above."""
-    seen = [end for curve in curves for end in curve.predicted.band(curve.predicted.prediction)]
+    seen: list[float] = []
     for curve in curves:
-        seen.append([y for x, y in zip(curve.steps, curve.losses, strict=True) if x >= curve.predicted.steps[0]])
-    low, high = (end(np.concatenate(seen)) for end in (np.min, np.max))
+        half, first = curve.predicted.prediction, curve.predicted.steps[0]
+        for end in curve.predicted.band(np.zeros(len(curve.predicted.steps)) if half is None else half):
+            seen += end.tolist()
+        seen += [y for x, y in zip(curve.steps, curve.losses, strict=True) if x >= first]
+    low, high = min(seen), max(seen)
     room = 0.04 * (high - low)
-    return float(low - room), float(high + room)
+    return low - room, high + room
 
 
-def _bands(curves: Sequence[Curve]):
+def _bands(curves: Sequence[Curve]) -> list[go.Scatter]:
     drawn = ((c.predicted.steps, c.predicted, c.color) for c in curves)
     return [trace for trace in chart_style.bands(drawn) if trace.legendgroup == "prediction"]
 
 
-def _line(x: Sequence[float], y: Sequence[float], label: str, line: dict, mode: str = "lines") -> go.Scatter:
+def _line(x: ArrayLike, y: ArrayLike, label: str, line: dict, mode: str = "lines") -> go.Scatter:
     return go.Scatter(
         x=x,
         y=y,
