@@ -11,7 +11,7 @@ from ..prediction.proposals import MOST, Proposal, nothing, propose_runs
 from ..schedules import parse
 from ..text import chance, counted, format_amount
 from .model import add_model, curve_model
-from .options import amount, path, print_json, refuse, step
+from .options import amount, logs, print_json, refuse, step
 from .read import everything
 
 
@@ -28,7 +28,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tokens-per-second", type=amount, metavar="R", help="how fast training was measured to be")
     command.add_argument(
         "--runs",
-        type=path,
+        type=logs,
         metavar="PATH",
         help="logs of the runs at hand: cooldowns may go on from checkpoints of theirs, which costs the cooldown alone",
     )
