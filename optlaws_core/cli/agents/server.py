@@ -22,7 +22,7 @@ from optlaws_core import __version__
 from ...errors import Cancelled, ask_whether_to_go_on
 from ...text import one_line
 from .. import FAULTS, sentence
-from .files import Files
+from .allowed import Files
 from .tools import Tool, bounded, tool_named, tools
 
 HOW = """Opt-Laws fits laws to training logs and ranks learning-rate schedules by the loss that they would end at.

@@ -18,7 +18,7 @@ from ...parallel import Report
 from ...text import listed
 from .. import COMMANDS, add_options
 from ..options import PRIORS, Flag, Parser, amount, file, logs, output, path, place, prior, step
-from .files import Files, keep
+from .allowed import Files, keep
 
 MOST = 60_000  # characters of an answer: what a language model takes in without losing sight of its task
 APART = ("share", "mcp")  # the store is its operator's, and a server needs no server

@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 
 from optlaws_core.cli import COMMANDS
-from optlaws_core.cli.agents.files import MOST_SENT, Files
+from optlaws_core.cli.agents.allowed import MOST_SENT, Files
 from optlaws_core.cli.agents.server import Desk, Job, server
 from optlaws_core.cli.agents.tools import APART, MOST, bounded, tools
 from optlaws_core.errors import OptLawsError
