@@ -21,6 +21,7 @@ ALL = (
     "next_runs",
     "uba",
     "joint",
+    "agents",
     "weight_decay",
     "speed",
     "startup",

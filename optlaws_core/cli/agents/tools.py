@@ -26,6 +26,7 @@ KINDS = {step: "integer", int: "integer", float: "number"}
 READ = (logs, file, path, place, prior)  # types of options that name a file or a folder
 # Options that a server has no use for, beside those that write a file.
 IDLE = {
+    "laws": {"bibtex"},
     "rank": {"width"},
     "select": {"cluster", "processes"},
     "plan_public": {"text"},
