@@ -11,7 +11,7 @@ from ..prediction.proposals import MOST, Proposal, nothing, propose_runs
 from ..schedules import parse
 from ..text import chance, counted, format_amount
 from .model import add_model, curve_model
-from .options import amount, logs, print_json, refuse, step
+from .options import amount, logs, refuse, step
 from .read import everything
 
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> list[str]:
     at_hand = () if args.runs is None else everything(str(args.runs)).runs
     found = propose_runs(model, [parse(s) for s in args.schedule], updates, runs=at_hand, most=args.most)
     if args.json:
-        print_json(_as_json(model, found))
+        args.show(_as_json(model, found))
     else:
         _print(model, found)
     return model.doubts
@@ -71,6 +71,7 @@ def _as_json(model: Model, found: Proposal) -> dict:
                 "from_update": p.run.at,
                 **_costs(model, p.run.updates),
                 "then": _outlook(p.then),
+                "reasons": list(p.reasons),
             }
             for p in found.runs
         ],
@@ -95,6 +96,8 @@ def _print(model: Model, found: Proposal) -> None:
     for i, proposed in enumerate(found.runs, 1):
         print(f"{i}.    {proposed.run.schedule.text}")
         print(f"      {_told(model, proposed.run)}; then {_said(proposed.then)}")
+        if proposed.reasons:
+            print(f"      extrapolates: {'; '.join(proposed.reasons)}")
     if not found.runs:
         print(nothing(model))
 

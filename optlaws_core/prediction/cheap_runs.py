@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..errors import ScheduleError
-from ..fitting.coverage import Coverage
+from ..fitting.coverage import Coverage, Range
 from ..fitting.under_prior import LATEST
 from ..runs import Run
 from ..schedules import Schedule
@@ -63,18 +65,25 @@ def trained(run: Run) -> Schedule:
 
 
 def options(
-    candidates: Sequence[Schedule], stems: Iterable[Schedule], updates: int, most: int, begin: int | None = None
+    candidates: Sequence[Schedule],
+    stems: Iterable[Schedule],
+    updates: int,
+    most: int,
+    *,
+    begin: int | None = None,
+    warmup: Range | None = None,
 ) -> list[Schedule]:
     """Schedules that one to `most` runs within a budget of `updates` may have, each once, none of them among `stems`.
 
     The candidates' own shapes and the `STANDARD` ones at the candidates' peaks, over the whole budget, half of it, …;
-    and their cooldowns from the plateaus of `stems`, the runs at hand. Shorter than the shortest candidate, and so long
-    that losses count for most of them where they do from update `begin` on.
+    and their cooldowns from the plateaus of `stems`, the runs at hand. Warm-ups keep their share of the updates as far
+    as that stays within `warmup`, the shortest and the longest that laws were fitted to. Shorter than the shortest
+    candidate, and so long that losses count for most of them where they do from update `begin` on.
     """
     known, longest = list(stems), min(c.total for c in candidates)
     shapes = [*candidates, *_standard(candidates)]
     found = [
-        *_resized(shapes, [updates // k for k in range(1, most + 1)]),
+        *_resized(shapes, [updates // k for k in range(1, most + 1)], warmup),
         *(branch for stem in known for shape in shapes for branch in _branch(shape, stem, updates)),
     ]
     rates = {rates_of(s) for s in known}
@@ -96,12 +105,14 @@ def _standard(candidates: Sequence[Schedule]) -> Iterator[Schedule]:
                 yield family.usual(peak=peak, warmup=like.warmup, total=like.total)
 
 
-def _resized(shapes: Iterable[Schedule], totals: Iterable[int]) -> Iterator[Schedule]:
+def _resized(shapes: Iterable[Schedule], totals: Iterable[int], warmup: Range | None) -> Iterator[Schedule]:
     lengths = list(totals)
     for shape in shapes:
         for total in lengths:
             with suppress(ScheduleError):
-                yield shape.resized(total=total)
+                made = shape.resized(total=total)
+                usual = made.warmup if warmup is None else int(np.clip(made.warmup, *warmup))
+                yield made if usual == made.warmup else shape.resized(total=total, warmup=usual)
 
 
 def _branch(shape: Schedule, stem: Schedule, updates: int) -> Iterator[Schedule]:

@@ -30,8 +30,9 @@ from .observed import rates_of
 from .slopes import covariance_of, slopes, varying
 
 PLACES = 64  # at which the shapes of two schedules are held against each other
-# Mean difference of two shapes, in shares of the peak, up to which they are one: what rounding to updates makes of it.
-ONE_SHAPE = 0.005
+# Root mean square difference of two shapes, in shares of the peak, over which their errors come apart: twice what
+# rounding to whole updates makes of one shape at other lengths.
+ONE_SHAPE = 0.01
 
 Asked = Sequence[tuple[Plan, NDArray[np.int64]]]  # plans, each with the one update (1,) whose loss is asked for
 
@@ -124,23 +125,31 @@ def _of_fit(fit: Fit, asked: Asked) -> FloatArray:
 
 
 def _alike(asked: Asked) -> FloatArray:
-    """Correlations (n, n) of what the law gets wrong from schedule to schedule: one of shapes times one of lengths.
+    """Correlations (n, n) of what the law gets wrong from schedule to schedule.
 
-    1 for candidates that are the same run, also where one is written as another family: their error is one.
+    `ALIKE` for any two, the rest in the measure in which they are of one kind, shape and share of warm-up; both fade
+    with the ratio of their lengths. Products and sums of kernels, so that no combination of candidates has a variance
+    below 0. 1 for candidates that are the same run, also where one is written as another family: their error is one.
     """
-    same, kin = (_equal([key(plan, int(steps[0])) for plan, steps in asked]) for key in (_rates, _kind))
-    shape = np.array([_shape(plan.schedule, int(steps[0])) for plan, steps in asked])
-    near = np.abs(shape[:, None] - shape[None]).mean(axis=2) <= ONE_SHAPE
-    octaves = np.log2([float(steps[0] + 1) for _, steps in asked])
-    lengths = np.exp(-0.5 * ((octaves[:, None] - octaves[None]) / LENGTHS_ALIKE) ** 2)
-    return np.where(same, 1.0, np.where(near & kin, 1.0, ALIKE) * lengths)
+    one = _first([_rates(plan, int(steps[0])) for plan, steps in asked])  # the first candidate that is the same run
+    kind = _first([_kind(plan) for plan, _ in asked])[one]
+    shape = np.array([_shape(plan.schedule, int(steps[0])) for plan, steps in asked])[one]
+    length = np.log2([float(steps[0]) + 1 for _, steps in asked])
+    warmup = (np.log2([plan.schedule.warmup_end + 1.0 for plan, _ in asked]) - length)[one]  # as a share of the length
+    apart = ((shape[:, None] - shape[None]) ** 2).mean(axis=2) / ONE_SHAPE**2 + _octaves(warmup)
+    own = np.where(kind[:, None] == kind, np.exp(-apart / 2), 0.0)
+    return (ALIKE + (1 - ALIKE) * own) * np.exp(-_octaves(length) / 2)
 
 
-def _equal(keys: Sequence[Hashable]) -> NDArray[np.bool_]:
-    """Which of the keys (n,) are equal, (n, n)."""
-    number: dict[Hashable, int] = {}
-    kind = np.array([number.setdefault(key, len(number)) for key in keys])
-    return kind[:, None] == kind
+def _octaves(logs: FloatArray) -> FloatArray:
+    """Squares (n, n) of how far logarithms (n,) to the base 2 are apart, in units of `LENGTHS_ALIKE`."""
+    return ((logs[:, None] - logs) / LENGTHS_ALIKE) ** 2
+
+
+def _first(keys: Sequence[Hashable]) -> NDArray[np.int64]:
+    """The place of the first of the keys (n,) that equals each, (n,)."""
+    places: dict[Hashable, int] = {}
+    return np.array([places.setdefault(key, i) for i, key in enumerate(keys)])
 
 
 def _rates(plan: Plan, step: int) -> tuple:
@@ -148,7 +157,7 @@ def _rates(plan: Plan, step: int) -> tuple:
     return plan.params, plan.batch_tokens, step, *rates_of(plan.schedule)
 
 
-def _kind(plan: Plan, step: int) -> tuple:
+def _kind(plan: Plan) -> tuple:
     """What two runs of one shape must have in common besides it."""
     _, batch, average = parts(plan.schedule)
     return plan.params, plan.batch_tokens, f"{plan.schedule.peak:.9g}", batch, average

@@ -1,10 +1,11 @@
 """What a decision between candidates is expected to cost, now and once further runs were seen.
 
 Candidates and runs have one joint normal distribution of log final losses (`joint_losses.py`). Who has seen the runs'
-losses Y takes the candidate whose expected loss given Y is the lowest; what that gains over taking the best one of now
-is the knowledge gradient of the runs, E[Z of the first] − E_Y[min_i E(Z_i | Y)] (Frazier, Powell and Dayanik 2009, "The
-Knowledge-Gradient Policy for Correlated Normal Beliefs", INFORMS Journal on Computing 21(4)), by quasi-random draws of
-Y alone, of which one run needs a single dimension.
+losses Y takes the candidate whose predicted loss given Y is the lowest, as rankings do, which go by the mean of its
+logarithm; what that gains over taking the best one of now is the knowledge gradient of the runs, E[Z of the first] −
+E_Y[E(Z_i | Y) of the first given Y] (Frazier, Powell and Dayanik 2009, "The Knowledge-Gradient Policy for Correlated
+Normal Beliefs", INFORMS Journal on Computing 21(4)), by quasi-random draws of Y alone, of which one run needs a single
+dimension.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ def outlook(found: Joint, candidates: Sequence[int], seen: Sequence[int] = ()) -
     normal = draws(gain.shape[1] + len(mean))
     told = mean + normal[:, : gain.shape[1]] @ gain.T
     losses = told + normal[:, gain.shape[1] :] @ root(rest)
-    taken = losses[np.arange(len(losses)), _expected(told, rest).argmin(axis=1)]
+    taken = losses[np.arange(len(losses)), told.argmin(axis=1)]
     best = losses.min(axis=1)
     return Outlook(float((np.exp(taken) - np.exp(best)).mean()), float((taken > best + LEVEL).mean()))
 
@@ -48,8 +49,9 @@ def gain(found: Joint, candidates: Sequence[int], seen: Sequence[int]) -> float:
     candidates: places of those that are decided between. Raises `ValueError` where the distribution has no covariance.
     """
     mean, moved, rest = _seen(found, candidates, seen)
-    now = _expected(mean, rest + moved @ moved.T).min()
-    then = _expected(mean + draws(moved.shape[1]) @ moved.T, rest).min(axis=1)
+    told = mean + draws(moved.shape[1]) @ moved.T
+    now = _expected(mean, rest + moved @ moved.T)[mean.argmin()]
+    then = _expected(told, rest)[np.arange(len(told)), told.argmin(axis=1)]
     return max(0.0, float(np.exp(now) - np.exp(then).mean()))
 
 

@@ -36,6 +36,7 @@ class Proposed:
 
     run: CheapRun
     then: Outlook
+    reasons: tuple[str, ...] = ()  # why what the law says of the run is an extrapolation
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def propose_runs(
         )
     plan = model.coverage.plan(wanted[0])
     stems = {run.name: trained(run) for run in runs if run.plan is not None and alike(plan, run.plan)}
-    able = within_reach(model, options(wanted, stems.values(), updates, most, model.first_step))
+    able = within_reach(
+        model, options(wanted, stems.values(), updates, most, begin=model.first_step, warmup=model.coverage.warmup)
+    )
     found = joint(model, [*wanted, *able])
     if found.covariance is None:
         raise DesignError(
@@ -87,7 +90,7 @@ def propose_runs(
         )
     asked = Question(found, len(wanted), able, stems)
     places = best_set(asked, updates, most)
-    return Proposal(asked.outlook(), tuple(_told(asked, places)))
+    return Proposal(asked.outlook(), tuple(_told(model, asked, places)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +161,11 @@ def nothing(model: Model) -> str:
     )
 
 
-def _told(asked: Question, places: Sequence[int]) -> list[Proposed]:
-    return [Proposed(run, asked.outlook(places[: i + 1])) for i, run in enumerate(asked.priced(places))]
+def _told(model: Model, asked: Question, places: Sequence[int]) -> list[Proposed]:
+    return [
+        Proposed(run, asked.outlook(places[: i + 1]), model.reasons(run.schedule))
+        for i, run in enumerate(asked.priced(places))
+    ]
 
 
 __all__ = ["MOST", "Proposal", "Proposed", "Question", "best_set", "nothing", "propose_runs", "within_reach"]

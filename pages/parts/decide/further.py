@@ -92,6 +92,7 @@ def _run(space: Workspace, proposed: Proposed, place: int) -> None:
     left.markdown(
         f"{place}. `{run.schedule.text}`  \n"
         + literal(f"{_cost(space, run.updates)}{where}. Then {chance(proposed.then.wrong)} to choose wrong.")
+        + (literal(f" This extrapolates: {'; '.join(proposed.reasons)}.") if proposed.reasons else "")
     )
     if right.button("Export", icon=":material/output:", key=f"further_export {place} {run.schedule.text}"):
         export.opened(space, f"run {place}", run.schedule)

@@ -114,5 +114,15 @@ def test_errors_of_one_shape_are_alike_at_near_lengths_and_those_of_two_shapes_l
     C = joint(model, [wsd, near, far, cosine, cosine.resized(total=500)]).covariance
     alike = C / C[0, 0]
     fades = np.exp(-0.5 / LENGTHS_ALIKE**2)
-    assert alike[0, 1] == pytest.approx(fades, rel=1e-2) and alike[0, 2] < 0.01
+    assert alike[0, 1] == pytest.approx(fades, rel=2e-2) and alike[0, 2] < 0.01
     assert alike[0, 3] == pytest.approx(ALIKE) and alike[0, 4] == pytest.approx(ALIKE * fades, rel=1e-2)
+
+
+def test_no_choice_among_many_near_shapes_has_a_variance_below_0():
+    model = replace(sure(), covariance=((0.0, 0.0), (0.0, 0.0)))
+    wsd = [parse(f"wsd(peak=1e-3, warmup=50, total=1000, decay={d})") for d in range(150, 280, 5)]
+    C = joint(model, [*wsd, *(s.resized(total=700) for s in wsd[::5])]).covariance
+    size = np.linalg.eigvalsh(C)
+    assert size[0] > -1e-12 * size[-1]
+    to_first = C[0, 0] + np.diag(C)[:26] - 2 * C[0, :26]
+    assert (np.diff(to_first[:10]) > 0).all()  # who is further off is known less, without a jump
