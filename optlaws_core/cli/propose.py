@@ -14,6 +14,8 @@ from .model import add_model, curve_model
 from .options import amount, logs, refuse, step
 from .read import everything
 
+NOT_TOLD = "Without --runs it is not known which schedules were run, so that one of them may be proposed again."
+
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `propose`."""
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> list[str]:
         args.show(_as_json(model, found))
     else:
         _print(model, found)
-    return model.doubts
+    return [*model.doubts, *([] if at_hand else [NOT_TOLD])]
 
 
 def _updates(model: Model, args: argparse.Namespace) -> int:

@@ -2,16 +2,21 @@
 
 import argparse
 
+from ..fitting.result import Model
 from ..optimize.batch_search import LARGEST, WITHIN, Growth, growths
 from ..prediction.losses import predict
-from ..schedules import parse
+from ..schedules import Schedule, parse
 from ..text import format_number, percent
 from .model import add_model, curve_model
 from .options import print_columns
 
 BESIDE = (
-    "All read as many tokens as {}, which ends at {:.6f}. Differences to it are those of final losses, in brackets "
-    "their 90 % intervals."
+    "All read as many tokens as {}, to within 1 %; that ends at {:.6f}. Differences to it are those of final losses, "
+    "in brackets their 90 % intervals."
+)
+NOWHERE = (
+    "Wherever the batch grows, the final loss is predicted more than {} % higher, or whole updates do not come to as "
+    "many tokens."
 )
 
 
@@ -39,10 +44,12 @@ def run(args: argparse.Namespace) -> list[str]:
     found = growths(model, schedule, args.largest, args.within)
     if args.json:
         args.show([_plain(one) for one in found])
-        return model.doubts
-    if not found:
-        print(f"Wherever the batch grows, the final loss is predicted more than {_short(args.within)} % higher.")
-        return model.doubts
+    elif found:
+        _print(model, schedule, found)
+    return [*model.doubts, *(_doubts(found) if found else [NOWHERE.format(_short(args.within))])]
+
+
+def _print(model: Model, schedule: Schedule, found: list[Growth]) -> None:
     print_columns(
         ("batch", "grows after", "updates", "saved", "final loss", "difference"),
         [
@@ -60,7 +67,6 @@ def run(args: argparse.Namespace) -> list[str]:
     for one in found:
         print(one.plan.text)
     print(BESIDE.format(schedule.text, float(predict(model, schedule)[0])))
-    return [*model.doubts, *_doubts(found)]
 
 
 def _short(share: float) -> str:

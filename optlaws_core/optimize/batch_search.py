@@ -23,6 +23,7 @@ LARGEST = 1024.0  # times the usual batch
 LEFT = (0.0, 0.5, 0.75)  # of the remaining tokens, what a doubling leaves; 0 for one jump
 PLACES = 16  # of the first doubling that are tried; between the last good and the first bad one it is closed in on
 HALVINGS = 8
+MORE = 0.01  # share of the tokens that a plan may read beyond the schedule's, since each size has whole updates
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Growth:
 
 @one_thread()
 def growths(model: Model, schedule: Schedule, largest: float = 8.0, within: float = WITHIN) -> list[Growth]:
-    """For 2, 4, … up to `largest` times the batch the plan with the fewest updates, at equal tokens.
+    """For 2, 4, … up to `largest` times the batch the plan with the fewest updates, at equal tokens: up to `MORE` more.
 
     Its predicted final loss is at most `within` (a share) above that of `schedule` with the training runs' batch. Sizes
     that would cost more wherever they begin are left out. Raises `DesignError` for a schedule that has a batch or an
@@ -116,13 +117,14 @@ def _earliest(model: Model, schedule: Schedule, times: float, left: float, most:
 
 
 def _grown(schedule: Schedule, times: float, share: float, left: float) -> Joint | None:
-    """The plan whose batch first grows after a share of the tokens; None where a size would have no update."""
+    """The plan whose batch first grows after a share of the tokens; None where whole updates do not come to that."""
     sizes = [1.0, *(_doublings(times) if left else [times])]
     begin = [0.0, *(1 - (1 - share) * left**i for i in range(len(sizes) - 1))]
     if share == 0:  # no update has the first size
         sizes, begin = sizes[1:], [0.0, *begin[2:]]
     updates = np.round(np.diff([*begin, 1.0]) * schedule.total / sizes).astype(int)
-    if (updates < 1).any():
+    updates[-1] = np.ceil((schedule.total - updates[:-1] @ sizes[:-1]) / sizes[-1])  # never fewer tokens
+    if (updates < 1).any() or updates @ sizes > schedule.total * (1 + MORE):
         return None
     starts = np.concatenate(([0], np.cumsum(updates)[:-1]))
     try:

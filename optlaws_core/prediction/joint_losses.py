@@ -33,6 +33,9 @@ PLACES = 64  # at which the shapes of two schedules are held against each other
 # Root mean square difference of two shapes, in shares of the peak, over which their errors come apart: twice what
 # rounding to whole updates makes of one shape at other lengths.
 ONE_SHAPE = 0.01
+# Share of the rest that belongs to a shape, and not to the single run: repeats of one of our own runs differ by 0.58 %,
+# which is half the variance of a misfit of 0.8 %.
+OF_SHAPE = 0.5
 
 Asked = Sequence[tuple[Plan, NDArray[np.int64]]]  # plans, each with the one update (1,) whose loss is asked for
 
@@ -127,9 +130,10 @@ def _of_fit(fit: Fit, asked: Asked) -> FloatArray:
 def _alike(asked: Asked) -> FloatArray:
     """Correlations (n, n) of what the law gets wrong from schedule to schedule.
 
-    `ALIKE` for any two, the rest in the measure in which they are of one kind, shape and share of warm-up; both fade
-    with the ratio of their lengths. Products and sums of kernels, so that no combination of candidates has a variance
-    below 0. 1 for candidates that are the same run, also where one is written as another family: their error is one.
+    `ALIKE` for any two, of the rest `OF_SHAPE` in the measure in which they are of one kind, shape and share of
+    warm-up; both fade with the ratio of their lengths. Products and sums of kernels, so that no combination of
+    candidates has a variance below 0. 1 for candidates that are the same run, also where one is written as another
+    family: their error is one.
     """
     one = _first([_rates(plan, int(steps[0])) for plan, steps in asked])  # the first candidate that is the same run
     kind = _first([_kind(plan) for plan, _ in asked])[one]
@@ -138,7 +142,8 @@ def _alike(asked: Asked) -> FloatArray:
     warmup = (np.log2([plan.schedule.warmup_end + 1.0 for plan, _ in asked]) - length)[one]  # as a share of the length
     apart = ((shape[:, None] - shape[None]) ** 2).mean(axis=2) / ONE_SHAPE**2 + _octaves(warmup)
     own = np.where(kind[:, None] == kind, np.exp(-apart / 2), 0.0)
-    return (ALIKE + (1 - ALIKE) * own) * np.exp(-_octaves(length) / 2)
+    near = np.exp(-_octaves(length) / 2)
+    return ALIKE * near + (1 - ALIKE) * (OF_SHAPE * own * near + (1 - OF_SHAPE) * (one[:, None] == one))
 
 
 def _octaves(logs: FloatArray) -> FloatArray:

@@ -70,7 +70,10 @@ def keep(files: Mapping[str, str], folder: Path) -> None:
         if "\0" in name or path == folder or not _within(_resolved(path), [_resolved(folder)]):
             raise OptLawsError(f"files: a name must be that of a file, such as logs/a.csv, got {quoted(name)}.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        try:
+            path.write_text(text, encoding="utf-8")
+        except UnicodeEncodeError:
+            raise OptLawsError(f"files: what {quoted(name)} holds is no text that UTF-8 can write.") from None
 
 
 def _resolved(path: Path) -> Path:

@@ -99,7 +99,7 @@ def beside(
     return tuple(compare(known.model, ranked(known, schedules, risk, most_risk), baseline))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)  # it holds runs, of visitors who may have left
 def proposal(known: Known, schedules: tuple[Schedule, ...], updates: int, runs: tuple[Run, ...]) -> Proposal:
     """Which runs to train next for a decision between the schedules. Raises like `propose_runs`."""
     return propose_runs(known.model, schedules, updates, runs=runs)

@@ -96,6 +96,11 @@ def test_a_tool_says_what_the_command_says(ask, capsys, fit_file, tool, inputs, 
     assert found["remarks"] == err.splitlines()
 
 
+def test_no_command_writes_json_past_whoever_asked():
+    written = {path.name for path in (ROOT / "optlaws_core/cli").glob("*.py") if "print_json" in path.read_text()}
+    assert written == {"options.py"}
+
+
 def test_a_fit_is_kept_for_the_tools_after_it(ask, files):
     made = ask("fit", law="annealing", runs="examples.csv", split="val", train=TRAIN)
     assert made["fit"] == "fit-1.json" and made["result"] == {
@@ -159,6 +164,7 @@ def test_a_value_is_never_taken_for_an_option(ask, files, fit_file):
         ("read", {"paths": ["a.csv"], "files": {"../a.csv": ""}}, "files: a name must be that of a file"),
         ("read", {"paths": ["a.csv"], "files": ["a"]}, "files must be an object"),
         ("read", {"paths": ["a.csv"], "files": {"a": "x" * (MOST_SENT + 1)}}, "At most 33,554,432 characters of files"),
+        ("read", {"paths": ["a"], "files": {"a": "\ud800"}}, "files: what 'a' holds is no text that UTF-8 can write."),
         ("export", {"to": "pytorch", "schedule": "wsd(peak=1)"}, "wsd"),
         ("laws", {"of": "final", "files": {}}, "laws takes no 'files'"),
     ],

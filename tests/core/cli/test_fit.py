@@ -158,7 +158,9 @@ def test_bad_input_is_one_sentence(capsys, tmp_path, fit_file, argv, found):
 
 
 def test_a_fit_is_not_begun_when_it_cannot_be_written(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("optlaws_core.cli.read.read", lambda *paths: pytest.fail("read before the file was checked"))
+    monkeypatch.setattr(
+        "optlaws_core.cli.read.read_all", lambda *paths: pytest.fail("read before the file was checked")
+    )
     sealed = tmp_path / "sealed.json"
     sealed.write_text("old")
     monkeypatch.setattr(os, "access", lambda path, mode: path != sealed)

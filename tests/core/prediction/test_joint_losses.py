@@ -8,7 +8,7 @@ import pytest
 from optlaws_core import LAWS, Average, DesignError, Plan, Status, parse, predict, with_bands
 from optlaws_core.fitting.covariance import QUANTILE
 from optlaws_core.prediction.error_terms import ALIKE, LEFT_OUT, LENGTHS_ALIKE, SPREAD, ErrorTerms, error_terms
-from optlaws_core.prediction.joint_losses import joint
+from optlaws_core.prediction.joint_losses import OF_SHAPE, joint
 from tests.core.prediction.test_losses import SHAPES, made
 
 PLANS = [parse(text) for text in SHAPES]
@@ -114,7 +114,7 @@ def test_errors_of_one_shape_are_alike_at_near_lengths_and_those_of_two_shapes_l
     C = joint(model, [wsd, near, far, cosine, cosine.resized(total=500)]).covariance
     alike = C / C[0, 0]
     fades = np.exp(-0.5 / LENGTHS_ALIKE**2)
-    assert alike[0, 1] == pytest.approx(fades, rel=2e-2) and alike[0, 2] < 0.01
+    assert alike[0, 1] == pytest.approx(fades * (ALIKE + (1 - ALIKE) * OF_SHAPE), rel=2e-2) and alike[0, 2] < 0.01
     assert alike[0, 3] == pytest.approx(ALIKE) and alike[0, 4] == pytest.approx(ALIKE * fades, rel=1e-2)
 
 
@@ -124,5 +124,7 @@ def test_no_choice_among_many_near_shapes_has_a_variance_below_0():
     C = joint(model, [*wsd, *(s.resized(total=700) for s in wsd[::5])]).covariance
     size = np.linalg.eigvalsh(C)
     assert size[0] > -1e-12 * size[-1]
+    rest = C - C[0, 0] * (1 - ALIKE) * (1 - OF_SHAPE) * np.eye(len(C))  # what single runs have of their own
+    assert np.linalg.eigvalsh(rest)[0] > -1e-12 * size[-1]
     to_first = C[0, 0] + np.diag(C)[:26] - 2 * C[0, :26]
     assert (np.diff(to_first[:10]) > 0).all()  # who is further off is known less, without a jump
