@@ -40,10 +40,10 @@ def warm_up() -> None:
 
     libraries.load(libraries.CHARTS)
     workers.begin()  # beside what is loaded here, and behind it
-    from pages.parts.runs import charts
+    from optlaws_core.figures import run_charts
     from pages.parts.state import bundled
 
-    charts.curves(dict(enumerate(bundled.bundled().runs)))
+    run_charts.curves(dict(enumerate(bundled.bundled().runs)))
     time.sleep(LATER)
     libraries.load(libraries.LAWS)
     gc.freeze()  # as there, for what the figure left

@@ -252,3 +252,30 @@ def test_no_cache_is_kept_in_the_repository():
     if done.returncode:
         pytest.skip("this is no git checkout")
     assert not done.stdout, f"ignored by .gitignore, yet committed: {done.stdout.split()}"
+
+
+SCRIPTS = [
+    ROOT / "app.py",
+    *(ROOT / "pages").rglob("*.py"),
+    *(ROOT / "benchmarks").glob("*.py"),
+    *(ROOT / "data").glob("*.py"),
+]
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS), ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_is_imported_late_is_there(path):
+    """Imports in functions, which nothing meets before the function runs: of our own modules, by name."""
+    home = path.parent.relative_to(ROOT).parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            above = home[: len(home) - node.level + 1] if node.level else ()
+            place = ROOT.joinpath(*above, *node.module.split("."))
+            if not (place.with_suffix(".py").exists() or (place / "__init__.py").exists()) and place.is_dir():
+                lost = [
+                    a.name
+                    for a in node.names
+                    if not (place / f"{a.name}.py").exists() and not (place / a.name).is_dir()
+                ]
+                assert not lost, f"{path.name} imports {lost[0]} of {node.module}, which is not there"
+            elif node.level or (ROOT / node.module.split(".")[0]).is_dir():
+                assert place.is_dir() or place.with_suffix(".py").exists(), f"{path.name} imports {node.module}"
