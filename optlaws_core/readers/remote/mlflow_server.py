@@ -9,7 +9,7 @@ from ...text import counted, shortened
 from ..base import MOST_FILES, MOST_ROWS, Source
 from ..formats.tracker_run import as_download
 from .kept import kept
-from .service import Service, base_url, credential
+from .service import Service, base_url, credential, origin, without_secrets
 
 API = "/api/2.0/mlflow"
 RUNS, POINTS = 100, 25_000  # of a page
@@ -22,15 +22,26 @@ def sources(address: str) -> list[Source]:
     if not hash_ or not experiment:
         raise LogError(
             f"An MLflow address reads like mlflow:https://HOST#EXPERIMENT, or mlflow:#EXPERIMENT with "
-            f"MLFLOW_TRACKING_URI, got {shortened(address)!r}."
+            f"MLFLOW_TRACKING_URI, got {without_secrets(address)!r}."
         )
-    base = base_url(text or credential("MLFLOW_TRACKING_URI"), "The URL in an MLflow address, or MLFLOW_TRACKING_URI,")
-    asks = "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    server = Service("MLflow", base, address, asks, _key())
+    server = _server(address, text)
     found = [_source(server, run) for run in _runs(server, _number(server, unquote(experiment)))]
     if not (logged := [source for source in found if source]):
         raise LogError(f"{address}: no run here has logged a metric.", address)
     return logged
+
+
+def _server(address: str, url: str) -> Service:
+    """The server at `url`, or where there is none at MLFLOW_TRACKING_URI, whose key is sent to no other server."""
+    own = credential("MLFLOW_TRACKING_URI")
+    if url:
+        base = base_url(url, "The URL in an MLflow address", address)
+    else:
+        base = base_url(own, "MLFLOW_TRACKING_URI")
+    key, asks = _key(), "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if key and origin(base) != origin(own):
+        key, asks = "", "none was sent, since that of MLflow goes to the server in MLFLOW_TRACKING_URI alone"
+    return Service("MLflow", base, address, asks, key)
 
 
 def _key() -> str:

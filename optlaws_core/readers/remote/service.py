@@ -23,6 +23,7 @@ SECONDS = 30.0  # without a word from a service
 LONGEST = 900.0  # seconds for all that an address stands for
 TRIES = 4
 PATIENCE = 60.0  # seconds to wait before one more try; who asks for more is not waited for
+_SCHEME = re.compile(r"([a-z]+:)?(?P<scheme>[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 def credential(*names: str) -> str:
@@ -35,18 +36,47 @@ def credential(*names: str) -> str:
     return ""
 
 
-def base_url(text: str, where: str) -> str:
-    """The address of a service, without a slash at its end. Raises `LogError` for none, and for one with a password."""
+def base_url(text: str, where: str, typed: str = "") -> str:
+    """The address of a service, without a slash at its end. Raises `LogError` for none, and for one with a password.
+
+    `typed` is the address that `text` is part of; without it `text` is a variable's, which no message repeats.
+    """
     try:
         found = urlsplit(text)
         valid = found.scheme in ("http", "https") and found.hostname and found.port != 0
     except ValueError:
         valid = False
     if not valid or not text.isascii() or not text.isprintable() or " " in text:
-        raise LogError(f"{where} must begin with https:// or http:// and a host, got {shortened(text)!r}.")
+        what = f"got {without_secrets(typed)!r}" if typed else "what it holds does not" if text else "it is not set"
+        raise LogError(f"{where} must begin with https:// or http:// and a host, {what}.")
     if found.username or found.password:
         raise LogError(f"{where} has a user or a password in it, which belong into variables of the environment.")
     return text.rstrip("/")
+
+
+def without_secrets(typed: str) -> str:
+    """An address as messages show it: without what stands before an @, and of schemes but http no more than the name.
+
+    What follows `databricks://` may be a token.
+    """
+    found = _SCHEME.match(typed)
+    opening = found[0] if found else ""
+    rest = typed[len(opening) :]
+    if "@" in rest:
+        rest = "…@" + rest.rpartition("@")[2]
+    elif found and found["scheme"].lower() not in ("http", "https"):
+        rest = "…"
+    return shortened(opening + rest)
+
+
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of a URL, between which keys do not travel; None where it has none."""
+    try:
+        found = urlsplit(url)
+        port = found.port or {"http": 80, "https": 443}.get(found.scheme)
+    except ValueError:
+        return None
+    return (found.scheme, found.hostname, port) if found.hostname and port else None
 
 
 @dataclass

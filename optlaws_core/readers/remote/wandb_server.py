@@ -10,7 +10,7 @@ from ...text import counted, shortened
 from ..base import MOST_FILES, MOST_ROWS, Source
 from ..formats.tracker_run import as_download
 from .kept import kept
-from .service import Service, base_url, credential
+from .service import Service, base_url, credential, without_secrets
 
 ROWS = 1_000  # steps of a page; W&B samples where it is asked for fewer rows than there are
 RUNS = 50  # of a page
@@ -30,8 +30,13 @@ _PAGE = """query HistoryPage($entity: String!, $project: String!, $run: String!,
 def sources(address: str) -> list[Source]:
     """A source for each run that logged something at `wandb:ENTITY/PROJECT` or `wandb:ENTITY/PROJECT/RUN`."""
     parts = address.removeprefix("wandb:").strip("/").split("/")
+    if len(parts) == 4 and parts[2] == "runs":  # as in the address of W&B's own page
+        del parts[2]
     if len(parts) not in (2, 3) or not all(parts):
-        raise LogError(f"A W&B address reads like wandb:ENTITY/PROJECT or wandb:ENTITY/PROJECT/RUN, got {address!r}.")
+        raise LogError(
+            "A W&B address reads like wandb:ENTITY/PROJECT or wandb:ENTITY/PROJECT/RUN, "
+            f"got {without_secrets(address)!r}."
+        )
     base = base_url(credential("WANDB_BASE_URL") or "https://api.wandb.ai", "WANDB_BASE_URL")
     key = credential("WANDB_API_KEY")
     sent = "Basic " + b64encode(f"api:{key}".encode()).decode() if key else ""

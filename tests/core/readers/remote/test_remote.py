@@ -248,7 +248,12 @@ def test_a_server_that_is_not_there_is_named(monkeypatch):
         ("wandb:team", "A W&B address reads like wandb:ENTITY/PROJECT or wandb:ENTITY/PROJECT/RUN, got 'wandb:team'"),
         ("mlflow:https://host", "An MLflow address reads like mlflow:https://HOST#EXPERIMENT, or"),
         ("mlflow:https://user:pass@host#x", "has a user or a password in it, which belong into variables"),
-        ("mlflow:file:///etc#x", "must begin with https:// or http:// and a host, got 'file:///etc'"),
+        ("mlflow:file:///etc#x", "must begin with https:// or http:// and a host, got 'mlflow:file://…'"),
+        ("mlflow:htps://bob:hunter2@host#exp", "must begin with https:// or http:// and a host, got 'mlflow:htps://…@"),
+        ("mlflow:https://bob:hun#ter2@host#exp", "and a host, got 'mlflow:https://…@host#exp'."),
+        ("mlflow:https://bob:hunter2@host", "with MLFLOW_TRACKING_URI, got 'mlflow:https://…@host'."),
+        ("mlflow:databricks://dapi-hunter2#exp", "and a host, got 'mlflow:databricks://…'."),
+        ("wandb:https://bob:hunter2@api.wandb.ai/a/b", "got 'wandb:https://…@api.wandb.ai/a/b'."),
         ("mlflow:http://host:port#x", "must begin with https:// or http:// and a host"),
         ("mlflow:http://a b#x", "must begin with https:// or http:// and a host"),
         ("hf:teäm/toy", "An address of the hub reads like hf:OWNER/REPO"),
@@ -256,9 +261,35 @@ def test_a_server_that_is_not_there_is_named(monkeypatch):
     ],
 )
 def test_an_address_that_is_none_is_refused_before_anything_is_asked(server, address, said):
-    with pytest.raises(LogError, match=re.escape(said)):
+    with pytest.raises(LogError, match=re.escape(said)) as fault:
         sources_at(address)
-    assert not server.asked
+    assert not server.asked and not re.search("hunter2|bob", str(fault.value))
+
+
+@pytest.mark.parametrize(
+    "address, variable",
+    [("wandb:team/toy", "WANDB_BASE_URL"), ("mlflow:#toy", "MLFLOW_TRACKING_URI"), ("hf:team/toy", "HF_ENDPOINT")],
+)
+@pytest.mark.parametrize("value", ["bob:hunter2@host", "databricks://hunter2"])
+def test_what_a_variable_holds_stands_in_no_message(monkeypatch, address, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(LogError) as fault:
+        sources_at(address)
+    assert str(fault.value) == f"{variable} must begin with https:// or http:// and a host, what it holds does not."
+
+
+def test_the_key_of_mlflow_goes_to_no_other_server_than_that_of_the_variable(server, monkeypatch):
+    server.answer = mlflow
+    assert sources_at(f"mlflow:{server.url.upper()}/#toy runs") and {a.key for a in server.asked} == {
+        f"Bearer {SECRET}"
+    }
+    server.asked.clear()
+    server.answer = lambda asked: Answer(code=401)
+    for own in ("https://mlflow.corp", server.url.replace("http:", "https:"), "", "file:///runs", "http://host:port"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", own)
+        with pytest.raises(LogError, match="a key: none was sent, since that of MLflow goes to the server in MLFLOW_T"):
+            sources_at(f"mlflow:{server.url}#7")
+    assert len(server.asked) == 5 and {asked.key for asked in server.asked} == {None}
 
 
 def test_the_hub_may_not_send_us_to_files_or_to_other_hosts(server):
