@@ -30,6 +30,7 @@ class Points:
     steps: IntArray  # (n,)
     values: FloatArray  # (n,)
     notes: tuple[Note, ...] = ()
+    rows: int = 0  # with a step and a value, where they were counted
 
 
 def points(
@@ -46,6 +47,7 @@ def points(
     if several != "last" and (np.diff(steps) >= 0).all():
         return _of_each(steps, y.values[rows], several)
     values = y.values[rows]
+    given = len(values)
     if together := mean_of_each(steps, values):
         steps, values, told = together
         notes.append(told)
@@ -54,13 +56,13 @@ def points(
     values = values[order]
     said = [Note("repaired", f"{what}: {n}", raw.name) for n in notes]
     said += [Note("info", f"{what}: {n}", raw.name) for n in wild(steps[order], values)]
-    return Points(steps[order], values, tuple(said))
+    return Points(steps[order], values, tuple(said), given)
 
 
 def _of_each(steps: IntArray, values: FloatArray, several: Several) -> Points:
     """One value for each step of (n,) that rise: the mean or the first of its rows, as of micro-batches."""
     found, first = np.unique(steps, return_index=True)
-    return Points(found, values[first] if several == "first" else means(values, first))
+    return Points(found, values[first] if several == "first" else means(values, first), rows=len(values))
 
 
 def _rows_with_numbers(raw: RawRun, x: Numbers, y: Numbers, what: str, notes: list[str]) -> IntArray | slice:
@@ -201,6 +203,11 @@ def _where(raw: RawRun, row: int, lead: str = "") -> str:
 
 def checked_losses(found: Points, what: str) -> None:
     """Raises `LogError` when there is nothing to fit: fewer than two points, or one value all along."""
+    if len(found.steps) == 1 and found.rows > 1:
+        raise LogError(
+            f"{shortened(what)}: a curve needs at least 2 steps, but all {found.rows:,} points are at step "
+            f"{found.steps[0]:,}; were they logged without steps?"
+        )
     if len(found.steps) < 2:
         one = f"only step {found.steps[0]:,}" if len(found.steps) else "none"
         raise LogError(f"{shortened(what)}: a curve needs at least 2 points, got {one}.")

@@ -33,6 +33,10 @@ def cleaned(data: str, name: str = "x.csv"):
             "steps: they must be numbers, but 2 of 3 are text, first 'x' in line 2.",
         ),
         ("step,loss\n0,3\n", "train: a curve needs at least 2 points, got only step 0."),
+        (
+            "step,loss\n0,3\n0,2\n0,1\n",
+            "train: a curve needs at least 2 steps, but all 3 points are at step 0; were they logged without steps?",
+        ),
         ("step,loss\n", "no finite loss in the column loss."),
         ("step,loss\n0,nan\n1,inf\n", "no finite loss in the column loss."),
         (
