@@ -10,6 +10,7 @@ from pathlib import Path
 from ...errors import LogError, OptLawsError, amiss
 from ..base import Source
 from . import buckets, hub, mlflow_server, wandb_server
+from .service import without_secrets
 
 SERVICES: dict[str, Callable[[str], list[Source]]] = {
     "wandb:": wandb_server.sources,
@@ -27,12 +28,14 @@ def is_address(path: str | Path) -> bool:
 
 def sources_at(address: str) -> list[Source]:
     """The logs at an address, in memory. Raises `LogError`, and `MissingExtra` for buckets without their package."""
-    find = next(find for opening, find in SERVICES.items() if address.startswith(opening))
+    find = next((find for opening, find in SERVICES.items() if address.startswith(opening)), None)
+    if find is None:
+        raise LogError(f"The address of runs must be one of {FORMS}, got {without_secrets(address)!r}.")
     try:
         return find(address)
     except OptLawsError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError) as fault:
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as fault:
         raise LogError(
             f"{address}: the answer is not in a form that is known here ({amiss(fault)}).", address
         ) from None

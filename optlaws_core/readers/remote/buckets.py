@@ -1,33 +1,44 @@
 """Buckets, through fsspec: the logs in a folder, as on disk. fsspec finds keys where the store's own tools do."""
 
+import re
 from typing import Any
 
-from ...errors import LogError, extra
-from ...text import counted
+from ...errors import LogError, OptLawsError, extra
+from ...text import counted, shortened
 from ..base import MOST_FILES, Source
 from ..files import is_log_name
 from .service import check_sizes
 
 STORES = ("s3", "gs")
 MOST_LISTED = 100_000  # files of a folder
+_QUERY = re.compile(r"\?[^\s\"']+")
 
 
 def sources(address: str) -> list[Source]:
     """The logs at `s3://BUCKET/FOLDER`, or the one file there. Raises `MissingExtra` without fsspec."""
+    url, address = address, _QUERY.sub("", address)
     with extra("buckets", f"Reading {address}"):
         from fsspec.core import url_to_fs
     try:
-        store, root = url_to_fs(address)
+        store, root = url_to_fs(url)
         found: dict[str, dict[str, Any]] = store.find(root, detail=True)
         return _read(address, store, root, found)
+    except OptLawsError:
+        raise
     except ImportError as fault:
         raise LogError(f"{address}: {fault}", address) from None
     except FileNotFoundError:
         raise LogError(f"{address}: there is no such file or folder.", address) from None
     except PermissionError:
         raise LogError(f"{address}: the store refuses it to this key; nothing was read.", address) from None
-    except OSError as fault:
-        raise LogError(f"{address}: the store failed ({fault.strerror or fault}); nothing was read.", address) from None
+    except Exception as fault:  # clients of stores have faults of their own, as botocore for keys that are not there
+        raise LogError(f"{address}: the store failed ({_said(fault)}); nothing was read.", address) from None
+
+
+def _said(fault: Exception) -> str:
+    """What a store's client says, without the queries of URLs, which may be signed."""
+    text = (fault.strerror if isinstance(fault, OSError) else None) or str(fault) or type(fault).__name__
+    return shortened(_QUERY.sub("", text), 200).rstrip(".")
 
 
 def _read(address: str, store: Any, root: str, found: dict[str, dict[str, Any]]) -> list[Source]:

@@ -1,6 +1,7 @@
 """MLflow: every point of every metric of an experiment's runs, by its REST API 2.0."""
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -25,8 +26,8 @@ def sources(address: str) -> list[Source]:
             f"MLFLOW_TRACKING_URI, got {without_secrets(address)!r}."
         )
     server = _server(address, text)
-    found = [_source(server, run) for run in _runs(server, _number(server, unquote(experiment)))]
-    if not (logged := [source for source in found if source]):
+    runs = _runs(server, _number(server, unquote(experiment)))
+    if not (logged := server.bounded(_source(server, run) for run in runs if _metrics(run))):
         raise LogError(f"{address}: no run here has logged a metric.", address)
     return logged
 
@@ -75,21 +76,26 @@ def _runs(server: Service, experiment: str) -> list[dict]:
             return found
 
 
-def _source(server: Service, run: dict) -> Source | None:
-    """The run with all of its metrics; None where it has none."""
-    info, data = run["info"], run.get("data", {})
-    metrics = sorted({m["key"]: m for m in data.get("metrics", ())}.items())
-    if not metrics:
-        return None
+def _metrics(run: dict) -> list[tuple[str, dict]]:
+    """The last point of each metric, by name."""
+    return sorted({m["key"]: m for m in run.get("data", {}).get("metrics", ())}.items())
+
+
+def _source(server: Service, run: dict) -> Source:
+    """The run with all of its metrics."""
+    info, data, metrics = run["info"], run.get("data", {}), _metrics(run)
     name = str(info.get("run_name") or info["run_id"])
 
     def download() -> bytes:
-        rows: dict[int, dict] = {}
+        rows: dict[tuple[int, int], dict] = {}  # step, how often the metric stood there before
         for key, _ in metrics:
+            stood = Counter[int]()
             for point in _points(server, info["run_id"], key):
-                rows.setdefault(int(point.get("step", 0)), {})[key] = point["value"]
+                step = int(point.get("step", 0))
+                rows.setdefault((step, stood[step]), {"step": step})[key] = point["value"]
+                stood[step] += 1
         config = {p["key"]: p["value"] for p in data.get("params", ())}
-        return as_download("MLflow", name, config, [{"step": step, **rows[step]} for step in sorted(rows)])
+        return as_download("MLflow", name, config, [rows[at] for at in sorted(rows)])
 
     last = [[key, m.get("step"), m.get("timestamp")] for key, m in metrics]
     what = ["mlflow", server.base, info["run_id"], name, info.get("end_time"), last]

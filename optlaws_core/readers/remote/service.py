@@ -4,7 +4,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException, HTTPResponse
@@ -15,12 +15,13 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ...errors import LogError
 from ...text import shortened
-from ..base import MOST_BYTES
+from ..base import MOST_BYTES, Source
 
 MOST_ANSWER = 64 * 2**20  # bytes of one answer that is no file
-MOST_TOGETHER = 2**31  # bytes of all files of an address
+MOST_TOGETHER = 2**31  # bytes of all files, runs or answers of an address
 SECONDS = 30.0  # without a word from a service
 LONGEST = 900.0  # seconds for all that an address stands for
+PIECE = 2**16  # bytes to read between two looks at the clock
 TRIES = 4
 PATIENCE = 60.0  # seconds to wait before one more try; who asks for more is not waited for
 _SCHEME = re.compile(r"([a-z]+:)?(?P<scheme>[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -92,6 +93,7 @@ class Service:
     asks: str
     key: str = field(default="", repr=False)
     began: float = field(default_factory=time.monotonic)
+    received: int = 0  # bytes of all answers
 
     def json(self, path: str, query: Mapping[str, object] | None = None, body: object = None) -> Any:
         """The answer to a GET, or to a POST where there is a `body`, as plain values."""
@@ -111,6 +113,23 @@ class Service:
         """The content of a file."""
         return self._answer(self._url(path, None), None, MOST_BYTES)[0]
 
+    def bounded(self, sources: Iterable[Source]) -> list[Source]:
+        """The sources, which are made one after another. Raises `LogError` where they are too large together."""
+        found, size = list[Source](), 0
+        for source in sources:
+            found.append(source)
+            size += source.size
+            self._check_total(size)
+        return found
+
+    def _check_total(self, size: int) -> None:
+        if size > MOST_TOGETHER:
+            self.refuse(f"has more than {MOST_TOGETHER // 2**20:,} MB at this address")
+
+    def _check_time(self) -> None:
+        if time.monotonic() - self.began > LONGEST:
+            self.refuse(f"took more than {LONGEST / 60:.0f} minutes")
+
     def refuse(self, what: str) -> NoReturn:
         """Raise `LogError`: the service does something that ends the reading."""
         raise LogError(f"{self.subject}: {self.name} {what}; nothing was read.", self.subject)
@@ -127,8 +146,7 @@ class Service:
     def _answer(self, url: str, body: object, most: int) -> tuple[bytes, Message]:
         """Content and headers. Tries again where that may help."""
         for attempt in range(1, TRIES + 1):
-            if time.monotonic() - self.began > LONGEST:
-                self.refuse(f"took more than {LONGEST / 60:.0f} minutes")
+            self._check_time()
             try:
                 return self._once(url, body, most)
             except HTTPError as fault:
@@ -161,10 +179,27 @@ class Service:
         if self.key:
             request.add_unredirected_header("Authorization", self.key)
         with _OPENER.open(request, timeout=SECONDS) as response:
-            data = _read(response, most)
-            if data is None:
+            return self._read(response, most), response.headers
+
+    def _read(self, response: HTTPResponse, most: int) -> bytes:
+        """The body, in pieces, as a limit of the socket holds for each anew. Raises `EOFError` for one that ends early.
+
+        Raises `LogError` where it has more than `most` bytes, or all answers are too much or too slow.
+        """
+        length, data = response.length, bytearray()
+        while length is None or len(data) < length:
+            piece = response.read1(PIECE)
+            if not piece:
+                break
+            data += piece
+            self.received += len(piece)
+            if len(data) > most:
                 self.refuse(f"answered with more than {most // 2**20:,} MB")
-            return data, response.headers
+            self._check_total(self.received)
+            self._check_time()
+        if length is not None and len(data) < length:
+            raise EOFError(f"{len(data)} of {length} bytes")
+        return bytes(data)
 
     def _refused(self, code: int, wait: float | None) -> NoReturn:
         if code in (401, 403):
@@ -196,17 +231,6 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _read(response: HTTPResponse, most: int) -> bytes | None:
-    """The body; None where it is larger than `most`. Raises `EOFError` for one that ends early."""
-    length = response.headers.get("Content-Length")
-    data = response.read(most + 1)
-    if len(data) > most:
-        return None
-    if length is not None and length.isdigit() and len(data) < int(length):
-        raise EOFError(f"{len(data)} of {length} bytes")
-    return data
-
-
 def _wait(fault: HTTPError, attempt: int) -> float | None:
     """Seconds until another try may help; None where none will."""
     if fault.code != 429 and fault.code < 500:
@@ -221,12 +245,17 @@ def _next_page(link: str) -> str | None:
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows to http and https only, and from https to https only."""
+    """Follows to http and https only, and from https to https only. The key goes along on its own server alone."""
 
     def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
         if urlsplit(newurl).scheme not in ("https", req.type):
             raise HTTPError(req.full_url, code, msg, headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        fp.close()  # urllib would read what comes with a redirect to its end
+        further = super().redirect_request(req, fp, code, msg, headers, newurl)
+        key = req.unredirected_hdrs.get("Authorization")
+        if further and key and origin(newurl) == origin(req.full_url):
+            further.add_unredirected_header("Authorization", key)
+        return further
 
 
 _OPENER = build_opener(_Redirects)

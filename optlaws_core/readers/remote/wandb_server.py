@@ -45,7 +45,7 @@ def sources(address: str) -> list[Source]:
     logged = [run for run in runs if _last_step(run) >= 0]
     if not logged:
         raise LogError(f"{address}: no run here has logged anything.", address)
-    return [project.source(run) for run in logged]
+    return project.service.bounded(map(project.source, logged))
 
 
 class _Project:

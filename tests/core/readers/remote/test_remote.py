@@ -2,6 +2,9 @@
 
 import json
 import re
+import time
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -111,7 +114,8 @@ def test_a_wandb_project_is_read_with_every_row_and_its_config(server):
     assert reading.runs[0].series["train"].loss.tolist() == [loss(i) for i in range(STEPS)]
     report = reading.files[0]
     assert report.format == "downloaded run" and "8 samples per update" in " ".join(n.text for n in report.notes)
-    assert [s.name for s in sources_at("wandb:team/toy/b")] == ["wandb:team/toy/b"]
+    for address in ("wandb:team/toy/b", "wandb:team/toy/runs/b"):
+        assert [s.name for s in sources_at(address)] == ["wandb:team/toy/b"]
 
 
 def test_the_command_reads_an_address_like_a_path(server, capsys, monkeypatch):
@@ -205,20 +209,79 @@ def test_a_fault_is_one_sentence_and_nothing_is_read(server, address, answer, sa
     assert err.startswith(address) and re.search(said, err), err
 
 
+def one_metric(steps: list) -> object:
+    """MLflow with one run, which logged its loss at these steps."""
+
+    def answer(asked):
+        if asked.path.endswith("runs/search"):
+            return {"runs": [{"info": {"run_id": "r"}, "data": {"metrics": [{"key": "loss"}, {"key": "lr"}]}}]}
+        if asked.query["metric_key"] == "lr":
+            return {"metrics": [{"value": 0.5, "step": step} for step in dict.fromkeys(steps)]}
+        return {"metrics": [{"value": loss(i), "step": step} for i, step in enumerate(steps)]}
+
+    return answer
+
+
+def test_points_of_mlflow_at_a_step_that_has_others_are_kept_and_spoken_of(server):
+    server.answer = one_metric([0, 1, 2, 1, 2, 3])
+    reading = read_all(sources_at("mlflow:#7"))
+    assert reading.runs[0].series["train"].loss.tolist() == [loss(i) for i in (0, 3, 4, 5)]
+    assert "train: 2 steps stood twice (first step 1); the last value of each was kept." in [
+        note.text for note in reading.files[0].notes
+    ]
+    server.answer = one_metric([0, 0, 0])
+    assert "all 3 points are at step 0; were they logged without steps?" in read_all(sources_at("mlflow:#7")).errors[0]
+
+
+def test_steps_that_are_no_numbers_are_a_sentence(server):
+    server.answer = one_metric([0, float("inf")])
+    with pytest.raises(LogError, match="^mlflow:#7: the answer is not in a form that is known here"):
+        sources_at("mlflow:#7")
+    endless = wandb_run("a") | {"historyKeys": {"lastStep": float("inf")}}
+    server.answer = lambda asked: {"data": {"project": {"run": endless}}}
+    with pytest.raises(LogError, match="^wandb:team/toy/a: the answer is not in a form that is known here"):
+        sources_at("wandb:team/toy/a")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_answers_that_go_on_and_on_are_bounded_in_time_and_together(server, address, monkeypatch):
+    server.answer = ADDRESSES[address]
+    monkeypatch.setattr(service, "MOST_TOGETHER", 500)
+    with pytest.raises(LogError, match=r"has more than 0 MB at this address; nothing was read\.$"):
+        sources_at(address)
+    monkeypatch.setattr(service, "MOST_TOGETHER", 2**31)
+    monkeypatch.setattr(service, "PIECE", 1)
+    clock = count(time.monotonic(), 100)  # a socket that drips is never silent
+    monkeypatch.setattr(service, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    before = len(server.asked)
+    with pytest.raises(LogError, match=r"took more than 15 minutes; nothing was read\.$"):
+        sources_at(address)
+    assert len(server.asked) == before + 1
+
+
+def test_runs_that_are_kept_are_bounded_together_as_well(server, monkeypatch):
+    server.answer = mlflow
+    size = sum(source.size for source in sources_at("mlflow:#7"))
+    monkeypatch.setattr(service, "MOST_TOGETHER", size - 1)
+    monkeypatch.setattr(service.Service, "_check_time", lambda self: setattr(self, "received", 0))
+    with pytest.raises(LogError, match="has more than 0 MB at this address"):
+        sources_at("mlflow:#7")
+
+
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_fault_in_the_middle_leaves_nothing_half_read(server, address):
-    count = iter(range(100))
+    calls = count()
     good = ADDRESSES[address]
-    server.answer = lambda asked: good(asked) if next(count) < 2 else Answer(code=500)
+    server.answer = lambda asked: good(asked) if next(calls) < 2 else Answer(code=500)
     with pytest.raises(LogError, match=r"error 500; nothing was read\.$"):
         sources_at(address)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_who_asks_to_wait_is_waited_for(server, address, place):
-    count = iter(range(100))
+    calls = count()
     good = ADDRESSES[address]
-    server.answer = lambda asked: good(asked) if next(count) else Answer(code=429, headers={"Retry-After": "7"})
+    server.answer = lambda asked: good(asked) if next(calls) else Answer(code=429, headers={"Retry-After": "7"})
     assert sources_at(address) and place == [7.0]
 
 
@@ -256,6 +319,10 @@ def test_a_server_that_is_not_there_is_named(monkeypatch):
         ("wandb:https://bob:hunter2@api.wandb.ai/a/b", "got 'wandb:https://…@api.wandb.ai/a/b'."),
         ("mlflow:http://host:port#x", "must begin with https:// or http:// and a host"),
         ("mlflow:http://a b#x", "must begin with https:// or http:// and a host"),
+        (
+            "https://wandb.ai/a/b",
+            "The address of runs must be one of wandb:ENTITY/PROJECT[/RUN], mlflow:URL#EXPERIMENT, hf:O",
+        ),
         ("hf:teäm/toy", "An address of the hub reads like hf:OWNER/REPO"),
         ("hf:team", "An address of the hub reads like hf:OWNER/REPO, got 'hf:team'"),
     ],
@@ -292,6 +359,24 @@ def test_the_key_of_mlflow_goes_to_no_other_server_than_that_of_the_variable(ser
     assert len(server.asked) == 5 and {asked.key for asked in server.asked} == {None}
 
 
+def test_a_redirect_on_the_same_server_keeps_the_key_and_its_own_body_is_not_read(server):
+    def answer(asked):
+        if asked.path.startswith("/old"):
+            return Answer("moved", 302, {"Location": f"http://{asked.host}{asked.path.removeprefix('/old')}"}, cut=True)
+        there, here = asked.host.replace("127.0.0.1", "localhost"), asked.host.replace("localhost", "127.0.0.1")
+        if asked.path == "/away":
+            return Answer(code=302, headers={"Location": f"http://{there}/back"})
+        if asked.path == "/back":
+            return Answer(code=302, headers={"Location": f"http://{here}/home"})
+        return b"data"
+
+    server.answer = answer
+    found = service.Service("S", server.url, "s", "", SECRET)
+    assert found.file("/old/new") == found.file("/away") == b"data"
+    keys = [(asked.path, asked.key) for asked in server.asked]
+    assert keys == [("/old/new", SECRET), ("/new", SECRET), ("/away", SECRET), ("/back", None), ("/home", None)]
+
+
 def test_the_hub_may_not_send_us_to_files_or_to_other_hosts(server):
     server.answer = lambda asked: Answer(code=302, headers={"Location": "file:///etc/passwd"})
     with pytest.raises(LogError, match="answered with the error 302"):
@@ -313,6 +398,24 @@ def test_a_bucket_is_read_as_a_folder(tmp_path):
             buckets.sources("memory://none")
     finally:
         store.rm("/toy", recursive=True)
+
+
+def test_a_fault_of_a_stores_own_client_is_a_sentence_without_queries(monkeypatch):
+    core = pytest.importorskip("fsspec.core", reason="fsspec is not installed")
+
+    class EndpointConnectionError(Exception):
+        """Like botocore's, no OSError."""
+
+    def fail(url):
+        raise EndpointConnectionError(f'Could not connect to the endpoint URL: "https://s3.example/toy?sig={SECRET}".')
+
+    monkeypatch.setattr(core, "url_to_fs", fail)
+    with pytest.raises(LogError) as fault:
+        sources_at(f"s3://toy/runs?sig={SECRET}")
+    assert str(fault.value) == (
+        's3://toy/runs: the store failed (Could not connect to the endpoint URL: "https://s3.example/toy"); '
+        "nothing was read."
+    )
 
 
 def test_only_what_begins_like_an_address_is_one():
