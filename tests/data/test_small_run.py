@@ -45,6 +45,11 @@ def test_every_row_is_told_and_every_run_has_its_end(asked):
     assert ends[0]["schedule"] == parse(COSINE).text
 
 
+def test_what_a_library_prints_is_no_message(asked, monkeypatch):
+    monkeypatch.setattr(texts, "load_corpus", lambda text: print("Downloading") or corpus())
+    assert asked()[1] == []
+
+
 def test_a_fault_is_told_in_a_sentence(asked):
     code, told = asked("cosine(peak=8e-3)")
     assert code == 1 and list(told[-1]) == ["fault"] and "total" in told[-1]["fault"]

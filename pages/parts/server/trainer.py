@@ -114,13 +114,22 @@ def _hear(process: subprocess.Popen, heard: Callable[[dict], object], wanted: Ca
             raise Cancelled
         if time.monotonic() - began > limit:
             raise OptLawsError(SLOW)
-        if line:
-            message = json.loads(line)
-            if "fault" in message:
-                raise OptLawsError(message["fault"])
-            heard(message)
+        if (message := _message(line)) is None:
+            continue
+        if "fault" in message:
+            raise OptLawsError(message["fault"])
+        heard(message)
     if process.wait():
         raise OptLawsError(ENDED)
+
+
+def _message(line: str) -> dict | None:
+    """What a line tells; None for whatever else a library printed."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _lines(process: subprocess.Popen) -> Iterator[str]:

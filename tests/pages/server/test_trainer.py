@@ -32,6 +32,12 @@ def test_what_the_program_tells_is_heard_in_order():
     assert not trainer.busy()
 
 
+def test_what_a_library_prints_between_is_not_heard():
+    heard = []
+    train("print('Downloading 3 files'); print(7); print('[1]');" + TELL, heard.append)
+    assert [message["run"] for message in heard] == [0, 1]
+
+
 @pytest.mark.parametrize(
     "code, said",
     [(ASK + "print(json.dumps({'fault': 'No such text.'}))", "No such text."), ("raise SystemExit(9)", workers.ENDED)],
