@@ -7,12 +7,14 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from torch import Tensor
 
 from ..errors import LogError, OptLawsError, unread
+from ..text import shortened
 
 PATIENCE = 5.0  # s that a row waits at most for those behind it, before all are written
 MOST_WAITING = 200  # rows
@@ -20,6 +22,7 @@ MOST_WAITING = 200  # rows
 NO_LOSS = {"step", "lr", "tokens", "batch_tokens"}  # columns that several rows of a step may have
 
 logger = logging.getLogger(__name__)
+Number: TypeAlias = float | Tensor
 Cells = Mapping[str, Any]  # numbers, or tensors of one that are looked at when the row is written
 
 
@@ -29,36 +32,45 @@ class LogFile:
     A row takes the place of all rows of later steps, and of one of its own step with a loss in common, since a run that
     is resumed from a checkpoint does these updates again. What is replaced, and a last line that was never finished, is
     appended to `PATH.replaced`, and a warning says so. Rows are written every few seconds, together. A disk that does
-    not take them stops nothing: they are kept and tried again, after one warning.
+    not take them stops nothing: they are kept and tried again every few seconds, after one warning.
 
     Raises `LogError` for an existing file without such rows.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._waiting: list[dict[str, Any]] = []
-        self._written = time.monotonic()
+        self._waiting: list[dict[str, Any]] = []  # rows whose tensors nobody looked at yet
+        self._lines: list[bytes] = []  # what is to be written of rows before those
+        self._tried = time.monotonic()
         self._failed = self._at_exit = False
         self._step, self._losses = -1, set[str]()  # of the last row, and columns of losses in all rows of its step
         self._end = self._read() if path.exists() else 0  # bytes of whole lines
 
     def add(self, step: int, cells: Cells) -> None:
-        """A row. Tensors in it may change afterwards."""
+        """A row. Tensors in it may change afterwards. What is no number raises `OptLawsError` and changes nothing."""
+        row = {"step": step, **{name: held(cell) for name, cell in cells.items()}}
         if step < self._step or step == self._step and self._losses & cells.keys():
             self._go_back(step, cells)
         self._note(step, cells)
-        self._waiting.append({"step": step, **{name: held(cell) for name, cell in cells.items()}})
+        self._waiting.append(row)
         if not self._at_exit:
             atexit.register(self.flush)
             self._at_exit = True
-        if len(self._waiting) >= MOST_WAITING or time.monotonic() - self._written > PATIENCE:
-            self.flush()
+        if len(self._waiting) >= MOST_WAITING or self._patience_is_over:
+            self.flush(patient=True)
 
-    def flush(self) -> bool:
-        """Write what waits; whether that is done."""
-        self._written = time.monotonic()
-        self._waiting = [{name: _number(cell) for name, cell in row.items()} for row in self._waiting]
-        lines = "".join(json.dumps(row) + "\n" for row in self._waiting).encode()
+    def flush(self, *, patient: bool = False) -> bool:
+        """Write what waits; whether that is done.
+
+        patient: leave a disk alone that refused a moment ago. Each try takes as long as there are rows, all of which
+        wait for it: tried with every update, they would make training slower and slower.
+        """
+        self._lines += [_line(row) for row in self._waiting]
+        self._waiting.clear()
+        if patient and self._failed and not self._patience_is_over:
+            return False
+        self._tried = time.monotonic()
+        lines = b"".join(self._lines)
         try:
             if lines:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +84,7 @@ class LogFile:
             return False
         self._failed = False
         self._end += len(lines)
-        self._waiting.clear()
+        self._lines.clear()
         return True
 
     def close(self) -> None:
@@ -80,6 +92,10 @@ class LogFile:
         self.flush()
         atexit.unregister(self.flush)
         self._at_exit = False
+
+    @property
+    def _patience_is_over(self) -> bool:
+        return time.monotonic() - self._tried > PATIENCE
 
     def _note(self, step: int, cells: Cells) -> None:
         """Take the step and the losses of a row as those of the last one."""
@@ -124,7 +140,7 @@ class LogFile:
             step,
             self._aside,
         )
-        self._waiting = [row for row in self._waiting if not _replaced(row, step, cells)]
+        self._lines = [line for line in self._lines if not _replaced(json.loads(line), step, cells)]
         try:
             with self._opened() as file:
                 self._cut(file, _whole_before(file, self._end, step, cells))
@@ -176,17 +192,28 @@ def _row(line: bytes) -> dict[str, Any] | None:
 def held(cell: Any) -> Any:
     """A number as it is now. A tensor is copied where it is: to look at it here would wait for the accelerator.
 
-    Raises `OptLawsError` for a tensor of several numbers, or of none.
+    Raises `OptLawsError` for a tensor or an array of several numbers, or of none, and for what is no number.
     """
-    if not isinstance(cell, Tensor):
-        return cell if isinstance(cell, int) else float(cell)
-    if cell.numel() != 1:
-        raise OptLawsError(f"A recorder takes one number for each column, got a tensor of shape {tuple(cell.shape)}.")
-    return cell.detach().clone()
+    if isinstance(cell, Tensor):
+        if cell.numel() == 1:
+            return cell.detach().clone()
+    else:
+        with suppress(TypeError, ValueError):
+            return cell if isinstance(cell, int) else float(cell)
+    raise OptLawsError(f"A recorder takes one number for each column, got {_named(cell)}.")
 
 
-def _number(cell: Any) -> Any:
-    return cell.item() if isinstance(cell, Tensor) else cell
+def _named(cell: Any) -> str:
+    """What is no number, in a few words."""
+    if (shape := getattr(cell, "shape", None)) is not None:
+        return f"{'a tensor' if isinstance(cell, Tensor) else 'an array'} of shape {tuple(shape)}"
+    return shortened(repr(cell), 60)
 
 
-__all__ = ["LogFile", "held"]
+def _line(row: Cells) -> bytes:
+    """A row as it is written."""
+    numbers = {name: cell.item() if isinstance(cell, Tensor) else cell for name, cell in row.items()}
+    return (json.dumps(numbers) + "\n").encode()
+
+
+__all__ = ["LogFile", "Number", "held"]

@@ -1,14 +1,11 @@
 """What a training loop logs, as our readers take it without a question, and where the loss is going."""
 
-import csv
-import io
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
-from torch import Tensor
 from torch.nn import Module
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
@@ -18,9 +15,10 @@ from ..live import Outcome
 from ..readers.layout import eval_name
 from ..schedules import Schedule, batch_at, parse, parts, tokens_before
 from .estimates import Estimates
-from .log_file import LogFile, held
+from .log_file import LogFile, Number
+from .manifest import as_table, continued
+from .rates import current_rate, innermost
 
-Number: TypeAlias = float | Tensor
 NO_SCHEDULE = "A forecast needs the schedule of the whole run; give the recorder its schedule."
 NO_BATCH = "A forecast needs updates of one batch: the laws with learned priors tell nothing of a batch schedule."
 logger = logging.getLogger(__name__)
@@ -36,7 +34,8 @@ class Recorder:
 
     schedule: of the run, as text or `Schedule`, such as that of a `ScheduleLR`. params: trainable parameters.
     batch_tokens: tokens in an update, where the schedule's batch does not tell them, or what its multiples count.
-    optimizer: whose rate is recorded, that of its first group, as each update uses it; without it give `lr`.
+    optimizer: whose rate is recorded, as each update uses it; without it give `lr`. It is that of the first group, over
+    its ratio where a `ScheduleLR` with `ratios` drives it, so that the rates are those of the schedule.
     forecast_every: updates after which `say` gets a line with the estimated final loss; 0 for none. It comes from the
     losses so far and the laws with learned priors, is computed in a process of its own, and is told with the next row
     once it is there. A forecast that fails is one such line. Of a plan with an average it is that of the weights.
@@ -60,11 +59,12 @@ class Recorder:
         self.params, self.batch_tokens = params, batch_tokens
         self.total = None if self.schedule is None else self.schedule.total
         self._log = LogFile(self.path)
+        self._continues = self.path.exists()
         self._declared = False  # whether the manifest says all that is known
         self._estimates = Estimates(forecast_every, say)
         self._rate: Number | None = None
         if optimizer is not None:
-            _innermost(optimizer).register_step_post_hook(self._see)
+            innermost(optimizer).register_step_post_hook(self._see)
 
     def record(
         self,
@@ -107,11 +107,15 @@ class Recorder:
         self.params = params if self.params is None else self.params
         self.total = self.schedule.total if self.schedule else total if self.total is None else self.total
         self._declared = True
-        if not (text := self._declaration()):
+        if not (declared := self._declaration()):
             return
+        if self._continues:
+            declared = continued(self.manifest, self.path.name, declared)
         try:
             self.manifest.parent.mkdir(parents=True, exist_ok=True)
-            self.manifest.write_text(text, encoding="utf-8", newline="")
+            self.manifest.write_text(
+                as_table({"run": self.path.stem, "file": self.path.name} | declared), encoding="utf-8", newline=""
+            )
         except OSError as fault:
             logger.warning("%s cannot be written: %s.", self.manifest, unread(fault))
 
@@ -164,8 +168,8 @@ class Recorder:
             return {}
         return {"tokens": round(float(seen)), "batch_tokens": round(float(size))}
 
-    def _declaration(self) -> str:
-        """The text of the manifest; empty where there is nothing to declare."""
+    def _declaration(self) -> dict[str, str]:
+        """What is known of the run, as it stands in the manifest."""
         rate, batch, _ = (None, None, None) if self.schedule is None else parts(self.schedule)
         declared = {
             "params": self.params,
@@ -174,12 +178,7 @@ class Recorder:
             "batch_schedule": batch and batch.text,
             "total_steps": self.total,
         }
-        known = {name: value for name, value in declared.items() if value is not None}
-        if not known:
-            return ""
-        text = io.StringIO()
-        csv.writer(text).writerows([["run", "file", *known], [self.path.stem, self.path.name, *known.values()]])
-        return text.getvalue()
+        return {name: str(value) for name, value in declared.items() if value is not None}
 
     @property
     def _unforeseen(self) -> str:
@@ -193,20 +192,8 @@ class Recorder:
         """Have the end estimated; `tell` says it when it is there."""
         if self._unforeseen:
             self._estimates.refuse(self._unforeseen)
-        elif self._log.flush():
+        elif self._log.flush(patient=True):
             self._estimates.ask(self.manifest)
-
-
-def _innermost(optimizer: Optimizer) -> Optimizer:
-    """The optimizer of PyTorch that a wrapper, as of accelerate or DeepSpeed, holds."""
-    while isinstance(inner := getattr(optimizer, "optimizer", None), Optimizer):
-        optimizer = inner
-    return optimizer
-
-
-def current_rate(optimizer: Optimizer) -> Number:
-    """The rate of the first group. A tensor is copied: a scheduler changes it in its place."""
-    return held(optimizer.param_groups[0]["lr"])
 
 
 def trainable(model: Module) -> int:
@@ -215,4 +202,4 @@ def trainable(model: Module) -> int:
     return sum(int(getattr(p, "ds_numel", p.numel())) for p in kept)
 
 
-__all__ = ["Number", "Recorder", "current_rate", "trainable"]
+__all__ = ["Recorder", "trainable"]

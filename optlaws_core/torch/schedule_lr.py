@@ -13,6 +13,7 @@ from ..schedules import Schedule, batch_at, parse
 from ..schedules.averaging import Average
 from ..schedules.joint_schedule import parts
 from ..text import counted, format_number, shortened
+from .rates import innermost, note_ratios
 
 
 class ScheduleLR(LRScheduler):
@@ -45,6 +46,7 @@ class ScheduleLR(LRScheduler):
         self.schedule = parse(schedule) if isinstance(schedule, str) else schedule
         self.ratios = _initial_ratios(optimizer) if ratios is None else [float(r) for r in ratios]
         _check_ratios(self.ratios, len(optimizer.param_groups))
+        note_ratios(optimizer, self.ratios)
         super().__init__(optimizer, last_epoch)
 
     @property
@@ -99,9 +101,15 @@ class ScheduleLR(LRScheduler):
                 f"{shortened(state_dict['schedule'], 200)}, now it is {shortened(self.schedule.text, 200)}.",
                 stacklevel=2,
             )
+            # The state of the optimizer, loaded after this, would bring back the saved schedule's rate for an update.
+            innermost(self.optimizer).register_load_state_dict_post_hook(self._set_rates)
         for name in ("last_epoch", "_step_count"):
             setattr(self, name, state_dict[name])
-        self.ratios = list(state_dict["ratios"])
+        self.ratios[:] = state_dict["ratios"]
+        self._set_rates()
+
+    def _set_rates(self, *_: object) -> None:
+        """Give the groups the rates of the update to come."""
         rates = self.get_lr()
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             _set_rate(group, rate)

@@ -1,7 +1,9 @@
 """The recorder: what it writes is read without a question, also after a resume; what it says of the end is on time."""
 
+import csv
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,6 +150,27 @@ def test_a_disk_that_takes_nothing_stops_nothing(tmp_path, caplog):
     assert steps_in(folder / "a.jsonl") == [*range(2 * log_file.MOST_WAITING)]
 
 
+def test_a_disk_that_refuses_is_tried_every_few_seconds_and_each_row_is_written_out_once(tmp_path, monkeypatch):
+    now, tried, encoded = 0.0, [], []
+    monkeypatch.setattr(log_file.time, "monotonic", lambda: now)
+    monkeypatch.setattr(log_file.json, "dumps", lambda row, dumps=json.dumps: encoded.append(row) or dumps(row))
+    folder = tmp_path / "runs"
+    folder.write_text("a file is in its place")
+    recorder = Recorder(folder / "a.jsonl")
+    monkeypatch.setattr(
+        type(folder), "mkdir", lambda path, mkdir=Path.mkdir, **how: tried.append(now) or mkdir(path, **how)
+    )
+    for step in range(3 * log_file.MOST_WAITING):
+        now = step * 10 * log_file.PATIENCE / (3 * log_file.MOST_WAITING)
+        recorder.record(step, loss_at(step))
+    assert len(tried) <= 10 and len(encoded) <= 3 * log_file.MOST_WAITING
+    monkeypatch.undo()
+    folder.unlink()
+    recorder.record(2, 9.0)  # also what was written out already is replaced
+    recorder.close()
+    assert steps_in(folder / "a.jsonl") == [0, 1, 2]
+
+
 def test_a_file_that_was_deleted_begins_anew(tmp_path):
     recorder = Recorder(tmp_path / "a.jsonl")
     recorder.record(0, 3.0)
@@ -190,6 +213,73 @@ def test_what_cannot_be_a_row_is_refused_at_once(tmp_path):
         recorder.record(0, torch.zeros(2))
     with pytest.raises(ScheduleError):
         Recorder(tmp_path / "a.jsonl", "wsd(peak=1e-3)")
+
+
+@pytest.mark.parametrize(
+    "loss, said",
+    [(torch.ones(2), r"a tensor of shape \(2,\)"), (np.ones(2), r"an array of shape \(2,\)"), ("x", "'x'")],
+    ids=["tensor", "array", "text"],
+)
+def test_what_is_refused_changes_no_row(tmp_path, loss, said):
+    recorder = recorded(tmp_path / "a.jsonl", range(5))
+    before = (tmp_path / "a.jsonl").read_text()
+    with pytest.raises(OptLawsError, match=f"^A recorder takes one number for each column, got {said}.$"):
+        recorder.record(2, loss)
+    recorder.record(5, loss_at(5))
+    recorder.close()
+    assert (tmp_path / "a.jsonl").read_text().startswith(before) and steps_in(tmp_path / "a.jsonl") == [*range(6)]
+
+
+@pytest.mark.parametrize("ratios, lr", [([0.1, 1.0], 1e-3), ([0.0, 3.0], 1e-3), ([0.0, 0.0], 0.0)])
+def test_a_log_has_the_rates_of_its_schedule_whatever_share_the_first_group_has(tmp_path, ratios, lr):
+    optimizer = optimizer_of(1.0, 1.0)
+    scheduler = ScheduleLR(optimizer, WSD, ratios=ratios)
+    scheduler.load_state_dict(scheduler.state_dict())
+    with Recorder(tmp_path / "a.jsonl", scheduler.schedule, optimizer=optimizer) as recorder:
+        for step in range(100):
+            optimizer.step()
+            recorder.record(step, loss_at(step))
+            scheduler.step()
+    (run,) = read(tmp_path).runs
+    assert json.loads((tmp_path / "a.jsonl").read_text().splitlines()[-1])["lr"] == pytest.approx(lr, rel=1e-12)
+    assert lr == 0.0 or run.plan.schedule == parse(WSD)
+
+
+def declared(recorder: Recorder) -> dict[str, str]:
+    names, values = csv.reader(recorder.manifest.read_text().splitlines())
+    return dict(zip(names, values, strict=True))
+
+
+def test_a_resume_that_says_less_leaves_what_was_declared(tmp_path, caplog):
+    first = declared(recorded(tmp_path / "a.jsonl", range(5), params=5.0, batch_tokens=512))
+    assert first["schedule"] == WSD and first["batch_tokens"] == "512"
+    with Recorder(tmp_path / "a.jsonl", params=5) as recorder:
+        recorder.record(5, loss_at(5))
+    assert declared(recorder) == first | {"params": "5"} and not caplog.records
+    with Recorder(tmp_path / "a.jsonl", params=7) as recorder:
+        recorder.record(6, loss_at(6))
+    assert declared(recorder) == first | {"params": "7"}
+    assert caplog.messages == [f"{recorder.manifest} declared before: params 5. It now declares: params 7."]
+
+
+def test_a_resume_under_another_plan_declares_that_alone(tmp_path, caplog):
+    with Recorder(tmp_path / "a.jsonl", PLAN, params=5) as recorder:
+        recorder.record(0, 3.0)
+    with Recorder(tmp_path / "a.jsonl", "constant(peak=1e-3, warmup=0, total=900)") as recorder:
+        recorder.record(1, 3.0)
+    assert declared(recorder) == {
+        "run": "a",
+        "file": "a.jsonl",
+        "params": "5",
+        "schedule": "constant(peak=1e-3, warmup=0, total=900)",
+        "total_steps": "900",
+    }
+    assert "It now declares: schedule constant(peak=1e-3, warmup=0, total=900)," in caplog.text
+    assert caplog.text.count("batch_schedule none") == 1
+    (tmp_path / "a.jsonl").unlink()
+    with Recorder(tmp_path / "a.jsonl", params=6) as recorder:  # another run, since nothing is left of the one before
+        recorder.record(0, 3.0)
+    assert declared(recorder) == {"run": "a", "file": "a.jsonl", "params": "6"}
 
 
 def test_what_trainers_know_later_does_not_outdo_what_was_said(tmp_path):

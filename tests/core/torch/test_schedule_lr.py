@@ -73,6 +73,21 @@ def test_a_run_that_branches_off_follows_its_new_schedule_and_says_so():
     assert rates_of(branch.optimizer) == [1e-3] and stepped(branch, 6)[5] == pytest.approx([5e-4])
 
 
+@pytest.mark.parametrize("optimizer_first", [True, False])
+def test_a_branch_has_its_own_rate_from_its_first_update_whichever_is_loaded_first(optimizer_first):
+    scheduler = ScheduleLR(optimizer_of(1e-3, 1e-4), WSD)
+    stepped(scheduler, 85)
+    branch = ScheduleLR(optimizer_of(1e-3, 1e-4), "constant(peak=1e-3, total=200)")
+    saved = {"optimizer": scheduler.optimizer.state_dict(), "scheduler": scheduler.state_dict()}
+    assert saved["optimizer"]["param_groups"][0]["lr"] < 8e-4
+    with pytest.warns(UserWarning, match="under another schedule"):
+        for one in ("optimizer", "scheduler") if optimizer_first else ("scheduler", "optimizer"):
+            (branch if one == "scheduler" else branch.optimizer).load_state_dict(saved[one])
+    assert stepped(branch, 2) == [pytest.approx([1e-3, 1e-4])] * 2 and branch.get_last_lr() == rates_of(
+        branch.optimizer
+    )
+
+
 def test_groups_keep_their_ratio_to_the_first_whatever_its_own_rate_was():
     scheduler = ScheduleLR(optimizer_of(2e-2, 5e-3, 0), WSD)
     assert scheduler.ratios == [1, 0.25, 0]
