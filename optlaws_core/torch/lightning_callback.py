@@ -4,7 +4,9 @@ from typing import Any
 
 from ..errors import extra
 from .followed import followed
-from .recorder import Number, Recorder, current_rate, trainable
+from .log_file import Number
+from .rates import current_rate
+from .recorder import Recorder, trainable
 
 with extra("lightning", "A callback for the Trainer of Lightning"):
     from lightning import Callback, LightningModule, Trainer
@@ -23,7 +25,8 @@ class LightningCallback(Callback):
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self._rate: Number | None = None
-        self._loss: Number = 0.0  # of the update's batches so far, each already its share of the mean
+        self._loss: Number = 0.0  # sum over the update's batches so far
+        self._batches = 0  # in that sum; the last update of an epoch may have fewer than the others
         self._updates = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -46,11 +49,12 @@ class LightningCallback(Callback):
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is None or not trainer.is_global_zero:
             return
-        self._loss = self._loss + loss.detach()
+        self._loss = self._loss + loss.detach() * trainer.accumulate_grad_batches  # Lightning has divided by that
+        self._batches += 1
         if trainer.global_step > self._updates:
             self._updates = trainer.global_step
-            self.recorder.record(self._updates - 1, self._loss, lr=self._rate)
-            self._loss = 0.0
+            self.recorder.record(self._updates - 1, self._loss / self._batches, lr=self._rate)
+            self._loss, self._batches = 0.0, 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the losses of a validation; one before the first update belongs to none."""

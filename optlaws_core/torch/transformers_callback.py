@@ -5,7 +5,9 @@ from typing import Any
 
 from ..errors import extra
 from .followed import followed
-from .recorder import Number, Recorder, current_rate, trainable
+from .log_file import Number
+from .rates import current_rate
+from .recorder import Recorder, trainable
 
 with extra("transformers", "A callback for the Trainer of transformers"):
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -15,10 +17,10 @@ class TransformersCallback(TrainerCallback):
     """`Trainer(..., callbacks=[TransformersCallback(Recorder("runs/a.jsonl"))])`.
 
     A row comes with each log of the Trainer, which tells no loss in between: its loss is the mean over the updates
-    since the log before, of all processes; `logging_steps=1` gives every update its own. The rate is that of the row's
-    update. Evaluations are rows, too. What the recorder was not told is taken from the Trainer: parameters, updates in
-    all, the schedule, where it is one of ours or has the rates of one, and tokens with `include_num_input_tokens_seen`.
-    Only the first process records.
+    since the log before, of all processes; `logging_steps=1` gives every update its own. The last of all
+    updates has a log, too. The rate is that of the row's update. Evaluations are rows, too. What the recorder was not told is
+    taken from the Trainer: parameters, updates in all, the schedule, where it is one of ours or has the rates of one,
+    and tokens with `include_num_input_tokens_seen`. Only the first process records.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -38,6 +40,10 @@ class TransformersCallback(TrainerCallback):
     ) -> None:
         """Note the rate of the update to come: the scheduler has moved on by the time of its log."""
         self._rate = current_rate(kwargs["optimizer"])
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Ask for a log of the last update, which `logging_steps` may not divide."""
+        control.should_log = control.should_log or control.should_training_stop
 
     def on_log(
         self,

@@ -158,3 +158,63 @@ def test_the_trainer_of_lightning(tmp_path):
     run = check(tmp_path)
     assert run.loss == pytest.approx(np.reshape(first + second, (-1, 2)).mean(1), rel=1e-6)
     assert run.series["val"].steps.tolist() == VALIDATED and set(run.series) == {"train", "val"}
+
+
+def test_an_update_that_accumulates_fewer_batches_has_their_mean(tmp_path):
+    lightning = installed("lightning")
+    from optlaws_core.torch import LightningCallback
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.inner = linear()
+
+        def training_step(self, batch):
+            return 0 * self.inner(batch[0]).sum() + 2
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=1e-3)
+
+    trainer = lightning.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        accumulate_grad_batches=4,
+        logger=False,
+        callbacks=[LightningCallback(Recorder(tmp_path / "run.jsonl"))],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=str(tmp_path),
+    )
+    trainer.fit(Module(), torch.utils.data.DataLoader(torch.utils.data.TensorDataset(data()[0][:10]), batch_size=1))
+    assert losses_in(tmp_path) == dict.fromkeys(range(6), 2.0)
+
+
+def losses_in(folder) -> dict[int, float]:
+    return {(row := json.loads(line))["step"]: row["loss"] for line in (folder / "run.jsonl").read_text().splitlines()}
+
+
+def test_the_last_update_is_in_the_log_also_between_two_logs_of_transformers(transformers, tmp_path):
+    from optlaws_core.torch import TransformersCallback
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = linear()
+
+        def forward(self, x, labels):
+            return {"loss": torch.nn.functional.mse_loss(self.inner(x), labels)}
+
+    arguments = transformers.TrainingArguments(
+        str(tmp_path / "out"),
+        max_steps=13,
+        logging_steps=5,
+        save_strategy="no",
+        report_to="none",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    rows = [{"x": x, "labels": y} for x, y in zip(*data(), strict=True)]
+    recorder = Recorder(tmp_path / "run.jsonl")
+    transformers.Trainer(Model(), arguments, train_dataset=rows, callbacks=[TransformersCallback(recorder)]).train()
+    assert [*losses_in(tmp_path)] == [4, 9, 12]
