@@ -4,8 +4,8 @@ from typing import Any
 
 from ..errors import extra
 from .followed import followed
+from .group_rates import current_rate
 from .log_file import Number
-from .rates import current_rate
 from .recorder import Recorder, trainable
 
 with extra("lightning", "A callback for the Trainer of Lightning"):

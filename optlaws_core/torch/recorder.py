@@ -15,9 +15,9 @@ from ..live import Outcome
 from ..readers.layout import eval_name
 from ..schedules import Schedule, batch_at, parse, parts, tokens_before
 from .estimates import Estimates
+from .group_rates import current_rate, innermost
 from .log_file import LogFile, Number
-from .manifest import as_table, continued
-from .rates import current_rate, innermost
+from .run_manifest import as_table, continued
 
 NO_SCHEDULE = "A forecast needs the schedule of the whole run; give the recorder its schedule."
 NO_BATCH = "A forecast needs updates of one batch: the laws with learned priors tell nothing of a batch schedule."

@@ -13,7 +13,7 @@ from ..schedules import Schedule, batch_at, parse
 from ..schedules.averaging import Average
 from ..schedules.joint_schedule import parts
 from ..text import counted, format_number, shortened
-from .rates import innermost, note_ratios
+from .group_rates import innermost, note_ratios
 
 
 class ScheduleLR(LRScheduler):

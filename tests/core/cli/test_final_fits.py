@@ -255,7 +255,9 @@ def test_bad_fits_are_one_sentence(capsys, table, tmp_path, argv, found):
 
 
 def test_logs_are_not_read_for_a_fit_that_cannot_be_written(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("optlaws_core.cli.read.read", lambda *paths: pytest.fail("read before the file was checked"))
+    monkeypatch.setattr(
+        "optlaws_core.cli.read.read_all", lambda *paths: pytest.fail("read before the file was checked")
+    )
     argv = ["fit", "--law", LINES, "--runs", MANIFEST, "--json"]
     for more, said in (([tmp_path], "this is a folder"), ([tmp_path / "x", "--lock", "E=1"], "--lock is for laws")):
         code, _, err = told(capsys, *argv, *more)

@@ -15,7 +15,9 @@ from tests.test_architecture import imports
 pytestmark = pytest.mark.slow
 EARLIER = {"streamlit"}  # the server has imported it before any visitor comes
 NEVER = {"torch"}
-FILES = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *(ROOT / "optlaws_core").rglob("*.py")]
+CORE = ROOT / "optlaws_core"
+APART = {*(CORE / "cli").rglob("*.py"), *(CORE / "torch").glob("*.py"), *(CORE / "readers" / "remote").glob("*.py")}
+FILES = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *sorted({*CORE.rglob("*.py")} - APART)]  # no page uses those
 
 
 def foreign(path: Path) -> set[str]:
@@ -60,3 +62,9 @@ print(failed)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stdout + done.stderr
+
+
+def test_no_page_imports_what_is_apart():
+    named = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in APART}
+    for path in FILES:
+        assert not named & {name for _, name in imports(path)}, path
