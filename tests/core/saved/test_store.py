@@ -29,7 +29,7 @@ from optlaws_core import rank
 from optlaws_core.saved.rights import STRANGER
 from optlaws_core.saved.store import Store
 found = Store(sys.argv[1]).open(sys.argv[2], STRANGER)
-print(found.digest, *map(repr, rank(found.fit, [c.schedule for c in found.candidates])), sep="\\n")
+print(found.digest, *(str(vars(r)) for r in rank(found.fit, [c.schedule for c in found.candidates])), sep="\\n")
 """
     told = subprocess.run(
         [sys.executable, "-c", code, place, id], cwd=ROOT, capture_output=True, text=True, timeout=120
