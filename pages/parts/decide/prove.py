@@ -74,7 +74,7 @@ def _ask(order: Sequence[Entry], running: bool) -> None:
             help="One, or two that are close: then it is also told which was predicted to end lower, and which did.",
         )
         address.write("prove", chosen, names[:1])
-        seconds = small_run.SECONDS * max(len(chosen), 1)
+        seconds = small_run.BEFORE + small_run.SECONDS * max(len(chosen), 1)
         st.button(
             "Train it" if len(chosen) < 2 else "Train both",
             icon=":material/play_arrow:",

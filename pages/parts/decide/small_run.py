@@ -34,8 +34,8 @@ WARMUP = 200  # updates, as the bundled runs of this size have
 PEAK = 8e-3  # theirs; of the highest candidate
 SHORTEST = 500  # updates: a shorter run is warm-up for the most part, and shorter than any that the law was fitted to
 VALIDATE_EVERY = LOGGED_EVERY = 25  # updates
-# For one run of `UPDATES` on a free core: 11 s of the bundled runs (`cpu_seconds`), and 30 more held-out losses.
-SECONDS = 15.0
+# On two quiet cores, for one run of `UPDATES`, and before the first: one candidate took 46 s, two took 78.
+SECONDS, BEFORE = 32.0, 14.0
 MOST = 2  # candidates at once
 SAME = 0.02  # of the peak: schedules that are nowhere further apart are one and the same to whoever holds one out
 FITTING = 0.1  # share of the work

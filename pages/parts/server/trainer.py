@@ -25,7 +25,7 @@ from .workers import ENDED, ROOT, TURN
 
 PROVE = "OPTLAWS_PROVE"  # environment variable or secret: "off" where visitors are not to train anything
 PROGRAM = "data.small_run"
-LIMIT = 600.0  # s for each run, which takes some 15 s where a core is free
+LIMIT = 600.0  # s for each run, which takes some 30 s where a core is free
 MISSING = (
     "Training a small run needs PyTorch, which is not installed where this app runs: "
     "`pip install -r requirements-train.txt` in its environment, then start the app anew."
