@@ -128,6 +128,16 @@ def amount(text: str) -> float:
     raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {quoted(text)} (7B, 3e-4; from {ends})")
 
 
+def share(text: str) -> float:
+    """A share of 1, which may be 0: 0.5, or 50%."""
+    found = -1.0
+    with suppress(ValueError):
+        found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if 0 <= found < 1:
+        return found
+    raise argparse.ArgumentTypeError(f"a share is a number from 0 to below 1, got {quoted(text)}")
+
+
 def quoted(text: str) -> str:
     """What was typed, in quotes and no longer than a line takes."""
     return repr(text if len(text) <= 40 else text[:39] + "…")

@@ -14,7 +14,7 @@ from ..hyper.scaling import MUP, REPEATS, at_width, width_said
 from ..hyper.sweep_cells import COLUMNS
 from ..schedules.public_plans import PUBLIC_PLANS
 from ..text import format_amount
-from .options import amount, file, print_columns
+from .options import amount, file, print_columns, share
 from .plan_public import public
 from .plan_rates import check_units, rates
 from .plan_sweep import sweep
@@ -90,7 +90,7 @@ def add(command: argparse.ArgumentParser) -> None:
     sparse = add_one("sparse", _sparse, "models whose weights are zero, or whose experts are idle")
     _add_setting(sparse)
     sparse.add_argument(
-        "--share", type=_share, default=0.5, metavar="S", help="of weights that are zero, or idle at a token; 0.5"
+        "--share", type=share, default=0.5, metavar="S", help="of weights that are zero, or idle at a token; 0.5"
     )
     sparse.add_argument(
         "--granularity",
@@ -129,17 +129,6 @@ def _add_setting(command: argparse.ArgumentParser) -> None:
     command.add_argument("--params", required=True, type=amount, metavar="N", help="model size without embeddings: 7B")
     command.add_argument("--tokens", required=True, type=amount, metavar="D", help="tokens of the whole training: 300B")
     command.add_argument("--sure", action="store_true", help="take unlikely units as they are")
-
-
-def _share(text: str) -> float:
-    """A share of 1, which may be 0."""
-    try:
-        found = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"a share is a number from 0 to below 1, got {text[:40]!r}") from None
-    if not 0 <= found < 1:
-        raise argparse.ArgumentTypeError(f"a share is a number from 0 to below 1, got {text[:40]!r}")
-    return found
 
 
 def _compute(args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from ..prediction.losses import predict
 from ..schedules import Schedule, parse
 from ..text import format_number, percent
 from .model import add_model, curve_model
-from .options import print_columns
+from .options import print_columns, share
 
 BESIDE = (
     "All read as many tokens as {}, to within 1 %; that ends at {:.6f}. Differences to it are those of final losses, "
@@ -30,7 +30,7 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--within",
-        type=_share,
+        type=share,
         default=WITHIN,
         metavar="0.1%",
         help=f"how far above one batch the final loss may be predicted, a share of it; {_short(WITHIN)}%%",
@@ -114,15 +114,4 @@ def _times(text: str) -> float:
         found = 0.0
     if not 2 <= found <= LARGEST:
         raise argparse.ArgumentTypeError(f"a multiple of the batch is 2x to {LARGEST:.0f}x, got {text[:40]!r}")
-    return found
-
-
-def _share(text: str) -> float:
-    """A share of 1, `0.1%` or `0.001`."""
-    try:
-        found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        found = -1.0
-    if not 0 <= found < 1:
-        raise argparse.ArgumentTypeError(f"a share is 0 to below 1, such as 0.1%, got {text[:40]!r}")
     return found
