@@ -231,6 +231,13 @@ def test_charts_know_no_streamlit():
         assert not {n for _, n in imports(path) if n.split(".")[0] == "streamlit"}, path
 
 
+def test_tests_run_event_loops_in_one_place():
+    """A loop in a test's own thread fails after any browser test of the same process, and passes alone."""
+    starts = re.compile(r"\b(asyncio|anyio)\.run\b|\brun_until_complete\b")
+    users = {p.name for p in (ROOT / "tests").rglob("*.py") if starts.search(p.read_text(encoding="utf-8"))}
+    assert users == {"loops.py"}
+
+
 @pytest.mark.slow
 def test_the_app_starts_without_torch():
     code = "import sys, app, pages.parts.fit.report; sys.exit('torch' in sys.modules)"

@@ -8,7 +8,6 @@ import logging
 import re
 import threading
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
 import pytest
@@ -32,6 +31,7 @@ from pages.parts.server import errors, limits
 from pages.parts.state import library, workspace
 from pages.parts.state.table_file import TableFile
 from tests.places import ROOT
+from tests.support import loops
 
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
 LOG = b"step,loss,lr\n" + b"".join(b"%d,%f,1e-3\n" % (t, 4 - t / 100) for t in range(0, 200, 10))
@@ -72,8 +72,7 @@ class Server:
         async def ask() -> None:
             await self.gate(scope, None, send)
 
-        with ThreadPoolExecutor(1) as pool:  # this thread's event loop may be Playwright's
-            pool.submit(asyncio.run, ask()).result()
+        loops.run(ask())
         return said[0]["status"], b"".join(m.get("body", b"") for m in said).decode()
 
 
@@ -137,8 +136,7 @@ def test_an_upload_that_stops_coming_gives_up_its_room(server, monkeypatch):
         "path": "/_stcore/upload_file/one/a",
         "headers": [(b"content-length", b"9")],
     }
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, server.gate(scope, never, None)).result()
+    loops.run(server.gate(scope, never, None))
     assert heard == [({("one", "a"): 9}, {"type": "http.disconnect"})] and server.gate.coming == {}
 
 

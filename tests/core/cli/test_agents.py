@@ -5,7 +5,6 @@ import subprocess
 import sys
 from functools import partial
 
-import anyio
 import pytest
 from mcp import Client
 
@@ -15,6 +14,7 @@ from optlaws_core.cli.agents.server import Desk, Job, server
 from optlaws_core.cli.agents.tools import APART, MOST, bounded, tools
 from optlaws_core.errors import OptLawsError
 from tests.places import ROOT
+from tests.support import loops
 from tests.support.commands import CANDIDATES, TRAIN, told
 
 LOG = "step,loss,lr\n" + "".join(f"{s},{3 - s / 100},1e-3\n" for s in range(0, 100, 5))
@@ -219,7 +219,7 @@ def test_the_protocol_lists_calls_and_opens(files, fit_file):
             await best({"fit": str(fit_file), "peak": 8e-3, "total": 4000, "warmup": 200})
             return listed, ranked, wrong, await client.read_resource("optlaws://schedules")
 
-    listed, ranked, wrong, opened = anyio.run(talk)
+    listed, ranked, wrong, opened = loops.run(talk())
     assert {tool.name for tool in listed.tools} == set(tools())
     assert [tool.name for tool in listed.tools if not tool.annotations.read_only_hint] == ["fit", "select"]
     assert not ranked.is_error and len(json.loads(ranked.content[0].text)["result"]) == 3

@@ -1,8 +1,6 @@
 """A log-out ends the log-in, in all tabs and for copies of its cookie."""
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -15,6 +13,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from pages.parts.server import login, logout
 from pages.parts.server.logout import LogOut
+from tests.support import loops
 from tests.support.accounts import ADA, GROUPS, ORIGIN, cookies, secrets, written
 
 STREAM = "/_stcore/stream"
@@ -75,6 +74,5 @@ def test_only_a_log_in_is_remembered(client):
 def test_what_streamlit_would_not_take_any_more_is_forgotten():
     made = LogOut(None)
     made.ended = {"old": time.time() - logout.LONGEST - 1, "recent": time.time()}
-    with ThreadPoolExecutor(1) as pool:  # this thread's event loop may be Playwright's
-        pool.submit(asyncio.run, made._end("new")).result()
+    loops.run(made._end("new"))
     assert set(made.ended) == {"recent", "new"}

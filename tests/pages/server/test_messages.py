@@ -1,12 +1,10 @@
 """What pages may say to the server."""
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from pages.parts.server.messages import Messages
+from tests.support import loops
 
 GONE = {"type": "websocket.disconnect", "code": 1005}
 
@@ -22,8 +20,7 @@ def heard(*sent: dict) -> list[dict]:
         while not found or found[-1] != GONE:
             found.append(await receive())
 
-    with ThreadPoolExecutor(1) as pool:  # this thread's event loop may be Playwright's
-        pool.submit(asyncio.run, Messages(streamlit)({"type": "websocket"}, receive, None)).result()
+    loops.run(Messages(streamlit)({"type": "websocket"}, receive, None))
     return found[:-1]
 
 
