@@ -12,8 +12,8 @@ from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.laws.base import tokens
 from optlaws_core.laws.evaluation import RECENT, batch, predict, predict_with_jacobian
+from optlaws_core.laws.sums.clocks import trace
 from optlaws_core.parallel import map_tasks
-from optlaws_core.sums.clocks import trace
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
 
 from .protocols import MPL_TRAIN

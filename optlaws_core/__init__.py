@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names once more, for editors and type checkers
-    from .autolrs import propose_rate, simulate_stages, stages_of
     from .errors import DesignError, FitError, LogError, OptLawsError, ScheduleError
     from .final_loss import (
         FINAL_LAWS,
@@ -54,6 +53,7 @@ if TYPE_CHECKING:  # the same names once more, for editors and type checkers
         transfers,
     )
     from .laws import LAWS, Law
+    from .optimize.autolrs import propose_rate, simulate_stages, stages_of
     from .prediction.bands import Prediction, with_bands
     from .prediction.losses import predict
     from .prediction.proposals import Proposal, propose_runs
@@ -67,7 +67,6 @@ __version__ = "0.1.0"  # the only place; pyproject.toml and `optlaws --version` 
 
 # Names are loaded when first used: SymPy and SciPy take most of a second, and reading logs needs neither.
 _HOME = {
-    "autolrs": ("propose_rate", "simulate_stages", "stages_of"),
     "errors": ("DesignError", "FitError", "LogError", "OptLawsError", "ScheduleError"),
     "final_loss": (
         "FINAL_LAWS",
@@ -109,6 +108,7 @@ _HOME = {
         "transfers",
     ),
     "laws": ("LAWS", "Law"),
+    "optimize.autolrs": ("propose_rate", "simulate_stages", "stages_of"),
     "prediction.bands": ("Prediction", "with_bands"),
     "prediction.losses": ("predict",),
     "prediction.proposals": ("Proposal", "propose_runs"),

@@ -4,7 +4,8 @@ import argparse
 
 import numpy as np
 
-from ..autolrs import (
+from ..errors import OptLawsError
+from ..optimize.autolrs import (
     FEWEST,
     KAPPA,
     PROBES,
@@ -20,7 +21,6 @@ from ..autolrs import (
     rivals,
     simulate_stages,
 )
-from ..errors import OptLawsError
 from ..text import format_number
 from .model import add_warmup, curve_model, extrapolation, warmup_of
 from .options import amount, file, logs, named_once, refuse, step

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ..arrays import FloatArray
-from ..autolrs import Proposal, Stage, exponential
+from ..optimize.autolrs import Proposal, Stage, exponential
 from ..schedules import Schedule
 from ..text import format_number
 from . import chart_style

@@ -7,10 +7,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ..laws.sums.clocks import trace
 from ..prediction.bands import Prediction
 from ..runs import Run
 from ..schedules import Batch, Schedule, parts, tokens_before
-from ..sums.clocks import trace
 from . import chart_style
 
 FloatArray = NDArray[np.float64]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 from tsdownsample import MinMaxLTTBDownsampler
 
+from ..laws.sums.clocks import trace
 from ..runs import Run, Series
 from ..schedules import Schedule
-from ..sums.clocks import trace
 from ..text import format_number
 from . import chart_style
 

@@ -27,10 +27,10 @@ from ..arrays import FloatArray
 from ..errors import DesignError, OptLawsError
 from ..laws import Param
 from ..laws.provenance import OWN_FORM
+from ..laws.sums.clocks import ETA_REF
+from ..laws.sums.functionals import functionals
 from ..runs import MOST_UPDATES, Plan
 from ..schedules import Joint
-from ..sums.clocks import ETA_REF
-from ..sums.functionals import functionals
 from ..text import shortened
 
 # Coefficients. Priors hold a coefficient where runs do not tell; a standard deviation is that at a strength of 1.

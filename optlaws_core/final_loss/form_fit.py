@@ -12,7 +12,7 @@ from ..errors import FitError
 from ..fitting.covariance import QUANTILE
 from ..fitting.descent import FAR, huber, log_residuals
 from ..fitting.result import Coverage, Status
-from ..sums.clocks import ETA_REF
+from ..laws.sums.clocks import ETA_REF
 from .final_fit import End, FinalFit
 from .final_laws import LINE, LOG_LINEAR, FinalLaw, PlanFeatures, features, losses
 from .table import TableRun, fold

@@ -19,9 +19,9 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import DesignError
+from ..laws.sums.functionals import functionals
 from ..runs import Plan
 from ..schedules.chain import Chain
-from ..sums.functionals import functionals
 
 # With few runs the coefficients stay near: no step, gains that carry over in full, a shift that does not fade.
 CENTRE = np.array([0.0, 1.0, 0.0])

@@ -16,9 +16,9 @@ from ..arrays import FloatArray
 from ..errors import DesignError
 from ..laws import Law, law_named
 from ..laws.base import bound_noise, eta, momentum_area
+from ..laws.sums.clocks import trace
 from ..parallel import one_thread
 from ..runs import HIGHEST_LOSS, LOWEST_LOSS, Plan, Run, Series, unsettled
-from ..sums.clocks import trace
 from . import peaks
 from .covariance import Uncertainty, uncertainty
 from .least_squares import HUBER, LeastSquares, Progress

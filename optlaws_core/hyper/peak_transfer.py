@@ -14,9 +14,9 @@ import numpy as np
 from ..errors import OptLawsError
 from ..laws.base import S, bound_noise
 from ..laws.features import feature
+from ..laws.sums.clocks import trace
 from ..runs import Plan
 from ..schedules import Schedule
-from ..sums.clocks import trace
 
 
 @dataclass(frozen=True)

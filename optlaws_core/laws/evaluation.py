@@ -12,16 +12,16 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DesignError, may_end_here
 from ..runs import Plan
 from ..schedules import Schedule
-from ..sums.clocks import Trace, make_clocks, trace
-from ..sums.history import History, histories
-from ..sums.moments import moments
-from ..sums.panels import rates
 from ..text import shortened
 from . import HistorySum, Law
 from .base import S, S_k, d_k, pace_k
 from .compiled import Compiled
 from .effective import beside_rate, driven, share_of_noise
 from .features import feature
+from .sums.clocks import Trace, make_clocks, trace
+from .sums.history import History, histories
+from .sums.moments import moments
+from .sums.panels import rates
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
 AT_ONCE = 4096  # observations whose past is cut together

@@ -7,9 +7,9 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DesignError
 from ..runs import Plan
 from ..schedules import Schedule
-from ..sums.clocks import Trace
-from ..sums.history import history
 from . import base
+from .sums.clocks import Trace
+from .sums.history import history
 
 MOST_UPDATES = 2_000_000  # of a schedule whose every update is walked through
 # Forward-momentum law: decay of the running mean and mean square of drops, and what its code scales the latter with.

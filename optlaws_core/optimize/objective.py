@@ -20,10 +20,10 @@ from ..laws.base import tokens as seen
 from ..laws.compiled import Expression
 from ..laws.evaluation import LOWEST, NOTHING, batch
 from ..laws.evaluation import predict as evaluate
+from ..laws.sums.clocks import ETA_REF
 from ..prediction.losses import predict
 from ..runs import Plan
 from ..schedules import Constant, Schedule
-from ..sums.clocks import ETA_REF
 from .limits import Limits
 
 Share = Callable[[float], float]  # peak rate -> weight of a part among all that predict schedules of it, 0 to 1

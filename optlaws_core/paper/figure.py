@@ -19,11 +19,11 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import OptLawsError, extra
 from ..fitting.result import Model
+from ..laws.sums.clocks import trace
 from ..prediction.bands import with_bands
 from ..prediction.losses import predict
 from ..runs import Run
 from ..schedules import Schedule
-from ..sums.clocks import trace
 
 WIDTHS = {"single": 3.25, "double": 6.75}  # inches, of one column of a paper and of two
 FORMATS = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}

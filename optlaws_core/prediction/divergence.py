@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from ..arrays import FloatArray
 from ..errors import DesignError, OptLawsError, amiss
+from ..laws.sums.functionals import functionals
 from ..parallel import one_thread
 from ..runs import Plan
-from ..sums.functionals import functionals
 
 Flags = Sequence[bool] | NDArray[np.bool_]  # one for each plan
 FEATURES = ("log p", "log N", "log p/a", "log E_kappa", "log max V_mu", "log V_mu")

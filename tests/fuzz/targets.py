@@ -15,12 +15,12 @@ from random import Random
 import numpy as np
 
 from optlaws_core import Run, Schedule, parse
-from optlaws_core.autolrs import next_stage, stages_of
 from optlaws_core.errors import OptLawsError
 from optlaws_core.final_loss import load_final
 from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.final_loss.table import read_table
 from optlaws_core.hyper import read_sweep
+from optlaws_core.optimize.autolrs import next_stage, stages_of
 from optlaws_core.readers import FORMATS, FileReport, Format, Source, formats, read_all, read_source
 from optlaws_core.readers.base import LARGEST_STEP
 from optlaws_core.readers.norms import gradient_norms

@@ -16,8 +16,8 @@ import numpy as np
 
 from optlaws_core.arrays import FloatArray
 from optlaws_core.errors import OptLawsError
+from optlaws_core.laws.sums.functionals import functionals
 from optlaws_core.schedules import Schedule
-from optlaws_core.sums.functionals import functionals
 
 LONGEST = 10_000_000  # updates that are worth a loop
 COARSEST = 0.5  # largest rate times curvature in the double well; above it, updates jump rather than climb

@@ -6,7 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from optlaws_core import OptLawsError, Run, predict
-from optlaws_core.autolrs import (
+from optlaws_core.figures import autolrs_charts as charts
+from optlaws_core.figures.candidate_chart import steps_of
+from optlaws_core.fitting.result import Model
+from optlaws_core.optimize.autolrs import (
     FEWEST,
     REACH,
     Next,
@@ -22,9 +25,6 @@ from optlaws_core.autolrs import (
     simulate_with_rivals,
     stages_of,
 )
-from optlaws_core.figures import autolrs_charts as charts
-from optlaws_core.figures.candidate_chart import steps_of
-from optlaws_core.fitting.result import Model
 from optlaws_core.text import format_number, parse_amount
 
 from ..state import address, jobs

@@ -9,8 +9,8 @@ import streamlit as st
 
 from optlaws_core import SCHEDULES, Schedule
 from optlaws_core.figures import schedule_charts as charts
+from optlaws_core.laws.sums.clocks import trace
 from optlaws_core.schedules.base import ordered_fields
-from optlaws_core.sums.clocks import trace
 
 from ..state import address, beside
 from ..state.candidates import MOST_LINK, Candidate, from_fields

@@ -45,12 +45,12 @@ ENDED = (
     "begin it again, or with fewer runs or laws."
 )
 MODULES = (
-    "optlaws_core.autolrs",
     "optlaws_core.final_loss",
     "optlaws_core.fitting.selection",
     "optlaws_core.fitting.single",
     "optlaws_core.hyper",
     "optlaws_core.optimize",
+    "optlaws_core.optimize.autolrs",
 )
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ import pytest
 from optlaws_core import Plan, Run, Series, parse
 from optlaws_core.figures import chart_style
 from optlaws_core.figures import run_charts as charts
-from optlaws_core.sums.clocks import trace
+from optlaws_core.laws.sums.clocks import trace
 
 COSINE = Plan(parse("cosine(peak=3e-4, warmup=100, total=2000, final=3e-5)"), 1e8, 4096)
 

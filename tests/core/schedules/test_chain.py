@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from optlaws_core.errors import ScheduleError
+from optlaws_core.laws.sums.functionals import functionals
 from optlaws_core.schedules import WSD, Constant, Cosine, Linear, Step, parse
 from optlaws_core.schedules.chain import Chain
-from optlaws_core.sums.functionals import functionals
-from tests.core.sums.test_functionals import HEIGHTS, KERNELS, MU, rates
+from tests.core.laws.sums.test_functionals import HEIGHTS, KERNELS, MU, rates
 from tests.knowledge.twins import shipped
 
 FIRST = WSD(2e-3, warmup=50, total=1000, decay=200)

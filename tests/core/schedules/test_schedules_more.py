@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from optlaws_core.errors import ScheduleError
+from optlaws_core.laws.sums.clocks import Trace
+from optlaws_core.laws.sums.functionals import functionals
 from optlaws_core.schedules import (
     COOLDOWNS,
     SCHEDULES,
@@ -24,8 +26,6 @@ from optlaws_core.schedules import (
     parse,
     refined,
 )
-from optlaws_core.sums.clocks import Trace
-from optlaws_core.sums.functionals import functionals
 from tests.knowledge.families import texts
 
 EXAMPLES = [parse(text) for text in texts(20, 300)]

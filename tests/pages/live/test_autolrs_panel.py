@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core.autolrs import Search, next_stage, probe_of, propose_rate, rivals, simulate_stages
 from optlaws_core.figures import autolrs_charts as charts
+from optlaws_core.optimize.autolrs import Search, next_stage, probe_of, propose_rate, rivals, simulate_stages
 from optlaws_core.text import format_number
 from pages.parts.live import autolrs, forecast
 from pages.parts.state.workspace import Workspace

@@ -6,11 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..arrays import FloatArray
-from ..errors import DesignError
-from ..fitting.covariance import QUANTILE
-from ..parallel import one_thread
-from ..text import format_number
+from ...arrays import FloatArray
+from ...errors import DesignError
+from ...fitting.covariance import QUANTILE
+from ...parallel import one_thread
+from ...text import format_number
 from .forecast import exponential
 from .process import process
 from .stages import Stage

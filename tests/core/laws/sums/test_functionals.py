@@ -8,10 +8,10 @@ import pytest
 from scipy.special import exp1, gamma
 
 from optlaws_core.errors import OptLawsError
+from optlaws_core.laws.sums import functionals as module
+from optlaws_core.laws.sums.functionals import functionals
 from optlaws_core.schedules import WSD, Constant, Cosine, Linear, parse
 from optlaws_core.schedules.base import Schedule
-from optlaws_core.sums import functionals as module
-from optlaws_core.sums.functionals import functionals
 from tests.knowledge.twins import shipped
 
 HORIZONS = [(0, 7), (20, 300), (2160, 24_000), pytest.param(1000, 150_000, marks=pytest.mark.slow)]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from ..arrays import FloatArray
+from ...arrays import FloatArray
 
 POWER = 1.0, (1e-4, 1e2)  # a²: start, bounds
 NOISE = 1e-4, (1e-8, 1.0)  # ν², alike

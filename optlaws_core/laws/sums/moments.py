@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ..arrays import FloatArray, IntArray
+from ...arrays import FloatArray, IntArray
 from .clocks import Trace
 
 POINTS = 12  # moments of a window; with WINDOW, relative errors near 1e-9 for kernels of a power or exp

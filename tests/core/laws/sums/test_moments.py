@@ -5,10 +5,10 @@ import pytest
 
 from optlaws_core.laws import LAWS
 from optlaws_core.laws.evaluation import batch, predict, predict_with_jacobian
+from optlaws_core.laws.sums.clocks import Trace
+from optlaws_core.laws.sums.moments import POINTS, moments
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Constant, Cosine, Step, parse
-from optlaws_core.sums.clocks import Trace
-from optlaws_core.sums.moments import POINTS, moments
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
 
 SUMMED = [name for name, law in LAWS.items() if law.sums]

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from optlaws_core.autolrs.process import FEWEST, LENGTH, NOISE, POWER, matern, process
+from optlaws_core.optimize.autolrs.process import FEWEST, LENGTH, NOISE, POWER, matern, process
 
 LENGTHS = np.log(1.5), np.log(1e3)
 AT = np.linspace(-9.0, -4.0, 41)

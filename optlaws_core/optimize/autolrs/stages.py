@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..arrays import FloatArray
-from ..errors import DesignError
-from ..runs import Run
+from ...arrays import FloatArray
+from ...errors import DesignError
+from ...runs import Run
 from .forecast import FEWEST, Exponential, exponential
 
 SAME = 1e-6  # relative difference up to which two rates are one

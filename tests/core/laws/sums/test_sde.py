@@ -7,8 +7,8 @@ import pytest
 from scipy.integrate import quad
 
 from optlaws_core.errors import OptLawsError
+from optlaws_core.laws.sums.functionals import functionals
 from optlaws_core.schedules import WSD, Constant, Cosine, Linear, parse
-from optlaws_core.sums.functionals import functionals
 from tests.oracles.sde import (
     critical_rate,
     double_well,

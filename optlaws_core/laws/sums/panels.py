@@ -18,8 +18,8 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from ..arrays import BoolArray, FloatArray, IntArray
-from ..schedules import Schedule
+from ...arrays import BoolArray, FloatArray, IntArray
+from ...schedules import Schedule
 
 NODES = 10  # of a panel; with the limits below, sums are exact to a relative 1e-9
 REACH = 1.5  # largest size of a panel over its distance from the observation, both on the kernel's clock

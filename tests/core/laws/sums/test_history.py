@@ -5,11 +5,11 @@ import pytest
 
 from optlaws_core.laws import LAWS
 from optlaws_core.laws.evaluation import batch, predict, predict_with_jacobian
+from optlaws_core.laws.sums.clocks import ETA_REF, Trace
+from optlaws_core.laws.sums.history import history
+from optlaws_core.laws.sums.panels import NODES, Panels
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Constant, Cosine, parse
-from optlaws_core.sums.clocks import ETA_REF, Trace
-from optlaws_core.sums.history import history
-from optlaws_core.sums.panels import NODES, Panels
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
 
 # The bound divides by lags, and at the end of a decay to 0 these are differences of a clock in its last digits.

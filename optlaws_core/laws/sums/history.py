@@ -15,8 +15,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import BoolArray, FloatArray, IntArray
-from ..schedules import Schedule
+from ...arrays import BoolArray, FloatArray, IntArray
+from ...schedules import Schedule
 from .clocks import Clock, Trace, make_clocks
 from .panels import NODES, TIE, Panels
 

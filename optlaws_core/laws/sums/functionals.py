@@ -25,10 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arrays import FloatArray, IntArray
-from ..errors import OptLawsError, may_end_here
-from ..schedules import Schedule
-from ..text import counted
+from ...arrays import FloatArray, IntArray
+from ...errors import OptLawsError, may_end_here
+from ...schedules import Schedule
+from ...text import counted
 from .clocks import ETA_REF
 from .panels import Panels, resolved
 

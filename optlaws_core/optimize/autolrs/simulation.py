@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from ..errors import Cancelled, DesignError
-from ..fitting.result import Model
-from ..optimize import Limits, find
-from ..optimize.progress import Progress
-from ..prediction.losses import predict
-from ..schedules import Constant, Knots, Schedule
+from ...errors import Cancelled, DesignError
+from ...fitting.result import Model
+from ...prediction.losses import predict
+from ...schedules import Constant, Knots, Schedule
+from .. import Limits, find
+from ..progress import Progress
 from .forecast import FEWEST
 from .proposal import Proposal, Search, propose_rate
 from .stages import DOUBLINGS, Stage, probe_length

@@ -8,7 +8,10 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from optlaws_core import LAWS, DesignError, Fit, Plan, Run, Series, Status, parse, predict
-from optlaws_core.autolrs import (
+from optlaws_core.cli import main
+from optlaws_core.fitting.result import Coverage
+from optlaws_core.laws.multi_power import MULTI_POWER
+from optlaws_core.optimize.autolrs import (
     Search,
     Stage,
     exponential,
@@ -22,10 +25,7 @@ from optlaws_core.autolrs import (
     simulate_stages,
     stages_of,
 )
-from optlaws_core.autolrs.forecast import _jacobian
-from optlaws_core.cli import main
-from optlaws_core.fitting.result import Coverage
-from optlaws_core.laws.multi_power import MULTI_POWER
+from optlaws_core.optimize.autolrs.forecast import _jacobian
 from optlaws_core.prediction.losses import sized
 from tests.knowledge.twins import THETAS
 from tests.places import ROOT

@@ -8,10 +8,10 @@ from scipy.interpolate import make_lsq_spline
 from scipy.optimize import least_squares
 from scipy.special import stdtrit
 
-from ..arrays import FloatArray
-from ..errors import DesignError
-from ..fitting.covariance import LEVEL
-from ..runs import HIGHEST_LOSS
+from ...arrays import FloatArray
+from ...errors import DesignError
+from ...fitting.covariance import LEVEL
+from ...runs import HIGHEST_LOSS
 
 FEWEST = 5  # losses that an exponential needs: three coefficients, and something to judge them by
 ROUNDS, WORST = 10, 0.03  # of leaving outliers out, and the share that each may take

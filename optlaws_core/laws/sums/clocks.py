@@ -14,8 +14,8 @@ import numpy as np
 from numpy.polynomial import chebyshev as cheb
 from numpy.typing import ArrayLike
 
-from ..arrays import FloatArray, IntArray
-from ..schedules import Schedule
+from ...arrays import FloatArray, IntArray
+from ...schedules import Schedule
 from .panels import halves, rates
 
 ETA_REF = 1e-3  # at this rate every clock runs at one pace; absolute, so that laws carry over between peaks
