@@ -1,12 +1,14 @@
-"""How many runs an agent trains until it has the best schedule of a sweep: by our ranking, or by successive halving.
+"""How many runs an agent trains until it has the best schedule of a sweep: by ranking, by forecasts, by halving.
 
 Each pool is what the project's own runs have of one model size and length: 10 to 25 schedules, of several peaks. The
 agent begins with two schedules drawn at random, fits a law to the runs it has, trains the schedule that is predicted to
 end lowest of those it has not, and so on; a run is looked up.
 
 Successive halving has the same updates to spend: with those of n whole runs it begins 2n schedules, keeps the better
-half at a quarter and again at half of the length, and so ends n/2. Random search trains n whole runs. Neither needs a
-model, so that they are drawn `DRAWS` times.
+half at a quarter and again at half of the length, and so ends n/2. Halving by forecasts does the same, but keeps those
+that are forecast to end lowest, each from its own training losses so far (`optlaws forecast`), under priors that are
+learned from the public curves alone, since those that ship have seen these runs; it was tried once, as it stands here.
+Random search trains n whole runs. All three are drawn `DRAWS` times.
 
 Shown: how far the best run found lies above the best of its pool, mean over pools and draws, and the share of draws
 that found a run within `NEAR` of it.
@@ -14,23 +16,30 @@ that found a run within `NEAR` of it.
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.judge import APART
 from optlaws_core import Run, fit, rank, read
+from optlaws_core.live import cut, from_itself, outcomes
 
+from .priors import LAWS, learn
 from .protocols import ROOT
-from .table import show
+from .table import has_public, show
 
 LAW = "annealing"  # without a prior: those that ship have seen these runs
 POOLS = (("tiny", 4000), ("tiny", 2000), ("small", 4000), ("small", 2000), ("medium", 2000))
 BEGIN, MOST = 2, 6  # whole runs
 STARTS = 4  # of the agent in each pool
 DRAWS = 2000  # of what needs no model
+RUNGS = (0.25, 0.5)  # shares of the length at which half of the runs is given up
+OWN = frozenset({"sweep"})  # what the priors of forecasts are not learned from
 NEAR = 0.002  # of the loss: what another seed changes
 SEED = 1
+
+Way = Callable[[Sequence[Run], int, np.random.Generator], int]
 
 
 def pool(size: str, total: int) -> list[Run]:
@@ -56,13 +65,31 @@ def by_ranking(runs: Sequence[Run], begun: Sequence[int]) -> list[int]:
     return order
 
 
-def by_halving(runs: Sequence[Run], n: int, rng: np.random.Generator) -> int:
-    """The run that successive halving ends with, for the updates of n whole runs."""
+def by_halving(runs: Sequence[Run], n: int, rng: np.random.Generator, at_rungs: NDArray) -> int:
+    """The run that successive halving ends with, for the updates of n whole runs.
+
+    at_rungs: (runs, 2), what is lowest for the runs to keep at each of `RUNGS`.
+    """
     left = rng.permutation(len(runs))[: 2 * n]
-    for share in (0.25, 0.5):
-        losses = [_loss(runs[i], share) for i in left]
-        left = left[np.argsort(losses)[: max(1, len(left) // 2)]]
+    for values in at_rungs.T:
+        left = left[np.argsort(values[left])[: max(1, len(left) // 2)]]
     return min(left, key=lambda i: _loss(runs[i], 1.0))
+
+
+def seen(runs: Sequence[Run]) -> NDArray:
+    """The losses at the rungs, (runs, 2)."""
+    return np.array([[_loss(run, share) for share in RUNGS] for run in runs])
+
+
+def forecasts(runs: Sequence[Run]) -> NDArray:
+    """The final losses that are forecast at the rungs, (runs, 2)."""
+    priors = {law: learn(law, OWN) for law in LAWS}
+    found = []
+    for run in runs:
+        schedule = run.known_plan.schedule
+        parts = [cut(run.on("train"), int(share * schedule.total)) for share in RUNGS]
+        found.append([outcomes(from_itself(part, priors), part, [("", schedule)])[0].loss for part in parts])
+    return np.array(found)
 
 
 def by_chance(runs: Sequence[Run], n: int, rng: np.random.Generator) -> int:
@@ -78,6 +105,8 @@ def _loss(run: Run, share: float) -> float:
 
 def main() -> None:
     """Print the table."""
+    if not has_public():
+        return
     pools = [runs for runs in (pool(*which) for which in POOLS)]
     sizes = ", ".join(f"{size} {total}: {len(runs)}" for (size, total), runs in zip(POOLS, pools, strict=True))
     print(f"Schedules of each pool: {sizes}.\n")
@@ -89,16 +118,21 @@ def main() -> None:
         print(f"{runs[0].name}: {orders}", file=sys.stderr, flush=True)
         for n, found in agent.items():
             found.append(_above(runs, [min(order[:n], key=lambda i: _loss(runs[i], 1.0)) for order in orders]))
+    ways: dict[str, list[Way]] = {
+        "halving by forecasts": [partial(by_halving, at_rungs=forecasts(runs)) for runs in pools],
+        "halving": [partial(by_halving, at_rungs=seen(runs)) for runs in pools],
+        "chance": [by_chance] * len(pools),
+    }
     rows = []
     for n, found in agent.items():
-        rows.append([n, *_told(found), *_told(_drawn(pools, by_halving, n)), *_told(_drawn(pools, by_chance, n))])
-    head = ["runs", "our ranking", "near", "halving", "near", "chance", "near"]
-    show(head, rows)
+        drawn = [_told(_drawn(pools, some, n)) for some in ways.values()]
+        rows.append([n, *_told(found), *(told for both in drawn for told in both)])
+    show(["runs", "our ranking", "near", *(head for name in ways for head in (name, "near"))], rows)
 
 
-def _drawn(pools: Sequence[Sequence[Run]], way: Callable, n: int) -> list[NDArray]:
+def _drawn(pools: Sequence[Sequence[Run]], ways: Sequence[Way], n: int) -> list[NDArray]:
     rng = np.random.default_rng(SEED)
-    return [_above(runs, [way(runs, n, rng) for _ in range(DRAWS)]) for runs in pools]
+    return [_above(runs, [way(runs, n, rng) for _ in range(DRAWS)]) for runs, way in zip(pools, ways, strict=True)]
 
 
 def _above(runs: Sequence[Run], found: Sequence[int]) -> NDArray:

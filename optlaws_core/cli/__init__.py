@@ -32,6 +32,7 @@ COMMANDS = {
     "select": "fit several laws, say which to trust, and average them",
     "predict": "predict the losses of one schedule",
     "rank": "rank schedules by predicted final loss",
+    "forecast": "forecast where runs in progress will end",
     "propose": "propose the cheap runs that make a ranking surest",
     "optimize": "find the best schedule under a fit",
     "ramp": "how early the batch may grow under a fit, and the updates that this saves",

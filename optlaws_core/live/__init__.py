@@ -9,7 +9,7 @@ from .alarm import ALARM, LOOKS, RISE, diverging, evidence, risen
 from .alone import from_itself
 from .forecasting import FEWEST, MEMORY, PULL, Forecast, Outcome, averages, cut, decays, forecast, outcomes
 from .growing import reread, version
-from .logged import planned_end
+from .logged import end_as_planned, planned_end
 
 __all__ = [
     "ALARM",
@@ -24,6 +24,7 @@ __all__ = [
     "cut",
     "decays",
     "diverging",
+    "end_as_planned",
     "evidence",
     "forecast",
     "from_itself",

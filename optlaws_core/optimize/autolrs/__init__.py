@@ -23,9 +23,9 @@ proposal.py    which rate to probe next, or to train with
 simulation.py  a whole run under a law, and what to hold it against
 """
 
-from .forecast import FEWEST, Exponential, exponential, inliers
 from .proposal import KAPPA, PROBES, REACH, Proposal, Search, Tried, forecasts, propose_rate
 from .simulation import Rival, Simulated, Trained, lengths, rivals, simulate_stages, simulate_with_rivals
+from .stage_forecast import FEWEST, Exponential, exponential, inliers
 from .stages import SHARE, Next, Stage, next_stage, probe_length, probe_of, stages_of
 
 __all__ = [

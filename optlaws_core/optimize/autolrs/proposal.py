@@ -11,8 +11,8 @@ from ...errors import DesignError
 from ...fitting.covariance import QUANTILE
 from ...parallel import one_thread
 from ...text import format_number
-from .forecast import exponential
 from .process import process
+from .stage_forecast import exponential
 from .stages import Stage
 
 REACH = 10.0  # by which the lowest rate lies below the highest, where nobody says

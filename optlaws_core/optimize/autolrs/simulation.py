@@ -12,8 +12,8 @@ from ...prediction.losses import predict
 from ...schedules import Constant, Knots, Schedule
 from .. import Limits, find
 from ..progress import Progress
-from .forecast import FEWEST
 from .proposal import Proposal, Search, propose_rate
+from .stage_forecast import FEWEST
 from .stages import DOUBLINGS, Stage, probe_length
 
 STAGES = 7  # first lengths, 1 + 2 + 4 of them: by default a run takes three stages, since more would decay sooner

@@ -7,7 +7,7 @@ import numpy as np
 from ...arrays import FloatArray
 from ...errors import DesignError
 from ...runs import Run
-from .forecast import FEWEST, Exponential, exponential
+from .stage_forecast import FEWEST, Exponential, exponential
 
 SAME = 1e-6  # relative difference up to which two rates are one
 SHARE = 0.1  # of a stage's updates that a probe of it takes

@@ -25,7 +25,7 @@ from optlaws_core.optimize.autolrs import (
     simulate_stages,
     stages_of,
 )
-from optlaws_core.optimize.autolrs.forecast import _jacobian
+from optlaws_core.optimize.autolrs.stage_forecast import _jacobian
 from optlaws_core.prediction.losses import sized
 from tests.knowledge.twins import THETAS
 from tests.places import ROOT

@@ -1,0 +1,99 @@
+"""The command `forecast`: where runs in progress will end, and so which of them are worth going on with."""
+
+import argparse
+from collections.abc import Sequence
+
+from ..errors import Cancelled, FitError, OptLawsError
+from ..live import ALARM, Outcome, cut, diverging, end_as_planned, risen
+from ..runs import Run
+from ..text import chance
+from .model import band_keys, band_text, curve_model, finite
+from .options import amount, file, logs, refuse, step
+from .read import add_answers, everything, named, unread_files
+
+SIZED = ("--params", "--batch-tokens")
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Options of `forecast`."""
+    command.set_defaults(run=run)
+    command.add_argument("--runs", required=True, type=logs, metavar="LOG_OR_FOLDER", help="where the runs are")
+    command.add_argument("--run", dest="names", nargs="+", metavar="RUN", help="which of them; by default all")
+    command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
+    command.add_argument(
+        "--until", type=step, metavar="STEP", help="as the runs were after this update, to compare them at one length"
+    )
+    command.add_argument(
+        "--fit",
+        type=file,
+        metavar="FIT.json",
+        help="what fit or select made of finished runs; by default each run is forecast from its own losses so far",
+    )
+    command.add_argument("--params", type=amount, metavar="N", help="model size of the runs, with --fit")
+    command.add_argument("--batch-tokens", type=amount, metavar="B", help="tokens in one update, with --fit")
+    add_answers(command)
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def run(args: argparse.Namespace) -> list[str]:
+    """Print the runs by the loss that they will end at, the lowest first; the others come back as remarks."""
+    model = None
+    if args.fit is None:
+        refuse(args, SIZED, "is for runs under a fit (--fit); from itself a run is forecast as it is")
+    else:
+        model = curve_model(args)
+    reading = everything(args.runs, answers=args.answer)
+    names = args.names or [found.name for found in reading.runs]
+    rows: list[dict] = []
+    remarks = [*unread_files(reading.files), *(model.doubts if model else ())]
+    faults = []
+    for done, name in enumerate(names):
+        if args.watch is not None and args.watch(done / len(names)) is False:
+            raise Cancelled
+        chosen = named(reading, name, args.split)
+        try:
+            seen = chosen if args.until is None else cut(chosen, args.until)
+            rows.append(_row(seen, end_as_planned(seen, model)))
+        except (OptLawsError, FitError) as fault:
+            faults.append(f"Left out: {fault}")
+            continue
+        remarks += _alarm(seen)
+    if not rows:
+        raise OptLawsError(faults[0] if faults else f"{args.runs}: no run was forecast.")
+    rows.sort(key=lambda row: row["loss"])
+    if args.json:
+        args.show(rows)
+    else:
+        _print(rows)
+    return [*remarks, *faults]
+
+
+def _row(seen: Run, end: Outcome) -> dict:
+    ends = None if end.low is None or end.high is None else finite(end.low, end.high)
+    return {
+        "run": seen.name,
+        "split": seen.split,
+        "step": int(seen.steps[-1]),
+        "updates": end.updates,
+        "seen": float(seen.loss[-1]),
+        "loss": end.loss,
+        **band_keys("prediction", ends),
+        "p_diverges": diverging(seen),
+    }
+
+
+def _alarm(seen: Run) -> list[str]:
+    """A remark on a run whose loss has risen."""
+    if risen(seen) < ALARM:
+        return []
+    p = diverging(seen)
+    return [f"Run {seen.name!r}: its loss has risen" + (f"; it diverges with {chance(p)}." if p is not None else ".")]
+
+
+def _print(rows: Sequence[dict]) -> None:
+    for row in rows:
+        ends = None if row["prediction_low"] is None else (row["prediction_low"], row["prediction_high"])
+        print(
+            f"{row['loss']:.6f}{band_text(None, ends)}   {row['run']}, at step {row['step']:,} of "
+            f"{row['updates']:,}, {row['split']} loss {row['seen']:.6g}"
+        )
