@@ -41,7 +41,7 @@ COMMANDS = {
     "bound": "the convex last-iterate bound of schedules, and the peak that one's gives another",
     "refine": "make a schedule of logged gradient norms",
     "export": "write a schedule in the words of a trainer",
-    "share": "saved comparisons: list, export, paper, import",
+    "share": "saved comparisons: list, export, paper, import; the schema of their files",
     "mcp": "serve the other commands to agents as tools, by the Model Context Protocol",
 }
 # What a word of the command line takes to load, which is seconds for most: only those that stand there are loaded.

@@ -1,4 +1,4 @@
-"""The command `share`: saved comparisons listed, output as bundles, and read from them.
+"""The command `share`: saved comparisons listed, output as bundles, and read from them; what a bundle is.
 
 It sees all that a store holds, as whoever runs it can read the database anyway. The store, and SQLAlchemy with it, is
 imported by the command that runs: all others do without.
@@ -22,8 +22,8 @@ MOST_LISTED = 1_000
 
 
 def add(command: argparse.ArgumentParser) -> None:
-    """The four commands and their options."""
-    commands = command.add_subparsers(required=True, metavar="list|export|paper|import")
+    """The commands and their options."""
+    commands = command.add_subparsers(required=True, metavar="list|export|paper|import|schema")
 
     def add_one(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
@@ -59,6 +59,9 @@ def add(command: argparse.ArgumentParser) -> None:
         default="link",
         help="who may open it: whoever has the link, or whoever is logged in",
     )
+
+    said = "print the JSON Schema of a bundle"
+    commands.add_parser("schema", help=said, description=said).set_defaults(run=_schema)
 
 
 def _list(args: argparse.Namespace) -> list[str]:
@@ -127,6 +130,12 @@ def _import(args: argparse.Namespace) -> None:
     with closing(Store(args.store)) as store:
         for snapshot in snapshots:
             print(store.save(snapshot, OPERATOR, Visibility[args.visibility]))
+
+
+def _schema(args: argparse.Namespace) -> None:
+    from ..saved.schema import bundle_schema
+
+    args.show(bundle_schema())
 
 
 def _read(bundle: Path) -> Snapshot:

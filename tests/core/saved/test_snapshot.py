@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from optlaws_core import OptLawsError, Plan, Run, Series, parse, rank, read, select, with_bands
+from optlaws_core.cli import main
+from optlaws_core.fitting.priors import Informed
 from optlaws_core.fitting.selection import Selection
 from optlaws_core.prediction.observed import final_loss
 from optlaws_core.saved import (
@@ -28,6 +31,8 @@ from optlaws_core.saved import (
     to_bundle,
     without_places,
 )
+from optlaws_core.saved.schema import bundle_schema
+from tests.fuzz.seeds import average, bundles, fit
 from tests.knowledge.risk import RISK
 from tests.places import ROOT
 
@@ -138,6 +143,7 @@ def snapshots(draw) -> Snapshot:
 def test_whatever_is_kept_comes_back(made):
     assert same(Snapshot.from_bytes(made.to_bytes()), made)
     assert same(from_bundle(to_bundle(made)), made)
+    SCHEMA.validate(json.loads(to_bundle(made)))
 
 
 def test_a_bundle_may_be_laid_out_anew_but_not_changed(snapshot):
@@ -194,6 +200,110 @@ def test_upgrades_are_applied_from_the_format_on_that_a_snapshot_has(snapshot, m
     monkeypatch.setattr(record, "UPGRADES", ())
     with pytest.raises(OptLawsError, match="format is 3, from a newer version; this one knows up to 1"):
         Snapshot.from_bytes(newest)
+
+
+# ---------------------------------------------------------------------------------------------------- the schema
+
+SCHEMA = Draft202012Validator(bundle_schema())
+
+
+def full() -> Snapshot:
+    """What has one of everything that may be left out, too, and few losses."""
+    some = Series([0, 9], [3.0, 2.5])
+    informed = Informed("x", 1e-3, 1e3, 2.0, 0.01, 2, {"a": 0.5}, 1.5)
+    odd = Run("r", None, {"train": some}, open_questions=("Which?",), ends={"train": 2.5})
+    mine = replace(fit(), informed=informed, by_peak=(fit(),), from_step=3, begin=4, locked=("A",), shared=("alpha",))
+    planned = Run("s", Plan(parse("linear(peak=1e-3, total=10)"), 1e6, 1024.0), {"val": some}, "val", "declared", 9)
+    told = Selection((fit(), mine), average(), {"annealing": "It failed."}, average(), "Trust it.")
+    return Snapshot(
+        "Full",
+        (odd, planned),
+        {"mine": mine, "both": average()},
+        "mine",
+        (Candidate(planned.plan.schedule, "a", color=3),),
+        {"both": told},
+        RISK,
+        note="a\tb\nc",
+        tags=("t",),
+    )
+
+
+def test_bundles_of_today_and_of_old_are_as_the_schema_says(snapshot):
+    Draft202012Validator.check_schema(bundle_schema())
+    old = {"sha256": "0" * 64, "snapshot": json.loads(FORMAT_1)}
+    made = [to_bundle(s) for s in (snapshot, anonymised(snapshot), full())]
+    for bundle in (old, *map(json.loads, (*made, *bundles()))):
+        SCHEMA.validate(bundle)
+
+
+def test_the_schema_has_every_field_that_is_written_and_no_other():
+    written = full()
+    plain = written.to_dict()
+    fit, both, told = plain["fits"]["mine"], plain["fits"]["both"], plain["selections"]["both"]
+    scores = next(iter(fit["train"].values()))
+    for name, value in {
+        "snapshot": plain,
+        "fit": fit,
+        "average": both,
+        "selection": told,
+        "risk": plain["risk"],
+        "scores": scores,
+    }.items():
+        assert SCHEMA.schema["$defs"][name]["properties"].keys() == value.keys(), name
+    run = SCHEMA.schema["$defs"]["run"]["properties"]
+    assert run.keys() == plain["runs"][0].keys() == plain["runs"][1].keys() | {"open_questions", "ends"}
+    candidate = SCHEMA.schema["$defs"]["snapshot"]["properties"]["candidates"]["items"]["properties"]
+    assert candidate.keys() == plain["candidates"][0].keys()
+    assert from_bundle(to_bundle(written)).digest == written.digest
+
+
+def test_what_the_schema_does_not_know_is_not_as_it_says():
+    """Wherever an object has fields, one more is a fault: whatever writers gain has to stand in the schema."""
+    plain = json.loads(to_bundle(full()))
+    named = [p for p in places(plain) if isinstance(p[-1], str)]
+    free = {"fits", "train", "test", "theta", "interval", "moved", "selections", "failed", "about", "series", "view"}
+    for *path, last in named:
+        if {*path[-1:]} & {*free, "versions", "ends"}:
+            continue
+        copy = json.loads(json.dumps(plain))
+        inner = copy
+        for key in path:
+            inner = inner[key]
+        inner[f"{last}_too"] = inner[last]
+        assert not SCHEMA.is_valid(copy), (*path, last)
+
+
+@pytest.mark.parametrize(
+    "path, value",
+    [
+        (("title",), "a\nb"),
+        (("title",), "  "),
+        (("note",), "a\0b"),
+        (("most_risk",), 1.5),
+        (("parent",), "../../etc"),
+        (("view",), {"x": [1]}),
+        (("runs", 0, "lr_source"), "guessed"),
+        (("runs", 0, "series", "train", "loss", 1), None),
+        (("runs", 0, "series", "train", "steps", 1), 2.5),
+        (("candidates", 0, "on"), 1),
+        (("fits", "mine", "status"), "nice"),
+        (("kind",), "something else"),
+    ],
+)
+def test_the_schema_refuses_what_reading_refuses(path, value):
+    plain = json.loads(to_bundle(full()))
+    inner = plain["snapshot"]
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    assert not SCHEMA.is_valid(plain)
+    with pytest.raises(OptLawsError):
+        Snapshot.from_dict(plain["snapshot"])
+
+
+def test_the_command_line_prints_the_schema(capsys):
+    assert main(["share", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == bundle_schema()
 
 
 # ---------------------------------------------------------------------------------------------------- other versions
