@@ -11,11 +11,13 @@ checks every value: whatever a stranger sends is a snapshot or one clear error.
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
+from typing import Any, TypeVar
 
 from ..errors import OptLawsError, unread
 from ..fitting.result import Model, model_from_dict
@@ -31,6 +33,8 @@ UNREADABLE = "This is no saved comparison that can be opened: "  # how errors be
 UPGRADES: tuple[Callable[[dict], dict], ...] = ()
 WRAPPING = 200  # bytes that a bundle may have around its snapshot
 VERSIONED = ("numpy", "scipy", "sympy")  # what the last digits of a prediction hang on
+
+T = TypeVar("T")
 
 
 def _now() -> str:
@@ -94,14 +98,10 @@ class Snapshot:
     def from_dict(cls, d: object) -> "Snapshot":
         """A snapshot from `to_dict`'s values, of this format or an older one. Raises `OptLawsError`."""
         try:
-            return cls(**_read(_upgraded(checks.mapping(d, "it"))))
+            with _each_of_its_kind("it"):
+                return cls(**_read(_upgraded(checks.mapping(d, "it"))))
         except OptLawsError as fault:
-            said = checks.brief(fault, 300)
-        except KeyError as fault:
-            said = f"an entry {checks.brief(fault, 80)} must be there, but it is missing."
-        except (TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
-            said = "each value in it must be of the kind that it was saved with, but one is of another kind."
-        raise OptLawsError(f"{UNREADABLE}{said}")
+            raise OptLawsError(f"{UNREADABLE}{checks.brief(fault, 300)}") from None
 
     def to_bytes(self) -> bytes:
         """The canonical form: JSON with sorted keys and without spaces, in UTF-8.
@@ -176,6 +176,31 @@ def _upgraded(d: dict) -> dict:
     return d
 
 
+@contextmanager
+def _each_of_its_kind(what: str) -> Iterator[None]:
+    """Raises `OptLawsError` that names the part, for whatever values of another kind raise within."""
+    try:
+        yield
+    except OptLawsError:
+        raise
+    except KeyError as fault:
+        said = f"an entry {checks.brief(fault, 80)} must be there, but it is missing."
+    except (TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
+        said = "each value must be of the kind that it was saved with, but one is of another kind."
+    else:
+        return
+    raise OptLawsError(f"in {what}, {said}")
+
+
+def _within(what: str, read: Callable[[Any], T], d: object) -> T:
+    """What `read` makes of a part of a snapshot. Raises `OptLawsError` that names the part."""
+    try:
+        with _each_of_its_kind(what):
+            return read(d)
+    except OptLawsError as fault:
+        raise (fault if what in str(fault) else OptLawsError(f"in {what}, {fault}")) from None
+
+
 def _read(d: dict) -> dict:
     """The fields of a snapshot, each checked."""
     known = {f.name for f in fields(Snapshot)} | {"kind", "format"}
@@ -184,10 +209,16 @@ def _read(d: dict) -> dict:
         raise OptLawsError(
             f"its fields must be {', '.join(sorted(known))}; missing or not known: {checks.brief(wrong)}."
         )
-    runs = tuple(plain.run_from_dict(r, i) for i, r in enumerate(checks.items(d["runs"], "runs", "runs"), 1))
+    runs = tuple(
+        _within(f"run {i}", partial(plain.run_from_dict, place=i), r)
+        for i, r in enumerate(checks.items(d["runs"], "runs", "runs"), 1)
+    )
     checks.different([r.name for r in runs], "runs")
     models = checks.mapping(d["fits"], "fits", "fits").items()
-    fits = {checks.name(n, "the name of a fit"): model_from_dict(m) for n, m in models}
+    fits = {
+        checks.name(n, "the name of a fit"): _within(f"the fit {checks.brief(n)!r}", model_from_dict, m)
+        for n, m in models
+    }
     if d["current"] not in (fits or (None,)):
         raise OptLawsError(f"the fit in use must be one of its {len(fits)}, got {checks.brief(d['current'])!r}.")
     selections = checks.mapping(d["selections"], "selections", "fits")
@@ -199,9 +230,15 @@ def _read(d: dict) -> dict:
         "runs": runs,
         "fits": fits,
         "current": d["current"],
-        "candidates": tuple(map(Candidate.from_dict, checks.items(d["candidates"], "candidates", "candidates"))),
-        "selections": {n: plain.selection_from_dict(s) for n, s in selections.items()},
-        "risk": None if d["risk"] is None else plain.risk_from_dict(d["risk"]),
+        "candidates": tuple(
+            _within(f"candidate {i}", Candidate.from_dict, c)
+            for i, c in enumerate(checks.items(d["candidates"], "candidates", "candidates"), 1)
+        ),
+        "selections": {
+            n: _within(f"the selection {checks.brief(n)!r}", plain.selection_from_dict, s)
+            for n, s in selections.items()
+        },
+        "risk": None if d["risk"] is None else _within("risk", plain.risk_from_dict, d["risk"]),
         "most_risk": checks.share(d["most_risk"], "most_risk"),
         "also": checks.among(checks.items(d["also"], "also", "drawn"), fits, "also"),
         "observed": checks.among(checks.items(d["observed"], "observed", "runs"), {r.name for r in runs}, "observed"),
