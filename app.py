@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 from pages.parts.server import (  # noqa: E402  found by the path above
+    api,
     base,
     connections,
     errors,
@@ -70,6 +71,17 @@ def told(id: str) -> previews.Preview | None:
     return preview.of(id)
 
 
+def exchange() -> api.Desk:
+    """What programs may read and save, from modules that the server does not wait for."""
+    from pages.parts.server import libraries
+
+    libraries.load(libraries.CHARTS)
+    libraries.load(libraries.LAWS)
+    from pages.parts.share import exchange
+
+    return exchange
+
+
 connections.bound()
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
 try:
@@ -79,6 +91,7 @@ try:
         Middleware(logout.LogOut),
         Middleware(login.Login, required=login.checked()),
         Middleware(ready.Ready, ask=ask_store),
+        Middleware(api.Api, desk=exchange, writes=api.checked()),
         Middleware(visits.Visits),
         Middleware(messages.Messages),
         Middleware(base.Base),

@@ -5,6 +5,7 @@ OptLawsError (a ValueError: the input is at fault)
 ├── LogError        a log or a manifest that cannot be read      -> .source
 │   └── UnlikelyUnit  a table whose numbers suggest another unit
 ├── DesignError     runs that cannot identify a law
+├── Missing         a comparison that is not there, or not open to whoever asks
 ├── StoreError      a store that cannot be used; the message names its place, which is its operator's to know
 └── MissingExtra    what was asked for needs packages that are not installed
 FitError (a RuntimeError: the input was fine)  no usable coefficients at all -> .best
@@ -95,6 +96,10 @@ class DesignError(OptLawsError):
 
 class StoreError(OptLawsError):
     """A store that is not there, cannot be opened, or failed. The message names its place: it is for the operator."""
+
+
+class Missing(OptLawsError):
+    """What is not there, or is not for whoever asks, who is not told which."""
 
 
 class MissingExtra(OptLawsError):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..errors import OptLawsError, extra
+from ..errors import Missing, OptLawsError, extra
 from . import database
 from .checks import MOST_BYTES
 from .record import UNREADABLE, Snapshot
@@ -75,8 +75,8 @@ class Store(database.Database):
         return row["id"]
 
     def open(self, id: str, viewer: Viewer) -> Snapshot:
-        """The snapshot. Raises `OptLawsError`: with `MISSING` alike for one that is not there and one that the viewer
-        may not see, and with another sentence for one that was damaged in the database.
+        """The snapshot. Raises `Missing` alike for one that is not there and one that the viewer
+        may not see, and `OptLawsError` for one that was damaged in the database.
         """
         with self._transaction() as db:
             row = _seen(db, id, viewer)
@@ -194,11 +194,11 @@ def _new_id() -> str:
 
 
 def _seen(db: Connection, id: str, viewer: Viewer) -> Row:
-    """The snapshot's row. Raises `OptLawsError`."""
+    """The snapshot's row. Raises `Missing`."""
     plain = id.isascii() and id.isprintable()  # an address may hold anything, and PostgreSQL takes no NUL
     row = db.execute(text(f"select {FIELDS} from snapshots where id = :id"), {"id": id}).first() if plain else None
     if row is None or not viewer.sees(row):
-        raise OptLawsError(MISSING)
+        raise Missing(MISSING)
     return row
 
 

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..errors import OptLawsError
+from ..errors import Missing, OptLawsError
 from . import Snapshot, checks
 from .rights import Viewer
 from .store import MISSING, Connection, Store, canonical_content, checked_content, listed_values, text
@@ -86,7 +86,7 @@ def open_version(store: Store, id: str, viewer: Viewer, digest: str) -> Snapshot
     if newest:
         return store.open(id, viewer)
     if packed is None:
-        raise OptLawsError(MISSING)
+        raise Missing(MISSING)
     return checked_content(bytes(packed), digest)
 
 

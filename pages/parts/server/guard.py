@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from . import routes
+
 # A year from the last visit: the cookie is the only proof of who saved a comparison, and is lost when it ends.
 LIFE = 365 * 24 * 3600  # seconds
 COOKIE = "optlaws_browser"
@@ -111,14 +113,14 @@ class Guard:
                 for name, value in (self.framed if _to_be_framed(request) else self.headers).items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "private, no-store")  # downloads, above all
-                if _secure(request):  # elsewhere browsers ignore it, and complain
+                if routes.is_secure(request):  # elsewhere browsers ignore it, and complain
                     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
                 if "text/html" in request.headers.get("accept", ""):  # also where the answer is "not modified"
                     if "private" not in headers["Cache-Control"]:
                         headers["Cache-Control"] = "private, no-cache"  # a cookie is for one browser
                     _recognise(request, headers)
                     _lead_back(request, headers)
-                if _secure(request):
+                if routes.is_secure(request):
                     message["headers"] = [_kept_secret(*header) for header in message["headers"]]
             await send(message)
 
@@ -131,11 +133,6 @@ def _to_be_framed(request: Request) -> bool:
     return request.url.path.endswith("/share") and bool(asked.get("id")) and asked.get("embed") == "true"
 
 
-def _secure(request: Request) -> bool:
-    """Whether the browser speaks https, to this server or to a proxy before it."""
-    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "").split(",")[0].strip())
-
-
 def _kept_secret(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     """A header, which for a cookie says that it travels encrypted alone: Streamlit's own do not, a log-in's too."""
     said = {part.strip().lower() for part in value.split(b";")[1:]}
@@ -145,12 +142,14 @@ def _kept_secret(name: bytes, value: bytes) -> tuple[bytes, bytes]:
 def _set(headers: MutableHeaders, request: Request, name: str, value: str, seconds: int) -> None:
     """Add a cookie that no script can read and no other site can use."""
     made = Response()
-    made.set_cookie(name, value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=_secure(request))
+    made.set_cookie(
+        name, value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=routes.is_secure(request)
+    )
     headers.append("set-cookie", made.headers["set-cookie"])
 
 
 def _recognise(request: Request, headers: MutableHeaders) -> None:
-    name = SECURE if _secure(request) else COOKIE
+    name = SECURE if routes.is_secure(request) else COOKIE
     _set(headers, request, name, browser_key({name: request.cookies.get(name, "")}) or new_key(), LIFE)
 
 

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from . import routes
+
 ID = re.compile(r"[0-9a-f]{32}")
 PICTURE = re.compile(r"(.*)/share-preview/([0-9a-f]{32})\.png")
 CHANGING = {b"if-none-match", b"if-modified-since", b"accept-encoding", b"range"}  # would have it answered in part
@@ -120,9 +122,7 @@ class Inserted:
 
 def _tags(found: Preview, request: Request, id: str) -> bytes:
     """Open Graph's tags; every text is escaped, none is markup."""
-    said_scheme = request.headers.get("x-forwarded-proto", "").split(",")[0].strip()
-    scheme = "https" if "https" in (said_scheme, request.url.scheme) else "http"
-    here = f"{scheme}://{request.headers.get('host', '')}{request.url.path.removesuffix('/share')}"
+    here = f"{routes.origin(request)}{request.url.path.removesuffix('/share')}"
     said = {
         "og:type": "website",
         "og:site_name": "Opt-Laws",

@@ -5,6 +5,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from optlaws_core import OptLawsError
+from optlaws_core.errors import Missing
 from optlaws_core.saved import Snapshot
 from optlaws_core.saved.rights import STRANGER, Visibility
 
@@ -34,11 +35,11 @@ def of(id: str) -> Preview | None:
     except OptLawsError:
         return None
 
-    def picture() -> bytes:
-        with _lock:
-            return _picture(entry.digest, entry.title, lambda: store.open(id, STRANGER))
-
-    return Preview(entry.title, said if len(said) <= MOST else f"{said[: MOST - 1]}…", picture)
+    return Preview(
+        entry.title,
+        said if len(said) <= MOST else f"{said[: MOST - 1]}…",
+        lambda: picture(entry.digest, entry.title, lambda: store.open(id, STRANGER)),
+    )
 
 
 class _Kept(Generic[T]):
@@ -89,11 +90,14 @@ def verdict(digest: str, load: Callable[[], Snapshot]) -> str:
         return _verdicts.get(digest, make)
 
 
-def _picture(digest: str, title: str, load: Callable[[], Snapshot]) -> bytes:
+def picture(digest: str, title: str, load: Callable[[], Snapshot]) -> bytes:
+    """The chart of the comparison with this content, a PNG. Raises `Missing` where there is nothing to draw."""
+
     def make() -> bytes:
         what = taken(load())
         if what is None:
-            raise OptLawsError("There is nothing to draw.")
+            raise Missing("This comparison has no picture: it holds runs alone, without a fit or a candidate.")
         return what.figure("png", "double", title)
 
-    return _pictures.get((digest, title), make)
+    with _lock:
+        return _pictures.get((digest, title), make)

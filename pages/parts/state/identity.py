@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 def viewer() -> Viewer:
     """Who asks for saved comparisons."""
+    return viewer_of(st.user, browser())
+
+
+def viewer_of(claims: login.Claims, browser: str) -> Viewer:
+    """The same by what a log-in and a browser's key say; empty, without a key: a stranger."""
     from optlaws_core.saved.rights import Viewer  # a database: nothing that every page should wait for
 
-    if logged_in():
-        return Viewer(f"{st.user['iss']} {st.user['sub']}", logged_in=True, browser=browser())
-    return Viewer(browser())
+    if login.is_logged_in(claims):
+        return Viewer(f"{claims['iss']} {claims['sub']}", logged_in=True, browser=browser)
+    return Viewer(browser)
 
 
 def logged_in() -> bool:

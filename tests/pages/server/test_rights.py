@@ -1,5 +1,6 @@
 """Every object, every kind of visitor, every way to it: who gets what of a real server, spoken to without a browser."""
 
+import json
 import re
 import urllib.error
 import urllib.request
@@ -16,8 +17,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.store import example
+from optlaws_core.saved import to_bundle
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import Store
+from pages.parts.server.api import API, ON
 from pages.parts.server.guard import COOKIE
 from pages.parts.server.login import LOGIN, MEMBERS, METRICS
 from tests.browser.conftest import Server
@@ -121,7 +124,7 @@ def server(request, place, ids) -> Iterator[tuple[str, bool]]:
     """The address of a server with log-ins for those at lab.example, and whether it is for them alone."""
     (place / "secrets.toml").write_text(secrets("http://127.0.0.1:{port}"))
     closed = request.param == "closed"
-    told = {"OPTLAWS_STORE": str(place / "saved.sqlite"), MEMBERS: "@lab.example", METRICS: WORD}
+    told = {"OPTLAWS_STORE": str(place / "saved.sqlite"), MEMBERS: "@lab.example", METRICS: WORD, API: ON}
     made = Server("app.py", told | ({LOGIN: "required"} if closed else {}), (f"--secrets.files={place}/secrets.toml",))
     try:
         yield made.start(), closed
@@ -157,6 +160,48 @@ def test_its_link_tells_chats_of_it_where_everybody_may_open_it(server, visitor,
     assert ("og:title" in page and "Kestrel" in page) is told and ("Kestrel" in page) is told
     status, _, headers = visitor[1].ask(f"/share-preview/{ids[kind]}.png")
     assert (status == 200 and headers["content-type"] == "image/png") is told
+
+
+@pytest.mark.parametrize("kind", Visibility)
+def test_a_program_reads_what_the_page_shows(server, visitor, ids, kind):
+    name, who = visitor
+    opens, closed = name in MAY_OPEN[kind], server[1] and name in OUTSIDE
+    for end, type in (("", "application/json"), (".png", "image/png")):
+        for method in ("GET", "HEAD"):
+            status, text, headers = who.ask(f"/api/comparisons/{ids[kind]}{end}", method, Accept="*/*")
+            assert status == (403 if closed else 200 if opens else 404)
+            assert (status == 200 and headers["content-type"] == type) is (opens and not closed)
+            if end == "" and method == "GET":
+                assert (f"Kestrel {kind.name}" in text) is (opens and not closed)
+            elif status != 200:
+                assert "Kestrel" not in text
+
+
+def test_a_program_deletes_what_it_saved_and_nothing_else(server, visitor, ids):
+    name, who = visitor
+    closed, ada = server[1] and name in OUTSIDE, Visitor(server[0], cookies(ADA, server[0]))
+    if name != "Ada, whose they are":
+        for kind, id in ids.items():
+            status = who.ask(f"/api/comparisons/{id}", "DELETE", Accept="*/*")[0]
+            assert status == (403 if closed or name in MAY_OPEN[kind] else 404)
+            assert ada.ask(f"/api/comparisons/{id}", Accept="*/*")[0] == 200
+    sent = {"Content-Type": "application/json", "Accept": "*/*"}
+    path = "/api/comparisons?for=private"
+    assert who.ask(path, "POST", to_bundle(example()), Origin="http://evil.example", **sent)[0] == 403
+    status, text, _ = who.ask(path, "POST", to_bundle(example()), **sent)
+    assert status == (403 if closed else 201)
+    if closed:
+        return
+    made = json.loads(text)
+    key = {"Authorization": f"Bearer {made['owner_key']}"} if "owner_key" in made else {}
+    assert bool(key) is (name == "nobody")
+    others = Visitor(server[0], cookies(PEOPLE["Bob, logged in"], server[0]) if name.startswith("Ada") else ada.cookies)
+    one = f"/api/comparisons/{made['id']}"
+    for method in ("GET", "DELETE"):
+        assert others.ask(one, method, Accept="*/*")[0] == 404
+    assert who.ask(one, Accept="*/*", **key)[0] == 200
+    assert who.ask(one, "DELETE", Accept="*/*", **key)[0] == 204
+    assert who.ask(one, Accept="*/*", **key)[0] == 404
 
 
 def test_a_download_is_for_whom_the_server_is(server, visitor):
