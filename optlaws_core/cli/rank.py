@@ -38,6 +38,8 @@ from ..prediction.why import why
 from ..runs import Plan, Run
 from ..schedules import Schedule, parse
 from ..text import chance, format_amount, format_number, listed, percent
+from .bundle_file import OPTIONS as BUNDLE
+from .bundle_file import add_bundle, check_bundle, write_bundle
 from .model import Ends, add_model, band_keys, band_text, bands, final_plan, finite, for_candidates, one_value
 from .options import amount, path, refuse
 from .paper_files import OPTIONS, add_paper, check_paper, write_paper
@@ -84,6 +86,7 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     _add_final(command)
     add_paper(command)
+    add_bundle(command)
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -120,6 +123,7 @@ def run(args: argparse.Namespace) -> list[str]:
     if args.top is not None and args.top < 1:
         raise OptLawsError(f"--top must be at least 1, got {args.top}.")
     check_paper(args)
+    check_bundle(args)
     model = load_model(args.fit)
     if isinstance(model, FinalFit):
         return _final(model, args)
@@ -146,6 +150,7 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
     seen = observed(model, [r.schedule for r, _ in shown], runs)
     names = [r.schedule.text for r, _ in shown]
     write_paper(args, model, [r for r, _ in shown], names, [c for _, c in shown], seen)
+    write_bundle(args, model, schedules, baseline, risk, runs)
     if args.json:
         args.show(
             [
@@ -287,7 +292,7 @@ def _labelled(file: Path) -> list[TableRun]:
 def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
     """Rank under a final-loss law; the two to train first are named."""
     refuse(args, ["--risk-from"], "is for fits of curve laws; a final-loss fit knows its own risk")
-    refuse(args, ["--observed", *OPTIONS], "is for fits of curve laws")
+    refuse(args, ["--observed", *OPTIONS, *BUNDLE], "is for fits of curve laws")
     refuse(args, ["--baseline"], "is for fits of curve laws; a final-loss fit compares each candidate with all others")
     if fit.risk is None:
         refuse(args, ["--risk"], "has no effect: too few runs of this fit diverged to tell the risk of it")

@@ -27,7 +27,7 @@ READ = (logs, file, path, place, prior)  # types of options that name a file or 
 # Options that a server has no use for, beside those that write a file.
 IDLE = {
     "laws": {"bibtex"},
-    "rank": {"width"},
+    "rank": {"width", "title"},
     "select": {"cluster", "processes"},
     "plan_public": {"text"},
 }

@@ -13,6 +13,7 @@ from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.losses import sized
 from optlaws_core.prediction.pairs import against, chances
 from optlaws_core.prediction.why import why
+from optlaws_core.saved import from_bundle
 from tests.places import ROOT
 from tests.support.commands import BUNDLED, CANDIDATES, TRAIN, told
 
@@ -255,3 +256,27 @@ def test_no_overflow_escapes(capsys, fit_file, monkeypatch):
     monkeypatch.setattr("optlaws_core.cli.predict.with_bands", overflow)
     code, _, err = told(capsys, "predict", "--fit", str(fit_file), "--schedule", CANDIDATES[0])
     assert (code, err) == (1, "A number is too large to be worked with (int too big to convert).\n")
+
+
+def test_a_ranking_is_written_as_a_comparison_that_opens_with_its_numbers(capsys, fit_file, tmp_path):
+    out, law = tmp_path / "comparison.json", load_fit(fit_file)
+    asked = ["rank", "--fit", str(fit_file), *(word for c in CANDIDATES for word in ("--schedule", c))]
+    logs = ["--observed", str(BUNDLED), "--baseline", CANDIDATES[1], "--params", "7B"]
+    code, _, err = told(capsys, *asked, *logs, "--bundle", str(out), "--title", "Which decay?")
+    assert code == 0, err
+    made = from_bundle(out.read_bytes())
+    assert (made.title, made.fit) == ("Which decay?", law) and len(made.runs) == len(made.observed) == 9
+    assert [c.schedule for c in made.candidates] == [parse(c) for c in CANDIDATES]
+    assert made.view == {"params": 7e9, "baseline": 1} and {r.split for r in made.runs} == {law.split} == {"val"}
+    schedules = [c.schedule for c in made.candidates]
+    assert [r.final_loss for r in rank(made.fit, schedules)] == [r.final_loss for r in rank(law, schedules)]
+    assert told(capsys, *asked, "--bundle", str(out))[0] == 0
+    bare = from_bundle(out.read_bytes())
+    assert bare.title == f"{len(CANDIDATES)} schedules under {law.title}" and not bare.runs and not bare.view
+    for wrong, said in (
+        (["--title", "x"], "--title is the comparison's: name its file with --bundle"),
+        (["--bundle", str(fit_file)], "this file is read"),
+        (["--bundle", str(out), "--title", "x" * 201], "--title must be a text of at most 200 characters"),
+    ):
+        code, _, err = told(capsys, *asked, *wrong)
+        assert code == 1 and said in err
