@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg.lapack import dposv
 
 from ..arrays import BoolArray, FloatArray
 
@@ -299,6 +298,8 @@ def _newton(H, gradient, free, at_low, at_high, size) -> FloatArray:
 
 def _solved(H: FloatArray, slope: FloatArray) -> FloatArray:
     """H⁻¹·slope, (n,), with absolute curvatures where some are negative, and `SINGULAR` of the largest where 0."""
+    from scipy.linalg.lapack import dposv  # slow to import
+
     half, found, fault = dposv(H, slope)  # by Cholesky's decomposition
     if not fault and half.diagonal().min() ** 2 > SURE * H.diagonal().max():
         return found

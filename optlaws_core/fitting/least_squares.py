@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import lsq_linear, nnls
 
 from ..arrays import FloatArray
 from ..errors import Cancelled, FitError, OptLawsError
@@ -211,6 +210,8 @@ class LeastSquares:
         theta = np.array([float(given.get(n, 0.0)) for n in names])
         solve = [i for i in self.free if names[i] in self.law.linear and names[i] not in given]
         if solve:
+            from scipy.optimize import lsq_linear  # slow to import
+
             with np.errstate(all="ignore"):
                 offset, columns = predict_with_jacobian(self.data, theta)
             if not (np.isfinite(offset).all() and np.isfinite(columns).all()):
@@ -294,6 +295,8 @@ def _check(law: Law, values: Mapping[str, float]) -> None:
 
 def _bounded(A: FloatArray, b: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Least squares inside bounds. What passes its upper bound is held there, and the rest is solved for again."""
+    from scipy.optimize import nnls  # slow to import
+
     held, y = np.zeros(len(low), bool), low.copy()
     while True:
         y[~held] = low[~held] + nnls(A[:, ~held], b - A @ np.where(held, high, low), maxiter=30 * len(low))[0]

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import chdtri
 
 from ..arrays import FloatArray
 from ..errors import OptLawsError
@@ -67,6 +66,8 @@ class Informed:
     @property
     def contradicted(self) -> bool:
         """Whether the fit is farther from the prior than all but one in a thousand under a true one."""
+        from scipy.special import chdtri  # slow to import
+
         return self.distance > float(chdtri(len(self.moved), CONTRADICTS))
 
     def to_dict(self) -> dict:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import nnls
 
 from ..arrays import FloatArray
 from ..errors import DesignError, FitError, OptLawsError
@@ -249,6 +248,8 @@ def _mixed(fits: Sequence[Fit], weights: FloatArray, run: Run) -> FloatArray:
 
 def stacked(inside: Sequence[Sequence[FloatArray]], outside: Sequence[Sequence[FloatArray]]) -> FloatArray:
     """Weights (laws,), none below 0, of sum 1, from log errors by law and run: on fitted runs, and on left-out ones."""
+    from scipy.optimize import nnls  # slow to import
+
     rows = [
         np.concatenate([np.clip(e, -LARGEST_ERROR, LARGEST_ERROR) / np.sqrt(len(e)) for e in (*a, *b)])
         for a, b in zip(inside, outside, strict=True)

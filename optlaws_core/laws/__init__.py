@@ -1,44 +1,26 @@
-"""Loss-curve laws and their registry. To add one: a file with its formula and parameters, and a line in `LAWS`."""
+"""Loss-curve laws; `registry` lists them. Their formulas are made when a law is first asked for."""
 
-from ..errors import OptLawsError, by_name
-from .annealing import ANNEALING
+from typing import TYPE_CHECKING
+
+from ..errors import OptLawsError
 from .base import FEATURES, HistorySum, Law, Param
-from .chinchilla import CHINCHILLA
-from .convex_bound import CONVEX_BOUND
-from .convex_dominance import CONVEX_DOMINANCE
-from .forcing_memory import FORCING_MEMORY
-from .forward_momentum import FORWARD_MOMENTUM
-from .functional import FUNCTIONAL
-from .multi_power import MULTI_POWER
-from .noisy_quadratic import NOISY_QUADRATIC
-from .opt_laws_curve import OPT_LAWS_CURVE
-from .opt_laws_sublinear import OPT_LAWS_SUBLINEAR
-from .power_law import POWER_LAW
-from .scaling_collapse import SCALING_COLLAPSE
 
-LAWS: dict[str, Law] = by_name(
-    "laws",
-    lambda law: law.name,
-    (
-        OPT_LAWS_CURVE,
-        OPT_LAWS_SUBLINEAR,
-        MULTI_POWER,
-        FUNCTIONAL,
-        FORCING_MEMORY,
-        ANNEALING,
-        SCALING_COLLAPSE,
-        FORWARD_MOMENTUM,
-        NOISY_QUADRATIC,
-        CONVEX_BOUND,
-        CONVEX_DOMINANCE,
-        CHINCHILLA,
-        POWER_LAW,
-    ),
-)
+if TYPE_CHECKING:
+    from .registry import LAWS
+
+
+def __getattr__(name: str) -> object:
+    if name != "LAWS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .registry import LAWS  # its formulas take longer to make than all the rest of laws
+
+    return LAWS
 
 
 def law_named(name: str) -> Law:
     """The law registered under `name`. Raises `OptLawsError` with the known names."""
+    from .registry import LAWS
+
     try:
         return LAWS[name]
     except KeyError:

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array, eye_array
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DesignError, may_end_here
@@ -22,6 +22,9 @@ from .sums.clocks import Trace, make_clocks, trace
 from .sums.history import History, histories
 from .sums.moments import moments
 from .sums.panels import rates
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 NOTHING = 1e-300  # an empty history sum, whose powers then have a value and a slope
 AT_ONCE = 4096  # observations whose past is cut together
@@ -59,7 +62,7 @@ class Batch:
     slices: tuple[slice, ...]  # observations of each plan
     # In the order of law.sums: (obs, moments), what sums at the moments are multiplied with. None: moments are the
     # observations. Left out where all are.
-    spreads: tuple[csr_array | None, ...] = ()
+    spreads: tuple["csr_array | None", ...] = ()
     parts: tuple[tuple[Plan, IntArray], ...] = ()  # plans as laws see them, and their steps
 
     def __len__(self) -> int:
@@ -151,7 +154,7 @@ def _check_known(law: Law, schedule: Schedule) -> None:
 
 def _at_moments(
     h: HistorySum, paths: Sequence[Trace], steps: Sequence[IntArray]
-) -> list[tuple[HistoryBatch, csr_array | None]]:
+) -> list[tuple[HistoryBatch, "csr_array | None"]]:
     """The history sum at moments from which the one at `steps` (n_i,) of each path follows, and how it does."""
     kinds = h.clock, h.inclusive, h.drops_only, h.pace is not None, S_k in h.sees, d_k in h.sees
     keys = [(*kinds, path.schedule, some.tobytes()) for path, some in zip(paths, steps, strict=True)]
@@ -169,10 +172,12 @@ def _at_moments(
     return [known[key] for key in keys]
 
 
-def _block_diagonal(spreads: Sequence[csr_array | None], sizes: Sequence[int]) -> csr_array | None:
+def _block_diagonal(spreads: Sequence["csr_array | None"], sizes: Sequence[int]) -> "csr_array | None":
     """Matrices of several runs as one; None for that of 1 where the `sizes` moments of a run are its observations."""
     if all(spread is None for spread in spreads):
         return None
+    from scipy.sparse import csr_array, eye_array  # slow to import
+
     whole = [eye_array(n, format="csr") if s is None else s for s, n in zip(spreads, sizes, strict=True)]
     columns, entries = np.cumsum([0, *sizes]), np.cumsum([0, *(s.nnz for s in whole)])
     data = np.concatenate([s.data for s in whole])
@@ -188,12 +193,12 @@ class _Recent:
         self._parts: dict[tuple, tuple[HistoryBatch, csr_array | None]] = {}  # the latest last
         self._lock = threading.Lock()
 
-    def found(self, keys: Sequence[tuple]) -> dict[tuple, tuple[HistoryBatch, csr_array | None]]:
+    def found(self, keys: Sequence[tuple]) -> dict[tuple, tuple[HistoryBatch, "csr_array | None"]]:
         """Those of `keys` that are known."""
         with self._lock:
             return {key: self._parts[key] for key in keys if key in self._parts}
 
-    def keep(self, parts: Mapping[tuple, tuple[HistoryBatch, csr_array | None]]) -> None:
+    def keep(self, parts: Mapping[tuple, tuple[HistoryBatch, "csr_array | None"]]) -> None:
         """Keep `parts`, and of those before the latest that have room beside them."""
         with self._lock:
             self._parts |= parts
@@ -339,7 +344,7 @@ def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, F
 class _Sum:
     """A history sum of a law over one past, with all that does not depend on coefficients done."""
 
-    def __init__(self, code: Compiled, i: int, past: HistoryBatch, spread: csr_array | None) -> None:
+    def __init__(self, code: Compiled, i: int, past: HistoryBatch, spread: "csr_array | None") -> None:
         """The sum is the law's `i`-th. `spread`: (obs, moments), None where the past is that of the observations."""
         self.source, self.pace, self.kernel, self.column = code.sources[i], code.paces[i], code.kernels[i], code.column
         self.past, self.spread, self.straight = past, spread, code.straight[i]

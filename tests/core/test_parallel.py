@@ -106,6 +106,9 @@ def test_nothing_heavy_is_loaded_before_it_is_needed():
         f"import sys, optlaws_core.cli as cli; cli.main(['schedules']); sys.exit(not {heavy}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, capture_output=True).returncode == 0
+    slow = {"scipy", "pandas", "optlaws_core.laws.registry"}  # to name `fit` takes neither them nor a law's formula
+    code = f"import sys; from optlaws_core import fit; sys.exit(not {slow}.isdisjoint(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_few_tasks_stay_in_this_process():

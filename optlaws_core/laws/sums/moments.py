@@ -7,12 +7,16 @@ all observations, to a relative 1e-9 (4e-8 where the past is weighed with powers
 decades within a window). A dense log costs little more than a sparse one.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from ...arrays import FloatArray, IntArray
 from .clocks import Trace
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 POINTS = 12  # moments of a window; with WINDOW, relative errors near 1e-9 for kernels of a power or exp
 WINDOW = 1.0  # largest size of a window over its distance from the turn before it: on the clock, in S, and in updates
@@ -22,7 +26,7 @@ ROUNDING = 1e-12  # of the largest rate
 LOWEST = 1e-10  # rates below it have the logarithm of this one
 
 
-def moments(trace: Trace, steps: IntArray, r: float) -> tuple[IntArray, csr_array | None]:
+def moments(trace: Trace, steps: IntArray, r: float) -> tuple[IntArray, "csr_array | None"]:
     """Steps (moments,) at which to work out a sum on the clock with power `r`, and what to multiply its values with.
 
     The matrix (obs, moments) gives the sums at `steps` (obs,), which may come in any order. It is None where the
@@ -32,6 +36,8 @@ def moments(trace: Trace, steps: IntArray, r: float) -> tuple[IntArray, csr_arra
     windows = _windows(trace, observed, r) if len(observed) > POINTS else []
     if not windows:
         return steps, None
+    from scipy.sparse import csr_array  # slow to import
+
     parts: list[IntArray] = []
     columns, shares, counts = [], [], []  # of the matrix, row by row
     done = moments = 0
