@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # the same names once more, for editors and type checkers
     from .laws import LAWS, Law
     from .optimize.autolrs import propose_rate, simulate_stages, stages_of
     from .prediction.bands import Prediction, with_bands
+    from .prediction.in_tracker import log_prediction
     from .prediction.losses import predict
     from .prediction.proposals import Proposal, propose_runs
     from .prediction.ranking import Ranked, Ranking, rank, updates_for
@@ -110,6 +111,7 @@ _HOME = {
     "laws": ("LAWS", "Law"),
     "optimize.autolrs": ("propose_rate", "simulate_stages", "stages_of"),
     "prediction.bands": ("Prediction", "with_bands"),
+    "prediction.in_tracker": ("log_prediction",),
     "prediction.losses": ("predict",),
     "prediction.proposals": ("Proposal", "propose_runs"),
     "prediction.ranking": ("Ranked", "Ranking", "rank", "updates_for"),
@@ -164,6 +166,7 @@ __all__ = [
     "load_final",
     "load_fit",
     "load_model",
+    "log_prediction",
     "noise_floor",
     "other_batch",
     "parse",

@@ -10,7 +10,7 @@ The **prediction band** is meant to hold a new run. On top of the above it count
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Prediction:
     loss: FloatArray
     parameter: FloatArray | None  # half-width of log loss; None where the runs do not tell, or no run was asked
     prediction: FloatArray | None  # the same; None also where the model was not tried on left-out runs
+    laws: tuple[str, ...] = ()  # names of those that predict
+    schedule: str = ""  # of which it is, as text
 
     def __repr__(self) -> str:
         return line_of(self)
@@ -65,7 +67,9 @@ def with_bands(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = N
     """Losses of `schedule` after the updates `at` (n,), by default its last, and their bands. Raises like `predict`."""
     plan, steps = checked(model, schedule, at)
     # What one part has made of the past is at hand for all that is asked of it.
-    return _joined([_with_bands(model, plan, some) for some in in_parts(plan.schedule, steps)])
+    whole = _joined([_with_bands(model, plan, some) for some in in_parts(plan.schedule, steps)])
+    laws = tuple(dict.fromkeys(fit.law for fit, _ in model.parts_at(plan.schedule.peak)))
+    return replace(whole, laws=laws, schedule=plan.schedule.text)
 
 
 def _joined(parts: Sequence[Prediction]) -> Prediction:

@@ -53,6 +53,12 @@ def repeats():
     return found
 
 
+def test_a_prediction_knows_what_it_is_of(fitted, judged):
+    one, several = (with_bands(model, UNSEEN) for model in (fitted, judged.average))
+    assert one.laws == (LAW,) and one.schedule == several.schedule == UNSEEN.text
+    assert set(several.laws) == {fit.law for fit, _ in judged.average.parts}
+
+
 def test_the_parameter_band_is_what_refits_spread(fitted, runs):
     drawn = refits(fitted, runs, 60, processes=1)
     curves = [
