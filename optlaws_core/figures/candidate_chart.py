@@ -1,6 +1,6 @@
 """The comparison of candidates: predicted losses above, learning rates beneath, on one x axis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,28 +79,24 @@ def comparison(
 ) -> go.Figure:
     """Loss curves above and learning rates beneath; observed runs, by name, faintly behind.
 
-    `beneath`: the legend stands beneath rather than beside, where the width is wanted for the curves.
+    `beneath`: the legend stands beneath rather than beside, where the width is wanted for the curves. Written as one
+    layout: a figure that is changed step by step takes four times as long, after each edit of a candidate.
     """
-    figure = go.Figure()
-    for name, run in observed.items():
-        _add_observed(figure, name, run, view)
-    _add_bands(figure, curves, view)
-    for curve in curves:
-        _add_loss(figure, curve, view)
-    for curve in curves:
-        if curve.dash == 0:
-            _add_rate(figure, curve, view)
-    _frame(figure, curves, view)
-    chart_style.finish(figure, height, repr(view))
-    figure.update_layout(
-        hovermode="x unified",  # one box for all curves, with a line through both panels
-        hoversubplots="axis",
-        hoverlabel={"namelength": -1, "align": "left"},
-        legend={"tracegroupgap": 0},
-    )
-    if beneath:
-        chart_style.beneath(figure)
-    return figure
+    lines = [
+        *(_observed(name, run, view) for name, run in observed.items()),
+        *_bands(curves, view),
+        *(_loss(curve, view) for curve in curves),
+        *(_rate(curve, view) for curve in curves if curve.dash == 0),
+    ]
+    shared = chart_style.layout(height, repr(view))
+    layout = {
+        **shared,
+        "hovermode": "x unified",  # one box for all curves, with a line through both panels
+        "hoversubplots": "axis",
+        "hoverlabel": {"namelength": -1, "align": "left"},
+        "legend": {**shared["legend"], "tracegroupgap": 0, **(chart_style.BENEATH if beneath else {})},
+    }
+    return go.Figure(lines, {**layout, **_axes(curves, view)})
 
 
 def place(schedule: Schedule, steps: FloatArray | IntArray, x: str, batch_tokens: float | None) -> FloatArray:
@@ -110,24 +106,23 @@ def place(schedule: Schedule, steps: FloatArray | IntArray, x: str, batch_tokens
     return trace(schedule).S(np.asarray(steps)) if x == "lr" else np.asarray(steps, float)
 
 
-def _add_loss(figure: go.Figure, curve: Curve, view: View) -> None:
+def _loss(curve: Curve, view: View) -> dict:
     label = chart_style.safe(f"{curve.name} · {curve.fit}" if curve.fit else curve.name)
     dash = DASHES[(curve.dash - 1) % len(DASHES)] if curve.dash else "solid"
     batch = parts(curve.schedule)[1]
     known: list = [curve.schedule(curve.steps), *([_sizes(batch, curve.steps)] if batch else [])]
-    figure.add_trace(
-        go.Scatter(
-            x=place(curve.schedule, curve.steps, view.x, view.batch_tokens),
-            y=curve.losses,
-            mode="lines",
-            name=label,
-            legendgroup=str(curve.color),
-            showlegend=curve.dash == 0 or bool(curve.fit),
-            line={"color": chart_style.color(curve.color), "width": 2, "dash": dash},
-            customdata=np.stack(known, axis=1, dtype=object) if batch else known[0],
-            hovertemplate=f"%{{y:.5f}} at {RATE_AND_BATCH if batch else RATE}<extra>{label}</extra>",
-        )
-    )
+    return {
+        "type": "scatter",
+        "x": place(curve.schedule, curve.steps, view.x, view.batch_tokens),
+        "y": curve.losses,
+        "mode": "lines",
+        "name": label,
+        "legendgroup": str(curve.color),
+        "showlegend": curve.dash == 0 or bool(curve.fit),
+        "line": {"color": chart_style.color(curve.color), "width": 2, "dash": dash},
+        "customdata": np.stack(known, axis=1, dtype=object) if batch else known[0],
+        "hovertemplate": f"%{{y:.5f}} at {RATE_AND_BATCH if batch else RATE}<extra>{label}</extra>",
+    }
 
 
 def _sizes(batch: Batch, steps: IntArray) -> list[str]:
@@ -135,28 +130,27 @@ def _sizes(batch: Batch, steps: IntArray) -> list[str]:
     return [batch.written(float(size)) for size in batch(steps)]
 
 
-def _add_bands(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
+def _bands(curves: Sequence[Curve], view: View) -> Iterator[dict]:
     banded = (
         (place(c.schedule, c.steps, view.x, view.batch_tokens), c.bands, c.color) for c in curves if c.bands is not None
     )
-    figure.add_traces(list(chart_style.bands(banded)))
+    return chart_style.bands(banded)
 
 
-def _add_rate(figure: go.Figure, curve: Curve, view: View) -> None:
+def _rate(curve: Curve, view: View) -> dict:
     steps = _rate_steps(curve.schedule)
-    figure.add_trace(
-        go.Scatter(
-            x=place(curve.schedule, steps, view.x, view.batch_tokens),
-            y=curve.schedule(steps),
-            yaxis="y2",
-            mode="lines",
-            name=chart_style.safe(curve.name),
-            legendgroup=str(curve.color),
-            showlegend=False,
-            line={"color": chart_style.color(curve.color), "width": 1.8},
-            hoverinfo="skip",  # what the loss curve says holds the rate
-        )
-    )
+    return {
+        "type": "scatter",
+        "x": place(curve.schedule, steps, view.x, view.batch_tokens),
+        "y": curve.schedule(steps),
+        "yaxis": "y2",
+        "mode": "lines",
+        "name": chart_style.safe(curve.name),
+        "legendgroup": str(curve.color),
+        "showlegend": False,
+        "line": {"color": chart_style.color(curve.color), "width": 1.8},
+        "hoverinfo": "skip",  # what the loss curve says holds the rate
+    }
 
 
 def _rate_steps(schedule: Schedule) -> IntArray:
@@ -167,48 +161,48 @@ def _rate_steps(schedule: Schedule) -> IntArray:
     return steps[(steps >= 0) & (steps < schedule.total)]
 
 
-def _add_observed(figure: go.Figure, name: str, run: Run, view: View) -> None:
+def _observed(name: str, run: Run, view: View) -> dict:
     steps, loss = chart_style.thin(run.steps, run.loss)
     plan = run.known_plan
     tokens = plan.batch_tokens or view.batch_tokens
     label = chart_style.safe(name)
-    figure.add_trace(
-        go.Scatter(
-            x=place(plan.schedule, steps, view.x, tokens),
-            y=loss,
-            mode="lines",
-            name=f"{label} (observed)",
-            line={"color": "rgba(128,134,148,0.75)", "width": 1.2},
-            hovertemplate=f"%{{y:.5f}}<extra>{label} (observed)</extra>",
-        )
-    )
+    return {
+        "type": "scatter",
+        "x": place(plan.schedule, steps, view.x, tokens),
+        "y": loss,
+        "mode": "lines",
+        "name": f"{label} (observed)",
+        "line": {"color": "rgba(128,134,148,0.75)", "width": 1.2},
+        "hovertemplate": f"%{{y:.5f}}<extra>{label} (observed)</extra>",
+    }
 
 
-def _frame(figure: go.Figure, curves: Sequence[Curve], view: View) -> None:
-    kind = {"x": "log" if view.log_x else "linear", "y": "log" if view.log_y else "linear"}
+def _axes(curves: Sequence[Curve], view: View) -> dict[str, dict]:
     extent = _x_extent(curves, view)
-    figure.update_xaxes(
-        type=kind["x"],
-        range=_range(extent, view.log_x, 0.0),
-        anchor="y2",
-        title_text=AXES[view.x],
-        unifiedhovertitle_text=HOVERED[view.x],
-        spikemode="across",
-        spikethickness=1,
-        spikedash="dot",
-    )
+    x = {
+        "type": "log" if view.log_x else "linear",
+        "range": _range(extent, view.log_x, 0.0),
+        "anchor": "y2",
+        "title": {"text": AXES[view.x]},
+        "unifiedhovertitle": {"text": HOVERED[view.x]},
+        "spikemode": "across",
+        "spikethickness": 1,
+        "spikedash": "dot",
+        "automargin": True,
+    }
     if view.log_x and extent:
         at = chart_style.log_ticks(*extent)
-        figure.update_xaxes(tickvals=at, ticktext=[chart_style.amount(v) for v in at])
+        x |= {"tickvals": at, "ticktext": [chart_style.amount(v) for v in at]}
     elif view.x == "step":
-        figure.update_xaxes(tickformat=",")
+        x |= {"tickformat": ","}
     loss = {"tickformat": ".4~g", "nticks": 8} if view.log_y else {}
-    loss |= {"range": _range(_y_extent(curves, view), view.log_y, 0.04), "type": kind["y"]}
-    rate = {"exponentformat": "e", "rangemode": "tozero"}
-    figure.update_layout(
-        yaxis={"title_text": "predicted loss", "domain": [RATES + GAP, 1], **loss},
-        yaxis2={"title_text": "learning rate", "domain": [0, RATES], "anchor": "x", **rate},
-    )
+    loss |= {"range": _range(_y_extent(curves, view), view.log_y, 0.04), "type": "log" if view.log_y else "linear"}
+    rate = {"exponentformat": "e", "rangemode": "tozero", "anchor": "x"}
+    return {
+        "xaxis": x,
+        "yaxis": {"title": {"text": "predicted loss"}, "domain": [RATES + GAP, 1], "automargin": True, **loss},
+        "yaxis2": {"title": {"text": "learning rate"}, "domain": [0, RATES], "automargin": True, **rate},
+    }
 
 
 def _from(curves: Sequence[Curve], view: View) -> int:

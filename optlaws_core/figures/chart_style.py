@@ -19,6 +19,7 @@ from ..text import format_amount, format_number
 if TYPE_CHECKING:
     from ..prediction.bands import Prediction
 
+BENEATH = {"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0}  # the legend, below the axes
 BANDS = {"prediction": ("prediction band, 90 %", 0.17), "parameter": ("parameter band, 90 %", 0.32)}  # name, opacity
 MOST_POINTS = 1_500  # per trace
 # Readable on white and on near-black alike.
@@ -60,7 +61,7 @@ def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndar
     return np.asarray(x)[keep], np.asarray(y)[keep]
 
 
-def bands(drawn: Iterable[tuple[np.ndarray, Prediction, int]]) -> Iterator[go.Scatter]:
+def bands(drawn: Iterable[tuple[np.ndarray, Prediction, int]]) -> Iterator[dict]:
     """Bands of curves, each its x (n,), its prediction and its colour: the prediction band, over it the parameter band.
 
     Each kind is one group of the legend, in grey, which shows and hides it for all curves.
@@ -73,31 +74,33 @@ def bands(drawn: Iterable[tuple[np.ndarray, Prediction, int]]) -> Iterator[go.Sc
                 continue
             kinds.add(kind)
             low, high = known.band(half)
-            yield go.Scatter(
-                x=np.concatenate((x, x[::-1])),
-                y=np.concatenate((high, low[::-1])),
-                mode="lines",
-                line={"width": 0},
-                fill="toself",
-                fillcolor=faded(i, opacity),
-                hoverinfo="skip",
-                legendgroup=kind,
-                showlegend=False,
-                name=BANDS[kind][0],
-            )
+            yield {
+                "type": "scatter",
+                "x": np.concatenate((x, x[::-1])),
+                "y": np.concatenate((high, low[::-1])),
+                "mode": "lines",
+                "line": {"width": 0},
+                "fill": "toself",
+                "fillcolor": faded(i, opacity),
+                "hoverinfo": "skip",
+                "legendgroup": kind,
+                "showlegend": False,
+                "name": BANDS[kind][0],
+            }
     for kind, (title, opacity) in BANDS.items():
         if kind in kinds:
-            yield go.Scatter(
-                x=[None],
-                y=[None],
-                mode="markers",
-                name=title,
-                legendgroup=kind,
-                showlegend=True,
-                hoverinfo="skip",
-                legendrank=2000,
-                marker={"symbol": "square", "size": 14, "color": f"rgba(128,134,148,{2 * opacity})"},
-            )
+            yield {
+                "type": "scatter",
+                "x": [None],
+                "y": [None],
+                "mode": "markers",
+                "name": title,
+                "legendgroup": kind,
+                "showlegend": True,
+                "hoverinfo": "skip",
+                "legendrank": 2000,
+                "marker": {"symbol": "square", "size": 14, "color": f"rgba(128,134,148,{2 * opacity})"},
+            }
 
 
 def amount(x: float) -> str:
@@ -145,7 +148,7 @@ def layout(height: int, revision: str = "same") -> dict:
 
 def beneath(figure: go.Figure) -> go.Figure:
     """The legend below the axes, where it takes no width: beside the curves it is half of a telephone's."""
-    return figure.update_layout(legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0})
+    return figure.update_layout(legend=BENEATH)
 
 
 def finish(figure: go.Figure, height: int, revision: str = "same") -> go.Figure:

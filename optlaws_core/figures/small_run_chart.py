@@ -53,9 +53,9 @@ def _frame(curves: Sequence[Curve]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _bands(curves: Sequence[Curve]) -> list[go.Scatter]:
+def _bands(curves: Sequence[Curve]) -> list[dict]:
     drawn = ((c.predicted.steps, c.predicted, c.color) for c in curves)
-    return [trace for trace in chart_style.bands(drawn) if trace.legendgroup == "prediction"]
+    return [trace for trace in chart_style.bands(drawn) if trace["legendgroup"] == "prediction"]
 
 
 def _line(x: ArrayLike, y: ArrayLike, label: str, line: dict, mode: str = "lines") -> go.Scatter:
