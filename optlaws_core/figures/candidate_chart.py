@@ -179,7 +179,7 @@ def _observed(name: str, run: Run, view: View) -> dict:
 
 def _axes(curves: Sequence[Curve], view: View) -> dict[str, dict]:
     extent = _x_extent(curves, view)
-    x = {
+    x: dict[str, object] = {
         "type": "log" if view.log_x else "linear",
         "range": _range(extent, view.log_x, 0.0),
         "anchor": "y2",

@@ -25,6 +25,7 @@ from optlaws_core.prediction import evidence
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.pairs import Compared, compare
 from optlaws_core.prediction.ranking import with_savings
+from optlaws_core.prediction.why import why
 from optlaws_core.text import counted
 
 from ..state import candidates as c
@@ -97,6 +98,12 @@ def beside(
 ) -> tuple[Compared, ...]:
     """What is known of each one beside the others and the baseline, in the order of `ranked`."""
     return tuple(compare(known.model, ranked(known, schedules, risk, most_risk), baseline))
+
+
+@lru_cache(maxsize=16)  # it holds runs, of visitors who may have left
+def reasons(known: Known, best: Schedule, other: Schedule, name: str, runs: tuple[Run, ...]) -> tuple[str, ...]:
+    """Why the best one is predicted to end below another, called `name`."""
+    return tuple(why(known.model, best, other, name, runs))
 
 
 @lru_cache(maxsize=4)  # it holds runs, of visitors who may have left

@@ -13,7 +13,6 @@ from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import observed
 from optlaws_core.prediction.pairs import Compared
 from optlaws_core.prediction.verdict import Yardstick, sentences, too_far
-from optlaws_core.prediction.why import why
 
 from ..state import address
 from ..state.workspace import Workspace
@@ -73,7 +72,7 @@ class Result:
     beside: tuple[Compared, ...]
     baseline: int  # place in the order of what all are compared with
     sentences: list[str]  # the verdict; the first one is the answer by itself
-    reasons: list[str]  # why the best one is ahead of the baseline
+    reasons: tuple[str, ...]  # why the best one is ahead of the baseline
     table: pd.DataFrame
 
     @property
@@ -105,10 +104,11 @@ def worked_out(
     place = order.index(baseline)
     ranked = predicted.saved(known, ranked, saving(fit, ranked, place, in_full))
     said = sentences(ranked, [e.spoken for e in order], Yardstick.of(fit), halves, beside, place, False, batch_tokens)
-    reasons: list[str] = []
+    reasons: tuple[str, ...] = ()
     if len(order) > 1 and not ranked[0].apart and not too_far(ranked, halves):
         other = place or 1  # what the verdict speaks of, too
-        reasons = why(fit, ranked[0].schedule, ranked[other].schedule, order[other].spoken, space.runs.values())
+        best, runs = ranked[0].schedule, tuple(space.runs.values())
+        reasons = predicted.reasons(known, best, ranked[other].schedule, order[other].spoken, runs)
     seen = observed(fit, [r.schedule for r in ranked], list(space.runs.values()))
     table = rows(ranked, [e.name for e in order], batch_tokens, halves, beside, seen, baseline.schedule)
     return Result(order, ranked, beside, place, said, reasons, table)

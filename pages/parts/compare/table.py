@@ -23,6 +23,7 @@ from ..state import address, session, undo
 from ..state import candidates as c
 from ..state.workspace import Workspace
 from ..widgets import fields as entering
+from ..widgets import showing
 from ..widgets.markdown import literal
 from . import beside
 
@@ -94,7 +95,7 @@ def table(space: Workspace) -> None:
     key = _key()
     shown = frame(space.candidates)
     st.data_editor(
-        shown.style.apply(lambda dots: _dots(space.candidates), subset=[DOT]),
+        showing.dotted(shown, DOT, [chart_style.color(x.color or 0) for x in space.candidates]),
         key=key,
         num_rows="fixed",
         hide_index=True,
@@ -108,11 +109,6 @@ def table(space: Workspace) -> None:
             st.markdown(":material/error: These rows are no schedules yet, and are left out of the comparison.")
             for name, problem in wrong:
                 st.text(f"“{name}”: {problem}")
-
-
-def _dots(rows: Sequence[c.Candidate]) -> list[str]:
-    """The style of each candidate's dot: its colour in charts."""
-    return [f"color: {chart_style.color(x.color or 0)}" for x in rows]
 
 
 def frame(rows: list[c.Candidate]) -> pd.DataFrame:

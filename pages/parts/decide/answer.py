@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
-from pandas.io.formats.style import Styler
 
 from optlaws_core.figures import chart_style
 from optlaws_core.fitting.result import Model
@@ -71,7 +70,7 @@ def small(made: Result) -> None:
     showing.table(
         shown.drop(columns=KEY),
         "decide-ranking",
-        shown=_coloured(shown, made.order),
+        shown=showing.dotted(shown, KEY, [chart_style.color(entry.color) for entry in made.order]),
         hide_index=True,
         rows=ROWS,
         column_config={
@@ -118,12 +117,6 @@ def _row(made: Result, i: int) -> dict:
 def _times(ratio: float) -> str:
     """Tokens as a multiple of the baseline's; nothing where nobody knows."""
     return "" if pd.isna(ratio) else f"{ratio:.3g}x"
-
-
-def _coloured(table: pd.DataFrame, order: Sequence[Entry]) -> Styler:
-    """The table with each dot in its candidate's colour."""
-    colours = [f"color: {chart_style.color(entry.color)}" for entry in order]
-    return table.style.apply(lambda dots: colours, subset=[KEY])
 
 
 def under_each_law(space: Workspace, found: Sequence[Entry]) -> None:

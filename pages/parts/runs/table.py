@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
-from pandas.io.formats.style import Styler
 
 from optlaws_core import SCHEDULES, OptLawsError, Plan, Run, Schedule, parse
 from optlaws_core.figures import chart_style
@@ -43,7 +42,7 @@ def choose(space: Workspace) -> dict[int, Run]:
     table = showing.table(
         rows.drop(columns=KEY),
         "runs",
-        shown=_coloured(rows),
+        shown=showing.dotted(rows, KEY, [chart_style.color(i) for i in range(len(rows))]),
         key=_key("runs", space),
         on_select="rerun",
         selection_mode="multi-row",
@@ -104,11 +103,6 @@ def _in_short(schedule: Schedule) -> str:
     if len(text) <= LONGEST_TEXT:
         return text
     return f"{schedule.family} with {len(schedule.breaks):,} pieces, total={schedule.total}"
-
-
-def _coloured(table: pd.DataFrame) -> Styler:
-    """The table with each dot in its run's colour."""
-    return table.style.apply(lambda dots: [f"color: {chart_style.color(i)}" for i in range(len(dots))], subset=[KEY])
 
 
 def _actions(space: Workspace, ticked: list[str]) -> None:

@@ -3,13 +3,14 @@
 Pictures are made in the browser, of what is on the screen; a CSV is written when it is asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from pandas.io.formats.style import Styler
 
 from .spreadsheet import CSV, csv_text
 
@@ -59,6 +60,15 @@ def table(
                 on_click="ignore",
             )
     return heard
+
+
+def dotted(frame: pd.DataFrame, column: str, colors: Sequence[str]) -> Styler:
+    """The frame with the dots of a column in their colours, one for each row.
+
+    Other cells have no id of their own: Streamlit writes every cell that has one anew, at each run of a page.
+    """
+    styles = [f"color: {color}" for color in colors]
+    return Styler(frame, cell_ids=False).apply(lambda dots: styles, subset=[column])
 
 
 def _file(name: str) -> str:
