@@ -26,6 +26,7 @@ MOST_BYTES = 512 * 2**20  # of one file
 MOST_FILES = 500  # of one reading, where a run of several files counts as one
 MOST_PIECES = 20_000  # files that they may consist of
 MOST_ROWS = 5_000_000  # of one file
+MOST_COLUMNS = 5_000  # of one file, or quantities of one run
 LONGEST_NAME = 300  # characters of a run's name
 LARGEST_STEP = 10**12  # above it a "step" is a timestamp; no run has had 10^12 updates
 

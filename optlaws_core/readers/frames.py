@@ -9,10 +9,9 @@ import pandas as pd
 
 from ..errors import LogError
 from ..text import counted, shortened
-from .base import Source
+from .base import MOST_COLUMNS, Source
 from .format import Content
 from .formats import event_files, parquet
-from .formats.records import MOST_COLUMNS
 from .header import unique_names
 from .sniff import HEAD, check_text
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import LogError
 from ..text import listed
+from .base import MOST_COLUMNS
 
 BOM = b"\xef\xbb\xbf"
 LONGEST_HEADER = 1_000_000  # bytes
@@ -25,7 +26,7 @@ class Header:
 
 
 def header_of(data: bytes, file: str) -> Header:
-    """The header of a table. Raises `LogError` when there is none.
+    """The header of a table. Raises `LogError` when there is none, or when it names more than `MOST_COLUMNS`.
 
     Where numbers come first, a comment above them that names as many columns is the header, as NumPy writes it.
     """
@@ -50,6 +51,8 @@ def header_of(data: bytes, file: str) -> Header:
         at, line = end + 1, line + 1
     delimiter = delimiter or _delimiter(text)
     columns = tuple(c.strip() for c in cells_of(text, delimiter))
+    if len(columns) > MOST_COLUMNS:
+        raise LogError(f"{file}: a table may have {MOST_COLUMNS:,} columns, line {line} names {len(columns):,}.", file)
     if not any(columns):
         raise LogError(f"{file}: line {line} must name the columns, but it names none.", file)
     if all(_NUMBER.fullmatch(c) for c in columns):

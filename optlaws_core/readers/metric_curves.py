@@ -5,13 +5,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..errors import LogError
-from .base import MOST_ROWS, Facts, Layout, Note
+from .base import MOST_COLUMNS, MOST_ROWS, Facts, Layout, Note
 from .layout import guess_layout
 from .numbers import from_cells
 from .opened import Numbers, Opened, RawRun
 from .questions import Answer, Question
-
-MOST_COLUMNS = 5_000
 
 # How DeepSpeed begins the names of what it writes over samples; they say so nowhere else.
 IN_SAMPLES = re.compile(r"(?:Train|Validation|Eval)[_/]Samples[_/]", re.IGNORECASE)
@@ -63,7 +61,8 @@ def own_layout(columns: Iterable[str]) -> Layout:
 
 def _used(raw: RawRun, layout: Layout) -> RawRun:
     """The run without the columns that nobody asks for."""
-    columns = {c: numbers for c, numbers in raw.columns.items() if c in layout.columns}
+    used = set(layout.columns)
+    columns = {c: numbers for c, numbers in raw.columns.items() if c in used}
     own_x: dict[str, Numbers] = {c: x for c, x in raw.own_x.items() if c in columns}
     return RawRun(raw.name, columns, own_x, None, raw.facts, raw.notes, raw.questions)
 

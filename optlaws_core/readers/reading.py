@@ -195,9 +195,9 @@ def _check_layout(opened: Opened, layout: Layout) -> None:
     """Raises `LogError` for columns that are not there, and for a layout without a loss."""
     if not layout.losses:
         raise NoLoss(f"no column is known as a loss; columns found: {listed(opened.columns, 30)}.")
-    own = {opened.layout.x}  # event files and histories have steps that are no column
+    known = {opened.layout.x, *opened.columns}  # event files and histories have steps that are no column
     for column in layout.columns:
-        if column not in opened.columns and column not in own:
+        if column not in known:
             raise LogError(f"there is no column {shortened(column)!r}; columns found: {listed(opened.columns, 30)}.")
 
 

@@ -89,7 +89,8 @@ class Kinds:
         used = {c: self.views[c] for c in layout.columns if c in self.views}
         told = {by: names(by) for by in dict.fromkeys(view.by for view in used.values())}
         own = {c: _only(raw.columns[view.column], *told[view.by], view) for c, view in used.items()}
-        kept = {c: n for c, n in raw.columns.items() if c in layout.columns}
+        asked = set(layout.columns)
+        kept = {c: n for c, n in raw.columns.items() if c in asked}
         raw = replace(raw, columns={**kept, **own})
         if layout.run is None:
             return [raw]
@@ -191,11 +192,11 @@ def _only(numbers: Numbers, codes: IntArray, names: Sequence[str], view: View) -
 def _splits(opened: Opened, read: Read, names: Names, head: Head) -> tuple[dict[str, View], tuple[Note, ...]]:
     """The views of the training loss and of the rate by split, the training first; and a note on them."""
     layout = opened.layout
-    loss = dict(layout.losses).get("train")
+    loss, used = dict(layout.losses).get("train"), set(layout.columns)
     if loss is None:
         return {}, ()
     for by in opened.columns:
-        if by in layout.columns or not may_name_splits(by):
+        if by in used or not may_name_splits(by):
             continue
         if not any(split_of(cell, by) for cell in head().get(by, ())):
             continue

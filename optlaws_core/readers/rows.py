@@ -64,7 +64,8 @@ class Rows:
         decimal: dict[str, str] = {}
         unsure: dict[str, str] = {}
         for part in self.parts:
-            table, places = self._table(part), {n: part.columns.index(n) for n in wanted if n in part.columns}
+            at = {name: place for place, name in enumerate(part.columns)}
+            table, places = self._table(part), {n: at[n] for n in wanted if n in at}
             counting = [places[n] for n in counts if n in places]
             numbers, marks = table.numbers([*places.values()] or [0], counting, commas)
             empty = Numbers(np.full(len(next(iter(numbers.values()))), np.nan))

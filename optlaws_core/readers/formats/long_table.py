@@ -6,6 +6,7 @@ import numpy as np
 
 from ...errors import LogError
 from ...text import counted, shortened
+from ..base import MOST_COLUMNS
 from ..format import Content, Format
 from ..header import Header
 from ..layout import RUN, STEP, train_rank
@@ -17,7 +18,6 @@ from ..rows import rows_of
 KEYS = ("key", "metric", "metric_name", "tag", "attribute_path", "metrickey")
 VALUES = ("value", "float_value", "metric_value")
 RUNS = (*RUN, "run_uuid", "name")
-MOST_KEYS = 5_000
 
 
 def is_long(content: Content) -> bool:
@@ -43,7 +43,7 @@ def open_long(content: Content) -> Opened:
             keys, names = _by_split(keys, names, column, *table.names(column))
     whose = [table.names(column) for column in header.columns if column.lower() in RUNS and column != key]
     runs, labels = _runs(whose, len(keys))
-    for most, found, what in ((MOST_RUNS, len(labels), "run"), (MOST_KEYS, len(names), "key")):
+    for most, found, what in ((MOST_RUNS, len(labels), "run"), (MOST_COLUMNS, len(names), "key")):
         if found > most:
             raise LogError(f"a file may hold {counted(most, what)}, this one has {found:,}.")
     both = runs * len(names) + keys

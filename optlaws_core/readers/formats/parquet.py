@@ -18,7 +18,7 @@ import numpy as np
 from ...arrays import IntArray
 from ...errors import LogError
 from ...text import listed, shortened
-from ..base import Layout, Note
+from ..base import MOST_COLUMNS, Layout, Note
 from ..doubts import odd_digits, off_grid
 from ..format import Content, Format
 from ..header import unique_names
@@ -28,7 +28,7 @@ from ..row_kinds import with_kinds
 from ..suggest import about_commas, suggested
 from .delimited import one_per_run
 from .parquet_sizes import MAGIC, Footer, check_sizes, dictionary_entries, read_footer
-from .records import FIRST, MOST_COLUMNS
+from .records import FIRST
 
 if TYPE_CHECKING:
     import pyarrow as pa

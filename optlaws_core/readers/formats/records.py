@@ -16,7 +16,7 @@ from ...arrays import IntArray, largest
 from ...errors import LogError
 from ...schedules.entries import LARGEST
 from ...text import counted, listed, shortened
-from ..base import MOST_ROWS, Facts, Layout, Note
+from ..base import MOST_COLUMNS, MOST_ROWS, Facts, Layout, Note
 from ..format import Content, Format
 from ..header import BOM
 from ..layout import STEP, guess_layout, is_lr
@@ -27,7 +27,6 @@ from ..row_kinds import with_kinds
 from ..suggest import about_commas, suggested
 from .json_rows import DEEPEST, nested, of_pairs, of_pandas, values_of
 
-MOST_COLUMNS = 5_000
 FIRST = 500  # cells of a column that show what it holds
 MOST_GROUPS = 8  # of parameters, each with a learning rate
 TOTALS = ("total_steps", "max_steps", "num_training_steps", "total_iters", "max_iters")

@@ -1,10 +1,12 @@
 """A table with one run a column, named by what it varies: `step,lr=1e-3,lr=3e-4`. The cells are training losses."""
 
+from ...errors import LogError
 from ...text import counted
 from ..base import Layout, Note
 from ..format import Content, Format
 from ..layout import guess_layout
 from ..opened import Opened, RawRun
+from ..row_kinds import MOST_RUNS
 from ..rows import Rows, rows_of
 from .delimited import read_columns
 
@@ -21,11 +23,13 @@ def is_one_run_a_column(content: Content) -> bool:
 
 
 def open_run_columns(content: Content) -> Opened:
-    """The table, opened; its columns are the x axis and the loss."""
+    """The table, opened; its columns are the x axis and the loss. Raises `LogError` for more than `MOST_RUNS` runs."""
     rows, first = rows_of(content.text, content.header, content.file), content.header.line + 1
     guess = guess_layout(rows.columns)
     layout = Layout(guess.x, guess.x_unit, (("train", LOSS),))
     runs = tuple(c for c in rows.columns if c != guess.x)
+    if len(runs) > MOST_RUNS:
+        raise LogError(f"a file may hold {counted(MOST_RUNS, 'run')}, this one has {len(runs):,}.")
     text = f"Each of {counted(len(runs), 'column')} was taken for the training loss of a run of its name."
     return Opened(
         (str(guess.x), LOSS),

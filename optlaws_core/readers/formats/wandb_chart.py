@@ -119,7 +119,7 @@ def _runs(charts: Sequence[_Chart], layout: Layout) -> list[RawRun]:
     """The runs of all charts, in each of which a run's metrics have an x of their own where there are several."""
     cells = _together(charts)
     read = [_read(chart, layout) for chart in charts]
-    if not any(m in layout.columns for table in cells.values() for m in table):
+    if set(layout.columns).isdisjoint(_metrics(cells)):
         raise LogError(f"no run has the metrics {listed(layout.columns)}.")
     runs = []
     for run, which in cells:
@@ -146,7 +146,8 @@ def _with(raw: RawRun, part: RawRun | None, alone: bool) -> RawRun:
 def _read(chart: _Chart, layout: Layout) -> dict[tuple[str, int], RawRun]:
     """What a chart holds of each run: the x axis first, then the metrics that the layout asks for."""
     x = chart.x
-    used = {run: {m: c for m, c in table.items() if m in layout.columns} for run, table in chart.cells.items()}
+    named = set(layout.columns)
+    used = {run: {m: c for m, c in table.items() if m in named} for run, table in chart.cells.items()}
     wanted = (x, *(c for table in used.values() for c in table.values()))
     columns, notes, questions = read_columns(chart.rows, wanted, replace(layout, x=x if layout.x == x else None))
     for table in used.values():

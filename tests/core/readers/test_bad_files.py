@@ -72,6 +72,21 @@ def test_sizes_counts_and_rows_have_limits(monkeypatch, tmp_path):
     assert fault(rows) == "x.csv: a file may hold 1 run, but the column 'run' names 2."
 
 
+@pytest.mark.parametrize("cells", ["val_{}_loss", "r{} - train/loss", "lr=1e-{}", "lr/{}"])
+@pytest.mark.parametrize("delimiter", [",", " "])
+def test_a_table_has_no_more_columns_than_other_logs(cells, delimiter):
+    names = [cells.replace(" ", "_" if delimiter == " " else " ").format(i) for i in range(5_000)]
+    rows = "".join(delimiter.join([str(t), *["2.5"] * 5_000]) + "\n" for t in range(2))
+    sentence = "x.csv: a table may have 5,000 columns, line 1 names 5,001."
+    assert fault(delimiter.join(["step", *names]) + "\n" + rows) == sentence
+
+
+def test_a_table_with_a_run_a_column_has_no_more_runs_than_others():
+    head = ",".join(["step", *(f"lr=1e-{i}" for i in range(2_001))])
+    rows = "".join(",".join([str(t), *[f"{3 - t}"] * 2_001]) + "\n" for t in range(2))
+    assert fault(f"{head}\n{rows}") == "x.csv: a file may hold 2,000 runs, this one has 2,001."
+
+
 def test_a_gigabyte_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "huge.csv"
     with path.open("wb") as file:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from optlaws_core.readers import thinning
 from optlaws_core.readers.rates import asks
 from optlaws_core.readers.thinning import thin
 from optlaws_core.schedules import WSD, Constant, Cosine, Knots, Linear, parse
@@ -159,6 +160,15 @@ def test_knots_stay_within_their_bound_and_are_few():
         kept, off = thin(t, rates, 1e-4 * 3e-4, 2000)
         assert len(kept) < 120 and off <= 1e-4 * 3e-4
         np.testing.assert_allclose(np.interp(t, t[kept], rates[kept]), rates, atol=1e-4 * 3e-4)
+
+
+def test_rates_that_jump_up_and_down_are_not_looked_at_once_for_every_knot(monkeypatch):
+    t, looked, worst = np.arange(5_000), [], thinning._worst
+    rates = 3e-4 * (1 + t % 2 / 10)
+    monkeypatch.setattr(thinning, "_worst", lambda x, y, a, b, **how: looked.append(b - a) or worst(x, y, a, b, **how))
+    kept, off = thin(t, rates, 3e-8, 1_000)
+    assert len(kept) == 1_000 and sum(looked) < 3 * thinning.PATIENCE * len(t)
+    assert off == pytest.approx(np.abs(np.interp(t, t[kept], rates[kept]) - rates).max())
 
 
 def test_noise_is_thinned_to_the_most_knots_and_told():
