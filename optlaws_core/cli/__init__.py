@@ -40,6 +40,7 @@ COMMANDS = {
     "plan": "learning rate, batch, size and length before a run: published laws, and your own sweep",
     "bound": "the convex last-iterate bound of schedules, and the peak that one's gives another",
     "refine": "make a schedule of logged gradient norms",
+    "watch": "tell what is new of runs in progress: a rising loss, another forecast",
     "export": "write a schedule in the words of a trainer",
     "share": "saved comparisons: list, export, paper, import; the schema of their files",
     "mcp": "serve the other commands to agents as tools, by the Model Context Protocol",

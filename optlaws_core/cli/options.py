@@ -128,6 +128,14 @@ def amount(text: str) -> float:
     raise argparse.ArgumentTypeError(f"a number above 0 is needed, got {quoted(text)} (7B, 3e-4; from {ends})")
 
 
+def seconds(text: str) -> float:
+    """A time of a second or more."""
+    with suppress(ValueError):
+        if 1 <= (found := float(text)) < 1e6:
+            return found
+    raise argparse.ArgumentTypeError(f"a number of seconds from 1 on is needed, got {quoted(text)}")
+
+
 def share(text: str) -> float:
     """A share of 1, which may be 0: 0.5, or 50%."""
     found = -1.0

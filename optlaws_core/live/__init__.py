@@ -10,6 +10,7 @@ from .alone import from_itself
 from .forecasting import FEWEST, MEMORY, PULL, Forecast, Outcome, averages, cut, decays, forecast, outcomes
 from .growing import reread, version
 from .logged import end_as_planned, planned_end
+from .watching import Watch
 
 __all__ = [
     "ALARM",
@@ -20,6 +21,7 @@ __all__ = [
     "RISE",
     "Forecast",
     "Outcome",
+    "Watch",
     "averages",
     "cut",
     "decays",

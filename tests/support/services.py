@@ -2,7 +2,7 @@
 
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
@@ -56,7 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.data) + (10 if answer.cut else 0)))
         self.end_headers()
-        self.wfile.write(answer.data)
+        with suppress(ConnectionError):  # whoever asked waits no more
+            self.wfile.write(answer.data)
 
     do_GET = do_POST = _told
 

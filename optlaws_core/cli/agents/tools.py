@@ -21,7 +21,7 @@ from ..options import PRIORS, Flag, Parser, amount, file, logs, output, path, pl
 from .allowed import Files, keep
 
 MOST = 60_000  # characters of an answer: what a language model takes in without losing sight of its task
-APART = ("share", "mcp")  # the store is its operator's, and a server needs no server
+APART = ("share", "mcp", "watch")  # the store is its operator's, a server needs no server, and a watch does not end
 KINDS = {step: "integer", int: "integer", float: "number"}
 READ = (logs, file, path, place, prior)  # types of options that name a file or a folder
 # Options that a server has no use for, beside those that write a file.

@@ -1,0 +1,99 @@
+"""The command `watch`: runs in progress read again and again; what is new of them is printed, and sent to a webhook."""
+
+import argparse
+import os
+import sys
+from time import sleep
+
+from ..errors import LogError, OptLawsError
+from ..fitting.result import Model
+from ..live import Watch, reread, version
+from ..readers import Reading
+from .model import curve_model
+from .options import file, path, seconds
+from .webhook import WEBHOOK, Webhook
+
+EVERY = 60.0  # seconds between two looks
+AT_THE_END = 25.0  # seconds that messages have to be sent before the command ends
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Options of `watch`."""
+    command.set_defaults(run=run, params=None, batch_tokens=None)
+    command.add_argument("path", type=path, metavar="PATH", help="a log that grows, a manifest, or a folder of logs")
+    command.add_argument(
+        "--fit",
+        type=file,
+        metavar="FIT.json",
+        help="forecast by this fit to finished runs; by default by each run itself, under learned priors",
+    )
+    command.add_argument(
+        "--split", help="losses to look at: train, or the name of an eval set; by default the run's own"
+    )
+    command.add_argument(
+        "--every", type=seconds, default=EVERY, metavar="SECONDS", help=f"between two looks; {EVERY:g}"
+    )
+    command.add_argument("--once", action="store_true", help="look once, and end")
+    command.add_argument(
+        "--webhook",
+        metavar="URL",
+        help=f'where each line also goes as JSON, {{"text": …}}, as Slack takes it; by default what {WEBHOOK} says',
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Look until stopped with Ctrl-C, or once."""
+    model = None if args.fit is None else curve_model(args)
+    address = args.webhook or os.environ.get(WEBHOOK, "").strip()
+    webhook = Webhook(address, _remark) if address else None
+    try:
+        _watch(args, model, webhook)
+    finally:
+        if webhook:
+            webhook.close(AT_THE_END)
+
+
+def _watch(args: argparse.Namespace, model: Model | None, webhook: Webhook | None) -> None:
+    watch, before, fault = Watch(model), None, ""
+    unread: tuple[str, ...] = ()  # what was said of files that are no logs
+    while True:
+        try:
+            now = version(args.path)
+            reading = None if now == before else reread(args.path)
+            before, fault = now, ""
+        except LogError as wrong:  # gone, or about to be written anew
+            if before is None:
+                raise
+            reading, said = None, str(wrong)
+            if said != fault:
+                _remark(said)
+            fault = said
+        if args.once and reading is not None and not reading.runs:
+            raise LogError(next(iter(reading.errors), f"{args.path}: there is no run yet."))
+        if reading is not None:
+            news = _news(watch, reading, args.split)
+            for error in reading.errors:
+                if error not in unread:
+                    _remark(error)
+            unread = reading.errors
+            for line in news:
+                print(line, flush=True)
+            if webhook and news:
+                webhook.send("\n".join(news))
+        if args.once:
+            return
+        sleep(args.every)
+
+
+def _news(watch: Watch, reading: Reading, split: str | None) -> list[str]:
+    runs = [run if split is None else run.on(split) for run in reading.runs if split in (None, *run.series)]
+    if reading.runs and not runs:
+        raise OptLawsError(f"--split: no run here has losses named {split!r}.")
+    return [sentence for run in runs for sentence in watch.look(run)]
+
+
+def _remark(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+__all__ = ["add", "run"]

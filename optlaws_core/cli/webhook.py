@@ -1,0 +1,104 @@
+"""Sentences sent to a webhook, such as Slack's, by a thread of their own: whoever has one to send never waits.
+
+A webhook's address is a key to the channel behind it: it stands in no message, and nothing is sent on to where an
+answer redirects.
+"""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from html import escape
+from http.client import HTTPException
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from ..errors import OptLawsError
+
+WEBHOOK = "OPTLAWS_WEBHOOK"  # environment variable: the address, which other users of a machine do not see there
+SECONDS = 5.0  # that each step of a request may take
+PAUSES = (1.0, 4.0)  # seconds before the second and the third try
+WAITING = 100  # sentences that wait to be sent, beyond which the oldest are dropped
+OFTEN = (429, 500, 502, 503, 504)  # statuses after which it is tried again
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None  # an answer like any other that is no success
+
+
+_OPENER = build_opener(_NoRedirects)
+
+
+class Webhook:
+    """Sends each sentence as `{"text": …}`, in their order. What comes of those that fail is told to `said`.
+
+    Raises `OptLawsError` for what is no address of a webhook.
+    """
+
+    def __init__(self, address: str, said: Callable[[str], object]) -> None:
+        try:
+            parts = urlsplit(address)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or not address.isascii() or not address.isprintable() or " " in address:
+            raise OptLawsError("The address of a webhook must begin with https:// or http:// and name a host.")
+        self._address, self._said = address, said
+        self._waiting: queue.Queue[str | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._work, name="webhook", daemon=True)
+        self._thread.start()
+
+    def send(self, sentence: str) -> None:
+        """Have a sentence sent; returns at once."""
+        self._put(sentence)
+
+    def close(self, patience: float) -> None:
+        """Wait until all is sent, for at most so many seconds."""
+        self._put(None)
+        self._thread.join(patience)
+
+    def _put(self, what: str | None) -> None:
+        while True:
+            try:
+                return self._waiting.put_nowait(what)
+            except queue.Full:
+                with suppress(queue.Empty):
+                    self._waiting.get_nowait()
+
+    def _work(self) -> None:
+        while (sentence := self._waiting.get()) is not None:
+            if why := self._sent(sentence):
+                self._said(f"A message could not be sent to the webhook ({why}).")
+
+    def _sent(self, sentence: str) -> str:
+        """Send one sentence; why that failed, empty where it did not. Slack reads <, > and & as its own signs."""
+        body = json.dumps({"text": escape(sentence, quote=False)}).encode()
+        why = ""
+        for pause in (*PAUSES, None):
+            why, again = self._tried(body)
+            if not why or not again or pause is None:
+                break
+            time.sleep(pause)
+        return why
+
+    def _tried(self, body: bytes) -> tuple[str, bool]:
+        """Why one try failed, and whether another may help."""
+        asked = Request(self._address, body, {"Content-Type": "application/json", "User-Agent": "optlaws"})
+        try:
+            _OPENER.open(asked, timeout=SECONDS).close()  # what else it says is not waited for
+            return "", False
+        except HTTPError as fault:
+            with fault:
+                return f"status {fault.code}", fault.code in OFTEN
+        except TimeoutError:
+            return f"no answer within {SECONDS:g} s", True
+        except (OSError, HTTPException, ValueError) as fault:  # whose texts may hold the address
+            reason = getattr(fault, "reason", fault)
+            return getattr(reason, "strerror", None) or type(reason).__name__, True
+
+
+__all__ = ["WEBHOOK", "Webhook"]
