@@ -42,7 +42,7 @@ COMMANDS = {
     "refine": "make a schedule of logged gradient norms",
     "watch": "tell what is new of runs in progress: a rising loss, another forecast",
     "export": "write a schedule in the words of a trainer",
-    "share": "saved comparisons: list, export, paper, import; the schema of their files",
+    "share": "saved comparisons: list, export, paper, import, send; the schema of their files",
     "mcp": "serve the other commands to agents as tools, by the Model Context Protocol",
 }
 # What a word of the command line takes to load, which is seconds for most: only those that stand there are loaded.

@@ -1,10 +1,12 @@
-"""The command `share`: saved comparisons listed, output as bundles, and read from them; what a bundle is.
+"""The command `share`: saved comparisons listed, output as bundles, read from them, sent; what a bundle is.
 
 It sees all that a store holds, as whoever runs it can read the database anyway. The store, and SQLAlchemy with it, is
 imported by the command that runs: all others do without.
 """
 
 import argparse
+import json
+import os
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -14,16 +16,20 @@ from ..prediction.observed import observed
 from ..prediction.pairs import compare
 from ..prediction.ranking import rank
 from ..saved import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
-from ..text import counted
+from ..text import counted, one_line
 from .options import check_out, file, output, place
 from .paper_files import add_paper, check_paper, write_paper
+from .posting import Unsent, is_address, post
 
 MOST_LISTED = 1_000
+KEY = "OPTLAWS_KEY"  # environment variable: the key of an owner, which other users of a machine do not see there
+SECONDS, MOST_ANSWER = 60.0, 2**16  # that each step of sending may take; bytes of the answer
+NO_SERVER = "no comparison was saved, the answer is not that of a server of this app"
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """The commands and their options."""
-    commands = command.add_subparsers(required=True, metavar="list|export|paper|import|schema")
+    commands = command.add_subparsers(required=True, metavar="list|export|paper|import|send|schema")
 
     def add_one(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
@@ -58,6 +64,20 @@ def add(command: argparse.ArgumentParser) -> None:
         choices=("link", "members"),
         default="link",
         help="who may open it: whoever has the link, or whoever is logged in",
+    )
+
+    said = "save the comparison of a bundle on a server of the app, and print its link"
+    sending = commands.add_parser("send", help=said, description=said)
+    sending.set_defaults(run=_send)
+    sending.add_argument("bundle", type=file, metavar="FILE", help="a bundle")
+    sending.add_argument("--to", required=True, metavar="URL", help="the server, such as https://laws.example.org")
+    sending.add_argument(
+        "--for",
+        dest="visibility",
+        choices=("private", "link", "members"),
+        default="link",
+        help=f"who may open it: its owner, by the key in {KEY}; whoever has the link, which is usual; or whoever is "
+        "logged in",
     )
 
     said = "print the JSON Schema of a bundle"
@@ -130,6 +150,29 @@ def _import(args: argparse.Namespace) -> None:
     with closing(Store(args.store)) as store:
         for snapshot in snapshots:
             print(store.save(snapshot, OPERATOR, Visibility[args.visibility]))
+
+
+def _send(args: argparse.Namespace) -> list[str]:
+    if not is_address(args.to):
+        raise OptLawsError("--to takes the address of a server, which begins with https:// or http://.")
+    key = os.environ.get(KEY, "").strip()
+    if key and not (key.isascii() and key.isprintable()):
+        raise OptLawsError(f"{KEY} must be the owner's key that a server gave.")
+    body, where = to_bundle(_read(args.bundle)), f"{args.to.rstrip('/')}/api/comparisons?for={args.visibility}"
+    try:
+        status, said = post(where, body, SECONDS, {"Authorization": f"Bearer {key}"} if key else None, MOST_ANSWER)
+    except Unsent as fault:
+        raise OptLawsError(f"{args.to}: the comparison was not sent ({fault}).") from None
+    try:
+        answer = json.loads(said)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict) or status != 201 or not isinstance(answer.get("url"), str):
+        why = answer.get("error") if isinstance(answer, dict) else None
+        raise OptLawsError(f"{args.to}: {one_line(str(why))}" if why else f"{args.to}: {NO_SERVER} (status {status}).")
+    print(one_line(answer["url"]))
+    made = answer.get("owner_key")
+    return [f"Its owner's key, told this once: {one_line(str(made))}; {KEY} sends it along."] if made else []
 
 
 def _schema(args: argparse.Namespace) -> None:

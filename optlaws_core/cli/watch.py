@@ -54,46 +54,46 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _watch(args: argparse.Namespace, model: Model | None, webhook: Webhook | None) -> None:
-    watch, before, fault = Watch(model), None, ""
-    unread: tuple[str, ...] = ()  # what was said of files that are no logs
+    watch, seen = Watch(model), None
+    told: tuple[str, ...] = ()  # what is wrong with the logs, which was said
     while True:
         try:
             now = version(args.path)
-            reading = None if now == before else reread(args.path)
-            before, fault = now, ""
-        except LogError as wrong:  # gone, or about to be written anew
-            if before is None:
+            reading = None if now == seen else reread(args.path)
+            seen, faults = now, told if reading is None else reading.errors
+        except LogError as gone:  # or about to be written anew
+            if seen is None:
                 raise
-            reading, said = None, str(wrong)
-            if said != fault:
-                _remark(said)
-            fault = said
-        if args.once and reading is not None and not reading.runs:
-            raise LogError(next(iter(reading.errors), f"{args.path}: there is no run yet."))
+            reading, faults = None, (str(gone),)
+        _remark(*(fault for fault in faults if fault not in told))
+        told = faults
         if reading is not None:
-            news = _news(watch, reading, args.split)
-            for error in reading.errors:
-                if error not in unread:
-                    _remark(error)
-            unread = reading.errors
-            for line in news:
-                print(line, flush=True)
-            if webhook and news:
-                webhook.send("\n".join(news))
+            _tell(_news(watch, reading, args), webhook)
         if args.once:
             return
         sleep(args.every)
 
 
-def _news(watch: Watch, reading: Reading, split: str | None) -> list[str]:
-    runs = [run if split is None else run.on(split) for run in reading.runs if split in (None, *run.series)]
+def _news(watch: Watch, reading: Reading, args: argparse.Namespace) -> list[str]:
+    """What is new of the runs by now. Raises `OptLawsError` where there is none to look at."""
+    if args.once and not reading.runs:
+        raise LogError(f"{args.path}: there is no run yet.")
+    runs = [run for run in reading.runs if args.split is None or args.split in run.series]
     if reading.runs and not runs:
-        raise OptLawsError(f"--split: no run here has losses named {split!r}.")
-    return [sentence for run in runs for sentence in watch.look(run)]
+        raise OptLawsError(f"--split: no run here has losses named {args.split!r}.")
+    return [line for run in runs for line in watch.look(run if args.split is None else run.on(args.split))]
 
 
-def _remark(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _tell(news: list[str], webhook: Webhook | None) -> None:
+    for line in news:
+        print(line, flush=True)
+    if webhook and news:
+        webhook.send("\n".join(news))
+
+
+def _remark(*lines: str) -> None:
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
 
 
 __all__ = ["add", "run"]

@@ -11,26 +11,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from html import escape
-from http.client import HTTPException
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..errors import OptLawsError
+from .posting import Unsent, is_address, post
 
 WEBHOOK = "OPTLAWS_WEBHOOK"  # environment variable: the address, which other users of a machine do not see there
 SECONDS = 5.0  # that each step of a request may take
 PAUSES = (1.0, 4.0)  # seconds before the second and the third try
 WAITING = 100  # sentences that wait to be sent, beyond which the oldest are dropped
 OFTEN = (429, 500, 502, 503, 504)  # statuses after which it is tried again
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        return None  # an answer like any other that is no success
-
-
-_OPENER = build_opener(_NoRedirects)
 
 
 class Webhook:
@@ -40,12 +29,7 @@ class Webhook:
     """
 
     def __init__(self, address: str, said: Callable[[str], object]) -> None:
-        try:
-            parts = urlsplit(address)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable or not address.isascii() or not address.isprintable() or " " in address:
+        if not is_address(address):
             raise OptLawsError("The address of a webhook must begin with https:// or http:// and name a host.")
         self._address, self._said = address, said
         self._waiting: queue.Queue[str | None] = queue.Queue(WAITING)
@@ -87,18 +71,11 @@ class Webhook:
 
     def _tried(self, body: bytes) -> tuple[str, bool]:
         """Why one try failed, and whether another may help."""
-        asked = Request(self._address, body, {"Content-Type": "application/json", "User-Agent": "optlaws"})
         try:
-            _OPENER.open(asked, timeout=SECONDS).close()  # what else it says is not waited for
-            return "", False
-        except HTTPError as fault:
-            with fault:
-                return f"status {fault.code}", fault.code in OFTEN
-        except TimeoutError:
-            return f"no answer within {SECONDS:g} s", True
-        except (OSError, HTTPException, ValueError) as fault:  # whose texts may hold the address
-            reason = getattr(fault, "reason", fault)
-            return getattr(reason, "strerror", None) or type(reason).__name__, True
+            status, _ = post(self._address, body, SECONDS)  # what else it says is not waited for
+        except Unsent as fault:
+            return str(fault), True
+        return ("", False) if 200 <= status < 300 else (f"status {status}", status in OFTEN)
 
 
 __all__ = ["WEBHOOK", "Webhook"]
