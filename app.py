@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 from pages.parts.server import (  # noqa: E402  found by the path above
+    addresses,
     api,
     base,
     connections,
@@ -98,6 +99,7 @@ try:
         Middleware(previews.Previews, told=told),
         Middleware(limits.UploadLimits),
     ]
+    addresses.allowed()
 except ValueError as fault:  # of the operator's settings
     sys.exit(str(fault))
 app = st.App(HERE / "pages" / "parts" / "router.py", middleware=around, on_script_error=errors.tell)

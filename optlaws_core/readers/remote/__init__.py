@@ -10,9 +10,9 @@ from pathlib import Path
 from ...errors import LogError, OptLawsError, amiss
 from ..base import Source
 from . import buckets, hub, mlflow_server, wandb_server
-from .service import without_secrets
+from .service import Bounds, Heard, unheard, without_secrets
 
-SERVICES: dict[str, Callable[[str], list[Source]]] = {
+SERVICES: dict[str, Callable[[str, Bounds, Heard], list[Source]]] = {
     "wandb:": wandb_server.sources,
     "mlflow:": mlflow_server.sources,
     "hf:": hub.sources,
@@ -26,13 +26,16 @@ def is_address(path: str | Path) -> bool:
     return isinstance(path, str) and path.startswith(tuple(SERVICES))
 
 
-def sources_at(address: str) -> list[Source]:
-    """The logs at an address, in memory. Raises `LogError`, and `MissingExtra` for buckets without their package."""
+def sources_at(address: str, bounds: Bounds | None = None, progress: Heard | None = None) -> list[Source]:
+    """The logs at an address, in memory. `progress` is told the share of `bounds.most` that has come.
+
+    Raises `LogError`, `MissingExtra` for buckets without their package, and `Cancelled` from `progress`.
+    """
     find = next((find for opening, find in SERVICES.items() if address.startswith(opening)), None)
     if find is None:
         raise LogError(f"The address of runs must be one of {FORMS}, got {without_secrets(address)!r}.")
     try:
-        return find(address)
+        return find(address, bounds or Bounds(), progress or unheard)
     except OptLawsError:
         raise
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as fault:
@@ -41,4 +44,4 @@ def sources_at(address: str) -> list[Source]:
         ) from None
 
 
-__all__ = ["FORMS", "is_address", "sources_at"]
+__all__ = ["FORMS", "Bounds", "is_address", "sources_at"]

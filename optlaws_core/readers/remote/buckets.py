@@ -1,29 +1,33 @@
 """Buckets, through fsspec: the logs in a folder, as on disk. fsspec finds keys where the store's own tools do."""
 
 import re
+import time
 from typing import Any
 
-from ...errors import LogError, OptLawsError, extra
+from ...errors import Cancelled, LogError, OptLawsError, extra
 from ...text import counted, shortened
 from ..base import MOST_FILES, Source
 from ..files import is_log_name
-from .service import check_sizes
+from .service import Bounds, Heard, check_sizes
 
 STORES = ("s3", "gs")
 MOST_LISTED = 100_000  # files of a folder
 _QUERY = re.compile(r"\?[^\s\"']+")
 
 
-def sources(address: str) -> list[Source]:
-    """The logs at `s3://BUCKET/FOLDER`, or the one file there. Raises `MissingExtra` without fsspec."""
+def sources(address: str, bounds: Bounds, heard: Heard) -> list[Source]:
+    """The logs at `s3://BUCKET/FOLDER`, or the one file there. Raises `MissingExtra` without fsspec.
+
+    The time is looked at between files; within one the store's own client says how long it waits.
+    """
     url, address = address, _QUERY.sub("", address)
     with extra("buckets", f"Reading {address}"):
         from fsspec.core import url_to_fs
     try:
         store, root = url_to_fs(url)
         found: dict[str, dict[str, Any]] = store.find(root, detail=True)
-        return _read(address, store, root, found)
-    except OptLawsError:
+        return _read(address, store, root, found, bounds, heard)
+    except (OptLawsError, Cancelled):
         raise
     except ImportError as fault:
         raise LogError(f"{address}: {fault}", address) from None
@@ -41,7 +45,9 @@ def _said(fault: Exception) -> str:
     return shortened(_QUERY.sub("", text), 200).rstrip(".")
 
 
-def _read(address: str, store: Any, root: str, found: dict[str, dict[str, Any]]) -> list[Source]:
+def _read(
+    address: str, store: Any, root: str, found: dict[str, dict[str, Any]], bounds: Bounds, heard: Heard
+) -> list[Source]:
     if len(found) > MOST_LISTED:
         raise LogError(f"{address}: a folder may have {MOST_LISTED:,} files, got {len(found):,}.", address)
     logs = [path for path in sorted(found) if path == root or is_log_name(path) or "tfevents" in path]
@@ -49,5 +55,13 @@ def _read(address: str, store: Any, root: str, found: dict[str, dict[str, Any]])
         raise LogError(f"{address}: no logs here, of {counted(len(found), 'file')}.", address)
     if len(logs) > MOST_FILES:
         raise LogError(f"{address}: {MOST_FILES:,} logs can be read at once, got {len(logs):,}.", address)
-    check_sizes(address, {path: found[path].get("size") for path in logs})
-    return [Source(f"{address.partition('://')[0]}://{path.lstrip('/')}", store.cat_file(path)) for path in logs]
+    check_sizes(address, {path: found[path].get("size") for path in logs}, bounds.most)
+    began, scheme, read, size = time.monotonic(), address.partition("://")[0], list[Source](), 0
+    for path in logs:
+        if time.monotonic() - began > bounds.seconds:
+            raise LogError(f"{address}: the store took more than {bounds.seconds / 60:.0f} minutes; nothing was read.")
+        if heard(size / bounds.most) is False:
+            raise Cancelled
+        read.append(Source(f"{scheme}://{path.lstrip('/')}", store.cat_file(path)))
+        size += read[-1].size
+    return read

@@ -6,8 +6,7 @@ from urllib.parse import quote
 from ...errors import LogError
 from ...text import counted, shortened
 from ..base import MOST_FILES, Source
-from .kept import kept
-from .service import Service, base_url, check_sizes, credential
+from .service import Bounds, Heard, Service, base_url, check_sizes, credential
 
 KINDS = {"": "models", "datasets/": "datasets", "spaces/": "spaces"}
 _NAME = re.compile(r"(?P<kind>datasets/|spaces/)?(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?", re.ASCII)
@@ -15,14 +14,14 @@ _STATE = re.compile(r"(?P<folder>.*?)(checkpoint-(?P<step>\d+)/)?trainer_state\.
 _LOG = re.compile(r"(.*/)?([^/]*tfevents[^/]*|[^/]*trackio[^/]*\.db)")
 
 
-def sources(address: str) -> list[Source]:
+def sources(address: str, bounds: Bounds, heard: Heard) -> list[Source]:
     """The logs of `hf:OWNER/REPO`, `hf:datasets/OWNER/REPO` or `hf:spaces/OWNER/REPO`, perhaps `@REVISION`."""
     found = _NAME.fullmatch(address.removeprefix("hf:").strip("/"))
     if not found:
         raise LogError(f"An address of the hub reads like hf:OWNER/REPO, got {shortened(address)!r}.")
     base = base_url(credential("HF_ENDPOINT") or "https://huggingface.co", "HF_ENDPOINT")
     token = credential("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-    hub = Service("The hub", base, address, "set HF_TOKEN", f"Bearer {token}" if token else "")
+    hub = Service("The hub", base, address, "set HF_TOKEN", f"Bearer {token}" if token else "", bounds, heard)
     kind, repo, revision = found["kind"] or "", found["repo"], quote(found["revision"] or "main", safe="")
     listing = hub.pages(f"/api/{KINDS[kind]}/{repo}/tree/{revision}", {"recursive": "true"})
     files = {f["path"]: f for page in listing for f in page if f.get("type") == "file"}
@@ -31,11 +30,11 @@ def sources(address: str) -> list[Source]:
         raise LogError(f"{address}: no trainer_state.json, event files or databases of trackio are here.", address)
     if len(logs) > MOST_FILES:
         hub.refuse(f"has more than {counted(MOST_FILES, 'log')} in this repository")
-    check_sizes(address, {path: files[path].get("size") for path in logs})
+    check_sizes(address, {path: files[path].get("size") for path in logs}, bounds.most)
 
     def content(path: str) -> bytes:
         where = f"/{kind}{repo}/resolve/{revision}/{quote(path)}"
-        return kept(["hf", base, kind, repo, path, files[path]["oid"]], lambda: hub.file(where))
+        return hub.kept(["hf", base, kind, repo, path, files[path]["oid"]], lambda: hub.file(where))
 
     return [Source(f"{address}/{path}", content(path)) for path in logs]
 

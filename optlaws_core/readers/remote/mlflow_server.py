@@ -9,15 +9,14 @@ from ...errors import LogError
 from ...text import counted, shortened
 from ..base import MOST_FILES, MOST_ROWS, Source
 from ..formats.tracker_run import as_download
-from .kept import kept
-from .service import Service, base_url, credential, origin, without_secrets
+from .service import Bounds, Heard, Service, base_url, credential, origin, without_secrets
 
 API = "/api/2.0/mlflow"
 RUNS, POINTS = 100, 25_000  # of a page
 ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
-def sources(address: str) -> list[Source]:
+def sources(address: str, bounds: Bounds, heard: Heard) -> list[Source]:
     """A source for each run with metrics at `mlflow:URL#EXPERIMENT`, by name or number, or `mlflow:#EXPERIMENT`."""
     text, hash_, experiment = address.removeprefix("mlflow:").partition("#")
     if not hash_ or not experiment:
@@ -25,14 +24,14 @@ def sources(address: str) -> list[Source]:
             f"An MLflow address reads like mlflow:https://HOST#EXPERIMENT, or mlflow:#EXPERIMENT with "
             f"MLFLOW_TRACKING_URI, got {without_secrets(address)!r}."
         )
-    server = _server(address, text)
+    server = _server(address, text, bounds, heard)
     runs = _runs(server, _number(server, unquote(experiment)))
     if not (logged := server.bounded(_source(server, run) for run in runs if _metrics(run))):
         raise LogError(f"{address}: no run here has logged a metric.", address)
     return logged
 
 
-def _server(address: str, url: str) -> Service:
+def _server(address: str, url: str, bounds: Bounds, heard: Heard) -> Service:
     """The server at `url`, or where there is none at MLFLOW_TRACKING_URI, whose key is sent to no other server."""
     own = credential("MLFLOW_TRACKING_URI")
     if url:
@@ -42,7 +41,7 @@ def _server(address: str, url: str) -> Service:
     key, asks = _key(), "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     if key and origin(base) != origin(own):
         key, asks = "", "none was sent, since that of MLflow goes to the server in MLFLOW_TRACKING_URI alone"
-    return Service("MLflow", base, address, asks, key)
+    return Service("MLflow", base, address, asks, key, bounds, heard)
 
 
 def _key() -> str:
@@ -99,7 +98,7 @@ def _source(server: Service, run: dict) -> Source:
 
     last = [[key, m.get("step"), m.get("timestamp")] for key, m in metrics]
     what = ["mlflow", server.base, info["run_id"], name, info.get("end_time"), last]
-    body = kept(what, download) if info.get("status") in ENDED else download()
+    body = server.kept(what, download) if info.get("status") in ENDED else download()
     return Source(f"{server.subject}/{info['run_id']}", body)
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException, HTTPResponse
@@ -13,9 +13,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from ...errors import LogError
+from ...errors import Cancelled, LogError
 from ...text import shortened
 from ..base import MOST_BYTES, Source
+from .kept import kept
 
 MOST_ANSWER = 64 * 2**20  # bytes of one answer that is no file
 MOST_TOGETHER = 2**31  # bytes of all files, runs or answers of an address
@@ -24,6 +25,24 @@ LONGEST = 900.0  # seconds for all that an address stands for
 PIECE = 2**16  # bytes to read between two looks at the clock
 TRIES = 4
 PATIENCE = 60.0  # seconds to wait before one more try; who asks for more is not waited for
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much an address may bring, how long that may take, and whether it is kept in the user's cache folder."""
+
+    most: int = MOST_TOGETHER  # bytes of all files, runs or answers
+    seconds: float = LONGEST
+    keep: bool = True
+
+
+Heard = Callable[[float], bool | None]  # share of the bytes that an address may bring -> False to end it
+
+
+def unheard(share: float) -> None:
+    """Tell nobody, and go on."""
+
+
 _SCHEME = re.compile(r"([a-z]+:)?(?P<scheme>[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
@@ -92,6 +111,8 @@ class Service:
     subject: str
     asks: str
     key: str = field(default="", repr=False)
+    bounds: Bounds = Bounds()
+    heard: Heard = unheard
     began: float = field(default_factory=time.monotonic)
     received: int = 0  # bytes of all answers
 
@@ -122,13 +143,20 @@ class Service:
             self._check_total(size)
         return found
 
-    def _check_total(self, size: int) -> None:
-        if size > MOST_TOGETHER:
-            self.refuse(f"has more than {MOST_TOGETHER // 2**20:,} MB at this address")
+    def kept(self, key: object, download: Callable[[], bytes]) -> bytes:
+        """What is kept under `key`, or `download` gives; see `kept.kept`."""
+        return kept(key, download) if self.bounds.keep else download()
 
-    def _check_time(self) -> None:
-        if time.monotonic() - self.began > LONGEST:
-            self.refuse(f"took more than {LONGEST / 60:.0f} minutes")
+    def _check_total(self, size: int) -> None:
+        if size > self.bounds.most:
+            self.refuse(f"has more than {self.bounds.most // 2**20:,} MB at this address")
+
+    def _go_on(self) -> None:
+        """Raises `LogError` when the time is over, and `Cancelled` when nobody wants the runs any more."""
+        if time.monotonic() - self.began > self.bounds.seconds:
+            self.refuse(f"took more than {self.bounds.seconds / 60:.0f} minutes")
+        if self.heard(self.received / self.bounds.most) is False:
+            raise Cancelled
 
     def refuse(self, what: str) -> NoReturn:
         """Raise `LogError`: the service does something that ends the reading."""
@@ -146,7 +174,7 @@ class Service:
     def _answer(self, url: str, body: object, most: int) -> tuple[bytes, Message]:
         """Content and headers. Tries again where that may help."""
         for attempt in range(1, TRIES + 1):
-            self._check_time()
+            self._go_on()
             try:
                 return self._once(url, body, most)
             except HTTPError as fault:
@@ -196,7 +224,7 @@ class Service:
             if len(data) > most:
                 self.refuse(f"answered with more than {most // 2**20:,} MB")
             self._check_total(self.received)
-            self._check_time()
+            self._go_on()
         if length is not None and len(data) < length:
             raise EOFError(f"{len(data)} of {length} bytes")
         return bytes(data)
@@ -215,15 +243,16 @@ class Service:
         raise LogError(f"{self.subject}: the connection to {self.name} was cut; nothing was read.") from fault
 
 
-def check_sizes(subject: str, sizes: Mapping[str, int | None]) -> None:
-    """Raises `LogError` for a file, or files, too large to be read; sizes in bytes, None where they are not told."""
+def check_sizes(subject: str, sizes: Mapping[str, int | None], most: int) -> None:
+    """Raises `LogError` for a file too large to be read, or for files of more than `most` bytes together.
+
+    sizes: bytes by path, None where they are not told.
+    """
     for path, size in sizes.items():
         if (size or 0) > MOST_BYTES:
             raise LogError(f"{subject}: a file may have {MOST_BYTES // 2**20:,} MB, {path} has more.", subject)
-    if sum(size or 0 for size in sizes.values()) > MOST_TOGETHER:
-        raise LogError(
-            f"{subject}: the logs may have {MOST_TOGETHER // 2**20:,} MB together, these have more.", subject
-        )
+    if sum(size or 0 for size in sizes.values()) > most:
+        raise LogError(f"{subject}: the logs may have {most // 2**20:,} MB together, these have more.", subject)
 
 
 def pause(seconds: float) -> None:

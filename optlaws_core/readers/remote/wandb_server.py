@@ -9,8 +9,7 @@ from ...errors import LogError
 from ...text import counted, shortened
 from ..base import MOST_FILES, MOST_ROWS, Source
 from ..formats.tracker_run import as_download
-from .kept import kept
-from .service import Service, base_url, credential, without_secrets
+from .service import Bounds, Heard, Service, base_url, credential, without_secrets
 
 ROWS = 1_000  # steps of a page; W&B samples where it is asked for fewer rows than there are
 RUNS = 50  # of a page
@@ -27,7 +26,7 @@ _PAGE = """query HistoryPage($entity: String!, $project: String!, $run: String!,
     run(name: $run) { history(minStep: $minStep, maxStep: $maxStep, samples: $pageSize) } } }"""
 
 
-def sources(address: str) -> list[Source]:
+def sources(address: str, bounds: Bounds, heard: Heard) -> list[Source]:
     """A source for each run that logged something at `wandb:ENTITY/PROJECT` or `wandb:ENTITY/PROJECT/RUN`."""
     parts = address.removeprefix("wandb:").strip("/").split("/")
     if len(parts) == 4 and parts[2] == "runs":  # as in the address of W&B's own page
@@ -40,12 +39,13 @@ def sources(address: str) -> list[Source]:
     base = base_url(credential("WANDB_BASE_URL") or "https://api.wandb.ai", "WANDB_BASE_URL")
     key = credential("WANDB_API_KEY")
     sent = "Basic " + b64encode(f"api:{key}".encode()).decode() if key else ""
-    project = _Project(Service("W&B", base, address, "set WANDB_API_KEY", sent), parts[0], parts[1])
+    service = Service("W&B", base, address, "set WANDB_API_KEY", sent, bounds, heard)
+    project = _Project(service, parts[0], parts[1])
     runs = [project.run(parts[2])] if len(parts) == 3 else list(project.runs())
     logged = [run for run in runs if _last_step(run) >= 0]
     if not logged:
         raise LogError(f"{address}: no run here has logged anything.", address)
-    return project.service.bounded(map(project.source, logged))
+    return service.bounded(map(project.source, logged))
 
 
 class _Project:
@@ -83,7 +83,7 @@ class _Project:
             config = {k: v for k, v in _config(run.get("config")).items() if k != "_wandb"}
             return as_download("W&B", str(run.get("displayName") or run["name"]), config, self._history(run))
 
-        data = kept(["wandb", *what], download) if run.get("state") in ENDED else download()
+        data = self.service.kept(["wandb", *what], download) if run.get("state") in ENDED else download()
         return Source("wandb:" + "/".join(where), data)
 
     def _history(self, run: dict) -> list[dict]:

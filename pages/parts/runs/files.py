@@ -1,5 +1,6 @@
 """Widgets of the Runs page for files: upload, what was read of each, corrections of columns and units."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -29,6 +30,7 @@ from ..state.session import state
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
+from . import elsewhere
 
 MOST_SHOWN = 5  # errors shown one by one; the table has them all
 MOST_MB = min(500, MOST_BYTES // 2**20)  # the uploader would show 512 MB as "1GB"
@@ -38,8 +40,8 @@ ROW_NUMBER, NO_COLUMN = "(the row number)", "(none)"
 
 
 def upload(space: Workspace, told: bool = True) -> None:
-    """Two ways to hand over logs and, where it is to be `told` here, what came of the last ones."""
-    files, folder = st.tabs(["Files", "Folder"], key="upload")
+    """The ways to hand over logs and, where it is to be `told` here, what came of the last ones."""
+    files, folder, *address = st.tabs(["Files", "Folder", *(["Address"] if elsewhere.allowed() else [])], key="upload")
     with files:
         _uploader(
             "Training logs",
@@ -58,6 +60,9 @@ def upload(space: Workspace, told: bool = True) -> None:
             f"Every log in the folder and its folders: {KINDS}. Other files are ignored once they are here: choose a "
             "folder without checkpoints.",
         )
+    for tab in address:
+        with tab:
+            elsewhere.field(space, _read)
     if said := keeping.limits():
         st.caption(f"{said} Delete them on the Shared page.")
     if not space.uploaded:
@@ -113,8 +118,18 @@ def _take(space: Workspace, key: str, folder: bool) -> None:
         return
     given, unpacking = unpacked([Source(file.name, file.getvalue()) for file in files])
     logs, others = logs_among(given) if folder else (given, [])
-    ignored = len(others)
-    revision, known = space.revision + 1, {name for name, report in space.reports.items() if report.runs}
+    _read(space, logs, len(others), unpacking)
+    context = st.runtime.scriptrunner.get_script_run_ctx()
+    if refused := limits.refusals(context.session_id):
+        space.news = (*space.news, Note("refused", refused))
+    for file in files:  # Streamlit would keep them until the visitor leaves; what is needed is in the workspace
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+
+
+def _read(space: Workspace, logs: Sequence[Source], ignored: int = 0, unpacking: Iterable[Note] = ()) -> None:
+    """Read logs into the workspace, and say what came of it; `ignored` files beside them are no logs."""
+    known = {name for name, report in space.reports.items() if report.runs}
+    revision = space.revision + 1
     try:
         if not logs:
             raise OptLawsError(f"The folder holds no logs, only {counted(ignored, 'file')} of other kinds.")
@@ -124,11 +139,6 @@ def _take(space: Workspace, key: str, folder: bool) -> None:
     except OptLawsError as error:
         space.news = (Note("refused", str(error)),)
     space.revision = revision
-    context = st.runtime.scriptrunner.get_script_run_ctx()
-    if refused := limits.refusals(context.session_id):
-        space.news = (*space.news, Note("refused", refused))
-    for file in files:  # Streamlit would keep them until the visitor leaves; what is needed is in the workspace
-        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 def summary(reading: Reading, replaced: int = 0, ignored: int = 0) -> list[Note]:

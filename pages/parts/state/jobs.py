@@ -182,9 +182,10 @@ def _look(
     if job.settled:  # a look that was under way when the page was drawn anew
         return
     if job.running:
-        bar, button = st.columns([5, 1], vertical_alignment="center")
-        bar.progress(min(job.progress.share, 1.0), job.waits or said(job.progress))
-        if not button.button(stop, width="stretch", key=key):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.progress(min(job.progress.share, 1.0), job.waits or said(job.progress))
+            stopped = st.button(stop, key=key)
+        if not stopped:
             beneath()
             return
         job.cancel()

@@ -1,19 +1,24 @@
 """The Runs page as a visitor meets it: examples first, uploads in their place, and bad files that cost nothing."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core.readers import FORMATS
+from optlaws_core.readers.formats import trainer_state
 from optlaws_core.schedules import Cosine
+from pages.parts.runs import elsewhere
 from pages.parts.runs import files as inputs_files
 from pages.parts.runs.files import MOST_SHOWN
 from pages.parts.state import bundled
 from pages.parts.state.workspace import Workspace
 from pages.parts.widgets.markdown import literal
+from tests.pages.fit.fit_page import until
 from tests.places import ROOT
+from tests.support.services import running
 
 RUNS = "pages/runs.py"
 LOG = "step,loss,lr,val_loss\n" + "".join(
@@ -457,3 +462,69 @@ def test_files_of_one_name_in_one_upload_are_told(page):
     upload(page, ("log.csv", LOG), ("log.csv", LOG.replace(",3.", ",4.")))
     assert list(space(page).runs) == ["log", "log (2)"]
     assert any("2 files are called log.csv; they are kept as log.csv, log (2).csv." in s.value for s in page.success)
+
+
+@pytest.fixture
+def far(monkeypatch):
+    """A server on loopback that stands for the hub, and the operator's leave to read from it."""
+    with running() as service:
+        monkeypatch.setenv("HF_ENDPOINT", service.url)
+        monkeypatch.setenv("HF_TOKEN", "s3cr3t-key")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        monkeypatch.setenv("OPTLAWS_REMOTE", "hf:team")
+        yield service
+
+
+def repository(asked):
+    """A repository with the log of one run."""
+    if asked.path.startswith("/api/"):
+        return [{"type": "file", "path": "trainer_state.json", "size": 100, "oid": "1"}]
+    return trainer_state.SAMPLE
+
+
+def send(at: AppTest, address: str) -> AppTest:
+    field(at.text_input, "Address of runs").set_value(address)
+    button(at, "Read").click()
+    return until(fine(at.run()), lambda: elsewhere.READING not in at.session_state)
+
+
+def test_runs_by_address_come_in_where_the_operator_lets_them(opened, far):
+    assert "Address of runs" not in [w.label for w in opened.text_input]  # drawn before anybody gave leave
+    far.answer = repository
+    page = fine(opened.run())
+    send(page, " hf:team/toy ")
+    assert list(space(page).reports) == ["hf:team/toy/trainer_state.json"] and len(space(page).runs) == 1
+    assert "Read 1 run from 1 file" in page.success[0].value and not page.error
+    assert {asked.key for asked in far.asked} == {"Bearer s3cr3t-key"}
+
+
+def test_what_goes_wrong_with_an_address_is_a_sentence_and_costs_nothing(page, far):
+    fine(page.run())
+    send(page, "hf:other/toy")
+    said = "This server reads runs from addresses that begin with hf:team, got 'hf:other/toy'."
+    assert page.error[0].value == literal(said)
+    assert not far.asked
+    send(page, "hf:team/toy")
+    said = "hf:team/toy: The hub has nothing of this name, or does not show it to this key (404); nothing was read."
+    assert page.error[0].value == literal(said)
+    assert list(space(page).runs) == ["tiny"]
+
+
+def test_an_address_that_takes_long_can_be_left(page, far):
+    fine(page.run())
+    leave = threading.Event()
+
+    def slow(asked):
+        leave.wait(20)
+        return repository(asked)
+
+    far.answer = slow
+    try:
+        field(page.text_input, "Address of runs").set_value("hf:team/toy")
+        fine(button(page, "Read").click().run())
+        assert page.get("progress")[0].proto.text == literal("Reading hf:team/toy: 0.0 MB so far")
+        fine(button(page, "Cancel").click().run())
+    finally:
+        leave.set()
+    assert elsewhere.READING not in page.session_state
+    assert list(space(page).runs) == ["tiny"] and not page.error and field(page.text_input, "Address of runs")

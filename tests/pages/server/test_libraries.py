@@ -16,13 +16,13 @@ pytestmark = pytest.mark.slow
 EARLIER = {"streamlit"}  # the server has imported it before any visitor comes
 NEVER = {"torch"}
 CORE = ROOT / "optlaws_core"
-APART = {
+APART = {  # no page uses those, or only in a process of its own
     *(CORE / "cli").rglob("*.py"),
     *(CORE / "torch").glob("*.py"),
     *(CORE / "readers" / "remote").glob("*.py"),
     CORE / "prediction" / "in_tracker.py",
 }
-FILES = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *sorted({*CORE.rglob("*.py")} - APART)]  # no page uses those
+FILES = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *sorted({*CORE.rglob("*.py")} - APART)]
 
 
 def foreign(path: Path) -> set[str]:

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from optlaws_core.cli import main
-from optlaws_core.errors import LogError
+from optlaws_core.errors import Cancelled, LogError
 from optlaws_core.readers import read_all
 from optlaws_core.readers.formats import trainer_state
-from optlaws_core.readers.remote import buckets, is_address, kept, service, sources_at
+from optlaws_core.readers.remote import Bounds, buckets, is_address, kept, service, sources_at
 from tests.support.services import Answer, running
 
 SECRET = "s3cr3t-key"
@@ -246,10 +246,8 @@ def test_steps_that_are_no_numbers_are_a_sentence(server):
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_answers_that_go_on_and_on_are_bounded_in_time_and_together(server, address, monkeypatch):
     server.answer = ADDRESSES[address]
-    monkeypatch.setattr(service, "MOST_TOGETHER", 500)
     with pytest.raises(LogError, match=r"has more than 0 MB at this address; nothing was read\.$"):
-        sources_at(address)
-    monkeypatch.setattr(service, "MOST_TOGETHER", 2**31)
+        sources_at(address, Bounds(most=500))
     monkeypatch.setattr(service, "PIECE", 1)
     clock = count(time.monotonic(), 100)  # a socket that drips is never silent
     monkeypatch.setattr(service, "time", SimpleNamespace(monotonic=lambda: next(clock)))
@@ -262,10 +260,21 @@ def test_answers_that_go_on_and_on_are_bounded_in_time_and_together(server, addr
 def test_runs_that_are_kept_are_bounded_together_as_well(server, monkeypatch):
     server.answer = mlflow
     size = sum(source.size for source in sources_at("mlflow:#7"))
-    monkeypatch.setattr(service, "MOST_TOGETHER", size - 1)
-    monkeypatch.setattr(service.Service, "_check_time", lambda self: setattr(self, "received", 0))
+    monkeypatch.setattr(service.Service, "_go_on", lambda self: setattr(self, "received", 0))
     with pytest.raises(LogError, match="has more than 0 MB at this address"):
-        sources_at("mlflow:#7")
+        sources_at("mlflow:#7", Bounds(most=size - 1))
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_who_waits_is_told_how_much_has_come_and_may_end_it(server, address, tmp_path):
+    server.answer = ADDRESSES[address]
+    shares: list[float] = []
+    assert sources_at(address, Bounds(most=2**20, keep=False), shares.append)
+    assert not (tmp_path / "cache").exists() and 0 < shares[-1] < 1 and shares == sorted(shares)
+    before = len(server.asked)
+    with pytest.raises(Cancelled):
+        sources_at(address, Bounds(), lambda share: share == 0)
+    assert len(server.asked) == before + 1
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -391,11 +400,11 @@ def test_a_bucket_is_read_as_a_folder(tmp_path):
     store = fsspec.filesystem("memory")
     store.pipe({"/toy/a/trainer_state.json": trainer_state.SAMPLE, "/toy/a/weights.bin": b"0", "/toy/README.md": b""})
     try:
-        found = buckets.sources("memory://toy")
+        found = buckets.sources("memory://toy", Bounds(), service.unheard)
         assert [(s.name, s.read()) for s in found] == [("memory://toy/a/trainer_state.json", trainer_state.SAMPLE)]
         assert read_all(found).runs
         with pytest.raises(LogError, match=r"^memory://none: (there is no such|no logs here)"):
-            buckets.sources("memory://none")
+            buckets.sources("memory://none", Bounds(), service.unheard)
     finally:
         store.rm("/toy", recursive=True)
 
