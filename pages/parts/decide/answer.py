@@ -34,7 +34,7 @@ def verdict(space: Workspace, made: Result, left_out: Sequence[str]) -> None:
     st.subheader(literal(first), anchor=False)
     st.markdown(literal(" ".join([*more, _rests_on(space.fit)])))
     if made.reasons:
-        st.markdown(f":material/search_insights: {literal(' '.join(made.reasons))}")
+        st.markdown(f":material/search_insights: **Why:** {literal(' '.join(made.reasons))}")
     selection = space.selections.get(space.current)
     warned = evidence.warnings(space.fit, space.runs.values(), selection)
     doubts([*left_out, *warned, *predicted.beyond(space, made.order, space.big_run)])
@@ -54,14 +54,14 @@ def _rests_on(model: Model) -> str:
     """How many runs and which error an answer rests on; the rest is on the Evidence page."""
     runs = counted(len(model.train), "run")
     if model.test:
-        return f"It rests on {runs}. {Yardstick.of(model).sentence}"
+        return f"The answer rests on {runs}. {Yardstick.of(model).sentence}"
     if model.left_out is not None:
         error = f"off by {relative_error(model.left_out)} on runs left out of it"
     elif model.misfit is not None:
         error = f"off by {relative_error(model.misfit)} on them; none was left out"
     else:
         error = "whose error is not known"
-    return f"It rests on {runs} and a fit {error}."
+    return f"The answer rests on {runs} and a fit {error}."
 
 
 def small(made: Result) -> None:

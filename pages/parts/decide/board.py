@@ -14,6 +14,7 @@ from ..state.workspace import Workspace
 from . import answer, prove
 
 IN_FULL = "full_box"  # the key of the expander, and its name in the address
+CANDIDATES, ONWARD = "candidates", "export-and-share"  # anchors of headings beneath the first screen
 CHART = 450  # pixels; with what stands above it, one screen of a laptop
 
 
@@ -21,7 +22,7 @@ def show(space: Workspace) -> None:
     """What stands beneath decides what stands above, so that the places are made first and filled last."""
     top = st.container(border=True, key="decide_answer")
     left, right = st.columns([11, 9], gap="small")
-    st.subheader("Candidates", anchor=False)
+    st.subheader("Candidates", anchor=CANDIDATES)
     candidate_table.table(space)
     candidate_table.buttons(space, space.fit)
     candidate_table.share(space)
@@ -50,8 +51,10 @@ def show(space: Workspace) -> None:
         _, view = curves.draw(space, fits, found, view, observed, bands, CHART, beneath=True)
     with right:
         answer.small(made)
+        st.caption(f"[Change the candidates](#{CANDIDATES}) · [Export and share](#{ONWARD})")
     best.section(space, found)
     prove.section(space, made.order)
+    st.subheader("Export and share", anchor=ONWARD)
     export.section(space, [*made.order, *predicted.switched_off(space)])
     comparisons.section(space, fits, view, observed, risk, most_risk, baseline.place)
     if box.open:

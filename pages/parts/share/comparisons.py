@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import OptLawsError
 from optlaws_core.figures.candidate_chart import View
@@ -87,7 +88,7 @@ def section(
                 help="Runs become run-1, run-2, …; no author, note, tags, labels, paths or hosts. The title stays.",
             )
             viewer = identity.viewer()
-            place = _version_of(mine, usual_place)
+            place = _version_of(left, mine, usual_place)
             let_in = usual_place.visibility if usual_place else usual(viewer)  # a copy opens to whom its original does
             offered = kinds(viewer, let_in)
             opens = right.selectbox(
@@ -134,13 +135,13 @@ def _last(space: Workspace) -> "_Saved | None":
     return last if same else None
 
 
-def _version_of(mine: Sequence[Entry], usual_place: Entry | None) -> Entry | None:
+def _version_of(left: DeltaGenerator, mine: Sequence[Entry], usual_place: Entry | None) -> Entry | None:
     """The comparison of the visitor's that this becomes the newest version of; None: a new one, with its own link."""
     if not mine:
         return None
     known = {entry.id: entry for entry in mine}
     first = usual_place.id if usual_place else ""
-    chosen = st.selectbox(
+    chosen = left.selectbox(
         "Save as",
         ["", *known],
         ["", *known].index(first),

@@ -66,7 +66,9 @@ def test_whoever_comes_without_logs_reads_what_this_is_and_tries_it_with_real_ru
     until(app, lambda: app.session_state.workspace.job is None)
     assert not app.exception and len(app.get("plotly_chart")) == 1
     assert any(t.startswith("It is predicted to end at") for t in texts(app))
-    assert any("It rests on 3 runs" in t for t in texts(app))
+    assert any("The answer rests on 3 runs" in t for t in texts(app))
+    links = next(t for t in texts(app) if "[Export and share]" in t)
+    assert re.findall(r"\(#([\w-]+)\)", links) == [h.anchor for h in app.subheader if h.anchor]
 
 
 def test_logs_are_answered_without_a_click_and_their_order_changes_nothing():
@@ -88,7 +90,7 @@ def test_nine_public_logs_get_the_same_answer_with_their_manifest_and_without(si
         space.upload([Source(p.name, p.read_bytes()) for p in files if named or p.name != "manifest.csv"])
         app = answered(space)
         ends = app.dataframe[0].value.drop(columns="Observed")
-        more = next(t for t in texts(app) if "is predicted to end at" in t and "It rests on 9 runs" in t)
+        more = next(t for t in texts(app) if "is predicted to end at" in t and "The answer rests on 9 runs" in t)
         said.append((app.subheader[0].value, more, ends.round(8).to_csv()))
     assert said[0] == said[1]
     assert said[0][0].startswith("The WSD") and len(said[0][2].splitlines()) == 7
