@@ -1,5 +1,6 @@
 """Every document says where the server is, so that nothing is looked for beside a deep link."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from pages.parts.server.base import Base
+from pages.parts.server.base import DRAWING, TAG, Base
 from pages.parts.server.guard import Guard
 
 INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
@@ -27,11 +28,19 @@ def client() -> TestClient:
 def test_a_document_loads_the_script_before_streamlit_s_own(client, path):
     answer = client.get(path, headers=PAGE)
     plain = INDEX.read_text("utf-8")
-    assert answer.text.replace('<script src="./base.js"></script>', "", 1) == plain
+    assert answer.text.replace(TAG.decode(), "", 1) == plain
     assert int(answer.headers["content-length"]) == len(answer.content)
     assert "'unsafe-inline'" not in answer.headers["content-security-policy"].split("style-src")[0]
     again = client.get(path, headers=PAGE | {"if-none-match": client.get(path).headers["etag"]})
     assert again.status_code == 200 and "base.js" in again.text
+
+
+def test_a_document_asks_early_for_what_draws_charts_and_tables(client):
+    links = re.findall(
+        r'<link rel="modulepreload" fetchpriority="low" [^>]*href="\./(.*?)">', client.get("/", headers=PAGE).text
+    )
+    assert [Path(link).name.split(".")[0] for link in links] == list(DRAWING)
+    assert all((INDEX.parent / link).is_file() for link in links)
 
 
 def test_the_script_says_where_it_came_from_and_files_stay_as_they_are(client):
