@@ -32,7 +32,7 @@ from .common import faults_told, go, kinds, link, usual, when
 
 SHOWN = 50  # saved comparisons in the list
 OFFERED = 20  # of them, to save a new version of
-FORM = "share_form"
+FORM, FORM_COLUMNS = "share_form", [3, 2]
 SAVED = "share_saved"  # in the session: what was saved last
 
 
@@ -72,7 +72,7 @@ def section(
         )
         mine, usual_place = _own(space)
         with st.form(FORM, border=False):
-            left, right = st.columns([3, 2], gap="medium")
+            left, right = st.columns(FORM_COLUMNS, gap="medium")
             title = left.text_input("Title", usual_place.title if usual_place else _title(space), max_chars=200)
             note = left.text_area(
                 "Note",
@@ -212,9 +212,10 @@ def _told(space: Workspace, place: Entry | None) -> None:
     last = _last(space)
     if last is None or place is None or place.id != last.id:  # deleted, or its link revoked
         return
-    st.success(last.said, icon=":material/check:")
-    st.code(link(last.id), language=None)
-    st.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": last.id})
+    left, right = st.columns(FORM_COLUMNS, gap="medium")
+    left.success(last.said, icon=":material/check:")
+    right.code(link(last.id), language=None)
+    right.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": last.id})
 
 
 # ---------------------------------------------------------------------------------------------------- the list
