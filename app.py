@@ -22,6 +22,7 @@ from pages.parts.server import (  # noqa: E402  found by the path above
     api,
     base,
     connections,
+    downloads,
     errors,
     guard,
     hosts,
@@ -84,6 +85,7 @@ def exchange() -> api.Desk:
 
 
 connections.bound()
+downloads.told_apart()
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
 try:
     around = [

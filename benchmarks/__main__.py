@@ -28,6 +28,7 @@ ALL = (
     "tuner_drag",
     "big_csv",
     "console_log",
+    "formats",
     "store",
     "keeping",
     "load",

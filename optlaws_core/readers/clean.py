@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray, IntArray
+from ..arrays import FloatArray, IntArray, different
 from ..errors import LogError, NoNumbers
 from ..text import counted, shortened
 from .base import LARGEST_STEP, Note
@@ -168,7 +168,7 @@ def _not_overtaken(steps: IntArray, falls: IntArray) -> np.ndarray:
 
 def _said(steps: IntArray, falls: IntArray, order: IntArray, resumed: bool) -> list[str]:
     """Sentences about repeats and order."""
-    twice = len(steps) - len(np.unique(steps))
+    twice = len(steps) - different(steps)
     gone = len(steps) - len(order)
     stood = f"{twice:,} {'step' if twice == 1 else 'steps'} stood twice"
     if resumed and gone and len(falls):

@@ -1,7 +1,8 @@
 """MLflow's file store, `mlruns/<experiment>/<run>/`: a file for each metric, lines of `milliseconds value step`."""
 
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ...errors import LogError
 from ...text import counted
@@ -45,13 +46,21 @@ def open_store(content: Content) -> Opened:
 
 def _read(curves: Curves, key: str, data: bytes) -> int:
     """Adds a metric's points; the number of lines that are none. A line without an end may lack digits of its step."""
-    *lines, rest = data.split(b"\n")
-    rows = [words for line in lines if (words := line.split())]
-    width = max(map(len, rows), default=0)  # old versions wrote no step
-    points = [words for words in rows if len(words) == width and width in (2, 3)]
-    for _, value, *step in points:
-        curves.add(key, step[0].decode("utf-8", "replace") if step else "0", value.decode("utf-8", "replace"))
-    return len(rows) - len(points) + bool(rest.strip())
+    end, dropped = data.rfind(b"\n") + 1, 0
+    width = max((len(line.split()) for line in _lines(data, end)), default=0)  # old versions wrote no step
+    for line in _lines(data, end):
+        words = line.split()
+        if len(words) == width and width in (2, 3):
+            step = words[2].decode("utf-8", "replace") if width == 3 else "0"
+            curves.add(key, step, words[1].decode("utf-8", "replace"))
+        else:
+            dropped += bool(words)
+    return dropped + bool(data[end:].strip())
+
+
+def _lines(data: bytes, end: int) -> Iterator[bytes]:
+    """The lines up to `end`, one after another: all at once take many times the memory of the file."""
+    return iter(io.BytesIO(data[:end]))
 
 
 def gather(sources: Sequence[Source]) -> list[list[Source]]:

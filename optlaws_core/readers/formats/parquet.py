@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...arrays import IntArray
+from ...arrays import IntArray, different
 from ...errors import LogError
 from ...text import listed, shortened
 from ..base import MOST_COLUMNS, Layout, Note
@@ -85,15 +85,15 @@ class _Heads(dict[str, Sequence[str]]):
         self.table = table
 
     def get(self, column: str, default: object = None) -> Sequence[str]:
-        codes, names = _names_of(self.table, column)
-        return [names[code] if code >= 0 else "" for code in codes[:FIRST]]
+        codes, names = _names_of(self.table, column, FIRST)
+        return [names[code] if code >= 0 else "" for code in codes]
 
 
-def _names_of(table: Table, column: str) -> tuple[IntArray, list[str]]:
-    """A column of names, as `_names`."""
+def _names_of(table: Table, column: str, first: int | None = None) -> tuple[IntArray, list[str]]:
+    """A column of names, as `_names`; or its `first` rows."""
     with _as_log_errors():
         check_sizes(table.data, table.footer, [table.places[column]] if column in table.places else [], table.texts)
-        return _names(_column(table, column))
+        return _names(_column(table, column).slice(0, first))
 
 
 def _read(table: Table, names: Sequence[str]) -> dict[str, Numbers]:
@@ -175,7 +175,7 @@ def _against_footer(table: Table, place: int, numbers: Numbers) -> str:
         here = numbers.values[at : at + about.num_rows]
         at += about.num_rows
         known = dictionary_entries(table.data, table.footer.groups[group][place])
-        if len(np.unique(here.view(np.int64))) < known:
+        if known and different(here) < known:
             return "lacks some of the values that its dictionary holds"
         said = about.column(place).statistics
         if said is None:

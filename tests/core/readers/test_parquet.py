@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optlaws_core.readers import Layout, Source, read, read_all, sources_from_paths
-from optlaws_core.readers.formats import parquet_sizes
+from optlaws_core.readers.formats import parquet, parquet_sizes
 from optlaws_core.schedules import Constant
 from tests.knowledge.parquets import curve, fault, one, report_on, texts, written
 from tests.places import ROOT
@@ -340,3 +340,10 @@ def test_the_published_table_of_curves_is_read_run_by_run(public):
             known = rows[rows[name].notna()].drop_duplicates("step", keep="last")  # some were logged twice
             assert run.series[split].steps.tolist() == known.step.tolist()
             assert run.series[split].loss.tolist() == known[name].tolist()
+
+
+def test_to_see_what_a_column_holds_its_first_rows_are_enough(monkeypatch):
+    looked, names = [], parquet._names
+    monkeypatch.setattr(parquet, "_names", lambda column: looked.append(len(column)) or names(column))
+    run, _ = one(written(curve(2_000, size=np.arange(2_000) / 7)))
+    assert len(run.loss) == 2_000 and looked and max(looked) == parquet.FIRST

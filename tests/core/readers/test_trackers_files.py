@@ -1,6 +1,7 @@
 """Folders and files as trackers leave them: three runs of 400 steps each, and what each store does differently."""
 
 import json
+import tracemalloc
 from itertools import chain
 from random import Random
 
@@ -213,6 +214,18 @@ def test_mlflows_infinity_is_dropped_as_such():
     report = read_source(Source("a.csv", f"step,train_loss\n{rows}".encode()))
     assert report.runs[0].steps.tolist() == [0, 20, 30]
     assert "1 row with NaN or infinity dropped (first at step 10)" in said(report)
+
+
+def test_a_long_metric_of_mlflow_takes_no_more_memory_than_a_few_times_its_file():
+    data = b"".join(b"1795310878756 %.10f %d\n" % (3 + 1 / (s + 1), s) for s in range(20_000))
+    source = Source("mlruns/1/a/metrics/loss", data)
+    tracemalloc.start()
+    try:
+        report = read_source(source)
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(report.runs[0].loss) == 20_000 and used < 8 * len(data)
 
 
 def test_a_line_that_mlflow_has_not_written_to_its_end_is_dropped():
