@@ -118,9 +118,10 @@ def main() -> None:
         print(f"{runs[0].name}: {orders}", file=sys.stderr, flush=True)
         for n, found in agent.items():
             found.append(_above(runs, [min(order[:n], key=lambda i: _loss(runs[i], 1.0)) for order in orders]))
+    by_forecast, by_loss = [forecasts(runs) for runs in pools], [seen(runs) for runs in pools]
     ways: dict[str, list[Way]] = {
-        "halving by forecasts": [partial(by_halving, at_rungs=forecasts(runs)) for runs in pools],
-        "halving": [partial(by_halving, at_rungs=seen(runs)) for runs in pools],
+        "halving by forecasts": [partial(by_halving, at_rungs=values) for values in by_forecast],
+        "halving": [partial(by_halving, at_rungs=values) for values in by_loss],
         "chance": [by_chance] * len(pools),
     }
     rows = []
@@ -128,6 +129,13 @@ def main() -> None:
         drawn = [_told(_drawn(pools, some, n)) for some in ways.values()]
         rows.append([n, *_told(found), *(told for both in drawn for told in both)])
     show(["runs", "our ranking", "near", *(head for name in ways for head in (name, "near"))], rows)
+    rows = [
+        [f"{size} {total}", *_alike(by_loss[i], pools[i]), *_alike(by_forecast[i], pools[i])]
+        for i, (size, total) in enumerate(POOLS)
+    ]
+    heads = [f"{what} at {share:.0%}" for what in ("loss", "forecast") for share in RUNGS]
+    print("\nCorrelation with the final losses of a pool.\n")
+    show(["pool", *heads], rows)
 
 
 def _drawn(pools: Sequence[Sequence[Run]], ways: Sequence[Way], n: int) -> list[NDArray]:
@@ -139,6 +147,12 @@ def _above(runs: Sequence[Run], found: Sequence[int]) -> NDArray:
     """How far runs lie above the best, as shares of its loss, (found,)."""
     losses = np.array([_loss(run, 1.0) for run in runs])
     return losses[np.array(found)] / losses.min() - 1
+
+
+def _alike(values: NDArray, runs: Sequence[Run]) -> list[str]:
+    """Correlation of values (runs, 2) at the rungs with the final losses."""
+    ends = [_loss(run, 1.0) for run in runs]
+    return [f"{np.corrcoef(column, ends)[0, 1]:.2f}" for column in values.T]
 
 
 def _told(above: Sequence[NDArray]) -> tuple[str, str]:
