@@ -99,11 +99,11 @@ def comparison(
     return go.Figure(lines, {**layout, **_axes(curves, view)})
 
 
-def place(schedule: Schedule, steps: FloatArray | IntArray, x: str, batch_tokens: float | None) -> FloatArray:
+def place(schedule: Schedule, steps: IntArray, x: str, batch_tokens: float | None) -> FloatArray | IntArray:
     """Steps on the chosen x axis, (n,): the step itself, tokens seen or summed rate after that update."""
     if x == "tokens" and (seen := tokens_before(schedule, np.asarray(steps) + 1, batch_tokens)) is not None:
         return seen
-    return trace(schedule).S(np.asarray(steps)) if x == "lr" else np.asarray(steps, float)
+    return trace(schedule).S(np.asarray(steps)) if x == "lr" else np.asarray(steps)
 
 
 def _loss(curve: Curve, view: View) -> dict:
