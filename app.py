@@ -86,6 +86,7 @@ def exchange() -> api.Desk:
 
 connections.bound()
 downloads.told_apart()
+messages.discreet()
 threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
 try:
     around = [

@@ -17,6 +17,7 @@ slow progress, which schedules alone leave open (docs/lab-notes.md).
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -73,7 +74,7 @@ class EffectiveRate(Schedule):
         """That of the rate, as far as it lies before the end."""
         return min(self.plan.warmup, self.total - 1)
 
-    @property
+    @cached_property
     def breaks(self) -> tuple[int, ...]:
         """Those of the rate, of the batch and of the average."""
         inner = {*self.plan.rate.breaks, *(self.batch.begin if self.batch else ())}

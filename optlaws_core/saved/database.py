@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import StoreError, extra
+from ..text import one_line
 
 with extra("store", "A store of comparisons"):
     from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
@@ -99,11 +100,17 @@ class Database:
         try:
             with self._engine.connect() as db, db.execution_options(writes=writes).begin():
                 yield db
-        except SQLAlchemyError as fault:
-            said = str(fault.orig if isinstance(fault, DBAPIError) else fault).strip().splitlines() or [
-                "no reason told"
-            ]
-            raise StoreError(f"The store {self.name} failed: {said[0][:200]}.") from None
+        except (SQLAlchemyError, UnicodeDecodeError) as fault:
+            raise StoreError(f"The store {self.name} failed: {_reason(fault)}.") from None
+
+
+def _reason(fault: SQLAlchemyError | UnicodeDecodeError) -> str:
+    """The first line of what the database said; Python takes it for UTF-8, which quotes of a damaged schema are not."""
+    if isinstance(fault, UnicodeDecodeError):
+        said = fault.object.decode("utf-8", "replace")
+    else:
+        said = str(fault.orig if isinstance(fault, DBAPIError) else fault)
+    return one_line(next(iter(said.strip().splitlines()), "no reason told"))[:200]
 
 
 def default_place() -> str:

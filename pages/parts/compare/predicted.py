@@ -26,6 +26,7 @@ from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.pairs import Compared, compare
 from optlaws_core.prediction.ranking import with_savings
 from optlaws_core.prediction.why import why
+from optlaws_core.schedules import parts
 from optlaws_core.text import counted
 
 from ..state import candidates as c
@@ -37,6 +38,7 @@ from ..state.workspace import Workspace
 MOST_STRETCHES = 5_000  # of all candidates, times the laws of all fits that are drawn
 CROSSED = 200_000  # the same times the steps of a curve: curves of many stretches have fewer steps
 LEAST_STEPS = 40  # of a curve
+AVERAGED = 1_200  # steps of all curves of averaged weights, times the laws: each has a past of its own, and takes 3 ms
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,13 @@ def entries(space: Workspace, fits: Sequence[str]) -> tuple[list[Entry], list[st
     names, spoken = c.names(space.candidates), c.spoken(space.candidates)
     on = [(i, candidate) for i, candidate in enumerate(space.candidates) if candidate.on]
     asked = [(i, candidate.schedule) for i, candidate in on if candidate.schedule is not None]
-    borne, steps, left_out = _borne(asked, sum(len(space.fits[name].parts) for name in fits))
+    laws = sum(len(space.fits[name].parts) for name in fits)
+    borne, most, left_out = _borne(asked, laws)
+    averaged = sum(_is_averaged(schedule) for _, schedule in borne)
     left_out |= {i: candidate.problem for i, candidate in on if candidate.schedule is None}
     good: list[Entry] = []
     for i, schedule in borne:
+        steps = min(most, max(AVERAGED // (averaged * laws), LEAST_STEPS)) if _is_averaged(schedule) else most
         try:
             for name in fits:
                 curve(Known.of(space.fits[name]), schedule, steps)
@@ -168,6 +173,11 @@ def _borne(asked: Sequence[tuple[int, Schedule]], laws: int) -> tuple[list[tuple
         borne.append((i, schedule))
     steps = CROSSED // max(stretches * laws, 1)
     return sorted(borne, key=lambda known: known[0]), min(max(steps, LEAST_STEPS), MOST_STEPS), left_out
+
+
+def _is_averaged(schedule: Schedule) -> bool:
+    """Whether what counts is an average of the weights."""
+    return parts(schedule)[2] is not None
 
 
 def switched_off(space: Workspace) -> list[Entry]:

@@ -25,6 +25,15 @@ from tests.support.stores import ME, numbers, without
 # ---------------------------------------------------------------------------------------------------- the database
 
 
+@pytest.mark.parametrize("whole, damaged", [(b"comments_by", b"comm\xffnts_by"), (b"CREATE TABLE", b"CREA\x80E TABLE")])
+def test_a_damaged_schema_is_told_in_a_sentence(tmp_path, whole, damaged):
+    Store(str(tmp_path / "saved.sqlite")).close()
+    place = tmp_path / "damaged.sqlite"
+    place.write_bytes((tmp_path / "saved.sqlite").read_bytes().replace(whole, damaged, 1))
+    with pytest.raises(OptLawsError, match=r"^The store .*damaged.sqlite failed: malformed database schema .*\.$"):
+        Store(str(place))
+
+
 @pytest.mark.parametrize(
     "damage",
     [

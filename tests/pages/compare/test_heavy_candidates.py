@@ -60,6 +60,17 @@ def test_work_is_bounded_whatever_is_written(text, laws, monkeypatch):
     assert count[0] <= predicted.MOST_STRETCHES * (predicted.LEAST_STEPS + 20) + predicted.CROSSED
 
 
+@pytest.mark.parametrize("laws", [1, 2])
+def test_curves_of_averages_share_their_steps(laws, monkeypatch):
+    asked_for(monkeypatch)
+    rows = [Candidate(f"rate={THREE[0]}; average=ema({i})") for i in range(1, MOST)]
+    found, left_out = entries_of([*rows, Candidate(THREE[1])], laws)
+    assert not left_out and found[-1].steps == MOST_STEPS
+    assert sum(e.steps for e in found[:-1]) * laws <= max(predicted.AVERAGED, (MOST - 1) * laws * predicted.LEAST_STEPS)
+    few, _ = entries_of([*rows[:1], Candidate(THREE[1])], laws)
+    assert {e.steps for e in few} == {MOST_STEPS}
+
+
 @pytest.mark.parametrize("rows", [THREE, [PASTED, *THREE], [THREE[1]] * MOST])
 def test_ordinary_comparisons_have_all_their_steps(rows):
     found, left_out = entries_of([Candidate(text) for text in rows], laws=2)

@@ -24,6 +24,7 @@ from pages.parts.server.api import API, ON
 from pages.parts.server.guard import COOKIE
 from pages.parts.server.login import LOGIN, MEMBERS, METRICS
 from tests.browser.conftest import Server
+from tests.places import ROOT
 from tests.support.accounts import ADA, cookies, secrets
 
 pytestmark = pytest.mark.slow
@@ -213,6 +214,14 @@ def test_a_download_is_for_whom_the_server_is(server, visitor):
         address = re.search(rb"/media/[0-9a-f]+\.png", said)[0].decode()  # of the page's icon; any file's is such
         status, text, _ = visitor[1].ask(address)
     assert status == (403 if server[1] and visitor[0] in OUTSIDE else 200) and ("PNG" in text) is (status == 200)
+
+
+def test_the_first_message_tells_nothing_of_the_machine(server):
+    owner = Visitor(server[0], {"_streamlit_xsrf": XSRF, **cookies(ADA, server[0])})
+    (first,) = [message.new_session for message in owner.shown("") if message.HasField("new_session")]
+    assert first.main_script_path == "router.py" and str(ROOT).encode() not in first.SerializeToString()
+    about = first.initialize.environment_info
+    assert about.python_version == about.server_os == "" and about.streamlit_version
 
 
 def put(who: Visitor, visit: str, method: str = "PUT") -> int:
