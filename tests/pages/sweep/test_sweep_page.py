@@ -5,14 +5,23 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from data.judge import DESIGNS, judge
-from optlaws_core import noise_floor
+from optlaws_core import NoiseFloor, Run, noise_floor
 from pages.parts.state.bundled import sweep_runs
 from pages.parts.sweep import charts, sweep
 from tests.places import ROOT
 
 PAGE = ROOT / "pages" / "sweep.py"
-RUNS = sweep_runs()
-FLOOR = sweep.floor_of(RUNS)
+
+
+@pytest.fixture(scope="module")
+def runs() -> tuple[Run, ...]:
+    """All runs of the sweep, read when the first test asks: whoever collects tests need not wait for them."""
+    return sweep_runs()
+
+
+@pytest.fixture(scope="module")
+def floor(runs) -> NoiseFloor:
+    return sweep.floor_of(runs)
 
 
 def opened(**query: str) -> AppTest:
@@ -24,16 +33,16 @@ def opened(**query: str) -> AppTest:
     return app
 
 
-def test_the_page_shows_the_noise_floor_and_a_law_beside_it():
+def test_the_page_shows_the_noise_floor_and_a_law_beside_it(runs, floor):
     app = opened()
     shown = {box.label: box.value for box in app.metric}
-    assert shown["Noise floor"] == f"{100 * FLOOR.relative:.2f} %"
-    assert shown["A perfect law is off by"] == f"{100 * FLOOR.mean_error:.2f} %"
+    assert shown["Noise floor"] == f"{100 * floor.relative:.2f} %"
+    assert shown["A perfect law is off by"] == f"{100 * floor.mean_error:.2f} %"
     table = app.dataframe[1].value
-    judged = judge(RUNS)
+    judged = judge(runs)
     assert table["Parameters"].tolist() == [37_024, 123_200, 369_312, 836_736]
     assert table["near"].tolist() == pytest.approx([100 * j.near.final for j in judged])
-    assert table["ratio"].tolist() == pytest.approx([j.near.final / FLOOR.mean_error for j in judged])
+    assert table["ratio"].tolist() == pytest.approx([j.near.final / floor.mean_error for j in judged])
 
 
 def test_filters_leave_the_runs_that_have_all_of_it():
@@ -52,29 +61,29 @@ def test_too_many_runs_are_not_loaded_and_none_is_said():
     assert "No run has all of these" in nothing.info[0].value and not nothing.dataframe
 
 
-def test_every_group_of_the_sweep_is_explained():
-    assert {run.about["group"] for run in RUNS} == set(sweep.GROUPS)
+def test_every_group_of_the_sweep_is_explained(runs):
+    assert {run.about["group"] for run in runs} == set(sweep.GROUPS)
 
 
 @pytest.mark.parametrize("x", charts.X)
-def test_the_overview_draws_every_run_once(x):
-    drawn = [run for run in RUNS if charts.is_drawable(run)]
+def test_the_overview_draws_every_run_once(x, runs):
+    drawn = [run for run in runs if charts.is_drawable(run)]
     figure = charts.overview(drawn, x)
     assert sum(len(trace.x) for trace in figure.data) == len(drawn)
     names = {row[0] for trace in figure.data for row in trace.customdata}
     assert names == {run.name for run in drawn}
 
 
-def test_repeats_are_drawn_around_their_mean():
-    figure = charts.spread(FLOOR)
+def test_repeats_are_drawn_around_their_mean(floor):
+    figure = charts.spread(floor)
     assert sorted(len(trace.x) for trace in figure.data) == [3] * 12 + [4] + [5] * 4
     assert len({trace.y[0] for trace in figure.data}) == 17  # each plan on a line of its own
     assert all(abs(np.mean(trace.x)) < 1e-9 for trace in figure.data)
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_a_law_is_judged_on_runs_that_it_has_not_seen(design):
-    for judged in judge(RUNS, "annealing", design):
+def test_a_law_is_judged_on_runs_that_it_has_not_seen(design, runs):
+    for judged in judge(runs, "annealing", design):
         seen, names = set(judged.fit.train), [run.name for run in judged.all.runs]
         assert len(seen) == 3 and not seen & set(names)
         assert sorted(names) == sorted(run.name for part in (judged.near, judged.far) for run in part.runs)
@@ -85,9 +94,9 @@ def test_a_law_is_judged_on_runs_that_it_has_not_seen(design):
             assert judged.fit.test[run.name].worst_rel >= abs(end) - 1e-9
 
 
-def test_the_floor_is_that_of_the_repeated_plans_alone():
-    repeated = [run for group in FLOOR.repeats for run in group.runs]
-    assert noise_floor(repeated).relative == FLOOR.relative and len(repeated) == 60
+def test_the_floor_is_that_of_the_repeated_plans_alone(floor):
+    repeated = [run for group in floor.repeats for run in group.runs]
+    assert noise_floor(repeated).relative == floor.relative and len(repeated) == 60
 
 
 @pytest.mark.parametrize(
