@@ -3,6 +3,7 @@
 The same copies every time; `python -m benchmarks mutations` makes 10,000 and prints what became of them.
 """
 
+import functools
 import os
 from random import Random
 
@@ -10,8 +11,10 @@ import pytest
 
 from optlaws_core.readers import Source, read_source
 from tests.mutations import others, tables  # noqa: F401 (they list their kinds)
-from tests.mutations.truth import ASKED, KINDS, REFUSED, RIGHT, TOLD, WRONG, Copy, log_of, outcome, table, tried, want
+from tests.mutations.truth import ASKED, KINDS, REFUSED, RIGHT, TOLD, WRONG, Copy, log_of, outcome, table, want
+from tests.mutations.truth import tried as tried_anew
 
+tried = functools.cache(tried_anew)  # three tests ask what became of the same copy
 COPIES = int(os.environ.get("OPTLAWS_MUTATIONS", "4"))  # of each kind
 PLAIN = [
     name for name in KINDS if "plain" in name or name in ("json_lines", "json_array", "json_columns", "trainer_state")
