@@ -32,6 +32,7 @@ ALL = (
     "store",
     "keeping",
     "load",
+    "redraws",
     "fits",
 )
 
