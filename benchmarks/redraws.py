@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.table import show  # noqa: E402
 from tests.browser.conftest import Server  # noqa: E402
 
-PAGES = ("evidence", "schedules", "plan", "share", "live", "runs")
+PAGES = {name.capitalize(): name for name in ("evidence", "schedules", "plan", "live", "runs")} | {"Shared": "share"}
 WARM_UP = 10  # seconds in which the server loads what later pages need
 QUIET = 0.3  # seconds without a message, after which a run of a page has been sent
 LOOK = 0.5  # seconds between two looks at the fit
@@ -70,9 +70,9 @@ class Visitor:
             table = next(e.id for e in self.found("dataframe") if e.editing_mode)
             await self.several("Decide, a cooldown edited", times, lambda k: ("", [_edit(table, k)]))
             await self.several("Decide, another length", times, lambda k: ("", [self.length(k)]))
-            for page in PAGES:
+            for name, page in PAGES.items():
                 await self.run(page)
-                await self.several("Shared" if page == "share" else page.capitalize(), times, lambda k, page=page: (page, []))
+                await self.several(name, times, lambda k, page=page: (page, []))
 
     async def answered(self) -> None:
         """Try the bundled runs, until the fit is over and the answer stands."""
