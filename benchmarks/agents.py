@@ -5,10 +5,11 @@ agent begins with two schedules drawn at random, fits a law to the runs it has, 
 end lowest of those it has not, and so on; a run is looked up.
 
 Successive halving has the same updates to spend: with those of n whole runs it begins 2n schedules, keeps the better
-half at a quarter and again at half of the length, and so ends n/2. Halving by forecasts does the same, but keeps those
-that are forecast to end lowest, each from its own training losses so far (`optlaws forecast`), under priors that are
-learned from the public curves alone, since those that ship have seen these runs; it was tried once, as it stands here.
-Random search trains n whole runs. All three are drawn `DRAWS` times.
+half at a quarter and again at half of the length, and so ends n/2; of a pool of fewer than 2n it begins all. It looks
+at the latest eval, or at the mean of the training losses over the last `SMOOTH` of the updates so far. Halving by
+forecasts does the same, but keeps those that are forecast to end lowest, each from its own training losses so far
+(`optlaws forecast`), under priors that are learned from the public curves alone, since those that ship have seen these
+runs; it was tried once, as it stands here. Random search trains n whole runs. All these are drawn `DRAWS` times.
 
 Shown: how far the best run found lies above the best of its pool, mean over pools and draws, and the share of draws
 that found a run within `NEAR` of it.
@@ -35,6 +36,7 @@ BEGIN, MOST = 2, 6  # whole runs
 STARTS = 4  # of the agent in each pool
 DRAWS = 2000  # of what needs no model
 RUNGS = (0.25, 0.5)  # shares of the length at which half of the runs is given up
+SMOOTH = 0.1  # share of the updates so far whose training losses are averaged
 OWN = frozenset({"sweep"})  # what the priors of forecasts are not learned from
 NEAR = 0.002  # of the loss: what another seed changes
 SEED = 1
@@ -81,6 +83,15 @@ def seen(runs: Sequence[Run]) -> NDArray:
     return np.array([[_loss(run, share) for share in RUNGS] for run in runs])
 
 
+def smoothed(runs: Sequence[Run]) -> NDArray:
+    """The training losses at the rungs, averaged, (runs, 2)."""
+    found = []
+    for run in (run.on("train") for run in runs):
+        ends = [share * run.known_plan.schedule.total for share in RUNGS]
+        found.append([run.loss[(run.steps > (1 - SMOOTH) * end) & (run.steps <= end)].mean() for end in ends])
+    return np.array(found)
+
+
 def forecasts(runs: Sequence[Run]) -> NDArray:
     """The final losses that are forecast at the rungs, (runs, 2)."""
     priors = {law: learn(law, OWN) for law in LAWS}
@@ -119,9 +130,11 @@ def main() -> None:
         for n, found in agent.items():
             found.append(_above(runs, [min(order[:n], key=lambda i: _loss(runs[i], 1.0)) for order in orders]))
     by_forecast, by_loss = [forecasts(runs) for runs in pools], [seen(runs) for runs in pools]
+    by_training = [smoothed(runs) for runs in pools]
     ways: dict[str, list[Way]] = {
         "halving by forecasts": [partial(by_halving, at_rungs=values) for values in by_forecast],
-        "halving": [partial(by_halving, at_rungs=values) for values in by_loss],
+        "halving by evals": [partial(by_halving, at_rungs=values) for values in by_loss],
+        "by training loss": [partial(by_halving, at_rungs=values) for values in by_training],
         "chance": [by_chance] * len(pools),
     }
     rows = []
@@ -130,10 +143,10 @@ def main() -> None:
         rows.append([n, *_told(found), *(told for both in drawn for told in both)])
     show(["runs", "our ranking", "near", *(head for name in ways for head in (name, "near"))], rows)
     rows = [
-        [f"{size} {total}", *_alike(by_loss[i], pools[i]), *_alike(by_forecast[i], pools[i])]
+        [f"{size} {total}", *(cell for by in (by_loss, by_training, by_forecast) for cell in _alike(by[i], pools[i]))]
         for i, (size, total) in enumerate(POOLS)
     ]
-    heads = [f"{what} at {share:.0%}" for what in ("loss", "forecast") for share in RUNGS]
+    heads = [f"{what} at {share:.0%}" for what in ("eval", "training loss", "forecast") for share in RUNGS]
     print("\nCorrelation with the final losses of a pool.\n")
     show(["pool", *heads], rows)
 

@@ -24,7 +24,7 @@ from optlaws_core.saved.store import Store
 EXAMPLES = Path(__file__).resolve().parents[1] / "data" / "examples.csv"
 TRAIN = ("constant_4000", "cosine10_4000", "drop30_4000")
 CANDIDATES = ("cosine(peak=8e-3, warmup=200, total=4000)", "wsd(peak=8e-3, warmup=200, total=4000, decay=800)")
-KILLS, LATEST = 100, 0.2  # processes killed, and seconds after their start by which they are
+KILLS, LATEST = 1_000, 0.2  # processes killed, and seconds after their start by which they are
 PATIENCE = 60  # s for the first save of a process
 SNAPSHOTS = 10_000
 WORDS = ("cosine", "cooldown", "batch", "peak", "ablation", "final", "sweep", "baseline", "longer", "shorter")

@@ -41,6 +41,7 @@ class Prediction:
     prediction: FloatArray | None  # the same; None also where the model was not tried on left-out runs
     laws: tuple[str, ...] = ()  # names of those that predict
     schedule: str = ""  # of which it is, as text
+    updates: int | None = None  # of that schedule; None where it is not known
 
     def __repr__(self) -> str:
         return line_of(self)
@@ -69,7 +70,7 @@ def with_bands(model: Model, schedule: Schedule | Plan, at: ArrayLike | None = N
     # What one part has made of the past is at hand for all that is asked of it.
     whole = _joined([_with_bands(model, plan, some) for some in in_parts(plan.schedule, steps)])
     laws = tuple(dict.fromkeys(fit.law for fit, _ in model.parts_at(plan.schedule.peak)))
-    return replace(whole, laws=laws, schedule=plan.schedule.text)
+    return replace(whole, laws=laws, schedule=plan.schedule.text, updates=plan.schedule.total)
 
 
 def _joined(parts: Sequence[Prediction]) -> Prediction:

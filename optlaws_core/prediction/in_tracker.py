@@ -57,18 +57,22 @@ def log_prediction(run: object, prediction: Prediction, *, x: str = STEP) -> Non
     """Log what was predicted of a run to the run itself: of W&B (`wandb.Run`), trackio (`trackio.Run`) or MLflow.
 
     The curve is `optlaws/predicted_loss`, with the 90 % prediction band `optlaws/predicted_low` and `…_high` where it
-    has one, at the prediction's steps, of which at most `MOST` are logged, the first and the last among them. Its end
-    is `optlaws/predicted_final_loss`, `…_low` and `…_high`, in W&B's summary, else as metrics of the last step. The
-    laws, the schedule and the version of Opt-Laws are in W&B's and trackio's config, and in MLflow's tags.
+    has one, at the prediction's steps, of which at most `MOST` are logged, the first and the last among them. Where
+    that is the schedule's last update, it is also `optlaws/predicted_final_loss`, `…_low` and `…_high`, in W&B's
+    summary, else as metrics of that step. The laws, the schedule and the version of Opt-Laws are in W&B's and
+    trackio's config, and in MLflow's tags.
 
     x: W&B's metric of the horizontal axis, such as `train/global_step`, which transformers log. W&B counts each row of
     the curve as a step, and takes no earlier one after it: a loop that passes `step=` to W&B logs the prediction after
     its last update, or to a run of its own. With trackio a loop that passes no `step=` goes on after the curve's end.
 
-    Raises `OptLawsError` for another kind of run, and what the tracker raises.
+    Raises `OptLawsError` for another kind of run and a prediction without a step or of no number, and what the tracker
+    raises.
     """
     curve = _curve(prediction)
-    end = dict(zip(FINAL, curve[-1][1].values(), strict=False))
+    last, row = curve[-1]
+    ends = prediction.updates is not None and last >= prediction.updates - 1
+    end = dict(zip(FINAL, row.values(), strict=False)) if ends else {}
     about = {
         "law": ", ".join(prediction.laws),
         "schedule": shortened(prediction.schedule, MOST_TEXT),
@@ -89,7 +93,10 @@ def log_prediction(run: object, prediction: Prediction, *, x: str = STEP) -> Non
 def _curve(prediction: Prediction) -> list[tuple[int, Row]]:
     """Steps, and what is predicted of each."""
     n = len(prediction.steps)
-    some = np.unique(np.linspace(0, n - 1, min(n, MOST)).round().astype(int))
+    if not n or not np.isfinite(prediction.loss).all():
+        raise OptLawsError("A prediction that is logged must be of at least one step, and a number at each.")
+    order = np.argsort(prediction.steps, kind="stable")
+    some = order[np.unique(np.linspace(0, n - 1, min(n, MOST)).round().astype(int))]
     half = prediction.prediction
     values = (prediction.loss, *(() if half is None else prediction.band(half)))
     return [(int(prediction.steps[i]), dict(zip(CURVE, (float(v[i]) for v in values), strict=False))) for i in some]
@@ -98,9 +105,10 @@ def _curve(prediction: Prediction) -> list[tuple[int, Row]]:
 def _to_wandb(run: WandbRun, curve: list[tuple[int, Row]], end: Row, about: dict[str, str], x: str) -> None:
     for name in curve[0][1]:
         run.define_metric(name, step_metric=x, summary="none")
+    known = {} if x == STEP or run.summary.get(x) is None else {x: run.summary.get(x)}
     for step, row in curve:
         run.log({x: step, **row})
-    run.summary.update(end)
+    run.summary.update(end | known)  # the last row's is the curve's end, where the loop has not come to
     run.config.update({"optlaws": about}, allow_val_change=True)
 
 

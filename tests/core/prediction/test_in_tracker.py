@@ -1,6 +1,7 @@
 """What was predicted, in trackers: stand-ins with the signatures of wandb 0.31, trackio 0.43 and mlflow 3.17."""
 
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -11,9 +12,9 @@ from optlaws_core.prediction import in_tracker
 
 STEPS = np.arange(0, 2000, 2)
 PREDICTED = Prediction(
-    STEPS, 3 - STEPS / 4000, None, np.full(1000, 0.01), ("annealing",), "constant(peak=1e-3, total=2000)"
+    STEPS, 3 - STEPS / 4000, None, np.full(1000, 0.01), ("annealing",), "constant(peak=1e-3, total=1999)", 1999
 )
-ABOUT = {"law": "annealing", "schedule": "constant(peak=1e-3, total=2000)", "version": __version__}
+ABOUT = {"law": "annealing", "schedule": "constant(peak=1e-3, total=1999)", "version": __version__}
 LAST = PREDICTED.loss[-1]
 END = dict(zip(in_tracker.FINAL, (LAST, LAST * np.exp(-0.01), LAST * np.exp(0.01)), strict=True))
 
@@ -84,8 +85,10 @@ def test_wandb_gets_the_curve_on_an_axis_of_its_own_and_the_end_in_its_summary()
     assert run.axes == dict.fromkeys(in_tracker.CURVE, "optlaws/step")
     assert run.summary == pytest.approx(END) and run.config == {"optlaws": ABOUT}
     run = Wandb()
+    run.summary["train/global_step"] = 700  # where the loop is
     log_prediction(run, PREDICTED, x="train/global_step")
     told(run.rows, "train/global_step")
+    assert run.summary == pytest.approx({"train/global_step": 700, **END})
     assert set(run.axes.values()) == {"train/global_step"}
 
 
@@ -111,9 +114,27 @@ def test_mlflow_gets_the_curve_at_its_steps_and_tags(monkeypatch):
 
 def test_a_prediction_without_a_band_is_a_curve_alone():
     run = Wandb()
-    log_prediction(run, Prediction(STEPS[-1:], PREDICTED.loss[-1:], None, None))
+    log_prediction(run, Prediction(STEPS[-1:], PREDICTED.loss[-1:], None, None, updates=1999))
     assert run.rows == [{"optlaws/step": 1998, "optlaws/predicted_loss": LAST}]
     assert run.summary == {"optlaws/predicted_final_loss": LAST}
+
+
+def test_only_the_end_of_the_schedule_is_a_final_loss_in_whatever_order_the_steps_come():
+    back = Prediction(STEPS[::-1], PREDICTED.loss[::-1], None, PREDICTED.prediction, updates=1999)
+    run = Wandb()
+    log_prediction(run, back)
+    told(run.rows, "optlaws/step")
+    assert run.summary == pytest.approx(END)
+    for updates in (2001, None):  # another step is the last, or nobody knows
+        run = Wandb()
+        log_prediction(run, replace(back, updates=updates))
+        assert run.rows and run.summary == {}
+
+
+def test_a_prediction_of_nothing_is_refused_in_a_sentence():
+    for some, loss in ((STEPS[:0], STEPS[:0]), (STEPS[:1], np.array([np.nan]))):
+        with pytest.raises(OptLawsError, match="must be of at least one step, and a number at each"):
+            log_prediction(Wandb(), Prediction(some, loss, None, None))
 
 
 def test_what_is_no_run_is_refused_in_a_sentence():

@@ -171,6 +171,15 @@ def test_rates_that_jump_up_and_down_are_not_looked_at_once_for_every_knot(monke
     assert off == pytest.approx(np.abs(np.interp(t, t[kept], rates[kept]) - rates).max())
 
 
+@pytest.mark.parametrize("cycle", (lambda u: 1 - u % 1, lambda u: 2 * np.abs(u % 1 - 0.5)), ids=("saw", "triangle"))
+def test_a_curve_of_many_straight_lines_is_met_in_every_kink(cycle):
+    """Kinks of equal height are found one after the other, from an end, until patience is over."""
+    t, cycles = np.arange(40_000), 400
+    rates = 3e-4 * cycle(t * cycles / len(t))
+    kept, off = thin(t, rates, 3e-13, 2_000)
+    assert off < 1e-15 and len(kept) <= 2 * cycles + 1
+
+
 def test_noise_is_thinned_to_the_most_knots_and_told():
     lr = np.random.default_rng(0).uniform(1e-4, 1e-3, 5000).tolist()
     run, report = one("a.csv", csv_of(range(5000), falling(5000), lr))
