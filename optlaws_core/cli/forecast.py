@@ -1,13 +1,15 @@
 """The command `forecast`: where runs in progress will end, and so which of them are worth going on with."""
 
 import argparse
+from collections import defaultdict
 from collections.abc import Sequence
 
 from ..errors import Cancelled, FitError, OptLawsError
+from ..fitting.result import Model
 from ..live import ALARM, Outcome, cut, diverging, end_as_planned, risen
 from ..runs import Run
-from ..text import chance
-from .model import band_keys, band_text, curve_model, finite
+from ..text import chance, listed
+from .model import band_keys, band_text, beyond_training, curve_model, finite, forecast_beyond
 from .options import amount, file, logs, refuse, step
 from .read import add_answers, everything, named, unread_files
 
@@ -53,11 +55,11 @@ def run(args: argparse.Namespace) -> list[str]:
         chosen = named(reading, name, args.split)
         try:
             seen = chosen if args.until is None else cut(chosen, args.until)
-            rows.append(_row(seen, end_as_planned(seen, model)))
+            rows.append(_row(seen, end_as_planned(seen, model), model))
         except (OptLawsError, FitError) as fault:
             faults.append(f"Left out: {fault}")
             continue
-        remarks += _alarm(seen)
+        remarks += [*forecast_beyond(model, seen), *_alarm(seen)]
     if not rows:
         raise OptLawsError(faults[0] if faults else f"{args.runs}: no run was forecast.")
     rows.sort(key=lambda row: row["loss"])
@@ -65,10 +67,10 @@ def run(args: argparse.Namespace) -> list[str]:
         args.show(rows)
     else:
         _print(rows)
-    return [*remarks, *faults]
+    return [*remarks, *_unlike(rows), *faults]
 
 
-def _row(seen: Run, end: Outcome) -> dict:
+def _row(seen: Run, end: Outcome, model: Model | None) -> dict:
     ends = None if end.low is None or end.high is None else finite(end.low, end.high)
     return {
         "run": seen.name,
@@ -79,7 +81,29 @@ def _row(seen: Run, end: Outcome) -> dict:
         "loss": end.loss,
         **band_keys("prediction", ends),
         "p_diverges": diverging(seen),
+        "reasons": [*beyond_training(model, seen)],
     }
+
+
+def _unlike(rows: Sequence[dict]) -> list[str]:
+    """Remarks on what keeps the losses of a list from being compared: other splits, other lengths."""
+    splits, lengths = _by(rows, "split"), _by(rows, "updates")
+    found = []
+    if len(splits) > 1:
+        said = "; ".join(f"{split}: {listed(names, 3)}" for split, names in sorted(splits.items()))
+        found.append(f"These are losses of different splits, which do not compare ({said}); --split says which to use.")
+    if len(lengths) > 1:
+        said = "; ".join(f"{updates:,}: {listed(names, 3)}" for updates, names in sorted(lengths.items()))
+        found.append(f"The runs end after different numbers of updates ({said}).")
+    return found
+
+
+def _by(rows: Sequence[dict], key: str) -> dict:
+    """Names of the runs that share a value, by that value."""
+    found: dict = defaultdict(list)
+    for row in rows:
+        found[row[key]].append(row["run"])
+    return found
 
 
 def _alarm(seen: Run) -> list[str]:

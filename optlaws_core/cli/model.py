@@ -16,7 +16,7 @@ from ..optimize.progress import Progress
 from ..parallel import Report
 from ..prediction.bands import Prediction
 from ..prediction.losses import sized
-from ..runs import Plan
+from ..runs import Plan, Run
 from ..schedules import parse
 from ..schedules.chain import Chain
 from ..text import format_number
@@ -145,9 +145,19 @@ def save(model: Fitted, out: Path) -> None:
         raise OptLawsError(f"{out}: the fit has scores that are not finite numbers, so it was not written.") from None
 
 
-def extrapolation(reasons: Sequence[str]) -> list[str]:
-    """A remark on why a prediction is an extrapolation; none where it is not."""
-    return [f"This extrapolates: {'; '.join(reasons)}."] if reasons else []
+def extrapolation(reasons: Sequence[str], what: str = "This") -> list[str]:
+    """A remark on why a prediction, `what`, is an extrapolation; none where it is not."""
+    return [f"{what} extrapolates: {'; '.join(reasons)}."] if reasons else []
+
+
+def beyond_training(model: Model | None, run: Run) -> tuple[str, ...]:
+    """Why a forecast of `run` by a fit to other runs extrapolates; nothing where it is forecast from itself."""
+    return () if model is None or run.plan is None else model.reasons(run.plan)
+
+
+def forecast_beyond(model: Model | None, run: Run) -> list[str]:
+    """`beyond_training` as a remark that names the run."""
+    return extrapolation(beyond_training(model, run), f"The forecast of run {run.name!r}")
 
 
 def print_coefficients(fit: Fit | FinalFit, width: int) -> None:

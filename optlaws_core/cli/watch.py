@@ -9,7 +9,8 @@ from ..errors import LogError, OptLawsError
 from ..fitting.result import Model
 from ..live import Watch, reread, version
 from ..readers import Reading
-from .model import curve_model
+from ..runs import Run
+from .model import curve_model, forecast_beyond
 from .options import file, path, seconds
 from .webhook import WEBHOOK, Webhook
 
@@ -44,6 +45,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Look until stopped with Ctrl-C, or once."""
     model = None if args.fit is None else curve_model(args)
+    _remark(*(model.doubts if model else ()))
     address = args.webhook or os.environ.get(WEBHOOK, "").strip()
     webhook = Webhook(address, _remark) if address else None
     try:
@@ -55,12 +57,12 @@ def run(args: argparse.Namespace) -> None:
 
 def _watch(args: argparse.Namespace, model: Model | None, webhook: Webhook | None) -> None:
     watch, seen = Watch(model), None
-    told: tuple[str, ...] = ()  # what is wrong with the logs, which was said
+    told: tuple[str, ...] = ()  # what is wrong with the logs and speaks against forecasts, which was said
     while True:
         try:
             now = version(args.path)
             reading = None if now == seen else reread(args.path)
-            seen, faults = now, told if reading is None else reading.errors
+            seen, faults = now, told if reading is None else (*reading.errors, *_against(reading, args, model))
         except LogError as gone:  # or about to be written anew
             if seen is None:
                 raise
@@ -74,14 +76,29 @@ def _watch(args: argparse.Namespace, model: Model | None, webhook: Webhook | Non
         sleep(args.every)
 
 
+def _runs(reading: Reading, args: argparse.Namespace) -> list[Run]:
+    """The runs that are looked at, by the losses that were asked for."""
+    if args.split is None:
+        return [*reading.runs]
+    return [run.on(args.split) for run in reading.runs if args.split in run.series]
+
+
+def _against(reading: Reading, args: argparse.Namespace, model: Model | None) -> list[str]:
+    """What speaks against forecasts of the runs by now, and that none has the losses yet that were asked for."""
+    runs = _runs(reading, args)
+    if reading.runs and not runs and not args.once:
+        return [f"--split: no run here has losses named {args.split!r} so far."]
+    return [line for run in runs for line in forecast_beyond(model, run)]
+
+
 def _news(watch: Watch, reading: Reading, args: argparse.Namespace) -> list[str]:
-    """What is new of the runs by now. Raises `OptLawsError` where there is none to look at."""
+    """What is new of the runs by now. Raises `OptLawsError` where one look is all and there is no run for it."""
+    runs = _runs(reading, args)
     if args.once and not reading.runs:
         raise LogError(f"{args.path}: there is no run yet.")
-    runs = [run for run in reading.runs if args.split is None or args.split in run.series]
-    if reading.runs and not runs:
+    if args.once and not runs:
         raise OptLawsError(f"--split: no run here has losses named {args.split!r}.")
-    return [line for run in runs for line in watch.look(run if args.split is None else run.on(args.split))]
+    return [line for run in runs for line in watch.look(run)]
 
 
 def _tell(news: list[str], webhook: Webhook | None) -> None:

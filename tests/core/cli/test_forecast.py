@@ -26,7 +26,13 @@ def test_runs_stand_in_the_order_of_the_ends_that_live_forecasts(fit_file, runs,
     code, out, err = told(capsys, *ASK, "--fit", str(fit_file), "--run", *NAMES, "--json")
     rows = json.loads(out)
     ends = {name: end_as_planned(runs[name], model) for name in NAMES}
-    assert code == 0 and not err
+    assert code == 0
+    long = "8,000 updates, the longest training run had 4,000"
+    assert err.splitlines() == [
+        f"The forecast of run 'cosine10_8000' extrapolates: {long}.",
+        "The runs end after different numbers of updates (4,000: wsd20_4000, constant_4000; 8,000: cosine10_8000).",
+    ]
+    assert {row["run"]: row["reasons"] for row in rows} == {name: [long] * ("8000" in name) for name in NAMES}
     assert [row["run"] for row in rows] == sorted(NAMES, key=lambda name: ends[name].loss)
     for row in rows:
         end, seen = ends[row["run"]], runs[row["run"]]
@@ -39,7 +45,19 @@ def test_runs_stand_in_the_order_of_the_ends_that_live_forecasts(fit_file, runs,
 
 def test_without_a_fit_a_run_is_forecast_from_itself(runs, capsys):
     code, out, _ = told(capsys, *ASK, "--run", NAMES[0], "--json")
-    assert code == 0 and json.loads(out)[0]["loss"] == end_as_planned(runs[NAMES[0]]).loss
+    (row,) = json.loads(out)
+    assert code == 0 and row["loss"] == end_as_planned(runs[NAMES[0]]).loss and row["reasons"] == []
+
+
+def test_losses_of_different_splits_are_not_ranked_without_a_word(tmp_path, capsys, fit_file):
+    for name, column in (("a", "loss"), ("b", "val_loss")):
+        rows = [f"{t},{3 - 1e-4 * t:.4f}" for t in range(250, 2000, 50)]
+        (tmp_path / f"{name}.csv").write_text("\n".join([f"step,{column}", *rows]))
+    plan = '"constant(peak=8e-3, warmup=200, total=4000)"'
+    (tmp_path / "manifest.csv").write_text(f"file,run,schedule\na.csv,a,{plan}\nb.csv,b,{plan}\n")
+    code, _, err = told(capsys, "forecast", "--runs", str(tmp_path / "manifest.csv"), "--fit", str(fit_file))
+    assert code == 0
+    assert "different splits, which do not compare (train: a; val: b); --split says which to use." in err
 
 
 def test_runs_that_cannot_be_forecast_are_left_out_with_the_reason(fit_file, capsys):

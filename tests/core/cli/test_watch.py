@@ -9,11 +9,13 @@ from optlaws_core import OptLawsError, read
 from optlaws_core.cli import watch as command
 from optlaws_core.cli import webhook
 from optlaws_core.cli.webhook import WEBHOOK, Webhook
+from optlaws_core.fitting.result import Fit
 from optlaws_core.live import Watch, cut
 from tests.support.commands import BUNDLED, told
 from tests.support.services import Answer, running
 
 SECRET = "/services/T0/B0/secret"
+BEYOND = "The forecast of run 'big' extrapolates: 8,000 updates, the longest training run had 4,000.\n"
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +54,7 @@ def test_news_are_printed_and_sent(capsys, fit_file, growing, monkeypatch):
         service.answer = lambda asked: Answer("ok")
         monkeypatch.setenv(WEBHOOK, service.url + SECRET)
         code, out, err = told(capsys, "watch", str(path), "--fit", str(fit_file), "--once")
-        assert (code, err) == (0, "") and out.startswith("big: at step ") and "estimated final loss is" in out
+        assert (code, err) == (0, BEYOND) and out.startswith("big: at step ") and "estimated final loss is" in out
         assert out.count("\n") == 1 and SECRET not in out
         (asked,) = service.asked
         assert asked.path == SECRET and asked.body == {"text": out.strip()}
@@ -74,8 +76,35 @@ def test_a_log_that_grows_is_looked_at_again_until_ctrl_c(capsys, fit_file, grow
         service.answer = lambda asked: Answer("ok")
         argv = ["watch", str(path), "--fit", str(fit_file), "--every", "7", "--webhook", service.url]
         code, out, err = told(capsys, *argv)
-        assert (code, out, err) == (130, "big grew\n" * len(looks), "Stopped.\n")
+        assert (code, out, err) == (130, "big grew\n" * len(looks), f"{BEYOND}Stopped.\n")
         assert looks[0] < looks[-1] <= 5000 and [a.body for a in service.asked] == [{"text": "big grew"}] * len(looks)
+
+
+def test_doubts_of_a_fit_are_told_once(capsys, fit_file, growing, monkeypatch):
+    monkeypatch.setattr(Fit, "doubts", property(lambda self: ["The search stopped early."]))
+    code, _, err = told(capsys, "watch", str(growing(4000)), "--fit", str(fit_file), "--once")
+    assert code == 0 and err == f"The search stopped early.\n{BEYOND}"
+
+
+def test_losses_that_are_not_logged_yet_are_waited_for(capsys, growing, run, monkeypatch):
+    path = growing(4000)
+    log, steps = path.parent / "big.csv", iter((3000, 4000, None))
+
+    def write(step: int) -> None:
+        text = log_of(run, step)
+        log.write_text(text if step == 4000 else text.replace("val_", "train_"))
+
+    def sleep(seconds):
+        if (step := next(steps)) is None:
+            raise KeyboardInterrupt
+        write(step)
+
+    monkeypatch.setattr(command, "sleep", sleep)
+    monkeypatch.setattr(Watch, "look", lambda self, run: [f"{run.name}: {run.split}"])
+    write(2000)
+    code, out, err = told(capsys, "watch", str(path), "--split", "val")
+    assert (code, out) == (130, "big: val\n")
+    assert err == "--split: no run here has losses named 'val' so far.\nStopped.\n"
 
 
 def test_what_is_wrong_with_a_watch_is_one_sentence(capsys, tmp_path, growing):
