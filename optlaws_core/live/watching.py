@@ -4,7 +4,8 @@ Told are a rise of the loss beyond its noise, and its end; a loss that has left 
 where the run will end, first and whenever that leaves the band that was told last.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class _Seen:
     estimated: int = -1  # the step at which its end was estimated last
     told: Forecast | None = None  # that was told last
     left: bool = False  # whether the run has left the band of that
-    silent: bool = False  # whether it was said that nothing can be forecast
+    faults: dict[str, str] = field(default_factory=dict)  # the last that was told, by what it kept from being known
 
 
 class Watch:
@@ -54,12 +55,17 @@ class Watch:
             return []
         seen.now = now
         said: list[str] = []
-        try:
-            for news in (_alarm, _band, self._end):
+        for unknown, news in (
+            ("it is not known whether the loss has risen", _alarm),
+            ("it is not known whether the loss keeps to its band", _band),
+            ("no forecast", self._end),
+        ):
+            try:
                 said += news(run, seen)
-        except (OptLawsError, FitError) as fault:
-            said += [] if seen.silent else [f"{run.name}: no forecast at step {now:,}. {fault}"]
-            seen.silent = True
+            except (OptLawsError, FitError) as fault:
+                if _differs(str(fault), seen.faults.get(unknown)):
+                    said.append(f"{run.name}: {unknown} at step {now:,}. {fault}")
+                seen.faults[unknown] = str(fault)
         return said
 
     def _end(self, run: Run, seen: _Seen) -> list[str]:
@@ -76,6 +82,11 @@ class Watch:
         was = "" if before is None else f"; it was {before.loss[-1]:.4g} at step {before.now:,}"
         total = run.plan.schedule.total
         return [f"{run.name}: at step {seen.now:,} of {total:,} the estimated final loss is {_told(found)}{was}."]
+
+
+def _differs(fault: str, before: str | None) -> bool:
+    """Whether a fault differs from the one before in more than its numbers, such as the losses so far."""
+    return before is None or re.sub(r"\d+", "0", fault) != re.sub(r"\d+", "0", before)
 
 
 def _alarm(run: Run, seen: _Seen) -> list[str]:

@@ -1,13 +1,17 @@
 """Runs in progress watched from the command line, and what a webhook hears of them."""
 
+import re
+import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
 from optlaws_core import OptLawsError, read
 from optlaws_core.cli import watch as command
 from optlaws_core.cli import webhook
+from optlaws_core.cli.posting import Unanswered, post
 from optlaws_core.cli.webhook import WEBHOOK, Webhook
 from optlaws_core.fitting.result import Fit
 from optlaws_core.live import Watch, cut
@@ -178,8 +182,41 @@ def test_a_server_that_hangs_holds_up_nobody(monkeypatch):
         assert time.monotonic() - began < 5 and hook._waiting.qsize() <= 3
         hook.close(10)
         go.set()
-    assert set(said) == {"A message could not be sent to the webhook (no answer within 0.05 s)."}
+    dropped = [int(n) for line in said for n in re.findall(r"slow webhook: (\d+) messages?; at most 3 wait", line)]
+    failed = said.count("A message could not be sent to the webhook (no answer within 0.05 s).")
+    assert sum(dropped) + failed == 1000 and len(dropped) + failed == len(said)
     assert {asked.body["text"] for asked in service.asked} >= {"999"}  # the newest wait, the oldest are dropped
+
+
+def test_messages_that_are_not_sent_by_the_end_are_counted():
+    go, said = threading.Event(), []
+    with running() as service:
+        service.answer = lambda asked: go.wait(20) and Answer("ok") or Answer("ok")
+        hook = Webhook(service.url, said.append)
+        for i in range(3):
+            hook.send(str(i))
+        hook.close(0.05)
+        assert said == ["3 messages to the webhook had not been sent, or not been answered, by the end."]
+        go.set()
+
+
+def test_a_server_that_drips_is_not_waited_for():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        shut = threading.Event()
+
+        def drip():
+            with server.accept()[0] as asked, suppress(OSError):
+                asked.recv(9999)
+                asked.sendall(b"HTTP/1.1 200 OK\r\n")
+                for _ in range(90):  # beyond a hundred headers it would be ended anyway
+                    asked.sendall(b"X: y\r\n")
+                    time.sleep(0.1)
+            shut.set()
+
+        threading.Thread(target=drip, daemon=True).start()
+        with pytest.raises(Unanswered, match="no answer within 0.1 s"):
+            post(f"http://127.0.0.1:{server.getsockname()[1]}", b"{}", 0.1)
+        assert shut.wait(5)  # nor does a thread go on to listen
 
 
 @pytest.mark.parametrize("address", ["", "slack.com/x", "https://", "https://a b", "file:///etc/passwd", "https://ä.x"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from optlaws_core import Plan, Run, Series, parse, predict
+from optlaws_core import OptLawsError, Plan, Run, Series, parse, predict
 from optlaws_core.fitting.result import Fit
 from optlaws_core.live import Watch, cut, forecast
 from tests.fuzz.seeds import fit
@@ -66,6 +66,32 @@ def test_a_rise_is_told_once_and_so_is_its_end():
     assert not [said for said in watch.look(cut(run, 1900)) if "risen" in said]
     later = [said for step in (2200, 2600, 3000) for said in watch.look(cut(run, step))]
     assert len([said for said in later if "the rise of the loss is over at step" in said]) == 1
+
+
+def test_another_fault_is_told_and_one_that_differs_in_its_numbers_is_not(monkeypatch):
+    faults = iter(("Needs 10 losses, got 1.", "Needs 10 losses, got 12.", "No finite loss.", "No finite loss."))
+
+    def failing(model, run):
+        raise OptLawsError(next(faults))
+
+    monkeypatch.setattr("optlaws_core.live.watching.forecast", failing)
+    watch, run = Watch(LAW), made()
+    assert [watch.look(cut(run, step)) for step in (1500, 1600, 1700, 1800)] == [
+        ["big: no forecast at step 1,500. Needs 10 losses, got 1."],
+        [],
+        ["big: no forecast at step 1,700. No finite loss."],
+        [],
+    ]
+
+
+def test_an_alarm_that_fails_leaves_the_forecast(monkeypatch):
+    def failing(run):
+        raise OptLawsError("No noise.")
+
+    monkeypatch.setattr("optlaws_core.live.watching.risen", failing)
+    fault, end = Watch(LAW).look(cut(made(), 1500))
+    assert fault == "big: it is not known whether the loss has risen at step 1,500. No noise."
+    assert "estimated final loss is" in end
 
 
 def test_a_run_that_goes_back_begins_anew():
