@@ -8,10 +8,11 @@ from ..fitting.result import Model
 from ..prediction.divergence import Risk
 from ..runs import Run
 from ..saved import Candidate, Snapshot, from_bundle, thinned, to_bundle, without_places
-from ..saved.checks import printable_line
-from ..schedules import Schedule
+from ..saved.checks import MOST, printable_line
+from ..schedules import Schedule, parse
 from ..text import counted
-from .options import check_out, output
+from .options import check_outs, output
+from .paper_files import paper_outs
 
 OPTIONS = ("--bundle", "--title")
 
@@ -30,14 +31,22 @@ def add_bundle(command: argparse.ArgumentParser) -> None:
 
 
 def check_bundle(args: argparse.Namespace) -> None:
-    """Raises `OptLawsError` for a file that cannot be written, before anything is computed."""
+    """Raises `OptLawsError` for a file that cannot be written or filled, before anything is computed."""
     if args.bundle is None:
         if args.title is not None:
             raise OptLawsError("--title is the comparison's: name its file with --bundle.")
         return
-    check_out("--bundle", args.bundle, args.fit, args.observed)
+    check_outs({**paper_outs(args), "--bundle": args.bundle}, args.fit, args.observed, args.risk_from)
+    if (n := _candidates(args)) > MOST["candidates"]:
+        raise OptLawsError(f"--bundle holds at most {MOST['candidates']} candidates, got {n:,}.")
     if args.title is not None:
         printable_line(args.title, "--title", "title")
+
+
+def _candidates(args: argparse.Namespace) -> int:
+    """How many will be ranked: a baseline that is none of them is one more."""
+    named = [parse(text) for text in args.schedule or ()]
+    return len(named) + (args.baseline is not None and parse(args.baseline) not in named)
 
 
 def write_bundle(

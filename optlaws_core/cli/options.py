@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -204,6 +204,23 @@ def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
         raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise OptLawsError(f"{option} {out}: the file cannot be written (no permission).")
+
+
+def check_outs(outs: Mapping[str, Path | None], *inputs: Path | str | None) -> None:
+    """`check_out` for the files of one command, by option, none of which may be another one's.
+
+    Nor may one lie in a folder among `inputs`, where it would be read the next time, if it overwrites no log.
+    """
+    folders = [Path(given).resolve() for given in inputs if given is not None and Path(given).is_dir()]
+    owners: dict[Path, str] = {}
+    for option, out in outs.items():
+        if out is None:
+            continue
+        check_out(option, out, *inputs)
+        if any(out.resolve().is_relative_to(folder) for folder in folders):
+            raise OptLawsError(f"{option} {out}: the folder around it is read, so what is found needs another one.")
+        if (owner := owners.setdefault(out.resolve(), option)) != option:
+            raise OptLawsError(f"{option} {out}: {owner} writes this file, so what is found needs another one.")
 
 
 def print_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -16,7 +16,7 @@ from ..prediction.observed import Observed
 from ..prediction.pairs import Compared
 from ..prediction.ranking import Ranked
 from ..runs import Run
-from .options import check_out, output
+from .options import check_outs, output
 
 OPTIONS = ("--figure", "--width", "--table", "--bibtex")
 TABLES = (".tex", ".md")
@@ -42,20 +42,22 @@ def add_paper(command: argparse.ArgumentParser) -> None:
     more.add_argument("--bibtex", type=output, metavar="FILE", help="BibTeX entries of the laws that predict")
 
 
-def check_paper(args: argparse.Namespace) -> None:
-    """Raises `OptLawsError` for files that cannot be written, before anything is computed."""
+def paper_outs(args: argparse.Namespace) -> dict[str, Path | None]:
+    """The files that were asked for, by option."""
+    return {"--figure": args.figure, "--table": args.table, "--bibtex": args.bibtex}
+
+
+def check_paper(args: argparse.Namespace, *inputs: Path | str | None) -> None:
+    """Raises `OptLawsError` for files that cannot be written, before anything is computed; `inputs` are read."""
     if args.width and not args.figure:
         raise OptLawsError("--width is the figure's: name its file with --figure.")
     for option, out, endings in (
         ("--figure", args.figure, tuple(f".{kind}" for kind in FORMATS)),
         ("--table", args.table, TABLES),
-        ("--bibtex", args.bibtex, ()),
     ):
-        if out is None:
-            continue
-        if endings and out.suffix.lower() not in endings:
+        if out is not None and out.suffix.lower() not in endings:
             raise OptLawsError(f"{option} {out}: the file must end in {' or '.join(endings)}.")
-        check_out(option, out)
+    check_outs(paper_outs(args), *inputs)
 
 
 def write_paper(

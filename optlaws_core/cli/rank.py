@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> list[str]:
         raise OptLawsError(f"--risk is a probability, got {args.risk:g}.")
     if args.top is not None and args.top < 1:
         raise OptLawsError(f"--top must be at least 1, got {args.top}.")
-    check_paper(args)
+    check_paper(args, args.fit, args.observed, args.risk_from)
     check_bundle(args)
     model = load_model(args.fit)
     if isinstance(model, FinalFit):

@@ -258,7 +258,7 @@ def test_no_overflow_escapes(capsys, fit_file, monkeypatch):
     assert (code, err) == (1, "A number is too large to be worked with (int too big to convert).\n")
 
 
-def test_a_ranking_is_written_as_a_comparison_that_opens_with_its_numbers(capsys, fit_file, tmp_path):
+def test_a_ranking_is_written_as_a_comparison_that_opens_with_its_numbers(capsys, fit_file, tmp_path, monkeypatch):
     out, law = tmp_path / "comparison.json", load_fit(fit_file)
     asked = ["rank", "--fit", str(fit_file), *(word for c in CANDIDATES for word in ("--schedule", c))]
     logs = ["--observed", str(BUNDLED), "--baseline", CANDIDATES[1], "--params", "7B"]
@@ -273,10 +273,23 @@ def test_a_ranking_is_written_as_a_comparison_that_opens_with_its_numbers(capsys
     assert told(capsys, *asked, "--bundle", str(out))[0] == 0
     bare = from_bundle(out.read_bytes())
     assert bare.title == f"{len(CANDIDATES)} schedules under {law.title}" and not bare.runs and not bare.view
+    logs_at = tmp_path / "logs"
+    logs_at.mkdir()
+    risk = logs_at / "risk.csv"
+    risk.write_text("kept")
+    monkeypatch.setattr("optlaws_core.cli.rank.load_model", None)  # all are refused before anything is computed
     for wrong, said in (
         (["--title", "x"], "--title is the comparison's: name its file with --bundle"),
         (["--bundle", str(fit_file)], "this file is read"),
         (["--bundle", str(out), "--title", "x" * 201], "--title must be a text of at most 200 characters"),
+        (["--bundle", str(risk), "--risk-from", str(risk)], "this file is read"),
+        (["--bibtex", str(risk), "--risk-from", str(risk)], "this file is read"),
+        (["--bundle", str(risk), "--observed", str(logs_at)], "the folder around it is read"),
+        (["--table", str(logs_at / "new.md"), "--observed", str(logs_at)], "the folder around it is read"),
+        (["--bundle", str(out), "--bibtex", str(out)], f"--bundle {out}: --bibtex writes this file"),
+        (["--table", str(out.with_suffix(".md")), "--bibtex", str(out.with_suffix(".md"))], "--table writes this"),
+        (["--bundle", str(out), *(["--schedule", CANDIDATES[0]] * 98)], "holds at most 100 candidates, got 101."),
     ):
         code, _, err = told(capsys, *asked, *wrong)
         assert code == 1 and said in err
+    assert risk.read_text() == "kept"
