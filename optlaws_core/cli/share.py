@@ -10,6 +10,7 @@ import os
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..errors import OptLawsError
 from ..prediction.observed import observed
@@ -19,12 +20,14 @@ from ..saved import MOST_BYTES, Snapshot, anonymised, from_bundle, to_bundle
 from ..text import counted, one_line
 from .options import check_out, file, output, place
 from .paper_files import add_paper, check_paper, write_paper
-from .posting import Unsent, is_address, post
+from .posting import Unanswered, Unsent, is_address, post
 
 MOST_LISTED = 1_000
 KEY = "OPTLAWS_KEY"  # environment variable: the key of an owner, which other users of a machine do not see there
-SECONDS, MOST_ANSWER = 60.0, 2**16  # that each step of sending may take; bytes of the answer
+SECONDS, MOST_ANSWER = 300.0, 2**16  # that sending may take; bytes of the answer
+HERE = ("localhost", "127.0.0.1", "::1")  # hosts to which nobody can listen in on the way
 NO_SERVER = "no comparison was saved, the answer is not that of a server of this app"
+MAYBE = "the comparison may have been saved, but"
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -153,26 +156,54 @@ def _import(args: argparse.Namespace) -> None:
 
 
 def _send(args: argparse.Namespace) -> list[str]:
-    if not is_address(args.to):
-        raise OptLawsError("--to takes the address of a server, which begins with https:// or http://.")
-    key = os.environ.get(KEY, "").strip()
-    if key and not (key.isascii() and key.isprintable()):
-        raise OptLawsError(f"{KEY} must be the owner's key that a server gave.")
+    _check_server(args.to)
+    key = _key_for(args.to)
     body, where = to_bundle(_read(args.bundle)), f"{args.to.rstrip('/')}/api/comparisons?for={args.visibility}"
     try:
         status, said = post(where, body, SECONDS, {"Authorization": f"Bearer {key}"} if key else None, MOST_ANSWER)
+    except Unanswered as fault:
+        raise OptLawsError(f"{args.to}: {MAYBE} no answer came ({fault}).") from None
     except Unsent as fault:
         raise OptLawsError(f"{args.to}: the comparison was not sent ({fault}).") from None
     try:
         answer = json.loads(said)
     except (ValueError, RecursionError):
         answer = None
-    if not isinstance(answer, dict) or status != 201 or not isinstance(answer.get("url"), str):
-        why = answer.get("error") if isinstance(answer, dict) else None
-        raise OptLawsError(f"{args.to}: {one_line(str(why))}" if why else f"{args.to}: {NO_SERVER} (status {status}).")
-    print(one_line(answer["url"]))
-    made = answer.get("owner_key")
-    return [f"Its owner's key, told this once: {one_line(str(made))}; {KEY} sends it along."] if made else []
+    told = answer if isinstance(answer, dict) else {}
+    made = told.get("owner_key")
+    keep = [f"Its owner's key, told this once: {one_line(str(made))}; {KEY} sends it along."] if made else []
+    if status != 201 or not isinstance(told.get("url"), str):
+        raise OptLawsError(" ".join([f"{args.to}: {_refusal(status, told.get('error'))}", *keep]))
+    print(one_line(told["url"]))
+    return keep
+
+
+def _check_server(to: str) -> None:
+    """Raises `OptLawsError`, which does not repeat the address, for what is none, or holds what may be secret."""
+    if not is_address(to):
+        raise OptLawsError("--to takes the address of a server, which begins with https:// or http://.")
+    if "@" in urlsplit(to).netloc or "?" in to or "#" in to:
+        raise OptLawsError(f"--to takes an address without a user, a ? or a #; the owner's key stands in {KEY}.")
+
+
+def _key_for(to: str) -> str:
+    """The owner's key, empty where there is none. Raises `OptLawsError` for one that would cross a network in clear."""
+    key = os.environ.get(KEY, "").strip()
+    if key and not (key.isascii() and key.isprintable()):
+        raise OptLawsError(f"{KEY} must be the owner's key that a server gave.")
+    server = urlsplit(to)
+    if key and server.scheme != "https" and server.hostname not in HERE:
+        raise OptLawsError(f"{to}: the key in {KEY} is sent to https:// alone, or to this machine.")
+    return key
+
+
+def _refusal(status: int, why: object) -> str:
+    """What an answer without a link says. A 201, or a fault between the servers, does not mean that none was saved."""
+    if why:
+        return one_line(str(why))
+    if status == 201 or status >= 500:
+        return f"{MAYBE} the answer names no link (status {status})."
+    return f"{NO_SERVER} (status {status})."
 
 
 def _schema(args: argparse.Namespace) -> None:

@@ -47,7 +47,12 @@ def test_a_bundle_is_sent_and_its_link_printed(send, monkeypatch):
             Answer("<html>", 404),
             ": no comparison was saved, the answer is not that of a server of this app (status 404).",
         ),
+        (Answer("<html>", 504), ": the comparison may have been saved, but the answer names no link (status 504).\n"),
         (Answer("<html>", 201), "(status 201)."),
+        (
+            Answer({"id": 1, "owner_key": "ef" * 16}, 201),
+            f"(status 201). Its owner's key, told this once: {'ef' * 16};",
+        ),
         (Answer({"id": 1}, 201), "(status 201)."),
         (Answer("", 307, {"Location": "http://127.0.0.1:9/"}), "(status 307)."),
     ],
@@ -57,6 +62,27 @@ def test_what_a_server_refuses_is_one_sentence(send, answer, said):
         service.answer = lambda asked: answer
         code, out, err = send(service.url)
         assert code == 1 and not out and said in err and err.startswith(service.url) and err.count("\n") == 1
+
+
+def test_what_was_sent_without_an_answer_may_have_been_saved(send):
+    with running() as service:
+        service.answer = lambda asked: Answer(code=0)  # no status that HTTP has
+        code, out, err = send(service.url)
+    assert (code, out) == (1, "") and "the comparison may have been saved, but no answer came (" in err
+
+
+@pytest.mark.parametrize("url", ["https://user:secret@127.0.0.1:1", "http://127.0.0.1:1/?t=secret", "http://x/#secret"])
+def test_a_secret_in_an_address_is_refused_and_not_repeated(send, url):
+    code, out, err = send(url)
+    assert (code, out) == (1, "") and "--to takes an address without a user, a ? or a #;" in err and "secret" not in err
+
+
+def test_a_key_never_crosses_a_network_in_clear(send, monkeypatch):
+    monkeypatch.setenv("OPTLAWS_KEY", "cd" * 16)
+    code, out, err = send("http://laws.example.org")
+    assert (code, out) == (1, "") and "the key in OPTLAWS_KEY is sent to https:// alone, or to this machine" in err
+    for here in ("http://localhost:1", "http://[::1]:1"):
+        assert "was not sent (" in send(here)[2]
 
 
 def test_what_cannot_be_sent_is_one_sentence(send, tmp_path):
