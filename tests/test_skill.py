@@ -38,7 +38,7 @@ def test_the_front_matter_is_what_agents_ask_for():
 def test_its_commands_say_what_it_shows(capsys, tmp_path, monkeypatch):
     (tmp_path / "data").symlink_to(ROOT / "data")
     monkeypatch.chdir(tmp_path)
-    assert {words[0] for words, _ in shown()} == {"read", "select", "rank", "optimize", "export"}
+    assert {words[0] for words, _ in shown()} == {"read", "select", "rank", "forecast", "optimize", "export"}
     for words, lines in shown():
         code, out, err = told(capsys, *words)
         assert code == 0, err
