@@ -15,6 +15,11 @@ from .rights import Viewer
 from .store import MISSING, Connection, Store, canonical_content, checked_content, listed_values, text
 
 MOST = 100  # versions of one comparison
+CONTENT = text(  # in one statement, since the newest one becomes an earlier one at any moment
+    "select b.content from snapshots s join bodies b on b.number = s.number "
+    "where s.number = :number and s.digest = :digest "
+    "union all select content from earlier where number = :number and digest = :digest"
+)
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,9 @@ def history(store: Store, id: str, viewer: Viewer) -> History:
 
 def open_version(store: Store, id: str, viewer: Viewer, digest: str) -> Snapshot:
     """The version of a comparison that has this content. Raises like `Store.open`, also where it has none such."""
+    known = {"digest": digest if digest.isascii() and digest.isprintable() else ""}
     with store.reading(id, viewer) as (db, row):
-        newest = row.digest == digest
-        asked = text("select content from earlier where number = :number and digest = :digest")
-        known = {"number": row.number, "digest": digest if digest.isascii() and digest.isprintable() else ""}
-        packed = None if newest else db.execute(asked, known).scalar()
-    if newest:
-        return store.open(id, viewer)
+        packed = db.execute(CONTENT, known | {"number": row.number}).scalar()
     if packed is None:
         raise Missing(MISSING)
     return checked_content(bytes(packed), digest)

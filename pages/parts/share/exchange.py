@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from optlaws_core.errors import OptLawsError
-from optlaws_core.saved import MOST_BYTES, from_bundle, to_bundle, versions
+from optlaws_core.errors import Missing, OptLawsError
+from optlaws_core.saved import MOST_BYTES, Snapshot, from_bundle, to_bundle, versions
 from optlaws_core.saved.record import WRAPPING
 from optlaws_core.saved.rights import Viewer
+from optlaws_core.saved.store import MISSING
 
 from ..server import login
 from ..server.api import Found
@@ -25,11 +26,16 @@ def found(id: str, who: Viewer, content: str = "") -> Found:
     """What may be had of a comparison; content: the digest of an earlier version. Raises like `Store.open`."""
     store = settings.store()
     entry = store.entry(id, who)
-    if not content or content == entry.digest:
-        digest, title, load = entry.digest, entry.title, lambda: store.open(id, who)
-    else:
-        digest, load = content, lambda: versions.open_version(store, id, who, content)
-        title = load().title
+    digest, title = content or entry.digest, entry.title
+    if digest != entry.digest:
+        known = {version.digest: version.title for version in versions.history(store, id, who).versions}
+        if digest not in known:
+            raise Missing(MISSING)
+        title = known[digest]
+
+    def load() -> Snapshot:  # this content, whatever is the newest by then
+        return versions.open_version(store, id, who, digest)
+
     return Found(digest, title, lambda: to_bundle(load()), lambda: preview.picture(digest, title, load))
 
 

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from optlaws_core import OptLawsError
 from optlaws_core.errors import Missing
-from optlaws_core.saved import Snapshot
+from optlaws_core.saved import Snapshot, versions
 from optlaws_core.saved.rights import STRANGER, Visibility
 
 from ..compare import ranking
@@ -27,18 +27,22 @@ def of(id: str) -> Preview | None:
     if login.required():
         return None
     store = settings.store()
+
+    def load() -> Snapshot:  # the content that was asked for, whatever is the newest by then
+        return versions.open_version(store, id, STRANGER, entry.digest)
+
     try:
         entry = store.entry(id, STRANGER)
         if entry.visibility is not Visibility.link:
             return None
-        said = verdict(entry.digest, lambda: store.open(id, STRANGER)) or NOTHING
+        said = verdict(entry.digest, load) or NOTHING
     except OptLawsError:
         return None
 
     return Preview(
         entry.title,
         said if len(said) <= MOST else f"{said[: MOST - 1]}…",
-        lambda: picture(entry.digest, entry.title, lambda: store.open(id, STRANGER)),
+        lambda: picture(entry.digest, entry.title, load),
     )
 
 

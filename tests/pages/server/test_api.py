@@ -14,13 +14,13 @@ from starlette.testclient import TestClient
 from benchmarks.store import example
 from optlaws_core.errors import StoreError
 from optlaws_core.saved import from_bundle, to_bundle, versions
-from optlaws_core.saved.rights import Viewer, Visibility
+from optlaws_core.saved.rights import STRANGER, Viewer, Visibility
 from optlaws_core.saved.store import MISSING, Store
 from pages.parts.server import api
 from pages.parts.server.guard import COOKIE, Guard
 from pages.parts.server.hosts import Hosts
 from pages.parts.server.login import Login
-from pages.parts.share import exchange
+from pages.parts.share import exchange, preview
 from pages.parts.state import settings
 from tests.support.accounts import ADA, cookies, secrets, written
 
@@ -114,6 +114,16 @@ def test_an_earlier_version_is_had_by_its_content(client, ids, store, bundle):
     assert client().get(f"/api/comparisons/{id}?content={first}").content == bundle
     assert client().get(f"/api/comparisons/{id}?content={newest['sha256']}").json() == newest
     assert fault(client().get(f"/api/comparisons/{id}?content={'0' * 64}"), 404) == MISSING
+
+
+def test_what_was_found_is_given_whatever_is_published_meanwhile(ids, store, bundle, monkeypatch):
+    id, drawn = ids[Visibility.link], []
+    monkeypatch.setattr(preview, "picture", lambda digest, title, load: drawn.append((digest, load().digest)) or b"")
+    found, told = exchange.found(id, STRANGER), preview.of(id)
+    versions.publish(store, id, Viewer(KEY), replace(from_bundle(bundle), title="Newer"))
+    assert found.bundle() == bundle and found.digest == json.loads(bundle)["sha256"]
+    found.picture(), told.picture()
+    assert drawn == [(found.digest, found.digest)] * 2
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
