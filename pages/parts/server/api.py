@@ -36,6 +36,7 @@ PATIENCE = 60  # seconds that the body of a request may take
 PACE, SAVES = 60, 30  # seconds, and how many comparisons programs may save within them, all together
 OFF = f"Programs cannot save or delete comparisons here: the operator of this server switches that on, by {API}={ON}."
 JSON = "application/json"
+MOST_KNOWN = 1024  # characters of If-None-Match, which are 15 tags
 T = TypeVar("T")
 
 
@@ -138,7 +139,7 @@ class Api:
         found = await self._done(find, 500)
         tag = f'"{hashlib.sha256(f"{found.digest} {found.title}".encode()).hexdigest() if picture else found.digest}"'
         headers = {"Cache-Control": "private, no-cache", "ETag": tag, "Vary": "Cookie, Authorization"}
-        if tag in re.split(r"\s*,\s*", asked.headers.get("if-none-match", "").replace("W/", "")):
+        if _is_known(asked, tag):
             return Response(status_code=304, headers=headers)
         body = await self._done(found.picture if picture else found.bundle, 500)
         name = f"comparison-{found.digest[:12]}.{'png' if picture else 'json'}"
@@ -206,17 +207,26 @@ class Api:
 
 
 def _key(asked: Request) -> str:
-    """The key of whoever asks, from the header or else the cookie; empty where there is none."""
-    said = asked.headers.get("authorization")
-    if said is None:
+    """The key of whoever asks, from the header or else the cookie; empty where there is none.
+
+    Another kind of authorization than Bearer is none of ours: a proxy's, which passes it on.
+    """
+    kind, _, key = asked.headers.get("authorization", "").strip().partition(" ")
+    if kind.lower() != "bearer":
         return browser_key(asked.cookies) or ""
-    kind, _, key = said.partition(" ")
-    if kind.lower() != "bearer" or not KEY.fullmatch(key.strip()):
+    if not KEY.fullmatch(key.strip()):
         sentence = (
-            "Authorization must be Bearer and a key of 32 hexadecimal digits, as the answer to a first save has it."
+            "Authorization as Bearer must be a key of 32 hexadecimal digits, as the answer to a first save has it."
         )
         raise Refused(401, sentence, WWW_Authenticate="Bearer")
     return key.strip()
+
+
+def _is_known(asked: Request, tag: str) -> bool:
+    """Whether the program has what this `ETag` names, as If-None-Match says; one that is too long says nothing."""
+    said = asked.headers.get("if-none-match", "")
+    known = {one.strip().removeprefix("W/") for one in said.split(",")} if len(said) <= MOST_KNOWN else set()
+    return not known.isdisjoint({tag, "*"})
 
 
 def _check_length(asked: Request, most: int) -> None:

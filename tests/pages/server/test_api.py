@@ -88,10 +88,11 @@ def test_a_link_gives_the_file_that_its_page_downloads(client, ids, bundle):
     assert answer.headers["etag"] == f'"{json.loads(bundle)["sha256"]}"'
     head = client().head(path)
     assert head.content == b"" and head.headers == answer.headers
-    for known in (answer.headers["etag"], f'"x", W/{answer.headers["etag"]}'):
+    for known in (answer.headers["etag"], f'"x" ,\tW/{answer.headers["etag"]},', "*"):
         again = client().get(path, headers={"If-None-Match": known})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])
-    assert client().get(path, headers={"If-None-Match": '"x"'}).content == bundle
+    for unknown in ('"x"', "", '"*"', f"{answer.headers['etag']}{' ' * api.MOST_KNOWN}"):
+        assert client().get(path, headers={"If-None-Match": unknown}).content == bundle
 
 
 def test_a_link_gives_its_picture(client, ids, store, bundle):
@@ -146,6 +147,12 @@ def test_its_owner_reads_what_is_private(client, ids, bundle, how):
     asking = client(**how.get("cookies", {}))
     answer = asking.get(f"/api/comparisons/{ids[Visibility.private]}", headers=how.get("headers"))
     assert answer.content == bundle and "private" in answer.headers["cache-control"]
+
+
+def test_the_password_of_a_proxy_is_no_key_and_leaves_the_cookie_to_count(client, ids, bundle):
+    path, asked = f"/api/comparisons/{ids[Visibility.private]}", {"Authorization": "Basic eDp5"}
+    assert client(**{COOKIE: KEY}).get(path, headers=asked).content == bundle
+    assert fault(client().get(path, headers=asked), 404) == MISSING
 
 
 def test_whoever_is_logged_in_reads_what_is_for_members(client, ids, bundle, tmp_path):
@@ -251,7 +258,7 @@ def test_what_cannot_be_opened_is_not_saved(client, store, bundle):
     assert "must be one of private, link, got 'all'" in fault(
         client().post("/api/comparisons?for=all", content=bundle, headers=SENT), 422
     )
-    for said in ("x", "Basic eA==", f"Bearer {KEY}0", "Bearer"):
+    for said in (f"Bearer {KEY}0", "bearer x", "Bearer"):
         answer = client().post("/api/comparisons", content=bundle, headers=SENT | {"Authorization": said})
         assert "32 hexadecimal digits" in fault(answer, 401) and answer.headers["www-authenticate"] == "Bearer"
     assert store.count(Viewer(operator=True)) == 0
