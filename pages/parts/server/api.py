@@ -11,7 +11,8 @@ operator switches it on: by HTTP it takes one line of a script, and room for goo
 import hashlib
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -31,7 +32,11 @@ from .guard import KEY, browser_key, new_key
 API = "OPTLAWS_API"  # environment variable or secret: "on" lets programs save comparisons
 ON = "on"
 ONE = re.compile(r"([^/]+?)(\.png)?")
-AT_ONCE = 2  # requests in the works: the server's other threads are for people
+AT_ONCE = 2  # reads in the works, and one save or deletion: the server's other threads are for people
+WAITING = 16  # more of each kind that wait for their turn
+SENT_AT_ONCE = 8  # comparisons on their way, each of which is held in memory until it is saved
+AGAIN = 5  # seconds after which whoever was one too many may ask again
+BUSY = "The server has more requests of programs than it can answer now; try again later."
 PATIENCE = 60  # seconds that the body of a request may take
 PACE, SAVES = 60, 30  # seconds, and how many comparisons programs may save within them, all together
 OFF = f"Programs cannot save or delete comparisons here: the operator of this server switches that on, by {API}={ON}."
@@ -91,8 +96,9 @@ class Api:
 
     def __init__(self, app: ASGIApp, desk: Callable[[], Desk], writes: bool) -> None:
         self.app, self.desk, self.writes = app, desk, writes
-        self.room = anyio.CapacityLimiter(AT_ONCE)
-        self.saved: deque[float] = deque(maxlen=SAVES)  # when the latest were saved, or tried
+        self.reading, self.writing = anyio.CapacityLimiter(AT_ONCE), anyio.CapacityLimiter(1)
+        self.coming = 0  # comparisons that are being sent and saved
+        self.saved: deque[float] = deque(maxlen=SAVES)  # when the latest were saved
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not routes.is_api(scope):
@@ -136,14 +142,18 @@ class Api:
             desk = self.desk()
             return desk.found(id, desk.viewer(asked.cookies, key), asked.query_params.get("content", ""))
 
-        found = await self._done(find, 500)
+        found = await self._done(find, self.reading)
         tag = f'"{hashlib.sha256(f"{found.digest} {found.title}".encode()).hexdigest() if picture else found.digest}"'
         headers = {"Cache-Control": "private, no-cache", "ETag": tag, "Vary": "Cookie, Authorization"}
         if _is_known(asked, tag):
             return Response(status_code=304, headers=headers)
-        body = await self._done(found.picture if picture else found.bundle, 500)
         name = f"comparison-{found.digest[:12]}.{'png' if picture else 'json'}"
         headers["Content-Disposition"] = f'inline; filename="{name}"'
+        if asked.method == "HEAD" and not picture:  # whether there is a picture shows when it is drawn, and it is kept
+            answer = Response(media_type=JSON, headers=headers)
+            del answer.headers["Content-Length"]  # which takes as long to know as the file to write
+            return answer
+        body = await self._done(found.picture if picture else found.bundle, self.reading)
         return Response(body, media_type="image/png" if picture else JSON, headers=headers)
 
     async def _save(self, asked: Request) -> Response:
@@ -153,20 +163,37 @@ class Api:
             raise Refused(
                 415, f"A comparison is sent as {JSON}; the header Content-Type says something else, or nothing."
             )
-        desk = await self._done(self.desk, 500)
+        desk = await self._done(self.desk, self.writing)
         _check_length(asked, desk.MOST)
         self._check_pace()
-        data = await _body(asked)
-        who = await self._done(lambda: desk.viewer(asked.cookies, key), 500)
-        made = "" if who.key else new_key()
-
-        def save() -> str:
-            return desk.save(data, desk.viewer(asked.cookies, made) if made else who, asked.query_params.get("for", ""))
-
-        id = await self._done(save, 422)
+        with self._sent():
+            data = await _body(asked)
+            id, made = await self._done(lambda: self._kept(desk, data, asked, key), self.writing, 422)
         url = f"{routes.origin(asked)}{routes.address('share')}?id={id}"
         answer = {"id": id, "url": url} | ({"owner_key": made} if made else {})
         return JSONResponse(answer, 201, {"Location": routes.address(f"{routes.API}/{id}")})
+
+    def _kept(self, desk: Desk, data: bytes, asked: Request, key: str) -> tuple[str, str]:
+        """Save what was sent: its id, and the key that was made for whoever had none. One at a time, in a thread."""
+        self._check_pace()  # once more: others were saved while this one was sent
+        who, made = desk.viewer(asked.cookies, key), ""
+        if not who.key:
+            made = new_key()
+            who = desk.viewer(asked.cookies, made)
+        id = desk.save(data, who, asked.query_params.get("for", ""))
+        self.saved.append(monotonic())
+        return id, made
+
+    @contextmanager
+    def _sent(self) -> Iterator[None]:
+        """Room for a comparison, while it is sent and saved."""
+        if self.coming >= SENT_AT_ONCE:
+            raise Refused(503, BUSY, Retry_After=str(AGAIN))
+        self.coming += 1
+        try:
+            yield
+        finally:
+            self.coming -= 1
 
     async def _delete(self, asked: Request, id: str) -> Response:
         self._check_writes()
@@ -176,7 +203,7 @@ class Api:
             desk = self.desk()
             desk.delete(id, desk.viewer(asked.cookies, key))
 
-        await self._done(delete, 403)
+        await self._done(delete, self.writing, 403)
         return Response(status_code=204)
 
     def _check_writes(self) -> None:
@@ -184,7 +211,7 @@ class Api:
             raise Refused(403, OFF)
 
     def _check_pace(self) -> None:
-        """Count one more, or refuse it."""
+        """Refuse one more, if as many as may be were saved of late."""
         now = monotonic()
         if len(self.saved) == SAVES and now - self.saved[0] < PACE:
             wait = int(self.saved[0] + PACE - now) + 1
@@ -192,12 +219,16 @@ class Api:
                 f"Programs may save {SAVES} comparisons in {PACE} s on this server, all together; try again later."
             )
             raise Refused(429, sentence, Retry_After=str(wait))
-        self.saved.append(now)
 
-    async def _done(self, work: Callable[[], T], fault: int) -> T:
-        """What `work` returns, in a thread; what it raises is refused, by the status `fault` where nothing is said."""
+    async def _done(self, work: Callable[[], T], room: anyio.CapacityLimiter, fault: int = 500) -> T:
+        """What `work` returns, in a thread of that room, unless too many wait there.
+
+        What it raises is refused, by the status `fault` where nothing is said.
+        """
+        if room.statistics().tasks_waiting >= WAITING:
+            raise Refused(503, BUSY, Retry_After=str(AGAIN))
         try:
-            return await anyio.to_thread.run_sync(work, limiter=self.room)
+            return await anyio.to_thread.run_sync(work, limiter=room)
         except Missing as missing:
             raise Refused(404, str(missing)) from None
         except StoreError as broken:

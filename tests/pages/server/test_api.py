@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 from dataclasses import replace
 
+import anyio.to_thread
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -87,6 +88,7 @@ def test_a_link_gives_the_file_that_its_page_downloads(client, ids, bundle):
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["etag"] == f'"{json.loads(bundle)["sha256"]}"'
     head = client().head(path)
+    del answer.headers["content-length"]  # a question for the head alone writes no file
     assert head.content == b"" and head.headers == answer.headers
     for known in (answer.headers["etag"], f'"x" ,\tW/{answer.headers["etag"]},', "*"):
         again = client().get(path, headers={"If-None-Match": known})
@@ -115,6 +117,30 @@ def test_an_earlier_version_is_had_by_its_content(client, ids, store, bundle):
     assert client().get(f"/api/comparisons/{id}?content={first}").content == bundle
     assert client().get(f"/api/comparisons/{id}?content={newest['sha256']}").json() == newest
     assert fault(client().get(f"/api/comparisons/{id}?content={'0' * 64}"), 404) == MISSING
+
+
+def test_nothing_is_opened_for_whoever_has_it_or_asks_for_the_head_alone(client, ids, store, bundle, monkeypatch):
+    id, first = ids[Visibility.link], json.loads(bundle)["sha256"]
+    versions.publish(store, id, Viewer(KEY), replace(from_bundle(bundle), title="Newer"))
+    monkeypatch.setattr(versions, "open_version", None)
+    for said in ("", f"?content={first}"):
+        path = f"/api/comparisons/{id}{said}"
+        head = client().head(path)
+        assert head.status_code == 200 and "content-length" not in head.headers
+        assert client().get(path, headers={"If-None-Match": head.headers["etag"]}).status_code == 304
+
+
+def test_beyond_some_requests_that_wait_programs_are_asked_to_come_again(client, ids, bundle, monkeypatch):
+    path = f"/api/comparisons/{ids[Visibility.link]}"
+    for most, asks in (
+        ("WAITING", lambda: client().get(path)),
+        ("SENT_AT_ONCE", lambda: client().post("/api/comparisons", content=bundle, headers=SENT)),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setattr(api, most, 0)
+            answer = asks()
+            assert "more requests of programs" in fault(answer, 503) and answer.headers["retry-after"] == "5"
+        assert asks().status_code < 300
 
 
 def test_what_was_found_is_given_whatever_is_published_meanwhile(ids, store, bundle, monkeypatch):
@@ -289,12 +315,32 @@ def test_programs_save_so_many_within_a_minute(client, bundle, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(api, "monotonic", lambda: now[0])
     asking = client()
-    sent = {"content": b"{", "headers": SENT}
-    assert [asking.post("/api/comparisons", **sent).status_code for _ in range(2)] == [422, 422]
-    answer = asking.post("/api/comparisons", **sent)
+    sent = {"content": bundle, "headers": SENT}
+    broken = {"content": b"{", "headers": SENT}
+    assert asking.post("/api/comparisons", **broken).status_code == 422  # which counts for nothing
+    assert [asking.post("/api/comparisons", **sent).status_code for _ in range(2)] == [201, 201]
+    answer = asking.post("/api/comparisons", **broken)
     assert "may save 2 comparisons in 60 s" in fault(answer, 429) and answer.headers["retry-after"] == "61"
     now[0] = 61.0
-    assert asking.post("/api/comparisons", **sent).status_code == 422
+    assert asking.post("/api/comparisons", **sent).status_code == 201
+
+
+def test_what_others_saved_while_one_is_sent_counts(client, bundle, store, monkeypatch):
+    monkeypatch.setattr(api, "SAVES", 1)
+    asking, body, others = client(), api._body, []
+
+    def send():
+        return asking.post("/api/comparisons", content=bundle, headers=SENT)
+
+    async def slow(asked):
+        if not others:
+            others.append("on its way")
+            others[0] = await anyio.to_thread.run_sync(send)
+        return await body(asked)
+
+    monkeypatch.setattr(api, "_body", slow)
+    assert "in 60 s" in fault(send(), 429) and others[0].status_code == 201
+    assert store.count(Viewer(operator=True)) == 1
 
 
 def test_a_setting_that_means_nothing_is_told_at_the_start(monkeypatch):
