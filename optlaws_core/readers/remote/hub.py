@@ -9,7 +9,10 @@ from ..base import MOST_FILES, Source
 from .service import Bounds, Heard, Service, base_url, check_sizes, credential
 
 KINDS = {"": "models", "datasets/": "datasets", "spaces/": "spaces"}
-_NAME = re.compile(r"(?P<kind>datasets/|spaces/)?(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?", re.ASCII)
+_PIECE = r"(?!\.+(?:[/@]|\Z))[\w.-]+"  # dots alone could lead to another repository
+_NAME = re.compile(
+    rf"(?P<kind>datasets/|spaces/)?(?P<repo>{_PIECE}/{_PIECE})(@(?P<revision>{_PIECE}(/{_PIECE})*))?", re.ASCII
+)
 _STATE = re.compile(r"(?P<folder>.*?)(checkpoint-(?P<step>\d+)/)?trainer_state\.json")
 _LOG = re.compile(r"(.*/)?([^/]*tfevents[^/]*|[^/]*trackio[^/]*\.db)")
 

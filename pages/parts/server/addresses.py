@@ -14,8 +14,9 @@ REMOTE = "OPTLAWS_REMOTE"  # environment variable or secret: what visitors' addr
 _WORD = re.compile(
     r"(wandb|hf)(:[\w.-]+(/[\w.-]+)*)?|mlflow(:https?://[\w.-]+(:\d{1,5})?(/[\w.-]+)*/?)?|(s3|gs)://[\w.-]+(/[\w.=-]+)*/?"
 )
-_ADDRESS = re.compile(r"(?P<service>wandb|hf|mlflow|s3|gs):(//)?(?P<rest>.*)")
+_ADDRESS = re.compile(r"(?P<service>(wandb|hf|mlflow)(?=:)|(s3|gs)(?=://)):(?P<rest>.*)")
 _PIECE = re.compile(r"[\w .=@+-]+")
+_KINDS = ("datasets", "spaces")  # of the hub's repositories, besides models, which have no word
 
 
 def allowed() -> tuple[str, ...]:
@@ -51,6 +52,11 @@ def _begins(address: str, word: str) -> bool:
         return False
     if service == "mlflow":  # one server is no part of another, and mlflow alone is that of MLFLOW_TRACKING_URI
         return pieces == first
+    if service == "hf" and pieces and pieces[0] in _KINDS:
+        if len(pieces) != 3:  # the hub would take it for a model of an owner of that name
+            return False
+        if first[:1] != pieces[:1]:  # a data set or a space of an owner is one of theirs
+            pieces = pieces[1:]
     return len(pieces) > 0 and pieces[: len(first)] == first
 
 
@@ -62,8 +68,10 @@ def _split(text: str) -> tuple[str, tuple[str, ...] | None]:
     service, rest = found["service"], found["rest"]
     if service == "mlflow":
         return service, tuple(rest.partition("#")[0].rstrip("/").split("/"))
-    if service == "hf":  # a data set or a space of an owner is one of theirs, at whatever revision
-        rest = re.sub(r"^/*(datasets|spaces)/|@.*", "", rest)
+    revision = ""
+    if service == "hf":  # any revision is read, which may be a path of its own
+        rest, _, revision = rest.strip("/").partition("@")
     pieces = rest.strip("/").split("/") if rest else []
-    whole = all(_PIECE.fullmatch(piece) and piece.strip(".") for piece in pieces)
+    named = [*pieces, *(revision.split("/") if revision else [])]
+    whole = all(_PIECE.fullmatch(piece) and piece.strip(".") for piece in named)
     return service, tuple(pieces) if whole else None

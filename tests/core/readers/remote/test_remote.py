@@ -334,6 +334,9 @@ def test_a_server_that_is_not_there_is_named(monkeypatch):
         ),
         ("hf:teäm/toy", "An address of the hub reads like hf:OWNER/REPO"),
         ("hf:team", "An address of the hub reads like hf:OWNER/REPO, got 'hf:team'"),
+        ("hf:team/..", "An address of the hub reads like hf:OWNER/REPO"),
+        ("hf:team/toy@../../other/private", "An address of the hub reads like hf:OWNER/REPO"),
+        ("hf:datasets/team/toy@refs/..", "An address of the hub reads like hf:OWNER/REPO"),
     ],
 )
 def test_an_address_that_is_none_is_refused_before_anything_is_asked(server, address, said):
