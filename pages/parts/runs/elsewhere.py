@@ -19,6 +19,7 @@ from ..widgets.markdown import literal
 
 BOUNDS = Bounds(most=256 * 2**20, seconds=300.0, keep=False)  # the server's cache would be every visitor's to fill
 LONGEST = 500  # characters of an address
+WAITS = 600.0  # seconds for which what came is held, in memory that no limit counts, until the field is drawn
 READING = "reading_address"  # the job in the session, and its address
 Taken = Callable[[Workspace, Sequence[Source]], None]
 
@@ -54,7 +55,13 @@ def _begin(space: Workspace, key: str) -> None:
         _refused(space, fault)
     else:
         work = functools.partial(sources_at, address, BOUNDS)
-        state()[READING] = Job.start(address, work)
+        job: Job[list[Source]] = Job.start(address, work)
+        job.drop_after(
+            WAITS,
+            f"{address} was read, but its runs were let go of, since no page with this field was open "
+            f"for {WAITS / 60:.0f} minutes after that. Read it again.",
+        )
+        state()[READING] = job
 
 
 def _watch(space: Workspace, taken: Taken) -> None:

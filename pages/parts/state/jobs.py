@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 import weakref
 from collections.abc import Callable
 from concurrent import futures
@@ -90,6 +91,24 @@ class Job(Generic[T]):
         job.turn = Turn(visitor.key(), run, here, gone)
         turns.join(job.turn)
         return job
+
+    def drop_after(self, seconds: float, why: str) -> None:
+        """Let go of the result where no page has taken it so many seconds after the end; `result` then raises `why`."""
+        held = weakref.ref(self)
+
+        def drop() -> None:
+            if (job := held()) is not None and not job.settled:
+                dropped: Future[T] = Future()
+                dropped.set_exception(OptLawsError(why))
+                job.future, job.turn = dropped, None  # what ran holds the result, too
+
+        def wait(done: Future[T]) -> None:
+            if done.exception() is None:  # a fault is small, and to be told however late
+                timer = threading.Timer(seconds, drop)
+                timer.daemon = True  # a server that ends does not wait for it
+                timer.start()
+
+        self.future.add_done_callback(wait)
 
     @property
     def running(self) -> bool:

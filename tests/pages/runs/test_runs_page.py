@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -528,3 +529,27 @@ def test_an_address_that_takes_long_can_be_left(page, far):
         leave.set()
     assert elsewhere.READING not in page.session_state
     assert list(space(page).runs) == ["tiny"] and not page.error and field(page.text_input, "Address of runs")
+
+
+def test_runs_that_nobody_came_back_for_are_let_go_of_which_is_said(page, far, monkeypatch):
+    fine(page.run())
+    monkeypatch.setattr(elsewhere, "WAITS", 0.0)
+    leave = threading.Event()
+
+    def slow(asked):
+        leave.wait(20)
+        return repository(asked)
+
+    far.answer = slow
+    field(page.text_input, "Address of runs").set_value("hf:team/toy")
+    fine(button(page, "Read").click().run())
+    job = page.session_state[elsewhere.READING]
+    came = job.future
+    leave.set()
+    assert len(came.result(20)) == 1
+    deadline = time.monotonic() + 20
+    while job.future is came and time.monotonic() < deadline:  # a timer lets go of it
+        time.sleep(0.01)
+    fine(page.run())
+    assert page.error[0].value.startswith(literal("hf:team/toy was read, but its runs were let go of"))
+    assert list(space(page).runs) == ["tiny"]

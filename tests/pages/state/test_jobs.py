@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import weakref
 
 import pytest
 
@@ -52,6 +53,25 @@ def test_a_cancelled_job_has_no_result_and_its_work_is_asked_to_end():
     assert job.result() is None
     work.go_on.set()
     assert isinstance(job.future.exception(PATIENCE), Cancelled) and job.progress.share == 0.25
+
+
+def test_a_result_that_nobody_takes_is_let_go_of_after_a_while():
+    class Large:
+        pass
+
+    made: list[weakref.ref[Large]] = []
+    left = threading.Event()
+
+    def work(progress) -> Large:
+        large = Large()
+        made.append(weakref.ref(large, lambda _: left.set()))
+        return large
+
+    job = Job.start("", work, apart=False)
+    job.drop_after(0.0, "It was let go of.")
+    assert left.wait(PATIENCE) and made[0]() is None and not job.running
+    with pytest.raises(OptLawsError, match=r"^It was let go of\.$"):
+        job.result()
 
 
 def test_work_ends_once_nobody_holds_its_job():
