@@ -10,15 +10,13 @@ from ..live import ALARM, Outcome, cut, diverging, end_as_planned, risen
 from ..runs import Run
 from ..text import chance, listed
 from .model import band_keys, band_text, beyond_training, curve_model, finite, forecast_beyond
-from .options import amount, file, logs, refuse, step
+from .options import file, logs, step
 from .read import add_answers, everything, named, unread_files
-
-SIZED = ("--params", "--batch-tokens")
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `forecast`."""
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, params=None, batch_tokens=None)  # a run's own stand in its plan
     command.add_argument("--runs", required=True, type=logs, metavar="LOG_OR_FOLDER", help="where the runs are")
     command.add_argument("--run", dest="names", nargs="+", metavar="RUN", help="which of them; by default all")
     command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
@@ -31,19 +29,13 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="FIT.json",
         help="what fit or select made of finished runs; by default each run is forecast from its own losses so far",
     )
-    command.add_argument("--params", type=amount, metavar="N", help="model size of the runs, with --fit")
-    command.add_argument("--batch-tokens", type=amount, metavar="B", help="tokens in one update, with --fit")
     add_answers(command)
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
 def run(args: argparse.Namespace) -> list[str]:
     """Print the runs by the loss that they will end at, the lowest first; the others come back as remarks."""
-    model = None
-    if args.fit is None:
-        refuse(args, SIZED, "is for runs under a fit (--fit); from itself a run is forecast as it is")
-    else:
-        model = curve_model(args)
+    model = None if args.fit is None else curve_model(args)
     reading = everything(args.runs, answers=args.answer)
     names = args.names or [found.name for found in reading.runs]
     rows: list[dict] = []

@@ -67,7 +67,6 @@ def test_runs_that_cannot_be_forecast_are_left_out_with_the_reason(fit_file, cap
     code, out, err = told(capsys, *finished, "--until", "4000")
     assert code == 0 and {line.split()[-9].rstrip(",") for line in out.splitlines()} == {"cosine10_8000", "wsd20_8000"}
     assert err.count("Left out: ") == 7
-    assert "--params is for runs under a fit (--fit)" in told(capsys, *ASK, "--params", "7B")[2]
     assert "There is no run 'nosuch'" in told(capsys, *ASK, "--run", "nosuch")[2]
 
 
