@@ -103,7 +103,7 @@ class Job(Generic[T]):
                 job.future, job.turn = dropped, None  # what ran holds the result, too
 
         def wait(done: Future[T]) -> None:
-            if done.exception() is None:  # a fault is small, and to be told however late
+            if not done.cancelled() and done.exception() is None:  # a fault is small, and to be told however late
                 timer = threading.Timer(seconds, drop)
                 timer.daemon = True  # a server that ends does not wait for it
                 timer.start()
