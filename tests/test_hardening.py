@@ -319,6 +319,7 @@ def test_the_server_tells_errors_and_asks_who_comes_before_what_they_want():
     around = [ast.unparse(n.args[0]) for n in calls if ast.unparse(n.func) == "Middleware"]
     rest = [
         "ready.Ready",
+        "api.Api",
         "visits.Visits",
         "messages.Messages",
         "base.Base",
