@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..errors import ScheduleError
-from ..text import format_amount, format_number
+from ..text import SMALLEST, format_amount, format_number
 from .base import Peaked, Shapes
 from .code_pieces import DOWN, Code, Piece
 from .cooldowns import check_cooldown, decay_entry, of_horizon, reaching, shape_entry
@@ -210,6 +210,11 @@ class PowerScheduler(_PowerLaw):
         self._check_least(0, "scale", "exponent", "batch", "sequence")
         if self.warmup:
             first = self.batch * self.scale * (self.warmup * float(self.batch) * self.sequence) ** -self.exponent
+            if first < SMALLEST:
+                raise ScheduleError(
+                    f"{self.family}: the rate at the end of the warm-up must be at least "
+                    f"{format_number(SMALLEST)}, got {format_number(first)}."
+                )
             object.__setattr__(self, "peak", min(self.peak, first))
         self._check_power()
 

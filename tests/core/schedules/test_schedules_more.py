@@ -153,6 +153,11 @@ def test_many_updates_cost_no_more():
         ("wsd_s(peak=1, total=10, share=2)", "share must be above 0 and at most 1, got 2"),
         ("wsd_s(peak=1, total=10, shape=exponential)", "final must be above 0"),
         ("power_scheduler(peak=1, total=10, batch=0)", "batch must be above 0, got 0"),
+        (
+            "power_scheduler(peak=1, warmup=9, total=10, exponent=400)",
+            "end of the warm-up .* at least 1e-30, got 0",
+        ),
+        ("power_scheduler(peak=1, warmup=9, total=10, scale=1e-320)", "end of the warm-up must be at least 1e-30"),
         ("power_scheduler(peak=1, total=10, exponent=0)", "exponent must be above 0, got 0"),
         ("power_scheduler(peak=.02, total=10, decay=11)", "power_scheduler: decay must lie between 0 and .* = 10"),
         (
