@@ -9,26 +9,21 @@ from ..fitting.result import Model
 from ..live import ALARM, Outcome, cut, diverging, end_as_planned, risen
 from ..runs import Run
 from ..text import chance, listed
-from .model import band_keys, band_text, beyond_training, curve_model, finite, forecast_beyond
-from .options import file, logs, step
+from .model import add_forecaster, band_keys, band_text, beyond_training, curve_model, finite, forecast_beyond
+from .options import logs, step
 from .read import add_answers, everything, named, unread_files
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `forecast`."""
-    command.set_defaults(run=run, params=None, batch_tokens=None)  # a run's own stand in its plan
+    command.set_defaults(run=run)
     command.add_argument("--runs", required=True, type=logs, metavar="LOG_OR_FOLDER", help="where the runs are")
     command.add_argument("--run", dest="names", nargs="+", metavar="RUN", help="which of them; by default all")
     command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
     command.add_argument(
         "--until", type=step, metavar="STEP", help="as the runs were after this update, to compare them at one length"
     )
-    command.add_argument(
-        "--fit",
-        type=file,
-        metavar="FIT.json",
-        help="what fit or select made of finished runs; by default each run is forecast from its own losses so far",
-    )
+    add_forecaster(command)
     add_answers(command)
     command.add_argument("--json", action="store_true", help="as JSON")
 
@@ -103,7 +98,8 @@ def _alarm(seen: Run) -> list[str]:
     if risen(seen) < ALARM:
         return []
     p = diverging(seen)
-    return [f"Run {seen.name!r}: its loss has risen" + (f"; it diverges with {chance(p)}." if p is not None else ".")]
+    odds = "" if p is None else f"; the run ends diverged with a probability of {chance(p)}"
+    return [f"Run {seen.name!r}: its loss has risen{odds}."]
 
 
 def _print(rows: Sequence[dict]) -> None:

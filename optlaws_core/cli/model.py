@@ -43,6 +43,18 @@ def add_model(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_forecaster(command: argparse.ArgumentParser) -> None:
+    """The option of commands that forecast runs in progress, whose sizes stand in their plans."""
+    command.set_defaults(params=None, batch_tokens=None)
+    command.add_argument(
+        "--fit",
+        type=file,
+        metavar="FIT.json",
+        help="what fit or select made of finished runs; by default each run is forecast from its own losses so far, "
+        "under learned priors",
+    )
+
+
 def on_progress(watch: Report | None) -> Progress | None:
     """What fits and searches tell, with the lowest loss so far, to whoever wants to know the share done alone."""
     return None if watch is None else lambda share, loss: watch(share) is not False

@@ -10,8 +10,8 @@ from ..fitting.result import Model
 from ..live import Watch, reread, version
 from ..readers import Reading
 from ..runs import Run
-from .model import curve_model, forecast_beyond
-from .options import file, path, seconds
+from .model import add_forecaster, curve_model, forecast_beyond
+from .options import path, seconds
 from .webhook import WEBHOOK, Webhook
 
 EVERY = 60.0  # seconds between two looks
@@ -20,14 +20,9 @@ AT_THE_END = 25.0  # seconds that messages have to be sent before the command en
 
 def add(command: argparse.ArgumentParser) -> None:
     """Options of `watch`."""
-    command.set_defaults(run=run, params=None, batch_tokens=None)
+    command.set_defaults(run=run)
     command.add_argument("path", type=path, metavar="PATH", help="a log that grows, a manifest, or a folder of logs")
-    command.add_argument(
-        "--fit",
-        type=file,
-        metavar="FIT.json",
-        help="forecast by this fit to finished runs; by default by each run itself, under learned priors",
-    )
+    add_forecaster(command)
     command.add_argument(
         "--split", help="losses to look at: train, or the name of an eval set; by default the run's own"
     )
