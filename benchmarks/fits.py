@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.table import show  # noqa: E402
 from optlaws_core import LAWS  # noqa: E402
 from pages.parts.server.guard import COOKIE  # noqa: E402
-from tests.browser.conftest import Server  # noqa: E402
+from tests.browser.conftest import KEPT, WORKING, Server  # noqa: E402
 
 SMALL = "fit=average"
 HEAVY = "&".join([*(f"law={name}" for name in LAWS if name != "power_law"), "fit=multi_power"])
@@ -213,7 +213,7 @@ def main() -> None:
     options.add_argument("--visitors", type=int, default=40, help="who want a fit at the same moment")
     options.add_argument("--opens", type=int, default=20, help="of a page beside a heavy fit")
     chosen = options.parse_args()
-    server = Server("app.py")
+    server = Server("app.py", KEPT | WORKING)
     print(f"{os.cpu_count()} cores, load average before: {os.getloadavg()[0]:.1f}\n")
     try:
         load = Load(server.start(), psutil.Process(server.process.pid))

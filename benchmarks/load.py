@@ -34,7 +34,7 @@ from optlaws_core.fitting.selection import POOL  # noqa: E402
 from optlaws_core.saved import Candidate, Snapshot, thinned  # noqa: E402
 from optlaws_core.saved.rights import OPERATOR, Viewer  # noqa: E402
 from optlaws_core.saved.store import Store  # noqa: E402
-from tests.browser.conftest import Server  # noqa: E402
+from tests.browser.conftest import KEPT, WORKING, Server  # noqa: E402
 from tests.browser.install_browser import installed  # noqa: E402
 
 RUNS = 8
@@ -67,7 +67,7 @@ def main() -> None:
     options.add_argument("--pace", type=float, default=60, help="seconds in which each browser opens or saves once")
     options.add_argument("--alone", action="store_true", help="visitors without a browser alone")
     chosen = options.parse_args()
-    path, server, made = installed(), Server("app.py"), comparison()
+    path, server, made = installed(), Server("app.py", KEPT | WORKING), comparison()
     if path is None and not chosen.alone:
         sys.exit("There is no Chromium or Chrome on this machine, so there are no browsers to load the server with.")
     print(f"{os.cpu_count()} cores, load average before: {os.getloadavg()[0]:.1f}\n")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.table import show  # noqa: E402
-from tests.browser.conftest import Server, chromium  # noqa: E402
+from tests.browser.conftest import KEPT, WORKING, Server, chromium  # noqa: E402
 
 REPEATS = 5
 CHART = ".js-plotly-plot .scatterlayer path.js-line"
@@ -28,7 +28,7 @@ def main() -> None:
 
 def _once(browser) -> float:
     """Seconds from starting a fresh server to a drawn chart in a fresh browser context."""
-    server, page = Server("app.py"), browser.new_context().new_page()
+    server, page = Server("app.py", KEPT | WORKING), browser.new_context().new_page()
     began = time.perf_counter()
     try:
         page.goto(f"{server.start()}/runs")

@@ -25,6 +25,7 @@ from tests.places import ROOT
 START = 90  # seconds a server may take to answer: a cold machine imports slowly
 ATTEMPTS = 3  # a free port may be taken by someone else before the server has it
 KEPT = {"OPTLAWS_KEEP": ""}  # environment of a server that keeps its visitors' work, as servers do
+WORKING = {"OPTLAWS_WORKERS": ""}  # environment of a server whose fits run in processes of their own, as servers' do
 WAIT = 90_000  # ms that Playwright waits for what a test looks for: cores may be shared with others
 STILL = {"reduced_motion": "reduce"}  # of a context: what spins while the server works would be drawn by a core
 
@@ -229,7 +230,7 @@ def serve(browser) -> Iterator[Callable[..., str]]:
 @pytest.fixture(scope="session")
 def app(browser) -> Iterator[str]:
     """The address of one server of the app, for tests that neither read its log nor ask how it is set up."""
-    server = Server("app.py", {"OPTLAWS_WORKERS": ""})  # as servers are
+    server = Server("app.py", WORKING)
     yield server.start()
     server.stop()
 
