@@ -4,6 +4,8 @@ A flipped bit, a cell of another column or a unit shows as a value orders of mag
 files without checksums it may also show as the one number with more digits than all others, or one step off the grid.
 """
 
+import math
+
 import numpy as np
 
 from ..arrays import FloatArray, IntArray
@@ -14,6 +16,7 @@ BEYOND = 1000  # times the usual distance, for the last step
 FEWEST = 8  # points from which a habit is seen
 PEAK = 10.0  # a learning rate above it is none that anyone used
 DIGITS = 3  # more significant digits than all other numbers
+ROUNDED = 2  # units in the last place that a few operations on printed numbers are off by
 
 
 def wild(steps: IntArray, values: FloatArray) -> list[str]:
@@ -63,12 +66,24 @@ def odd_digits(values: FloatArray) -> int | None:
     digits = np.array([_digits(float(v)) for v in values[:20_000].tolist()])
     ordered = np.sort(digits)
     usual = ordered[-max(2, len(ordered) // 8 + 1)]
-    return int(np.argmax(digits)) if ordered[-1] >= usual + DIGITS and usual <= 12 else None
+    odd = np.flatnonzero(digits >= usual + DIGITS) if usual <= 12 else []
+    largest = float(np.abs(values).max())
+    return next((int(i) for i in odd if not _rounded(float(values[i]), largest)), None)
 
 
 def _digits(value: float) -> int:
     """Significant digits of the shortest text that reads back as the number."""
     return len(repr(abs(value)).partition("e")[0].replace(".", "").strip("0"))
+
+
+def _rounded(value: float, largest: float) -> bool:
+    """Whether a number of fewer digits lies within what a computation rounds off: 0.0077599999999999995.
+
+    What falls to zero from `largest` is off by units of that one's last place.
+    """
+    off = ROUNDED * math.ulp(largest)
+    fewer = range(1, _digits(value) - DIGITS + 1)
+    return any(abs(float(f"{value:.{digits - 1}e}") - value) <= off for digits in fewer)
 
 
 def off_grid(steps: FloatArray) -> int | None:

@@ -22,7 +22,7 @@ from optlaws_core.readers import (
 )
 from optlaws_core.readers.files import logs_among, unpacked
 from optlaws_core.readers.rates import asks
-from optlaws_core.text import counted, format_amount, parse_amount
+from optlaws_core.text import counted, format_amount, listed, parse_amount
 
 from ..server import limits
 from ..state import keeping
@@ -145,16 +145,26 @@ def summary(reading: Reading, replaced: int = 0, ignored: int = 0) -> list[Note]
     """Sentences about a reading: what came of it, and why files gave nothing."""
     read = sum(1 for report in reading.files if not report.error)
     notes = []
-    if read:
+    alone = [report for report in reading.files if report.absent and not reading.runs]
+    if read > len(alone):
         text = f"Read {counted(len(reading.runs), 'run')} from {counted(read, 'file')}."
         text += f" They replace {counted(replaced, 'file')} of the same name." if replaced else ""
         text += f" {counted(ignored, 'file')} of other kinds ignored." if ignored else ""
         notes.append(Note("info", text))
+    notes += [Note("refused", _alone(report)) for report in alone]
     refused = [report for report in reading.files if report.error and not (report.is_table or report.questions)]
     notes += [Note("refused", _refusal(report)) for report in refused[:MOST_SHOWN]]
     if len(refused) > MOST_SHOWN:
         notes.append(Note("refused", f"{len(refused) - MOST_SHOWN:,} more files were refused; see the table of files."))
     return notes
+
+
+def _alone(report: FileReport) -> str:
+    """Why a manifest gave no run: its logs were not given with it."""
+    return (
+        f"{report.file} is a manifest, which holds no losses: add the {counted(len(report.absent), 'log')} that it names "
+        f"({listed(report.absent, 3)}) together with it."
+    )
 
 
 def _refusal(report: FileReport) -> str:

@@ -41,6 +41,13 @@ def test_the_one_number_of_many_digits_is_found():
     assert odd_digits(np.random.default_rng(0).normal(3, 1, 50)) is None
 
 
+def test_what_a_computation_rounds_off_is_no_damage():
+    rates = np.array([8e-3] * 20 + [7e-3, 5e-3])
+    assert odd_digits(np.append(rates, 0.0077599999999999995)) is None
+    assert odd_digits(np.append(rates, 0.0002599999999999998)) is None  # of 0.008 (1 - 0.9675)
+    assert odd_digits(np.append(rates, [0.0077599999999999995, 0.0077599999999])) == 23
+
+
 def test_the_one_step_off_the_grid_is_found():
     steps = STEPS.astype(float)
     assert off_grid(steps) is None and off_grid(np.append(steps, 203.0)) is None

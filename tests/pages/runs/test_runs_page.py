@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core.readers import FORMATS
+from optlaws_core.readers import FORMATS, Source, read_all
 from optlaws_core.readers.formats import trainer_state
 from optlaws_core.schedules import Cosine
 from pages.parts.runs import elsewhere
@@ -487,6 +487,14 @@ def send(at: AppTest, address: str) -> AppTest:
     field(at.text_input, "Address of runs").set_value(address)
     button(at, "Read").click()
     return until(fine(at.run()), lambda: elsewhere.READING not in at.session_state)
+
+
+def test_a_manifest_without_its_logs_says_what_it_wants():
+    [alone] = inputs_files.summary(read_all([Source("runs.csv", MANIFEST.encode())]))
+    said = "runs.csv is a manifest, which holds no losses: add the 1 log that it names (tiny.csv) together with it."
+    assert (alone.level, alone.text) == ("refused", said)
+    given = read_all([Source("runs.csv", MANIFEST.encode()), Source("tiny.csv", LOG.encode())])
+    assert [note.text for note in inputs_files.summary(given)] == ["Read 1 run from 2 files."]
 
 
 def test_runs_by_address_come_in_where_the_operator_lets_them(opened, far):
