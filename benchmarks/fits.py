@@ -20,16 +20,15 @@ from pathlib import Path
 from secrets import token_hex
 
 import psutil
-import websockets
-from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import visitor  # noqa: E402
 from benchmarks.table import show  # noqa: E402
 from optlaws_core import LAWS  # noqa: E402
-from pages.parts.server.guard import COOKIE  # noqa: E402
 from tests.browser.conftest import KEPT, WORKING, Server  # noqa: E402
 
 SMALL = "fit=average"
@@ -37,68 +36,27 @@ HEAVY = "&".join([*(f"law={name}" for name in LAWS if name != "power_law"), "fit
 TABS = 8  # closed ones of a visitor
 ALONE = 3
 WARM_UP = 15  # seconds in which the server loads what fits need
-PATIENCE = 900  # seconds for a fit among many
-LOOK = 0.5  # seconds between two looks at a running fit; a browser takes one in 0.25 s
-ENDS = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)  # rather than to run once more
 
 
-class Tab:
-    """A tab of a browser on the page Evidence, which draws nothing."""
+class Tab(visitor.Tab):
+    """A tab on the page Evidence, and what it told since it was opened."""
 
-    def __init__(self, url: str, browser: str) -> None:
-        self.url, self.browser = url, browser
-        self.page = ""  # what Streamlit knows the open page by
-        self.fragment = ""  # of the fit that runs
-        self.cancel = ""  # its button
-        self.waited = False  # whether it said so
-        self.kinds: set[str | None] = set()  # of what is on the page, since it was opened
-        self.faults: list[str] = []
+    cancel = ""  # the button that ends a fit
+    waited = False  # whether a fit said that it waits
 
-    async def __aenter__(self) -> "Tab":
-        self.line = await websockets.connect(
-            f"{self.url.replace('http', 'ws')}/_stcore/stream",
-            subprotocols=["streamlit"],
-            max_size=None,
-            ping_interval=None,
-            additional_headers={"Cookie": f"{COOKIE}={self.browser}"},
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.line.close()
-
-    async def run(self, query: str = "", page: str = "evidence", fragment: str = "", pressed: str = "") -> None:
-        """Have the page, or a fragment of it, drawn, after a button was pressed if one is named."""
-        asked = BackMsg()
-        asked.rerun_script.page_name, asked.rerun_script.query_string = page, query
-        asked.rerun_script.page_script_hash, asked.rerun_script.fragment_id = self.page, fragment
-        asked.rerun_script.context_info.url = f"{self.url}/{page}?{query}"
-        if pressed:
-            asked.rerun_script.widget_states.widgets.add(id=pressed, trigger_value=True)
-        await self.line.send(asked.SerializeToString())
-        while True:
-            message = ForwardMsg.FromString(await self.line.recv())
-            element = message.delta.new_element
-            self.page = message.navigation.page_script_hash or self.page
-            self.kinds.add(element.WhichOneof("type"))
-            self.fragment = message.auto_rerun.fragment_id or self.fragment
-            self.waited |= element.progress.text.startswith("Waits for ")
-            if element.button.label == "Cancel":
-                self.cancel = element.button.id
-            if element.WhichOneof("type") in ("alert", "exception"):
-                self.faults.append(element.alert.body or element.exception.message)
-            if message.WhichOneof("type") == "script_finished" and message.script_finished in ENDS:
-                return
+    def saw(self, message: ForwardMsg) -> None:
+        """Keep what is told of a fit, too."""
+        super().saw(message)
+        element = message.delta.new_element
+        self.waited |= element.progress.text.startswith("Waits for ")
+        if element.button.label == "Cancel":
+            self.cancel = element.button.id
 
     async def fit(self) -> float:
         """Seconds from opening the page to the report of the usual fit."""
         began = time.perf_counter()
-        await self.run(SMALL)
-        while "dataframe" not in self.kinds:
-            if self.faults or time.perf_counter() - began > PATIENCE:
-                raise TimeoutError(f"no fit after {time.perf_counter() - began:.0f} s {self.faults}")
-            await asyncio.sleep(LOOK)
-            await self.run(SMALL, fragment=self.fragment)
+        await self.run("evidence", SMALL)
+        await self.until("dataframe")
         return time.perf_counter() - began
 
 
@@ -141,7 +99,7 @@ class Load:
         """Seconds to open the page Runs."""
         async with self.tab() as tab:
             began = time.perf_counter()
-            await tab.run(page="runs")
+            await tab.run("runs")
             return time.perf_counter() - began
 
     async def closed_tabs(self) -> None:
@@ -149,18 +107,19 @@ class Load:
         browser = token_hex(16)
         for _ in range(TABS):
             async with self.tab(browser) as tab:
-                await tab.run(HEAVY)
+                await tab.run("evidence", HEAVY)
 
     async def heavy(self, opens: int) -> None:
         """Pages beside the heaviest fits of one visitor in two tabs; then one is cancelled, and the other closed."""
         browser = token_hex(16)
         async with self.tab(browser) as one:
-            await one.run(HEAVY)
+            await one.run("evidence", HEAVY)
             async with self.tab(browser) as other:
-                await other.run(HEAVY)
+                await other.run("evidence", HEAVY)
                 await self.measure("a page beside twelve laws of a visitor, twice", [self.open] * opens, at_once=False)
                 before = self.work()
-                await one.run(HEAVY, fragment=one.fragment, pressed=one.cancel)
+                pressed = WidgetState(id=one.cancel, trigger_value=True)
+                await one.run("evidence", HEAVY, [pressed], one.fragment)
                 self.said.append(f"processes before a press of Cancel: {before}, {await self.until(before - 1)}")
         self.said.append(f"before the other tab is closed: {self.work()}, {await self.until(0)}")
 

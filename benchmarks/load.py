@@ -20,15 +20,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import psutil
-import websockets
 from playwright.async_api import BrowserContext, Page, async_playwright
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.table import show  # noqa: E402
+from benchmarks.visitor import Tab  # noqa: E402
 from optlaws_core import parse, read, select  # noqa: E402
 from optlaws_core.fitting.selection import POOL  # noqa: E402
 from optlaws_core.saved import Candidate, Snapshot, thinned  # noqa: E402
@@ -55,7 +53,6 @@ CHART = ".js-plotly-plot .scatterlayer path.js-line"
 SHOWN = f"""() => document.querySelector('{CHART}')
     && document.querySelector('[data-testid="stDataFrame"] canvas')
     && [...document.querySelectorAll('h3')].some(h => h.textContent.includes('Ranking'))"""
-FINISHED = ("script_finished", ForwardMsg.FINISHED_SUCCESSFULLY)  # rather than interrupted, to run once more
 WRONG = '[data-testid="stException"], [data-testid="stAlertContentError"]'
 HARMLESS = ("404", "ERR_NAME_NOT_RESOLVED")  # Streamlit looks for itself beside a deep link, and for its own host
 
@@ -187,20 +184,11 @@ class Load:
     async def speak(self) -> float:
         """Seconds from connecting to the end of the page's script, drawing nothing."""
         url, _, query = self.link.partition("/share?")
-        asked = BackMsg()
-        asked.rerun_script.page_name, asked.rerun_script.query_string = "share", query
-        asked.rerun_script.context_info.url = self.link
-        began, kinds = time.perf_counter(), set()
-        address = f"{url.replace('http', 'ws')}/_stcore/stream"
-        async with websockets.connect(address, subprotocols=["streamlit"], max_size=None) as connection:
-            await connection.send(asked.SerializeToString())
-            while True:
-                message = ForwardMsg.FromString(await connection.recv())
-                kinds.add(message.delta.new_element.WhichOneof("type"))
-                if (message.WhichOneof("type"), message.script_finished) == FINISHED:
-                    break
-        if not {"plotly_chart", "dataframe"} <= kinds or "exception" in kinds:
-            raise RuntimeError(f"the page holds no chart and ranking but {sorted(filter(None, kinds))}")
+        began = time.perf_counter()
+        async with Tab(url) as tab:
+            await tab.run("share", query)
+        if tab.faults() or not (tab.found("plotly_chart") and tab.found("dataframe")):
+            raise RuntimeError(f"the page holds no chart and ranking, {tab.faults()}")
         return time.perf_counter() - began
 
     async def page(self, context: BrowserContext) -> Page:

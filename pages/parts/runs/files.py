@@ -162,8 +162,8 @@ def summary(reading: Reading, replaced: int = 0, ignored: int = 0) -> list[Note]
 def _alone(report: FileReport) -> str:
     """Why a manifest gave no run: its logs were not given with it."""
     return (
-        f"{report.file} is a manifest, which holds no losses: add the {counted(len(report.absent), 'log')} that it names "
-        f"({listed(report.absent, 3)}) together with it."
+        f"{report.file} is a manifest, which holds no losses: add the {counted(len(report.absent), 'log')} that it "
+        f"names ({listed(report.absent, 3)}) together with it."
     )
 
 
