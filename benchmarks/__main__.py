@@ -34,6 +34,7 @@ ALL = (
     "load",
     "redraws",
     "fits",
+    "replicas",
 )
 
 BY_NAME = ("downloads", "fuzz", "mutations", "priors", "reproducibility")

@@ -26,6 +26,7 @@ class Tab:
     def __init__(self, url: str, browser: str = "") -> None:
         self.url, self.browser = url, browser or token_hex(16)
         self.elements: list = []
+        self.folds: list = []  # expanders of the last run
         self.page = ""  # what Streamlit knows the open page by
         self.fragment = ""  # that runs by itself, of a fit that runs
         self.bytes = 0  # that the last run sent
@@ -65,7 +66,7 @@ class Tab:
         asked.rerun_script.page_script_hash, asked.rerun_script.fragment_id = self.page, fragment
         asked.rerun_script.context_info.url = f"{self.url}/{page}?{query}"
         asked.rerun_script.widget_states.widgets.extend(states)
-        self.elements, self.bytes, over = [], 0, False
+        self.elements, self.folds, self.bytes, over = [], [], 0, False
         began = last = time.perf_counter()
         await self.line.send(asked.SerializeToString())
         while not over or quiet:
@@ -86,6 +87,8 @@ class Tab:
         self.session = message.new_session.initialize.session_id or self.session
         self.fragment = message.auto_rerun.fragment_id or self.fragment
         self.elements.append(message.delta.new_element)
+        if message.delta.add_block.WhichOneof("type") == "expandable":
+            self.folds.append(message.delta.add_block.expandable)
 
     async def until(self, kind: str) -> None:
         """Look at what runs by itself until there is an element of a kind. Raises `TimeoutError`, `RuntimeError`."""
@@ -106,11 +109,15 @@ class Tab:
 
     def button(self, label: str) -> WidgetState:
         """The press of a button of the last run."""
-        return WidgetState(id=self._id("button", label), trigger_value=True)
+        return WidgetState(id=_named(label, self.found("button")), trigger_value=True)
 
     def text(self, label: str, value: str) -> WidgetState:
         """What is typed into a field of the last run."""
-        return WidgetState(id=self._id("text_input", label), string_value=value)
+        return WidgetState(id=_named(label, self.found("text_input")), string_value=value)
+
+    def unfolded(self, label: str) -> WidgetState:
+        """An expander of the last run, opened."""
+        return WidgetState(id=_named(label, self.folds), bool_value=True)
 
     async def file(self, name: str, content: bytes) -> WidgetState:
         """A file, uploaded to the first place for files of the last run."""
@@ -152,13 +159,14 @@ class Tab:
         with urllib.request.urlopen(asked, timeout=PATIENCE):
             pass
 
-    def _id(self, kind: str, label: str) -> str:
-        for e in self.found(kind):
-            if e.label == label:
-                return e.id
-        raise RuntimeError(f"no {kind} {label!r} but {[e.label for e in self.found(kind)]}, {self.faults()}")
-
     async def _next(self, patience: float) -> ForwardMsg:
         raw = await asyncio.wait_for(self.line.recv(), patience)
         self.bytes += len(raw)
         return ForwardMsg.FromString(raw)
+
+
+def _named(label: str, among: Sequence) -> str:
+    for one in among:
+        if one.label == label:
+            return one.id
+    raise RuntimeError(f"nothing is called {label!r} among {[one.label for one in among]}")

@@ -1,54 +1,17 @@
 """The app behind the proxies of deploy/, changed in addresses alone: two servers, each visitor on one of them."""
 
-import os
 import re
 import shutil
-import subprocess
-import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import START, Server, free_port
-from tests.places import ROOT
+from tests.browser.conftest import Server
+from tests.support.proxies import PROXIES, asked, before
 
 VISITORS = 16  # at most; so many are on one server alone with a chance of 1 in 30,000
 LOG = "step,loss,lr\n" + "".join(f"{s},{3 + 1 / (s + 1)},1e-3\n" for s in range(200))
-
-
-def nginx(port: int, servers: list[str], folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Its command and environment, with the snippet in a configuration of its own."""
-    snippet = (ROOT / "deploy" / "nginx.conf").read_text()
-    lines = "\n".join(f"    server {server};" for server in servers)
-    for old, new in (
-        ("listen 80;", f"listen 127.0.0.1:{port};"),
-        (re.search(r"^    server 127.0.0.1:8501;.*$", snippet, re.MULTILINE)[0], lines),
-        ("/var/cache/nginx/", f"{folder}/cache-"),
-    ):
-        assert snippet.count(old) == 1
-        snippet = snippet.replace(old, new)
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    places = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-    whose = "user root;" if os.geteuid() == 0 else ""  # or its workers could not enter the test's folder
-    file = folder / "nginx.conf"
-    file.write_text(
-        f"{whose} daemon off; pid {folder}/pid; error_log stderr; events {{}}\n"
-        f"http {{ access_log off; {places}\n{snippet} }}\n"
-    )
-    return ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(file)], {}
-
-
-def caddy(port: int, servers: list[str], folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Its command and environment, which names all addresses; only its remote control is turned off."""
-    file = folder / "Caddyfile"
-    file.write_text(f"{{\n\tadmin off\n}}\nimport {ROOT}/deploy/Caddyfile\n")
-    told = {"SITE": f"http://127.0.0.1:{port}", "REPLICAS": " ".join(servers), "HOME": str(folder)}
-    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(file)], told
-
-
-PROXIES = (nginx, caddy)
 
 
 @pytest.fixture(scope="module")
@@ -73,29 +36,8 @@ def proxy(request, servers, tmp_path):
     name = request.param.__name__
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed, so the app was not tried behind it")
-    port = free_port()
-    command, told = request.param(port, [server.url.removeprefix("http://") for server in servers], tmp_path)
-    with (
-        (tmp_path / "log").open("w") as log,
-        subprocess.Popen(command, env={**os.environ, **told}, stdout=log, stderr=log) as process,
-    ):
-        try:
-            deadline = time.monotonic() + START
-            while not asked(f"http://127.0.0.1:{port}/_stcore/health"):
-                assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def asked(url: str) -> str:
-    """The answer's text; nothing where there is none."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.read().decode()
-    except OSError:
-        return ""
+    with before([server.url for server in servers], request.param, tmp_path) as url:
+        yield url
 
 
 def visited(server: Server) -> int:

@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def server():
     programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL's server is not installed, so the store is tested on SQLite alone")
+    with postgres(programs) as folder:
+        yield folder
+
+
+@contextmanager
+def postgres(programs: Path) -> Iterator[Path]:
+    """Folder of the socket of a server of its own, made of the programs in a folder, as long as it is wanted."""
     folder = Path(tempfile.mkdtemp(prefix="optlaws-pg-"))
     whose = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}  # the server refuses to run as root
     if whose:
@@ -49,12 +57,16 @@ def place(request, tmp_path):
     """An empty database of either kind."""
     if request.param == "sqlite":
         return str(tmp_path / "new folder" / "comparisons.sqlite")
+    return database(request.getfixturevalue("server"), f"t{abs(hash(tmp_path))}")
+
+
+def database(server: Path, name: str) -> str:
+    """The place of a new database of a PostgreSQL server, by the folder of its socket."""
     import psycopg
 
-    folder, name = request.getfixturevalue("server"), f"t{abs(hash(tmp_path))}"
-    with closing(psycopg.connect(host=str(folder), user="optlaws", dbname="postgres", autocommit=True)) as admin:
+    with closing(psycopg.connect(host=str(server), user="optlaws", dbname="postgres", autocommit=True)) as admin:
         admin.execute(f"create database {name}")
-    return f"postgresql://optlaws@/{name}?host={folder}"
+    return f"postgresql://optlaws@/{name}?host={server}"
 
 
 @pytest.fixture
