@@ -1,11 +1,12 @@
 """Fits of many visitors at once: how long each waits and works, what other visitors' pages notice, who gets the cores.
 
-    python -m benchmarks.fits [--visitors 40] [--opens 20]
+    python -m benchmarks.fits [--visitors 40] [--opens 20] [--megabytes 500]
 
 Visitors speak the server's protocol and draw nothing. A fit of two laws alone comes first; then many visitors want it
 at the same moment, beside eight tabs of one that were closed after each had begun twelve laws; then pages are opened
-while nobody computes, and beside twelve laws of one visitor in two tabs, of which one is cancelled and one closed in
-the end. On a machine that does other work, too, only ratios within one run say something.
+while nobody computes, and beside the heaviest that one visitor can do: twelve laws in two tabs, of which one is
+cancelled and one closed in the end, a search for the best schedule, pre-selection, and the upload of a large log. On a
+machine that does other work, too, only ratios within one run say something.
 """
 
 import argparse
@@ -28,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import visitor  # noqa: E402
 from benchmarks.table import show  # noqa: E402
+from benchmarks.visitor import LOOK  # noqa: E402
 from optlaws_core import LAWS  # noqa: E402
 from tests.browser.conftest import KEPT, WORKING, Server  # noqa: E402
 
@@ -63,8 +65,8 @@ class Tab(visitor.Tab):
 class Load:
     """One load after the other on one server; what was found is in `rows` and `said`."""
 
-    def __init__(self, url: str, server: psutil.Process) -> None:
-        self.url, self.server = url, server
+    def __init__(self, url: str, server: psutil.Process, megabytes: int) -> None:
+        self.url, self.server, self.megabytes = url, server, megabytes
         self.rows: list[tuple] = []
         self.said: list[str] = []
         self.waited = 0  # fits of a load that said that they wait
@@ -87,6 +89,10 @@ class Load:
         self.said.append(f"slowest of {visitors}: {times:.1f} × its time alone × its share of {share:g}")
         await self.measure("a page beside nothing", [self.open] * opens, at_once=False)
         await self.heavy(opens)
+        await self.beside("a search for the best schedule", self.search, opens)
+        await self.beside("pre-selection", self.preselect, opens)
+        if self.megabytes:
+            await self.beside(f"the upload of a log of {self.megabytes} MB", self.upload, opens)
         watch.cancel()
 
     async def one_fit(self) -> float:
@@ -122,6 +128,53 @@ class Load:
                 await one.run("evidence", HEAVY, [pressed], one.fragment)
                 self.said.append(f"processes before a press of Cancel: {before}, {await self.until(before - 1)}")
         self.said.append(f"before the other tab is closed: {self.work()}, {await self.until(0)}")
+
+    async def beside(self, name: str, work: Callable[[asyncio.Event], Awaitable[object]], opens: int) -> None:
+        """Pages beside what one visitor does over and over, from when it has begun."""
+        begun = asyncio.Event()
+
+        async def over_and_over() -> None:
+            while True:
+                await work(begun)
+
+        busy = asyncio.create_task(over_and_over())
+        await asyncio.wait([busy, asyncio.create_task(begun.wait())], return_when=asyncio.FIRST_COMPLETED)
+        await self.measure(f"a page beside {name}", [self.open] * opens, at_once=False)
+        if busy.done():
+            await busy  # it failed
+        busy.cancel()
+        await asyncio.wait([busy])
+        self.said.append(f"after {name}: {await self.until(0)} left")
+
+    async def search(self, begun: asyncio.Event) -> None:
+        """The search for any curve under the fit to the bundled runs, on Decide."""
+        async with self.tab() as tab:
+            await tab.run()
+            await tab.run(states=[tab.button("Try it with real runs")])
+            await tab.until("plotly_chart")
+            await tab.run()
+            await tab.run(states=[tab.unfolded("Find the best schedule")])
+            await tab.run(states=[tab.button("Find")])
+            begun.set()
+            while "Cancel" in [b.label for b in tab.found("button")]:
+                await asyncio.sleep(LOOK)
+                await tab.run(*tab.at, fragment=tab.fragment)
+
+    async def preselect(self, begun: asyncio.Event) -> None:
+        """The page Pre-select with the bundled table of final losses, by a visitor who is new."""
+        begun.set()
+        async with self.tab() as tab:
+            await tab.run("preselect")
+            await tab.until("plotly_chart")
+
+    async def upload(self, begun: asyncio.Event) -> None:
+        """A log of many megabytes, to the end of its reading."""
+        rows = b"".join(b"%d,2.%05d,0.0003\n" % (k, k * 7919 % 100_000) for k in range(100_000))
+        content = b"step,loss,lr\n" + rows * (self.megabytes * 10**6 // len(rows))
+        async with self.tab() as tab:
+            await tab.run()
+            begun.set()
+            await tab.run(states=[await tab.file("large.csv", content)])
 
     async def until(self, most: int) -> str:
         """How long it takes until no more than so many processes work."""
@@ -171,11 +224,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--visitors", type=int, default=40, help="who want a fit at the same moment")
     options.add_argument("--opens", type=int, default=20, help="of a page beside a heavy fit")
+    options.add_argument("--megabytes", type=int, default=500, help="of the large log; 0: none")
     chosen = options.parse_args()
     server = Server("app.py", KEPT | WORKING)
     print(f"{os.cpu_count()} cores, load average before: {os.getloadavg()[0]:.1f}\n")
     try:
-        load = Load(server.start(), psutil.Process(server.process.pid))
+        load = Load(server.start(), psutil.Process(server.process.pid), chosen.megabytes)
         asyncio.run(load.run(chosen.visitors, chosen.opens))
         show(("load", "of", "p50", "p95", "slowest", "cores in use", "said to wait"), load.rows)
         print("", *load.said, *(line for line in server.output().splitlines() if "Error" in line), sep="\n")
