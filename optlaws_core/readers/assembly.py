@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..arrays import FloatArray
 from ..errors import LogError, ScheduleError
 from ..runs import Plan, Run, Series
 from ..schedules import Joint, Schedule
 from ..schedules.recognition import Recognised
-from ..text import counted, listed, shortened
-from . import batch_changes, step_axis
+from ..text import listed, shortened
+from . import observed_batch, step_axis
 from .base import AMOUNTS, Facts, Layout, Note
 from .clean import Points, Several, checked_losses, points
 from .doubts import high_rate
@@ -20,8 +19,6 @@ from .layout import multiple
 from .opened import Numbers, RawRun
 from .questions import UNITS, Question, Unanswered, provisional
 from .rates import rates_of
-
-STEADY = 1e-3  # tokens per step may vary this much, relative, and still give one batch size
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +37,15 @@ def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
     facts, raw = declared.over(raw.facts), _in_ones(raw, layout)
     asked = tuple(_asked(raw, layout))
     layout, questions = provisional(layout, asked), (*asked, *raw.questions)
+    raw, layout = observed_batch.in_updates(raw, layout, facts)
     per_step = _per_step(layout, facts)
     raw = _in_updates(raw, layout)
     losses, notes = _losses(raw, layout, per_step)
     split = next(iter(losses))
     checked_losses(losses[split], split)
-    rates, facts = _logged_rates(raw, layout, per_step, notes), _with_batch(raw, layout, facts, notes)
+    rates = _logged_rates(raw, layout, per_step, notes)
+    facts, told = observed_batch.with_batch(raw, layout, facts, _counted(raw, layout))
+    notes += told
     ends = [int(p.steps[-1]) for p in (*losses.values(), rates) if p is not None and len(p.steps)]
     found = rates_of(raw.name, rates, facts, max(ends))
     plan = None if found.schedule is None else _planned(raw.name, found.schedule, facts)
@@ -159,6 +159,13 @@ def _x(raw: RawRun, layout: Layout, column: str) -> Numbers:
     return raw.columns[layout.x]
 
 
+def _counted(raw: RawRun, layout: Layout) -> Numbers | None:
+    """The updates that the column of tokens stands beside; None where there is no such column."""
+    if layout.x is None or layout.tokens is None or layout.tokens not in raw.columns:
+        return None
+    return raw.columns.get(layout.x) or _x(raw, layout, layout.tokens)
+
+
 def _per_step(layout: Layout, facts: Facts) -> float | None:
     """What one update adds to x; None when x counts updates, or is turned into them. Raises `Unanswered`."""
     if layout.x_unit == "step":
@@ -205,43 +212,3 @@ def _logged_rates(raw: RawRun, layout: Layout, per_step: float | None, notes: li
     if len(found.values) and (doubt := high_rate(float(found.values.max()), layout.lr)):
         notes.append(Note("info", doubt, raw.name))
     return found
-
-
-def _uneven(steps: FloatArray, tokens: FloatArray, facts: Facts) -> str:
-    """A sentence on tokens (n,) that do not grow evenly with the steps (n,)."""
-    found = batch_changes.staircase(steps, tokens)
-    if found is None or facts.batch_schedule is not None:
-        return "The tokens do not grow evenly with the steps, so no batch size was taken from them."
-    sizes = ", then ".join(f"{size:,.0f}" for size in found.sizes[:4]) + ("…" if len(found.sizes) > 4 else "")
-    return (
-        f"The batch changes: {sizes} tokens per update. Laws that know the rate alone fit the run as if it did not; "
-        f"a manifest with batch_schedule={shortened(found.text, 80)} declares it."
-    )
-
-
-def _with_batch(raw: RawRun, layout: Layout, facts: Facts, notes: list[Note]) -> Facts:
-    """The facts, with the batch size that a column of tokens beside the steps shows, where none is declared."""
-    if facts.batch_tokens is not None:
-        return facts
-    if layout.x_unit == "tokens":
-        return replace(facts, batch_tokens=layout.batch)
-    if layout.tokens is None or layout.tokens not in raw.columns or layout.x is None:
-        return facts
-    x, tokens = raw.columns.get(layout.x, _x(raw, layout, layout.tokens)).values, raw.columns[layout.tokens].values
-    if len(x) != len(tokens):
-        return facts
-    fine = np.isfinite(x) & np.isfinite(tokens) & (x > 0) & (tokens > 0)
-    if fine.sum() < 2:
-        return facts
-    i, j = np.argmin(np.where(fine, x, np.inf)), np.argmax(np.where(fine, x, -np.inf))
-    if x[i] == x[j]:
-        return facts
-    batch = (tokens[j] - tokens[i]) / (x[j] - x[i])
-    predicted = tokens[i] + batch * (x[fine] - x[i])
-    if not (batch > 0 and (np.abs(predicted - tokens[fine]) <= STEADY * tokens[fine] + 1).all()):
-        notes.append(Note("info", _uneven(x[fine], tokens[fine], facts), raw.name))
-        return facts
-    size = counted(round(batch), "token")
-    text = f"The batch size, {size} per update, was taken from the column {shortened(layout.tokens)!r}."
-    notes.append(Note("info", text, raw.name))
-    return replace(facts, batch_tokens=float(round(batch)))

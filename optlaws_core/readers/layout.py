@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from .base import Layout
+from .declared import UPDATE_TOKENS
 
 STEP = (
     "step",
@@ -123,7 +124,7 @@ _NO_MODEL_LOSS = re.compile(r"aux|router|moe|z_?loss|scale|best|grad|balanc")
 def guess_layout(columns: Sequence[str]) -> Layout:
     """The layout that the names suggest. Without a known loss column its `losses` are empty."""
     x, x_unit = _x(columns)
-    tokens = _first(columns, TOKENS, multiples=True) if x_unit == "step" else None
+    tokens = _first(columns, TOKENS, multiples=True) or _first(columns, UPDATE_TOKENS) if x_unit == "step" else None
     losses, loss_unit = _losses([c for c in columns if c not in (x, tokens)])
     if x is None and losses and (epochs := _first(columns, EPOCHS)) is not None:
         x, x_unit = epochs, "epochs"
@@ -177,6 +178,11 @@ def lr_rank(column: str) -> int | None:
     if not found or (found[1] and _NO_RATE.search(found[1])):
         return None
     return 1 if found[1] else 0
+
+
+def is_batch(column: str) -> bool:
+    """Whether a name stands for the tokens of an update, and not for those seen so far."""
+    return _first([column], UPDATE_TOKENS) is not None
 
 
 def is_nameless(column: str) -> bool:

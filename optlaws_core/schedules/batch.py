@@ -153,6 +153,17 @@ class Batch:
             low, high = (middle, high) if self.pieces.seen(middle) < amount else (low, middle)
         return high
 
+    def updates_at(self, amounts: FloatArray) -> FloatArray:
+        """The update before which nearest to each of `amounts` is read, in the unit of the sizes; nan stays nan."""
+        low = np.zeros_like(amounts)
+        high = np.full_like(amounts, np.ceil(np.nanmax(amounts, initial=0.0) / min(self.sizes)) + 1)
+        while (high - low).max(initial=0.0) > 1:
+            middle = np.floor((low + high) / 2)
+            below = self.pieces.seen(middle) < amounts
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        nearer = amounts - self.pieces.seen(low) < self.pieces.seen(high) - amounts
+        return np.where(np.isnan(amounts), np.nan, np.where(nearer, low, high))
+
     @property
     def breaks(self) -> tuple[int, ...]:
         """First updates of the stretches on which the size is constant or one ramp: ascending, from 0."""

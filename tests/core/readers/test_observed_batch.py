@@ -1,0 +1,92 @@
+"""Readers: the batch that a log shows beside the one that is declared."""
+
+import numpy as np
+import pytest
+
+from optlaws_core.schedules.joint_text import parse_batch
+from tests.knowledge.logs import one, said, with_manifest
+
+TOTAL, RATE = 400, "linear(peak=1e-3, total=400)"
+STEPS, ONE, THREE = "steps([0, 173], [1024, 4096])", "steps([0], [1024])", "steps([0, 100, 300], [1024, 2048, 4096])"
+RAMP = "ramp([0, 200], [1024, 4096])"
+
+
+def log(batch: str, column: str = "tokens", first: int = 0, every: int = 10) -> str:
+    """A log of that batch, which counts its updates from `first` on."""
+    sizes = parse_batch(batch)(np.arange(TOTAL))
+    shown = np.cumsum(sizes) if column == "tokens" else sizes
+    rows = (f"{k + first},{shown[k]:.0f},{3 - k / 1000},1e-3\n" for k in range(every - 1, TOTAL, every))
+    return f"step,{column},loss,lr\n" + "".join(rows)
+
+
+def read(batch: str, declared: str, head: str = "batch_schedule", **kwargs) -> tuple:
+    """The batch schedule of the run, in the text form, the batch size of its plan, and what was said of the batch."""
+    run, report = with_manifest(log(batch, **kwargs), declared, head=head)
+    found = getattr(run.plan.schedule, "batch", None)
+    about = [note.text for note in report.notes if "batch" in note.text or "okens" in note.text]
+    return found and found.text, run.plan.batch_tokens, " ".join(about)
+
+
+@pytest.mark.parametrize("column", ["tokens", "batch_tokens"])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("batch", [STEPS, THREE, RAMP, ONE])
+def test_a_column_that_agrees_with_what_is_declared_changes_nothing_and_says_nothing(batch, first, column):
+    assert read(batch, batch, column=column, first=first) == (batch, 1024, "")
+
+
+@pytest.mark.parametrize("batch", [STEPS, THREE])
+def test_where_the_batch_changed_elsewhere_the_column_holds(batch):
+    found, size, told = read(batch, "steps([0, 50], [1024, 4096])")
+    assert (found, size) == (batch, 1024)
+    assert f"The batch, {batch}, was taken from the column 'tokens'" in told
+    assert "the declared batch_schedule, steps([0, 50], [1024, 4096]), differs from it by up to" in told
+
+
+def test_where_the_batch_never_changed_the_column_holds():
+    found, size, told = read(ONE, STEPS)
+    assert (found, size) == (None, 1024)
+    assert told == (
+        "The batch size, 1,024 tokens per update, was taken from the column 'tokens'; the declared batch_schedule, "
+        f"{STEPS}, was not used."
+    )
+
+
+def test_a_column_that_is_no_plan_leaves_what_is_declared_and_says_how_far_it_is_off():
+    found, size, told = read(RAMP, STEPS)
+    assert (found, size) == (STEPS, 1024)
+    assert "'tokens' differs from the declared batch, steps([0, 173], [1024, 4096]), by up to 1" in told
+    assert "the declared one was kept" in told
+
+
+def test_a_declared_size_yields_to_another_one_that_is_seen():
+    assert read(ONE, "1024", "batch_tokens") == (None, 1024, "")
+    assert read(ONE, "1030", "batch_tokens") == (None, 1030, "")  # padding, or rounding
+    told = "The batch size, 1,024 tokens per update, was taken from the column 'tokens'; 4,096 tokens were declared."
+    assert read(ONE, "4096", "batch_tokens") == (None, 1024, told)
+    found, size, told = read(STEPS, "4096", "batch_tokens")
+    assert (found, size) == (None, 4096) and f"batch_schedule={STEPS} declares it" in told
+    found, size, told = read(RAMP, "4096", "batch_tokens")
+    assert (found, size) == (None, 4096) and "differs from the declared batch, 4,096 tokens per update" in told
+
+
+def test_multiples_count_in_what_the_column_shows():
+    relative = "steps([0, 173], [1x, 4x])"
+    found, size, told = read(STEPS, relative)
+    assert (found, size) == (relative, 1024)
+    assert "What 1x of the declared batch is, 1,024 tokens, was taken from the column 'tokens'." in told
+    assert read(THREE, relative)[:2] == (THREE, 1024)
+
+
+def test_a_column_of_batches_gives_the_batch_where_there_are_no_tokens():
+    run, report = one("a.csv", log(ONE, column="batch_tokens"))
+    assert run.plan.batch_tokens == 1024 and "taken from the column 'batch_tokens'" in said(report)
+    run, report = one("a.csv", log(STEPS, column="tokens_per_step", every=1))
+    assert f"batch_schedule={STEPS} declares it" in said(report)
+
+
+@pytest.mark.parametrize("batch", [STEPS, RAMP, "steps([0, 100k], [1024, 4096], by=tokens)"])
+def test_an_axis_in_tokens_counts_updates_by_the_declared_batch(batch):
+    rows = "".join(f"{parse_batch(batch).pieces.seen(k):.0f},{3 - k / 1000}\n" for k in range(0, TOTAL, 10))
+    run, report = with_manifest("tokens,loss\n" + rows, RATE, batch, head="schedule,batch_schedule")
+    assert run.steps.tolist() == [*range(0, TOTAL, 10)] and "counted from the tokens" in said(report)
+    assert run.plan.batch_tokens == 1024
