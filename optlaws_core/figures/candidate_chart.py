@@ -1,4 +1,7 @@
-"""The comparison of candidates: predicted losses above, learning rates beneath, on one x axis."""
+"""The comparison of candidates: predicted losses above, learning rates beneath, on one x axis.
+
+Where the batch of one changes, those of all stand beneath the rates.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +13,8 @@ from numpy.typing import NDArray
 from ..laws.sums.clocks import trace
 from ..prediction.bands import Prediction
 from ..runs import Run
-from ..schedules import Batch, Schedule, parts, tokens_before
+from ..schedules import Batch, Schedule, batch_at, parts, tokens_before
+from ..schedules.joint_schedule import batch_axis
 from . import chart_style
 
 FloatArray = NDArray[np.float64]
@@ -25,7 +29,8 @@ HOVERED = {
     "lr": "cumulative rate %{x:.4~g}: loss at rate",
 }
 RATE, RATE_AND_BATCH = "%{customdata:.4~g}", "%{customdata[0]:.4~g}, batch %{customdata[1]}"
-RATES, GAP = 0.28, 0.03  # of the height: the panel of the learning rates, and what lies between the two
+RATES, GAP = 0.28, 0.03  # of the height: the panel of the learning rates, and what lies between two panels
+BATCHES = 0.16  # that of the batches, where there is one
 PARTS = {"after warm-up": 0.0, "last half": 0.5, "last tenth": 0.9}  # share of the shortest horizon that is cut off
 SETTLED = 0.06  # of a horizon: before it the loss falls too fast to share a frame with the differences at the end
 DASHES = ("dash", "dot", "dashdot", "longdash")  # of fits other than the one in use, which is solid
@@ -77,7 +82,7 @@ def steps_of(schedule: Schedule, most: int = MOST_STEPS) -> IntArray:
 def comparison(
     curves: Sequence[Curve], observed: Mapping[str, Run], view: View, height: int = 640, beneath: bool = False
 ) -> go.Figure:
-    """Loss curves above and learning rates beneath; observed runs, by name, faintly behind.
+    """Loss curves above and learning rates beneath, then batches if one changes; observed runs, by name, behind.
 
     `beneath`: the legend stands beneath rather than beside, where the width is wanted for the curves. Written as one
     layout: a figure that is changed step by step takes four times as long, after each edit of a candidate.
@@ -87,6 +92,7 @@ def comparison(
         *_bands(curves, view),
         *(_loss(curve, view) for curve in curves),
         *(_rate(curve, view) for curve in curves if curve.dash == 0),
+        *_batches(curves, view),
     ]
     shared = chart_style.layout(height, repr(view))
     layout = {
@@ -139,11 +145,25 @@ def _bands(curves: Sequence[Curve], view: View) -> Iterator[dict]:
 
 def _rate(curve: Curve, view: View) -> dict:
     steps = _rate_steps(curve.schedule)
+    return _beneath(curve, view, steps, curve.schedule(steps), "y2")
+
+
+def _batches(curves: Sequence[Curve], view: View) -> Iterator[dict]:
+    """The batch of every candidate that tells it, where one changes."""
+    axis = batch_axis([c.schedule for c in curves], view.batch_tokens)
+    for curve in curves if axis else ():
+        steps = _rate_steps(curve.schedule)
+        if curve.dash == 0 and axis and (sizes := batch_at(curve.schedule, steps, axis[1])) is not None:
+            yield _beneath(curve, view, steps, sizes, "y3")
+
+
+def _beneath(curve: Curve, view: View, steps: IntArray, values: FloatArray, axis: str) -> dict:
+    """A line of a candidate in a panel beneath the losses, its `values` (n,) at `steps` (n,)."""
     return {
         "type": "scatter",
         "x": place(curve.schedule, steps, view.x, view.batch_tokens),
-        "y": curve.schedule(steps),
-        "yaxis": "y2",
+        "y": values,
+        "yaxis": axis,
         "mode": "lines",
         "name": chart_style.safe(curve.name),
         "legendgroup": str(curve.color),
@@ -178,11 +198,12 @@ def _observed(name: str, run: Run, view: View) -> dict:
 
 
 def _axes(curves: Sequence[Curve], view: View) -> dict[str, dict]:
-    extent = _x_extent(curves, view)
+    extent, batches = _x_extent(curves, view), batch_axis([c.schedule for c in curves], view.batch_tokens)
+    below = BATCHES + GAP if batches else 0.0
     x: dict[str, object] = {
         "type": "log" if view.log_x else "linear",
         "range": _range(extent, view.log_x, 0.0),
-        "anchor": "y2",
+        "anchor": "y3" if batches else "y2",
         "title": {"text": AXES[view.x]},
         "unifiedhovertitle": {"text": HOVERED[view.x]},
         "spikemode": "across",
@@ -198,11 +219,16 @@ def _axes(curves: Sequence[Curve], view: View) -> dict[str, dict]:
     loss = {"tickformat": ".4~g", "nticks": 8} if view.log_y else {}
     loss |= {"range": _range(_y_extent(curves, view), view.log_y, 0.04), "type": "log" if view.log_y else "linear"}
     rate = {"exponentformat": "e", "rangemode": "tozero", "anchor": "x"}
-    return {
+    top = below + RATES
+    axes = {
         "xaxis": x,
-        "yaxis": {"title": {"text": "predicted loss"}, "domain": [RATES + GAP, 1], "automargin": True, **loss},
-        "yaxis2": {"title": {"text": "learning rate"}, "domain": [0, RATES], "automargin": True, **rate},
+        "yaxis": {"title": {"text": "predicted loss"}, "domain": [top + GAP, 1], "automargin": True, **loss},
+        "yaxis2": {"title": {"text": "learning rate"}, "domain": [below, top], "automargin": True, **rate},
     }
+    if batches:
+        size = {"exponentformat": "B", "rangemode": "tozero", "anchor": "x", "nticks": 4}
+        axes["yaxis3"] = {"title": {"text": batches[0]}, "domain": [0, BATCHES], "automargin": True, **size}
+    return axes
 
 
 def _from(curves: Sequence[Curve], view: View) -> int:

@@ -63,8 +63,8 @@ def of_ranking(ranking: Ranking) -> go.Figure:
 
 
 def of_schedule(schedule: Schedule) -> go.Figure:
-    """The rate over the updates; rate and batch over the tokens read, of a plan whose batch is in tokens."""
-    if isinstance(schedule, Joint) and schedule.batch is not None and not schedule.batch.relative:
+    """The rate over the updates; rate and batch over the tokens read, of a plan with a batch."""
+    if isinstance(schedule, Joint) and schedule.batch is not None:
         return schedule_charts.over_tokens(schedule)
     return schedule_charts.rate(schedule)
 

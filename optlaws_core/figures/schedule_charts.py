@@ -55,15 +55,22 @@ def rate(schedule: Schedule) -> go.Figure:
 
 
 def over_tokens(plan: Joint) -> go.Figure:
-    """Rate and batch of a plan whose batch is in tokens, over the tokens that were read before each update."""
-    assert plan.batch is not None and not plan.batch.relative
+    """Rate and batch of a plan that has one, over the tokens that were read before each update.
+
+    Of a batch in multiples of the training runs' what was read is told in updates of that one.
+    """
+    assert plan.batch is not None
+    usual = plan.batch.relative
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.08)
     steps = drawing_steps(plan, MOST_POINTS)
     read = plan.batch.pieces.seen(steps)
+    unit = "usual batches" if usual else "tokens"
     places = [(f"{step:,}", amount(tokens) if tokens else "0") for step, tokens in zip(steps, read, strict=True)]
     panels: tuple[tuple[str, Callable[[NDArray[np.int64]], NDArray[np.float64]], str], ...] = (
         ("learning rate", plan, "%{y:.5~g}"),
-        ("tokens in an update", plan.batch, "%{y:,.0f} tokens"),
+        ("batch, multiples", plan.batch, "%{y:.4~g} times the usual batch")
+        if usual
+        else ("tokens in an update", plan.batch, "%{y:,.0f} tokens"),
     )
     for row, (name, values, told) in enumerate(panels, 1):
         line = go.Scatter(
@@ -74,14 +81,14 @@ def over_tokens(plan: Joint) -> go.Figure:
             name=name,
             showlegend=False,
             line={"color": color(row - 1), "width": 2.4, "simplify": False},
-            hovertemplate=f"{told}<br>after %{{customdata[1]}} tokens<br>update %{{customdata[0]}}<extra></extra>",
+            hovertemplate=f"{told}<br>after %{{customdata[1]}} {unit}<br>update %{{customdata[0]}}<extra></extra>",
         )
         figure.add_trace(line, row, 1)
         figure.update_yaxes(title_text=name, rangemode="tozero", nticks=5, row=row, col=1)
     figure.update_yaxes(exponentformat="power", row=1, col=1)
     figure.update_yaxes(exponentformat="B", row=2, col=1)
     figure.update_xaxes(exponentformat="B", showgrid=False)
-    figure.update_xaxes(title_text="tokens read", row=2, col=1)
+    figure.update_xaxes(title_text=f"{unit} read", row=2, col=1)
     return finish(figure, TALL)
 
 

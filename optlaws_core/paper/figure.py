@@ -1,5 +1,7 @@
 """The comparison as a figure for a paper: losses above, learning rates beneath, every curve dense.
 
+Where the batch of a candidate changes, those of all stand beneath the rates.
+
 Drawn by matplotlib, which is imported when a figure is asked for. Fonts are embedded: TrueType in PDF (type 42), which
 publishers take and editors can change; outlines in SVG, which look the same wherever they are opened. Lines differ in
 style as well as in colour, so that they are told apart in grey.
@@ -23,7 +25,8 @@ from ..laws.sums.clocks import trace
 from ..prediction.bands import with_bands
 from ..prediction.losses import predict
 from ..runs import Run
-from ..schedules import Schedule
+from ..schedules import Schedule, batch_at, tokens_before
+from ..schedules.joint_schedule import batch_axis
 
 WIDTHS = {"single": 3.25, "double": 6.75}  # inches, of one column of a paper and of two
 FORMATS = {"pdf": "application/pdf", "svg": "image/svg+xml", "png": "image/png"}
@@ -31,6 +34,7 @@ AXES = {"step": "step", "tokens": "tokens seen", "lr": "cumulative learning rate
 MOST_POINTS = 2_000  # of a curve: one for each dot that a printer sets over two columns, at 300 an inch
 SETTLED = 0.06  # of a horizon: before it the loss falls too fast to share a frame with the differences at the end
 DOTS = 200  # an inch, of a PNG
+BATCHES = 0.7  # height of the panel of the batches, of that of the rates
 HOVERED = 300  # points of a curve that answer to a pointer
 # Of Okabe and Ito: told apart by people who see colours otherwise; their lightness differs in grey.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00", "#7f7f7f")
@@ -110,13 +114,18 @@ def figure(
         raise OptLawsError(f"A figure has a width of {' or '.join(WIDTHS)} and an axis of {', '.join(AXES)}.")
     if not lines:
         raise OptLawsError("A figure needs a candidate at least, got none.")
-    x = "step" if look.x == "tokens" and not look.batch_tokens else look.x
+    usual = look.batch_tokens or None
+    untold = any(tokens_before(line.schedule, 1, usual) is None for line in lines)
+    x = "step" if look.x == "tokens" and untold else look.x
+    batches = batch_axis([line.schedule for line in lines], usual)
     with extra("paper", "A figure for a paper"):
         from matplotlib.figure import Figure
         from matplotlib.ticker import ScalarFormatter
     width = WIDTHS[look.width]
-    made = Figure(figsize=(width, min(0.85 * width, 4.2) + 0.14 * len(lines)), layout="constrained")
-    losses, rates = made.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
+    height = min(0.85 * width, 4.2) + 0.14 * len(lines)
+    ratios = (2.6, 1, *((BATCHES,) if batches else ()))
+    made = Figure(figsize=(width, height * sum(ratios) / sum(ratios[:2])), layout="constrained")
+    losses, rates, *sizes = made.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
     for name, run in (observed or {}).items():
         if run.plan is not None:
             at = _place(run.plan.schedule, run.steps, x, run.plan.batch_tokens or look.batch_tokens)
@@ -132,15 +141,19 @@ def figure(
             _band(losses, model, line.schedule, at, steps, style["color"])
         all_steps = np.unique(np.concatenate((np.linspace(0, line.schedule.warmup_end, 50).astype(np.int64), steps)))
         all_steps = all_steps[all_steps < line.schedule.total]
-        rates.plot(_place(line.schedule, all_steps, x, look.batch_tokens), line.schedule(all_steps), zorder=3, **style)
+        along = _place(line.schedule, all_steps, x, look.batch_tokens)
+        rates.plot(along, line.schedule(all_steps), zorder=3, **style)
+        if batches and (size := batch_at(line.schedule, all_steps, batches[1])) is not None:
+            sizes[0].plot(along, size, zorder=3, **style)
         ends.append((steps, predicted, at))
-    _frame(losses, rates, lines, ends, look, x)
-    rates.set_xlabel(AXES[x])
+    _frame(losses, [rates, *sizes], lines, ends, look)
+    (sizes or [rates])[0].set_xlabel(AXES[x])
     losses.set_ylabel("predicted loss")
-    rates.set_ylabel("learning rate")
-    formatter = ScalarFormatter(useMathText=False)
-    formatter.set_powerlimits((-2, 3))
-    rates.yaxis.set_major_formatter(formatter)
+    for panel, what in zip([rates, *sizes], ("learning rate", batches[0] if batches else ""), strict=False):
+        panel.set_ylabel(what)
+        formatter = ScalarFormatter(useMathText=False)
+        formatter.set_powerlimits((-2, 3))
+        panel.yaxis.set_major_formatter(formatter)
     if look.title:
         losses.set_title(look.title, loc="left")
     shown = [str(drawn_line.get_label()) for drawn_line in losses.get_lines()[: -len(lines)]]
@@ -155,8 +168,8 @@ def figure(
 
 def _place(schedule: Schedule, steps: np.ndarray, x: str, batch_tokens: float | None) -> FloatArray:
     """Steps on the chosen axis, (n,): the step, tokens seen, or the summed rate after that update."""
-    if x == "tokens" and batch_tokens:
-        return (np.asarray(steps) + 1.0) * batch_tokens
+    if x == "tokens" and (seen := tokens_before(schedule, np.asarray(steps) + 1, batch_tokens or None)) is not None:
+        return seen
     return trace(schedule).S(np.asarray(steps)) if x == "lr" else np.asarray(steps, float)
 
 
@@ -168,7 +181,7 @@ def _band(axes: Any, model: Model, schedule: Schedule, at: FloatArray, steps: np
         axes.fill_between(at[some], low, high, color=color, alpha=0.15, linewidth=0, zorder=2)
 
 
-def _frame(losses: Any, rates: Any, lines: Sequence[Line], ends: Sequence[tuple], look: Look, x: str) -> None:
+def _frame(losses: Any, beneath: Sequence[Any], lines: Sequence[Line], ends: Sequence[tuple], look: Look) -> None:
     """Scales and limits: the ends of all curves stay in the frame, the fall of the first updates does not."""
     cut = int(look.start * min(line.schedule.total for line in lines))
     late, right, left = [], [], []
@@ -186,7 +199,8 @@ def _frame(losses: Any, rates: Any, lines: Sequence[Line], ends: Sequence[tuple]
         losses.set_xscale("log")
     if look.log_y:
         losses.set_yscale("log")
-    rates.set_ylim(bottom=0)
+    for panel in beneath:
+        panel.set_ylim(bottom=0)
 
 
 def written(

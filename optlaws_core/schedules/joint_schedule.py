@@ -1,5 +1,6 @@
 """A plan in which more than the learning rate is scheduled: the batch, and the average that the run is judged by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -135,6 +136,19 @@ def batch_at(schedule: Schedule, t: ArrayLike, usual_batch: float | None = None)
     return None if usual_batch is None else usual_batch * size
 
 
+def batch_axis(schedules: Sequence[Schedule], usual_batch: float | None) -> tuple[str, float | None] | None:
+    """What an axis of the batches of several schedules counts, in words, and the `usual_batch` of `batch_at` for it.
+
+    Multiples where nobody tells tokens. None where no batch changes, so that there is nothing to draw.
+    """
+    batches = [parts(s)[1] for s in schedules]
+    if all(b is None or b.constant for b in batches):
+        return None
+    if usual_batch is None and all(b is None or b.relative for b in batches):
+        return "batch, multiples", 1.0
+    return "batch, tokens", usual_batch
+
+
 def tokens_before(schedule: Schedule, t: ArrayLike, usual_batch: float | None) -> FloatArray | None:
     """Tokens that all updates before update `t` read together, shape of `t`, of any schedule.
 
@@ -196,4 +210,14 @@ def _total_for(schedule: Schedule, amount: float, read: float) -> int:
     return max(1, round(min(schedule.total * amount / read, LARGEST)))
 
 
-__all__ = ["Joint", "at_tokens", "batch_at", "like_tokens", "parts", "token_ratio", "tokens_before", "with_rate"]
+__all__ = [
+    "Joint",
+    "at_tokens",
+    "batch_at",
+    "batch_axis",
+    "like_tokens",
+    "parts",
+    "token_ratio",
+    "tokens_before",
+    "with_rate",
+]

@@ -210,6 +210,8 @@ def test_each_draws_itself(records, runs):
     assert ends == pytest.approx([r.final_loss for r in records["ranking"]])
     tokens = parse("rate=linear(peak=1e-3, total=40); batch=steps([0, 20], [512, 1024])")
     assert tokens.plot().layout.xaxis2.title.text == "tokens read"
+    multiples = parse("rate=linear(peak=1e-3, total=40); batch=steps([0, 20], [1x, 2x])").plot()
+    assert multiples.layout.xaxis2.title.text == "usual batches read" and set(multiples.data[1].y) == {1, 2}
     assert records["schedule"].plot().layout.xaxis.title.text == "step"
 
 

@@ -110,5 +110,35 @@ def test_one_hover_tells_every_curve_through_both_panels():
         np.testing.assert_array_equal(trace.customdata, parse(TEXTS[1 + i])(trace.x))  # the rate, beside the loss
 
 
+GROWN = "rate=cosine(peak=1e-3, warmup=100, total=24000); batch=steps([0, 12000], [{}])"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "usual", "title", "drawn"),
+    [
+        ("1x, 4x", None, "batch, multiples", [1, 1, 4]),
+        ("1x, 4x", 500.0, "batch, tokens", [500, 500, 2000]),
+        ("2k, 8k", 500.0, "batch, tokens", [500, 2000, 8000]),
+        ("2k, 8k", None, "batch, tokens", [2000, 8000]),  # nobody tells the other one's
+    ],
+)
+def test_a_batch_that_changes_brings_a_panel_with_those_of_all(sizes, usual, title, drawn):
+    curves = [curve(), curve(GROWN.format(sizes), 1, name="b"), curve(GROWN.format(sizes), 1, fit="f", dash=1)]
+    figure = charts.comparison(curves, {}, charts.View("tokens", batch_tokens=usual))
+    panel = [t for t in figure.data if t.yaxis == "y3"]
+    assert figure.layout.yaxis3.title.text == title and figure.layout.xaxis.anchor == "y3"
+    assert [float(v) for t in panel for v in dict.fromkeys(t.y)] == drawn
+    assert panel[-1].line.color == figure.data[1].line.color and not any(t.showlegend for t in panel)
+    domains = [figure.layout[f"yaxis{i}"].domain for i in ("", 2, 3)]
+    assert domains[2][1] < domains[1][0] < domains[1][1] < domains[0][0]
+
+
+def test_where_every_batch_is_constant_there_is_no_such_panel():
+    alone = charts.comparison([curve()], {}, charts.View())
+    one = curve("rate=" + TEXTS[4] + "; batch=steps([0], [2x])")
+    assert charts.comparison([one], {}, charts.View()).layout == alone.layout
+    assert {t.yaxis for t in charts.comparison([one], {}, charts.View()).data} == {None, "y2"}
+
+
 def test_no_candidate_is_an_empty_chart():
     assert len(charts.comparison([], {}, charts.View()).data) == 0

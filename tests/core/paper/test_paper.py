@@ -127,6 +127,17 @@ def test_a_figure_draws_what_is_predicted(snapshot):
     assert all(low <= line.get_ydata()[-1] <= high for name, line in drawn.items() if name in "ab")
 
 
+def test_a_batch_that_changes_has_a_panel_and_counts_on_the_axis_of_tokens(snapshot, monkeypatch):
+    monkeypatch.setattr(figure, "predict", lambda _, schedule, steps: 3 + 0.0 * steps)  # most laws know no batch
+    lines = [Line("a", parse(WSD)), Line("b", parse(f"rate={WSD}; batch=steps([0, 50%], [1x, 4x])"))]
+    made = figure.figure(snapshot.fit, lines, Look(x="tokens", batch_tokens=1000.0))
+    losses, rates, sizes = made.axes
+    assert (sizes.get_ylabel(), sizes.get_xlabel(), rates.get_xlabel()) == ("batch, tokens", "tokens seen", "")
+    assert [set(line.get_ydata()) for line in sizes.get_lines()] == [{1000}, {1000, 4000}]
+    assert losses.get_lines()[1].get_xdata()[-1] == 10_000 * 1000 + 10_000 * 4000
+    assert len(figure.figure(snapshot.fit, lines[:1]).axes) == 2
+
+
 def test_a_figure_of_nothing_or_of_another_kind_is_refused(snapshot):
     for lines, _, look in (([], "pdf", Look()), ([Line("a", parse(WSD))], "pdf", Look("triple"))):
         with pytest.raises(OptLawsError, match="A figure"):
