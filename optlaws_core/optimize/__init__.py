@@ -5,6 +5,7 @@ objective.py      the final loss as a function of the rate of every update, with
 curve_search.py   the best free-form curve
 family_search.py  the best schedule of a family
 batch_search.py   the plan whose batch grows the earliest
+joint_search.py   the best plan of rate and batch together
 ranges.py         the fields of a family under limits
 progress.py       how far a search is
 
@@ -25,6 +26,7 @@ from ..schedules import WSD, Schedule
 from . import curve_search, family_search
 from .batch_search import Growth, growths
 from .curve_search import Curve
+from .joint_search import JointFinding, JointFound, find_joint
 from .limits import KNOTS, Limits, updates_within
 from .objective import Objective, flat
 from .progress import Progress, ProgressMeter
@@ -198,10 +200,13 @@ __all__ = [
     "Finding",
     "Found",
     "Growth",
+    "JointFinding",
+    "JointFound",
     "Limits",
     "best_schedule",
     "best_under",
     "find",
+    "find_joint",
     "growths",
     "updates_within",
 ]

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from ..arrays import FloatArray
 from ..errors import DesignError, ScheduleError
 from ..schedules import SCHEDULES, Schedule
+from .limits import Limits
 from .objective import Objective
 from .progress import ProgressMeter
 from .ranges import FAMILIES, read
@@ -29,26 +30,44 @@ def search(objective: Objective, family: str, told: ProgressMeter) -> tuple[Sche
 
     Raises `DesignError` for another family, and where none keeps to the limits.
     """
+    check_family(family)
+    try:
+        x, shape, finished = best_place(
+            lambda shape: _loss(objective, family, shape, told), family, 1 + len(FAMILIES[family]), objective.limits
+        )
+    finally:
+        told.part()
+    return read(family, shape, objective.limits, x), finished
+
+
+def check_family(family: str) -> None:
+    """Raises `DesignError` for a family that is not searched."""
     if family not in FAMILIES:
         raise DesignError(f"A family to search in is one of {', '.join(FAMILIES)}, got {family!r}.")
-    limits, count = objective.limits, 1 + len(FAMILIES[family])
+
+
+def best_place(
+    loss_of: Callable[[str | None], Loss], family: str, count: int, limits: Limits
+) -> tuple[FloatArray, str | None, bool]:
+    """The place (count,) of the lowest loss, the form of the cooldown there, and whether the search converged.
+
+    `loss_of`: the loss of each form of the family's cooldown. Raises `DesignError` where no place has a schedule.
+    """
     shapes = next((f.metadata["choices"] for f in fields(SCHEDULES[family]) if f.name == "shape"), (None,))
     rough = []
     for shape in shapes:
-        loss = _loss(objective, family, shape, told)
+        loss = loss_of(shape)
         ends = [_descended(loss, start, ROUGH, stopped=True) for start in _starts(loss, count)]
         rough += [(min(ends, key=lambda end: end.fun), loss, shape)] if ends else []
     if not rough:
-        told.part()
         raise DesignError(
             f"No schedule of the family {family} was found within these limits: a floor of {limits.floor:g}"
             + ("." if limits.slope is None else f" and a slope of at most {limits.slope:g}.")
         )
     rough.sort(key=lambda row: row[0].fun)
     found = [(*_settled(loss, end.x, end.fun), shape) for end, loss, shape in rough[:FORMS]]
-    told.part()
     _, x, finished, shape = min(found, key=lambda row: row[0])
-    return read(family, shape, limits, x), finished
+    return x, shape, finished
 
 
 def _loss(objective: Objective, family: str, shape: str | None, told: ProgressMeter) -> Loss:

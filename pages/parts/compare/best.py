@@ -1,14 +1,15 @@
 """The Decide page's search for the best schedule: limits, the search, what it gains and whether that counts."""
 
 import functools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import streamlit as st
 
 from optlaws_core import OptLawsError, Schedule
 from optlaws_core.fitting.result import Model
-from optlaws_core.optimize import FAMILIES, KNOTS, Finding, Limits, find, updates_within
+from optlaws_core.optimize import FAMILIES, KNOTS, Finding, JointFinding, Limits, find, find_joint, updates_within
+from optlaws_core.optimize.joint_search import multiples_of
 from optlaws_core.prediction.losses import sized
 from optlaws_core.text import format_amount, format_number, parse_amount, parse_int
 
@@ -33,6 +34,15 @@ MEANINGS = {
     "floor": ("Floor", "Lowest rate after the warm-up."),
     "slope": ("Largest slope", "Largest change of the rate between two updates after the warm-up."),
     "knots": ("Knots", "Of a free curve: how many straight lines it is made of, and one more."),
+}
+BATCHED = {  # of a family alone
+    "batches": (
+        "Sizes of the batch",
+        "That it may grow through, multiples of the training runs' batch such as 1x, 2x, 4x, the last what the "
+        "hardware takes: rate and batch are looked for together, at the tokens of that many updates of 1x. One law "
+        "alone predicts it, the noisy quadratic.",
+    ),
+    "most": ("Updates at most", "That a plan whose batch grows may take, such as 12k."),
 }
 
 
@@ -78,6 +88,8 @@ def _usual(fit: Model, longest: Schedule) -> dict[str, str]:
         "floor": "0",
         "slope": "any",
         "knots": str(KNOTS),
+        "batches": "one batch",
+        "most": "any",
         "Updates": str(longest.total),
         "Tokens": "",
         "FLOPs": "",
@@ -93,7 +105,7 @@ def _form(usual: dict[str, str]) -> None:
         place.text_input(label, placeholder=usual[name], key=f"best_{name}", bind="query-params", help=meaning)
 
     first = st.columns(len(MEANINGS))
-    address.bound_widget(
+    form = address.bound_widget(
         first[0].selectbox,
         "Search",
         FORMS,
@@ -115,13 +127,16 @@ def _form(usual: dict[str, str]) -> None:
             ask(first[4], "params", "Parameters", meaning)
     for place, (name, (label, meaning)) in zip(st.columns(len(MEANINGS)), MEANINGS.items(), strict=True):
         ask(place, name, label, meaning)
+    if form in FAMILIES:
+        for place, (name, (label, meaning)) in zip(st.columns(len(MEANINGS)), BATCHED.items(), strict=False):
+            ask(place, name, label, meaning)
 
 
 def _typed(usual: dict[str, str]) -> dict[str, str]:
     """What stands in the form now. A press of the button may come before the form was drawn with the last word."""
     memory = state()
     texts = {"form": memory.get("best_form") or FORMS[0], "unit": memory.get("best_unit") or LENGTHS[0]}
-    for name in (*MEANINGS, *LENGTHS, "batch", "params"):
+    for name in (*MEANINGS, *BATCHED, *LENGTHS, "batch", "params"):
         texts[name] = (memory.get(f"best_{name}") or "").strip() or usual[name]
     return texts
 
@@ -136,13 +151,22 @@ def _begin(space: Workspace, usual: dict[str, str]) -> None:
     memory, texts = state(), _typed(usual)
     memory[FOUND], memory[OF] = [], None
     try:
-        family = None if texts["form"] in (FALLING, ANY) else texts["form"]
-        work = functools.partial(find, space.fit, _limits(space.fit, texts), family)
+        work = _work(space.fit, texts, usual)
     except OptLawsError as fault:
         memory[FOUND] = [("error", str(fault))]
         return
     job = jobs.Job.start("best schedule", work)
     memory[SEARCH] = job, space.current, space.fit
+
+
+def _work(fit: Model, texts: dict[str, str], usual: dict[str, str]) -> Callable[..., Finding | JointFinding]:
+    """The search that is asked for. Raises `OptLawsError` as `_limits` does."""
+    family = None if texts["form"] in (FALLING, ANY) else texts["form"]
+    limits = _limits(fit, texts)
+    if family is None or texts["batches"] == usual["batches"]:
+        return functools.partial(find, fit, limits, family)
+    most = None if texts["most"] == usual["most"] else parse_int(texts["most"], "The most updates")
+    return functools.partial(find_joint, fit, limits, family, multiples_of(texts["batches"]), most)
 
 
 def _limits(fit: Model, texts: dict[str, str]) -> Limits:
@@ -179,7 +203,7 @@ def _watch(space: Workspace) -> None:
     def said(progress: jobs.Progress) -> str:
         return "Looking for the lowest final loss" + ("" if progress.best is None else f": {progress.best:.4f} so far")
 
-    def ended(job: jobs.Job[Finding]) -> None:
+    def ended(job: jobs.Job[Finding | JointFinding]) -> None:
         del memory[SEARCH]
         try:
             finding = job.result()
@@ -192,30 +216,41 @@ def _watch(space: Workspace) -> None:
     jobs.watch(search, said, ended, "best_cancel")
 
 
-def _take(space: Workspace, name: str, fit: Model, finding: Finding) -> None:
+def _take(space: Workspace, name: str, fit: Model, finding: Finding | JointFinding) -> None:
     """Put what was found among the candidates, and say what it is worth."""
-    best = finding.best.schedule
+    if isinstance(finding, JointFinding):
+        best, loss, doubts = finding.best.plan, finding.best.loss, finding.doubts
+        new = [Candidate(best.text, label="best plan"), Candidate(finding.one.plan.text, label="best with one batch")]
+        new = new[: 1 if finding.one.plan == best else 2]
+    else:
+        best, loss = finding.best.schedule, finding.best.loss
+        new, doubts = _curves(finding), finding.doubts(finding.beside_simple(fit))
     known = {c.text: c.label for c in space.candidates}
+    new = [replace(c, label=known.get(c.text) or _unused(c.label, known.values())) for c in new]
+    new_ones = [c for c in new if c.text not in known]
+    left_out = max(0, len(space.candidates) + len(new_ones) - MOST)
+    candidate_table.add(space, new_ones)
+    half = half_width(Known.of(fit), best)
+    end = f"{loss:.4f}" + ("" if half is None else f" ± {half:.4f} (90 % prediction band)")
+    said = (
+        f"Under {name}, the {new[0].label} of {best.total:,} updates, peak {format_number(best.peak)}, ends at {end}. "
+        f"{finding.summary}"
+    )
+    if left_out:
+        doubts.append(f"The table holds {MOST} candidates, so {left_out} of those found are not in it.")
+    state()[FOUND], state()[OF] = [("said", said), *(("doubt", text) for text in doubts)], best.text
+
+
+def _curves(finding: Finding) -> list[Candidate]:
+    """The best schedule as a candidate, and those beside it."""
+    best = finding.best.schedule
     new = [Candidate(best.text, label="best curve" if best.family == "knots" else f"best {best.family}")]
     if finding.smooth is not None:
         new.append(Candidate(finding.smooth.schedule.text, label="best without a jump"))
     if finding.simple is not None:
         simple = finding.simple.schedule
         new.append(Candidate(simple.text, label=f"best {simple.family}"))
-    new = [replace(c, label=known.get(c.text) or _unused(c.label, known.values())) for c in new]
-    new_ones = [c for c in new if c.text not in known]
-    left_out = max(0, len(space.candidates) + len(new_ones) - MOST)
-    candidate_table.add(space, new_ones)
-    half = half_width(Known.of(fit), best)
-    end = f"{finding.best.loss:.4f}" + ("" if half is None else f" ± {half:.4f} (90 % prediction band)")
-    said = (
-        f"Under {name}, the {new[0].label} of {best.total:,} updates, peak {format_number(best.peak)}, ends at {end}. "
-        f"{finding.summary}"
-    )
-    doubts = finding.doubts(finding.beside_simple(fit))
-    if left_out:
-        doubts.append(f"The table holds {MOST} candidates, so {left_out} of those found are not in it.")
-    state()[FOUND], state()[OF] = [("said", said), *(("doubt", text) for text in doubts)], best.text
+    return new
 
 
 def _unused(label: str, taken: Collection[str]) -> str:

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from optlaws_core import fit, parse, predict
 from optlaws_core.errors import Cancelled
 from optlaws_core.exports import TARGETS, export
+from optlaws_core.optimize import JointFinding, JointFound
 from pages.parts.compare import best as optimizing
 from pages.parts.compare.best import FOUND, SEARCH
 from pages.parts.compare.table import WANTED
@@ -96,6 +97,27 @@ def test_the_best_of_a_family_within_a_budget(compare):
     compare.text_input(key="best_batch").set_value("")
     (said,) = searched(compare)
     assert "The budget must be above 0, such as 300B, got ''" in said
+
+
+def test_rate_and_batch_are_looked_for_together(compare, monkeypatch):
+    asked = []
+
+    def searched_for(model, limits, family, sizes, most, progress):
+        asked.append((limits.total, family, sizes, most))
+        one, plan = (parse(f"{family}(peak=8e-3, warmup=200, total=4000)") for family in ("linear", "cosine"))
+        return JointFinding(JointFound(plan, 3.0, True), JointFound(one, 3.25, True))
+
+    monkeypatch.setattr(optimizing, "find_joint", searched_for)
+    assert not [t for t in compare.text_input if t.key == "best_batches"]  # of a family alone
+    compare.selectbox(key="best_form").set_value("linear").run()
+    compare.text_input(key="best_batches").set_value("1x, 2x,4x")
+    compare.text_input(key="best_most").set_value("3k")
+    said = searched(compare)
+    assert asked == [(8000, "linear", (1, 2, 4), 3000)]
+    labels = [c.label for c in compare.session_state.workspace.candidates]
+    assert {"best plan", "best with one batch"} <= set(labels) and "ends 0.25 below the best one with one" in said[0]
+    compare.text_input(key="best_batches").set_value("2x, 1x")
+    assert "rising multiples of the usual one" in searched(compare)[0]
 
 
 def test_a_search_can_be_cancelled(compare, monkeypatch):
