@@ -129,7 +129,7 @@ def final_law(name: str) -> FinalLaw:
 
 
 class PlanFeatures:
-    """What the laws see of plans, as arrays (runs,), and the nodes of their schedules.
+    """What the laws see of plans, as arrays (runs,), and the nodes of their different schedules.
 
     Raises `DesignError` for a plan of more than `MOST_UPDATES`, and for one with more than a learning rate.
     """
@@ -143,30 +143,34 @@ class PlanFeatures:
                 "These laws know of learning rates alone, so they say nothing of the batch schedule or the average of "
                 f"the weights in {shortened(more.text, 100)}."
             )
-        self.functionals = functionals(*schedules)
+        # Runs that differ in size or seed alone have one noise, which is summed once: its schedule and its batch.
+        noisy = {pair: i for i, pair in enumerate(dict.fromkeys((p.schedule, p.batch_tokens) for p in plans))}
+        self.which = np.array([noisy[p.schedule, p.batch_tokens] for p in plans], np.intp)
+        self.functionals = functionals(*(schedule for schedule, _ in noisy))
         self.n = np.log(np.array([p.params for p in plans], float) / N0)
         self.b = np.log(np.array([p.batch_tokens for p in plans], float) / B0)
         self.peak = np.log(np.array([s.peak for s in schedules]) / ETA_REF)
-        self.I1 = np.log(self.functionals.I1)
+        self.I1 = np.log(self.functionals.I1[self.which])
         self.tokens = np.log(np.array([p.tokens for p in plans]))
         self.warmup = np.log(np.array([max(s.warmup_end, 1) / s.total for s in schedules]))
         nodes = self.functionals.nodes
         live = nodes.eta > 0  # an update without rate adds no noise
-        run = np.repeat(np.arange(len(plans)), np.diff(np.append(nodes.first, len(nodes.eta))))[live]
+        owner = np.repeat(np.arange(len(noisy)), np.diff(np.append(nodes.first, len(nodes.eta))))[live]
         eta = nodes.eta[live]
-        self.first = np.searchsorted(run, np.arange(len(plans)))
-        self.run, self.rate, self.lag, self.S = run, np.log(eta / ETA_REF), nodes.lag[live], np.log(nodes.S[live])
+        self.first = np.searchsorted(owner, np.arange(len(noisy)))
+        self.rate, self.lag, self.S = np.log(eta / ETA_REF), nodes.lag[live], np.log(nodes.S[live])
+        self.batch = np.log(np.array([tokens for _, tokens in noisy], float) / B0)[owner]
         self.injected = np.log(nodes.weight[live]) + 2 * np.log(eta)
 
     def noise(self, log_c: float, rho: float, m: float, g: float, pace: float) -> tuple[FloatArray, FloatArray]:
         """log V, (runs,), and its derivatives in log c, log ρ, m and g, (runs, 4)."""
-        u = np.exp(log_c + g * self.rate + pace * self.b[self.run]) * self.lag
+        u = np.exp(log_c + g * self.rate + pace * self.batch) * self.lag
         grown = np.log1p(u)
         term = np.exp(self.injected + m * self.S - rho * grown)
         V = np.add.reduceat(term, self.first)
         by_c = -rho * u / (1 + u)
         parts = [np.add.reduceat(term * d, self.first) / V for d in (by_c, -rho * grown, self.S, by_c * self.rate)]
-        return np.log(V), np.stack(parts, axis=1)
+        return np.log(V)[self.which], np.stack(parts, axis=1)[self.which]
 
 
 def losses(law: FinalLaw, seen: PlanFeatures, theta: Mapping[str, float]) -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -223,8 +227,8 @@ def features(seen: PlanFeatures, mu: float, kappa: float) -> FloatArray:
     """ψ ⊕ ψ·log n, (runs, 16)."""
     f = seen.functionals
     with np.errstate(divide="ignore"):
-        escape = np.maximum(np.log(f.E_kappa(kappa)), -700.0)
-    noise = np.log(f.V_mu(mu)) - seen.b
+        escape = np.maximum(np.log(f.E_kappa(kappa)[seen.which]), -700.0)
+    noise = np.log(f.V_mu(mu)[seen.which]) - seen.b
     columns = (np.ones_like(seen.n), seen.I1, noise, seen.peak, seen.peak**2, seen.tokens, escape, seen.warmup)
     psi = np.stack(columns, axis=1)
     return np.concatenate((psi, psi * seen.n[:, None]), axis=1)

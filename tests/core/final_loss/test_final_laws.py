@@ -24,7 +24,7 @@ from optlaws_core.final_loss import (
     shares,
     with_folds,
 )
-from optlaws_core.final_loss.final_laws import PlanFeatures, losses
+from optlaws_core.final_loss.final_laws import PlanFeatures, features, losses
 from optlaws_core.final_loss.form_fit import HUBER, NOISES, STRENGTHS, Search
 from optlaws_core.fitting.result import Status
 from optlaws_core.runs import Plan
@@ -128,6 +128,15 @@ def test_the_loss_of_one_run_by_hand():
     structural = 1.4 + 1.1 * n**-0.2 + 0.5 * S[-1] ** -0.45
     structural += (1e4 * np.sum(eta**2 * (1 + 200 * (S[-1] - S)) ** -1.3) / b) ** 0.3 * n**0.25 + price
     assert exact("opt_laws_structural", [plan])[0] == pytest.approx(structural, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["opt_laws", "opt_laws_structural"])
+def test_plans_that_share_a_schedule_have_the_losses_that_they_have_alone(name):
+    first, second = plans(n=2)
+    some = [first, replace(second, batch_tokens=3e5), replace(first, params=9e8), second, first]
+    np.testing.assert_array_equal(exact(name, some), [exact(name, [plan])[0] for plan in some])
+    again = features(PlanFeatures(some, N0, B0), 30.0, 1e-3)
+    np.testing.assert_array_equal(again, [features(PlanFeatures([plan], N0, B0), 30.0, 1e-3)[0] for plan in some])
 
 
 def test_the_law_of_lines_fits_and_has_bands():
