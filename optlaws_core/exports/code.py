@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from ..arrays import FloatArray
 from ..schedules.base import Schedule
-from ..schedules.joint_schedule import parts
+from ..schedules.joint_schedule import parts, weight_decay_of
 from .base import EXACT, Export, Rates, checked, deviation, heading, off, word
 from .formula import Formula, array_rates, array_text, constants_text, formula, imports_text, scalar_rates, scalar_text
-from .plan_code import average_code, batch_code
+from .plan_code import average_code, batch_code, weight_decay_code
 
 
 def lambda_lr(about: str) -> str:
@@ -36,13 +36,15 @@ def scalar(
 ) -> Export:
     """Code with a function of one step, called `name`, and what follows it in the file, `tail`.
 
-    Of a plan, batch and average follow that.
+    Of a plan, batch, average and weight decay follow that.
     """
     rate, batch, average = parts(schedule)
     found = formula(rate)
     body = constants_text(found) + "\n\n" + scalar_text(found, name, argument)
     rates = scalar_rates(body, name)
+    decay = weight_decay_of(schedule)
     more = [*([batch_code(batch)] if batch else []), *([average_code(average, schedule.total)] if average else [])]
+    more += [weight_decay_code(decay)] if decay else []
     body = "\n\n".join([body + tail, *more])
     return _export(schedule, target, title, found, rates, name, imports_text(body), body, notes)
 
@@ -80,10 +82,12 @@ def _export(
 
 def _check(schedule: Schedule, name: str, within: str) -> str:
     """The check table, and the comparison with it when the file is run; of a batch another."""
-    steps, batch = checked(schedule), parts(schedule)[1]
+    steps, batch, decay = checked(schedule), parts(schedule)[1], weight_decay_of(schedule)
     text = f"\n\nCHECK = [  # step, lr\n{_rows(steps, schedule(steps))}]\n"
     if batch:
         text += f"BATCH_CHECK = [  # step, batch\n{_rows(steps, batch(steps))}]\n"
+    if decay:
+        text += f"WEIGHT_DECAY_CHECK = [  # step, weight decay\n{_rows(steps, decay(steps))}]\n"
     text += (
         '\nif __name__ == "__main__":\n    for step, lr in CHECK:\n'
         f"        assert abs(float({name}(step)) - lr) <= {within} * PEAK, (step, float({name}(step)), lr)\n"
@@ -92,6 +96,11 @@ def _check(schedule: Schedule, name: str, within: str) -> str:
         text += (
             "    for step, batch in BATCH_CHECK:\n"
             "        assert abs(batch_at(step) / batch - 1) <= 1e-9, (step, batch_at(step), batch)\n"
+        )
+    if decay:
+        text += (
+            "    for step, decay in WEIGHT_DECAY_CHECK:\n        assert abs(weight_decay_at(step) - decay) <= "
+            f"{word(max(decay.values) * EXACT)}, (step, weight_decay_at(step), decay)\n"
         )
     return text
 

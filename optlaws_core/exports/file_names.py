@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 
 from ..schedules.base import Schedule
-from ..schedules.joint_schedule import parts
+from ..schedules.joint_schedule import parts, weight_decay_of
 from ..text import format_number
 from .base import Export
 
@@ -17,6 +17,8 @@ def file_name(schedule: Schedule, made: Export) -> str:
     """The name of the file of an export: `wsd_peak-3e-4_warmup-2160_72000-updates_decay-20pct_1-sqrt_megatron.sh`."""
     rate, batch, average = parts(schedule)
     beside = [*([f"batch-{_digest(batch.text)}"] if batch else []), *([_word(average.text)] if average else [])]
+    if decay := weight_decay_of(schedule):
+        beside.append(f"wd-{_word(decay.text) if decay.constant else _digest(decay.text)}")
     said = "_".join([*beside, rate.family, *_telling(rate)])
     return f"{said[:LONGEST]}_{made.target}{made.suffix}"
 

@@ -1,25 +1,45 @@
-"""Batch and average of a plan as Python, with PyTorch's averages of weights."""
+"""Batch, average and weight decay of a plan as Python, with PyTorch's averages of weights."""
 
 from ..schedules.averaging import EMA, Average
-from ..schedules.batch import Batch
+from ..schedules.batch import Batch, Pieces
+from ..schedules.weight_decay import WeightDecay
 from .base import word
 from .formula import assignment
 
 
 def batch_code(batch: Batch) -> str:
     """`BATCH_…` and `batch_at(step)`."""
-    pieces = batch.pieces
-    constants = {"BATCH_BEGIN": pieces.begin, "BATCH_SIZE": pieces.size}
-    size = "BATCH_SIZE[i]"
-    if any(pieces.growth):
-        constants["BATCH_GROWTH"] = pieces.growth
-        grown = "BATCH_GROWTH[i] * (step - BATCH_BEGIN[i])"
-        size = f"{size} * exp({grown})" if pieces.geometric else f"{size} + {grown}"
     what = "Batch as a multiple of the training runs'" if batch.relative else "Tokens"
+    return _pieces(batch.pieces, "BATCH", "SIZE", "batch_at", f"{what} in update")
+
+
+def weight_decay_code(decay: WeightDecay) -> str:
+    """`WEIGHT_DECAY_…`, `weight_decay_at(step)`, and what gives it to an optimizer."""
+    return _pieces(decay.pieces, "WEIGHT_DECAY", "VALUE", "weight_decay_at", "Weight decay of update") + SET_DECAY
+
+
+def _pieces(pieces: Pieces, prefix: str, value: str, function: str, what: str) -> str:
+    """Constants with a prefix, and the function of a step that is `value` of them there."""
+    begin, size = f"{prefix}_BEGIN", f"{prefix}_{value}"
+    constants, said = {begin: pieces.begin, size: pieces.size}, f"{size}[i]"
+    if any(pieces.growth):
+        constants[f"{prefix}_GROWTH"] = pieces.growth
+        grown = f"{prefix}_GROWTH[i] * (step - {begin}[i])"
+        said = f"{said} * exp({grown})" if pieces.geometric else f"{said} + {grown}"
     return "".join(assignment(name, value) for name, value in constants.items()) + (
-        f'\n\ndef batch_at(step):\n    """{what} in update `step`, counted from 0."""\n'
-        f"    i = bisect_right(BATCH_BEGIN, step) - 1\n    return {size}\n"
+        f'\n\ndef {function}(step):\n    """{what} `step`, counted from 0."""\n'
+        f"    i = bisect_right({begin}, step) - 1\n    return {said}\n"
     )
+
+
+SET_DECAY = '''
+
+def set_weight_decay(optimizer, step):
+    """Give update `step` its weight decay, in the groups that were made with one; call it before optimizer.step()."""
+    for group in optimizer.param_groups:
+        if group.setdefault("decays", group["weight_decay"] > 0):
+            group["weight_decay"] = weight_decay_at(step)
+'''
 
 
 def average_code(average: Average, total: int) -> str:

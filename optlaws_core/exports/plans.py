@@ -22,8 +22,9 @@ def cannot(title: str, what: str) -> ScheduleError:
 
 def beside(plan: Joint) -> str:
     """What the plan has beside its rate, in words."""
-    has = [*(["a batch schedule"] if plan.batch else []), *(["an average of weights"] if plan.average else [])]
-    return " and ".join(has)
+    known = ((plan.batch, "a batch schedule"), (plan.average, "an average of weights"))
+    *before, last = (words for part, words in (*known, (plan.weight_decay, "a weight decay")) if part)
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 @dataclass(frozen=True)

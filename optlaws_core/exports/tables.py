@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..schedules.base import Schedule
-from ..schedules.joint_schedule import parts
+from ..schedules.joint_schedule import parts, weight_decay_of
 from ..text import relative_error
 from .base import EXACT, Export, Target, compared, deviation
 
@@ -35,7 +35,7 @@ def rows(schedule: Schedule, steps: int | None = None) -> list[int]:
 
 
 def csv(schedule: Schedule, steps: int | None = None) -> Export:
-    """Columns step and lr, of a plan with a batch its tokens or multiples, too."""
+    """Columns step and lr; of a plan with a batch its tokens or multiples, and the weight decay of one that has it."""
     found = _table(schedule, steps)
     average = parts(schedule)[2]
     lacking = (f"The table does not hold the average that the plan is judged by, {average.text}.",) if average else ()
@@ -77,6 +77,12 @@ def _table(schedule: Schedule, steps: int | None) -> _Table:
         notes += _between(float(np.abs(np.interp(t, at, sizes) - batch(t)).max()) / max(batch.sizes), "largest batch")
         columns.append("batch_multiple" if batch.relative else "batch_tokens")
         values.append(sizes.tolist())
+    if decay := weight_decay_of(schedule):
+        values.append(decay(at).tolist())
+        t = compared(schedule)
+        off = float(np.abs(np.interp(t, at, values[-1]) - decay(t)).max())
+        notes += _between(off / (max(decay.values) or 1.0), "highest weight decay")
+        columns.append("weight_decay")
     exact = not notes
     notes.append("The last row belongs to the step after the last update.")
     return _Table(tuple(columns), list(zip(*values, strict=True)), far, exact, tuple(notes))

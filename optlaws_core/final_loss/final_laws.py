@@ -140,8 +140,8 @@ class PlanFeatures:
             raise DesignError(f"These laws take at most {MOST_UPDATES:,} updates of a run, got {longest:,}.")
         if more := next((s for s in schedules if isinstance(s, Joint)), None):
             raise DesignError(
-                "These laws know of learning rates alone, so they say nothing of the batch schedule or the average of "
-                f"the weights in {shortened(more.text, 100)}."
+                "These laws know of learning rates alone, so they say nothing of the batch schedule, average or "
+                f"weight decay in {shortened(more.text, 100)}."
             )
         # Runs that differ in size or seed alone have one noise, which is summed once: its schedule and its batch.
         noisy = {pair: i for i, pair in enumerate(dict.fromkeys((p.schedule, p.batch_tokens) for p in plans))}

@@ -183,8 +183,8 @@ def _row(name: str, row: Mapping, sure: bool) -> TableRun:
         raise LogError(f"{at}: {fault}", name) from None
     if isinstance(schedule, Joint):
         raise LogError(
-            f"{at}: schedule must be a learning rate alone, as final-loss laws know nothing of batch schedules and "
-            f"averages of the weights, got {shortened(schedule.text, 100)}.",
+            f"{at}: schedule must be a learning rate alone, as final-loss laws know nothing of batch schedules, "
+            f"averages and weight decay, got {shortened(schedule.text, 100)}.",
             name,
         )
     params = _size(name, "params", row["params"])

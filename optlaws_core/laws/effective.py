@@ -140,8 +140,13 @@ def _first_moved(rate: Schedule) -> int:
 
 def beside_rate(schedule: Schedule) -> tuple[Batch | None, Average | None]:
     """The batch schedule of a plan, and the average that its loss is read from; None for what it has not."""
-    _, batch, average = parts(schedule.plan if isinstance(schedule, EffectiveRate) else schedule)
+    _, batch, average = parts(plan_of(schedule))
     return batch, average
+
+
+def plan_of(schedule: Schedule) -> Schedule:
+    """The schedule as it was planned, also where it is the effective rate of a plan."""
+    return schedule.plan if isinstance(schedule, EffectiveRate) else schedule
 
 
 def in_multiples(plan: Plan, reference: float | None) -> Plan:
@@ -167,4 +172,4 @@ def share_of_noise(schedule: Schedule, steps: FloatArray) -> FloatArray:
     return 1 / schedule.batch(steps)
 
 
-__all__ = ["EffectiveRate", "beside_rate", "driven", "in_multiples", "share_of_noise", "share_of_update"]
+__all__ = ["EffectiveRate", "beside_rate", "driven", "in_multiples", "plan_of", "share_of_noise", "share_of_update"]

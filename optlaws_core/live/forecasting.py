@@ -26,8 +26,9 @@ from ..prediction.bands import with_bands
 from ..prediction.losses import predict
 from ..runs import Run, Series
 from ..runs.noise import single_loss_noise
-from ..schedules import EMA, WSD, Average, Constant, Joint, Merge, Schedule, parts, with_rate
+from ..schedules import EMA, WSD, Average, Constant, Merge, Schedule, parts, with_rate
 from ..schedules.chain import Chain
+from ..schedules.joint_schedule import averaged
 from ..text import counted, format_number
 
 WINDOW, FEWEST = 0.1, 3  # share of the losses so far that the forecast is anchored to, and how many at least
@@ -173,11 +174,11 @@ def averages(model: Model, run: Run) -> list[Outcome]:
     `DesignError` for a run without a plan, or without losses after its warm-up.
     """
     kept = usable(run)
-    now, (rate, batch, _) = int(kept.steps[-1]), parts(kept.known_plan.schedule)
+    now, planned = int(kept.steps[-1]), kept.known_plan.schedule
     offset, noise, n = _anchor(model, kept)
     found = []
     for average in _usual_averages(now):
-        plan = replace(kept.known_plan, schedule=Joint(rate, batch, average))
+        plan = replace(kept.known_plan, schedule=averaged(planned, average))
         told = with_bands(model, plan, now)
         loss = float(told.loss[0]) * float(np.exp(offset))
         low, high = None, None

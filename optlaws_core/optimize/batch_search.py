@@ -16,7 +16,7 @@ from ..parallel import one_thread
 from ..prediction.joint_losses import joint
 from ..prediction.losses import predict
 from ..prediction.pairs import Pair, against
-from ..schedules import Batch, Joint, Schedule, parts
+from ..schedules import Batch, Joint, Schedule
 
 WITHIN = 1e-3  # of the loss that a larger batch may cost: less than repeats of a run differ by
 LARGEST = 1024.0  # times the usual batch
@@ -48,7 +48,7 @@ def growths(model: Model, schedule: Schedule, largest: float = 8.0, within: floa
     average already, for a `largest` below 2 or a `within` below 0, and as `predict` does, for laws that do not tell
     noise from slow progress too.
     """
-    if any(parts(schedule)[1:]):
+    if isinstance(schedule, Joint):
         raise DesignError(f"The batch of a learning-rate schedule is looked for, got the plan {schedule.text:.80}.")
     if not 2 <= largest <= LARGEST:
         raise DesignError(f"The largest batch must be 2 to {LARGEST:,.0f} times the usual one, got {largest:g}.")

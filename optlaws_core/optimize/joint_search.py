@@ -186,7 +186,7 @@ class Space:
 
 def _with_batch(rate: Schedule, sizes: Sequence[float], updates: FloatArray) -> Schedule:
     """The rate with its batch, in multiples; alone where that is the usual one throughout."""
-    used = np.flatnonzero(updates)
+    used = np.flatnonzero(updates).tolist()
     if len(used) == 1 and sizes[used[0]] == 1:
         return rate
     starts = np.append(0.0, np.cumsum(updates[used])[:-1])

@@ -7,8 +7,10 @@ import numpy as np
 
 from ..arrays import IntArray
 from ..fitting.result import Model
+from ..laws.effective import plan_of
 from ..runs import Plan, Run
 from ..schedules import Schedule
+from ..schedules.joint_schedule import weight_decay_of
 
 AT_END = 0.01  # share of the updates whose losses are averaged, and that a log may lack at its end
 FINAL_STEPS = 50  # at which predictions are averaged, to be held against a mean of losses
@@ -40,11 +42,15 @@ def observed(model: Model, schedules: Sequence[Schedule], runs: Sequence[Run]) -
     return found
 
 
-def rates_of(schedule: Schedule) -> tuple[int, str, bytes]:
-    """What tells one schedule from another: its length, its peak, and its rates in `LOOKS` places."""
+def rates_of(schedule: Schedule) -> tuple[int, str, bytes, str]:
+    """What tells one schedule from another: its length, peak, rates in `LOOKS` places, and weight decay if it has one.
+
+    Of the latter no log tells, so that no run is taken for one of a plan that has it.
+    """
     at = np.unique(np.linspace(0, schedule.total, LOOKS).astype(np.int64))
     rates = np.round(schedule(at) / schedule.peak, 9) + 0.0  # no negative zero
-    return schedule.total, f"{schedule.peak:.9g}", rates.tobytes()
+    decay = weight_decay_of(plan_of(schedule))
+    return schedule.total, f"{schedule.peak:.9g}", rates.tobytes(), decay.text if decay else ""
 
 
 def final_loss(run: Run, split: str) -> float | None:
@@ -72,7 +78,7 @@ def final_steps(run: Run, split: str) -> IntArray:
     return np.unique(np.linspace(first, last, FINAL_STEPS).round().astype(np.int64))
 
 
-def _end(run: Run, split: str) -> tuple[tuple[int, str, bytes], float] | None:
+def _end(run: Run, split: str) -> tuple[tuple[int, str, bytes, str], float] | None:
     """The rates of a run and its final loss; None where it is not known, or the run ended early."""
     loss = final_loss(run, split)
     return None if run.plan is None or loss is None else (rates_of(run.plan.schedule), loss)

@@ -22,6 +22,7 @@ from .parsing import LONGEST_TEXT, parse_with
 from .pieces import Knots, Step
 from .power_scheduler import Power, PowerScheduler
 from .refinement import Refined, refined
+from .weight_decay import WeightDecay
 
 SCHEDULES: dict[str, type[Schedule]] = by_name(
     "schedule families",
@@ -86,6 +87,7 @@ __all__ = [
     "Refined",
     "Rex",
     "Schedule",
+    "WeightDecay",
     "Step",
     "at_tokens",
     "batch_at",

@@ -1,4 +1,4 @@
-"""A plan in which more than the learning rate is scheduled: the batch, and the average that the run is judged by."""
+"""A plan with more than a learning rate: the batch, the average that the run is judged by, the weight decay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +13,15 @@ from .averaging import Average
 from .base import Schedule
 from .batch import Batch
 from .entries import LARGEST
+from .weight_decay import WeightDecay
 
 
 @dataclass(frozen=True)
 class Joint(Schedule):
-    """A learning rate with a batch schedule, an average of the weights, or both.
+    """A learning rate with a batch schedule, an average of the weights, a weight decay, or several of these.
 
-    As a schedule it is its rate; laws ask for the rest. Not among `SCHEDULES`: its text form is several of theirs,
-    `rate=wsd(…); batch=steps([0, 100k], [4M, 16M]); average=ema(100)`.
+    As a schedule it is its rate; laws ask for batch and average. Not among `SCHEDULES`: its text form is several of
+    theirs, `rate=wsd(…); batch=steps([0, 100k], [4M, 16M]); average=ema(100); weight_decay=0.1`.
     """
 
     family = "joint"
@@ -29,16 +30,24 @@ class Joint(Schedule):
     rate: Schedule
     batch: Batch | None = None
     average: Average | None = None
+    weight_decay: WeightDecay | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.rate, Schedule) or isinstance(self.rate, Joint):
             raise ScheduleError(f"rate must be a schedule of the learning rate, got {self.rate!r:.60}.")
-        if self.batch is None and self.average is None:
-            raise ScheduleError("A plan of several schedules has a batch or an average beside its rate, got neither.")
-        if self.batch is not None and self.batch.breaks[-1] > self.rate.total - (self.batch.shape == "steps"):
+        if self.batch is None and self.average is None and self.weight_decay is None:
             raise ScheduleError(
-                f"batch: the last size must begin before the end of the run, at update {self.rate.total:,}, "
-                f"got {self.batch.breaks[-1]:,}."
+                "A plan of several schedules has a batch, an average or a weight decay beside its rate, got none."
+            )
+        for what, part in (("batch: the last size", self.batch), ("weight_decay: the last value", self.weight_decay)):
+            if part is not None:
+                self._check_last(what, part.pieces.begin[-1], part.shape)
+
+    def _check_last(self, what: str, start: int, shape: str) -> None:
+        """Raises `ScheduleError` for what begins when the run is over; a ramp may end there."""
+        if start > self.rate.total - (shape == "steps"):
+            raise ScheduleError(
+                f"{what} must begin before the end of the run, at update {self.rate.total:,}, got {start:,}."
             )
 
     def __call__(self, t: ArrayLike) -> FloatArray:
@@ -81,13 +90,14 @@ class Joint(Schedule):
 
     @property
     def breaks(self) -> tuple[int, ...]:
-        """Those of the rate and of the batch."""
-        return tuple(sorted({*self.rate.breaks, *(self.batch.breaks if self.batch else ())}))
+        """Those of the rate, of the batch and of the weight decay."""
+        beside = [part.pieces.begin for part in (self.batch, self.weight_decay) if part is not None]
+        return tuple(sorted({*self.rate.breaks}.union(*beside)))
 
     @property
     def text(self) -> str:
         """The text form, which `parse` turns back into an equal plan."""
-        parts = {"rate": self.rate, "batch": self.batch, "average": self.average}
+        parts = {"rate": self.rate, "batch": self.batch, "average": self.average, "weight_decay": self.weight_decay}
         return "; ".join(f"{name}={part.text}" for name, part in parts.items() if part is not None)
 
     @property
@@ -101,15 +111,20 @@ class Joint(Schedule):
         return None if seen is None else float(seen)
 
     def rescaled(self, total: int) -> "Joint":
-        """The same shape over another horizon: batch changes after the warm-up stretch as the rate does."""
-        rate = self.rate.rescaled(total)
+        """The same shape over another horizon: what changes after the warm-up stretches as the rate does."""
         factor = (total - self.warmup) / (self.total - self.warmup)
-        return replace(self, rate=rate, batch=self.batch and self.batch.stretched(factor, self.warmup))
+        return self._with_stretched(self.rate.rescaled(total), factor, self.warmup)
 
     def resized(self, *, total: int | None = None, peak: float | None = None, warmup: int | None = None) -> "Joint":
         """The plan for another run with every share kept, as `Schedule.resized` says."""
         rate = self.rate.resized(total=total, peak=peak, warmup=warmup)
-        return replace(self, rate=rate, batch=self.batch and self.batch.stretched(rate.total / self.total))
+        return self._with_stretched(rate, rate.total / self.total)
+
+    def _with_stretched(self, rate: Schedule, factor: float, origin: int = 0) -> "Joint":
+        """The plan with another rate, and what lies behind update `origin` `factor` times as long."""
+        batch = self.batch and self.batch.stretched(factor, origin)
+        decay = self.weight_decay and self.weight_decay.stretched(factor, origin)
+        return replace(self, rate=rate, batch=batch, weight_decay=decay)
 
 
 def parts(schedule: Schedule) -> tuple[Schedule, Batch | None, Average | None]:
@@ -120,11 +135,22 @@ def parts(schedule: Schedule) -> tuple[Schedule, Batch | None, Average | None]:
 
 
 def with_rate(plan: Schedule, rate: Schedule) -> Schedule:
-    """What the plan has beside its rate with another rate: its batch as far as that goes, its average."""
-    _, batch, average = parts(plan)
-    if batch is None and average is None:
+    """What the plan has beside its rate with another rate: batch and weight decay as far as that goes, its average."""
+    if not isinstance(plan, Joint):
         return rate
-    return Joint(rate, batch and batch.until(rate.total), average)
+    batch = plan.batch and plan.batch.until(rate.total)
+    decay = plan.weight_decay and plan.weight_decay.until(rate.total)
+    return replace(plan, rate=rate, batch=batch, weight_decay=decay)
+
+
+def averaged(plan: Schedule, average: Average) -> Joint:
+    """The plan, judged at another average of its weights."""
+    return replace(plan, average=average) if isinstance(plan, Joint) else Joint(plan, average=average)
+
+
+def weight_decay_of(schedule: Schedule) -> WeightDecay | None:
+    """The weight decay of any schedule; None where it tells none."""
+    return schedule.weight_decay if isinstance(schedule, Joint) else None
 
 
 def batch_at(schedule: Schedule, t: ArrayLike, usual_batch: float | None = None) -> FloatArray | None:
@@ -213,11 +239,13 @@ def _total_for(schedule: Schedule, amount: float, read: float) -> int:
 __all__ = [
     "Joint",
     "at_tokens",
+    "averaged",
     "batch_at",
     "batch_axis",
     "like_tokens",
     "parts",
     "token_ratio",
     "tokens_before",
+    "weight_decay_of",
     "with_rate",
 ]

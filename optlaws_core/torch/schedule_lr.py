@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ..errors import ScheduleError
 from ..schedules import Schedule, batch_at, parse
 from ..schedules.averaging import Average
-from ..schedules.joint_schedule import parts
+from ..schedules.joint_schedule import parts, weight_decay_of
 from ..text import counted, format_number, shortened
 from .group_rates import innermost, note_ratios
 
@@ -30,7 +30,7 @@ class ScheduleLR(LRScheduler):
     `load_state_dict` goes on exactly as it would have, whether optimizer or scheduler is loaded first.
 
     Of a plan the rate is driven, and nothing else: `batch_at` says what your data loader or accumulation is to read,
-    and `average` which average of the weights to keep; neither is done here.
+    `average` which average of the weights to keep, and `weight_decay_at` how much they decay; none is done here.
 
     Raises `ScheduleError` for a text that is no schedule and for ratios that do not suit the groups.
     """
@@ -66,6 +66,11 @@ class ScheduleLR(LRScheduler):
                 f"{shortened(self.schedule.text, 60)} does not say how many tokens an update reads; give usual_batch."
             )
         return float(size)
+
+    def weight_decay_at(self, step: int) -> float | None:
+        """Weight decay of update `step`, counted from 0; None where the plan tells none."""
+        decay = weight_decay_of(self.schedule)
+        return None if decay is None else float(decay(step))
 
     def get_lr(self) -> list[float]:
         """The rate of each group at the update to come, as `step()` sets it."""

@@ -97,10 +97,13 @@ def plan(joint: Joint, sequence: int | None = None) -> Export:
     """The same with a batch that grows, in sequences of so many tokens."""
     if joint.average:
         raise cannot(TITLE, "an average of weights")
+    if joint.batch is None:
+        made = write(joint.rate)
+        return replace(made, text=f"{comment(joint.text)}{made.text}\n{_decay(joint, None)}")
     batch = sequences(joint, TITLE, sequence)
     if not batch.changes:
         made = write(joint.rate)
-        size = bash_array("BATCH_ARGS", {"--global-batch-size": batch.size[0]})
+        size = bash_array("BATCH_ARGS", {"--global-batch-size": batch.size[0]}) + _decay(joint, batch)
         text = f"{comment(joint.text, *batch.notes)}{made.text}\n{size}"
         return replace(made, text=text, exact=made.exact and not batch.notes, notes=(*batch.notes, *made.notes))
     if any(b < a for a, b in pairwise(batch.size)):
@@ -117,7 +120,27 @@ def plan(joint: Joint, sequence: int | None = None) -> Export:
         RESUMING,
     )
     exact = found.exact and not batch.notes
-    return _written(joint, found, exact, notes, _rate_flags(found.options, "samples"), bash_array("BATCH_ARGS", flags))
+    more = bash_array("BATCH_ARGS", flags) + _decay(joint, batch)
+    return _written(joint, found, exact, notes, _rate_flags(found.options, "samples"), more)
+
+
+def _decay(joint: Joint, batch: Staircase | None) -> str:
+    """The flags of the weight decay; empty where the plan tells none. Raises `ScheduleError` for what has no flags.
+
+    It is one value, or rises along a line over all updates, which the scheduler counts in samples.
+    """
+    decay = joint.weight_decay
+    if decay is None:
+        return ""
+    first, last = decay.values[0], decay.values[-1]
+    if decay.constant:
+        return "\n" + bash_array("DECAY_ARGS", {"--weight-decay": first})
+    if decay.shape != "ramp" or decay.starts != (0.0, float(joint.total)) or last < first:
+        raise cannot(TITLE, "this weight decay, only one value, or a line that rises over all updates")
+    if batch is not None and batch.changes:
+        raise cannot(TITLE, "a weight decay that changes beside a batch that does, since it counts samples")
+    ends = {"--start-weight-decay": first, "--end-weight-decay": last}
+    return "\n" + bash_array("DECAY_ARGS", {**ends, "--weight-decay-incr-style": "linear"})
 
 
 def code(schedule: Schedule, notes: tuple[str, ...], key: str = KEY, title: str = TITLE) -> Export:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ...schedules.averaging import EMA
 from ...schedules.base import Schedule
-from ...schedules.joint_schedule import Joint, parts
+from ...schedules.joint_schedule import Joint, parts, weight_decay_of
 from ..base import Export, Target
 from ..code import lambda_lr, scalar
 from ..plans import begins_elsewhere
@@ -21,7 +21,7 @@ def write(schedule: Schedule) -> Export:
 
 
 def plan(joint: Joint) -> Export:
-    """The same with `batch_at`, and an AveragedModel."""
+    """The same with `batch_at`, an AveragedModel, and `set_weight_decay`."""
     late = _late(joint)
     made = write(joint)
     return replace(made, exact=made.exact and not late)
@@ -30,7 +30,8 @@ def plan(joint: Joint) -> Export:
 def _notes(schedule: Schedule) -> tuple[str, ...]:
     batch = parts(schedule)[1]
     what = ("batch_at is for your data loader, or for gradient accumulation: no PyTorch class takes it.",)
-    return (*_late(schedule), *(what if batch else ()))
+    decays = ("Call set_weight_decay(optimizer, step) before each optimizer.step(): no PyTorch class takes it.",)
+    return (*_late(schedule), *(what if batch else ()), *(decays if weight_decay_of(schedule) else ()))
 
 
 def _late(schedule: Schedule) -> tuple[str, ...]:

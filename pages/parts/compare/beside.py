@@ -26,7 +26,7 @@ def ask(text: str, key: str) -> None:
     """The fields of a candidate's text; `key` begins their keys. Closed until one of them is in use."""
     first = Fields.of(text)
     used = bool(first.parts)
-    with st.expander("Batch schedule and average of the weights", icon=":material/stacks:", expanded=used):
+    with st.expander("Batch schedule, average of the weights, weight decay", icon=":material/stacks:", expanded=used):
         left, *right = st.columns(4, vertical_alignment="bottom")
         if _choose(left, "Batch schedule", "shape", SHAPES, first, key) != NONE:
             _type(
@@ -56,6 +56,11 @@ def ask(text: str, key: str) -> None:
         elif average == "merge":
             _type(right[0], "Checkpoints", "count", first, key, "How many of the last checkpoints are averaged.")
             _type(right[1], "Updates apart", "every", first, key, "Updates between two checkpoints.")
+        meaning = (
+            "AdamW's, such as 0.1, or one that changes, such as ramp([0, 100%], [0.1, 0]). No law knows it: it is kept "
+            "with the plan and exported, and predictions are the same whatever it is."
+        )
+        _type(st.columns(2)[0], "Weight decay", "weight_decay", first, key, meaning)
 
 
 def typed(key: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from optlaws_core.fitting.selection import POOL
 from optlaws_core.prediction.agreement import Agreement, agreement, in_order, in_words
 from optlaws_core.prediction.pairs import Pair, compare
 from optlaws_core.readers import Source
-from optlaws_core.schedules import parts
+from optlaws_core.schedules import Joint
 from optlaws_core.text import chance, counted, listed
 
 from ..server import trainer, workers
@@ -51,18 +51,17 @@ def at_small_size(schedules: Sequence[Schedule]) -> list[Schedule]:
 
 
 def _small(schedule: Schedule, total: int, peak: float) -> Schedule:
-    rate, batch, average = parts(schedule)
-    if batch is not None or average is not None:
+    if isinstance(schedule, Joint):
         raise ScheduleError(
-            "A small run tries a learning rate alone, and this candidate schedules its batch or averages its weights: "
-            f"{schedule.text}."
+            "A small run tries a learning rate alone, and this candidate schedules its batch, averages its weights or "
+            f"sets its weight decay: {schedule.text}."
         )
     if total < SHORTEST:
         raise ScheduleError(
             f"A small run has {SHORTEST} updates at least; beside the longer candidate, {schedule.text} would have "
             f"{total}. Try it by itself."
         )
-    return rate.resized(total=total, peak=peak, warmup=WARMUP)
+    return schedule.resized(total=total, peak=peak, warmup=WARMUP)
 
 
 def same_shape(one: Schedule, other: Schedule) -> bool:

@@ -1,4 +1,4 @@
-"""What a candidate schedules beside its learning rate, batch and average, as one types it into fields. No Streamlit.
+"""What a candidate has beside its learning rate, as typed into fields: batch, average, weight decay. No Streamlit.
 
 As with the rate the text is the truth, also while it breaks a rule: whatever stands in the fields is written to it, and
 what is wrong with it is said by whoever reads the text.
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from optlaws_core import Schedule
 from optlaws_core.schedules import EMA, Average, Batch, parts
 from optlaws_core.schedules.batch import BY
+from optlaws_core.schedules.joint_schedule import weight_decay_of
 from optlaws_core.schedules.joint_text import PARTS, is_joint
+from optlaws_core.schedules.weight_decay import WeightDecay
 from optlaws_core.text import format_number
 
-RATE, BATCH, AVERAGE = PARTS
+RATE, BATCH, AVERAGE, WEIGHT_DECAY = PARTS
 NONE = "none"
 MOST_SAID = 3  # sizes of a batch schedule that are named one by one
 _MANNER = {"steps": "{} steps", "ramp": "ramps between {} sizes"}
@@ -51,7 +53,7 @@ def with_rate(text: str, rate: str) -> str:
 
 @dataclass(frozen=True)
 class Fields:
-    """What stands in the fields for batch schedule and average."""
+    """What stands in the fields for batch schedule, average and weight decay."""
 
     shape: str = NONE  # or one of `batch.SHAPES`
     starts: str = "0, 50%"
@@ -61,6 +63,7 @@ class Fields:
     half_life: str = "100"
     count: str = "8"
     every: str = "100"
+    weight_decay: str = ""  # as in the text form; empty where it is not told
 
     @classmethod
     def of(cls, text: str) -> Fields:
@@ -77,18 +80,19 @@ class Fields:
             kind, rest = _call(said)
             names = ("half_life",) if kind == "ema" else ("count", "every")
             given |= {"average": kind} | dict(zip(names, map(str.strip, rest.split(",")), strict=False))
-        return cls(**given)
+        return cls(**given, weight_decay=found.get(WEIGHT_DECAY, ""))
 
     @property
     def parts(self) -> dict[str, str]:
-        """Texts of batch and average by name, where there are any."""
+        """Texts of batch, average and weight decay by name, where there are any."""
         by = f", by={self.by}" if self.by != BY[0] else ""
         lengths = self.half_life if self.average == "ema" else f"{self.count}, {self.every}"
         said = {
             BATCH: f"{self.shape}([{self.starts.strip(' []')}], [{self.sizes.strip(' []')}]{by})",
             AVERAGE: f"{self.average}({lengths})",
         }
-        return {name: said[name] for name, kind in ((BATCH, self.shape), (AVERAGE, self.average)) if kind != NONE}
+        told = {name: said[name] for name, kind in ((BATCH, self.shape), (AVERAGE, self.average)) if kind != NONE}
+        return told | ({WEIGHT_DECAY: self.weight_decay} if self.weight_decay else {})
 
 
 def _call(text: str) -> tuple[str, str]:
@@ -98,9 +102,10 @@ def _call(text: str) -> tuple[str, str]:
 
 
 def told(schedule: Schedule) -> str:
-    """Batch and average in a few letters, for a name; empty for a rate alone."""
-    _, batch, average = parts(schedule)
-    return " ".join(filter(None, (batch and _sizes(batch, "→"), average and _short(average))))
+    """Batch, average and weight decay in a few letters, for a name; empty for a rate alone."""
+    (_, batch, average), decay = parts(schedule), weight_decay_of(schedule)
+    words = (batch and _sizes(batch, "→"), average and _short(average), decay and f"wd {_values(decay, '→')}")
+    return " ".join(filter(None, words))
 
 
 def in_words(schedule: Schedule, more: bool = False) -> str:
@@ -110,7 +115,14 @@ def in_words(schedule: Schedule, more: bool = False) -> str:
     """
     _, batch, average = parts(schedule)
     with_ = "" if batch is None else f"{' and' if more else ' with'} {_batch_in_words(batch)}"
+    if (decay := weight_decay_of(schedule)) is not None:
+        with_ += f"{' and' if more or with_ else ' with'} a weight decay of {_values(decay, ', then ')}"
     return f"{with_}{'' if average is None else f' read as {_average_in_words(average)}'}"
+
+
+def _values(decay: WeightDecay, between: str) -> str:
+    values = [format_number(value) for value in decay.values]
+    return between.join(values if len(values) <= MOST_SAID else [values[0], "…", values[-1]])
 
 
 def _sizes(batch: Batch, between: str) -> str:

@@ -136,6 +136,10 @@ def test_a_plan_tells_its_batch_and_its_average():
     relative = ScheduleLR(optimizer_of(1.0), "rate=constant(peak=1, total=9); batch=steps([0, 4], [1x, 2x])")
     assert relative.batch_at(5, usual_batch=512) == 1024 and relative.average is None
     assert ScheduleLR(optimizer_of(1.0), WSD).batch_at(5, usual_batch=512) == 512
+    assert relative.weight_decay_at(5) is None
+    assert (
+        ScheduleLR(optimizer_of(1.0), f"rate={WSD}; weight_decay=steps([0, 5], [0.1, 0.2])").weight_decay_at(5) == 0.2
+    )
     for scheduler in (relative, ScheduleLR(optimizer_of(1.0), WSD)):
         with pytest.raises(ScheduleError, match="does not say how many tokens an update reads; give usual_batch.$"):
             scheduler.batch_at(5)

@@ -318,10 +318,11 @@ def test_batch_and_average_are_chosen_without_their_text_form(shown):
     field(shown, "Sizes begin at").set_value("0, 25%").run()
     field(shown, "Average of the weights").set_value("ema").run()
     field(shown, "Half-life, updates").set_value("50").run()
+    field(shown, "Weight decay").set_value("0.1").run()
     button(shown, "Add it").click().run()
     assert not shown.exception
     added = shown.session_state.workspace.candidates[-1]
-    assert beside(added.text) == "batch=steps([0, 250], [1x, 4x]); average=ema(50)"
+    assert beside(added.text) == "batch=steps([0, 250], [1x, 4x]); average=ema(50); weight_decay=0.1"
 
 
 def test_a_typed_plan_fills_the_fields_and_is_taken_back_to_its_rate(shown):
