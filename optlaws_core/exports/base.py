@@ -51,7 +51,8 @@ class Target:
 
     `key` is its name on the command line, `title` in prose; `write` makes the export of a schedule (of a table, from
     the number of rows, too), `plan` that of a plan with more than a rate, where the trainer has such. The latter takes
-    the tokens in a sequence, too, where the trainer `counts_sequences` in a batch. `takes` tells what the export is:
+    the tokens in a sequence, too, where the trainer `counts_sequences` in a batch, and writes a weight decay where it
+    `holds_decay`. `takes` tells what the export is:
     options of the trainer's own scheduler, code with the schedule's formula, or a table. `code` writes, with notes, the
     formula as such a trainer can use it, which stands in for options that are off by more than 5 % of the peak.
     `native` is what the options express exactly, as the end of a sentence. `source` is where the trainer's scheduler is
@@ -65,6 +66,7 @@ class Target:
     code: Callable[[Schedule, tuple[str, ...]], Export] | None = field(default=None, kw_only=True)
     plan: Callable[..., Export] | None = field(default=None, kw_only=True)
     counts_sequences: bool = field(default=False, kw_only=True)
+    holds_decay: bool = field(default=False, kw_only=True)
     native: str = field(kw_only=True)
     source: str = field(kw_only=True)
     version: str = field(kw_only=True)

@@ -143,6 +143,11 @@ def with_rate(plan: Schedule, rate: Schedule) -> Schedule:
     return replace(plan, rate=rate, batch=batch, weight_decay=decay)
 
 
+def without_weight_decay(plan: Joint) -> Schedule:
+    """The plan as if it did not tell its weight decay; its rate where it has nothing else."""
+    return plan.rate if plan.batch is plan.average is None else replace(plan, weight_decay=None)
+
+
 def averaged(plan: Schedule, average: Average) -> Joint:
     """The plan, judged at another average of its weights."""
     return replace(plan, average=average) if isinstance(plan, Joint) else Joint(plan, average=average)
@@ -248,4 +253,5 @@ __all__ = [
     "tokens_before",
     "weight_decay_of",
     "with_rate",
+    "without_weight_decay",
 ]

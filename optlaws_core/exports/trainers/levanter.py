@@ -48,8 +48,6 @@ def write(schedule: Schedule) -> Export:
 
 def plan(joint: Joint, sequence: int | None = None) -> Export:
     """The same with `train_batch_size`, in sequences of so many tokens, and `model_averaging`."""
-    if joint.weight_decay:
-        raise cannot(TITLE, "a weight decay")
     batch = sequences(joint, TITLE, sequence) if joint.batch else None
     lines = _batch(batch) if batch else ""
     off = batch.notes if batch else ()

@@ -56,8 +56,6 @@ def write(schedule: Schedule) -> Export:
 
 def plan(joint: Joint) -> Export:
     """Stages with absolute rates, and callbacks for batch and average."""
-    if joint.weight_decay:
-        raise cannot(TITLE, "a weight decay")
     callbacks, notes, off = [], [], []
     if joint.batch:
         batch = staircase(joint, TITLE)

@@ -48,6 +48,7 @@ TRAINER = Target(
     write,
     takes="code",
     plan=plan,
+    holds_decay=True,
     native="any schedule, as the factor of a LambdaLR",
     source="https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html",
     version="PyTorch 2.13",

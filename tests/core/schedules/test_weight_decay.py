@@ -160,7 +160,18 @@ def test_a_line_beside_a_batch_that_changes_is_no_line_in_samples():
     assert "--weight-decay 0.1" in export(plan("0.1", more), "megatron", sequence=64).text
 
 
-@pytest.mark.parametrize("target", sorted(set(TARGETS) - {"pytorch", "csv", "json", "megatron"}))
-def test_a_trainer_that_cannot_says_so(target):
-    with pytest.raises(ScheduleError, match="cannot hold a weight decay: export the plan to PyTorch, CSV or JSON"):
-        export(plan("0.1"), target)
+@pytest.mark.parametrize("target", [key for key, known in TARGETS.items() if not known.holds_decay])
+def test_a_trainer_whose_weight_decay_stands_elsewhere_says_so_and_has_the_rest(target):
+    said = "The plan's weight decay, 0.1, is a setting of the optimizer, which this export does not write."
+    found, rest = export(plan("0.1"), target), export(parse(RATE), target)
+    assert found.text.endswith(rest.text) and found.notes == (said, *rest.notes) and found.remarks == found.notes
+    assert json.loads(found.text) if found.suffix == ".json" else found.text.startswith("# The plan's weight decay")
+    with pytest.raises(ScheduleError, match="cannot hold a weight decay that changes: export the plan to PyTorch, CSV"):
+        export(plan(DECAYS[2]), target)
+
+
+def test_the_rest_of_a_plan_may_be_refused_as_before():
+    found = export(plan("0.1", "; batch=steps([0, 100], [6400, 12800])"), "levanter", sequence=64)
+    assert "train_batch_size" in found.text and "weight decay, 0.1, is a setting" in found.notes[0]
+    with pytest.raises(ScheduleError, match="An export to DeepSpeed cannot hold an average of weights"):
+        export(plan("0.1", "; average=ema(9)"), "deepspeed")
