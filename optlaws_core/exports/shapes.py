@@ -18,5 +18,5 @@ def fall(shape: str, x: FloatArray) -> FloatArray:
 
 
 def rise(t: FloatArray, warmup: int) -> FloatArray:
-    """The line from 0 at update 0 to 1 at update `warmup`, going on beyond it; (n,)."""
-    return t / max(warmup, 1)
+    """The line from 0 at update 0 to 1 at update `warmup`, going on beyond it; (n,), or (m, n) of a column."""
+    return t / np.maximum(warmup, 1)

@@ -38,7 +38,7 @@ class StableFall(Options):
 
     def _fallen(self, count: FloatArray) -> FloatArray:
         """The rate `count` updates after the stable phase."""
-        return self.low + (self.peak - self.low) * fall(self.shape, count / max(self.decay, 1))
+        return self.low + (self.peak - self.low) * fall(self.shape, count / np.maximum(self.decay, 1))
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class WarmupLR(Scheduler):
         return ends | {"warmup_num_steps": self.warmup, "warmup_type": "linear"}
 
     def rates(self, t: FloatArray) -> FloatArray:
-        w, i = max(2, self.warmup), np.maximum(t - 1, 0)
+        w, i = np.maximum(2, self.warmup), np.maximum(t - 1, 0)
         return self.low + (self.peak - self.low) * np.where(i < w, i / w, self._late(i, w))
 
     def _late(self, i: FloatArray, w: int) -> FloatArray:
@@ -62,7 +62,7 @@ class WarmupDecayLR(WarmupLR):
         return {"total_num_steps": self.total} | super().params
 
     def _late(self, i: FloatArray, w: int) -> FloatArray:
-        return np.clip((self.total - i) / max(1, self.total - w), 0, None)
+        return np.clip((self.total - i) / np.maximum(1, self.total - w), 0, None)
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ class WarmupCosineLR(Scheduler):
         return {"total_num_steps": self.total} | early | late
 
     def rates(self, t: FloatArray) -> FloatArray:
-        w, i, low = max(2, self.warmup), t - 1, self.low / self.peak
+        w, i, low = np.maximum(2, self.warmup), t - 1, self.low / self.peak
         early = self.first + (1 - self.first) * i / w
-        late = low + (1 - low) * fall("cosine", (i - w + 1) / max(1, self.total - w))
+        late = low + (1 - low) * fall("cosine", (i - w + 1) / np.maximum(1, self.total - w))
         return np.where(i < 0, 0.0, self.peak * np.where(i < w, early, late))
 
 

@@ -31,7 +31,7 @@ class Settings(StableFall):
             share = np.sqrt(TIMESCALE / np.maximum(count + self.warmup, 1))
             return np.maximum(self.peak * np.minimum(share, 1.0), self.low)
         if self.shape == "inv":
-            steepness = (self.peak / self.low - 1) / max(self.decay, 1)
+            steepness = (self.peak / self.low - 1) / np.maximum(self.decay, 1)
             return np.maximum(self.peak / (steepness * np.maximum(count, 1) + 1), self.low)
         return super()._fallen(count)
 

@@ -87,7 +87,7 @@ class InverseSqrt(Scheduler):
     @property
     def tends_to(self) -> float:
         """`level` as llm-foundry admits it: a cooldown ends no higher than the decay before it tends to."""
-        return max(self.level, self.low / self.peak)
+        return np.maximum(self.level, self.low / self.peak)
 
     @property
     def given(self) -> dict[str, float | str]:
@@ -95,17 +95,16 @@ class InverseSqrt(Scheduler):
             "t_max": f"{self.total}ba",
             "t_scale": f"{self.scale}ba",
             "t_cooldown": f"{self.cooldown}ba",
-            "alpha_f_decay": self.tends_to,
+            "alpha_f_decay": float(self.tends_to),
             "alpha_f_cooldown": self.low / self.peak,
         }
 
     def late(self, i: FloatArray) -> FloatArray:
         w, high, low = self.warmup, self.tends_to, self.low / self.peak
-        begin = max(self.total - self.cooldown, w)
+        begin = np.maximum(self.total - self.cooldown, w)
         late = high + (1 - high) / np.sqrt((np.clip(i, w, begin) - w + self.scale) / self.scale)
-        if self.cooldown:
-            late = late + (low - late) * np.clip((i - begin) / self.cooldown, 0.0, 1.0)
-        return late
+        cooled = late + (low - late) * np.clip((i - begin) / np.maximum(self.cooldown, 1), 0.0, 1.0)
+        return np.where(np.equal(self.cooldown, 0), late, cooled)
 
 
 def candidates(schedule: Schedule) -> Iterator[Scheduler]:

@@ -46,9 +46,9 @@ class Style(Options):
 
     def _late(self, t: FloatArray) -> FloatArray:
         if self.style == "constant":
-            return np.full_like(t, self.peak)
+            return self.peak * np.ones_like(t)
         if self.style == "inverse-square-root":
-            return np.maximum(self.low, self.peak * np.sqrt(max(self.warmup, 1) / np.maximum(t, 1)))
+            return np.maximum(self.low, self.peak * np.sqrt(np.maximum(self.warmup, 1) / np.maximum(t, 1)))
         return self._fallen(t, self.total - self.warmup, self.style)
 
     def _fallen(self, t: FloatArray, length: int, shape: str) -> FloatArray:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from optlaws_core import parse
-from optlaws_core.exports import EXACT, FAR, TABLES, TARGETS, export
+from optlaws_core.exports import EXACT, FAR, TABLES, TARGETS, export, nearest
 from optlaws_core.text import relative_error
 from tests.knowledge.families import schedules, texts
 from tests.knowledge.trainers import NAMED, TWINS, W
@@ -106,6 +106,20 @@ def test_the_stated_deviation_of_any_schedule_is_the_true_one(target, schedule):
         assert found.exact == (found.deviation <= EXACT)
         assert found.deviation <= FAR + EXACT
         assert found.exact or f"off by up to {relative_error(found.deviation)} of the peak" in found.notes[0]
+
+
+@pytest.mark.parametrize("target", [key for key in KNOWN if TARGETS[key].takes == "options"])
+def test_forms_have_the_rates_together_that_they_have_alone(target, monkeypatch):
+    t, together = np.arange(0.0, TOTAL, 5), nearest._together
+
+    def compared(forms):
+        form = together(forms)
+        rates = np.broadcast_to(form.rates(t), (len(forms), len(t)))
+        np.testing.assert_array_equal(rates[::8], [other.rates(t) for other in forms[::8]])
+        return form
+
+    monkeypatch.setattr(nearest, "_together", compared)
+    export(parse(f"rex({W})"), target)
 
 
 @pytest.mark.parametrize("target, name", [(t, n) for t in KNOWN for n in getattr(TWINS[t], "EXPRESSED", ())])
