@@ -114,14 +114,26 @@ def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     )
 
 
-def batches(law: Law, plan: Plan, steps: IntArray) -> Iterator[Batch]:
-    """`batch` of one plan, as many of the `steps` (n,) at a time as memory bears: all, unless the rate turns often.
+def batches(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Iterator[Batch]:
+    """`batch` of parts, as much of them at a time as memory bears: all, unless they are many or a rate turns often.
 
-    The steps in their order. Between two batches the work may be ended. Raises like `batch`.
+    Plans, and the steps (n_i,) of each, in their order. Between two batches the work may be ended. Raises like `batch`.
     """
-    for some in in_parts(plan.schedule, steps):
-        may_end_here()
-        yield batch(law, [(plan, some)])
+    together: list[tuple[Plan, IntArray]] = []
+    held = 0
+    pieces = [(plan, some) for plan, steps in parts for some in in_parts(plan.schedule, steps)]
+    for plan, some in pieces:
+        turns = len(plan.schedule.breaks)
+        alone = turns > OFTEN or beside_rate(plan.schedule)[1] is not None
+        past = AT_ONCE_PAST if alone else turns * len(some)  # stretches before its steps, at most
+        if together and held + past > AT_ONCE_PAST:
+            may_end_here()
+            yield batch(law, together)
+            together, held = [], 0
+        together.append((plan, some))
+        held += past
+    may_end_here()
+    yield batch(law, together)
 
 
 def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:

@@ -25,7 +25,7 @@ from ..fitting.result import Fit, Model
 from ..runs import Plan
 from ..schedules import Schedule, parts
 from .error_terms import ALIKE, LENGTHS_ALIKE, error_terms
-from .losses import checked, of_fit, predict
+from .losses import Asked, checked, of_fit, predict_each
 from .observed import rates_of
 from .slopes import covariance_of, slopes, varying
 
@@ -36,8 +36,6 @@ ONE_SHAPE = 0.01
 # Share of the rest that belongs to a shape, and not to the single run: repeats of one of our own runs differ by 0.58 %,
 # which is half the variance of a misfit of 0.8 %.
 OF_SHAPE = 0.5
-
-Asked = Sequence[tuple[Plan, NDArray[np.int64]]]  # plans, each with the one update (1,) whose loss is asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +77,7 @@ def _peaks(asked: Asked) -> list[float]:
 
 
 def _log_losses(model: Model, asked: Asked) -> FloatArray:
-    return np.log([predict(model, plan, steps)[0] for plan, steps in asked])
+    return np.log([loss[0] for loss in predict_each(model, asked)])
 
 
 def _of_laws(model: Model, asked: Asked, log_loss: FloatArray) -> FloatArray:
@@ -90,7 +88,8 @@ def _of_laws(model: Model, asked: Asked, log_loss: FloatArray) -> FloatArray:
         total += weight * np.outer(own - log_loss, own - log_loss)
         shares = _shares(fit, asked)
         for part, share in shares if len(shares) > 1 else ():
-            said = [of_fit(part, *one)[0] if s > 0 else 1.0 for one, s in zip(asked, share, strict=True)]
+            said, has = np.ones(len(asked)), np.flatnonzero(share > 0).tolist()
+            said[has] = np.concatenate(of_fit(part, [asked[i] for i in has]))
             off = np.sqrt(share) * (np.log(said) - own)
             total += weight * np.outer(off, off)
     return total
@@ -123,7 +122,7 @@ def _of_coefficients(model: Model, asked: Asked) -> FloatArray:
 def _of_fit(fit: Fit, asked: Asked) -> FloatArray:
     places = varying(fit)
     assert places is not None  # whoever asks has looked
-    J = np.concatenate([slopes(fit, plan, steps, places) for plan, steps in asked])
+    J = np.concatenate(slopes(fit, asked, places))
     return J @ covariance_of(fit, places) @ J.T
 
 

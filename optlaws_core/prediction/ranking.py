@@ -7,21 +7,26 @@ the other's final loss: `updates_for` shortens everything after the warm-up in p
 is the other's horizon minus that one. It is negative when the best candidate ends lower only because it is longer.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+
+import numpy as np
 
 from ..errors import ScheduleError
 from ..fitting.result import Model
 from ..schedules import Schedule
 from .divergence import MOST_RISK, Risk, risk_of
-from .losses import predict
+from .losses import predict_each
 from .ranking_shown import frame_of_ranking, html_of_ranking, line_of_ranked, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Ends = Callable[[int], float | None]  # horizon -> final loss of a shape there; None where the shape cannot be so short
+# Horizons -> final losses of a shape there, worked out together; without those at which the shape cannot be so short.
+Ends = Callable[[Sequence[int]], dict[int, float]]
+POINTS = 5  # horizons through which the polynomial is laid that tells where a shape ends at a loss
+NEAR = 3  # updates to either side of where it tells so that are looked at with it
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def rank(
     `risk`: of divergence, learned from labelled runs; candidates above `most_risk` rank behind all others. `savings`:
     whether the updates saved are worked out, which takes several times as long as all the rest; see `with_savings`.
     """
-    finals = [float(predict(fit, s)[0]) for s in schedules]
+    finals = [float(loss[0]) for loss in predict_each(fit, [(s, None) for s in schedules])] if schedules else []
     risks = [None] * len(schedules) if risk is None else risk_of(risk, [fit.coverage.plan(s) for s in schedules])
     apart = [r is not None and r > most_risk for r in risks]
     order = sorted(range(len(schedules)), key=lambda i: (apart[i], finals[i]))
@@ -126,9 +131,9 @@ def with_savings(fit: Model, ranked: Sequence[Ranked], places: Collection[int] |
     if not ranked:
         return Ranking((), fit)
     best = ranked[0].schedule
-    end = _ends(fit, best)
+    ends = _ends(fit, best)
     rows = [
-        replace(r, saved_updates=_saved(best, end, r.schedule, r.final_loss))
+        replace(r, saved_updates=_saved(best, ends, r.schedule, r.final_loss))
         if i and (places is None or i in places)
         else r
         for i, r in enumerate(ranked)
@@ -146,62 +151,82 @@ def updates_for(fit: Model, shape: Schedule, loss: float) -> int | None:
 
 
 def _ends(fit: Model, shape: Schedule) -> Ends:
-    known: dict[int, float | None] = {}
+    known: dict[int, float] = {}
 
-    def end(total: int) -> float | None:
-        if total not in known:
-            try:
-                known[total] = float(predict(fit, shape.rescaled(total))[0])
-            except ScheduleError:
-                known[total] = None
-        return known[total]
+    def ends(totals: Sequence[int]) -> dict[int, float]:
+        new = {total: made for total in totals if total not in known and (made := _rescaled(shape, total)) is not None}
+        losses = predict_each(fit, [(made, None) for made in new.values()]) if new else []
+        known.update(zip(new, (float(loss[0]) for loss in losses), strict=True))
+        return {total: known[total] for total in totals if total in known}
 
-    return end
+    return ends
 
 
-def _saved(best: Schedule, end: Ends, other: Schedule, loss: float) -> int | None:
-    needed = _shortest(best, end, loss)
+def _rescaled(shape: Schedule, total: int) -> Schedule | None:
+    try:
+        return shape.rescaled(total)
+    except ScheduleError:
+        return None
+
+
+def _saved(best: Schedule, ends: Ends, other: Schedule, loss: float) -> int | None:
+    needed = _shortest(best, ends, loss)
     return None if needed is None else other.total - needed
 
 
-def _shortest(shape: Schedule, end: Ends, loss: float) -> int | None:
-    good = shape.total  # ends at `loss` or below
-    if (at_good := end(good)) is None or at_good > loss:
+def _shortest(shape: Schedule, ends: Ends, loss: float) -> int | None:
+    good, found = shape.total, ends([shape.total])  # `good` ends at `loss` or below
+    if found.get(good, np.inf) > loss:
         return None
     bad = good  # ends above, or is impossible
     while bad == good:
-        trial = shape.warmup + (good - shape.warmup) // 2
-        if trial <= shape.warmup or trial == good:
+        length = good - shape.warmup
+        trials = sorted({shape.warmup + length * k // 8 for k in range(4, 8)} - {shape.warmup})
+        if not trials:
             return None
-        if (at_trial := end(trial)) is not None and at_trial <= loss:
-            good = bad = trial
-            at_good = at_trial
-        else:
-            bad = trial
-    return _crossing(end, loss, bad, good, at_good)
+        found |= ends(trials)
+        bad, good = _around(trials, found, loss, trials[0], good)
+    return _crossing(ends, found, loss, bad, good)
 
 
-def _crossing(end: Ends, loss: float, bad: int, good: int, at_good: float) -> int | None:
-    """The crossing between two horizons by regula falsi on integers (Illinois variant), a handful of evaluations.
+def _around(trials: Sequence[int], found: Mapping[int, float], loss: float, bad: int, good: int) -> tuple[int, int]:
+    """The highest of the `trials`, ascending, that ends above `loss` or is impossible, and the one after it."""
+    for trial in reversed(trials):
+        if found.get(trial, np.inf) > loss:
+            return trial, good
+        good = trial
+    return bad, good
 
-    `at_good`: final loss at the horizon `good`.
+
+def _crossing(ends: Ends, found: dict[int, float], loss: float, bad: int, good: int) -> int | None:
+    """The crossing between two horizons, to a millionth: mostly in one round, around where a polynomial has it.
+
+    found: final losses by horizon, at `good` at least; what is looked at is added. Each second round cuts what is left
+    into quarters, wherever the polynomial leads.
     """
     exact = max(1, good // 1_000_000)
-    over = None if (at := end(bad)) is None else at - loss  # above 0
-    under = at_good - loss  # at most 0
-    last = 0
+    near = True
     while good - bad > exact:
-        if over is None or under == 0:  # no slope to follow
-            trial = (bad + good) // 2
-        else:
-            trial = round(good + (bad - good) * under / (under - over))
-        trial = min(max(trial, bad + 1), good - 1)
-        off = None if (at := end(trial)) is None else at - loss
-        if off is not None and off <= 0:
-            good, under, over = trial, off, over / 2 if over is not None and last < 0 else over
-            last = -1
-        else:
-            bad, over, under = trial, off, under / 2 if last > 0 else under
-            last = 1
+        guess = _guess(found, loss, bad, good)
+        around = [guess + k * exact for k in range(-NEAR, NEAR + 1)]
+        even = [bad + (good - bad) * k // 4 for k in (1, 2, 3)]
+        trials = sorted({t for t in (around if near else even) if bad < t < good} or {(bad + good) // 2})
+        found |= ends(trials)
+        bad, good = _around(trials, found, loss, bad, good)
+        near = not near
     # Next to horizons that are impossible there is no crossing: the shape ends below `loss` as short as it can be.
-    return None if end(bad) is None else good
+    return good if bad in found else None
+
+
+def _guess(found: Mapping[int, float], loss: float, bad: int, good: int) -> int:
+    """Where the horizon as a polynomial of the final loss meets `loss`, through the known ones nearest to it."""
+    nearest = sorted(found, key=lambda total: (abs(found[total] - loss), total))[:POINTS]
+    x, y = np.array([found[total] for total in nearest]), np.log(nearest)
+    apart = x[:, None] - x + np.eye(len(x))
+    if not apart.all():
+        return (bad + good) // 2
+    shares = (np.where(np.eye(len(x), dtype=bool), 1.0, loss - x) / apart).prod(axis=1)
+    return round(min(max(float(np.exp(np.clip(shares @ y, 0, np.log(good)))), bad), good))
+
+
+__all__ = ["Ranked", "Ranking", "rank", "updates_for", "with_savings"]

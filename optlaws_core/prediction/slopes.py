@@ -7,7 +7,7 @@ from ..arrays import FloatArray
 from ..fitting.result import Fit, Status
 from ..laws import law_named
 from ..laws.evaluation import batches, predict_with_jacobian
-from ..runs import Plan
+from .losses import Asked, each
 
 
 def varying(fit: Fit) -> NDArray[np.int64] | None:
@@ -26,18 +26,18 @@ def covariance_of(fit: Fit, places: NDArray[np.int64]) -> FloatArray:
     return _square(fit)[np.ix_(places, places)]
 
 
-def slopes(fit: Fit, plan: Plan, steps: NDArray[np.int64], places: NDArray[np.int64]) -> FloatArray:
-    """Derivatives of log loss at `steps` (n,) by the coefficients at `places`, in search coordinates: (n, places)."""
+def slopes(fit: Fit, asked: Asked, places: NDArray[np.int64]) -> list[FloatArray]:
+    """Derivatives of log loss by the coefficients at `places`, in search coordinates: (n_i, places) for each plan."""
     if not len(places):
-        return np.zeros((len(steps), 0))
+        return [np.zeros((len(steps), 0)) for _, steps in asked]
     law = law_named(fit.law)
     index = [law.names.index(fit.free[i]) for i in places]
     with np.errstate(all="ignore"):
-        told = [predict_with_jacobian(some, fit.vector) for some in batches(law, plan, steps)]
+        told = [predict_with_jacobian(some, fit.vector) for some in batches(law, asked)]
         loss, jacobian = (np.concatenate(part) for part in zip(*told, strict=True))
         scale = np.array([law.params[i].slope(fit.vector[i]) for i in index])
         found = jacobian[:, index] * scale / loss[:, None]
-    return np.nan_to_num(found)  # before the first rate above 0 there is no slope
+    return each([np.nan_to_num(found)], asked)  # before the first rate above 0 there is no slope
 
 
 def _square(fit: Fit) -> FloatArray:

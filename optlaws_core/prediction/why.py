@@ -10,7 +10,7 @@ from ..fitting.result import Model
 from ..runs import Run
 from ..schedules import Schedule
 from ..text import format_number
-from .losses import predict
+from .losses import predict_each
 from .observed import final_loss
 from .verdict import difference
 
@@ -26,7 +26,7 @@ def why(model: Model, best: Schedule, other: Schedule, name: str, runs: Iterable
     runs: those at hand. Of those of the fit, held-out ones too, two of both families are held against each other that
     have one length, peak, size and batch.
     """
-    gap = float(predict(model, other)[0] - predict(model, best)[0])
+    gap = _above(model, other, best)
     if gap <= 0:
         return []
     train = [run for run in runs if run.name in model.train or run.name in model.test]
@@ -38,6 +38,12 @@ def why(model: Model, best: Schedule, other: Schedule, name: str, runs: Iterable
     return [sentence for sentence in said if sentence]
 
 
+def _above(model: Model, one: Schedule, other: Schedule) -> float:
+    """How far the final loss of one schedule is above that of another."""
+    own, its = predict_each(model, [(one, None), (other, None)])
+    return float(own[0] - its[0])
+
+
 def crossing(model: Model, best: Schedule, other: Schedule) -> int | None:
     """The step from which on the loss of `best` is below that of `other` until both end; None where it always is.
 
@@ -46,7 +52,8 @@ def crossing(model: Model, best: Schedule, other: Schedule) -> int | None:
     low, high = max(best.warmup_end, other.warmup_end), best.total - 1
     for _ in range(2):
         steps = np.unique(np.linspace(low, high, LOOKS).round().astype(np.int64))
-        behind = np.flatnonzero(predict(model, best, steps) >= predict(model, other, steps))
+        own, its = predict_each(model, [(best, steps), (other, steps)])
+        behind = np.flatnonzero(own >= its)
         if not len(behind):
             return None if low == max(best.warmup_end, other.warmup_end) else int(low)
         if behind[-1] + 1 == len(steps):
@@ -71,7 +78,7 @@ def _final_rate(model: Model, best: Schedule, other: Schedule, gap: float, train
         return ""
     try:
         alike = replace(best, **{"final": ends[1]})
-        part = float(predict(model, alike)[0] - predict(model, best)[0])
+        part = _above(model, alike, best)
     except OptLawsError:  # a final rate above the peak
         return ""
     if part < LEAST_SHARE * gap:

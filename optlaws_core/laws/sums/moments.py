@@ -64,10 +64,12 @@ def _windows(trace: Trace, observed: IntArray, r: float) -> list[tuple[int, int,
     clocks = trace.clock(r), trace.S, np.asarray
     end = np.min([_reach(clock(observed), clock(turns), observed, turns) for clock in clocks], axis=0)
     many = end - np.arange(len(observed)) > POINTS
+    rate = trace.schedule(observed)
     found, done = [], 0
     while (ahead := np.flatnonzero(many[done:])).size:
         first = done + int(ahead[0])
-        done, window = first + 1, _window(trace, observed[first : int(end[first])])
+        some = slice(first, int(end[first]))
+        done, window = first + 1, _window(trace, observed[some], rate[some])
         if window is not None:
             found.append((first, first + len(window[1]), *window))
             done = first + len(window[1])
@@ -85,15 +87,18 @@ def _reach(time: NDArray, turned: NDArray, observed: IntArray, turns: IntArray) 
     return np.minimum(last, np.searchsorted(stretch, stretch, side="right"))
 
 
-def _window(trace: Trace, observed: IntArray) -> tuple[IntArray, FloatArray] | None:
-    """Moments (POINTS,) and shares (n, POINTS) for the first n of `observed`, as many as follow well; None for none."""
+def _window(trace: Trace, observed: IntArray, rate: FloatArray) -> tuple[IntArray, FloatArray] | None:
+    """Moments (POINTS,) and shares (n, POINTS) for the first n of `observed`, as many as follow well; None for none.
+
+    `rate`: that of the observations, of the same shape.
+    """
     while len(observed) > POINTS and observed[-1] - observed[0] >= SHORTEST:
         middle, half = (observed[0] + observed[-1]) / 2, (observed[-1] - observed[0]) / 2
         points = np.rint(middle - half * np.cos(np.pi * (np.arange(POINTS) + 0.5) / POINTS)).astype(np.int64)
         share = _shares(points, observed)
-        if _follows(trace.schedule(points), trace.schedule(observed), share):
+        if _follows(trace.schedule(points), rate, share):
             return points, share
-        observed = observed[: len(observed) // 2]
+        observed, rate = observed[: len(observed) // 2], rate[: len(rate) // 2]
     return None
 
 

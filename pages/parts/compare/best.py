@@ -19,7 +19,7 @@ from ..state.session import state
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
 from . import table as candidate_table
-from .predicted import Entry, Known, half_width
+from .predicted import Entry, Known, half_widths
 
 FOUND = "compare_best"  # what the last search said
 OF = "compare_best_of"  # text form of the schedule that it is about; None: of none
@@ -230,7 +230,7 @@ def _take(space: Workspace, name: str, fit: Model, finding: Finding | JointFindi
     new_ones = [c for c in new if c.text not in known]
     left_out = max(0, len(space.candidates) + len(new_ones) - MOST)
     candidate_table.add(space, new_ones)
-    half = half_width(Known.of(fit), best)
+    (half,) = half_widths(Known.of(fit), (best,))
     end = f"{loss:.4f}" + ("" if half is None else f" ± {half:.4f} (90 % prediction band)")
     said = (
         f"Under {name}, the {new[0].label} of {best.total:,} updates, peak {format_number(best.peak)}, ends at {end}. "

@@ -1,6 +1,8 @@
 """What the Decide page predicts, kept for as long as fits and candidates stay the same."""
 
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -14,7 +16,6 @@ from optlaws_core import (
     Ranked,
     Run,
     Schedule,
-    predict,
     propose_runs,
     rank,
     with_bands,
@@ -22,7 +23,9 @@ from optlaws_core import (
 from optlaws_core.figures.candidate_chart import MOST_STEPS, steps_of
 from optlaws_core.fitting.result import Coverage, Model
 from optlaws_core.prediction import evidence
+from optlaws_core.prediction.bands import ends_with_bands
 from optlaws_core.prediction.divergence import Risk
+from optlaws_core.prediction.losses import predict_each
 from optlaws_core.prediction.pairs import Compared, compare
 from optlaws_core.prediction.ranking import with_savings
 from optlaws_core.prediction.why import why
@@ -39,6 +42,9 @@ MOST_STRETCHES = 5_000  # of all candidates, times the laws of all fits that are
 CROSSED = 200_000  # the same times the steps of a curve: curves of many stretches have fewer steps
 LEAST_STEPS = 40  # of a curve
 AVERAGED = 1_200  # steps of all curves of averaged weights, times the laws: each has a past of its own, and takes 3 ms
+
+
+Curve = tuple[np.ndarray, np.ndarray]  # steps (n,) and losses (n,)
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,49 @@ class Known:
         return cls(parts, weights, (model.misfit, model.left_out), model.coverage, model)
 
 
-@lru_cache(maxsize=512)
-def curve(known: Known, schedule: Schedule, most: int = MOST_STEPS) -> tuple[np.ndarray, np.ndarray]:
+class _Curves:
+    """The curves that were asked for lately; those that are new are worked out together."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most  # curves that are kept
+        self._kept: dict[tuple[Known, Schedule, int], Curve] = {}  # the latest last
+        self._lock = threading.Lock()
+
+    def of(self, known: Known, asked: Sequence[tuple[Schedule, int]]) -> list[Curve]:
+        """The curves of schedules, with about so many steps each. Raises like `predict`."""
+        keys = [(known, *one) for one in asked]
+        with self._lock:
+            found = {key: self._kept.pop(key) for key in keys if key in self._kept}
+            self._kept |= found
+        lacking = [one for key, one in zip(keys, asked, strict=True) if key not in found]
+        found |= {(known, *one): made for one, made in zip(lacking, _worked_out(known, lacking), strict=True)}
+        with self._lock:
+            self._kept |= found
+            for key in list(self._kept)[: -self.most]:
+                del self._kept[key]
+        return [found[key] for key in keys]
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._kept.clear()
+
+
+CURVES = _Curves(512)
+
+
+def _worked_out(known: Known, asked: Sequence[tuple[Schedule, int]]) -> list[Curve]:
+    steps = [steps_of(*one) for one in asked]
+    # The ends by themselves, too: with the past of the curves that of the ends, which the ranking asks for next, costs
+    # next to nothing.
+    wanted = [*zip((s for s, _ in asked), steps, strict=True), *((s, None) for s, _ in asked)]
+    losses = predict_each(known.model, wanted) if wanted else []
+    return list(zip(steps, losses, strict=False))
+
+
+def curve(known: Known, schedule: Schedule, most: int = MOST_STEPS) -> Curve:
     """Steps (n,) of a schedule's chart, about `most` of them, and the losses (n,) predicted there."""
-    steps = steps_of(schedule, most)
-    return steps, predict(known.model, schedule, steps)
+    return CURVES.of(known, [(schedule, most)])[0]
 
 
 @lru_cache(maxsize=256)
@@ -72,11 +116,11 @@ def banded(known: Known, schedule: Schedule, most: int = MOST_STEPS) -> Predicti
     return with_bands(known.model, schedule, steps_of(schedule, most))
 
 
-@lru_cache(maxsize=512)
-def half_width(known: Known, schedule: Schedule) -> float | None:
-    """Half the width of the prediction band of the final loss, in the loss's unit; None without such a band."""
-    end = with_bands(known.model, schedule)
-    return None if end.prediction is None else float(end.loss[0] * np.sinh(end.prediction[0]))
+@lru_cache(maxsize=128)
+def half_widths(known: Known, schedules: tuple[Schedule, ...]) -> list[float | None]:
+    """Half the width of the prediction band of each final loss, in the loss's unit; None without such a band."""
+    ends = ends_with_bands(known.model, schedules)
+    return [None if end.prediction is None else float(end.loss[0] * np.sinh(end.prediction[0])) for end in ends]
 
 
 @lru_cache(maxsize=128)
@@ -143,11 +187,16 @@ def entries(space: Workspace, fits: Sequence[str]) -> tuple[list[Entry], list[st
     averaged = sum(_is_averaged(schedule) for _, schedule in borne)
     left_out |= {i: candidate.problem for i, candidate in on if candidate.schedule is None}
     good: list[Entry] = []
-    for i, schedule in borne:
-        steps = min(most, max(AVERAGED // (averaged * laws), LEAST_STEPS)) if _is_averaged(schedule) else most
+    shared = min(most, max(AVERAGED // max(averaged * laws, 1), LEAST_STEPS))
+    drawn = [(schedule, shared if _is_averaged(schedule) else most) for _, schedule in borne]
+    known = [Known.of(space.fits[name]) for name in fits]
+    with suppress(OptLawsError):  # which one it is of is told below
+        for one in known:
+            CURVES.of(one, drawn)
+    for i, (schedule, steps) in zip((i for i, _ in borne), drawn, strict=True):
         try:
-            for name in fits:
-                curve(Known.of(space.fits[name]), schedule, steps)
+            for one in known:
+                curve(one, schedule, steps)
         except OptLawsError as fault:
             left_out[i] = str(fault)
         else:

@@ -99,7 +99,7 @@ def worked_out(
     known, schedules = Known.of(fit), tuple(e.schedule for e in found)
     ranked = predicted.ranked(known, schedules, risk, most_risk)
     beside = predicted.beside(known, schedules, risk, most_risk, baseline.schedule)
-    halves = [predicted.half_width(known, r.schedule) for r in ranked]
+    halves = predicted.half_widths(known, tuple(r.schedule for r in ranked))
     order = in_order(ranked, found)
     place = order.index(baseline)
     ranked = predicted.saved(known, ranked, saving(fit, ranked, place, in_full))

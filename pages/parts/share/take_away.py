@@ -88,7 +88,7 @@ class Taken:
         ranked = predicted.saved(known, ranked, ranking.saving(known.model, ranked, place, in_full=True))
         against = next((e.schedule for e in found if e.place == self.baseline), schedules[0])
         beside = predicted.beside(known, schedules, self.risk, self.most_risk, against)
-        halves = [predicted.half_width(known, r.schedule) for r in ranked]
+        halves = predicted.half_widths(known, tuple(r.schedule for r in ranked))
         return order, ranked, beside, halves
 
     def bibtex(self) -> str:

@@ -20,8 +20,9 @@ from optlaws_core.laws.scale_free import Scale
 from optlaws_core.optimize import find
 from optlaws_core.optimize.limits import Limits
 from optlaws_core.optimize.objective import Objective
+from optlaws_core.prediction.bands import ends_with_bands
 from optlaws_core.prediction.joint_losses import joint
-from optlaws_core.prediction.losses import sized
+from optlaws_core.prediction.losses import predict_each, sized
 from optlaws_core.runs import Series
 
 PRIORS = {law: learned(law) for law in POOL}
@@ -111,6 +112,18 @@ def test_bands_and_differences_have_the_same_variance_at_every_peak(both):
     np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)) * 1.6448536, [b.prediction[0] for b in bands], 1e-6)
     assert np.linalg.eigvalsh(found.covariance).min() > 0
     np.testing.assert_allclose(np.exp(found.log_loss), [b.loss[0] for b in bands], rtol=1e-12)
+
+
+def test_what_is_predicted_at_once_is_what_is_predicted_alone(both):
+    """To the last digit, whichever fits have a say."""
+    plans = [parse(ASKED.format(p)) for p in (4e-3, 5e-4, 1e-3, 1.3e-3)] + [parse("cosine(peak=4e-3, total=9000)")]
+    asked = [(plan, at) for plan in plans for at in (None, [500, 8000, 8999])]
+    for found, (plan, at) in zip(predict_each(both.average, asked), asked, strict=True):
+        assert np.array_equal(found, predict(both.average, plan, at))
+    for found, plan in zip(ends_with_bands(both.average, plans), plans, strict=True):
+        alone = with_bands(both.average, plan)
+        assert [found.loss, found.parameter, found.prediction] == [alone.loss, alone.parameter, alone.prediction]
+        assert (found.laws, found.schedule, found.updates) == (alone.laws, alone.schedule, alone.updates)
 
 
 @pytest.mark.parametrize("peak", [5e-4, 1e-3, 1.3e-3, 2e-3, 4e-3])

@@ -42,11 +42,23 @@ def test_parts_say_what_the_whole_says(name, monkeypatch):
     plan, steps = Plan(schedule), np.linspace(200, 999_999, 40).astype(np.int64)
     whole, slopes = predict_with_jacobian(batch(law, [(plan, steps)]), middle(law))
     monkeypatch.setattr(evaluation, "AT_ONCE_PAST", 300)
-    parts = list(batches(law, plan, steps))
+    parts = list(batches(law, [(plan, steps)]))
     assert len(parts) > 5
     np.testing.assert_allclose(np.concatenate([predict(p, middle(law)) for p in parts]), whole, rtol=1e-9)
     found = np.concatenate([predict_with_jacobian(p, middle(law))[1] for p in parts])
     np.testing.assert_allclose(found, slopes, rtol=1e-7, atol=1e-12 * np.abs(slopes).max())
+
+
+def test_several_plans_are_asked_together_as_far_as_memory_bears(monkeypatch):
+    """Each with the losses that it has alone, to the last digit."""
+    law, steps = LAWS["opt_laws_curve"], np.arange(10, 5000, 40)
+    plans = [Plan(PASTED), Plan(OFTEN), *(Plan(parse(f"cosine(peak={i}e-4, total=5000)")) for i in range(1, 6))]
+    asked = [(plan, steps if plan.schedule is not OFTEN else STEPS[:3]) for plan in plans]
+    alone = [predict(part, middle(law)) for one in asked for part in batches(law, [one])]
+    assert [len(part) for part in batches(law, asked)] == [125, 3, 5 * 125]
+    assert np.array_equal(np.concatenate([predict(p, middle(law)) for p in batches(law, asked)]), np.concatenate(alone))
+    monkeypatch.setattr(evaluation, "AT_ONCE_PAST", 600)  # of these 125 steps, with 2 turns each, two cosines
+    assert [len(part) for part in batches(law, asked[2:])] == [250, 250, 125]
 
 
 class Enough(BaseException):
@@ -64,7 +76,7 @@ def test_work_ends_between_two_parts():
     errors.ask_whether_to_go_on(asked)
     done = []
     with pytest.raises(Enough):
-        for part in batches(LAWS["opt_laws_curve"], Plan(OFTEN), STEPS):
+        for part in batches(LAWS["opt_laws_curve"], [(Plan(OFTEN), STEPS)]):
             done.append(len(part))
     assert len(done) < len(in_parts(OFTEN, STEPS))
 

@@ -180,7 +180,7 @@ def test_the_work_does_not_grow_with_the_updates():
 def test_curves_of_averages_are_asked_some_steps_at_a_time():
     plan = Plan(parse(f"rate={RATE}; average=ema(30)"))
     steps = np.arange(100, 900, 10)
-    some = list(batches(LAW, plan, steps))
+    some = list(batches(LAW, [(plan, steps)]))
     assert max(len(b) for b in some) <= 50 and sum(map(len, some)) == len(steps)
     assert np.array_equal(
         np.concatenate([predict(b, THETA) for b in some]), predict(batch(LAW, [(plan, steps)]), THETA)

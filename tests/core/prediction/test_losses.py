@@ -158,14 +158,14 @@ def test_a_best_candidate_whose_warm_up_outlasts_the_others():
     assert ranked[1].saved_updates is None  # after 900 updates of warm-up it ends lower already
 
 
-def test_it_takes_a_handful_of_predictions(monkeypatch):
+def test_it_takes_a_handful_of_rounds(monkeypatch):
     from optlaws_core.prediction import losses as prediction
 
     calls = []
     monkeypatch.setattr(prediction, "evaluate", lambda *a: calls.append(1) or evaluate(*a))
     shape = parse("cosine(peak=1e-3, warmup=500, total=1000000)")
     assert updates_for(made(), shape, float(predict(made(), shape)[0]) + 0.01) is not None
-    assert len(calls) <= 20
+    assert len(calls) <= 6  # the end that is asked for among them
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,13 @@ def asked_for(monkeypatch):
     """Steps of all curves that are predicted, times the stretches of their rates, in a list of one number."""
     count = [0]
 
-    def counted(model, schedule, steps):
-        count[0] += len(steps) * (len(schedule.breaks) - 1)
-        return steps
+    def counted(model, asked):
+        lengths = [1 if steps is None else len(steps) for _, steps in asked]
+        count[0] += sum(n * (len(schedule.breaks) - 1) for n, (schedule, _) in zip(lengths, asked, strict=True))
+        return [steps for _, steps in asked]
 
-    monkeypatch.setattr(predicted, "predict", counted)
-    predicted.curve.cache_clear()
+    monkeypatch.setattr(predicted, "predict_each", counted)
+    predicted.CURVES.clear()
     return count
 
 
