@@ -123,7 +123,12 @@ class Snapshot:
 
 def to_bundle(snapshot: Snapshot) -> bytes:
     """The snapshot as a JSON file of its own, with its digest."""
-    return _canonical({"sha256": snapshot.digest, "snapshot": snapshot.to_dict()}) + b"\n"
+    return bundle_of(snapshot.to_bytes())
+
+
+def bundle_of(data: bytes) -> bytes:
+    """The same of a canonical form, as `Snapshot.to_bytes` and the store have it."""
+    return b'{"sha256":"%s","snapshot":%s}\n' % (hashlib.sha256(data).hexdigest().encode(), data)
 
 
 def from_bundle(data: bytes) -> Snapshot:

@@ -84,7 +84,7 @@ class Store(database.Database):
             packed = db.execute(asked, {"number": row.number}).scalar()
             if packed is None:
                 _seen(db, id, viewer)  # deleted meanwhile
-        return checked_content(bytes(packed or b""), row.digest)
+        return Snapshot.from_bytes(checked_content(bytes(packed or b""), row.digest))
 
     def entry(self, id: str, viewer: Viewer) -> Entry:
         """What a list would show of it. Raises like `open`."""
@@ -179,14 +179,14 @@ def listed_values(snapshot: Snapshot, data: bytes) -> dict[str, str]:
     }
 
 
-def checked_content(packed: bytes, digest: str) -> Snapshot:
-    """The snapshot of a content as it is stored. Raises `OptLawsError` where it was damaged."""
+def checked_content(packed: bytes, digest: str) -> bytes:
+    """The canonical form of a snapshot from how it is stored. Raises `OptLawsError` where it was damaged."""
     data = unpacked(packed)
     if hashlib.sha256(data).hexdigest() != digest:
         raise OptLawsError(
             "This comparison was damaged in the store: its content does not have the digest that it was saved with."
         )
-    return Snapshot.from_bytes(data)
+    return data
 
 
 def _new_id() -> str:

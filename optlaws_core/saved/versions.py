@@ -83,6 +83,11 @@ def history(store: Store, id: str, viewer: Viewer) -> History:
 
 def open_version(store: Store, id: str, viewer: Viewer, digest: str) -> Snapshot:
     """The version of a comparison that has this content. Raises like `Store.open`, also where it has none such."""
+    return Snapshot.from_bytes(content(store, id, viewer, digest))
+
+
+def content(store: Store, id: str, viewer: Viewer, digest: str) -> bytes:
+    """Its canonical form, as it was saved. Raises like `open_version`."""
     known = {"digest": digest if digest.isascii() and digest.isprintable() else ""}
     with store.reading(id, viewer) as (db, row):
         packed = db.execute(CONTENT, known | {"number": row.number}).scalar()
@@ -117,4 +122,4 @@ def _lock(db: Connection, row: dict[str, int]) -> None:
     db.execute(text("update snapshots set digest = digest where number = :number"), row)
 
 
-__all__ = ["MOST", "History", "Version", "edit", "history", "open_version", "publish"]
+__all__ = ["MOST", "History", "Version", "content", "edit", "history", "open_version", "publish"]

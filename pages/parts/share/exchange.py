@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from optlaws_core.errors import Missing, OptLawsError
-from optlaws_core.saved import MOST_BYTES, Snapshot, from_bundle, to_bundle, versions
-from optlaws_core.saved.record import WRAPPING
+from optlaws_core.saved import MOST_BYTES, Snapshot, from_bundle, versions
+from optlaws_core.saved.record import WRAPPING, bundle_of
 from optlaws_core.saved.rights import Viewer
 from optlaws_core.saved.store import MISSING
 
@@ -36,7 +36,10 @@ def found(id: str, who: Viewer, content: str = "") -> Found:
     def load() -> Snapshot:  # this content, whatever is the newest by then
         return versions.open_version(store, id, who, digest)
 
-    return Found(digest, title, lambda: to_bundle(load()), lambda: preview.picture(digest, title, load))
+    def bundle() -> bytes:  # as it was saved: nothing is read of it and written anew
+        return bundle_of(versions.content(store, id, who, digest))
+
+    return Found(digest, title, bundle, lambda: preview.picture(digest, title, load))
 
 
 def save(data: bytes, who: Viewer, opens: str) -> str:

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from benchmarks.store import example
 from optlaws_core.errors import StoreError
-from optlaws_core.saved import from_bundle, to_bundle, versions
+from optlaws_core.saved import Snapshot, from_bundle, to_bundle, versions
 from optlaws_core.saved.rights import STRANGER, Viewer, Visibility
 from optlaws_core.saved.store import MISSING, Store
 from pages.parts.server import api
@@ -97,6 +97,11 @@ def test_a_link_gives_the_file_that_its_page_downloads(client, ids, bundle):
         assert client().get(path, headers={"If-None-Match": unknown}).content == bundle
 
 
+def test_the_file_is_what_was_saved_of_which_nothing_is_read_anew(client, ids, bundle, monkeypatch):
+    monkeypatch.setattr(Snapshot, "from_dict", lambda values: pytest.fail("the file was read"))
+    assert client().get(f"/api/comparisons/{ids[Visibility.link]}").content == bundle
+
+
 def test_a_link_gives_its_picture(client, ids, store, bundle):
     path = f"/api/comparisons/{ids[Visibility.link]}.png"
     answer = client().get(path)
@@ -122,7 +127,7 @@ def test_an_earlier_version_is_had_by_its_content(client, ids, store, bundle):
 def test_nothing_is_opened_for_whoever_has_it_or_asks_for_the_head_alone(client, ids, store, bundle, monkeypatch):
     id, first = ids[Visibility.link], json.loads(bundle)["sha256"]
     versions.publish(store, id, Viewer(KEY), replace(from_bundle(bundle), title="Newer"))
-    monkeypatch.setattr(versions, "open_version", None)
+    monkeypatch.setattr(versions, "content", None)
     for said in ("", f"?content={first}"):
         path = f"/api/comparisons/{id}{said}"
         head = client().head(path)
