@@ -51,11 +51,24 @@ class Table:
                 marks = marks or replace(self._marks(wanted, counts, commas), amounts=frozenset(counts))
                 if marks.dotted:  # a block of floats, too, may hold thousands such as 1.000
                     return self._from_texts(wanted, marks), marks
-                texts = _texts(block, self._options(wanted), wanted)
-                columns = {i: marks.numbers(i, text) for i, text in texts.items()}
+                columns = self._odd(block, wanted, marks)
             for i, numbers in columns.items():
                 parts[i].append(numbers)
         return {i: joined(parts.pop(i)) for i in wanted}, marks or Marks({})
+
+    def _odd(self, block: bytes, wanted: list[int], marks: Marks) -> dict[int, Numbers]:
+        """The columns of a block that holds more than floats with points: decimal commas alone, or anything."""
+        found = self._with_commas(block, wanted) if marks.are_decimal(wanted) else None
+        return found or {i: marks.numbers(i, text) for i, text in _texts(block, self._options(wanted), wanted).items()}
+
+    def _with_commas(self, block: bytes, wanted: list[int]) -> dict[int, Numbers] | None:
+        """The columns of a block whose numbers have decimal commas; None where a cell is no such number, nor empty."""
+        if self.delimiter == ",":
+            return None
+        try:
+            return _floats(block, self._options(wanted) | {"decimal": ","}, wanted)
+        except (ValueError, OverflowError):
+            return None
 
     def _from_texts(self, wanted: list[int], marks: Marks) -> dict[int, Numbers]:
         """The columns, no block of them taken for floats."""
@@ -70,8 +83,12 @@ class Table:
             return Marks({})
         seen: dict[object, Commas] = {i: Commas() for i in wanted}
         for block in self._blocks():
-            for i, text in _texts(block, self._options(wanted), wanted).items():
-                seen[i].see(text)
+            sure = [i for i in wanted if seen[i].decimal]
+            # Cells that are numbers with decimal commas tell nothing new of a column that is known to have some.
+            open_ones = [i for i in wanted if i not in sure] if sure and self._with_commas(block, sure) else wanted
+            if open_ones:
+                for i, text in _texts(block, self._options(open_ones), open_ones).items():
+                    seen[i].see(text)
         return marks_of(seen, counts, commas, self.delimiter == ";")
 
     def texts(self) -> dict[int, list[str]]:

@@ -98,6 +98,11 @@ class Marks:
     first: Mapping[object, str] = field(default_factory=dict)  # the first cell with a comma
     amounts: frozenset[object] = frozenset()  # columns that count, in which 2.5k is 2500
 
+    def are_decimal(self, columns: Iterable[object]) -> bool:
+        """Whether commas stand for decimals in all of `columns` that have any, and in one at least."""
+        with_commas = [self.of.get(column) for column in columns if self.first.get(column)]
+        return set(with_commas) == {"decimal"}
+
     def numbers(self, column: object, cells: Sequence[object]) -> Numbers:
         """A column's cells as numbers."""
         return from_cells(cells, self.of.get(column, "thousands"), column in self.dotted, column in self.amounts)

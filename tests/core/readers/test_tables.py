@@ -5,7 +5,7 @@ import math
 import pytest
 
 from optlaws_core.errors import LogError
-from optlaws_core.readers import Layout, Source, read_source
+from optlaws_core.readers import Layout, Source, cells, read_source
 from optlaws_core.readers.header import header_of
 from optlaws_core.readers.numbers import Commas, from_cells, marks_of
 from tests.knowledge.logs import fault, one, said
@@ -46,6 +46,29 @@ def test_a_column_in_which_nothing_tells_is_asked_about():
     report = read_source(Source("a.tsv", data.encode()), answers={"commas": "thousands"})
     assert report.runs[0].loss.tolist() == [4942, 3253] and report.questions == ()
     assert "4.942" not in said(report)
+
+
+ODD = ["", " ", "nan", "3,", "+,5", "-1,5E-3", "1.234,5", "3.14", "1_0,5", "4,942", "12,000,000", "1,2,3", ",", "a"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("column", [0, 1])
+def test_tables_of_decimal_commas_are_read_at_once_as_cell_by_cell(monkeypatch, odd, column):
+    """Whatever else a later part holds: the same numbers, the same words, and the same meaning of commas."""
+    monkeypatch.setattr(cells, "BLOCK", 60)
+    rows = [[str(i), f"{1 / (i + 3):.17g}".replace(".", ","), "2,25"] for i in range(20)]
+    rows[15][column] = odd
+    data = "".join(";".join(row) + "\n" for row in rows).encode()
+    table = cells.Table(data, 0, ";", 3, len(data))
+    found = []
+    for at_once in (True, False):
+        if not at_once:
+            monkeypatch.setattr(cells.Table, "_with_commas", lambda *asked: None)
+        columns, marks = table.numbers([0, 1, 2], [0])
+        found.append(
+            (marks, [(c.values.tobytes(), c.nans.tolist(), c.words.tolist(), c.word) for c in columns.values()])
+        )
+    assert found[0] == found[1]
 
 
 def test_thousands_are_told_from_decimal_commas():
