@@ -27,7 +27,9 @@ ATTEMPTS = 3  # a free port may be taken by someone else before the server has i
 KEPT = {"OPTLAWS_KEEP": ""}  # environment of a server that keeps its visitors' work, as servers do
 WORKING = {"OPTLAWS_WORKERS": ""}  # environment of a server whose fits run in processes of their own, as servers' do
 WAIT = 90_000  # ms that Playwright waits for what a test looks for: cores may be shared with others
-STILL = {"reduced_motion": "reduce"}  # of a context: what spins while the server works would be drawn by a core
+WINDOW = {"width": 1280, "height": 900}  # pixels
+# Of a context: what spins while the server works would be drawn by a core.
+LOOK = {"viewport": WINDOW, "color_scheme": "light", "reduced_motion": "reduce"}
 
 
 class Server:
@@ -43,31 +45,43 @@ class Server:
     def start(self) -> str:
         """Start on a free port, wait for the health check. Raises `RuntimeError` with the server's last words."""
         for _ in range(ATTEMPTS):
-            port = free_port()
-            self.url = f"http://127.0.0.1:{port}"
-            self.process = subprocess.Popen(
-                self._command(port),
-                cwd=ROOT,
-                env=self._environment(),
-                stdout=self.log,
-                stderr=self.log,
-                start_new_session=True,
-            )
-            if self._healthy():
+            if self._begin(free_port()):
                 return self.url
             self._kill()
-        raise RuntimeError(f"{self.script.name} did not start within {START} s:\n{self.output()[-4000:]}")
+        raise self._failure()
+
+    def restart(self) -> None:
+        """Another process at the same address, on the same store. Raises `RuntimeError` as `start` does."""
+        self._kill()
+        if not self._begin(int(self.url.rpartition(":")[2])):
+            raise self._failure()
 
     def output(self) -> str:
         """All that the server printed."""
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        file = self.log.fileno()  # whose place is the server's, too: it is not to be moved
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def stop(self) -> None:
         """End the server and everything it started."""
         self._kill()
         self.log.close()
         self.folder.cleanup()
+
+    def _begin(self, port: int) -> bool:
+        """Start on this port; whether the server answers there."""
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            self._command(port),
+            cwd=ROOT,
+            env=self._environment(),
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+        return self._healthy()
+
+    def _failure(self) -> RuntimeError:
+        return RuntimeError(f"{self.script.name} did not start within {START} s:\n{self.output()[-4000:]}")
 
     def _command(self, port: int) -> list[str]:
         settings = {
@@ -84,7 +98,7 @@ class Server:
         paths = [os.environ.get("PYTHONPATH", ""), str(ROOT)]  # a script in tests/ imports the package too
         own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OPTLAWS_STORE": f"{self.folder.name}/saved.sqlite"}
         own["OPTLAWS_WORKERS"] = "off"  # a server that lives for one test would spend it loading them
-        own["OPTLAWS_KEEP"] = "off"  # so that a visitor who comes back for another test has no work of the last one
+        own["OPTLAWS_KEEP"] = "off"  # nor does a visitor of one test come back
         return {**os.environ, **own, **self.env}
 
     def _healthy(self) -> bool:
@@ -165,11 +179,16 @@ READY = """() => {
 }"""
 
 
+POLL = 50  # ms between looks at a page: Playwright's own are a frame apart, and each frame is drawn for them
+
+
 def ready(opened) -> None:
     """Wait until the script of the page has run to its end, and what it put on the page has been loaded."""
-    opened.wait_for_function(READY)
+    opened.wait_for_function(READY, polling=POLL)
 
 
+# What a page keeps in a browser, as the DevTools Protocol calls it.
+STORED = "cookies,local_storage,indexeddb,cache_storage,service_workers"
 HEADINGS = {"Decide": "Opt-Laws"}  # of pages that are not headed by their names
 TOOLS = ("Runs", "Schedules", "Plan", "Pre-select", "Live", "Sweep")
 
@@ -182,7 +201,8 @@ def go(at, name: str) -> None:
         at.locator('[data-testid="stTopNavDropdownLink"]').get_by_text(name, exact=True).click()
     else:
         menu.get_by_role("link", name=name, exact=True).click()
-    at.wait_for_function("name => document.querySelector('h1')?.innerText === name", arg=HEADINGS.get(name, name))
+    headed = "name => document.querySelector('h1')?.innerText === name"
+    at.wait_for_function(headed, arg=HEADINGS.get(name, name), polling=POLL)
     ready(at)
 
 
@@ -228,56 +248,88 @@ def serve(browser) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture(scope="session")
-def app(browser) -> Iterator[str]:
-    """The address of one server of the app, for tests that neither read its log nor ask how it is set up."""
-    server = Server("app.py", WORKING)
-    yield server.start()
-    server.stop()
+def server(browser) -> Iterator[Server]:
+    """One server of the app, as servers are, for all tests that need no other settings. A test may restart it."""
+    running = Server("app.py", {**KEPT, **WORKING})
+    running.start()
+    yield running
+    running.stop()
 
 
-@pytest.fixture(scope="module")
-def known(browser) -> Iterator[dict]:
-    """Contexts of visitors who come back within a module, by how they look at a page."""
-    contexts = {}
-    yield contexts
-    for context in contexts.values():
-        context.close()
+@pytest.fixture(scope="session")
+def app(server) -> str:
+    """Its address."""
+    return server.url
 
 
 @pytest.fixture
-def page(browser, known) -> Iterator[Callable]:
-    """`page(url, dark=False, width=1280, height=900, again=False) -> Page`, after the script has run.
+def said(server) -> Callable[[], str]:
+    """`said()`: what the server has said since the test began."""
+    before = len(server.output())
+    return lambda: server.output()[before:]
 
-    Each is in a context of its own, as of a new visitor; with `again` a visitor comes back, whose browser has the
-    scripts and a cookie already, which takes a fraction of the time. What the page writes to its console as errors,
-    and exceptions nobody caught, is in `page.complaints`.
+
+class Visitors:
+    """Contexts of a browser, each for one visitor at a time.
+
+    A browser keeps the scripts of a server, and what it compiled of them, for a context. So contexts are kept, and a
+    visitor's cookies and whatever else pages store are removed when the visitor has left: the next is a new one to the
+    server, whose first page takes a third of the time.
     """
-    contexts, pages = [], []
 
-    def context_of(again: bool, **look):
-        if not again:
-            contexts.append(browser.new_context(**look))
-            return contexts[-1]
-        if repr(look) not in known:
-            known[repr(look)] = browser.new_context(**look)
-        return known[repr(look)]
+    def __init__(self, browser) -> None:
+        self.browser, self.here, self.left = browser, [], []
 
-    def open_page(
-        url: str, *, dark: bool = False, width: int = 1280, height: int = 900, again: bool = False, **options
-    ):
-        look = {"color_scheme": "dark" if dark else "light", "viewport": {"width": width, "height": height}, **STILL}
-        opened = context_of(again, **look, **options).new_page()
-        pages.append(opened)
-        opened.set_default_timeout(WAIT)
+    def open(self, url: str | None = None, dark: bool = False):
+        """A new visitor's page, after the script has run; an empty one without `url`.
+
+        What it writes to its console as errors, and exceptions nobody caught, is in its `complaints`.
+        """
+        opened = self._come().new_page()
         opened.complaints = []
         opened.on("console", lambda m: opened.complaints.append(m.text) if m.type == "error" else None)
         opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        opened.goto(url)
-        ready(opened)
+        if dark:
+            opened.emulate_media(color_scheme="dark")
+        if url:
+            opened.goto(url)
+            ready(opened)
         return opened
 
-    yield open_page
-    for opened in pages:
-        opened.close()
-    for context in contexts:
-        context.close()
+    def _come(self):
+        """The context of a new visitor."""
+        context = self.left.pop(0) if self.left else self.browser.new_context(**LOOK)
+        context.set_default_timeout(WAIT)
+        self.here.append(context)
+        return context
+
+    def leave(self) -> None:
+        """All close their windows, and are forgotten."""
+        for context in self.here:
+            for opened in context.pages:
+                opened.close()
+            last = context.new_page()
+            context.new_cdp_session(last).send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": STORED})
+            last.close()
+        self.left = self.here + self.left  # the context with most in its cache is taken first
+        self.here = []
+
+    def close(self) -> None:
+        """Close all contexts."""
+        for context in self.here + self.left:
+            context.close()
+
+
+@pytest.fixture(scope="session")
+def visitors(browser) -> Iterator[Visitors]:
+    """Those of the session's browser."""
+    known = Visitors(browser)
+    yield known
+    known.close()
+
+
+@pytest.fixture
+def page(visitors) -> Iterator[Callable]:
+    """`page(url=None, dark=False) -> Page` is `Visitors.open`; all visitors leave when the test ends."""
+    yield visitors.open
+    visitors.leave()

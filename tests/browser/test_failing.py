@@ -18,39 +18,32 @@ def server(browser):
     running.stop()
 
 
-@pytest.fixture
-def log(server):
-    """`log()`: what the server has said since the test began."""
-    before = len(server.output())
-    return lambda: server.output()[before:]
-
-
 @pytest.mark.parametrize("where", ("script", "fragment", "callback"))
-def test_an_error_shows_an_id_and_loses_nothing(server, log, page, where):
+def test_an_error_shows_an_id_and_loses_nothing(server, said, page, where):
     at = page(server.url)
     at.get_by_role("button", name="Count").click()
     at.get_by_text("Counted 1").wait_for()
     at.get_by_role("button", name=f"Fail in the {where}").click()
-    said = at.get_by_text("Something went wrong here")
-    said.wait_for()
+    told = at.get_by_text("Something went wrong here")
+    told.wait_for()
     ready(at)
-    id = re.search(r"id ([0-9a-f]{8})\.", said.inner_text())[1]
+    id = re.search(r"id ([0-9a-f]{8})\.", told.inner_text())[1]
     shown = at.content()
     assert [word for word in ("KeyError", "Traceback", "unforeseen") if word in shown] == []
-    said_there = log()
-    assert said_there.count("Traceback") == 1 and f"id {id}" in said_there
-    assert f"KeyError: 'unforeseen: {where}'" in said_there
+    logged = said()
+    assert logged.count("Traceback") == 1 and f"id {id}" in logged
+    assert f"KeyError: 'unforeseen: {where}'" in logged
     at.get_by_role("button", name="Show the page again").click()
-    said.wait_for(state="detached")
+    told.wait_for(state="detached")
     at.get_by_text("Counted 1").wait_for()
 
 
 @pytest.mark.parametrize("name", ("Stop", "Run again"))
-def test_control_flow_is_no_error(server, log, page, name):
+def test_control_flow_is_no_error(server, said, page, name):
     at = page(server.url)
     at.get_by_role("button", name=name).click()
     ready(at)
-    assert at.get_by_text("Something went wrong").count() == 0 and "Traceback" not in log()
+    assert at.get_by_text("Something went wrong").count() == 0 and "Traceback" not in said()
 
 
 def test_uploads_past_a_visitors_room_are_refused_and_the_others_stay(server, page):

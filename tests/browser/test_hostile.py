@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from optlaws_core import parse
-from tests.browser.conftest import STILL, WAIT, answered, ready
+from tests.browser.conftest import answered, ready
 from tests.browser.conftest import go as follow
 
 IMAGE = "<img src=//evil.invalid/x onerror=window.__xss=1>"
@@ -43,24 +43,17 @@ def log() -> bytes:
 
 
 @pytest.fixture
-def visit(browser):
-    """`visit(url) -> Page`; the addresses that it asks for are in `asked`, its complaints in `complaints`."""
-    contexts = []
+def visit(page):
+    """`visit(url) -> Page`; the addresses that it asks for are in `asked`."""
 
     def opened(url: str):
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}, **STILL))
-        at = contexts[-1].new_page()
-        at.set_default_timeout(WAIT)
-        at.asked, at.complaints = [], []
+        at = page()
+        at.asked = []
         at.on("request", lambda request: at.asked.append(request.url))
-        at.on("console", lambda m: at.complaints.append(m.text) if m.type == "error" else None)
-        at.on("pageerror", lambda error: at.complaints.append(str(error)))
         at.goto(url)
         return at
 
-    yield opened
-    for context in contexts:
-        context.close()
+    return opened
 
 
 OF_NAMES = """selector => {
@@ -102,9 +95,9 @@ def compared(at) -> None:
     inert(at)
 
 
-def test_hostile_names_are_shown_and_do_nothing(serve, visit, tmp_path):
+def test_hostile_names_are_shown_and_do_nothing(app, visit, tmp_path):
     given = "&".join(f"s={quote(f'{text}|{label}')}" for text, label in zip(SCHEDULES, LABELS, strict=True))
-    at = visit(f"{serve('app.py')}/?{given}")
+    at = visit(f"{app}/?{given}")
     ready(at)
     go(at, "Runs")
     at.locator('input[type="file"]').first.set_input_files({"name": FILE, "mimeType": "text/csv", "buffer": log()})

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.browser.conftest import KEPT, Server, go, ready
+from tests.browser.conftest import TOOLS, go, ready
 
-PAGES = ("", "runs", "evidence", "live", "preselect", "plan", "schedules", "share", "sweep")
+PAGES = ("Decide", "Evidence", "Shared", *TOOLS)
 SECRET = "kestrel-9173"  # in names of files and runs
 LOSS = 4.321987  # of the secret runs' first rows
 
@@ -15,13 +15,10 @@ def log(level: float) -> bytes:
     return f"step,loss,lr\n{rows}".encode()
 
 
-@pytest.fixture(scope="module")
-def server(browser):
-    """A server of its own, whose log is read afterwards."""
-    running = Server("app.py", KEPT)
-    running.start()
-    yield running
-    running.stop()
+@pytest.fixture(autouse=True)
+def _the_log_names_no_runs(said):
+    yield
+    assert SECRET not in said() and "Traceback" not in said(), said()[-2000:]
 
 
 def uploaded(page, server):
@@ -49,27 +46,30 @@ def everything(at) -> str:
     )
 
 
+def none_has_the_secret(at) -> None:
+    """Walk over all pages by the menu."""
+    for name in PAGES:
+        go(at, name)
+        assert SECRET not in everything(at), name
+
+
 def test_nothing_of_one_visitor_is_on_any_page_of_another_even_while_a_fit_runs(server, page):
     one = uploaded(page, server)
     assert SECRET in everything(one)
     go(one, "Evidence")
     one.get_by_role("button", name="Fit", exact=True).click()
     other = page(server.url)
-    for name in PAGES:
-        other.goto(f"{server.url}/{name}")
-        ready(other)
-        assert SECRET not in everything(other), name
+    none_has_the_secret(other)
     one.get_by_text("Fitting").first.wait_for(state="detached")
     ready(one)
     assert SECRET in everything(one)
-    for name in PAGES:
-        other.goto(f"{server.url}/{name}")
-        ready(other)
-        assert SECRET not in everything(other), name
+    other.reload()  # another visit
+    ready(other)
+    none_has_the_secret(other)
 
 
 def test_uploads_and_files_of_the_server_cannot_be_had_by_their_addresses(server, page):
-    one, other = uploaded(page, server), page(server.url)
+    one, other = uploaded(page, server), page(f"{server.url}/share")
     assert one.sent
     for request in one.sent:
         for method in ("GET", "POST"):
@@ -96,7 +96,7 @@ def test_uploads_and_files_of_the_server_cannot_be_had_by_their_addresses(server
 
 
 def test_an_upload_to_no_session_is_refused(server, page):
-    answer = page(server.url).request.put(f"{server.url}/_stcore/upload_file/nobody/1", data=b"x" * 100)
+    answer = page(f"{server.url}/share").request.put(f"{server.url}/_stcore/upload_file/nobody/1", data=b"x" * 100)
     assert answer.status in (400, 403)
 
 
@@ -109,7 +109,3 @@ def test_equal_logs_keep_their_names(server, page):
     ready(twin)
     assert "mine" in everything(twin) and SECRET not in everything(twin)
     assert SECRET in everything(one) and "mine" not in everything(one)
-
-
-def test_the_log_names_no_runs(server):
-    assert SECRET not in server.output() and "Traceback" not in server.output(), server.output()[-2000:]

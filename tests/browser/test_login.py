@@ -1,6 +1,5 @@
 """Who may see what, in real browsers: known by a cookie, or logged in with an identity provider of the tests' own."""
 
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -9,7 +8,7 @@ from benchmarks.store import example
 from optlaws_core.saved.rights import Viewer, Visibility
 from optlaws_core.saved.store import MISSING, Store
 from pages.parts.server.login import CLOSED
-from tests.browser.conftest import WAIT, answered, ready, try_the_examples
+from tests.browser.conftest import answered, ready, try_the_examples
 from tests.browser.provider import CLIENT, SECRET, provider
 
 TITLE = "Ada's cosine"
@@ -243,20 +242,18 @@ def test_a_cookie_that_was_made_up_is_nobody(app, page, kept, issuer):
     assert refused(at)
 
 
-def test_a_server_for_those_who_are_logged_in_shows_nobody_else_a_page(serve, browser, place, set_up, kept):
+def test_a_server_for_those_who_are_logged_in_shows_nobody_else_a_page(serve, page, place, set_up, kept):
     closed = serve("app.py", {"OPTLAWS_STORE": place, "OPTLAWS_LOGIN": "required"}, set_up)
     id = kept(Visibility.link)
-    with closing(browser.new_context()) as context:
-        at = context.new_page()
-        at.set_default_timeout(WAIT)
-        for path in ("", "evidence", f"share?id={id}"):
-            at.goto(f"{closed}/{path}")
-            assert at.locator("body").inner_text() == f"Opt-Laws\n\n{CLOSED}\n\nLog in"
-        at.get_by_role("link", name="Log in").click()
-        at.get_by_role("link", name="Bob").click()
-        at.locator("h1", has_text=TITLE).wait_for()
-        assert at.url == f"{closed}/share?id={id}"
-        ready(at)
+    at = page()
+    for path in ("", "evidence", f"share?id={id}"):
+        at.goto(f"{closed}/{path}")
+        assert at.locator("body").inner_text() == f"Opt-Laws\n\n{CLOSED}\n\nLog in"
+    at.get_by_role("link", name="Log in").click()
+    at.get_by_role("link", name="Bob").click()
+    at.locator("h1", has_text=TITLE).wait_for()
+    assert at.url == f"{closed}/share?id={id}"
+    ready(at)
 
 
 def test_the_tuner_runs_under_the_policy(app, page):

@@ -26,7 +26,7 @@ def downloaded(at, button) -> str:
 
 
 def test_a_table_becomes_a_ranking_as_on_the_command_line(app, page, tmp_path, capsys):
-    at = page(f"{app}/preselect?final_source=A+table", again=True)
+    at = page(f"{app}/preselect?final_source=A+table")
     table = downloaded(at, at.get_by_role("button", name="Example"))
     at.locator('input[type="file"]').set_input_files(
         {"name": "runs.csv", "mimeType": "text/csv", "buffer": Path(table).read_bytes()}
@@ -63,7 +63,7 @@ def test_a_table_becomes_a_ranking_as_on_the_command_line(app, page, tmp_path, c
 
 
 def test_a_link_brings_the_target(app, page):
-    at = page(f"{app}/preselect?final_params=123200&final_tokens=2M&final_peaks=4e-3+8e-3", again=True)
+    at = page(f"{app}/preselect?final_params=123200&final_tokens=2M&final_peaks=4e-3+8e-3")
     at.get_by_text("Where the loss comes from").wait_for(timeout=180_000)
     assert at.get_by_label("Model size", exact=True).input_value() == "123200"
     assert at.get_by_label("Peak learning rates", exact=True).input_value() == "4e-3 8e-3"

@@ -53,7 +53,7 @@ def shared(browser, wiki, snapshot, tmp_path_factory):
 def asked_of(at) -> list[str]:
     """Addresses that a page asks for from now on."""
     seen = []
-    at.context.on("request", lambda request: seen.append(request.url))
+    at.on("request", lambda request: seen.append(request.url))
     return seen
 
 
@@ -101,7 +101,8 @@ def test_the_contents_on_top_lead_to_the_parts(shared, page):
 def test_a_site_that_the_operator_named_shows_it_in_a_frame(shared, wiki, page):
     url, id = shared
     framed = f"{url}/share?id={id}%26embed=true"
-    at = _opened(page, f"http://127.0.0.1:{wiki}/page.html?{framed}", url)
+    at = page()
+    at.goto(f"http://127.0.0.1:{wiki}/page.html?{framed}")
     inside = at.frame_locator("iframe")
     inside.locator("h1", has_text=TITLE).wait_for()
     inside.locator(".js-plotly-plot").first.wait_for()
@@ -114,7 +115,8 @@ def test_a_site_that_the_operator_named_shows_it_in_a_frame(shared, wiki, page):
 @pytest.mark.parametrize("host, query", [("localhost", "%26embed=true"), ("127.0.0.1", "")])
 def test_no_other_site_and_no_other_page_is_shown_in_a_frame(shared, wiki, page, host, query):
     url, id = shared
-    at = _opened(page, f"http://{host}:{wiki}/page.html?{url}/share?id={id}{query}", url)
+    at = page()
+    at.goto(f"http://{host}:{wiki}/page.html?{url}/share?id={id}{query}")
     for _ in range(100):
         if any("frame" in complaint.lower() for complaint in at.complaints):
             break
@@ -144,11 +146,3 @@ def test_a_chat_gets_title_verdict_and_picture_of_the_link(shared):
     unknown = "0" * 32
     assert b"og:" not in fetched(f"{url}/share?id={unknown}")[1]
     assert fetched(f"{url}/share-preview/{unknown}.png")[0] == 404
-
-
-def _opened(page, address: str, app: str):
-    """A page that is none of the app's."""
-    at = page(f"{app}/share")
-    at.complaints.clear()
-    at.goto(address)
-    return at

@@ -19,7 +19,7 @@ GROWN = f"() => (({CURVES})().trained?.[0].length ?? 0) > 0"
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("torch") is None, reason="the training program needs torch; nothing was trained")
 def test_a_candidate_is_trained_over_the_band_that_was_predicted_for_it(app, page):
-    at = page(f"{app}/", again=True)
+    at = page(f"{app}/")
     try_the_examples(at)
     at.get_by_text("Prove it on a small run").click()
     at.get_by_role("button", name="Train it").click()

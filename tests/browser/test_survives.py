@@ -1,39 +1,13 @@
 """A workspace survives F5, a second tab, a typed address and a restart of the server; other browsers see none of it."""
 
-import subprocess
-
 import pytest
 
-from tests.browser.conftest import KEPT, WAIT, Server, go, ready
+from tests.browser.conftest import go, ready
 from tests.browser.test_isolation import log
 
 NAMES = ("heron-1", "heron-2")
 DRAWN = """() => [...new Set([...document.querySelectorAll('.js-plotly-plot')]
     .flatMap(plot => plot._fullData.map(t => t.name)))].sort()"""
-
-
-@pytest.fixture(scope="module")
-def server(browser):
-    """A server of its own, to be started again."""
-    running = Server("app.py", KEPT)
-    running.start()
-    yield running
-    running.stop()
-
-
-def again(server: Server) -> None:
-    """The same address and store, another process."""
-    port = int(server.url.rpartition(":")[2])
-    server._kill()
-    server.process = subprocess.Popen(
-        server._command(port),
-        cwd=server.script.parent,
-        env=server._environment(),
-        stdout=server.log,
-        stderr=server.log,
-        start_new_session=True,
-    )
-    assert server._healthy()
 
 
 def shows(at) -> None:
@@ -73,10 +47,9 @@ def test_nothing_is_lost(visitor, server, page):
     visitor.reload()
     shows(visitor)
     second = visitor.context.new_page()
-    second.set_default_timeout(WAIT)
     second.goto(f"{server.url}/runs")
     shows(second)
-    again(server)
+    server.restart()
     second.goto(f"{server.url}/runs")
     shows(second)
     candidates_are_there(second, server)
@@ -87,7 +60,6 @@ def test_nothing_is_lost(visitor, server, page):
 
 def test_two_tabs_destroy_nothing_of_each_other(visitor, server):
     second = visitor.context.new_page()
-    second.set_default_timeout(WAIT)
     second.goto(f"{server.url}/schedules")
     ready(second)
     second.get_by_role("button", name="Add to the candidates").click()
@@ -101,7 +73,7 @@ def test_two_tabs_destroy_nothing_of_each_other(visitor, server):
     visitor.get_by_role("button", name="Open", exact=True).wait_for()
 
 
-def test_everything_can_be_forgotten(visitor, server):
+def test_everything_can_be_forgotten(visitor, server, said):
     go(visitor, "Shared")
     visitor.get_by_text("Forget everything on this server").click()
     visitor.get_by_role("button", name="Forget it all").click()
@@ -109,4 +81,4 @@ def test_everything_can_be_forgotten(visitor, server):
     visitor.goto(f"{server.url}/runs")
     ready(visitor)
     assert not set(NAMES) & set(visitor.evaluate(DRAWN))
-    assert "Traceback" not in server.output(), server.output()[-3000:]
+    assert "Traceback" not in said(), said()[-3000:]

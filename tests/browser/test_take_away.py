@@ -23,10 +23,3 @@ def test_a_chart_is_taken_away_as_it_is_drawn(app, page, dark):
     drawn = taken["SVG"].decode()
     assert background in drawn and "constant_4000" in drawn
     assert not re.search(r"background: (transparent|rgba\(.*?, 0\))", drawn.split(">")[0])
-
-
-def test_the_first_visitor_of_a_server_has_no_other_csv(serve, page):
-    at = page(f"{serve('app.py')}/runs")
-    at.locator('[data-testid="stDataFrame"]').first.hover()
-    at.locator('[aria-label="Search"]').first.wait_for()
-    assert at.locator('[aria-label="Download as CSV"]').count() == 0

@@ -75,7 +75,7 @@ class Tuner:
 @pytest.fixture
 def tuner(page, url):
     """The tuner of the Opt-Laws curve. No test may leave errors on the console."""
-    opened = page(f"{url}/?law=opt_laws_curve", again=True)
+    opened = page(f"{url}/?law=opt_laws_curve")
     yield Tuner(opened)
     assert opened.complaints == []
 
@@ -94,7 +94,7 @@ def somewhere(law, seed: int) -> dict[str, float]:
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def test_browser_and_python_agree(law, page, url):
-    opened = page(f"{url}/?law={law.name}", again=True)
+    opened = page(f"{url}/?law={law.name}")
     tuner = Tuner(opened)
     runs = {r.name: r for r in made_runs(law)}
     worst = 0.0
