@@ -1,6 +1,7 @@
 """A page with nothing but the tuner, for tests and the benchmark: eight runs made from a law, so no data is needed.
 
-`?law=annealing` chooses the law. The runs are exact, so the fit is the planted law and every error is 0 there.
+`?law=annealing` chooses the law, and so does its field. The runs are exact, so the fit is the planted law and every
+error is 0 there.
 """
 
 import json
@@ -59,11 +60,11 @@ def prepared(name: str):
 def main() -> None:
     """The page."""
     st.set_page_config(layout="wide")
-    name = st.query_params.get("law", "opt_laws_curve")
+    name = st.text_input("Law", "opt_laws_curve", key="law", bind="query-params")
     runs, first = prepared(name)
     state = st.session_state
     state.reruns = state.get("reruns", 0) + 1
-    now = state.setdefault("fit", first)
+    now = state.setdefault("fits", {}).setdefault(name, first)
     roles = ["train"] * TRAIN + ["held out"] * (len(runs) - TRAIN)
     packed = payload(
         LAWS[name], list(zip(runs, roles, strict=True)), now.theta, interval=now.interval, locked=now.locked
@@ -74,9 +75,9 @@ def main() -> None:
     if event.refit:
         state.asked = {"theta": event.refit.theta, "locked": list(event.refit.locked)}
         held = {n: event.refit.theta[n] for n in event.refit.locked}
-        state.fit = fit(name, runs[:TRAIN], test=runs[TRAIN:], locked=held, start=event.refit.theta)
-    heard = {"reruns": state.reruns, "theta": dict(event.theta), "fitted": dict(state.fit.theta)}
-    heard |= {"kept": state.get("kept"), "asked": state.get("asked")}
+        state.fits[name] = fit(name, runs[:TRAIN], test=runs[TRAIN:], locked=held, start=event.refit.theta)
+    heard = {"reruns": state.reruns, "theta": dict(event.theta), "fitted": dict(state.fits[name].theta)}
+    heard |= {"id": packed["id"], "law": name, "kept": state.get("kept"), "asked": state.get("asked")}
     st.button("Run again")
     st.html(f'<pre id="heard" style="white-space: pre-wrap">{json.dumps(heard)}</pre>')
     if event.refit:
