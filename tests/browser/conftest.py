@@ -1,4 +1,5 @@
-"""A real browser against a real server: `serve(script)` starts one, `page(url)` opens it; both clean up.
+"""A real browser against a real server: `app` is one for all tests, `serve(script)` starts another, and `page(url)` is
+what a new visitor opens; all clean up.
 
 Without a browser the tests skip with a sentence. Servers listen on a free port of the loopback interface only.
 """
@@ -27,6 +28,7 @@ ATTEMPTS = 3  # a free port may be taken by someone else before the server has i
 KEPT = {"OPTLAWS_KEEP": ""}  # environment of a server that keeps its visitors' work, as servers do
 WORKING = {"OPTLAWS_WORKERS": ""}  # environment of a server whose fits run in processes of their own, as servers' do
 WAIT = 90_000  # ms that Playwright waits for what a test looks for: cores may be shared with others
+LONG = 180_000  # the same where what is looked for comes after a fit, which is done behind all else
 WINDOW = {"width": 1280, "height": 900}  # pixels
 # Of a context: what spins while the server works would be drawn by a core.
 LOOK = {"viewport": WINDOW, "color_scheme": "light", "reduced_motion": "reduce"}
@@ -183,8 +185,8 @@ POLL = 50  # ms between looks at a page: Playwright's own are a frame apart, and
 
 
 def ready(opened) -> None:
-    """Wait until the script of the page has run to its end, and what it put on the page has been loaded."""
-    opened.wait_for_function(READY, polling=POLL)
+    """Wait until the script of the page has run to its end, fits and all, and what it put there has been loaded."""
+    opened.wait_for_function(READY, polling=POLL, timeout=LONG)
 
 
 # What a page keeps in a browser, as the DevTools Protocol calls it.
@@ -208,7 +210,7 @@ def go(at, name: str) -> None:
 
 def answered(at) -> None:
     """Wait for the answer on Decide."""
-    at.locator('[data-testid="stMain"]').get_by_text("predicted to end at").first.wait_for()
+    at.locator('[data-testid="stMain"]').get_by_text("predicted to end at").first.wait_for(timeout=LONG)
     ready(at)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.conftest import WINDOW, ready
+from tests.browser.conftest import LONG, WINDOW, ready
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 PAGES = ("", "evidence", "share", "runs", "schedules", "plan", "preselect", "live", "sweep")
@@ -71,7 +71,7 @@ def settled(at) -> None:
 
 def try_example(at) -> None:
     at.get_by_role("button", name="Try it with real runs").click()
-    at.locator(".js-plotly-plot .legendtext").first.wait_for()
+    at.locator(".js-plotly-plot .legendtext").first.wait_for(timeout=LONG)
     settled(at)
 
 

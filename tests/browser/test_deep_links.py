@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.browser.conftest import go, ready
+from tests.browser.conftest import LONG, go, ready
 
 TWO = ["cosine(peak=8e-3,warmup=200,total=4000)", "wsd(peak=8e-3,warmup=200,total=4000,decay=800,shape=linear)"]
 FAST = ["power_law", "forward_momentum"]
-LONG = 180_000  # ms that a fit may take on a busy machine
 # What a link says, and text that stands on the page only if it was heard.
 LINKS = {
     "runs": ({"run": ["wsd20_4000", "cosine10_4000"], "x": "Tokens", "smooth": "9"}, "Remove 2 runs"),

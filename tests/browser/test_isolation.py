@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import TOOLS, go, ready
+from tests.browser.conftest import LONG, TOOLS, go, ready
 
 PAGES = ("Decide", "Evidence", "Shared", *TOOLS)
 SECRET = "kestrel-9173"  # in names of files and runs
@@ -60,7 +60,7 @@ def test_nothing_of_one_visitor_is_on_any_page_of_another_even_while_a_fit_runs(
     one.get_by_role("button", name="Fit", exact=True).click()
     other = page(server.url)
     none_has_the_secret(other)
-    one.get_by_text("Fitting").first.wait_for(state="detached")
+    one.get_by_text("Fitting").first.wait_for(state="detached", timeout=LONG)
     ready(one)
     assert SECRET in everything(one)
     other.reload()  # another visit

@@ -7,7 +7,7 @@ import pytest
 
 from optlaws_core import LAWS, noise_floor, read
 from optlaws_core.cli import main
-from tests.browser.conftest import TOOLS, go, ready
+from tests.browser.conftest import LONG, TOOLS, go, ready
 from tests.places import ROOT
 
 IN_FULL = ".st-key-compare-ranking_csv button"  # the download of the ranking in full
@@ -136,7 +136,7 @@ def test_the_leaderboard_opens(app, page):
 
 def press_fit(at) -> None:
     at.get_by_role("button", name="Fit", exact=True).click()
-    at.wait_for_selector('[data-testid="stMetricValue"]', timeout=180_000)
+    at.wait_for_selector('[data-testid="stMetricValue"]', timeout=LONG)
     ready(at)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from optlaws_core.cli import main
-from tests.browser.conftest import go, ready
+from tests.browser.conftest import LONG, go, ready
 
 TARGET = {
     "Model size": "123200",
@@ -32,7 +32,7 @@ def test_a_table_becomes_a_ranking_as_on_the_command_line(app, page, tmp_path, c
         {"name": "runs.csv", "mimeType": "text/csv", "buffer": Path(table).read_bytes()}
     )
     at.get_by_role("button", name="The units are right").click()  # the sweep has peaks up to 32
-    at.get_by_text("Where the loss comes from").wait_for(timeout=180_000)
+    at.get_by_text("Where the loss comes from").wait_for(timeout=LONG)
     for label, value in TARGET.items():
         at.get_by_label(label, exact=True).fill(value)
         at.keyboard.press("Tab")
@@ -64,6 +64,6 @@ def test_a_table_becomes_a_ranking_as_on_the_command_line(app, page, tmp_path, c
 
 def test_a_link_brings_the_target(app, page):
     at = page(f"{app}/preselect?final_params=123200&final_tokens=2M&final_peaks=4e-3+8e-3")
-    at.get_by_text("Where the loss comes from").wait_for(timeout=180_000)
+    at.get_by_text("Where the loss comes from").wait_for(timeout=LONG)
     assert at.get_by_label("Model size", exact=True).input_value() == "123200"
     assert at.get_by_label("Peak learning rates", exact=True).input_value() == "4e-3 8e-3"
