@@ -276,7 +276,7 @@ class Visitors:
 
     A browser keeps the scripts of a server, and what it compiled of them, for a context. So contexts are kept, and a
     visitor's cookies and whatever else pages store are removed when the visitor has left: the next is a new one to the
-    server, whose first page takes a third of the time.
+    server, whose first page takes half of the time or less.
     """
 
     def __init__(self, browser) -> None:
