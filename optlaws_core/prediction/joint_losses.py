@@ -26,7 +26,7 @@ from ..runs import Plan
 from ..schedules import Schedule, parts
 from .error_terms import ALIKE, LENGTHS_ALIKE, error_terms
 from .losses import Asked, checked, of_fit, predict_each
-from .observed import rates_of
+from .observed import batch_of, rates_of
 from .slopes import covariance_of, slopes, varying
 
 PLACES = 64  # at which the shapes of two schedules are held against each other
@@ -158,7 +158,7 @@ def _first(keys: Sequence[Hashable]) -> NDArray[np.int64]:
 
 def _rates(plan: Plan, step: int) -> tuple:
     """What tells one run from another: its rates, its size, its batch, and where it is looked at."""
-    return plan.params, plan.batch_tokens, step, *rates_of(plan.schedule)
+    return plan.params, plan.batch_tokens, step, batch_of(plan.schedule), *rates_of(plan.schedule)
 
 
 def _kind(plan: Plan) -> tuple:

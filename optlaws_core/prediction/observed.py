@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import IntArray
 from ..fitting.result import Model
-from ..laws.effective import plan_of
+from ..laws.effective import beside_rate, plan_of
 from ..runs import Plan, Run
 from ..schedules import Schedule
 from ..schedules.joint_schedule import weight_decay_of
@@ -29,14 +29,20 @@ def observed(model: Model, schedules: Sequence[Schedule], runs: Sequence[Run]) -
     """What runs with the rates of each schedule (n,) ended at, in the split that `model` was fitted to; None: not run.
 
     Rates, not words, decide: a cosine as knots is that cosine. Runs of another model size or batch than predictions are
-    made for do not count, nor do runs that ended early.
+    made for do not count, nor do runs that ended early, nor those of a plan that has another batch schedule beside its
+    rate. What a run ends at as an average of its weights no log tells.
     """
     ends = [(run, *end) for run in runs if (end := _end(run, model.split)) is not None]
     found: list[Observed | None] = []
     for schedule in schedules:
         plan = model.coverage.plan(schedule)
-        rates = rates_of(schedule)
-        same = [(r.name, loss) for r, known, loss in ends if known == rates and alike(plan, r.known_plan)]
+        rates, batch = rates_of(schedule), batch_of(schedule)
+        same = [
+            (r.name, loss)
+            for r, known, loss in ends
+            if known == rates and batch_of(r.known_plan.schedule) == batch and alike(plan, r.known_plan)
+        ]
+        same = same if beside_rate(schedule)[1] is None else []
         names, losses = zip(*same, strict=True) if same else ((), ())
         found.append(Observed(float(np.mean(losses)), names) if same else None)
     return found
@@ -51,6 +57,13 @@ def rates_of(schedule: Schedule) -> tuple[int, str, bytes, str]:
     rates = np.round(schedule(at) / schedule.peak, 9) + 0.0  # no negative zero
     decay = weight_decay_of(plan_of(schedule))
     return schedule.total, f"{schedule.peak:.9g}", rates.tobytes(), decay.text if decay else ""
+
+
+def batch_of(schedule: Schedule) -> str:
+    """What tells one plan's batch schedule from another's; empty for one batch, of which `Plan` tells the tokens."""
+    batch, _ = beside_rate(schedule)
+    usual = batch is None or (batch.constant and (not batch.relative or batch.sizes[0] == 1))
+    return "" if batch is None or usual else batch.text
 
 
 def final_loss(run: Run, split: str) -> float | None:
@@ -90,4 +103,4 @@ def alike(one: Plan, other: Plan) -> bool:
     return all(a is None or b is None or a == b for a, b in pairs)
 
 
-__all__ = ["Observed", "alike", "final_loss", "final_steps", "observed", "rates_of"]
+__all__ = ["Observed", "alike", "batch_of", "final_loss", "final_steps", "observed", "rates_of"]

@@ -8,7 +8,7 @@ import pytest
 from optlaws_core import LAWS, Average, DesignError, Plan, Status, parse, predict, with_bands
 from optlaws_core.fitting.covariance import QUANTILE
 from optlaws_core.prediction.error_terms import ALIKE, LEFT_OUT, LENGTHS_ALIKE, SPREAD, ErrorTerms, error_terms
-from optlaws_core.prediction.joint_losses import OF_SHAPE, joint
+from optlaws_core.prediction.joint_losses import OF_SHAPE, _alike, joint
 from tests.core.prediction.test_losses import SHAPES, made
 
 PLANS = [parse(text) for text in SHAPES]
@@ -116,6 +116,13 @@ def test_errors_of_one_shape_are_alike_at_near_lengths_and_those_of_two_shapes_l
     fades = np.exp(-0.5 / LENGTHS_ALIKE**2)
     assert alike[0, 1] == pytest.approx(fades * (ALIKE + (1 - ALIKE) * OF_SHAPE), rel=2e-2) and alike[0, 2] < 0.01
     assert alike[0, 3] == pytest.approx(ALIKE) and alike[0, 4] == pytest.approx(ALIKE * fades, rel=1e-2)
+
+
+def test_plans_of_one_rate_that_differ_in_something_else_are_two_runs():
+    beside = ("batch=steps([0], [2x])", "weight_decay=0.1", "batch=steps([0], [1x])")
+    plans = [Plan(parse(text)) for text in (SHAPES[3], *(f"rate={SHAPES[3]}; {more}" for more in beside))]
+    one = _alike([(plan, np.array([plan.schedule.total - 1])) for plan in plans])[0]
+    assert one[0] == one[3] == pytest.approx(1) and one[1] < 0.9 and one[2] < 0.9
 
 
 def test_no_choice_among_many_near_shapes_has_a_variance_below_0():

@@ -46,6 +46,15 @@ def test_runs_of_another_size_do_not_count():
     assert observed(asked, [parse(COSINE)], [ran(COSINE, params=1e8)])[0] is not None
 
 
+def test_a_run_of_the_rate_alone_is_none_of_a_plan_with_more():
+    grown = f"rate={COSINE}; batch=steps([0, 500], [1x, 4x])"
+    for more in (grown, f"rate={COSINE}; batch=steps([0], [2x])", f"rate={COSINE}; average=ema(20)"):
+        assert observed(MODEL, [parse(more)], [ran(COSINE)]) == [None]
+    assert observed(MODEL, [parse(COSINE)], [ran(grown)]) == [None]
+    assert observed(MODEL, [parse(grown)], [ran(grown)])[0] is not None
+    assert observed(MODEL, [parse(f"rate={COSINE}; batch=steps([0], [1x])")], [ran(COSINE)])[0] is not None
+
+
 @pytest.mark.parametrize(
     "run",
     [
