@@ -7,9 +7,7 @@ from pages.parts.fit import choice as choosing
 from pages.parts.fit import curves, from_address, job, laws_table, leaderboard, report
 from pages.parts.widgets.markdown import literal
 
-space = page.open(
-    "Evidence", "The laws behind the answer, their errors on runs that they have not seen, and other laws to try."
-)
+space = page.open("Evidence", "The laws behind the answer, their errors on unseen runs, and other laws to try.")
 
 if not space.fittable:
     st.info("No loaded run has a learning rate yet. Load logs, or declare their schedules, on the Runs page.")

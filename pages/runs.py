@@ -27,8 +27,8 @@ if space.runs:
 else:
     with right:
         st.info(
-            "No runs yet. Upload training logs, or load the example runs. How to get a log out of each tool stands in "
-            "docs/log-formats.md."
+            "No runs yet. Upload training logs, or load the example runs. docs/log-formats.md says how to export a "
+            "log from each tool."
         )
         inputs_runs.example(space)
 

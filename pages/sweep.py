@@ -10,13 +10,15 @@ space = page.open("Sweep", "The project's own training runs: what laws here are 
 everything = sweep_runs()
 chosen = sweep.choose(everything)
 if not chosen:
-    st.info("No run has all of these; take a filter away.")
+    st.info("No run matches all of these filters; remove one.")
     st.stop()
 sweep.overview(chosen)
 sweep.load(space, sweep.table(chosen))
 
 st.subheader("Noise floor", anchor=False)
-st.caption("Runs of one plan that differ by their seed alone end apart; no law can predict better than that.")
+st.caption(
+    "Runs of one plan that differ only in their seed end at different losses; no law can predict better than that."
+)
 floor = sweep.floor_of(everything)
 sweep.noise(floor)
 

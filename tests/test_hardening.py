@@ -107,7 +107,7 @@ def test_a_visitors_uploads_are_limited_in_number(server):
 def test_an_upload_of_unknown_length_is_refused(server, size, headers):
     assert server.put("one", "a", size, *headers) == (
         411,
-        "An upload must say its length beforehand, this one does not.",
+        "An upload must state its length in advance; this one does not.",
     )
 
 
@@ -150,7 +150,7 @@ def test_a_page_hears_of_what_was_refused_once_and_of_no_other_visitor(server):
     for session_id in ("one", "one", "nobody"):
         server.put(session_id, "a", None)
     assert limits.refusals("nobody") == "" == limits.refusals("other")
-    assert limits.refusals("one") == "2 files refused: An upload must say its length beforehand, this one does not."
+    assert limits.refusals("one") == "2 files refused: An upload must state its length in advance; this one does not."
     assert limits.refusals("one") == ""
     server.put("one", "a", None)
     server.active.remove("one")

@@ -35,7 +35,7 @@ def add(command: argparse.ArgumentParser) -> None:
         "--batch",
         type=amount,
         metavar="B",
-        help="tokens in one update where that is fixed, which only the Power Scheduler's rate looks at; by default the "
+        help="tokens in one update where that is fixed, which only the Power Scheduler's rate uses; by default the "
         "Step Law's",
     )
     laws.add_argument(
@@ -165,7 +165,7 @@ def _compute(args: argparse.Namespace) -> None:
         for s in found
     ]
     print_columns(("law", "params", "tokens", *fresh, "a param", "loss", "constants", "source"), rows)
-    print("Losses are those of the refitted Chinchilla law, which knows no repeats.")
+    print("Losses are those of the refitted Chinchilla law, which ignores repeats.")
     if args.unique:
         print(f"fresh: what the tokens are worth in ones that are seen once, with repeats counted as less ({REPEATS}).")
 

@@ -50,7 +50,7 @@ class Split:
 
     @property
     def ratio(self) -> float:
-        """Tokens a parameter."""
+        """Tokens per parameter."""
         return self.tokens / self.params
 
 

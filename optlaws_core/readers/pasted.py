@@ -37,7 +37,7 @@ class Curve:
 def read_curve(data: str | bytes) -> Curve:
     """Two columns, step and rate, separated by commas, semicolons, tabs or spaces, with or without a header.
 
-    A step that stands twice is a jump. When the rows list every step, the last one is the last update; otherwise the
+    A step that occurs twice is a jump. When the rows list every step, the last one is the last update; otherwise the
     last row is the end of the schedule, one past the last update. Raises `ScheduleError` with the line at fault.
     """
     if len(data) > MOST_BYTES:

@@ -106,7 +106,7 @@ class Joint(Schedule):
         return None if self.batch is None or self.batch.relative else self.batch.sizes[0]
 
     def tokens(self, usual_batch: float | None) -> float | None:
-        """Tokens in all, with `usual_batch` in an update where the plan does not tell; None where nobody does."""
+        """Tokens in total, with `usual_batch` in an update where the plan does not tell; None where nobody does."""
         seen = tokens_before(self, self.total, usual_batch)
         return None if seen is None else float(seen)
 
@@ -229,7 +229,7 @@ def like_tokens(schedule: Schedule, other: Schedule, usual_batch: float | None =
 
 
 def _read(schedule: Schedule, usual_batch: float | None) -> float:
-    """Tokens in all. Raises `ScheduleError` where nobody tells them."""
+    """Tokens in total. Raises `ScheduleError` where nobody tells them."""
     read = tokens_before(schedule, schedule.total, usual_batch)
     if read is None:
         raise ScheduleError(f"Nobody tells how many tokens an update of {shortened(schedule.text, 60)} reads.")

@@ -11,8 +11,8 @@ from tests.browser.conftest import LONG, go, ready
 
 TARGET = {
     "Model size": "123200",
-    "Tokens in one update": "1024",
-    "Tokens in all": "4.096M",
+    "Tokens per update": "1024",
+    "Tokens in total": "4.096M",
     "Peak learning rates": "4e-3 8e-3 16e-3",
     "Warm-ups": "5%",
 }

@@ -14,9 +14,9 @@ AVERAGES = {NONE: "The last weights", "ema": "Moving average (EMA)", "merge": "M
 COUNTED = dict(zip(BY, ("Updates, or %", "Tokens read"), strict=True))
 USE = {
     "shape": "Whether the batch changes during the run. Steps: each size from its start on. Ramps: evenly from each "
-    "size to the next, and the last one to the end. One law alone predicts it, the noisy quadratic, which is then "
-    "fitted.",
-    "by": "Of the sizes' starts; sizes that begin after so many tokens are tokens themselves.",
+    "size to the next, and the last one to the end. Only the noisy quadratic predicts its effect, so that law is "
+    "then fitted.",
+    "by": "Unit of the starts. With starts in tokens, sizes must be in tokens, too.",
     "average": "Which weights the run is judged by: those after the last update, or an average of them, which acts "
     "like a decay of the learning rate. Every law predicts it.",
 }
@@ -51,7 +51,7 @@ def ask(text: str, key: str) -> None:
         left, *right = st.columns(4, vertical_alignment="bottom")
         average = _choose(left, "Average of the weights", "average", AVERAGES, first, key)
         if average == "ema":
-            meaning = "After so many updates what an update did to the average is half gone."
+            meaning = "Number of updates after which the weight of an update in the average has halved."
             _type(right[0], "Half-life, updates", "half_life", first, key, meaning)
         elif average == "merge":
             _type(right[0], "Checkpoints", "count", first, key, "How many of the last checkpoints are averaged.")

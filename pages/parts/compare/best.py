@@ -33,7 +33,7 @@ MEANINGS = {
     "warmup": ("Warm-up", "Updates of linear warm-up, such as 2000 or 2k."),
     "floor": ("Floor", "Lowest rate after the warm-up."),
     "slope": ("Largest slope", "Largest change of the rate between two updates after the warm-up."),
-    "knots": ("Knots", "Of a free curve: how many straight lines it is made of, and one more."),
+    "knots": ("Knots", "For a free curve: the number of its straight lines plus one."),
 }
 BATCHED = {  # of a family alone
     "batches": (
@@ -57,7 +57,8 @@ def section(space: Workspace, found: list[Entry]) -> None:
     with box:
         st.caption(
             "The schedule with the lowest predicted final loss under the fit in use: any curve, by exact gradients, or "
-            "the best of a family. It is as good as the law, which a search exploits: check a gain with a run."
+            "the best of a family. It is only as good as the law, whose errors a search exploits: check a gain "
+            "with a run."
         )
         usual = _usual(space.fit, max((e.schedule for e in found), key=lambda s: s.total))
         _form(usual)
@@ -121,7 +122,7 @@ def _form(usual: dict[str, str]) -> None:
     )
     ask(first[2], unit, unit, "Of the whole run, warm-up included: 24000 or 24k updates, 300B tokens, 1e21 FLOPs.")
     if unit != "Updates":
-        meaning = "Turns the budget into updates. By default that of the training runs, which the prediction is for."
+        meaning = "Turns the budget into updates. By default that of the training runs, for which losses are predicted."
         ask(first[3], "batch", "Tokens per update", meaning)
         if unit == "FLOPs":
             ask(first[4], "params", "Parameters", meaning)

@@ -13,8 +13,8 @@ from optlaws_core.text import chance, percent
 
 LONGEST = 300  # characters of a cell in a report
 PAIRED = (  # of intervals of differences
-    "What a law gets wrong for both schedules alike drops out of it, so that it grows less than the bands beyond the "
-    "training runs. On public runs, from a single WSD, it held 82 % of the differences, not 90 %."
+    "Errors of the law that both schedules share cancel, so it widens less than the bands beyond the training "
+    "runs. On public runs, with laws fitted to a single WSD, it held 82 % of the differences, not 90 %."
 )
 
 
@@ -45,8 +45,8 @@ COLUMNS = (
     Column(
         "observed",
         "Observed",
-        "What loaded runs with these very rates ended at: the mean loss over the last 1 % of the updates, and over the "
-        "runs where there are several.",
+        "Final loss of loaded runs with exactly these learning rates: the mean loss over the last 1 % of the updates, "
+        "and over the runs where there are several.",
         100,
         "%.5f",
         ".5f",
@@ -55,8 +55,8 @@ COLUMNS = (
     Column(
         "plus_minus",
         "± at end",
-        "Half the width of the 90 % prediction band of the final loss. Candidates share part of the law's error, so a "
-        "difference between two of them is surer than their two bands look.",
+        "Half the width of the 90 % prediction band of the final loss. Candidates share part of the law's error, so "
+        "a difference between two of them is more certain than their bands suggest.",
         100,
         "%.4f",
         ".4f",
@@ -65,8 +65,7 @@ COLUMNS = (
     Column(
         "difference",
         "Difference",
-        "To the baseline: predicted final loss minus that of the candidate that all are compared with; negative is "
-        "better.",
+        "Predicted final loss minus that of the baseline; negative is better.",
         115,
         "%+.5f",
         "+.5f",
@@ -81,7 +80,14 @@ COLUMNS = (
         "+.5f",
         "90 % from",
     ),
-    Column("high", "to", "Its upper end. Where 0 lies between, the two are not told apart.", 85, "%+.5f", "+.5f"),
+    Column(
+        "high",
+        "to",
+        "Its upper end. Where 0 lies inside the interval, the two are not told apart.",
+        85,
+        "%+.5f",
+        "+.5f",
+    ),
     Column("p_below", "P(below)", "Probability of ending below the baseline.", 100, "", chance, "Ends below it"),
     Column("p_best", "P(best)", "Probability of being the best of all candidates.", 90, "", chance, "Best of all"),
     Column("regret", "Regret", "Expected loss above the best of all candidates.", 80, "%.5f", ".5f"),
@@ -90,15 +96,15 @@ COLUMNS = (
     Column(
         "tokens",
         "Tokens",
-        "What it reads in all, where a candidate schedules its batch. Losses after different amounts of tokens are not "
-        "losses at one price: the menu of a row sets its length to the tokens of the baseline.",
+        "Tokens read in total, where a candidate schedules its batch. Losses after different numbers of tokens do "
+        "not compare at equal cost: the menu of a row sets its length to the baseline's tokens.",
         90,
         "compact",
         ",.0f",
-        "Tokens in all",
+        "Tokens in total",
     ),
     Column(
-        "tokens_times", "of the baseline's", "The same as a multiple of what the baseline reads.", 120, "%.3gx", ".3g"
+        "tokens_times", "of the baseline's", "The same as a multiple of the baseline's tokens.", 120, "%.3gx", ".3g"
     ),
     Column(
         "risk",
@@ -111,10 +117,9 @@ COLUMNS = (
     Column(
         "saved_updates",
         "Saved",
-        "Updates saved: how many fewer the best schedule needs to end at this row's loss: its shape, everything after "
-        "the warm-up shortened in proportion, at the horizon where it ends exactly there. Negative: it would need "
-        "more, and leads only because it is longer. Its own curve read half way would not tell, since it has not "
-        "decayed there yet.",
+        "Updates saved: how many fewer the best schedule needs to end at this row's loss, with everything after its "
+        "warm-up shortened in proportion. Negative: it would need more, and leads only because it is longer. Its own "
+        "curve does not show this, since it has not decayed by then.",
         100,
         "localized",
         ",.0f",

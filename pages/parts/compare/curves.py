@@ -99,7 +99,7 @@ def look(
         list(space.fittable),
         address.read_several(f"{key}_observed", space.fittable, usual, address.RUN),
         key=f"{key}_observed",
-        help="Losses that were measured, in grey.",
+        help="Measured losses, in grey.",
     )
     address.write(f"{key}_observed", observed, usual)
     if x == "tokens" and batch is None:
@@ -158,9 +158,9 @@ def draw(
     if banded:
         whole = "The prediction band (light) is meant to hold 90 % of the losses of a new run. "
         (place or st).caption(
-            f"{whole if space.fits[fits[0]].left_out is not None else ''}The parameter band (darker) only says how far "
-            "the curve would move if the training runs had had other noise. Candidates share part of the law's "
-            "error, so a difference between two is surer than their bands look: the ranking tells how sure."
+            f"{whole if space.fits[fits[0]].left_out is not None else ''}The parameter band (darker) shows only how "
+            "far the curve would move under other noise in the training runs. Candidates share part of the law's "
+            "error, so a difference between two is more certain than their bands suggest: the ranking says how certain."
         )
     return figure, replace(view, bands=chosen)
 

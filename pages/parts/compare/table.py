@@ -165,7 +165,7 @@ def _columns(key: str) -> dict:
     return {
         "label": text(
             "Schedule",
-            help="Its name in charts and tables. Type another one; emptied, it is named after its family again.",
+            help="Its name in charts and tables. If it is empty, the family's name is shown.",
             max_chars=c.LONGEST_LABEL,
             width=130,
         ),  # not pinned: Streamlit fades what is pinned to 4.2:1
@@ -188,7 +188,9 @@ def _columns(key: str) -> dict:
         "final": text("Final LR", help=_of("final"), **rate),
         "shape": choose("Shape", options=list(COOLDOWNS), help=_of("shape"), width=95),
         "text": text(TEXT, help="Also what the command line and links use. Editing it changes the fields.", width=420),
-        "state": text("Check", disabled=True, width=80, help="Whether the row is a schedule; why not is said below."),
+        "state": text(
+            "Check", disabled=True, width=80, help="Whether the row is a schedule; if not, the reason is given below."
+        ),
     }
 
 
@@ -421,7 +423,7 @@ def _save_form(family: str, keys: dict[str, str], label: str) -> None:
 def _curve(space: Workspace, panel: dict) -> None:
     """Two columns, step and learning rate, pasted or from a file."""
     key = panel["key"]
-    st.markdown("Two columns, step and learning rate: comma, tab or space between. A step that stands twice is a jump.")
+    st.markdown("Two columns, step and learning rate: comma, tab or space between. A step that occurs twice is a jump.")
     left, right = st.columns(2, gap="medium")
     text = left.text_area("Pasted", height=160, key=f"{key}_text", placeholder="0 0\n500 3e-4\n8000 3e-4\n10000 0")
     file = right.file_uploader(

@@ -41,7 +41,7 @@ def verdict(space: Workspace, made: Result, left_out: Sequence[str]) -> None:
     if further.possible(space, made):
         further.section(space, made)
     elif wanted := surer(space.fit, made.ranked, [e.spoken for e in made.order], made.beside, made.baseline):
-        st.markdown(f":material/lightbulb: It would be surer with {literal('; or '.join(wanted))}.")
+        st.markdown(f":material/lightbulb: It would be more certain with {literal('; or '.join(wanted))}.")
 
 
 def doubts(sentences: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ def small(made: Result) -> None:
             ),
             "P(best)": st.column_config.TextColumn(width=60, help="Probability of being the best of all candidates"),
             "Tokens": st.column_config.TextColumn(
-                width=60, help="Read in all, as a multiple of what the baseline reads"
+                width=60, help="Tokens read in total, as a multiple of the baseline's"
             ),
             "Observed": st.column_config.NumberColumn(format="%.4f", width=66, help="Of a loaded run with these rates"),
         },

@@ -66,8 +66,8 @@ def show(space: Workspace) -> None:
         )
         title.markdown(
             "**Your big run**",
-            help="What is compared is meant for it. Changing a number changes all candidates; a cooldown over the last "
-            "fifth stays the last fifth. A field that you empty is as in the logs.",
+            help="All candidates are schedules for this run. Changing a number changes all of them; a cooldown over "
+            "the last fifth stays the last fifth. An empty field takes its value from the logs.",
         )
         for place, (name, field) in zip(places, fields.items(), strict=True):
             key = f"decide_{name} {version}"
@@ -93,8 +93,8 @@ def _fields(unit: str) -> dict[str, Field]:
         "params": Field(
             "Model size",
             "params",
-            "Trainable parameters, such as 7B. Laws are fitted to one size: how far the big run is from it is said "
-            "with the answer.",
+            "Trainable parameters, such as 7B. Laws are fitted to one size; the answer says how far the big run is "
+            "from it.",
             lambda run: "" if run.params is None else format_amount(run.params, 3),
             lambda run, typed: replace(run, params=parse_amount(typed, "The model size", examples="350M or 7B")),
         ),
@@ -152,7 +152,9 @@ def _with_length(run: BigRun, typed: str) -> BigRun:
     unit = TOKENS if named in (TOKENS, "token") else UPDATES
     amount = parse_amount(" ".join(words), "The length", examples="48k or 100B tokens")
     if unit == TOKENS and run.batch_tokens is None:
-        raise OptLawsError("A length in tokens needs the tokens per update; say those first, or the length in updates.")
+        raise OptLawsError(
+            "A length in tokens needs the tokens per update; give those first, or give the length in updates."
+        )
     total = round(amount / run.batch_tokens) if unit == TOKENS else round(amount)
     if not run.warmup < total <= MOST_UPDATES:
         rule = f"above the {run.warmup:,} updates of warm-up and at most {MOST_UPDATES:,}"

@@ -23,7 +23,7 @@ from ..widgets.markdown import literal
 
 BEGUN = "decide_begun"  # the laws and the runs, by name, of the last fit that began by itself
 OF_BATCHES = ("noisy_quadratic",)  # the laws that tell noise from slow progress
-WHY = "A batch schedule is predicted by the noisy quadratic alone: the usual laws do not tell noise from slow progress."
+WHY = "Only the noisy quadratic predicts a batch schedule: the usual laws do not separate noise from slow progress."
 
 
 def usual(space: Workspace) -> tuple[Choice, dict[str, str]]:

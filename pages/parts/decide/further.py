@@ -20,10 +20,10 @@ from ..widgets.markdown import literal
 SHARES = {percent(share): share for share in (0.1, 0.2, 0.5, 1.0)}  # of the updates of the shortest candidate
 USUAL = percent(0.5)
 CAUTION = (
-    "All this supposes that the law holds at the candidates' length. In 67 replays of decisions with a known end such "
-    "runs led to choices no better than a constant rate, a WSD and a cosine of the same cost did. They were better "
-    "where candidates differed in their peak, and worse than no further run where the best shape changes with the "
-    "length, as on the smallest of our own models."
+    "All of this assumes that the law holds at the candidates' length. In 67 replays of decisions with a known "
+    "outcome, such runs led to no better choices than a constant rate, a WSD and a cosine of the same cost. They were "
+    "better where candidates differed in their peak, and worse than no further run where the best shape changes with "
+    "the length, as on the smallest of our own models."
 )
 BOX, BUDGET = "further_box", "further_budget"  # names in the address
 
@@ -53,7 +53,7 @@ def section(space: Workspace, made: Result) -> None:
             list(SHARES).index(first),
             key=f"further_share {first}",
             width=320,
-            help="What all further runs may take together. Runs have the size and the batch of the candidates.",
+            help="The cost of all further runs together. They have the size and the batch of the candidates.",
         )
         address.write(BUDGET, chosen, USUAL)
         updates = int(SHARES[chosen] * min(s.total for s in stay))
@@ -75,7 +75,7 @@ def _stay(made: Result) -> tuple[Schedule, ...]:
 
 def _summary(model: Model, found: Proposal) -> str:
     now = f"Today the best candidate is the wrong choice with {chance(found.now.wrong)}"
-    cost = f"; taking it gives away {found.now.regret:.4f} of loss on average."
+    cost = f"; choosing it costs {found.now.regret:.4f} of loss on average."
     if not found.runs:
         return f"{now}{cost} {nothing(model)}"
     runs = "this run is" if len(found.runs) == 1 else f"these {len(found.runs)} runs are"

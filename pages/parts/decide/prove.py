@@ -27,7 +27,7 @@ ABOUT = (
     "Trains a candidate as a real model, now, on one core of this server: {params} parameters, {updates:,} updates, "
     "the same shape at the peak and warm-up of the bundled runs of that size, their text (Python’s own source) and "
     "their seed. Its losses are predicted before it begins, by the usual laws fitted to those runs. This proves the "
-    "method at that size and on that text. It says nothing of your model, for which your own logs speak."
+    "method at that size and on that text. It says nothing about your model; only your own logs do."
 )
 
 
@@ -71,7 +71,8 @@ def _ask(order: Sequence[Entry], running: bool) -> None:
             max_selections=small_run.MOST,
             key=f"prove_candidates {names}",
             width=420,
-            help="One, or two that are close: then it is also told which was predicted to end lower, and which did.",
+            help="One, or two that are close: the result then also says which was predicted to end lower, and "
+            "which did.",
         )
         address.write("prove", chosen, names[:1])
         seconds = small_run.BEFORE + small_run.SECONDS * max(len(chosen), 1)

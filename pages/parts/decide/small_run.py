@@ -215,8 +215,8 @@ class SmallRuns:
         if read <= {run.about["corpus_sha256"] for run in self.evidence.used}:
             return []
         return [
-            "The bundled runs learned the source of another Python version than this one, so that their losses, and "
-            "what is predicted from them, are those of a slightly other text."
+            "The bundled runs learned the source of another Python version than this one, so their losses, and "
+            "predictions from them, are for a slightly different text."
         ]
 
     @property
@@ -249,7 +249,7 @@ def carry_out(tried: SmallRuns, progress: Callable[..., bool]) -> SmallRuns:
 
     tried.foreseen = workers.done(functools.partial(foresee, tried.schedules, tried.evidence.used), fitting)
     if any(p.prediction is None for p in tried.foreseen.predictions):
-        raise DesignError("The bundled runs that are left say nothing of how far a law is off, so there is no band.")
+        raise DesignError("The remaining bundled runs do not show how far off a law is, so there is no band.")
     trainer.train([s.text for s in tried.schedules], VALIDATE_EVERY, tried.hear, training)
     return tried
 

@@ -66,13 +66,13 @@ def _laws(space: Workspace) -> tuple[str, ...]:
         wrap=True,
         placeholder="Choose at least one law",
         help="A law is a formula for the loss at every step as a function of the learning-rate schedule. Several are "
-        'fitted side by side, compared and averaged. "Select all" stands at the top of the list.',
+        "fitted side by side, compared and averaged. “Select all” is at the top of the list.",
     )
     if len(laws) == 1:
         st.caption(LAWS[laws[0]].summary)
     elif laws:
         st.caption(
-            "Each law is fitted to all training runs, then without each of them in turn: that tells which to trust."
+            "Each law is fitted to all training runs, then without each of them in turn: that shows which to trust."
         )
     return tuple(laws)
 
@@ -123,7 +123,9 @@ def _options(space: Workspace, place, laws: Sequence[str], train: Sequence[str])
             st.error(literal(fault), icon=":material/error:")
         prior = _prior(space, laws, train)
         if address := settings.cluster():
-            st.caption(literal(f"Fits run on the Dask cluster at {address}, as whoever runs this app has set it."))
+            st.caption(
+                literal(f"Fits run on the Dask cluster at {address}, as the operator of this server has set it.")
+            )
     return split, own, prior, fault
 
 
@@ -133,7 +135,7 @@ def _prior(space: Workspace, laws: Sequence[str], train: Sequence[str]) -> str:
         return space.choice.prior
     offered = prior_choice.offered(space, laws, train)
     return st.selectbox(
-        "Known beforehand",
+        "Prior",
         offered,
         index=offered.index(space.choice.prior) if space.choice.prior in offered else 0,
         format_func=lambda name: prior_choice.TITLES[name],

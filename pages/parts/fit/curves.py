@@ -33,7 +33,7 @@ def show(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Ru
             key=f"fit_bands {space.current} {len(known)}",
             wrap=True,
             placeholder="no run",
-            help="Runs whose curves get a band. Over all of them at once, none could be told apart.",
+            help="Runs whose curves get a band. With bands on all of them, none could be told apart.",
         )
         address.write("bands", drawn, usual)
     log_x = address.bound_widget(right.toggle, "Logarithmic steps", key="fit_log_x")
@@ -83,20 +83,20 @@ def _explain(found: Model, test: Sequence[Run], known: Mapping[str, Prediction])
     if not known:
         return
     whole, narrow = (held(known, test, kind) for kind in ("prediction", "parameter"))
-    said = ["The parameter band (darker) says how far the curve would move if the training runs had had other noise."]
+    said = ["The parameter band (darker) shows how far the curve would move under other noise in the training runs."]
     if all(fit.informed for fit, _ in found.parts):
         said.append(
-            "The prediction band (light) is meant to hold 90 % of a new run's losses: it also counts what the prior "
-            "leaves open, as much as it did on public runs, the misfit, and how far averaged laws disagree."
+            "The prediction band (light) is meant to hold 90 % of a new run's losses: it also covers what the prior "
+            "leaves uncertain, as calibrated on public runs, the misfit, and how far averaged laws disagree."
         )
     elif found.left_out is not None:
         said.append(
-            "The prediction band (light) is meant to hold 90 % of a new run's losses: it also counts what the law gets "
-            "wrong on fitted and left-out training runs, and how far averaged laws disagree."
+            "The prediction band (light) is meant to hold 90 % of a new run's losses: it also covers the law's "
+            "errors on fitted and left-out training runs, and how far averaged laws disagree."
         )
     else:
         said.append(
-            "A prediction band takes a law that was tried on left-out training runs: fit it to two or more, or under "
+            "A prediction band needs a law that was tried on left-out training runs: fit it to two or more, or under "
             "a prior."
         )
     st.caption(" ".join(said))

@@ -18,7 +18,7 @@ LEFT_OUT = (
     "Each training run in turn is left out and predicted by the law fitted to the others: root mean square "
     "error over them."
 )
-MISFIT = "Root mean square error on the training runs themselves, what the law cannot follow."
+MISFIT = "Root mean square error on the training runs themselves: what the law cannot follow."
 TABLE_ROWS = 15  # a longer table scrolls
 
 
@@ -54,8 +54,8 @@ def table(space: Workspace) -> None:
             "weight": number(
                 "Weight",
                 format="%.0f %%",
-                help="In the average; from training runs alone. Empty: a law "
-                "that is not averaged. Only this project's two laws are where they are among the laws.",
+                help="Weight in the average, from training runs alone. Empty: not averaged. Where this project's two "
+                "laws are among the laws, only they are averaged.",
             ),
             "expected": number("Expected error", help=EXPECTED, **percent),
             "left out": number("Left-out error", help=LEFT_OUT, **percent),
@@ -74,7 +74,7 @@ def table(space: Workspace) -> None:
             "status": st.column_config.TextColumn("Status", width=170, help="How the law's search ended."),
         },
     )
-    st.caption("Order and weights come from training runs alone; held-out errors are shown, and decide nothing.")
+    st.caption("Order and weights come from training runs alone; held-out errors are shown, but decide nothing.")
     noise(space, selection.fits[0])
 
 

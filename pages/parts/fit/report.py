@@ -134,7 +134,7 @@ def _coefficients(found: Fit, params: Sequence, name: str) -> None:
 
 
 INTERVAL_HELP = (
-    "90 % interval of the coefficient from the curvature of the objective, widened for residuals that hang together "
+    "90 % interval of the coefficient from the curvature of the objective, widened for residuals that are correlated "
     "along a run. It says how well these runs determine the coefficient, not whether the law is right."
 )
 

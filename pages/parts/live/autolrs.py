@@ -156,7 +156,7 @@ def _probes(space: Workspace, run: Run, ahead: Next, length: int) -> list[Stage]
     place, count = st.columns([5, 1])
     updates = address.number_field(
         count,
-        "Updates of a probe",
+        "Updates per probe",
         FEWEST,
         probe_length(length),
         name="probe_updates",
@@ -229,7 +229,8 @@ def _table(ahead: Next) -> None:
         },
     )
     st.caption(
-        "Low and high: a 90 % interval of the noise alone. Losses are no exponentials: forecasts may be off by more."
+        "Low and high: a 90 % interval of the noise alone. Loss curves are not exponentials, so forecasts "
+        "may be off by more."
     )
 
 
@@ -248,7 +249,7 @@ def _simulation(space: Workspace) -> None:
         _typed(places[1], "Highest rate", format_number(coverage.peak[1]), "staging_sim_high"),
     )
     total = address.number_field(
-        places[2], "Updates in all", 1, coverage.total[1], name="simulated_total", key="staging_total"
+        places[2], "Updates in total", 1, coverage.total[1], name="simulated_total", key="staging_total"
     )
     usual = longest.warmup_end if longest is not None else 0
     warmup = address.number_field(places[3], "Warm-up", 0, usual, name="simulated_warmup", key="staging_warmup")
@@ -280,7 +281,7 @@ def _watch() -> None:
     running, name, model = state()[JOB]
 
     def said(progress: jobs.Progress) -> str:
-        return "Simulating" if progress.share < 0.5 else "Looking for what beats it"
+        return "Simulating" if progress.share < 0.5 else "Searching for a better schedule"
 
     def ended(job: jobs.Job[tuple[Simulated, list[Rival]]]) -> None:
         del state()[JOB]

@@ -49,7 +49,8 @@ def watched() -> bool:
     return bool(os.environ.get(FOLDER, "").strip()) and st.toggle(
         f"Re-read the server's logs every {EVERY} s",
         key="live_watch",
-        help="Logs in the folder that whoever runs this server has named. Unfinished last lines wait.",
+        help="Logs in the folder that the operator of this server named. An unfinished last line is read once it is "
+        "complete.",
         persist_state="session",
         bind="query-params",
     )
@@ -162,7 +163,7 @@ def _pick(runs: Collection[Run], watch: bool) -> Run | None:
     name = left.selectbox("Run", names, first, key=key, persist_state="session")
     address.write("run", name, names[0])
     if name not in by_name:
-        st.info(literal(f"The log of {name!r} is not there now, or cannot be read; it is waited for."))
+        st.info(literal(f"The log of {name!r} is missing now, or cannot be read; the page keeps looking for it."))
         return None
     run = by_name[name]
     splits = [k for k, s in run.series.items() if len(s)]
@@ -206,17 +207,17 @@ def _alarm(space: Workspace, seen: Run) -> None:
         "Probability of divergence",
         "–" if chance is None else percent(chance),
         help=(
-            "That the run ends diverged, as seen so far: from how surely its loss has risen and how much of the rate "
-            "is still to come. Learned from 225 small runs of the bundled sweep, one in eight of which diverged; other "
-            "trainings have another share."
+            "Probability that the run ends diverged, given its losses so far: from how clearly its loss has risen "
+            "and how much of the rate is still to come. Learned from 225 small runs of the bundled sweep, one in eight "
+            "of which diverged; other training setups have another share."
         ),
     )
     if sure >= ALARM:
         right.error(f"The loss has risen by more than {percent(RISE)}, beyond its noise.")
     elif len(seen.loss) < LOOKS:
-        right.caption(f"Nothing is said before {LOOKS} losses; there are {len(seen.loss)}.")
+        right.caption(f"A rise is looked for from {LOOKS} losses on; there are {len(seen.loss)}.")
     else:
-        right.caption(f"No rise by more than {percent(RISE)} that is surely beyond the noise.")
+        right.caption(f"No rise by more than {percent(RISE)} that is clearly beyond the noise.")
     if risk is not None:
         right.caption(f"The plan alone carries a risk of {percent(risk)}, by the loaded runs that diverged or did not.")
 
@@ -235,7 +236,7 @@ def _risk(space: Workspace, seen: Run) -> float | None:
     ]
     bad = sum(r.about["outcome"] == DIVERGED for r in known)
     if min(bad, len(known) - bad) < LEAST_RUNS or not st.toggle(
-        f"Count in what {len(known)} loaded runs, of which {bad} diverged, say of its plan",
+        f"Include the risk of its plan, learned from {len(known)} loaded runs, of which {bad} diverged",
         key="live_risk",
         bind="query-params",
     ):
@@ -261,7 +262,7 @@ def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:
         )
         for column, label, name, low, value, key in zip(
             st.columns(3),
-            ("Updates in all", "Updates of a decay", "A later start, in updates"),
+            ("Updates in total", "Updates of a decay", "A later start, in updates"),
             ("total", "decay", "wait"),
             (1, 1, 0),
             (planned, max(planned // 10, 1), max(planned // 10, 1)),

@@ -43,7 +43,7 @@ def to_compare(space: Workspace, asked: Asked) -> None:
     usual = next(r.batch for r in found if r.law.name == "step_law")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
-            "Row to go on with",
+            "Row to continue with",
             list(rows),
             format_func=lambda n: rows[n].law.title,
             key="plan_row",

@@ -45,7 +45,7 @@ def setting() -> Asked | None:
             "batch",
             "Batch in tokens, if fixed",
             "the Step Law's",
-            "Only the Power Scheduler looks at it: its rate grows with the batch.",
+            "Only the Power Scheduler uses it: its rate grows with the batch.",
         ),
         (
             "loss",
@@ -95,7 +95,7 @@ def recommendations(asked: Asked) -> None:
                 width="medium", help="Where nine of ten of the Step Law's 1,000 published bootstrap fits put it."
             ),
             "Batch, 90 %": st.column_config.TextColumn(help="The same, for the batch."),
-            "Batch": st.column_config.TextColumn(help="Tokens in one update."),
+            "Batch": st.column_config.TextColumn(help="Tokens per update."),
             "Beyond its range": st.column_config.TextColumn(
                 help="How far N, D or the compute C = 6ND lie outside what "
                 "the law was fitted on. Outside, it is a guess."

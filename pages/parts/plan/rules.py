@@ -55,7 +55,7 @@ def allocation() -> None:
                 "Parameters": format_amount(split.params, 3),
                 "Tokens": format_amount(split.tokens, 3),
                 **worth,
-                "Tokens a parameter": split.ratio,
+                "Tokens per parameter": split.ratio,
                 "Loss": split.loss,
                 "How sure": split.way.sure,
                 "Source": split.way.reference,
@@ -68,12 +68,12 @@ def allocation() -> None:
         width="stretch",
         placeholder="–",
         column_config={
-            "Tokens a parameter": st.column_config.NumberColumn(format="%.1f"),
+            "Tokens per parameter": st.column_config.NumberColumn(format="%.1f"),
             "In fresh tokens": st.column_config.TextColumn(help="What these tokens are worth, repeats counted."),
             "Loss": st.column_config.NumberColumn(
                 format="%.4f",
                 help="Of the refitted Chinchilla law, for all rows: "
-                "what the other splits would lose if it is right. Knows no repeats.",
+                "what the other splits would lose if it is right. It ignores repeats.",
             ),
             "How sure": st.column_config.TextColumn(help=SURE),
         },

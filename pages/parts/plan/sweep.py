@@ -31,8 +31,8 @@ MEANINGS = {
     "loss": "loss at the end, smoothed where there are two; empty or nan where a run diverged",
 }
 COLUMNS_HELP = (
-    f"CSV, one row a run. Columns: {'; '.join(f'**{name}**: {meaning}' for name, meaning in MEANINGS.items())}. Short "
-    "names such as N, D and bs are known, too."
+    f"CSV, one row per run. Columns: {'; '.join(f'**{name}**: {meaning}' for name, meaning in MEANINGS.items())}. "
+    "Short names such as N, D and bs are known, too."
 )
 
 

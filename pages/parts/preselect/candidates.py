@@ -79,21 +79,26 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
             or usual[name]
             for name, label, place, meaning in (
                 ("params", "Model size", first[0], "Trainable parameters: 123M, 7B, 1.2e9."),
-                ("batch_tokens", "Tokens in one update", first[1], "The batch size times the length of a sequence."),
-                ("tokens", "Tokens in all", first[2], "Length of training; several with spaces between: 20B 50B 100B."),
+                ("batch_tokens", "Tokens per update", first[1], "The batch size times the length of a sequence."),
+                (
+                    "tokens",
+                    "Tokens in total",
+                    first[2],
+                    "Length of training; several with spaces between: 20B 50B 100B.",
+                ),
                 (
                     "peaks",
                     "Peak learning rates",
                     second[0],
-                    "Several with spaces between. By default over what nine of ten training runs had.",
+                    "Several with spaces between. By default the range of nine in ten training runs.",
                 ),
                 (
                     "warmups",
                     "Warm-ups",
                     second[1],
                     "Several with spaces between: a share of the length (2 %) or updates "
-                    "(300). The law sees a warm-up in its summed rate and noise alone; what else a warm-up is good for "
-                    "is in the risk of divergence.",
+                    "(300). The law sees a warm-up in its summed rate and noise alone; its other benefits show in "
+                    "the risk of divergence.",
                 ),
             )
         }
@@ -104,7 +109,8 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
             default=list(SHAPES),
             key="final_shapes",
             wrap=True,
-            help="Percentages are the share of the length that the cooldown takes, or the final rate of the peak.",
+            help="Percentages are the share of the length that the cooldown takes, or the final rate as a share "
+            "of the peak.",
         )
         most_risk = address.share_slider(
             third[1],
@@ -121,7 +127,7 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
         asked = Target(
             parse_amount(texts["params"], "The model size", examples="123M or 7B"),
             parse_amount(texts["batch_tokens"], "The number of tokens in one update", examples="4M or 524288"),
-            parse_amounts(texts["tokens"], "The number of tokens in all", "20B or 100B"),
+            parse_amounts(texts["tokens"], "The number of tokens in total", "20B or 100B"),
             parse_amounts(texts["peaks"], "A peak learning rate", "3e-4"),
             tuple(shapes),
             _warmups(texts["warmups"]),
@@ -183,8 +189,8 @@ def _first_text(fit: FinalFit) -> str:
         [usual, *fit.steps],
         key="final_first",
         width=380,
-        help="What is learned from a random start. Each text but that of most runs has a step of its own in the law, "
-        "and what is uncertain about it is in the bands.",
+        help="What is learned from a random start. Each text but that of most runs has its own offset in the law, "
+        "whose uncertainty is part of the bands.",
     )
     return "" if found == usual else found
 
@@ -198,8 +204,8 @@ def _checkpoint(fit: FinalFit) -> tuple[str, str]:
             key="final_parent",
             bind="query-params",
             placeholder="wsd(peak=8e-3, warmup=200, total=4000, decay=800)",
-            help="What was trained before, of the same model and batch. Lengths and warm-ups above are then those of "
-            "what follows; what the law sees is both, one after another.",
+            help="The schedule trained so far, with the same model and batch. Lengths and warm-ups above are then "
+            "those of the continuation; the law sees both, one after the other.",
         )
         texts = ["the same text", *fit.transfers]
         text = address.bound_widget(
@@ -251,17 +257,19 @@ def verdict(found: FinalRanking) -> None:
     band = f" 90 % prediction band {best.low:.4f} to {best.high:.4f}." if np.isfinite(best.low) else ""
     boxes[0].metric("Predicted final loss", f"{best.loss:.4f}", help=f"Of the first.{band}")
     boxes[1].metric(
-        "Best of all is one of the two",
+        "One of the two is best",
         chance(found.hit),
-        help="Probability under the law's uncertainty. Near-duplicates share it, so it falls with the fineness of the "
-        "grid; the loss that is left is the better guide.",
+        help="Probability under the law's uncertainty. Near-duplicates share it, so a finer grid lowers it; the "
+        "expected regret is the better guide.",
     )
     boxes[2].metric(
-        "Left to lose with the two",
+        "Expected regret of the two",
         f"{100 * found.regret:.2f} %",
         help="How far the better of the two is expected to end above the best of all candidates.",
     )
-    boxes[3].metric("With the first alone", f"{100 * found.regret_one:.2f} %", help="The same if only one is trained.")
+    boxes[3].metric(
+        "Expected regret of the first", f"{100 * found.regret_one:.2f} %", help="The same if only one is trained."
+    )
     if best.reasons:
         st.warning(literal(f"Beyond the training runs: {'; '.join(best.reasons)}."), icon=":material/explore:")
 
@@ -314,7 +322,7 @@ def table(found: FinalRanking) -> list[FinalRanked]:
             "To": st.column_config.NumberColumn(format="%.4f", help="Upper end of the 90 % prediction band."),
             **{name: st.column_config.NumberColumn(help=said) for name, said in CHANCES.items()},
             "Saved tokens": st.column_config.NumberColumn(
-                format="compact", help="Tokens that the best candidate's shape needs fewer to end at this loss."
+                format="compact", help="How many fewer tokens the best candidate's shape needs to end at this loss."
             ),
             "Saved from": st.column_config.NumberColumn(format="compact", help="Lower end of its 90 % interval."),
             "Saved to": st.column_config.NumberColumn(format="compact", help="Upper end of its 90 % interval."),

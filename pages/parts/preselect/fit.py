@@ -128,8 +128,8 @@ def _metrics(fit: FinalFit) -> None:
     boxes[2].metric(
         "Strength of the priors",
         f"{fit.strength:g}",
-        help="How much what is believed before any run counts, for coefficients that the runs do not tell. The value "
-        "of highest evidence among 0.3, 1, 3 and 10. For the log-linear law: its ridge.",
+        help="The weight of the priors, which matters for coefficients that the runs do not determine. The value "
+        "with the highest evidence among 0.3, 1, 3 and 10. For the log-linear law: its ridge.",
     )
     boxes[3].metric(
         "Divergence learned from",

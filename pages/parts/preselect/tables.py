@@ -38,7 +38,7 @@ def _listed(names: Collection[str]) -> str:
 
 
 COLUMNS_HELP = (
-    f"CSV, one row a run. Columns: {_listed(COLUMNS)}. One of batch_tokens and tokens is enough in each row. "
+    f"CSV, one row per run. Columns: {_listed(COLUMNS)}. One of batch_tokens and tokens is enough in each row. "
     f"Also read: {_listed(OPTIONAL)}."
 )
 
@@ -53,7 +53,7 @@ def source(space: Workspace) -> list[TableRun]:
         default="bundled",
         required=True,
         key="final_source",
-        help="The project's own sweep; the last losses of the logs on the Runs page; or a table with one row a run.",
+        help="The project's own sweep; the last losses of the logs on the Runs page; or a table with one row per run.",
     )
     try:
         runs = {"bundled": _bundled, "loaded": lambda: _loaded(space), "table": lambda: _table(space)}[kind]()
@@ -91,7 +91,7 @@ def _table(space: Workspace) -> list[TableRun]:
         table_upload.example(_example(), "table.csv", "The bundled sweep as such a table, to see what one looks like.")
     table = space.table
     if table is None:
-        st.info("Upload a table with one row a run, or look at the bundled sweep first.")
+        st.info("Upload a table with one row per run, or look at the bundled sweep first.")
         return []
     if not named:
         st.caption(literal(f"Table in use: {table.name}"))

@@ -58,7 +58,7 @@ def _begin(space: Workspace, key: str) -> None:
         job: Job[list[Source]] = Job.start(address, work)
         job.drop_after(
             WAITS,
-            f"{address} was read, but its runs were let go of, since no page with this field was open "
+            f"{address} was read, but its runs were discarded, since no page with this field was open "
             f"for {WAITS / 60:.0f} minutes after that. Read it again.",
         )
         state()[READING] = job

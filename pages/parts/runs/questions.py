@@ -104,7 +104,7 @@ def offer_tables(space: Workspace) -> None:
             continue
         with st.container(border=True):
             st.markdown(
-                literal(f"{report.file} is a table with one finished run a row, and no curve: where should it go?")
+                literal(f"{report.file} is a table with one finished run per row, and no curve: where should it go?")
             )
             held = TableFile(report.file, space.sources[report.file].read())
             sweep = len(columns_of(_names(held))) == len(COLUMNS)

@@ -237,7 +237,7 @@ def _declare(space: Workspace, names: list[str], text: str, params: str, batch: 
 
 def _declared(run: Run, text: str, params: float | None, batch: float | None) -> Run:
     if not text and run.plan is None:
-        raise OptLawsError(f"{run.name}: nothing tells its learning rate yet, so a schedule is needed here.")
+        raise OptLawsError(f"{run.name}: its learning rate is not known yet, so a schedule is needed here.")
     known = run.plan or Plan(parse(text))
     plan = Plan(parse(text) if text else known.schedule, params or known.params, batch or known.batch_tokens)
     if run.plan and plan.schedule == run.plan.schedule:
@@ -309,7 +309,7 @@ def _hints(runs: Mapping, drawn: Mapping, shown: Mapping, split: str, x: str, wh
     said = []
     if absent:
         names = _listed(run.name for run in absent)
-        said.append(f"Not drawn, for want of a {charts.LACKS[x]} (declare it below): {names}.")
+        said.append(f"Not drawn, because they lack a {charts.LACKS[x]} (declare it below): {names}.")
     if len(drawn) < len(runs):
         said.append(f"{counted(len(runs) - len(drawn), 'run')} without the split {split!r} not drawn.")
     if len(shown) < len(drawn):

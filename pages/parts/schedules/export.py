@@ -75,7 +75,7 @@ def trainer(space: Workspace, place: DeltaGenerator, key: str) -> str | None:
         format_func=lambda target: TARGETS[target].title,
         key=f"{key} {now}",  # a fresh field once another one has changed it
         placeholder="not chosen",
-        help="What the big run is trained with: the best schedule is offered in its words.",
+        help="The trainer of the big run: the best schedule is offered in its format.",
         on_change=_train_with,
         args=(space, f"{key} {now}"),
     )

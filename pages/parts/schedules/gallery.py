@@ -123,7 +123,7 @@ def valid(family: str, candidate: Candidate) -> Schedule:
         kept[family] = candidate.schedule
     else:
         st.error(literal(candidate.problem), icon=":material/error:")
-        st.caption("Picture, text and export are still those of the last schedule that kept the rules.")
+        st.caption("Picture, text and export are still those of the last valid schedule.")
     return kept.get(family, examples()[family])
 
 
@@ -150,7 +150,11 @@ def facts(schedule: Schedule) -> list[tuple[str, str, str]]:
     return [
         ("Peak", f"{schedule.peak:.4g}", "The highest learning rate."),
         ("Last update", f"{float(schedule(last)):.3g}", f"The learning rate of update {last:,}, the last one."),
-        ("Summed rate", f"{whole:.4g}", "The sum of the learning rates of all updates: how far training gets."),
+        (
+            "Summed rate",
+            f"{whole:.4g}",
+            "The sum of the learning rates of all updates, a measure of training progress.",
+        ),
         (
             "In the last tenth",
             f"{100 * late / whole:.2g} %" if whole else "–",

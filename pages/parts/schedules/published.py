@@ -19,7 +19,7 @@ CHOSEN = "public_plan"  # the widget, and its name in the address
 def section(space: Workspace) -> None:
     """Choose a plan; nothing more until one is chosen."""
     st.markdown(
-        "Plans that were published with large models, written out from their reports and scripts, to start from. "
+        "Published plans of large models, transcribed from their reports and scripts, as starting points. "
         "Each is compared with the words of its source, update by update."
     )
     left, right = st.columns([2, 5], gap="large")

@@ -18,7 +18,7 @@ from ..widgets.markdown import literal
 from . import adding
 
 PEAK = "1e-3"
-NORMS = {"l2": "l2, for SGD", "l1": "l1, for Adam and its kin"}
+NORMS = {"l2": "l2, for SGD", "l1": "l1, for Adam and its variants"}
 
 
 def section(space: Workspace) -> None:

@@ -36,10 +36,10 @@ AT_ONCE = 2  # reads in the works, and one save or deletion: the server's other 
 WAITING = 16  # more of each kind that wait for their turn
 SENT_AT_ONCE = 8  # comparisons on their way, each of which is held in memory until it is saved
 AGAIN = 5  # seconds after which whoever was one too many may ask again
-BUSY = "The server has more requests of programs than it can answer now; try again later."
+BUSY = "The server has more API requests than it can answer now; try again later."
 PATIENCE = 60  # seconds that the body of a request may take
 PACE, SAVES = 60, 30  # seconds, and how many comparisons programs may save within them, all together
-OFF = f"Programs cannot save or delete comparisons here: the operator of this server switches that on, by {API}={ON}."
+OFF = f"Programs cannot save or delete comparisons here: the operator of this server can allow it, by {API}={ON}."
 JSON = "application/json"
 MOST_KNOWN = 1024  # characters of If-None-Match, which are 15 tags
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class Api:
             return
         except Exception:
             errors.LOG.exception("A request of a program failed")
-            answer = JSONResponse({"error": "Something went wrong here; the server's log has it."}, 500)
+            answer = JSONResponse({"error": "Something went wrong here; the server's log has the details."}, 500)
         if scope["method"] == "HEAD":
             answer.body = b""  # of the length that the headers say
         await answer(scope, receive, send)
@@ -264,7 +264,7 @@ def _check_length(asked: Request, most: int) -> None:
     """Refuse what is too long, before a byte of it is read."""
     length = asked.headers.get("content-length", "")
     if not length.isdecimal() or "transfer-encoding" in asked.headers:
-        raise Refused(411, "A comparison must say its length beforehand, by Content-Length; this one does not.")
+        raise Refused(411, "A comparison must state its length in advance, by Content-Length; this one does not.")
     if int(length) > most:
         raise Refused(
             413, f"A saved comparison may have {most // 2**20} MB, this one has {-(-int(length) // 2**20):,} MB."

@@ -20,7 +20,7 @@ def tell(error: Exception) -> bool:
     id = secrets.token_hex(4)
     LOG.error("Unforeseen error, id %s", id, exc_info=error)
     st.error(
-        f"Something went wrong here; id {id}. Nothing of your work was lost. The server's log has the details under "
+        f"Something went wrong here; id {id}. None of your work was lost. The server's log has the details under "
         "this id.",
         icon=":material/error:",
     )

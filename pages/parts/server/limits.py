@@ -55,14 +55,14 @@ class UploadLimits:
     def _fault(self, session: str, file: str, size: int) -> str | None:
         """Why an upload of `size` bytes is not taken; None where it is."""
         if size < 0:
-            return "An upload must say its length beforehand, this one does not."
+            return "An upload must state its length in advance; this one does not."
         if (session, file) in self.coming:
             return "A file can be uploaded once at a time, this one is already on its way."
         known = _stored() | self.coming
         known.pop((session, file), None)  # what it replaces
         own = [length for (owner, _), length in known.items() if owner == session]
         if len(own) >= MOST_WAITING_FILES:
-            return f"{MOST_WAITING_FILES:,} files at once may be uploaded, this is one more."
+            return f"At most {MOST_WAITING_FILES:,} files may be uploaded at once; this is one more."
         for most, waiting, whose in (
             (MOST_WAITING, sum(own), "at once"),
             (MOST_TOGETHER, sum(known.values()), "at once by all visitors"),

@@ -33,7 +33,7 @@ GROUP = "group:"
 WITH = "with"  # in an address: the provider to log in with
 MISSING = 'Log-in needs the package Authlib, which is not installed: pip install "optlaws[oidc]".'
 
-CLOSED = "This server is for those who are logged in."
+CLOSED = "This server requires a log-in."
 
 Claims = Mapping[str, Any]  # what a provider says of somebody, and Streamlit of the log-in
 
@@ -63,7 +63,7 @@ def _check_providers() -> None:
         try:
             auth_util.validate_auth_credentials(provider or "default")
         except StreamlitAuthError as fault:
-            raise ValueError(f"Log-in is not set up rightly: {' '.join(str(fault).split())}") from None
+            raise ValueError(f"Log-in is not configured correctly: {' '.join(str(fault).split())}") from None
 
 
 def providers() -> list[str | None]:
@@ -188,7 +188,7 @@ def _page(claims: Claims) -> str:
     sentence = CLOSED
     if is_known(claims):
         who = claims.get("email") or claims.get("name") or "somebody without a name"
-        sentence = f"You are logged in as {who}, who is not among those whom this server is for."
+        sentence = f"You are logged in as {who}, who has no access to this server."
         ways = [(routes.address(routes.LOGOUT), "Log out")]
     links = "".join(f'<a href="{to}">{escape(text)}</a>' for to, text in ways)
     return PAGE.format(sentence=escape(str(sentence)), links=links)

@@ -41,8 +41,8 @@ NICE, NICER = 5, 15  # of a copy, and of one that works for `LONG` seconds; 0 is
 LONG = 20.0  # s
 FIRST_TO_GO = "500"  # of 1000, by which the system chooses whom to end when memory is short
 ENDED = (
-    "The server's process that did this was ended before it was done, most often for want of memory. Nothing is lost; "
-    "begin it again, or with fewer runs or laws."
+    "The server's process for this task was killed before it finished, most often because memory ran out. Nothing is "
+    "lost; start it again, or use fewer runs or laws."
 )
 MODULES = (
     "optlaws_core.final_loss",

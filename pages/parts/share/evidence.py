@@ -97,8 +97,8 @@ def _runs(ended: list[evidence.Ended]) -> None:
             "run": text("Run", width=190),
             "role": text("In the fit", width=95),
             "schedule": text("Schedule", width=330),
-            "steps": number("Updates", format="localized", help="That the schedule is for."),
-            "last_step": number("Last step", format="localized", help="That was logged."),
+            "steps": number("Updates", format="localized", help="Length of the schedule."),
+            "last_step": number("Last step", format="localized", help="The last step in the log."),
             "last_loss": number("Last loss", format="%.5f"),
             "params": number("Parameters", format="compact"),
             "batch_tokens": number("Tokens per update", format="localized"),
@@ -149,7 +149,7 @@ def _ends(ended: list[evidence.Ended]) -> None:
     table = ends_frame(ended)
     st.markdown("#### Predicted and observed")
     if table["observed"].isna().all():
-        st.caption("No run was logged to its end, so there is no final loss to hold a prediction against.")
+        st.caption("No run was logged to its end, so there is no final loss to compare a prediction with.")
         return
     left, right = st.columns([2, 3], gap="medium")
     with left:

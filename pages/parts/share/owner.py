@@ -70,12 +70,12 @@ def _frame(entry: Entry) -> None:
 def _end(entry: Entry) -> None:
     store, viewer = settings.store(), identity.viewer()
     with st.popover("Revoke the link", icon=":material/link_off:"):
-        st.text("The link is dead for ever; the comparison is yours alone, under a new one.")
+        st.text("The link stops working for good; the comparison becomes private, under a new link.")
         if st.button("Revoke it"):
             st.query_params["id"] = store.revoke(entry.id, viewer)
             st.rerun()
     with st.popover("Delete", icon=":material/delete:"):
-        st.text("It is gone for ever, for everybody: all versions and comments.")
+        st.text("It is deleted for good, for everybody, with all versions and comments.")
         if st.button("Delete it"):
             store.delete(entry.id, viewer)
             st.query_params.clear()

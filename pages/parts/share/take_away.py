@@ -121,7 +121,7 @@ def section(taken: Taken, key: str, caption: str = "") -> None:
         _download("Markdown table", lambda: taken.table().markdown(), "ranking.md", "text/markdown", f"{key}_md")
         _download("BibTeX", taken.bibtex, "laws.bib", "text/plain", f"{key}_bib")
     box.caption(
-        "Curves at every update or 2,000 of them, not thinned as on the screen; line styles that are told apart in "
+        "Curves at every update or 2,000 of them, not thinned as on the screen; line styles that stay distinct in "
         "grey; fonts embedded (PDF) or as outlines (SVG). The figure shows the fit in use. An asterisk in the table "
         "marks a schedule beyond the training runs."
     )

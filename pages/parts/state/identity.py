@@ -54,7 +54,7 @@ def bar() -> None:
             if st.button("Log out", icon=":material/logout:"):
                 st.logout()
             who = f"Logged in as {literal(name() or 'somebody without a name')}."
-            st.caption(who if logged_in() else "This account is not among those whom the server lets in.")
+            st.caption(who if logged_in() else "This account has no access to this server.")
             return
         for provider in found:
             if st.button(literal(login.label(provider)), icon=":material/login:", key=f"login {provider}"):
@@ -68,8 +68,8 @@ def _log_in(provider: str | None) -> None:
     except StreamlitMissingAuthlibError:
         st.error(login.MISSING)
     except StreamlitAuthError as fault:  # of the operator's settings
-        errors.LOG.error("Log-in is not set up rightly: %s", fault)
-        st.error("Log-in is not set up rightly; the server's log says why.", icon=":material/error:")
+        errors.LOG.error("Log-in is not configured correctly: %s", fault)
+        st.error("Log-in is not configured correctly; the server's log says why.", icon=":material/error:")
 
 
 def gate() -> None:

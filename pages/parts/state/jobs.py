@@ -26,10 +26,7 @@ from . import visitor
 
 EVERY = 0.25  # s between two looks of a page at its job
 LOOKS = 20  # of all pages in a second, about: the one core that draws pages has more to do
-LOST = (
-    f"The connection to this tab was lost for more than {AWAY:g} s, so what was being computed for it was ended. "
-    "Begin it again."
-)
+LOST = f"The connection to this tab was lost for more than {AWAY:g} s, so its computation was stopped. Start it again."
 
 T = TypeVar("T")
 turns = Turns()

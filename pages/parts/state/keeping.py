@@ -153,7 +153,7 @@ def _restore() -> None:
             when = _when(states[1])
             tab.said.append(f"Another state of your work, of {when}, is kept beside this one; see the Shared page.")
     except OptLawsError as fault:
-        tab.said.append(f"{errors.sentence(fault)} What you do now is not in its place: it is kept beside it.")
+        tab.said.append(f"{errors.sentence(fault)} What you do now does not replace it: it is kept beside it.")
 
 
 def _before_log_in() -> str:
@@ -178,7 +178,7 @@ def _take(id: str, owner: str = "") -> None:
     tab = _tab()
     opened = _shelf().open(owner or _owner() or "", id)
     if opened is None:
-        raise OptLawsError("This state of your work is not kept any more.")
+        raise OptLawsError("This state of your work is no longer kept.")
     work, faults = packing.unpacked(opened.content, opened.parts)
     space = _workspace(work)
     if session.begun():

@@ -63,7 +63,7 @@ def choose(everything: Sequence[Run]) -> list[Run]:
         _values(everything, "outcome"),
         selection_mode="multi",
         key="sweep_ended",
-        help="**diverged**: the loss left the finite numbers, ended 5 % above its lowest, or within 5 % of "
+        help="**diverged**: the loss was no longer finite, ended 5 % above its lowest, or within 5 % of "
         "what byte frequencies alone give. **spiked**: the training loss rose by 0.5 nats and came back.",
     )
     wanted = {"group": groups, "size": sizes, "outcome": outcomes}
@@ -99,7 +99,7 @@ def table(chosen: Sequence[Run]) -> list[Run]:
             "Schedule": run.plan.schedule.text,
             "Group": run.about.get("group", ""),
             "Parameters": run.plan.params,
-            "Bytes an update": run.plan.batch_tokens,
+            "Bytes per update": run.plan.batch_tokens,
             "Seed": run.about.get("seed", ""),
             "Text": run.about.get("text", ""),
             "From": run.about.get("parent", ""),
@@ -119,7 +119,7 @@ def table(chosen: Sequence[Run]) -> list[Run]:
         column_config={
             "Run": st.column_config.TextColumn(width="medium"),
             "Parameters": st.column_config.NumberColumn(format="localized"),
-            "Bytes an update": st.column_config.NumberColumn(format="localized"),
+            "Bytes per update": st.column_config.NumberColumn(format="localized"),
             "Schedule": st.column_config.TextColumn(width="large"),
             "From": st.column_config.TextColumn(help="The run whose last weights this one started from."),
             "Held-out loss": st.column_config.NumberColumn(

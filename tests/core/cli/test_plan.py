@@ -79,7 +79,7 @@ def test_compute_batch_and_sparse(capsys):
     rows = answer(capsys, "plan", "sparse", "--params", "1B", "--tokens", "20B", "--share", "0.75")
     assert rows[0]["value"] == 1e9 * scaling.SPARSITY["t5"].worth(0.75)
     for argv, words in (
-        (["compute", "1e24"], ("Chinchilla, refitted", "knows no repeats")),
+        (["compute", "1e24"], ("Chinchilla, refitted", "ignores repeats")),
         (["batch", "--lr", "30", "--from", "500k", "--to", "2M"], ("needs --noise", "betas 0.9 and 0.95 become")),
         (["sparse", "--params", "1B", "--tokens", "20B"], ("Fine-grained experts", "against all active")),
     ):

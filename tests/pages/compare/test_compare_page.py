@@ -273,7 +273,7 @@ def test_the_sentence_says_which_of_two_is_better_and_how_sure_that_is():
 
 
 def test_the_interval_says_that_it_grows_less_than_the_bands_beyond_the_training_runs(shown):
-    said = "it grows less than the bands beyond the training runs"
+    said = "it widens less than the bands beyond the training runs"
     assert all(said in table.proto.columns for table in (shown.dataframe[0], shown.dataframe[-1]))
 
 

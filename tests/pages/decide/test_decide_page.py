@@ -202,7 +202,7 @@ def test_a_field_of_the_card_that_is_emptied_is_as_in_the_logs(label, typed, log
     field(app, label).set_value("").run()
     assert field(app, label).value == logged and not app.error
     assert [c.text for c in space.candidates] == THREE[:2]
-    assert any("A field that you empty is as in the logs." in m.help for m in app.markdown if m.help)
+    assert any("An empty field takes its value from the logs." in m.help for m in app.markdown if m.help)
 
 
 @pytest.mark.parametrize(

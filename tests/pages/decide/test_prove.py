@@ -202,7 +202,7 @@ def begin(app):
 
 def test_a_candidate_is_tried_and_its_run_added_to_the_runs(quick):
     app = open_box(page_with(COSINE, WSD))
-    assert any("says nothing of your model" in text for text in texts(app))
+    assert any("says nothing about your model" in text for text in texts(app))
     begin(app)
     said = texts(app)
     assert any("ended at 1.9920, 0.4 % below the predicted 2.0000" in text for text in said)

@@ -66,7 +66,7 @@ def test_several_laws_are_fitted_side_by_side_and_their_average_is_reported(alon
 
 def test_held_out_runs_decide_nothing_and_the_page_says_so():
     at = reported(SUBLINEAR, CURVE)
-    assert "held-out errors are shown, and decide nothing" in texts(at)
+    assert "held-out errors are shown, but decide nothing" in texts(at)
     at.session_state.workspace.fits.clear()
     train, _ = first_split.split(examples())
     without = select((SUBLINEAR, CURVE), [examples()[n] for n in train], processes=1)
@@ -227,7 +227,7 @@ def test_without_left_out_runs_there_is_a_parameter_band_alone():
     space.keep("alone", replace(selected(CURVE).fits[0], left_out=None, informed=None))
     at.run()
     assert {t["legendgroup"] for t in figure(at)["data"] if t.get("fill") == "toself"} == {"parameter"}
-    assert "A prediction band takes a law that was tried on left-out training runs" in texts(at)
+    assert "A prediction band needs a law that was tried on left-out training runs" in texts(at)
     assert "nominal 90 %" not in texts(at)
     base = selected(CURVE).fits[0]
     train = [examples()[n] for n in base.train]

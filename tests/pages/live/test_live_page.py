@@ -283,7 +283,7 @@ def test_the_risk_of_the_plan_counts_where_loaded_runs_tell_it():
     space.runs |= others
     app = opened(space)
     assert app.metric[0].value == "2 %"
-    assert app.toggle[0].label == "Count in what 12 loaded runs, of which 6 diverged, say of its plan"
+    assert app.toggle[0].label == "Include the risk of its plan, learned from 12 loaded runs, of which 6 diverged"
     app.toggle[0].set_value(True).run()
     (said,) = [t for t in texts(app) if "The plan alone carries a risk of" in t]
     risk = learn_risk([r.plan for r in others.values()], [i > 5 for i in range(12)])

@@ -102,7 +102,7 @@ def test_a_budget(capsys):
             "Parameters": short(row["params"]),
             "Tokens": short(row["tokens"]),
             "In fresh tokens": short(row["fresh_tokens"]),
-            "Tokens a parameter": row["tokens_per_parameter"],
+            "Tokens per parameter": row["tokens_per_parameter"],
             "Loss": row["loss"],
             "How sure": row["sure"],
             "Source": row["reference"],

@@ -419,7 +419,7 @@ def test_the_order_of_uploads_changes_nothing(page, tmp_path):
 def test_a_table_of_finished_runs_is_offered_where_tables_go(page):
     grid = "N,D,lr,bs,loss\n" + "".join(f"1e8,2e9,{lr},{bs},3\n" for lr in (1e-3, 2e-3) for bs in (64000, 128000))
     upload(page, ("sweep.csv", grid))
-    assert any("a table with one finished run a row" in said.value for said in page.markdown)
+    assert any("a table with one finished run per row" in said.value for said in page.markdown)
     assert {"Open in Plan", "Open in Pre-select"} <= {b.label for b in page.button}
     assert space(page).example
 

@@ -144,7 +144,7 @@ def test_beyond_some_requests_that_wait_programs_are_asked_to_come_again(client,
         with monkeypatch.context() as changed:
             changed.setattr(api, most, 0)
             answer = asks()
-            assert "more requests of programs" in fault(answer, 503) and answer.headers["retry-after"] == "5"
+            assert "more API requests" in fault(answer, 503) and answer.headers["retry-after"] == "5"
         assert asks().status_code < 300
 
 

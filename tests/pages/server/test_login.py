@@ -173,7 +173,7 @@ def test_a_list_lets_in_whom_it_names_and_nobody_else(secret, monkeypatch, said,
 def test_whoever_is_not_on_the_list_is_told_and_may_log_out(secret, monkeypatch):
     monkeypatch.setenv(MEMBERS, "@other.example")
     page = client(cookies({**ADA, "email": "<b>@lab.example"})).get("/", headers=DOCUMENT).text
-    assert "You are logged in as &lt;b&gt;@lab.example, who is not among those whom this server is for." in page
+    assert "You are logged in as &lt;b&gt;@lab.example, who has no access to this server." in page
     assert re.findall(r'href="([^"]+)"', page) == ["/auth/logout"]
 
 

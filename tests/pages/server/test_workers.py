@@ -103,7 +103,7 @@ def test_work_that_asks_nobody_ends_within_a_second_of_being_cancelled():
 
 
 def test_a_process_that_dies_is_told_in_a_sentence_and_the_next_work_is_done():
-    with pytest.raises(OptLawsError, match=r"^The server's process that did this was ended before it was done, most"):
+    with pytest.raises(OptLawsError, match=r"^The server's process for this task was killed before it finished, most"):
         workers.done(work.dies, goes_on)
     assert workers.done(work.halves, goes_on) != os.getpid()
 

@@ -745,7 +745,7 @@ def test_the_ways_to_log_in_are_the_operators(store):
 def test_a_log_in_that_is_not_set_up_rightly_is_one_sentence(store):
     app = share(Viewer("here"), auth=AUTH)
     next(b for b in app.button if b.label == "Log in").click().run()
-    assert len(app.error) == 1 and not app.exception and "not set up rightly" in app.error[0].value
+    assert len(app.error) == 1 and not app.exception and "not configured correctly" in app.error[0].value
 
 
 def test_an_operator_may_ask_everybody_to_log_in(compared, store, monkeypatch):
@@ -753,7 +753,7 @@ def test_an_operator_may_ask_everybody_to_log_in(compared, store, monkeypatch):
     (entry,) = store.listed(viewer)
     monkeypatch.setenv("OPTLAWS_LOGIN", "required")
     app = share(viewer, {}, AUTH, id=entry.id)
-    assert any("for those who are logged in" in element.value for element in (*app.info, *app.error))
+    assert any("requires a log-in" in element.value for element in (*app.info, *app.error))
     assert not app.dataframe and share(viewer, ADA, AUTH, id=entry.id).dataframe
 
 

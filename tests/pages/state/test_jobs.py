@@ -150,7 +150,7 @@ def test_a_job_ends_some_time_after_its_tab_was_closed_and_says_so_if_it_comes_b
         threading.Event().wait(0.01)
     work.go_on.set()
     assert isinstance(job.future.exception(PATIENCE), Cancelled) and work.began.is_set() is not waits
-    with pytest.raises(OptLawsError, match=r"^The connection to this tab was lost for more than 10 s, so what was"):
+    with pytest.raises(OptLawsError, match=r"^The connection to this tab was lost for more than 10 s, so its"):
         job.result()
     before.go_on.set()
     assert other is None or other.future.result(PATIENCE) == "done"

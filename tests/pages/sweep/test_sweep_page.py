@@ -58,7 +58,7 @@ def test_too_many_runs_are_not_loaded_and_none_is_said():
     everything = opened()
     assert everything.button[0].disabled and "at most 60 runs" in everything.caption[1].value
     nothing = opened(sweep_groups="seeds", sweep_ended="diverged")
-    assert "No run has all of these" in nothing.info[0].value and not nothing.dataframe
+    assert "No run matches all of these filters" in nothing.info[0].value and not nothing.dataframe
 
 
 def test_every_group_of_the_sweep_is_explained(runs):
