@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 COMMANDS = {
     "laws": "list the laws that can be fitted",
     "schedules": "list the schedule families and their fields",
-    "read": "say what is in log files",
+    "read": "show what log files contain",
     "fit": "fit a law to runs and score it on held-out runs",
     "select": "fit several laws, say which to trust, and average them",
     "predict": "predict the losses of one schedule",
     "rank": "rank schedules by predicted final loss",
     "forecast": "forecast where runs in progress will end",
-    "propose": "propose the cheap runs that make a ranking surest",
+    "propose": "propose the cheap runs that make a ranking most certain",
     "optimize": "find the best schedule under a fit",
     "ramp": "how early the batch may grow under a fit, and the updates that this saves",
     "autolrs": "propose the next stage's rate as AutoLRS does, or simulate a run",
     "plan": "learning rate, batch, size and length before a run: published laws, and your own sweep",
-    "bound": "the convex last-iterate bound of schedules, and the peak that one's gives another",
-    "refine": "make a schedule of logged gradient norms",
-    "watch": "tell what is new of runs in progress: a rising loss, another forecast",
-    "export": "write a schedule in the words of a trainer",
-    "share": "saved comparisons: list, export, paper, import, send; the schema of their files",
+    "bound": "the convex last-iterate bound of schedules, and peaks carried over from a tuned one",
+    "refine": "make a schedule from logged gradient norms",
+    "watch": "report what changes in runs in progress: a rising loss, a new forecast",
+    "export": "write a schedule as a trainer's configuration or code",
+    "share": "saved comparisons: list, export, write for a paper, import, send; the schema of their files",
     "mcp": "serve the other commands to agents as tools, by the Model Context Protocol",
 }
 # What a word of the command line takes to load, which is seconds for most: only those that stand there are loaded.
@@ -148,9 +148,7 @@ def _add_laws(command: argparse.ArgumentParser) -> None:
 
 def _add_schedules(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_schedules)
-    command.add_argument(
-        "--schedule", action="append", metavar="SCHEDULE", help="say what is known of this one instead"
-    )
+    command.add_argument("--schedule", action="append", metavar="SCHEDULE", help="show the details of this one instead")
     command.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -35,7 +35,9 @@ def add(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run)
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("--runs", type=logs, metavar="LOG_OR_FOLDER", help="where the run and its probes are")
-    what.add_argument("--fit", type=file, metavar="FIT.json", help="simulate a run under what fit or select wrote")
+    what.add_argument(
+        "--fit", type=file, metavar="FIT.json", help="simulate a run under the file that fit or select wrote"
+    )
     command.add_argument("--high", type=amount, metavar="LR", help="highest rate; of a run by default its peak")
     command.add_argument("--low", type=amount, metavar="LR", help="lowest rate; by default a tenth of the highest")
     command.add_argument("--tries", type=int, default=PROBES, metavar="N", help=f"probes of a stage; {PROBES}")
@@ -59,7 +61,7 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="updates of the stage; by default twice those of the one before, at most 8 times those of the first",
     )
-    command.add_argument("--total", type=step, metavar="T", help="updates in all of a simulated run")
+    command.add_argument("--total", type=step, metavar="T", help="updates in total of a simulated run")
     add_warmup(command, "a simulated run")
     command.add_argument(
         "--first", type=step, metavar="N", help="updates of its first stage; by default such that three stages fill it"
@@ -175,7 +177,7 @@ def _posterior(proposal: Proposal) -> list[dict]:
 
 def _simulate(args: argparse.Namespace) -> list[str]:
     if args.total is None:
-        raise OptLawsError("A simulated run needs --total, its updates in all.")
+        raise OptLawsError("A simulated run needs --total, its updates in total.")
     model = curve_model(args)
     search = _search(args, None)
     warmup, said = warmup_of(model, args, args.total)

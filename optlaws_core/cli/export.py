@@ -1,4 +1,4 @@
-"""The command `export`: a schedule in the words of a trainer, or as a table of rates."""
+"""The command `export`: a schedule as a trainer's configuration or code, or as a table of rates."""
 
 import argparse
 

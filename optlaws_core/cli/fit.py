@@ -58,7 +58,7 @@ def _add_final(command: argparse.ArgumentParser) -> None:
         "--table",
         type=file,
         metavar="TABLE.csv",
-        help="one row a run: run, params, batch_tokens, tokens, schedule, final_loss; also read: "
+        help="one row per run: run, params, batch_tokens, tokens, schedule, final_loss; also read: "
         "outcome, parent, text (or dataset); instead of it, --runs takes the last losses of logs",
     )
     more.add_argument("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="other names for these columns")
@@ -94,7 +94,7 @@ def _curves(args: argparse.Namespace) -> list[str]:
         else:
             _print_curves(result)
         return remarks
-    refuse(args, ["--prior"], "says nothing of several sizes at once, which share coefficients; leave it out")
+    refuse(args, ["--prior"], "does not apply to several sizes at once, which share coefficients; leave it out")
     test = of_sizes(train, test, args, remarks)
     found = fit_sizes(args.law, train, test=test, locked=locked, from_step=args.from_step, progress=progress)
     outs = {size: args.json.with_stem(f"{args.json.stem}-{format_number(size)}") for size in found}
@@ -141,9 +141,9 @@ def _final(args: argparse.Namespace) -> list[str]:
     check_out("--json", args.json, args.table, args.runs)
     check_names(args.train or [], args.test or [])
     if args.table:
-        refuse(args, ["--split", "--answer"], "says nothing of a table; leave it out")
+        refuse(args, ["--split", "--answer"], "does not apply to a table; leave it out")
     else:
-        refuse(args, ["--columns", "--sure"], "says nothing of logs; leave it out")
+        refuse(args, ["--columns", "--sure"], "does not apply to logs; leave it out")
     refuse(
         args,
         ["--lock", "--joint", "--from-step", "--prior"],
@@ -180,7 +180,7 @@ def _unfitted(runs: Sequence[TableRun], train: Sequence[TableRun], result: Final
     remarks = []
     gone = sum(not r.stable for r in runs)
     if gone:
-        remarks.append(f"{gone} of {len(runs)} runs diverged or spiked: they tell of the risk of divergence alone.")
+        remarks.append(f"{gone} of {len(runs)} runs diverged or spiked: they are used only for the risk of divergence.")
     ended = sum(r.parent is None and r.stable and np.isfinite(r.final_loss) for r in train)
     if far := ended - len(result.train):
         remarks.append(
@@ -189,10 +189,10 @@ def _unfitted(runs: Sequence[TableRun], train: Sequence[TableRun], result: Final
         )
     named = [r for r in train if r.name in result.train]
     if result.text and (nameless := sum(not r.first_text for r in named)):
-        remarks.append(f"{nameless} of {len(runs)} runs name no text: they were taken for runs on {result.text}.")
+        remarks.append(f"{nameless} of {len(runs)} runs name no text: they were taken to be on {result.text}.")
     if result.folds and (alone := len(result.train) - len(result.test)):
         remarks.append(
-            f"{alone} of {len(runs)} runs are the only ones on their text: without them nothing tells of it."
+            f"{alone} of {len(runs)} runs are the only ones on their text: without them nothing is known about it."
         )
     silent = sum(np.isnan(r.final_loss) and not r.diverged for r in runs)
     if silent:

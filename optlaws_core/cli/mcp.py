@@ -17,7 +17,7 @@ def add(command: argparse.ArgumentParser) -> None:
         type=path,
         default=[Path()],
         metavar="DIR",
-        help="folders whose files may be read; by default the current one. Nothing outside of them is",
+        help="folders whose files may be read; by default the current one. No other file is read",
     )
     command.add_argument(
         "--fits",

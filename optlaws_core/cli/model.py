@@ -27,19 +27,21 @@ Ends = tuple[float, float] | None  # of a 90 % band at one step; None where ther
 
 def add_model(command: argparse.ArgumentParser) -> None:
     """Options of every command on a fit: the fit, and what its candidates are trained with."""
-    command.add_argument("--fit", required=True, type=file, metavar="FIT.json", help="what fit or select wrote")
+    command.add_argument(
+        "--fit", required=True, type=file, metavar="FIT.json", help="the file that fit or select wrote"
+    )
     command.add_argument(
         "--params",
         type=amount,
         metavar="N",
-        help="model size of the candidates, by default that of the training runs; an error that asks "
-        "which one a candidate has, since they had several, asks for this",
+        help="model size of the candidates, by default that of the training runs; needed where the training runs had "
+        "several",
     )
     command.add_argument(
         "--batch-tokens",
         type=amount,
         metavar="B",
-        help="tokens in one update of the candidates, by default as in the training runs",
+        help="tokens per update of the candidates, by default as in the training runs",
     )
 
 
@@ -50,7 +52,7 @@ def add_forecaster(command: argparse.ArgumentParser) -> None:
         "--fit",
         type=file,
         metavar="FIT.json",
-        help="what fit or select made of finished runs; by default each run is forecast from its own losses so far, "
+        help="a fit of finished runs, from fit or select; by default each run is forecast from its own losses so far, "
         "under learned priors",
     )
 
@@ -62,7 +64,7 @@ def on_progress(watch: Report | None) -> Progress | None:
 
 def add_as_json(command: argparse.ArgumentParser) -> None:
     """What a command that writes fits prints, for programs."""
-    command.add_argument("--as-json", action="store_true", help="print what was found as JSON")
+    command.add_argument("--as-json", action="store_true", help="print the result as JSON")
 
 
 def add_prior(command: argparse.ArgumentParser) -> None:
@@ -73,7 +75,7 @@ def add_prior(command: argparse.ArgumentParser) -> None:
         type=prior,
         default=["learned"],
         metavar="PRIOR",
-        help="what is known of the coefficients beforehand: learned (from public curves; the default), none, or one or "
+        help="the prior of the coefficients: learned (from public curves; the default), none, or one or "
         "several FIT.json of yours, fitted under a prior to other sizes, batches or texts of the same recipe",
     )
 

@@ -41,19 +41,19 @@ def add(command: argparse.ArgumentParser) -> None:
     add_model(command)
     command.add_argument("--peak", required=True, type=amount, metavar="LR", help="highest rate")
     length = command.add_mutually_exclusive_group(required=True)
-    length.add_argument("--total", type=step, metavar="T", help="updates in all")
+    length.add_argument("--total", type=step, metavar="T", help="updates in total")
     length.add_argument(
         "--tokens",
         type=amount,
         metavar="D",
-        help="tokens in all, such as 300B; the updates that they "
+        help="tokens in total, such as 300B; the updates that they "
         "pay for follow from --batch-tokens, by default as in the training runs",
     )
     length.add_argument(
         "--flops",
         type=amount,
         metavar="C",
-        help="training compute in all, such as 1e21: 6·N·D, with "
+        help="training compute in total, such as 1e21: 6·N·D, with "
         "--params and --batch-tokens, by default as in the training runs",
     )
     command.add_argument(

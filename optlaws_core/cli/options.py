@@ -197,9 +197,9 @@ def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
     `inputs`: what is read, which must not be written over.
     """
     if any(given is not None and Path(given).resolve() == out.resolve() for given in inputs):
-        raise OptLawsError(f"{option} {out}: this file is read, so what is found needs another one.")
+        raise OptLawsError(f"{option} {out}: this file is read, so the result needs another one.")
     if out.is_dir():
-        raise OptLawsError(f"{option} {out}: what is found is written to a file, but this is a folder.")
+        raise OptLawsError(f"{option} {out}: the result is written to a file, but this is a folder.")
     if not out.parent.is_dir():
         raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
@@ -218,9 +218,9 @@ def check_outs(outs: Mapping[str, Path | None], *inputs: Path | str | None) -> N
             continue
         check_out(option, out, *inputs)
         if any(out.resolve().is_relative_to(folder) for folder in folders):
-            raise OptLawsError(f"{option} {out}: the folder around it is read, so what is found needs another one.")
+            raise OptLawsError(f"{option} {out}: the folder around it is read, so the result needs another one.")
         if (owner := owners.setdefault(out.resolve(), option)) != option:
-            raise OptLawsError(f"{option} {out}: {owner} writes this file, so what is found needs another one.")
+            raise OptLawsError(f"{option} {out}: {owner} writes this file, so the result needs another one.")
 
 
 def print_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

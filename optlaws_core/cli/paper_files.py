@@ -34,7 +34,7 @@ def add_paper(command: argparse.ArgumentParser) -> None:
     more.add_argument(
         "--width",
         choices=[*WIDTHS],
-        help="of the figure: one column (3.25 in) or two (6.75 in), which is usual",
+        help="of the figure: one column (3.25 in) or two (6.75 in), the default",
     )
     more.add_argument(
         "--table", type=output, metavar="FILE", help="the ranking as LaTeX (.tex, booktabs) or Markdown (.md)"

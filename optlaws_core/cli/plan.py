@@ -35,7 +35,7 @@ def add(command: argparse.ArgumentParser) -> None:
         "--batch",
         type=amount,
         metavar="B",
-        help="tokens in one update where that is fixed, which only the Power Scheduler's rate uses; by default the "
+        help="tokens per update where that is fixed, which only the Power Scheduler's rate uses; by default the "
         "Step Law's",
     )
     laws.add_argument(
@@ -63,7 +63,7 @@ def add(command: argparse.ArgumentParser) -> None:
     )
 
     compute = add_one("compute", _compute, "the model size and the tokens that a compute budget buys")
-    compute.add_argument("flop", type=amount, metavar="FLOP", help="floating-point operations in all, 6·N·D: 1e21")
+    compute.add_argument("flop", type=amount, metavar="FLOP", help="floating-point operations in total, 6·N·D: 1e21")
     compute.add_argument(
         "--unique", type=amount, metavar="D", help="tokens that there are; beyond them text is repeated"
     )
@@ -102,7 +102,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
     own = add_one("sweep", sweep, "the best learning rate and batch of your own sweep, and power laws through them")
     own.add_argument(
-        "table", type=file, metavar="TABLE.csv", help=f"one row a run: {', '.join(COLUMNS)}, or usual short names"
+        "table", type=file, metavar="TABLE.csv", help=f"one row per run: {', '.join(COLUMNS)}, or usual short names"
     )
     own.add_argument("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="other names for these columns")
     own.add_argument(
@@ -167,7 +167,7 @@ def _compute(args: argparse.Namespace) -> None:
     print_columns(("law", "params", "tokens", *fresh, "a param", "loss", "constants", "source"), rows)
     print("Losses are those of the refitted Chinchilla law, which ignores repeats.")
     if args.unique:
-        print(f"fresh: what the tokens are worth in ones that are seen once, with repeats counted as less ({REPEATS}).")
+        print(f"fresh: the number of tokens seen once that are worth as much; repeats count less ({REPEATS}).")
 
 
 def _batch(args: argparse.Namespace) -> list[str]:

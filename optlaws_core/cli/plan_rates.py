@@ -40,7 +40,7 @@ def rates(args: argparse.Namespace) -> list[str]:
     if args.over != "both":
         refuse(args, ["--law"], "needs --over both: all laws are shown side by side otherwise")
     if args.over:
-        refuse(args, ["--bits", "--family"], "says nothing of laws over several sizes (--over); leave it out")
+        refuse(args, ["--bits", "--family"], "does not apply to laws over several sizes (--over); leave it out")
         setting = (args.params, args.tokens)
         if args.over == "both":
             _show_map(law_map(args.law or "step_law", *setting, args.batch, args.loss), args)

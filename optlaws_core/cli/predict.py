@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> list[str]:
     """Print the losses; what speaks against them comes back as remarks."""
     model = load_model(args.fit)
     if not isinstance(model, FinalFit):
-        refuse(args, ["--text"], "is for fits of final losses, whose tables tell of texts")
+        refuse(args, ["--text"], "is for fits of final losses, whose tables name texts")
     return _final(model, args) if isinstance(model, FinalFit) else _curve(for_candidates(model, args), args)
 
 
@@ -66,7 +66,7 @@ def _before_fitted(model: Model, schedule: Schedule, steps: NDArray[np.int64]) -
 
 def _final(fit: FinalFit, args: argparse.Namespace) -> list[str]:
     """The final loss, and where it comes from."""
-    refuse(args, ["--at"], "is for laws of whole curves; a final-loss fit knows the end only")
+    refuse(args, ["--at"], "is for laws of whole curves; a final-loss fit predicts only the last loss")
     plan = final_plan(fit, args, args.schedule)
     loss, half = (float(v[0]) for v in predict_final(fit, [plan], args.text))
     band = finite(loss * np.exp(-half), loss * np.exp(half))

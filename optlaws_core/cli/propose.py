@@ -14,7 +14,7 @@ from .model import add_model, curve_model
 from .options import amount, logs, refuse, step
 from .read import everything
 
-NOT_TOLD = "Without --runs it is not known which schedules were run, so that one of them may be proposed again."
+NOT_TOLD = "Without --runs it is not known which schedules were run, so one of them may be proposed again."
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -23,16 +23,16 @@ def add(command: argparse.ArgumentParser) -> None:
     add_model(command)
     command.add_argument("--schedule", action="append", required=True, help="a candidate; give it several times")
     budget = command.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--updates", type=step, metavar="T", help="what the runs may take together, in updates")
+    budget.add_argument("--updates", type=step, metavar="T", help="the total cost of the runs, in updates")
     budget.add_argument("--tokens", type=amount, metavar="D", help="the same in tokens, such as 100M")
     budget.add_argument("--flops", type=amount, metavar="C", help="the same in compute, such as 2e15: 6·N·D")
     budget.add_argument("--hours", type=amount, metavar="H", help="the same in hours, with --tokens-per-second")
-    command.add_argument("--tokens-per-second", type=amount, metavar="R", help="how fast training was measured to be")
+    command.add_argument("--tokens-per-second", type=amount, metavar="R", help="the measured speed of training")
     command.add_argument(
         "--runs",
         type=logs,
         metavar="PATH",
-        help="logs of the runs at hand: cooldowns may go on from checkpoints of theirs, which costs the cooldown alone",
+        help="logs of the runs at hand: cooldowns may start from their checkpoints, which costs only the cooldown",
     )
     command.add_argument("--most", type=step, default=MOST, metavar="N", help=f"runs at most; {MOST}")
     command.add_argument("--json", action="store_true", help="as JSON")
@@ -56,7 +56,7 @@ def _updates(model: Model, args: argparse.Namespace) -> int:
     if args.hours is None:
         refuse(args, ["--tokens-per-second"], "is for a budget in --hours")
     elif args.tokens_per_second is None:
-        raise OptLawsError("A budget in --hours needs --tokens-per-second, how fast training was measured to be.")
+        raise OptLawsError("A budget in --hours needs --tokens-per-second, the measured speed of training.")
     if args.updates is not None:
         return args.updates
     tokens = args.tokens if args.hours is None else 3600 * args.hours * args.tokens_per_second

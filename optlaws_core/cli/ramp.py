@@ -24,7 +24,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Options of `ramp`."""
     command.set_defaults(run=run)
     add_model(command)
-    command.add_argument("--schedule", required=True, help="the learning rate, whose batch is one size so far")
+    command.add_argument("--schedule", required=True, help="the learning-rate schedule, with a constant batch so far")
     command.add_argument(
         "--largest", type=_times, default=8.0, metavar="8x", help="largest batch, in multiples of the usual one; 8x"
     )
@@ -84,7 +84,7 @@ def _doubts(found: list[Growth]) -> list[str]:
     said = dict.fromkeys(reason for one in found for reason in one.reasons if not reason.startswith("a batch schedule"))
     beyond = [f"This extrapolates: {'; '.join(said)}."] if said else []
     return [
-        "The training runs had one batch each: how laws did on batch schedules stands in docs/measured.md.",
+        "The training runs had one batch each: docs/measured.md has the errors of laws on batch schedules.",
         *beyond,
     ]
 

@@ -65,13 +65,13 @@ def add(command: argparse.ArgumentParser) -> None:
         "--observed",
         type=path,
         metavar="PATH",
-        help="logs in which some candidates were run: what they ended at is shown beside what is predicted",
+        help="logs of runs with some of the candidates: their final losses are shown beside the predicted ones",
     )
     command.add_argument(
         "--risk-from",
         type=path,
         metavar="PATH",
-        help="labelled runs that tell the risk of divergence: a table, a manifest, a folder of logs, "
+        help="labelled runs to learn the risk of divergence from: a table, a manifest, a folder of logs, "
         "or a final-loss fit",
     )
     command.add_argument(
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> list[str]:
     if not args.schedule:
         raise OptLawsError("A fit of a curve law ranks candidates that are named: --schedule for each of them.")
     if args.risk_from is None:
-        refuse(args, ["--risk"], "needs --risk-from: labelled runs that tell the risk of divergence")
+        refuse(args, ["--risk"], "needs --risk-from: labelled runs to learn the risk of divergence from")
     return _curve(for_candidates(model, args), args)
 
 
@@ -221,7 +221,7 @@ def _legend(baseline: Schedule, first: Pair | None) -> str:
     """What the columns of `_pair_text` mean, and why some are not there."""
     said = f"Baseline: {baseline.text}. Differences are negative where a candidate ends lower"
     if first is None or first.low is None:
-        return f"{said}; how sure they are is only known of a fit that was tried on left-out runs, as select does."
+        return f"{said}; their uncertainty is known only for a fit that was tried on left-out runs, as select does."
     return (
         f"{said}; in brackets 90 % intervals. below: probability of ending below the baseline; best: of being the best "
         "of all; regret: expected loss above the best of all."

@@ -65,7 +65,7 @@ def add_runs(command: argparse.ArgumentParser, or_table: bool = False) -> None:
         help=f"where the runs are; or {FORMS}",
     )
     command.add_argument("--train", required=not or_table, nargs="+", metavar="RUN", help="runs to fit")
-    command.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default every other usable run")
+    command.add_argument("--test", nargs="+", metavar="RUN", help="held-out runs; by default all other usable runs")
     command.add_argument("--split", help="losses to use: train, or the name of an eval set; by default the run's own")
     command.add_argument("--from-step", type=step, help="first step that counts; by default the end of the warm-up")
     add_answers(command)
@@ -115,7 +115,7 @@ def unread_files(files: Iterable[FileReport]) -> list[str]:
                 texts.append(asked.text)
             texts.append(f"Answer with --answer {' or '.join(asked.typed)}.")
         if file.absent:
-            texts.append(f"files that it names are not beside it: {listed(file.absent)}.")
+            texts.append(f"files that it names are not in its folder: {listed(file.absent)}.")
         said += [t if t.startswith(file.file) or file.error else f"{file.file}: {t}" for t in texts]
     return said
 

@@ -27,7 +27,7 @@ def add(command: argparse.ArgumentParser) -> None:
     add_prior(command)
     where = command.add_mutually_exclusive_group()
     where.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler to fit on, tcp://host:port")
-    where.add_argument("--processes", type=int, metavar="N", help="of this machine; by default one a core")
+    where.add_argument("--processes", type=int, metavar="N", help="of this machine; by default one per core")
     command.add_argument("--table", type=output, metavar="OUT", help="file to write the table to, as JSON")
     command.add_argument(
         "--json",

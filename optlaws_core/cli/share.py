@@ -79,7 +79,7 @@ def add(command: argparse.ArgumentParser) -> None:
         dest="visibility",
         choices=("private", "link", "members"),
         default="link",
-        help=f"who may open it: its owner, by the key in {KEY}; whoever has the link, which is usual; or whoever is "
+        help=f"who may open it: its owner, by the key in {KEY}; whoever has the link, the default; or whoever is "
         "logged in",
     )
 
@@ -171,7 +171,11 @@ def _send(args: argparse.Namespace) -> list[str]:
         answer = None
     told = answer if isinstance(answer, dict) else {}
     made = told.get("owner_key")
-    keep = [f"Its owner's key, told this once: {one_line(str(made))}; {KEY} sends it along."] if made else []
+    keep = (
+        [f"Its owner's key, shown only this once: {one_line(str(made))}; {KEY} sends it with the comparison."]
+        if made
+        else []
+    )
     if status != 201 or not isinstance(told.get("url"), str):
         raise OptLawsError(" ".join([f"{args.to}: {_refusal(status, told.get('error'))}", *keep]))
     print(one_line(told["url"]))

@@ -27,9 +27,9 @@ def add(command: argparse.ArgumentParser) -> None:
         "--split", help="losses to look at: train, or the name of an eval set; by default the run's own"
     )
     command.add_argument(
-        "--every", type=seconds, default=EVERY, metavar="SECONDS", help=f"between two looks; {EVERY:g}"
+        "--every", type=seconds, default=EVERY, metavar="SECONDS", help=f"seconds between two looks; {EVERY:g}"
     )
-    command.add_argument("--once", action="store_true", help="look once, and end")
+    command.add_argument("--once", action="store_true", help="look once, then exit")
     command.add_argument(
         "--webhook",
         metavar="URL",

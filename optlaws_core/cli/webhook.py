@@ -78,7 +78,7 @@ class Webhook:
         with self._counting:
             dropped, self._dropped = self._dropped, 0
         if dropped:
-            self._said(f"Dropped on the way to a slow webhook: {counted(dropped, 'message')}; at most {WAITING} wait.")
+            self._said(f"Dropped because the webhook was slow: {counted(dropped, 'message')}; at most {WAITING} wait.")
 
     def _sent(self, sentence: str) -> str:
         """Send one sentence; why that failed, empty where it did not. Slack reads <, > and & as its own signs."""

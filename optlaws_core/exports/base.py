@@ -23,7 +23,7 @@ Rates = Callable[[FloatArray], FloatArray]  # of updates, (n,), to rates, (n,)
 
 @dataclass(frozen=True)
 class Export:
-    """A schedule in the words of a trainer.
+    """A schedule as a trainer's configuration or code.
 
     `deviation` is the largest difference between the rate that the trainer uses in an update and the schedule's, over
     the peak: of all updates up to 100,000, beyond that at the breaks and in a dense sample. `exact` says that it is

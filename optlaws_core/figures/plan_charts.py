@@ -10,7 +10,7 @@ from ..hyper import HYPER_LAWS, HyperLaw, Optimum, SweepCell, law_map, laws_over
 from ..text import format_amount, format_number
 from .chart_style import amount, color, finish, log_axis, safe
 
-AXES = {"tokens": "tokens in all, D", "params": "parameters, N"}
+AXES = {"tokens": "tokens in total, D", "params": "parameters, N"}
 HIGHEST = 3.0  # percent above the best run: the heat map's colours end there
 FILLED = 1 / 3  # of a grid's fields: where fewer have a run, runs are drawn as dots
 COLORS, COLORBAR = "Viridis_r", {"title": {"text": "% above<br>the best"}, "thickness": 12}

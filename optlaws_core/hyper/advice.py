@@ -30,8 +30,8 @@ class Companions:
     """What goes with the Step Law's learning rate at a setting; shares are of 1."""
 
     lr: float  # the Step Law's
-    batch: float  # tokens in one update: the fixed one, or else the Step Law's
-    critical_batch: float  # tokens in one update, beyond which a larger batch hardly saves updates
+    batch: float  # tokens per update: the fixed one, or else the Step Law's
+    critical_batch: float  # tokens per update, beyond which a larger batch hardly saves updates
     weight_decay: float  # AdamW's
     memory: float  # share of the training that AdamW averages over with it
     bits: float  # of a quantised weight
@@ -203,7 +203,7 @@ def law_named(name: str) -> HyperLaw:
 def recommended_schedule(answer: Recommended, tokens: float, batch: float, family: str = "cosine") -> Schedule:
     """A law's answer as a schedule: its peak learning rate, and as many updates as `tokens` fill batches.
 
-    `batch`: tokens in one update, for a law that gives none. `family`: which schedule; its other fields are usual
+    `batch`: tokens per update, for a law that gives none. `family`: which schedule; its other fields are usual
     ones, the warm-up takes 2 % of the updates. A cosine ends where those of the law's own runs did, if that is known.
     Raises `OptLawsError` for a law without a learning rate, and `ScheduleError` for an unknown family and a length
     below two updates.

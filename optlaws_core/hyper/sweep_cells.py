@@ -42,7 +42,7 @@ class SweepCell:
     params: float
     tokens: float
     lr: NDArray
-    batch: NDArray  # tokens in one update
+    batch: NDArray  # tokens per update
     loss: NDArray  # not finite where a run diverged
     # values, by column of the table, of what its runs differ in beside learning rate and batch
     mixes: Mixture = field(default_factory=dict)

@@ -224,7 +224,7 @@ def _ahead(schedule: Schedule, now: int) -> NDArray[np.int64]:
 def _same_past(run: Run, schedule: Schedule, now: int) -> None:
     """Raises `DesignError` when `schedule` rewrites what has already happened."""
     if schedule.total <= now:
-        raise DesignError(f"The schedule must go on after step {now:,}, got {schedule.total:,} updates in all.")
+        raise DesignError(f"The schedule must go on after step {now:,}, got {schedule.total:,} updates in total.")
     past = np.unique(np.rint(np.linspace(0, now, 2000)).astype(np.int64))
     plan = run.known_plan.schedule
     had, told = plan(past), schedule(past)

@@ -120,7 +120,7 @@ class Question:
 
 
 def best_set(asked: Question, updates: int, most: int) -> list[int]:
-    """Places of at most `most` options that are worth the most together, of at most so many updates in all."""
+    """Places of at most `most` options that are worth the most together, of at most so many updates in total."""
     rules: tuple[Worth, ...] = (lambda more, cost: more / cost, lambda more, cost: more)
     return max((_greedy(asked, updates, most, rule) for rule in rules), key=lambda s: asked.worth(s) if s else 0.0)
 

@@ -109,7 +109,7 @@ def _plan() -> dict:
         {
             "schedule": _told(TEXT, "the text form of a schedule, such as cosine(peak=3e-4, warmup=10, total=100)"),
             "params": _told(_or_null(NUMBER), "model size"),
-            "batch_tokens": _told(_or_null(NUMBER), "tokens in one update"),
+            "batch_tokens": _told(_or_null(NUMBER), "tokens per update"),
         }
     )
 

@@ -277,7 +277,7 @@ class Peaked(Schedule):
     )
     warmup: int = warmup_entry()
     total: int = entry(
-        "updates in all, warm-up included",
+        "updates in total, warm-up included",
         "updates",
         symbol="T",
         usual=lambda p, w, t: t,

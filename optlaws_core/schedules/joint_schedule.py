@@ -204,7 +204,7 @@ def token_ratio(one: Schedule, other: Schedule, usual_batch: float | None = None
 
 
 def at_tokens(schedule: Schedule, amount: float, usual_batch: float | None) -> Schedule:
-    """The schedule over as many updates as read `amount` tokens in all, every share kept, as `resized` keeps it.
+    """The schedule over as many updates as read `amount` tokens in total, every share kept, as `resized` keeps it.
 
     To within an update: the nearest total. Raises `ScheduleError` where nobody tells the tokens in an update, or no
     schedule of the family is that long.

@@ -20,7 +20,7 @@ from .cooldowns import check_cooldown, decay_entry, of_horizon, reaching, shape_
 from .entries import entry, final_entry
 from .search_ranges import Draft, Range, evenly, rounded, updates
 
-BATCHES, TOKENS = (16, 512), (2e9, 256e9)  # of the paper's search: sequences in an update, tokens in all
+BATCHES, TOKENS = (16, 512), (2e9, 256e9)  # of the paper's search: sequences in an update, tokens in total
 
 
 class _PowerLaw(Peaked):

@@ -40,7 +40,7 @@ class Stated:
     def told(self) -> str:
         """What it is about: `rate after 10T tokens`."""
         if self.what == "tokens":
-            return "tokens in all"
+            return "tokens in total"
         if self.at is None:
             return f"{self.what} at the end"
         if not self.at:

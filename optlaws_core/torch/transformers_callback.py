@@ -20,7 +20,7 @@ class TransformersCallback(TrainerCallback):
     since the log before, of all processes; `logging_steps=1` gives every update its own. The last of all
     updates has a log, too.
     The rate is that of the row's update. Evaluations are rows, too. What the recorder was not told is
-    taken from the Trainer: parameters, updates in all, the schedule, where it is one of ours or has the rates of one,
+    taken from the Trainer: parameters, updates in total, the schedule, where it is one of ours or has the rates of one,
     and tokens with `include_num_input_tokens_seen`. Only the first process records.
     """
 

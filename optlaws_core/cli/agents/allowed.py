@@ -42,10 +42,10 @@ class Files:
         path = next((path for path in here if path.exists()), None)
         if path is None:
             if len(here) < len(named):
-                raise OptLawsError(f"{quoted(name)} is outside of what may be read here: {self._said}.")
+                raise OptLawsError(f"{quoted(name)} is outside the folders that may be read here: {self._said}.")
             path = named[len(bases)]
         if link := _way_out(path, allowed):
-            raise OptLawsError(f"{link}: this link leads out of what may be read here: {self._said}.")
+            raise OptLawsError(f"{link}: this link leads out of the folders that may be read here: {self._said}.")
         return path
 
     @property

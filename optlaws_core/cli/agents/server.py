@@ -26,13 +26,14 @@ from .allowed import Files
 from .tools import Tool, bounded, tool_named, tools
 
 HOW = """Opt-Laws fits laws to training logs and ranks learning-rate schedules by the loss that they would end at.
-The way: read says what is in the logs and which runs there are; select fits several laws and says which to trust (fit
-does one); rank compares candidates, propose says which runs to train next, optimize finds the best schedule; export
-writes one in the words of a trainer. Of runs that were begun, forecast says where each will end: go on with the lowest.
-schedules and laws list what there is; plan_rates and its kin say what is published on rates and batches before any run.
+Workflow: read shows what the logs contain and which runs there are; select fits several laws and says which to trust
+(fit does one); rank compares candidates, propose says which runs to train next, optimize finds the best schedule;
+export writes one as a trainer's configuration or code. For runs in progress, forecast says where each will end:
+continue the lowest. schedules and laws list what there is; plan_rates and the other plan tools say what is published
+on rates and batches before any run.
 A schedule is a text such as wsd(peak=3e-4, warmup=2000, total=100000, decay=20000); steps are updates, and amounts may
 be written 7B or 300B.
-Every answer has a result, and remarks that speak against it: tell them to your user. extrapolates and reasons say that
+Every answer has a result, and remarks that qualify it: pass them on to your user. extrapolates and reasons say that
 a schedule leaves what the training runs cover. Where p_best is far below 1 the ranking is open: train more than one.
 Paths are in the folders that this server was started for; send what lies elsewhere as files."""
 BESIDE = 0.5  # s between two words on how far work is

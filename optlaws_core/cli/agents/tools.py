@@ -35,7 +35,7 @@ ALWAYS = ("as_json", "json")  # what an answer takes, where a command has it
 FILES = {
     "type": "object",
     "additionalProperties": {"type": "string"},
-    "description": "Texts of files by name, for whoever has them elsewhere than on this machine. Paths may name them: "
+    "description": "Contents of files by name, for files that are not on this machine. Paths may name them: "
     'with {"logs/a.csv": "step,loss…"}, logs/a.csv is that file and logs its folder.',
 }
 FIT = " The answer names the file of the fit, which other tools take as fit."

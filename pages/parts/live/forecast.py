@@ -275,7 +275,7 @@ def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:
         return
     total, length, wait = asked
     if endless and total < now + 2:
-        st.caption(f"The run is at step {now:,} already, so {planned:,} updates in all are assumed, not {total:,}.")
+        st.caption(f"The run is at step {now:,} already, so {planned:,} updates in total are assumed, not {total:,}.")
         total = planned
     if left_out := _beyond(total - now - 1, length, wait):
         st.caption(left_out)

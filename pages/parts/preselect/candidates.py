@@ -126,7 +126,7 @@ def target(fit: FinalFit, runs: Sequence[TableRun]) -> Target | None:
     try:
         asked = Target(
             parse_amount(texts["params"], "The model size", examples="123M or 7B"),
-            parse_amount(texts["batch_tokens"], "The number of tokens in one update", examples="4M or 524288"),
+            parse_amount(texts["batch_tokens"], "The number of tokens per update", examples="4M or 524288"),
             parse_amounts(texts["tokens"], "The number of tokens in total", "20B or 100B"),
             parse_amounts(texts["peaks"], "A peak learning rate", "3e-4"),
             tuple(shapes),

@@ -23,8 +23,8 @@ MOST_RUNS = 5_000
 MEANINGS = {
     "run": "a name for each run",
     "params": "trainable parameters",
-    "batch_tokens": "tokens in one update",
-    "tokens": "tokens in all",
+    "batch_tokens": "tokens per update",
+    "tokens": "tokens in total",
     "schedule": "the schedule's text form, such as cosine(peak=1e-3, warmup=300, total=50000)",
     "final_loss": "the loss at the end",
     "outcome": "how the run ended; “diverged” and “spiked” tell of the risk of divergence",

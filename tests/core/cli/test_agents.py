@@ -125,12 +125,12 @@ def test_nothing_outside_of_the_roots_is_read(ask, files, tmp_path, name):
     (files.roots[0] / "inner").symlink_to(tmp_path)
     name = name.replace("TMP", str(tmp_path))
     for tool, inputs in (("read", {"paths": [name]}), ("rank", {"fit": name}), ("refine", {"path": name, "peak": 1})):
-        assert "is outside of what may be read here" in ask(tool, **inputs)
+        assert "is outside the folders that may be read here" in ask(tool, **inputs)
 
 
 def test_a_folder_with_a_link_out_of_the_roots_is_refused(ask, files, tmp_path):
     (files.roots[0] / "link.csv").symlink_to(tmp_path / "secret.csv")
-    assert "this link leads out of what may be read here" in ask("read", paths=["."])
+    assert "this link leads out of the folders that may be read here" in ask("read", paths=["."])
     (files.roots[0] / "link.csv").unlink()
     (files.roots[0] / "link.csv").symlink_to("first.csv")  # a link that stays inside is none
     assert [row["run"] for row in ask("read", paths=["."])["result"]] == ["first"]
@@ -223,7 +223,7 @@ def test_the_protocol_lists_calls_and_opens(files, fit_file):
     assert {tool.name for tool in listed.tools} == set(tools())
     assert [tool.name for tool in listed.tools if not tool.annotations.read_only_hint] == ["fit", "select"]
     assert not ranked.is_error and len(json.loads(ranked.content[0].text)["result"]) == 3
-    assert wrong.is_error and "outside of what may be read" in wrong.content[0].text
+    assert wrong.is_error and "outside the folders that may be read" in wrong.content[0].text
     assert json.loads(opened.contents[0].text)["result"][0]["schedule"] == "constant"
     assert all(0 < share <= 1 for share in seen)
 

@@ -104,7 +104,7 @@ def test_a_fit_is_what_python_says(table, fitted):
 def test_a_fit_says_what_it_found(capsys, table, tmp_path):
     argv = ["fit", "--law", LINES, "--table", table, "--sure", "--cv", 3]
     code, out, err = told(capsys, *argv, "--json", tmp_path / "x")
-    assert (code, err) == (0, "12 of 78 runs diverged or spiked: they tell of the risk of divergence alone.\n")
+    assert (code, err) == (0, "12 of 78 runs diverged or spiked: they are used only for the risk of divergence.\n")
     found = fl.load_final(tmp_path / "x")
     for said in ("log I1", "60 training runs: mean error", "3-fold cross-validation: mean error"):
         assert said in out
@@ -138,7 +138,7 @@ def test_a_dataset_is_a_step_of_the_law(capsys, table, tmp_path):
     argv = ["fit", "--law", LINES, "--table", tmp_path / "table.csv", "--sure", "--json", tmp_path / "fit.json"]
     code, out, err = told(capsys, *argv)
     step = fl.load_final(tmp_path / "fit.json").steps["code"]
-    assert (code, err) == (0, "1 of 60 runs name no text: they were taken for runs on web.\n")
+    assert (code, err) == (0, "1 of 60 runs name no text: they were taken to be on web.\n")
     said = f"Losses on code against web: {100 * np.expm1(step.step):+.2f} % (90 % interval "
     assert said in out and "%), from 6 runs." in out and step.step == pytest.approx(np.log(1.1), abs=0.02)
     ask = ["--fit", tmp_path / "fit.json", *SIZE, "--schedule", COSINE]
@@ -157,7 +157,7 @@ def test_scores_say_which_runs_nothing_tells_of(capsys, table, tmp_path):
     frame.to_csv(tmp_path / "table.csv", index=False)
     argv = ["fit", "--law", LINES, "--table", tmp_path / "table.csv", "--sure", "--json", tmp_path / "fit.json"]
     code, _, err = told(capsys, *argv, "--cv", 4)
-    assert (code, err) == (0, "1 of 60 runs are the only ones on their text: without them nothing tells of it.\n")
+    assert (code, err) == (0, "1 of 60 runs are the only ones on their text: without them nothing is known about it.\n")
     assert len(fl.load_final(tmp_path / "fit.json").test) == 59
 
 
@@ -177,7 +177,7 @@ def test_runs_without_a_loss_are_told(capsys, table, tmp_path):
     argv = ["fit", "--law", LINES, "--table", tmp_path / "holes.csv", "--sure", "--json", tmp_path / "fit.json"]
     code, _, err = told(capsys, *argv)
     assert code == 0 and err.splitlines() == [
-        "13 of 78 runs diverged or spiked: they tell of the risk of divergence alone.",
+        "13 of 78 runs diverged or spiked: they are used only for the risk of divergence.",
         "2 of 78 runs have no final loss and were left out.",
     ]
     assert not {"run 0", "run 5", "run 7"} & set(fl.load_final(tmp_path / "fit.json").train)
@@ -232,11 +232,11 @@ FITS = [
     (["--law", "annealing", "--runs", EXAMPLES, "--sure", "--train", "constant_4000"], "--sure is for opt_laws"),
     (["--law", "nosuch"], "Unknown law 'nosuch'. Known laws: opt_laws_curve, "),
     (["--law", "nosuch", "--table", "{table}"], "Unknown law 'nosuch'"),
-    (["--table", "{table}", "--split", "val"], "--split says nothing of a table; leave it out"),
-    (["--runs", EXAMPLES, "--sure"], "--sure says nothing of logs; leave it out"),
+    (["--table", "{table}", "--split", "val"], "--split does not apply to a table; leave it out"),
+    (["--runs", EXAMPLES, "--sure"], "--sure does not apply to logs; leave it out"),
     (["--table", "{table}", "--columns", "text=a", "text=b"], "--columns takes each name once, got 'text'"),
     (["--table", "{table}", "--json", "a", "--json", "b"], "--json: it takes one value, and was given more"),
-    (["--table", "{table}", "--json", "{table}"], "this file is read, so what is found needs another one"),
+    (["--table", "{table}", "--json", "{table}"], "this file is read, so the result needs another one"),
     (["--table", "{dir}"], "--table: a file is needed, got the folder"),
     (["--law", "annealing", "--runs", EXAMPLES], "--train is needed: the runs to fit"),
 ]

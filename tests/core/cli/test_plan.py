@@ -157,7 +157,7 @@ def test_a_column_under_another_name_is_told_how_to_be_named(capsys, tmp_path):
 
 def test_what_is_fresh_and_what_is_for_mup_is_said(capsys):
     code, out, _ = told(capsys, "plan", "compute", "1e23", "--unique", "100B")
-    assert code == 0 and "fresh: what the tokens are worth" in out and "Chinchilla, approach 3" in out
+    assert code == 0 and "fresh: the number of tokens seen once" in out and "Chinchilla, approach 3" in out
     code, out, _ = told(capsys, *RATES, "--family", "wsd")
     marked = [line.split(":")[0] for line in out.splitlines() if "(a rate for µP" in line]
     assert code == 0 and marked == [law.title for law in HYPER_LAWS.values() if law.mup and law.lr]

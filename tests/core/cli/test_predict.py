@@ -159,7 +159,7 @@ def test_a_fit_that_does_not_know_its_error_tells_differences_alone(capsys, fit_
     assert rows[0]["difference"] == pytest.approx(rows[0]["final_loss"] - rows[1]["final_loss"])
     assert [row[k] for row in rows for k in PAIR[2:]] == [None] * 10
     said = told(capsys, *ask)[1]
-    assert "how sure they are is only known of a fit that was tried on left-out runs" in said and "best" not in said
+    assert "their uncertainty is known only for a fit that was tried on left-out runs" in said and "best" not in said
 
 
 def test_a_fit_without_left_out_runs_has_a_parameter_band_only(capsys, fit_file, tmp_path):

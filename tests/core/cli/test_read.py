@@ -74,7 +74,7 @@ def test_what_was_not_read_is_told_on_stderr(capsys, folder):
     manifest.write_text("run,file,params\nx,a.csv,1e6\ny,gone.csv,1e6\n")
     code, out, err = told(capsys, "read", str(manifest), "--json")
     assert code == 0 and [row["run"] for row in json.loads(out)] == ["x"]
-    assert err == f"{manifest}: files that it names are not beside it: gone.csv.\n"
+    assert err == f"{manifest}: files that it names are not in its folder: gone.csv.\n"
     argv = ["fit", "--law", "annealing", "--runs", str(manifest), "--train", "y", "--json", str(folder / "fit.json")]
     code, _, err = told(capsys, *argv)
     assert code == 1 and "There is no run 'y'. Known runs: x." in err and "gone.csv" in err and err.count("\n") == 1

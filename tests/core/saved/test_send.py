@@ -51,7 +51,7 @@ def test_a_bundle_is_sent_and_its_link_printed(send, monkeypatch):
         (Answer("<html>", 201), "(status 201)."),
         (
             Answer({"id": 1, "owner_key": "ef" * 16}, 201),
-            f"(status 201). Its owner's key, told this once: {'ef' * 16};",
+            f"(status 201). Its owner's key, shown only this once: {'ef' * 16};",
         ),
         (Answer({"id": 1}, 201), "(status 201)."),
         (Answer("", 307, {"Location": "http://127.0.0.1:9/"}), "(status 307)."),

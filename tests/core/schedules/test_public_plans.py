@@ -161,7 +161,7 @@ def test_statements_in_words():
         ("batch after 2.87T tokens", "16,000,000"),
         ("batch at update 18,500", "31,457,280"),
         ("rate at update 192,000", "7e-5"),
-        ("tokens in all", "14.8T"),
+        ("tokens in total", "14.8T"),
     } <= found
 
 

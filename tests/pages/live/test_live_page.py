@@ -258,7 +258,7 @@ def test_what_was_chosen_stays_while_a_log_grows_goes_and_comes_back(tmp_path, m
     written("b.csv", 400)  # longer than was thought
     app.run()
     assert not app.exception and chosen() == before and set(app.dataframe[0].value["updates"]) >= {800}
-    assert "The run is at step 399 already, so 800 updates in all are assumed, not 300." in texts(app)
+    assert "The run is at step 399 already, so 800 updates in total are assumed, not 300." in texts(app)
 
 
 def test_a_loss_that_is_no_number_is_told(tmp_path, monkeypatch):
