@@ -34,13 +34,13 @@ def amiss(fault: Exception) -> str:
     """What Python said of plain values that could not be read, as the end of a sentence for the user."""
     if isinstance(fault, KeyError):
         return f"{str(fault)[:60]} is missing or not known"
-    return "a value in it is of another kind than it must be"
+    return "a value in it has the wrong type"
 
 
 def unread(fault: Exception) -> str:
     """Why a file, or the JSON in it, could not be read or written, as the end of a sentence for the user."""
     if isinstance(fault, IsADirectoryError):
-        return "a folder is there, and a file is needed"
+        return "it is a folder, and a file is needed"
     if isinstance(fault, FileNotFoundError):
         return "there is no such file"
     if isinstance(fault, OSError):

@@ -62,7 +62,7 @@ def _final_fit(d: object) -> FinalFit:
     if _has_law(d, LAWS):
         raise OptLawsError("a fit of final losses is needed, this is a fit of whole loss curves.")
     if not isinstance(d, Mapping):
-        raise OptLawsError("This is not a final-loss fit: a value in it is of another kind than it must be.")
+        raise OptLawsError("This is not a final-loss fit: a value in it has the wrong type.")
     return FinalFit.from_dict(d)
 
 

@@ -381,7 +381,7 @@ class Average(JsonRecord):
 def model_from_dict(d: object) -> Fit | Average:
     """A fit or an average from plain values. Raises `OptLawsError` when they are those of neither."""
     if not isinstance(d, Mapping):
-        raise OptLawsError("This is not a fit: a value in it is of another kind than it must be.")
+        raise OptLawsError("This is not a fit: a value in it has the wrong type.")
     return Average.from_dict(d) if "weights" in d else Fit.from_dict(d)
 
 

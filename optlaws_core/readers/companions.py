@@ -62,7 +62,7 @@ def _told_anew(note: Note, found: Recognised, schedule: Schedule) -> Note:
 def _with_warmup(report: FileReport, run: Run, found: Recognised, teller: Cut) -> FileReport:
     warmup = teller.found.schedule.warmup
     schedule = replace(found.schedule, warmup=warmup)  # type: ignore[call-arg]
-    text = f"Its log begins behind its warm-up: that of {teller.run.name!r}, {counted(warmup, 'step')}, was taken, "
+    text = f"Its log begins after its warm-up: that of {teller.run.name!r}, {counted(warmup, 'step')}, was taken, "
     taken = Note("info", f"{text}whose log begins alike.", run.name)
     own = {n: taken if n.text.startswith(NO_WARMUP) else _told_anew(n, found, schedule) for n in report.notes}
     plan = replace(run.known_plan, schedule=schedule)

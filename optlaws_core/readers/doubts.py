@@ -28,7 +28,7 @@ def wild(steps: IntArray, values: FloatArray) -> list[str]:
     if 0 < len(off) <= max(3, len(values) // 50):
         at = f"{format_number(float(f'{values[off[0]]:.6g}'))} at step {steps[off[0]]:,}"
         more = f", and {len(off) - 1:,} more" if len(off) > 1 else ""
-        said.append(f"a value lies far off its neighbours ({at}{more}); is the file damaged?")
+        said.append(f"a value lies far from its neighbours ({at}{more}); is the file damaged?")
     gaps = np.diff(steps)
     if gaps[-1] > BEYOND * np.median(gaps):
         said.append(

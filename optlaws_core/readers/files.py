@@ -61,7 +61,7 @@ def sources_from_paths(paths: Iterable[str | Path]) -> Sources:
         if not path.exists():
             raise LogError(f"{path}: there is no such file or folder.", str(path))
         if not path.is_dir() and not path.is_file():  # a pipe or a device, which may never end
-            raise LogError(f"{path}: a log must be an ordinary file, this is none.", str(path))
+            raise LogError(f"{path}: a log must be an ordinary file, this is not one.", str(path))
         for file in _in_folder(path, ignored) if path.is_dir() else [path, *_beside(path)]:
             found.setdefault(file.resolve(), Source(str(file), file))
     if not found and ignored:

@@ -123,7 +123,7 @@ def _check_order(line: int, rows: list[tuple[int, float]]) -> None:
     if len(rows) > 1 and rows[-1][0] < rows[-2][0]:
         raise ScheduleError(f"Line {line}: steps must not go backwards, got {rows[-1][0]:,} after {rows[-2][0]:,}.")
     if len(rows) > 2 and rows[-1][0] == rows[-3][0]:
-        raise ScheduleError(f"Line {line}: a step may stand twice (a jump), step {rows[-1][0]:,} stands three times.")
+        raise ScheduleError(f"Line {line}: a step may occur twice (a jump), step {rows[-1][0]:,} occurs three times.")
 
 
 def _whole(steps: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

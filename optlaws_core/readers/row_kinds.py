@@ -312,10 +312,10 @@ def _runs(opened: Opened, views: Mapping[str, View], read: Read, names: Names, h
         return nothing
     said = listed([shortened(label) for label in found.labels], 4)
     if found.named and found.strict and found.aligned:
-        text = f"Steps stand several times: the rows were taken apart as runs by {shortened(column)!r} ({said})."
+        text = f"Steps occur several times: the rows were taken apart as runs by {shortened(column)!r} ({said})."
         return joint, column, (Note("info", text),), ()
     text = (
-        f"Steps stand several times, with different values of {shortened(column)!r} ({said}): "
+        f"Steps occur several times, with different values of {shortened(column)!r} ({said}): "
         "is each of these a run of its own?"
     )
     answers = (

@@ -62,4 +62,4 @@ def as_utf8(data: bytes, file: str, whole: bool = True) -> bytes:
     try:
         return codecs.getincrementaldecoder("utf-16")().decode(data, whole).encode()
     except UnicodeDecodeError:
-        raise LogError(f"{file}: a log must be text, but this opens as UTF-16 and is none.", file) from None
+        raise LogError(f"{file}: a log must be text, but this begins like UTF-16 text and is not.", file) from None

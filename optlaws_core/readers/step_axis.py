@@ -24,12 +24,10 @@ FEWEST_CHANGES = 3  # of a rate, from which its rhythm is read
 ROWS = Answer("updates", "Each row is one update.")
 CONTINUED = Answer(
     "continued",
-    "Training went on: the counter lost its place when the run was resumed.",
+    "Training continued: the counter lost its place when the run was resumed.",
     {"restarts": "continued"},
 )
-OVER = Answer(
-    "over", "Training began again: the later rows take the place of the earlier ones.", {"restarts": "resumed"}
-)
+OVER = Answer("over", "Training started over: the later rows replace the earlier ones.", {"restarts": "resumed"})
 SEPARATE = Answer("separate", "These are several runs, one after another.", {"restarts": "separate"})
 
 
@@ -75,7 +73,7 @@ def restarted(raw: RawRun, layout: Layout, x: Numbers, y: Numbers) -> Question |
     )
     if sign := _another_run(raw, layout, [rows[s.start : s.stop] for s in found]):
         return about_restart(f"{text}; {sign}: are these several runs?", True, went_on, raw.name)
-    return about_restart(f"{text}: did training go on?", False, went_on, raw.name)
+    return about_restart(f"{text}: did training continue?", False, went_on, raw.name)
 
 
 def about_restart(text: str, several: bool, went_on: bool, run: str = "") -> Question:
@@ -89,7 +87,7 @@ def _another_run(raw: RawRun, layout: Layout, found: Sequence[IntArray]) -> str:
     """What shows, at each restart between the stretches whose rows are `found`, that another run begins there."""
     both = list(zip(found, found[1:], strict=False))
     if all(any(a[-1] < header < b[0] for header in raw.headers) for a, b in both):
-        return "the header stands again there"
+        return "the header is repeated there"
     rates = raw.columns.get(layout.lr or "")
     if rates is None or len(rates) <= found[-1][-1]:
         return ""

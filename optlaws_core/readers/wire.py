@@ -41,7 +41,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:
         else:
             raise Damaged(f"a field of kind {kind}")
         if size > end - at:
-            raise Damaged("a field ends behind its message")
+            raise Damaged("a field ends beyond its message")
         yield number, kind, message[at : at + size]
         at += size
 

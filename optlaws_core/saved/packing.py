@@ -264,7 +264,7 @@ def _plainly(said: list[str] | None, beginning: str) -> Iterator[None]:
     except KeyError as fault:
         why = f"an entry {checks.brief(fault, 80)} is missing."
     except (TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
-        why = "a value in it is of another kind than it must be."
+        why = "a value in it has the wrong type."
     if said is None:
         raise OptLawsError(f"{beginning}{why.removeprefix(beginning)}")
     said.append(f"{beginning}{why}")

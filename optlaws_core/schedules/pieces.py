@@ -157,7 +157,7 @@ class Knots(Schedule):
         k = np.array(checked(self.family, next(f for f in fields(self) if f.name == "steps"), self.steps))
         if k[0] != 0 or (np.diff(k) < 0).any() or (k[2:] == k[:-2]).any() or k[-1] == k[-2] or k[1] == 0:
             raise ScheduleError(
-                "knots: steps must start at 0 and rise; a step may stand twice (a jump), but not the first or last, "
+                "knots: steps must start at 0 and rise; a step may occur twice (a jump), but not the first or last, "
                 f"got {_brief(self.steps)}."
             )
         super().__post_init__()

@@ -48,7 +48,7 @@ def test_a_further_header_of_an_unprintable_name_is_told_printably():
     table = b"s\x0cep,Train_loss\n0,2.25\ns\x0cep,Train_loss\n10,2.5\n20,2.4\n30,2.3\n"
     (report,) = read_all([Source("Train_loss.csv", table)]).files
     told = [note.text for note in report.notes]
-    assert any("A further header" in text for text in told) and all(text.isprintable() for text in told)
+    assert any("The header is repeated" in text for text in told) and all(text.isprintable() for text in told)
 
 
 def test_a_metrics_table_of_carriage_returns_alone_is_refused_printably():
@@ -187,9 +187,9 @@ def test_a_saved_comparison_is_refused_without_the_words_of_a_program(change, sa
     [
         (lambda d: d.pop("status"), "'status' is missing or not known"),
         (lambda d: d.update(train={"\u2028": {"n": "x"}}), "must be a finite number"),
-        (lambda d: d.update(train={"a": {"x" * 5_000: 1}}), "a value in it is of another kind"),
+        (lambda d: d.update(train={"a": {"x" * 5_000: 1}}), "a value in it has the wrong type"),
         (lambda d: d.update(law="x" * 5_000), "Unknown final-loss law 'xxx"),
-        (lambda d: d.update(folds=float("inf")), "a value in it is of another kind"),
+        (lambda d: d.update(folds=float("inf")), "a value in it has the wrong type"),
     ],
 )
 def test_a_fit_is_refused_without_the_words_of_a_program(change, said, tmp_path):
@@ -269,7 +269,7 @@ def test_a_long_word_in_a_candidate_is_read_in_one_pass():
                 for value, step in ((3.0, 0), (2.75, 5), (2.5, 10), (2.25, 15))
             )
             + "b,lr,2.25,15\n",
-            "the header stands again within the table",
+            "the header is repeated within the table",
         ),
     ],
 )

@@ -103,7 +103,7 @@ def open_console(content: Content) -> Opened:
     for text in _about(scanned):
         table.note("repaired", text)
     if bits := sum(len(rows) for rows in scanned.rows if rows.plan.bits):
-        text = "in bits per byte left out: they do not compare with losses per token"
+        text = "in bits per byte left out: they are not comparable with losses per token"
         table.note("info", f"{counted(bits, 'evaluation')} {text}.")
     table.numbered = scanned.numbered
     return _with_steps(table) if "step" in table.columns and table.has("step").any() else _without_steps(table)
@@ -186,7 +186,7 @@ def _several(table: Table, at: np.ndarray, layout: Layout, notes: list[Note]) ->
         text = f"The step is back at its beginning {times}, and so is the loss: read as {counted(len(at), 'run')}."
         notes.append(Note("info", text))
         return layout, ()
-    text = f"The step is back at its beginning {times}: are these several runs, or one that went on, or started over?"
+    text = f"The step is back at its beginning {times}: are these several runs, or one that continued or started over?"
     return layout, (about_restart(text, several, went_on=True),)
 
 

@@ -221,7 +221,7 @@ def _tell(table: Table, chosen: dict[str, list[Rows]], aside: Iterable[tuple[str
         table.note("info", f"No known program's lines; taken by their names: {listed(names)}.")
     if aside:
         said = [f"{shortened(name, 20)!r} in {counted(count, 'line')}" for name, count in aside]
-        table.note("info", f"Other losses left aside: {listed(said)}.")
+        table.note("info", f"Other losses left out: {listed(said)}.")
     if ESTIMATE in chosen:
         text = "The training losses beside those of an evaluation are estimates over some batches, kept as"
         table.note("info", f"{text} {ESTIMATE!r}.")

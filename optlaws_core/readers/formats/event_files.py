@@ -25,7 +25,7 @@ from ..metric_curves import Curves, asking_alone, own_layout
 from ..opened import Numbers, Opened, RawRun
 from ..wire import BYTES, FIXED32, VARINT, Damaged, as_text, fields, float32, numbers, signed
 
-CUT_OFF = "An event file ends inside a record (the run was killed or still writes); what stands before it was read."
+CUT_OFF = "An event file ends inside a record (the run was killed or still writes); what precedes that was read."
 SPLITS = re.compile(r"(train|training|val|valid|validation|eval|evaluation|test|dev)\b", re.IGNORECASE)
 # tensorflow.DataType of scalars -> how its bytes are read, and the field of TensorProto that may hold it instead.
 _DTYPES = {1: ("<f4", 5), 2: ("<f8", 6), 3: ("<i4", 7), 9: ("<i8", 10)}

@@ -36,7 +36,7 @@ def open_long(content: Content) -> Opened:
         numbers[step]
     ):  # rows that repeat a part of the header are none in the one, and some in the other
         raise LogError(
-            "the header stands again within the table, and differs: which rows belong together is not known."
+            "the header is repeated within the table, and differs, so it is not known which rows belong together."
         )
     for column in header.columns:
         if column not in (key, value, step) and may_name_splits(column):

@@ -93,7 +93,7 @@ def is_trackio(content: Content) -> bool:
         )
     if tables and not {"run_name", "step", "metrics"} <= {*tables.get("metrics", ())}:
         raise LogError(
-            f"{content.file}: this SQLite database is none of MLflow or trackio; export the metrics as CSV.",
+            f"{content.file}: this SQLite database is not one of MLflow or trackio; export the metrics as CSV.",
             content.file,
         )
     return bool(tables)

@@ -14,7 +14,7 @@ from ..wire import BYTES, FIXED64, VARINT, Damaged, as_text, fields, float64, si
 
 MAGIC = b":SWL"
 CUT_OFF = (
-    "The log is damaged or ends inside a record (the run was killed or still writes); what stands before was read."
+    "The log is damaged or ends inside a record (the run was killed or still writes); what precedes that was read."
 )
 _RUN, _SCALAR = 10, 13  # of a record
 _FLOAT = 1  # the kind of a scalar

@@ -26,7 +26,7 @@ MAGIC = b":W&B"
 _HISTORY, _CONFIG, _RUN = 2, 5, 17  # of Record
 FOLDER = re.compile(r"(offline-)?run-\d{8}_\d{6}-(?P<id>\w+)")
 CUT_OFF = (
-    "The transaction log is damaged or ends inside a record (the run was killed or still writes); what stands before "
+    "The transaction log is damaged or ends inside a record (the run was killed or still writes); what precedes that "
     "was read."
 )
 STEPS = Question(

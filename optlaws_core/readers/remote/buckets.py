@@ -34,7 +34,7 @@ def sources(address: str, bounds: Bounds, heard: Heard) -> list[Source]:
     except FileNotFoundError:
         raise LogError(f"{address}: there is no such file or folder.", address) from None
     except PermissionError:
-        raise LogError(f"{address}: the store refuses it to this key; nothing was read.", address) from None
+        raise LogError(f"{address}: the store refuses access with this key; nothing was read.", address) from None
     except Exception as fault:  # clients of stores have faults of their own, as botocore for keys that are not there
         raise LogError(f"{address}: the store failed ({_said(fault)}); nothing was read.", address) from None
 

@@ -70,7 +70,7 @@ def base_url(text: str, where: str, typed: str = "") -> str:
         what = f"got {without_secrets(typed)!r}" if typed else "what it holds does not" if text else "it is not set"
         raise LogError(f"{where} must begin with https:// or http:// and a host, {what}.")
     if found.username or found.password:
-        raise LogError(f"{where} has a user or a password in it, which belong into variables of the environment.")
+        raise LogError(f"{where} has a user or a password in it, which belong in environment variables.")
     return text.rstrip("/")
 
 
@@ -236,7 +236,7 @@ class Service:
             self.refuse("has nothing of this name, or does not show it to this key (404)")
         if code == 429:
             after = f" for {wait:,.0f} s" if wait else ""
-            self.refuse(f"asks to be left alone{after} (429): read it later")
+            self.refuse(f"asks for fewer requests{after} (429): try again later")
         self.refuse(f"answered with the error {code}")
 
     def _cut(self, fault: BaseException) -> NoReturn:

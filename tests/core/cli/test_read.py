@@ -97,7 +97,7 @@ def restarted(tmp_path):
 
 def test_a_question_is_asked_and_answered(capsys, restarted):
     code, out, _ = told(capsys, "read", str(restarted))
-    assert code == 0 and "did training go on? Read as restart=continued; --answer takes restart=continued or" in out
+    assert code == 0 and "did training continue? Read as restart=continued; --answer takes restart=continued or" in out
     code, out, _ = told(capsys, "read", str(restarted), "--answer", "restart=continued", "b.csv:restart=over", "--json")
     rows = json.loads(out)
     assert [row["last_step"] for row in rows] == [1000, 500] and all(row["questions"] == [] for row in rows)

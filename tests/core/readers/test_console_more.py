@@ -211,7 +211,7 @@ def test_evaluations_of_nanochat_in_bits_per_byte_are_left_out_and_told():
     text = lines(one, TENS).replace("step 00030", "Step 00020 | Validation bpb: 1.2500\nstep 00030")
     run, report = run_of(text + "Step 00040 | Validation bpb: 1.2000\n")
     assert points(run) == [(s, 3 - s / 1000) for s in TENS] and list(run.series) == ["train"]
-    assert "2 evaluations in bits per byte left out: they do not compare with losses per token" in said(report)
+    assert "2 evaluations in bits per byte left out: they are not comparable with losses per token" in said(report)
 
 
 def test_a_text_of_bits_per_byte_alone_has_no_loss():

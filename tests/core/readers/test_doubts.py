@@ -19,7 +19,7 @@ def test_a_value_far_off_its_neighbours_is_told():
     assert wild(STEPS, LOSS) == []
     assert wild(STEPS, np.where(STEPS == 50, 20 * LOSS, LOSS)) == []  # a spike
     off = np.where(STEPS == 50, 1e9, LOSS)
-    assert wild(STEPS, off) == ["a value lies far off its neighbours (1e9 at step 50); is the file damaged?"]
+    assert wild(STEPS, off) == ["a value lies far from its neighbours (1e9 at step 50); is the file damaged?"]
     assert "1 more" in wild(STEPS, np.where((STEPS == 50) | (STEPS == 150), -1e9, LOSS))[0]
     far = np.append(STEPS[:-1], 10**9)
     assert "the last step, 1,000,000,000, lies far beyond the one before, 190" in wild(far, LOSS)[0]

@@ -219,7 +219,7 @@ def test_a_column_of_other_names_is_asked_about():
     assert list(curves(report)) == ["dense", "moe"]
     (question,) = report.questions
     assert question.text == (
-        "Steps stand several times, with different values of 'flavour' (dense, moe): is each of these a run of its own?"
+        "Steps occur several times, with different values of 'flavour' (dense, moe): is each of these a run of its own?"
     )
     assert list(curves(read(rows, runs="one"))) == ["a"]
 
@@ -278,7 +278,7 @@ def test_a_header_that_stands_again_at_a_restart_makes_several_runs_likely():
     report = read_source(Source("a.csv", data))
     assert curves(report) == {"a": {"train": TRAIN}, "a (2)": {"train": [y + 1 for y in TRAIN]}}
     (question,) = report.questions
-    assert question.answers[0].key == "separate" and "the header stands again there" in question.text
+    assert question.answers[0].key == "separate" and "the header is repeated there" in question.text
     over = read_source(Source("a.csv", data), answers={"restart": "over"})
     assert curves(over) == {"a": {"train": [y + 1 for y in TRAIN]}} and over.questions == ()
     assert len(read_source(Source("a.csv", data), answers={"restart": "separate"}).runs) == 2

@@ -44,8 +44,8 @@ def test_a_counter_that_begins_anew_while_the_loss_goes_on_counts_on():
     assert run.steps.tolist() == list(range(10, 1010, 10)) and len(run.loss) == 100
     (question,) = report.questions
     assert question.text == (
-        "The counter 'step' falls from 500 back to 10, where the loss is 3.039, near the last loss before: "
-        "did training go on?"
+        "The counter 'step' falls from 500 back to 10, where the loss is 3.039, near the last loss before: did "
+        "training continue?"
     )
     assert question.typed == ("restart=continued", "restart=over", "restart=separate")
     (run,) = under(log(TWICE), restart="over")

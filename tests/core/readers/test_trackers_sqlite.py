@@ -90,7 +90,7 @@ def test_a_database_that_is_damaged_or_of_no_tracker_is_refused():
     assert report.error.startswith("mlflow.db: the SQLite database cannot be read (")
     other = database("CREATE TABLE things (id INTEGER)", {"things": [(1,)]})
     assert read_source(Source("a.db", other)).error == (
-        "a.db: this SQLite database is none of MLflow or trackio; export the metrics as CSV."
+        "a.db: this SQLite database is not one of MLflow or trackio; export the metrics as CSV."
     )
     aim = database("CREATE TABLE experiment (id); CREATE TABLE run (id); CREATE TABLE run_tag (id)", {})
     assert "export them with aim.Repo('.').query_metrics()." in read_source(Source("a.db", aim)).error

@@ -141,7 +141,7 @@ def test_any_part_may_be_missing(work, damaged):
         (b'{"kind": "optlaws work", "format": 2}', "its format is 2, this version knows 1"),
         (b'{"kind": "optlaws snapshot", "format": 1}', "its format is 1"),
         (b'{"kind": "optlaws work", "format": 1}', "an entry 'heads' is missing"),
-        (b'{"kind": "optlaws work", "format": 1, "heads": [], "stock": 3}', "a value in it is of another kind"),
+        (b'{"kind": "optlaws work", "format": 1, "heads": [], "stock": 3}', "a value in it has the wrong type"),
     ],
 )
 def test_what_is_no_work_is_refused_in_one_sentence(content, why):

@@ -134,7 +134,7 @@ def test_a_file_of_something_else_is_refused_and_stays(tmp_path, held):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(LogError, match="cannot be continued: a folder is there, and a file is needed.$"):
+    with pytest.raises(LogError, match="cannot be continued: it is a folder, and a file is needed.$"):
         Recorder(tmp_path)
 
 

@@ -377,11 +377,11 @@ RESTARTED = "step,loss\n" + "".join(f"{s},{2 + 3 / (1 + i):.4f}\n" for i, s in e
 def test_a_question_stands_beside_the_upload_and_is_answered_for_all_files_at_once(page):
     upload(page, ("a.csv", RESTARTED), ("b.csv", RESTARTED))
     assert [run.last_step for run in space(page).runs.values()] == [1000, 1000]
-    assert any("did training go on?" in text.value for text in page.markdown)
+    assert any("did training continue?" in text.value for text in page.markdown)
     assert any("Asked of a.csv, b.csv." in text.value for text in page.caption)
     fine(answer(page, "over").click().run())
     assert [run.last_step for run in space(page).runs.values()] == [500, 500]
-    assert not any("did training go on?" in text.value for text in page.markdown)
+    assert not any("did training continue?" in text.value for text in page.markdown)
     assert all(run.open_questions == () for run in space(page).runs.values())
 
 

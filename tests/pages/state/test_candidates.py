@@ -234,7 +234,7 @@ def test_a_curve_that_starts_late_is_held_back_to_step_0():
         ("0 1e-3\n1 -1", "Line 2: the learning rate must not be negative, got -1"),
         ("0 1e-3\n1.5 1", "Line 2: steps count updates and must be whole numbers, got 1.5"),
         ("0 1e-3\n9 1\n3 1", "Line 3: steps must not go backwards, got 3 after 9"),
-        ("0 1\n9 1\n9 2\n9 1\n20 1", "Line 4: a step may stand twice"),
+        ("0 1\n9 1\n9 2\n9 1\n20 1", "Line 4: a step may occur twice"),
         ("0 0\n9 0", "must be above 0 somewhere, but all 2 rates are 0"),
         ("\x00\x01\x02PNG", "two columns"),
     ],

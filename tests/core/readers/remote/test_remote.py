@@ -190,7 +190,7 @@ def test_a_cache_that_cannot_be_written_is_as_good_as_none(server, tmp_path, mon
         (Answer(code=404), r"has nothing of this name, or does not show it to this key \(404\); nothing was read\."),
         (
             Answer(code=429, headers={"Retry-After": "3600"}),
-            r"asks to be left alone for 3,600 s \(429\): read it later",
+            r"asks for fewer requests for 3,600 s \(429\): try again later",
         ),
         (Answer(code=503), r"answered with the error 503; nothing was read\."),
         (Answer("<html>", 200), r"answered with something that is not JSON; nothing was read\."),
@@ -319,7 +319,7 @@ def test_a_server_that_is_not_there_is_named(monkeypatch):
     [
         ("wandb:team", "A W&B address reads like wandb:ENTITY/PROJECT or wandb:ENTITY/PROJECT/RUN, got 'wandb:team'"),
         ("mlflow:https://host", "An MLflow address reads like mlflow:https://HOST#EXPERIMENT, or"),
-        ("mlflow:https://user:pass@host#x", "has a user or a password in it, which belong into variables"),
+        ("mlflow:https://user:pass@host#x", "has a user or a password in it, which belong in environment variables"),
         ("mlflow:file:///etc#x", "must begin with https:// or http:// and a host, got 'mlflow:file://…'"),
         ("mlflow:htps://bob:hunter2@host#exp", "must begin with https:// or http:// and a host, got 'mlflow:htps://…@"),
         ("mlflow:https://bob:hun#ter2@host#exp", "and a host, got 'mlflow:https://…@host#exp'."),
