@@ -209,7 +209,7 @@ def _top2(runs: Sequence[TableRun], predicted: FloatArray) -> None:
             good, of, interval = hits(found, picks, tolerance)
             rows.append((way, what, f"{good} of {of}", f"{100 * good / of:.0f} %", interval))
     print(
-        "Configurations (size, tokens of an update, horizon) left out in turn, Top-2 of candidates; groups of at "
+        "Configurations (size, tokens per update, horizon) left out in turn, Top-2 of candidates; groups of at "
         f"least {FEWEST} different plans; strict: the best itself; near-optimal: within {100 * TOLERANCE:g} % of it:\n"
     )
     show(("group", "what", "hit", "share", "90 % interval"), rows)

@@ -152,7 +152,8 @@ def _here(work: Callable[[T], R], jobs: list[Callable], processes: int | None, r
         return _gathered(_started(jobs, work, n_jobs=wanted), len(jobs), report)
     except TerminatedWorkerError as e:
         raise OptLawsError(
-            f"One of {wanted} processes on this machine was killed, most often for want of memory: use fewer of them."
+            f"One of {wanted} processes on this machine was killed, most often because memory ran out: "
+            "use fewer of them."
         ) from e
     finally:
         _pool.release()
@@ -188,7 +189,8 @@ def _there(work: Callable[[T], R], jobs: list[Callable], address: str, report: R
             return _gathered(_started(jobs, shared, backend=_backend(client, futures, len(jobs))), len(jobs), report)
         except KilledWorker as e:
             raise OptLawsError(
-                f"One task has killed several workers of the Dask cluster at {address}, most often for want of memory."
+                f"One task has killed several workers of the Dask cluster at {address}, most often because "
+                "memory ran out."
             ) from e
         except FutureCancelledError as e:  # by the watch, or by the client that lost its scheduler
             raise OptLawsError(

@@ -9,7 +9,7 @@ whichever final loss a table holds; they were not checked against the paper's fu
     opt_laws_structural  L = E + A n^{−α} + F I1^{−β} + (C V_K / b)^ω n^γ + P (p/1e-3)^h n^k
     opt_laws_log_linear  log L is linear in the logarithms of the functionals, and in their products with log N
 
-N is the model size, n = N/N0, B the tokens of an update, b = B/B0, p the peak rate; N0 and B0 are geometric means over
+N is the model size, n = N/N0, B the tokens per update, b = B/B0, p the peak rate; N0 and B0 are geometric means over
 the training runs. Only the log-linear law has a feature of escape, E_κ; the other two have no such term. Read
 `opt_laws` from left to right: what no run gets below, what a larger model would gain, what more training would gain,
 the noise that the schedule leaves, and what a peak costs that is not forgotten. Larger models need less training for
@@ -140,8 +140,8 @@ class PlanFeatures:
             raise DesignError(f"These laws take at most {MOST_UPDATES:,} updates of a run, got {longest:,}.")
         if more := next((s for s in schedules if isinstance(s, Joint)), None):
             raise DesignError(
-                "These laws know of learning rates alone, so they say nothing of the batch schedule, average or "
-                f"weight decay in {shortened(more.text, 100)}."
+                "These laws see learning rates alone, so they cannot predict the batch schedule, average or weight "
+                f"decay in {shortened(more.text, 100)}."
             )
         # Runs that differ in size or seed alone have one noise, which is summed once: its schedule and its batch.
         noisy = {pair: i for i, pair in enumerate(dict.fromkeys((p.schedule, p.batch_tokens) for p in plans))}

@@ -39,7 +39,7 @@ def predictive(fit: FinalFit, plans: Sequence[Plan], text: str = "", first: str 
     """
     for plan in plans:
         if plan.params is None or plan.batch_tokens is None:
-            raise DesignError(f"{plan.schedule.text}: a final loss needs the model size and the tokens of an update.")
+            raise DesignError(f"{plan.schedule.text}: a final loss needs the model size and the tokens per update.")
     misfit = np.nan if fit.left_out is None else fit.left_out / QUANTILE
     if not plans:
         return Predictive(np.empty(0), np.empty((0, 0)), misfit)
@@ -147,7 +147,7 @@ def beyond(fit: FinalFit, plan: Plan, text: str = "") -> list[str]:
     another is among the training runs.
     """
     goes_on = isinstance(plan.schedule, Chain) and text in ("", fit.text)
-    checkpoint = ["it goes on from a checkpoint, the training runs began anew"] if goes_on else []
+    checkpoint = ["it continues from a checkpoint, while the training runs started from scratch"] if goes_on else []
     return [*checkpoint, *fit.reasons(plan)]
 
 

@@ -62,7 +62,7 @@ class TableRun:
 
     @property
     def configuration(self) -> tuple[float | None, float | None, int]:
-        """What is decided before a schedule is chosen: model size, tokens of an update, horizon."""
+        """What is decided before a schedule is chosen: model size, tokens per update, horizon."""
         return self.plan.params, self.plan.batch_tokens, self.plan.schedule.total
 
 
@@ -162,7 +162,7 @@ def _told_once(against: Sequence[_Contradiction]) -> LogError:
         return LogError(str(first), first.source)
     others = listed((fault.source for fault in more), 5)
     return LogError(
-        f"{str(first).removesuffix('.')}; so it is with {counted(len(more), 'more run')}: {others}.", first.source
+        f"{str(first).removesuffix('.')}; the same holds for {counted(len(more), 'more run')}: {others}.", first.source
     )
 
 
@@ -183,7 +183,7 @@ def _row(name: str, row: Mapping, sure: bool) -> TableRun:
         raise LogError(f"{at}: {fault}", name) from None
     if isinstance(schedule, Joint):
         raise LogError(
-            f"{at}: schedule must be a learning rate alone, as final-loss laws know nothing of batch schedules, "
+            f"{at}: schedule must be a learning rate alone, as final-loss laws cannot predict batch schedules, "
             f"averages and weight decay, got {shortened(schedule.text, 100)}.",
             name,
         )
@@ -290,7 +290,7 @@ def _with_parents(runs: Sequence[TableRun]) -> list[TableRun]:
         if run.parent in below:
             raise LogError(f"{at}: parents must lead back to a first run, got a circle.", run.name)
         if len(below) > MOST_PARENTS:
-            raise LogError(f"{at}: at most {MOST_PARENTS} runs may stand behind a run, got more.", run.name)
+            raise LogError(f"{at}: a run may have at most {MOST_PARENTS} ancestors, got more.", run.name)
         before, learned, first = whole(by_name[run.parent], (*below, run.name))
         plan = replace(run.plan, schedule=Chain(before.plan.schedule, run.plan.schedule))
         text = run.text or learned
@@ -312,7 +312,7 @@ def chosen(runs: Sequence[TableRun], names: Sequence[str]) -> list[TableRun]:
 def fold(runs: Sequence[TableRun], by: str, k: int = FOLDS, seed: int = 0) -> list[NDArray[np.intp]]:
     """Parts of the runs' indices: `by` "random" into k parts, or one for each value of what it names.
 
-    "family" of the schedule, "params" (model size), or "configuration": size, tokens of an update and horizon, which
+    "family" of the schedule, "params" (model size), or "configuration": size, tokens per update and horizon, which
     are what a user has decided before choosing a schedule.
     """
     if by == "random":

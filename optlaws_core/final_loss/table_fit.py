@@ -62,7 +62,7 @@ def _check_design(law: FinalLaw, runs: Sequence[TableRun], texts: Texts) -> None
         )
     incomplete = next((r.name for r in runs if r.plan.params is None or r.plan.batch_tokens is None), None)
     if incomplete is not None:
-        raise DesignError(f"Run {incomplete!r}: a final-loss law needs the model size and the tokens of an update.")
+        raise DesignError(f"Run {incomplete!r}: a final-loss law needs the model size and the tokens per update.")
     if (count := len({r.plan.schedule for r in runs})) < 3:
         raise DesignError(f"A final-loss law needs runs with at least 3 different schedules, got {count}.")
 

@@ -121,7 +121,7 @@ def fit_sizes(
     for size, some in tests.items():
         if size not in by_size:
             raise DesignError(
-                f"Run {some[0].name!r} has {format_number(size)} parameters; no training run has, but "
+                f"Run {some[0].name!r} has {format_number(size)} parameters; the training runs have "
                 f"{', '.join(map(format_number, by_size))}."
             )
     report = progress or (lambda share, best: None)
@@ -191,7 +191,9 @@ def _shared_with(joint: Joint, size: float, sizes: Mapping[float, object]) -> st
     if not others:
         return ""
     if not joint.shared:
-        return f" This law shares no coefficient between sizes, so that of {', '.join(others)} parameters had no part."
+        return (
+            f" This law shares no coefficient between sizes, so runs of {', '.join(others)} parameters were not used."
+        )
     names = ", ".join(p.name for p in joint.shared)
     have = "is" if len(joint.shared) == 1 else "are"
     return f" {names} {have} shared with the runs of {', '.join(others)} parameters."

@@ -283,10 +283,11 @@ def _advice(fits: Sequence[Fit], average: Average | None, train: Sequence[Run], 
     blur = 1 + 2 / np.sqrt(2 * n)
     alike = best.expected_error * blur
     shares = _shares(average)
+    uncertainty = f"the uncertainty over {n} schedules"
     if average is not None and len(shares) > 1 and average.expected_error <= alike:
         parts = " and ".join(f"{100 * w:.0f} % {name}" for w, name in shares)
         lower = average.expected_error * blur < best.expected_error
-        than = f"above the average by more than {n} schedules blur" if lower else "no different, as far as they tell"
+        than = f"above the average by more than {uncertainty}" if lower else "no different, as far as they show"
         said = (
             f"Trust the average of {parts}: off by {_percent(average.left_out)} on left-out training runs, with "
             f"bands that widen where its laws disagree. The best single law is {title}, {errors}: {than}."
@@ -297,7 +298,7 @@ def _advice(fits: Sequence[Fit], average: Average | None, train: Sequence[Run], 
     elif fits[1].expected_error <= alike:
         said = f"Trust {title}: {errors}, the least of {len(fits)} laws; {LAWS[fits[1].law].title} is hardly worse."
     else:
-        said = f"Trust {title}: {errors}, the least of {len(fits)} laws by more than {n} schedules blur."
+        said = f"Trust {title}: {errors}, the least of {len(fits)} laws by more than {uncertainty}."
     return best, said + _reservations(best, train)
 
 

@@ -82,7 +82,7 @@ def doubts(law: Law, runs: Sequence[Run], informed: bool = False) -> list[str]:
     coefficients = sum(not p.weight for p in law.params)  # weights under a ridge need no points of their own
     if points < 3 * coefficients and not informed:
         found.append(
-            f"{points} points are few for {coefficients} coefficients: three a coefficient is a sensible minimum."
+            f"{points} points are few for {coefficients} coefficients: three per coefficient is a sensible minimum."
         )
     return [*found, *unsettled(runs)]
 

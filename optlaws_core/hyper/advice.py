@@ -209,7 +209,7 @@ def recommended_schedule(answer: Recommended, tokens: float, batch: float, famil
     below two updates.
     """
     if answer.lr is None:
-        raise OptLawsError(f"{answer.law.title} gives no learning rate here, so no schedule can be made of its answer.")
+        raise OptLawsError(f"{answer.law.title} gives no learning rate here, so no schedule can be made from it.")
     if family not in FAMILIES:
         raise ScheduleError(f"A family is one of {listed(FAMILIES, 99)}, got {family[:40]!r}.")
     total = round(tokens / (answer.batch or batch))

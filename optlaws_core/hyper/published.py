@@ -212,7 +212,7 @@ _LAWS = (
         lr=power(3.7, N=-0.36),
         batch=power(0.7576, N=0.703),
         params=(5e6, 901e6),
-        note="For lengths of about 20 tokens a parameter. As the Step Law quotes it.",
+        note="For lengths of about 20 tokens per parameter. As the Step Law quotes it.",
     ),
     HyperLaw(
         "minicpm",

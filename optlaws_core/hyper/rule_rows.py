@@ -212,7 +212,8 @@ def sparse_models(params: float, tokens: float, share: float = 0.5, granularity:
             "zero share",
             law.best_sparsity(params, 6 * params * tokens),
             None,
-            f"{size} weights that are not zero, the compute of {length} tokens at that size, zeros as dear as weights",
+            f"{size} weights that are not zero, the compute of {length} tokens at that size, zeros "
+            "costing as much as weights",
             law.sure,
             WEIGHT_SPARSITY,
             outside=None,

@@ -88,10 +88,10 @@ ALLOCATIONS = {
     "besiroglu": Allocation(BESIROGLU.title, BESIROGLU.reference, BESIROGLU.sure, BESIROGLU.allocate),
     "deepseek": Allocation("DeepSeek LLM", "DeepSeek-AI 2024, arXiv 2401.02954", SECOND_HAND, _deepseek),
     "twenty": Allocation(
-        "20 tokens a parameter", "rule of thumb after Hoffmann et al. 2022", SECOND_HAND, tokens_per_parameter(20)
+        "20 tokens per parameter", "rule of thumb after Hoffmann et al. 2022", SECOND_HAND, tokens_per_parameter(20)
     ),
     "minicpm": Allocation(
-        "MiniCPM, 192 tokens a parameter", "Hu et al. 2024, arXiv 2404.06395", SECOND_HAND, tokens_per_parameter(192)
+        "MiniCPM, 192 tokens per parameter", "Hu et al. 2024, arXiv 2404.06395", SECOND_HAND, tokens_per_parameter(192)
     ),
 }
 
@@ -227,8 +227,8 @@ def critical_batch_of_loss(loss: float) -> float:
 def timescale(params: float, tokens: float) -> float:
     """Best memory of AdamW as a share of the training, B/(lr · decay · D).
 
-    Power Lines (Bergsma et al. 2025, arXiv 2505.13738), second-hand: 0.21 at 20 tokens a parameter, from there on with
-    the power −0.527 of their number.
+    Power Lines (Bergsma et al. 2025, arXiv 2505.13738), second-hand: 0.21 at 20 tokens per parameter, from there on
+    with the power −0.527 of their number.
     """
     return 0.21 * (tokens / params / 20) ** -0.527
 

@@ -193,7 +193,7 @@ def _mixed(cells: Sequence[SweepCell]) -> list[str]:
     where = f"{format_amount(most.params, 3)} parameters and {format_amount(most.tokens, 3)} tokens"
     return [
         f"{counted(len(some), 'pair')} of model size and length of {len(cells)} mix runs that differ in more than "
-        f"learning rate and batch, as at {where}: {told(most.mixes)}. Such losses are no one surface: "
+        f"learning rate and batch, as at {where}: {told(most.mixes)}. Such losses do not form one surface: "
         f"{remedy(most.mixes)}."
     ]
 

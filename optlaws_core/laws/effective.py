@@ -160,7 +160,7 @@ def in_multiples(plan: Plan, reference: float | None) -> Plan:
     if reference is None:
         raise DesignError(
             "The training runs have no batch in common that is known, which the batch schedule "
-            f"{shortened(schedule.batch.text, 60)} could be compared with; tell it, or write multiples: 1x, 4x."
+            f"{shortened(schedule.batch.text, 60)} could be compared with; declare it, or write multiples: 1x, 4x."
         )
     return replace(plan, schedule=EffectiveRate(schedule, schedule.batch.pieces.over(reference)))
 

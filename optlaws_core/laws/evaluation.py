@@ -159,8 +159,8 @@ def _check_known(law: Law, schedule: Schedule) -> None:
     """Raises `DesignError` where the batch is scheduled, and the law knows nothing of it."""
     if not law.knows_noise and beside_rate(schedule)[0] is not None:
         raise DesignError(
-            f"The law {law.name} does not tell noise from slow progress, so it says nothing of the batch schedule in "
-            f"{shortened(schedule.text, 60)}; fit one that does: noisy_quadratic."
+            f"The law {law.name} does not separate noise from slow progress, so it cannot predict the batch schedule "
+            f"in {shortened(schedule.text, 60)}; fit one that does: noisy_quadratic."
         )
 
 

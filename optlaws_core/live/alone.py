@@ -27,7 +27,7 @@ def from_itself(run: Run, priors: Mapping[str, Prior] | None = None) -> Model:
     past = int((run.steps >= schedule.warmup_end).sum())
     if past < FEWEST:
         raise DesignError(
-            f"A forecast of run {run.name!r} from itself needs {FEWEST} losses past its warm-up, got {past}."
+            f"A forecast of run {run.name!r} from its own losses needs {FEWEST} losses past its warm-up, got {past}."
         )
     told = priors or {law: known for law in POOL if (known := learned(law))}
     now = Scale.of([run])

@@ -117,7 +117,7 @@ def _band(run: Run, seen: _Seen) -> list[str]:
     seen.left = True
     return [
         f"{run.name}: the loss has left the band that was forecast at step {told.now:,}: {loss:.4g} at step "
-        f"{seen.now:,}, the median of {len(losses)} losses, where it was to be {low:.4g} to {high:.4g}."
+        f"{seen.now:,}, the median of {len(losses)} losses, where {low:.4g} to {high:.4g} was expected."
     ]
 
 

@@ -114,8 +114,8 @@ class Finding:
             )
         if self.smooth is not None:
             said.append(
-                f"The best curve has a jump, which this law rewards by {self.smooth.loss - self.best.loss:.2g}: look "
-                "for a run with one before trusting that."
+                f"The best curve has a jump, which this law rewards by {self.smooth.loss - self.best.loss:.2g}: "
+                "check it with a run before trusting that."
             )
         if not all(found.finished for found in (self.best, self.simple, self.smooth, self.wsd) if found is not None):
             said.append("A search stopped before it had converged.")

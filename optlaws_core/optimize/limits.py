@@ -51,9 +51,9 @@ def updates_within(coverage: Coverage, *, tokens: float | None = None, flops: fl
     """
     params, batch_tokens = coverage.usual
     if tokens is not None and flops is None:
-        budget, unit, cost = tokens, "tokens", _one(batch_tokens, "number of tokens in an update")
+        budget, unit, cost = tokens, "tokens", _one(batch_tokens, "number of tokens per update")
     elif flops is not None and tokens is None:
-        budget, unit, cost = flops, "FLOPs", _one(batch_tokens, "number of tokens in an update")
+        budget, unit, cost = flops, "FLOPs", _one(batch_tokens, "number of tokens per update")
         cost *= FLOPS_PER_TOKEN * _one(params, "model size")
     else:
         raise DesignError("A budget is either tokens or compute, got both or neither.")
@@ -67,5 +67,5 @@ def updates_within(coverage: Coverage, *, tokens: float | None = None, flops: fl
 
 def _one(value: float | None, what: str) -> float:
     if value is None:
-        raise DesignError(f"Such a budget needs the {what}: the training runs tell none, or several, so say which.")
+        raise DesignError(f"Such a budget needs the {what}: the training runs have none, or several, so give one.")
     return value

@@ -226,8 +226,8 @@ class _Final:
         """Raises `DesignError` for a loss that nothing has."""
         if not 0 < loss < np.inf:
             raise DesignError(
-                f"The law {self.law.name} gives a schedule that the search came by a loss of {loss:.3g}, which "
-                "nothing has, so nothing is optimised under it within these limits."
+                f"The law {self.law.name} gives a schedule of the search an impossible loss, {loss:.3g}, so nothing "
+                "is optimised under it within these limits."
             )
 
     def _features(self, rate: FloatArray, cells: Cells) -> list[float]:

@@ -42,7 +42,7 @@ def agreement(predicted: Prediction, steps: ArrayLike, losses: ArrayLike) -> Agr
     prediction band.
     """
     if predicted.prediction is None:
-        raise DesignError("A run can only be held against a prediction with a prediction band, got one without.")
+        raise DesignError("A run can only be compared with a prediction that has a prediction band, got one without.")
     low, high = predicted.band(predicted.prediction)
     observed = dict(zip(np.asarray(steps).tolist(), np.asarray(losses, float).tolist(), strict=True))
     found = [(i, observed[step]) for i, step in enumerate(predicted.steps.tolist()) if step in observed]

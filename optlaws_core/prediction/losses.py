@@ -125,7 +125,7 @@ def _check_losses(fit: Fit, plan: Plan, loss: FloatArray) -> None:
         raise DesignError(f"The law {fit.law} with these coefficients has no finite loss for {_brief(plan.schedule)}.")
     if (loss <= 0).any():
         raise DesignError(
-            f"The law {fit.law} with these coefficients gives a loss of {loss.min():.3g}, which nothing has, for "
+            f"The law {fit.law} with these coefficients gives an impossible loss, {loss.min():.3g}, for "
             f"{_brief(plan.schedule)}."
         )
 

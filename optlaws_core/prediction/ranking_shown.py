@@ -74,7 +74,7 @@ def table_of(ranking: "Ranking") -> Table:
 
 def html_of_ranking(ranking: "Ranking") -> str:
     """The candidates, best first."""
-    notes = ["Updates saved: that the best candidate's shape needs fewer for the same loss."]
+    notes = ["Updates saved: how many fewer the best candidate's shape needs for the same loss."]
     table = table_of(ranking)
     title = f"{counted(len(ranking), 'candidate')} under {ranking.model.title}"
     return table.html(title, notes if "Updates saved" in table.heads else ())

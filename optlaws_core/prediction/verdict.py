@@ -123,7 +123,7 @@ def sentences(
     half = halves[0] if halves else None
     if too_far(ranked, halves):
         where, end = "; ".join(ranked[0].reasons), f"{ranked[0].final_loss:.4g} ± {half or 0:.2g}"
-        said = [f"{names[0]} lies too far from the training runs to be answered for: {where}."]
+        said = [f"{names[0]} lies too far from the training runs for an answer: {where}."]
         return _begun([*said, f"Its predicted loss, {end}, is a guess, and so are all differences."])
     if stay == 1:
         end = f"{ranked[0].final_loss:.4f}{_within(half)}"

@@ -69,7 +69,7 @@ def comment(store: Store, id: str, viewer: Viewer, said: str, author: str = "") 
         if newest is not None and all(getattr(newest, name) == row[name] for name in ("writer", "author", "said")):
             raise OptLawsError("This comment is there already, as the last one; it was not posted twice.")
         if counts[0] >= MOST:
-            raise OptLawsError(f"A comparison holds {MOST} comments, and this one has them; its owner may delete some.")
+            raise OptLawsError(f"A comparison holds {MOST} comments, and this one is full; its owner may delete some.")
         if counts[1] >= AT_ONCE or counts[2] >= AT_ONCE_ALL:
             raise OptLawsError("Too many comments within a minute; try again a little later.")
         insert = (

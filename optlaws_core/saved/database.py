@@ -110,7 +110,7 @@ def _reason(fault: SQLAlchemyError | UnicodeDecodeError) -> str:
         said = fault.object.decode("utf-8", "replace")
     else:
         said = str(fault.orig if isinstance(fault, DBAPIError) else fault)
-    return one_line(next(iter(said.strip().splitlines()), "no reason told"))[:200]
+    return one_line(next(iter(said.strip().splitlines()), "no reason given"))[:200]
 
 
 def default_place() -> str:
@@ -221,7 +221,7 @@ def _own_transactions(connection, _) -> None:
 def _prepare(connection, _) -> None:
     _own_transactions(connection, _)
     if not connection.execute(f"select 1 from sqlite_master where name = '{VERSION}'").fetchone():
-        raise StoreError(f"{_file(connection)} is there, but is no store of comparisons, so it is left as it is.")
+        raise StoreError(f"{_file(connection)} exists, but is not a store of comparisons, so it was left unchanged.")
     connection.execute("pragma journal_mode = wal")  # readers do not wait for a writer, nor it for them
     connection.execute("pragma synchronous = full")  # a link that was given out outlives a power cut
     connection.execute("pragma secure_delete = on")  # what is deleted is overwritten
@@ -234,7 +234,7 @@ def _still_there(connection, record, _) -> None:
     except OSError:
         now = None
     if record.info.setdefault("file", now) != now or now is None:
-        raise DisconnectionError("The file of the store is another one.")
+        raise DisconnectionError("The file of the store was replaced.")
 
 
 def _file(connection) -> str:

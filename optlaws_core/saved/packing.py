@@ -31,7 +31,7 @@ from .work import Before, Row, Rows, Stock, Table, Work
 
 KIND = "optlaws work"
 FORMAT = 1
-UNREADABLE = "The work that was kept for you cannot be read: "  # how errors begin
+UNREADABLE = "Your kept work cannot be read: "  # how errors begin
 MOST_SOURCES = 64 * 2**20  # bytes of uploaded files that are kept; larger ones are uploaded again to be corrected
 MOST_LOSSES = 8_000_000  # of all runs, 16 bytes each
 LONG = 100  # numbers of a schedule from which on it is a part
@@ -94,7 +94,7 @@ def packed(work: Work, memory: Memory) -> tuple[bytes, Parts]:
     runs = {id(run.series): run for stock in stocks for run in stock.runs.values()}
     losses = sum(len(series) for run in runs.values() for series in run.series.values())
     if losses > MOST_LOSSES:
-        raise OptLawsError(f"Runs with at most {MOST_LOSSES:,} losses in all are kept, these have {losses:,}.")
+        raise OptLawsError(f"Runs with at most {MOST_LOSSES:,} losses in total are kept, these have {losses:,}.")
     to = _Packing(memory)
     room = MOST_SOURCES
     kept: dict[int, str] = {}
@@ -385,4 +385,4 @@ def _row(text: str, label: str, on: bool, color: int | None = None) -> Row:
 def told(said: list[str], most: int = 3) -> str:
     """Sentences about what could not be read, as one."""
     more = len(said) - most
-    return " ".join(said[:most]) + (f" So it is with {counted(more, 'more thing')}." if more > 0 else "")
+    return " ".join(said[:most]) + (f" The same holds for {counted(more, 'more item')}." if more > 0 else "")

@@ -28,7 +28,7 @@ from . import checks, plain
 from .plain import Candidate
 
 KIND = "optlaws snapshot"
-UNREADABLE = "This is no saved comparison that can be opened: "  # how errors begin
+UNREADABLE = "This is not a saved comparison that can be opened: "  # how errors begin
 # Each makes the plain values of the next format of those of one: UPGRADES[0] of those of format 1. Append, never edit.
 UPGRADES: tuple[Callable[[dict], dict], ...] = ()
 WRAPPING = 200  # bytes that a bundle may have around its snapshot
@@ -164,7 +164,7 @@ def _parsed(data: bytes, room: int = 0) -> object:
 
 
 def _refuse(word: str):
-    raise OptLawsError(f"A saved comparison must be a JSON text, but {word} is no number of JSON.")
+    raise OptLawsError(f"A saved comparison must be a JSON text, but {word} is not a JSON number.")
 
 
 def _upgraded(d: dict) -> dict:
@@ -191,7 +191,7 @@ def _each_of_its_kind(what: str) -> Iterator[None]:
     except KeyError as fault:
         said = f"an entry {checks.brief(fault, 80)} must be there, but it is missing."
     except (TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
-        said = "each value must be of the kind that it was saved with, but one is of another kind."
+        said = "each value must have the type that it was saved with, but one has another."
     else:
         return
     raise OptLawsError(f"in {what}, {said}")

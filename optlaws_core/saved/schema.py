@@ -38,7 +38,7 @@ def bundle_schema() -> dict:
                 "sha256": _told(
                     DIGEST,
                     "SHA-256, in hex, of the snapshot as JSON in UTF-8 with sorted keys, without spaces, without "
-                    "escapes of what is no ASCII, and with numbers as Python's repr writes them.",
+                    "escapes of non-ASCII characters, and with numbers as Python's repr writes them.",
                 ),
                 "snapshot": _ref("snapshot"),
             }
@@ -93,7 +93,7 @@ def _run() -> dict:
             "name": _name(),
             "plan": _told(_or_null(_plan()), "what was trained; null where no schedule is known"),
             "split": _told(_text("name"), "which of its losses counts"),
-            "lr_source": {"enum": [*LR_SOURCES], "description": "where its learning rates are from"},
+            "lr_source": {"enum": [*LR_SOURCES], "description": "the source of its learning rates"},
             "last_step": _told(_or_null(NATURAL), "the last update that its log has, in any column"),
             "about": _map(_text("note"), "settings", "what its manifest says of it"),
             "series": _map(losses, "splits", "losses by the name of what they are of, such as train or val"),

@@ -146,7 +146,9 @@ class Store(database.Database):
         with self._transaction(writes=True) as db:
             row = _seen(db, id, viewer)
             if not viewer.owns(row):
-                raise OptLawsError("Only whoever saved this comparison can change or delete it, or who sees it.")
+                raise OptLawsError(
+                    "Only whoever saved this comparison can change it, delete it, or say who may open it."
+                )
             yield db, {"number": row.number}
 
     @contextmanager

@@ -61,8 +61,8 @@ class Merge:
             value = getattr(self, name)
             if value != int(value) or not least <= value <= most:
                 raise ScheduleError(
-                    f"average: merge takes how many checkpoints, 1 to {MOST_MERGED:,}, and how many updates apart, "
-                    f"got {format_number(value)} for {'the first' if name == 'count' else 'the second'}."
+                    f"average: merge takes a number of checkpoints, 1 to {MOST_MERGED:,}, and the updates between "
+                    f"them, got {format_number(value)} for {'the first' if name == 'count' else 'the second'}."
                 )
             object.__setattr__(self, name, int(value))
 

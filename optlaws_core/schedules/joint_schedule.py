@@ -232,7 +232,7 @@ def _read(schedule: Schedule, usual_batch: float | None) -> float:
     """Tokens in total. Raises `ScheduleError` where nobody tells them."""
     read = tokens_before(schedule, schedule.total, usual_batch)
     if read is None:
-        raise ScheduleError(f"Nobody tells how many tokens an update of {shortened(schedule.text, 60)} reads.")
+        raise ScheduleError(f"It is not known how many tokens an update of {shortened(schedule.text, 60)} reads.")
     return float(read)
 
 

@@ -114,7 +114,7 @@ def _start(word: str, of: str, by: str, total: int | None) -> float:
     if not word.endswith("%"):
         return _amount(word, "a start", "100k", zero=True)
     if total is None or by != BY[0]:
-        raise ScheduleError(f"{of}: {_short(word)} is a share of the updates, so of no start in {by}.")
+        raise ScheduleError(f"{of}: {_short(word)} is a share of the updates, so it cannot give a start in {by}.")
     return float(round(_amount(word[:-1], "a share", "50%", zero=True) / 100 * total))
 
 

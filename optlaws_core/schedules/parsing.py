@@ -83,7 +83,7 @@ def _counted(name: str, f: Field, value: Any, values: Mapping[str, Any]) -> Any:
         return value
     whole = WHOLES.get(f.metadata["unit"])
     if whole is None or f.name == whole:
-        raise ScheduleError(f"{name}: {f.name} is no share of anything, got {value}.")
+        raise ScheduleError(f"{name}: {f.name} cannot be given as a share, got {value}.")
     base = values.get(whole)
     if not isinstance(base, (int, float)):
         raise ScheduleError(f"{name}: {f.name}={value} is a share of {whole}, which the text does not give.")

@@ -49,7 +49,7 @@ class Stated:
         return f"{self.what} {when}"
 
     def written(self, value: float) -> str:
-        """A value of its kind in words: a rate, tokens of an update, or of the run."""
+        """A value of its kind in words: a rate, tokens per update, or of the run."""
         if self.what == "rate":
             return format_number(float(f"{value:.4g}"))
         return f"{value:,.0f}" if self.what == "batch" else format_amount(value, 4)

@@ -146,7 +146,7 @@ class LogFile:
                 self._cut(file, _whole_before(file, self._end, step, cells))
         except OSError as fault:
             logger.warning(
-                "%s cannot be written: %s. Rows from step %d on may stand twice.", self.path, unread(fault), step
+                "%s cannot be written: %s. Rows from step %d on may occur twice.", self.path, unread(fault), step
             )
 
     def _cut(self, file: BinaryIO, end: int) -> None:

@@ -20,7 +20,7 @@ from .log_file import LogFile, Number
 from .run_manifest import as_table, continued
 
 NO_SCHEDULE = "A forecast needs the schedule of the whole run; give the recorder its schedule."
-NO_BATCH = "A forecast needs updates of one batch: the laws with learned priors tell nothing of a batch schedule."
+NO_BATCH = "A forecast needs updates of one batch: the laws with learned priors cannot predict a batch schedule."
 logger = logging.getLogger(__name__)
 
 

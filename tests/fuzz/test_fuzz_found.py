@@ -142,7 +142,7 @@ def test_long_names_are_cut_in_messages():
 def test_a_chain_of_parents_without_end_is_refused():
     head, row = RUNS.splitlines()
     lines = [row[1:].join((f"r{i}", f",{f'r{i - 1}' if i else ''}")) for i in range(MOST_PARENTS + 3)]
-    with pytest.raises(LogError, match=f"at most {MOST_PARENTS} runs may stand behind a run"):
+    with pytest.raises(LogError, match=f"a run may have at most {MOST_PARENTS} ancestors"):
         read_table(read_frame("\n".join((f"{head},parent", *reversed(lines))).encode(), "x"))
 
 
@@ -166,7 +166,7 @@ def test_a_frame_is_what_a_spreadsheet_shows():
     "change, said",
     [
         (lambda d: d["runs"][0].pop("split"), "an entry 'split' must be there, but it is missing"),
-        (lambda d: d["runs"][0].update(plan=3), "must be of the kind that it was saved with"),
+        (lambda d: d["runs"][0].update(plan=3), "must have the type that it was saved with"),
         (lambda d: d.update({"\u2028\x1b[31m": 1}), "missing or not known: "),
     ],
 )

@@ -144,7 +144,7 @@ def test_several_sizes_are_fitted_together(capsys, planted):
                 "--law",
                 "annealing",
             ],
-            "'small_a' has 2.5e7 parameters; no training run has, but 1e8",
+            "'small_a' has 2.5e7 parameters; the training runs have 1e8",
         ),
         (
             ["fit", "--joint", "--runs", "{planted}/sizes.csv", "--train", "a", "--law", "annealing", "--lock", "x=1"],

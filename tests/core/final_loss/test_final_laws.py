@@ -249,7 +249,7 @@ def test_extrapolation_is_told_with_how_far(fitted):
     ]
     plan = plans()[0]
     again = replace(plan, schedule=Chain(plan.schedule.rescaled(plan.schedule.total // 2), plan.schedule))
-    assert "it goes on from a checkpoint, the training runs began anew" in beyond(fitted, again)
+    assert "it continues from a checkpoint, while the training runs started from scratch" in beyond(fitted, again)
     assert not any("checkpoint" in reason for reason in beyond(fitted, again, "another text"))
 
 
@@ -349,7 +349,7 @@ def test_runs_that_tell_too_little():
 
 def test_plans_that_tell_too_little(fitted):
     for plan in (Plan(Constant(1e-3, total=1000), 1e8), Plan(Constant(1e-3, total=1000), None, 1e5)):
-        with pytest.raises(DesignError, match="needs the model size and the tokens of an update"):
+        with pytest.raises(DesignError, match="needs the model size and the tokens per update"):
             predict_final(fitted, [plan])
     assert len(predict_final(fitted, [])[0]) == 0
 

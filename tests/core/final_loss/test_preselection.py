@@ -321,7 +321,7 @@ def test_rankings_that_cannot_be(fitted, plans):
     before = parse("cyclic(peak=1e-3, warmup=100, total=900_000_000, cycles=1000)")  # 2,000 stretches
     with pytest.raises(DesignError, match="may have 20,000 stretches between kinks and jumps, got 20,010"):
         rank_final(fitted, [Plan(Chain(before, Constant(1e-3, total=n)), SIZE, BATCH) for n in range(1, 11)])
-    with pytest.raises(DesignError, match="needs the model size and the tokens of an update"):
+    with pytest.raises(DesignError, match="needs the model size and the tokens per update"):
         rank_final(fitted, [Plan(plans[0].schedule)])
     with pytest.raises(DesignError, match="No run of the table learned the text 'x' from a random start"):
         rank_final(fitted, plans, "x")

@@ -76,7 +76,7 @@ def test_rows_that_contradict_themselves_are_told_in_one_sentence():
     with pytest.raises(LogError) as told:
         table(ROW, *(ROW | {"run": n, "tokens": 2e9} for n in "bcdefghij"))
     assert str(told.value) == (
-        "Run 'b': tokens must be batch_tokens × updates = 1e+09, got 2e+09; so it is with 8 more runs: "
+        "Run 'b': tokens must be batch_tokens × updates = 1e+09, got 2e+09; the same holds for 8 more runs: "
         "c, d, e, f, g and 3 more."
     )
     assert told.value.source == "b"

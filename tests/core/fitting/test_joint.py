@@ -143,7 +143,7 @@ def test_unusable_runs_are_refused(runs):
         fit_sizes("annealing", [*runs[1:], sizeless])
     with pytest.raises(DesignError, match="'x' has no model size"):
         fit_sizes("annealing", [*runs, Run("x", None, first.series)])
-    with pytest.raises(DesignError, match="has 4e8 parameters; no training run has, but 2.5e7, 1e8"):
+    with pytest.raises(DesignError, match="has 4e8 parameters; the training runs have 2.5e7, 1e8"):
         fit_sizes("annealing", runs, test=[run(LARGE, HELD_OUT).declared(replace(first.plan, params=4e8))])
     with pytest.raises(DesignError, match="is given twice; a run counts once"):
         fit_sizes("annealing", [*runs, first])

@@ -116,7 +116,7 @@ def test_one_training_run_leaves_nothing_out(runs):
 
 def test_two_training_runs_are_judged_on_each_other(runs):
     chosen = select(MIXED, runs[1:], processes=1)
-    assert all(f.left_out > 0 for f in chosen.fits) and "2 schedules blur" in chosen.advice
+    assert all(f.left_out > 0 for f in chosen.fits) and "the uncertainty over 2 schedules" in chosen.advice
 
 
 def test_what_cannot_be_selected_from_is_said(runs, unseen):
@@ -208,7 +208,7 @@ def test_advice_names_what_cannot_be_told_apart(runs):
     alike = select(["power_law", "chinchilla"], runs, pool=[], processes=1)  # one formula for one batch size
     assert "least of 2 laws; " in alike.advice and "is hardly worse." in alike.advice
     apart = select(MIXED, runs, pool=[], processes=1)
-    assert apart.advice.endswith("the least of 3 laws by more than 3 schedules blur.")
+    assert apart.advice.endswith("the least of 3 laws by more than the uncertainty over 3 schedules.")
     assert apart.trusted == apart["annealing"]
     assert "Fit several laws" in select(["annealing"], runs, processes=1).advice
 
@@ -224,10 +224,10 @@ def test_advice_on_an_average(found, runs):
     parts = "60 % {} and 30 % {} and 10 % {}".format(*titles)
     assert model.weights == shared.weights
     assert better.startswith(f"Trust the average of {parts}: off by <0.001 % on left-out training runs")
-    assert better.endswith("above the average by more than 3 schedules blur.")
+    assert better.endswith("above the average by more than the uncertainty over 3 schedules.")
     best = found.fits[0]
     _, equal = advice(replace(shared, misfit=best.misfit, left_out=best.left_out))
-    assert equal.startswith("Trust the average") and equal.endswith("no different, as far as they tell.")
+    assert equal.startswith("Trust the average") and equal.endswith("no different, as far as they show.")
     worse = advice(replace(shared, misfit=0.1, left_out=0.1))
     alone = advice(replace(found.average, weights=(0.999, 0.001, 0.0)))
     assert worse == alone and worse[0] == best and worse[1].startswith(f"Trust {titles[1]}: ")

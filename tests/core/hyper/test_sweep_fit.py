@@ -248,8 +248,8 @@ def test_cells_that_mix_structures_are_named():
     mixed = read_sweep(table)
     assert mixed.notes == (
         "2 pairs of model size and length of 2 mix runs that differ in more than learning rate and batch, as at 100M "
-        "parameters and 2B tokens: width 512, 1024. Such losses are no one surface: keep the rows of one structure at "
-        "a time, such as those with width = 512.",
+        "parameters and 2B tokens: width 512, 1024. Such losses do not form one surface: keep the rows of one "
+        "structure at a time, such as those with width = 512.",
     )
     assert [dict(c.mixes) for c in mixed] == [{"width": ("512", "1024")}] * 2
     why = "it mixes width 512, 1024; keep the rows of one structure at a time, such as those with width = 512"

@@ -146,7 +146,7 @@ def test_slopes_are_those_of_differences():
 def test_laws_that_know_no_noise_refuse_a_batch_schedule():
     for law in LAWS.values():
         if not law.knows_noise:
-            with pytest.raises(DesignError, match="does not tell noise from slow progress"):
+            with pytest.raises(DesignError, match="does not separate noise from slow progress"):
                 said(f"rate={RATE}; batch=steps([0, 9], [1x, 2x])", [899], law)
 
 

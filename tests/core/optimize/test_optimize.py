@@ -407,7 +407,7 @@ def test_budgets_are_whole_updates(law):
     assert updates_within(sized(law, 1e6, 0.1).coverage, tokens=0.3) == 3  # 0.3/0.1 is a little less than 3
     with pytest.raises(DesignError, match="must pay for one update of 1024 tokens, got 1000 tokens"):
         updates_within(coverage, tokens=1000)
-    with pytest.raises(DesignError, match="needs the number of tokens in an update"):
+    with pytest.raises(DesignError, match="needs the number of tokens per update"):
         updates_within(replace(law.coverage, batch_tokens=(1024, 2048)), tokens=1e6)
     with pytest.raises(DesignError, match="needs the model size"):
         updates_within(replace(sized(law, None, 1024).coverage, params=None), flops=1e12)

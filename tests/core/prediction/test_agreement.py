@@ -39,7 +39,7 @@ def test_before_the_first_predicted_step_there_is_nothing_to_say():
 
 def test_a_prediction_without_a_band_is_refused():
     bare = Prediction(STEPS, PREDICTED.loss, PREDICTED.parameter, None)
-    with pytest.raises(DesignError, match="a prediction with a prediction band, got one without"):
+    with pytest.raises(DesignError, match="a prediction that has a prediction band, got one without"):
         agreement(bare, STEPS, PREDICTED.loss)
 
 

@@ -345,7 +345,7 @@ def test_multiples_of_another_batch_than_the_training_runs_had_are_refused():
 def test_a_law_that_does_not_tell_noise_refuses_a_batch_schedule(sizes):
     told = replace(made(), coverage=Coverage((1e-3, 1e-3), (2000, 2000), None, (1e6, 1e6)))
     for asked in (predict, with_bands):
-        with pytest.raises(DesignError, match="does not tell noise from slow progress"):
+        with pytest.raises(DesignError, match="does not separate noise from slow progress"):
             asked(told, parse(PLAN.format(sizes)))
 
 

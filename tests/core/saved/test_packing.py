@@ -145,7 +145,7 @@ def test_any_part_may_be_missing(work, damaged):
     ],
 )
 def test_what_is_no_work_is_refused_in_one_sentence(content, why):
-    with pytest.raises(OptLawsError, match=f"The work that was kept for you cannot be read: {why}") as said:
+    with pytest.raises(OptLawsError, match=f"Your kept work cannot be read: {why}") as said:
         unpacked(content, {})
     assert str(said.value).count(".") <= 2
 
@@ -165,7 +165,7 @@ def test_uploads_past_the_limit_are_uploaded_again_and_runs_past_it_are_refused(
     found, said = unpacked(content, {digest: made() for digest, made in parts.items()})
     assert said == [] and set(found.stock.sources) == {"broken.csv"} and same(found.stock.runs, work.stock.runs)
     monkeypatch.setattr(packing, "MOST_LOSSES", 100)
-    with pytest.raises(OptLawsError, match="at most 100 losses in all are kept, these have"):
+    with pytest.raises(OptLawsError, match="at most 100 losses in total are kept, these have"):
         packed(work, Memory())
 
 

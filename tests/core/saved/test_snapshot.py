@@ -432,7 +432,7 @@ BAD = [
     (("candidates", 0, "on"), 1, "must be true or false"),
     (("fits", "my other fit", "law"), "no law", "Unknown law"),
     (("fits", "my other fit", "theta"), {}, "in the fit 'my other fit', This is not a fit"),
-    (("runs", 0, "plan"), "cosine", "in run 1, each value must be of the kind"),
+    (("runs", 0, "plan"), "cosine", "in run 1, each value must have the type"),
     (("runs", 1, "series"), {"val": {"steps": [1]}}, "in run 2, an entry 'loss' must be there"),
     (("candidates", 1), {"text": "constant(peak=1, total=9)", "on": True}, "in candidate 2, an entry 'label'"),
     (("selections", "Alice's average", "fits", 0), 7, "in the selection"),

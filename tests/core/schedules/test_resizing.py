@@ -56,9 +56,9 @@ def test_shares_stand_in_lists():
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("cosine(peak=3%, total=100)", "peak is no share of anything, got 3%"),
-        ("cosine(peak=1e-3, total=100%)", "total is no share of anything, got 100%"),
-        ("power(peak=1e-3, total=100, warmup=1, exponent=5%)", "exponent is no share of anything, got 5%"),
+        ("cosine(peak=3%, total=100)", "peak cannot be given as a share, got 3%"),
+        ("cosine(peak=1e-3, total=100%)", "total cannot be given as a share, got 100%"),
+        ("power(peak=1e-3, total=100, warmup=1, exponent=5%)", "exponent cannot be given as a share, got 5%"),
         ("knots(steps=[0, 50%], values=[1, 0])", "steps=50% is a share of total, which the text does not give"),
         ("wsd(peak=1e-3, total=100, decay=150%)", "decay must lie between"),
         ("wsd(peak=1e-3, total=100, decay=1e999%)", "decay must be a finite number"),

@@ -327,7 +327,7 @@ def test_over_a_chosen_fit_the_law_of_a_batch_schedule_is_offered():
     candidate_table.add(space, [Candidate(BATCHED)])
     app.run()
     assert space.job is None and laws_in_use(space) <= set(POOL)
-    assert any("1x→4x" in t and "does not tell noise from slow progress" in t for t in texts(app))
+    assert any("1x→4x" in t and "does not separate noise from slow progress" in t for t in texts(app))
     next(b for b in app.button if b.label == "Fit that").click().run()
     until(app, lambda: space.job is None)
     assert laws_in_use(space) == {"noisy_quadratic"} and ranked_with(app, "1x→4x")

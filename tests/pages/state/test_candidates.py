@@ -383,7 +383,7 @@ def test_what_lies_far_beyond_the_training_runs_is_not_answered():
     near = verdict.sentences(rows, names, yard, [0.03] * 2, pairs)
     assert near[0].endswith("a probability of more than 99 %, if the law holds that far beyond the training runs.")
     assert verdict.sentences(rows, names, yard, [0.3] * 2, pairs) == [
-        "The WSD lies too far from the training runs to be answered for: peak 5, the training runs had 3e-4.",
+        "The WSD lies too far from the training runs for an answer: peak 5, the training runs had 3e-4.",
         "Its predicted loss, 2.95 ± 0.3, is a guess, and so are all differences.",
     ]
     inside = verdict.sentences(ranked(2.95, 2.961), names, yard, [0.3] * 2, pairs)

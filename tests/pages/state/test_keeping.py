@@ -213,7 +213,7 @@ def test_a_store_that_fails_stops_nothing(monkeypatch):
 def test_too_much_is_said_and_stays_in_the_tab(monkeypatch):
     monkeypatch.setattr(packing, "MOST_LOSSES", 10)
     at = worked(tab("schedules"))
-    assert "at most 10 losses in all are kept" in said(at) and len(space(at).runs) > 2
+    assert "at most 10 losses in total are kept" in said(at) and len(space(at).runs) > 2
     monkeypatch.undo()
 
 
