@@ -114,7 +114,7 @@ def test_an_upload_of_unknown_length_is_refused(server, size, headers):
 def test_uploads_on_their_way_count(server):
     server.gate.coming["one", "a"] = 2**20
     assert server.put("one", "b", 1)[0] == 413
-    assert server.put("one", "a", 1)[1] == "A file can be uploaded once at a time, this one is already on its way."
+    assert server.put("one", "a", 1)[1] == "This file is already being uploaded; wait until that has ended."
     del server.gate.coming["one", "a"]
     assert server.put("one", "b", 1)[0] == 204 and server.gate.coming == {}
 

@@ -75,7 +75,7 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--seed", type=int, default=0, help="of the noise")
     command.add_argument("--params", type=amount, metavar="N", help="its model size, by default as in training")
-    command.add_argument("--batch-tokens", type=amount, metavar="B", help="its tokens in an update, likewise")
+    command.add_argument("--batch-tokens", type=amount, metavar="B", help="its tokens per update, likewise")
     command.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -34,7 +34,7 @@ def check_bundle(args: argparse.Namespace) -> None:
     """Raises `OptLawsError` for a file that cannot be written or filled, before anything is computed."""
     if args.bundle is None:
         if args.title is not None:
-            raise OptLawsError("--title is the comparison's: name its file with --bundle.")
+            raise OptLawsError("--title needs --bundle, the file of the comparison.")
         return
     check_outs({**paper_outs(args), "--bundle": args.bundle}, args.fit, args.observed, args.risk_from)
     if (n := _candidates(args)) > MOST["candidates"]:

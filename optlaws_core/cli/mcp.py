@@ -23,7 +23,7 @@ def add(command: argparse.ArgumentParser) -> None:
         "--fits",
         type=path,
         metavar="DIR",
-        help="folder that fits are written to, the only one; by default one that is gone when the server ends",
+        help="the only folder that fits are written to; by default a temporary one, deleted when the server ends",
     )
     command.add_argument(
         "--port",

@@ -133,7 +133,7 @@ def seconds(text: str) -> float:
     with suppress(ValueError):
         if 1 <= (found := float(text)) < 1e6:
             return found
-    raise argparse.ArgumentTypeError(f"a number of seconds from 1 on is needed, got {quoted(text)}")
+    raise argparse.ArgumentTypeError(f"a number of seconds of 1 or more is needed, got {quoted(text)}")
 
 
 def share(text: str) -> float:

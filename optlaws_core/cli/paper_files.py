@@ -50,7 +50,7 @@ def paper_outs(args: argparse.Namespace) -> dict[str, Path | None]:
 def check_paper(args: argparse.Namespace, *inputs: Path | str | None) -> None:
     """Raises `OptLawsError` for files that cannot be written, before anything is computed; `inputs` are read."""
     if args.width and not args.figure:
-        raise OptLawsError("--width is the figure's: name its file with --figure.")
+        raise OptLawsError("--width needs --figure, the file of the figure.")
     for option, out, endings in (
         ("--figure", args.figure, tuple(f".{kind}" for kind in FORMATS)),
         ("--table", args.table, TABLES),

@@ -68,7 +68,7 @@ def staircase(plan: Joint, title: str, sequence: int = 1) -> Staircase:
         raise cannot(title, "a batch that grows with every update, only steps")
     if min(pieces.size) < sequence:
         raise ScheduleError(
-            f"{title} needs a batch of one sequence at least, here {sequence:,} tokens, got "
+            f"{title} needs a batch of at least one sequence, here {sequence:,} tokens, got "
             f"{format_amount(min(pieces.size))}."
         )
     whole = [round(size / sequence) for size in pieces.size]

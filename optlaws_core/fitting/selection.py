@@ -160,7 +160,7 @@ def _pooled(names: Sequence[str], pool: Sequence[str] | None) -> list[str]:
             raise DesignError(f"Laws to average must be among those that are fitted ({', '.join(names)}), got {name}.")
     wanted = list(dict.fromkeys(pool))
     if len(wanted) == 1:
-        raise DesignError(f"An average needs two laws at least, got {wanted[0]} alone.")
+        raise DesignError(f"An average needs at least two laws, got {wanted[0]} alone.")
     return wanted
 
 

@@ -91,7 +91,7 @@ class Batch:
 def batch(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Batch:
     """Prepare `law` on plans and steps (n_i,) of each. Raises `DesignError` for steps outside a plan, or for none."""
     if not parts or not all(len(steps) for _, steps in parts):
-        raise DesignError("A law is evaluated at one step at least, got none.")
+        raise DesignError("A law is evaluated at one or more steps, got none.")
     asked = [(plan, np.asarray(steps, np.int64)) for plan, steps in parts]
     for plan, some in asked:
         _check_steps(plan.schedule, some)

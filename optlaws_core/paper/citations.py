@@ -143,7 +143,7 @@ def sources(laws: Iterable[str]) -> tuple[Source, ...]:
     found: dict[str, Source] = {}
     for law in laws:
         if law not in SOURCES:
-            raise OptLawsError(f"No source is known of the law {law!r:.60}.")
+            raise OptLawsError(f"No source is known for the law {law!r:.60}.")
         found |= {source.key: source for source in SOURCES[law]}
     return tuple(found.values())
 

@@ -113,7 +113,7 @@ def figure(
     if look.width not in WIDTHS or look.x not in AXES:
         raise OptLawsError(f"A figure has a width of {' or '.join(WIDTHS)} and an axis of {', '.join(AXES)}.")
     if not lines:
-        raise OptLawsError("A figure needs a candidate at least, got none.")
+        raise OptLawsError("A figure needs at least one candidate, got none.")
     usual = look.batch_tokens or None
     untold = any(tokens_before(line.schedule, 1, usual) is None for line in lines)
     x = "step" if look.x == "tokens" and untold else look.x

@@ -68,7 +68,7 @@ def propose_runs(
     """
     wanted = list(dict.fromkeys(candidates))
     if len(wanted) < 2:
-        raise DesignError(f"Runs are proposed for a decision between two candidates at least, got {len(wanted)}.")
+        raise DesignError(f"Runs are proposed for a decision between at least two candidates, got {len(wanted)}.")
     if updates < 1 or most < 1:
         raise DesignError(
             f"A proposal takes a budget of at least one update and at least one run, got {updates:,} and {most:,}."

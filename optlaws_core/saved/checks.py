@@ -85,7 +85,7 @@ def finite(value: object, what: str) -> float:
 def natural_number(value: object, what: str) -> int:
     """A whole number from 0 on."""
     if type(value) is not int or not 0 <= value < 2**63:
-        raise OptLawsError(f"{what} must be a whole number from 0 on, got {brief(value)!r}.")
+        raise OptLawsError(f"{what} must be a whole number of 0 or more, got {brief(value)!r}.")
     return value
 
 

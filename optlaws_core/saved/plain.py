@@ -130,7 +130,7 @@ def _plan(d: Mapping, schedule: Callable[[str], Schedule] = schedule_of) -> Plan
 def _series(d: Mapping, what: str) -> Series:
     steps, loss = (checks.items(d[k], f"{k} of {what}", "points") for k in ("steps", "loss"))
     if not steps:
-        raise OptLawsError(f"each split of {what} must have a point at least, got none.")
+        raise OptLawsError(f"each split of {what} must have at least one point, got none.")
     return Series(
         np.array([checks.natural_number(s, f"a step of {what}") for s in steps], np.int64),
         np.array([checks.finite(v, f"a loss of {what}") for v in loss], float),

@@ -173,7 +173,7 @@ def _upgraded(d: dict) -> dict:
         raise OptLawsError(f"its kind must be {KIND!r}, got {checks.brief(d.get('kind'))!r}.")
     known, found = len(UPGRADES) + 1, d.get("format")
     if type(found) is not int or found < 1:
-        raise OptLawsError(f"its format must be a whole number from 1 on, got {checks.brief(found)!r}.")
+        raise OptLawsError(f"its format must be a whole number of 1 or more, got {checks.brief(found)!r}.")
     if found > known:
         raise OptLawsError(f"its format is {checks.brief(found)}, from a newer version; this one knows up to {known}.")
     for upgrade in UPGRADES[found - 1 :]:

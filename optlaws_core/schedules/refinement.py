@@ -84,7 +84,7 @@ def _checked(steps: Sequence[int], norms: Sequence[float]) -> tuple[FloatArray, 
         )
     wrong = np.flatnonzero(~((k >= 0) & (k <= LARGEST) & (k == np.floor(k))))  # NaN fails every comparison
     if len(wrong):
-        raise ScheduleError(f"refined: steps must be whole numbers from 0 on, got {format_number(k[wrong[0]])}.")
+        raise ScheduleError(f"refined: steps must be whole numbers of 0 or more, got {format_number(k[wrong[0]])}.")
     back = np.flatnonzero(np.diff(k) <= 0)
     if len(back):
         raise ScheduleError(f"refined: steps must rise strictly, got {k[back[0] + 1]:,.0f} after {k[back[0]]:,.0f}.")

@@ -58,7 +58,7 @@ def _small(schedule: Schedule, total: int, peak: float) -> Schedule:
         )
     if total < SHORTEST:
         raise ScheduleError(
-            f"A small run has {SHORTEST} updates at least; beside the longer candidate, {schedule.text} would have "
+            f"A small run has at least {SHORTEST} updates; beside the longer candidate, {schedule.text} would have "
             f"{total}. Try it by itself."
         )
     return schedule.resized(total=total, peak=peak, warmup=WARMUP)

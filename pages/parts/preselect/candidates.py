@@ -400,4 +400,4 @@ def where_from(fit: FinalFit, asked: Target | None, found: FinalRanking, ticked:
     )
     showing.chart(charts.terms(parts), "preselect-shares")
     if found.rows and found.rows[0].plan.schedule.last is not found.rows[0].plan.schedule:
-        st.caption("On the text of the first runs: the step to another text comes on top.")
+        st.caption("On the text of the first runs: the offset of another text is added to them.")

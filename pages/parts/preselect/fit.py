@@ -154,10 +154,10 @@ def _coefficients(fit: FinalFit) -> pd.DataFrame:
     for text, step in fit.steps.items():
         rows.append(
             {
-                "Coefficient": f"step to {text}",
+                "Coefficient": f"offset of {text}",
                 "Value": f"{step.step:.4g}",
                 "90 % interval": f"{step.low:.4g} to {step.high:.4g}",
-                "Meaning": f"what log losses on it are above those on {fit.text or 'the text of most runs'}",
+                "Meaning": f"by how much log losses on it are above those on {fit.text or 'the text of most runs'}",
             }
         )
     return pd.DataFrame(rows)

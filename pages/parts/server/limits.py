@@ -57,7 +57,7 @@ class UploadLimits:
         if size < 0:
             return "An upload must state its length in advance; this one does not."
         if (session, file) in self.coming:
-            return "A file can be uploaded once at a time, this one is already on its way."
+            return "This file is already being uploaded; wait until that has ended."
         known = _stored() | self.coming
         known.pop((session, file), None)  # what it replaces
         own = [length for (owner, _), length in known.items() if owner == session]

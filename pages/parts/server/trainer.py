@@ -28,13 +28,13 @@ PROGRAM = "data.small_run"
 LIMIT = 600.0  # s for each run, which takes some 30 s where a core is free
 MISSING = (
     "Training a small run needs PyTorch, which is not installed where this app runs: "
-    "`pip install -r requirements-train.txt` in its environment, then start the app anew."
+    "`pip install -r requirements-train.txt` in its environment, then restart the app."
 )
 BUSY = (
     "This server trains small runs for one tab at a time, and those of another are under way. "
     "They end within minutes; try again then."
 )
-SLOW = f"It was ended after {LIMIT / 60:g} minutes for each run, this server's limit, before its last update."
+SLOW = f"It was stopped after {LIMIT / 60:g} minutes per run, this server's limit, before its last update."
 
 _place = threading.Lock()  # held while a process trains
 

@@ -59,7 +59,7 @@ def bar() -> None:
         for provider in found:
             if st.button(literal(login.label(provider)), icon=":material/login:", key=f"login {provider}"):
                 _log_in(provider)
-        st.caption("Logging in loads the app anew, with the work of that account; this browser's stays on this page.")
+        st.caption("Logging in reloads the app with the work of that account; this browser's work stays on this page.")
 
 
 def _log_in(provider: str | None) -> None:

@@ -27,7 +27,7 @@ def test_lists(capsys):
 def test_the_sources_of_the_laws_are_listed_as_bibtex(capsys):
     assert told(capsys, "laws", "--bibtex") == (0, bibtex(LAWS), "")
     code, out, err = told(capsys, "laws", "--of", "final", "--bibtex")
-    assert (code, out, err) == (1, "", "No source is known of the law 'opt_laws'.\n")
+    assert (code, out, err) == (1, "", "No source is known for the law 'opt_laws'.\n")
 
 
 def test_every_command_is_on_its_page_and_helps(capsys):

@@ -279,7 +279,7 @@ def test_a_ranking_is_written_as_a_comparison_that_opens_with_its_numbers(capsys
     risk.write_text("kept")
     monkeypatch.setattr("optlaws_core.cli.rank.load_model", None)  # all are refused before anything is computed
     for wrong, said in (
-        (["--title", "x"], "--title is the comparison's: name its file with --bundle"),
+        (["--title", "x"], "--title needs --bundle, the file of the comparison"),
         (["--bundle", str(fit_file)], "this file is read"),
         (["--bundle", str(out), "--title", "x" * 201], "--title must be a text of at most 200 characters"),
         (["--bundle", str(risk), "--risk-from", str(risk)], "this file is read"),

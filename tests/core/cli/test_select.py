@@ -157,7 +157,7 @@ def test_several_sizes_are_fitted_together(capsys, planted):
         ),
         (
             ["select", "--pool", "annealing", "--runs", BUNDLED, "--train", *TRAIN],
-            "An average needs two laws at least, got annealing alone",
+            "An average needs at least two laws, got annealing alone",
         ),
         (
             ["select", "--runs", BUNDLED, "--train", *TRAIN, "--cluster", "tcp://a:1", "--processes", "2"],

@@ -117,7 +117,7 @@ def test_what_is_wrong_with_a_watch_is_one_sentence(capsys, tmp_path, growing):
     for argv, said in (
         ([str(tmp_path / "none"), "--once"], "none"),
         ([str(nothing), "--once"], "there is no run yet"),
-        ([path, "--every", "0"], "a number of seconds from 1 on is needed, got '0'"),
+        ([path, "--every", "0"], "a number of seconds of 1 or more is needed, got '0'"),
         ([path, "--once", "--split", "nothing"], "--split: no run here has losses named 'nothing'"),
         ([path, "--once", "--webhook", f"ftp://x{SECRET}"], "The address of a webhook must begin with https://"),
         ([path, "--once", "--webhook", f"https://[{SECRET}"], "The address of a webhook must begin with https://"),

@@ -287,7 +287,7 @@ def test_olmo_core_merges_the_last_updates(count):
         (
             f"{RATE}; batch=steps([0, 100], [63, 128])",
             "levanter",
-            "a batch of one sequence at least, here 64 tokens, got",
+            "a batch of at least one sequence, here 64 tokens, got",
         ),
         (f"{RATE}; average=merge(8, 10)", "olmo_core", "a mean of weights some updates apart"),
         (f"{RATE}; average=merge(8, 10)", "levanter", "a mean of checkpoints, only an exponential average"),

@@ -196,7 +196,7 @@ def test_the_pool_says_what_is_averaged(runs, found):
     assert [f.law for f in pooled.average.fits] == ["convex_bound", "power_law"]
     assert pooled.fits[0].law == "annealing" and pooled.advice.startswith(f"Trust {LAWS['annealing'].title}: ")
     assert select(MIXED, runs, pool=[], processes=1).average is None
-    with pytest.raises(DesignError, match="An average needs two laws at least, got annealing alone."):
+    with pytest.raises(DesignError, match="An average needs at least two laws, got annealing alone."):
         select(MIXED, runs, pool=["annealing", "annealing"], processes=1)
     assert [f.law for f in found.average.fits] == list(MIXED)  # none of POOL is among them
     few = select(["power_law", *POOL], runs, processes=1)

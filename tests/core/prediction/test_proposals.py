@@ -102,7 +102,7 @@ def test_a_decision_that_is_sure_asks_for_no_run():
 @pytest.mark.parametrize(
     "model, candidates, updates, said",
     [
-        (MODEL, PLANS[:1] * 2, BUDGET, "two candidates at least, got 1"),
+        (MODEL, PLANS[:1] * 2, BUDGET, "at least two candidates, got 1"),
         (MODEL, PLANS, 0, "at least one update and at least one run, got 0 and 3"),
         (made(), PLANS, BUDGET, "this fit does not know how far off it is"),
         (

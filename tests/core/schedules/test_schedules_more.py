@@ -281,7 +281,7 @@ def test_norms_of_any_size():
         (range(4), [1] * 3, {}, "same length, at least 2, got 4 and 3"),
         ([0], [1], {}, "same length, at least 2, got 1 and 1"),
         ([0, 2, 1], [1] * 3, {}, "rise strictly, got 1 after 2"),
-        ([0, 1.5, 2], [1] * 3, {}, "whole numbers from 0 on, got 1.5"),
+        ([0, 1.5, 2], [1] * 3, {}, "whole numbers of 0 or more, got 1.5"),
         (range(4), [1] * 4, dict(norm="l3"), "norm must be one of l2, l1, got 'l3'"),
         (range(4), [1] * 4, dict(smoothing=1), "smoothing must be a share .* got 1"),
         (range(4), [1] * 4, dict(peak=0), "peak learning rate must be a number above 0, got 0"),

@@ -77,7 +77,7 @@ def test_two_keep_their_lengths_and_peaks_beside_each_other():
     "others, said",
     [
         (["rate=constant(peak=1e-3, warmup=50, total=1000); batch=steps([0, 500], [1M, 2M])"], "a learning rate alone"),
-        ([COSINE, COSINE.replace("total=1000", "total=4000")], "500 updates at least"),
+        ([COSINE, COSINE.replace("total=1000", "total=4000")], "at least 500 updates"),
     ],
 )
 def test_what_no_small_run_can_try_is_said_in_a_sentence(others, said):
@@ -250,4 +250,4 @@ def test_what_no_small_run_can_try_is_told_on_the_page(quick):
     names = app.multiselect(key=next(m.key for m in app.multiselect if m.key.startswith("prove_candidates"))).options
     next(m for m in app.multiselect if m.key.startswith("prove_candidates")).set_value(names[:2]).run()
     begin(app)
-    assert any("500 updates at least" in e.value for e in app.error)
+    assert any("at least 500 updates" in e.value for e in app.error)

@@ -126,7 +126,7 @@ def test_a_table_of_several_texts_asks_which_one_is_meant():
     assert any("on code: +" in caption.value for caption in app.caption)
     assert app.selectbox(key="final_first").options == ["web", "code"]
     web = app.dataframe[-1].value["Final loss"]
-    assert "step to code" in app.dataframe[0].value["Coefficient"].tolist()
+    assert "offset of code" in app.dataframe[0].value["Coefficient"].tolist()
     app.selectbox(key="final_first").set_value("code").run()
     assert not app.exception and not app.error
     code = app.dataframe[-1].value["Final loss"]
