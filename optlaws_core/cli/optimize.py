@@ -71,7 +71,7 @@ def add(command: argparse.ArgumentParser) -> None:
         type=_sizes,
         metavar="1x,2x,4x",
         help="look for rate and batch together: sizes that the batch may grow through, multiples of the usual one, the "
-        "last what the hardware takes; every plan reads the tokens of the updates in all at 1x. With --family",
+        "last what the hardware takes; every plan reads as many tokens as the updates in total do at 1x. With --family",
     )
     command.add_argument(
         "--most-updates", type=step, metavar="U", help="updates that a plan with --batches may take, by default any"

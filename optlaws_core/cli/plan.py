@@ -71,7 +71,7 @@ def add(command: argparse.ArgumentParser) -> None:
     batch = add_one("batch", _batch, "the learning rate at another batch, by several rules")
     batch.add_argument("--lr", required=True, type=amount, metavar="LR", help="a learning rate known to be good")
     batch.add_argument(
-        "--from", dest="at", required=True, type=amount, metavar="B", help="tokens (or samples) in one update, at it"
+        "--from", dest="at", required=True, type=amount, metavar="B", help="tokens (or samples) per update, at it"
     )
     batch.add_argument("--to", required=True, type=amount, metavar="B", help="the other batch, in the same unit")
     batch.add_argument(

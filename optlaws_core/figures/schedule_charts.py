@@ -70,7 +70,7 @@ def over_tokens(plan: Joint) -> go.Figure:
         ("learning rate", plan, "%{y:.5~g}"),
         ("batch, multiples", plan.batch, "%{y:.4~g} times the usual batch")
         if usual
-        else ("tokens in an update", plan.batch, "%{y:,.0f} tokens"),
+        else ("tokens per update", plan.batch, "%{y:,.0f} tokens"),
     )
     for row, (name, values, told) in enumerate(panels, 1):
         line = go.Scatter(

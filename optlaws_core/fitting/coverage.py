@@ -111,7 +111,7 @@ def _reasons(coverage: Coverage, plan: Plan, exact_warmup: bool) -> Iterator[str
         yield f"{total:,} updates, the {which} training run had {end:,}"
     for value, ends, unit in (
         (plan.params, coverage.params, "parameters"),
-        (plan.batch_tokens, coverage.batch_tokens, "tokens in an update"),
+        (plan.batch_tokens, coverage.batch_tokens, "tokens per update"),
     ):
         if value and ends and _outside(ends, value):
             yield f"{_rounded(value)} {unit}, the training runs had {_between(ends, _rounded)}"
@@ -136,7 +136,7 @@ def _joint_reasons(schedule: Schedule) -> Iterator[str]:
         yield f"an average of the weights, {average.text}{far}"
     if (decay := weight_decay_of(schedule)) is not None:
         told = shortened(decay.text, 60)
-        yield f"a weight decay, {told}, which no law knows: plans that differ in it alone get one prediction"
+        yield f"a weight decay, {told}, which no law covers: plans that differ only in it get the same prediction"
 
 
 def _leaves(ends: Range, warmup: int, total: int, exact: bool) -> bool:

@@ -63,7 +63,7 @@ def parse_batch(text: str, total: int | None = None) -> Batch:
     lists = _BATCH.fullmatch(call[2].strip()) if call else None
     if not call or call[1] not in SHAPES or not lists:
         raise ScheduleError(
-            "batch reads like steps([0, 100k], [4M, 16M]) or ramp(…), where sizes begin and tokens in an update, "
+            "batch reads like steps([0, 100k], [4M, 16M]) or ramp(…), the starts and the tokens per update, "
             f"got {_short(text)!r}."
         )
     starts, sizes = ([w.strip() for w in words.split(",") if w.strip()] for words in lists.groups()[:2])
@@ -101,8 +101,8 @@ def parse_weight_decay(text: str, total: int | None = None) -> WeightDecay:
     lists = _LISTS.fullmatch(call[2].strip()) if call else None
     if not call or call[1] not in SHAPES or not lists:
         raise ScheduleError(
-            "weight_decay reads like 0.1, steps([0, 12000], [0.1, 0.3]) or ramp(…), where values begin and what they "
-            f"are, got {_short(text)!r}."
+            "weight_decay reads like 0.1, steps([0, 12000], [0.1, 0.3]) or ramp(…), the starts and the values, "
+            f"got {_short(text)!r}."
         )
     starts, values = ([w.strip() for w in words.split(",") if w.strip()] for words in lists.groups())
     begin = tuple(_start(word, "weight_decay", BY[0], total) for word in starts)

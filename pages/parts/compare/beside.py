@@ -44,7 +44,7 @@ def ask(text: str, key: str) -> None:
                 "sizes",
                 first,
                 key,
-                "One for each start: multiples of the training runs' batch, such as 1x, 4x, or tokens in an update, "
+                "One for each start: multiples of the training runs' batch, such as 1x, 4x, or tokens per update, "
                 "such as 4M, 16M.",
             )
             _choose(right[2], "Starts are in", "by", COUNTED, first, key)
@@ -57,8 +57,8 @@ def ask(text: str, key: str) -> None:
             _type(right[0], "Checkpoints", "count", first, key, "How many of the last checkpoints are averaged.")
             _type(right[1], "Updates apart", "every", first, key, "Updates between two checkpoints.")
         meaning = (
-            "AdamW's, such as 0.1, or one that changes, such as ramp([0, 100%], [0.1, 0]). No law knows it: it is kept "
-            "with the plan and exported, and predictions are the same whatever it is."
+            "AdamW's, such as 0.1, or one that changes, such as ramp([0, 100%], [0.1, 0]). No law covers it: it is "
+            "kept with the plan and exported, but does not change predictions."
         )
         _type(st.columns(2)[0], "Weight decay", "weight_decay", first, key, meaning)
 

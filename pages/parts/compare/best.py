@@ -38,11 +38,11 @@ MEANINGS = {
 BATCHED = {  # of a family alone
     "batches": (
         "Sizes of the batch",
-        "That it may grow through, multiples of the training runs' batch such as 1x, 2x, 4x, the last what the "
-        "hardware takes: rate and batch are looked for together, at the tokens of that many updates of 1x. One law "
-        "alone predicts it, the noisy quadratic.",
+        "Sizes that the batch may grow through: multiples of the training runs' batch such as 1x, 2x, 4x, up to what "
+        "the hardware takes. Rate and batch are then searched for together, at the tokens of that many updates of 1x. "
+        "Only the noisy quadratic predicts it.",
     ),
-    "most": ("Updates at most", "That a plan whose batch grows may take, such as 12k."),
+    "most": ("Maximum updates", "Most updates that a plan with a growing batch may take, such as 12k."),
 }
 
 

@@ -64,7 +64,7 @@ def to_compare(space: Workspace, asked: Asked) -> None:
             icon=":material/add:",
             disabled=full,
             key="plan_add",
-            help=f"{schedule.text}, with {format_amount(batch, 3)} tokens in an update.",
+            help=f"{schedule.text}, with {format_amount(batch, 3)} tokens per update.",
         )
     if answer.law.mup:
         st.caption("This rate is for µP, where hidden matrices take it divided by the width multiplier.")

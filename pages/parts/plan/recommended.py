@@ -183,7 +183,7 @@ def companions(asked: Asked) -> None:
         "Critical batch",
         format_amount(found.critical_batch, 3),
         border=True,
-        help="Tokens in an update beyond which a larger batch hardly saves updates, at the final loss. Kaplan et al. "
+        help="Tokens per update beyond which a larger batch hardly saves updates, at the final loss. Kaplan et al. "
         "2020, arXiv 2001.08361; constants second-hand.",
     )
     boxes[1].metric(

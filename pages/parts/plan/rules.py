@@ -85,7 +85,7 @@ def another_batch() -> None:
     places = st.columns(4)
     fields = (
         ("lr", "A good learning rate", LR, "One that you know to be good."),
-        ("from", "At batch", BATCH, "Tokens (or samples) in one update, at that rate."),
+        ("from", "At batch", BATCH, "Tokens (or samples) per update, at that rate."),
         ("to", "Other batch", OTHER, "The batch that you want to use, in the same unit."),
         (
             "noise",

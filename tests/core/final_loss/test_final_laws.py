@@ -244,7 +244,7 @@ def test_extrapolation_is_told_with_how_far(fitted):
         "peak 6e-3, the training runs had 2e-4 to 3e-3",
         "100,000 updates, the longest training run had 50,000",
         "1B parameters, the training runs had 30M to 300M",
-        "10k tokens in an update, the training runs had 100k to 200k",
+        "10k tokens per update, the training runs had 100k to 200k",
         "no warm-up, the training runs had one of 300 updates",
     ]
     plan = plans()[0]

@@ -33,7 +33,7 @@ def test_every_side_that_is_left_is_told():
         "peak 0.00203, the training runs had 1e-3 to 2e-3",
         "9,800 updates, the shortest training run had 10,000",
         "2B parameters, the training runs had 100M to 1B",
-        "490k tokens in an update, the training runs had 500k",
+        "490k tokens per update, the training runs had 500k",
     )
 
 

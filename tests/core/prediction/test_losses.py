@@ -201,7 +201,7 @@ def test_another_model_size_or_batch_than_the_training_runs_is_extrapolation():
     assert outside(covered, schedule) == outside(covered, Plan(schedule, 1.5e6, 512)) == ()
     assert outside(covered, Plan(schedule, 7e9, 4e6)) == (
         "7B parameters, the training runs had 1M to 2M",
-        "4M tokens in an update, the training runs had 512",
+        "4M tokens per update, the training runs had 512",
     )
     law = replace(made(), coverage=covered)
     asked = prediction.sized(law, 7e9)
@@ -337,7 +337,7 @@ def test_another_batch_that_is_asked_for_is_not_what_a_schedule_is_counted_in():
 
 def test_multiples_of_another_batch_than_the_training_runs_had_are_refused():
     told = prediction.sized(noisy_quadratic((1e6, 1e6)), batch_tokens=2e6)
-    with pytest.raises(DesignError, match="in multiples of 2M tokens in an update, but the training runs had 1M"):
+    with pytest.raises(DesignError, match="in multiples of 2M tokens per update, but the training runs had 1M"):
         predict(told, parse(PLAN.format("1x, 4x")))
 
 

@@ -85,7 +85,7 @@ def test_what_is_no_weight_decay_is_refused_in_a_sentence(decay, said):
 def test_predictions_are_those_of_the_rate_and_say_that_no_law_knows_the_weight_decay():
     one, other, bare = plan("0.1"), plan("ramp([0, 400], [0, 0.1])"), parse(RATE)
     assert predict(LAW, one)[0] == predict(LAW, other)[0] == pytest.approx(predict(LAW, bare)[0], rel=1e-12)
-    said = "a weight decay, 0.1, which no law knows: plans that differ in it alone get one prediction"
+    said = "a weight decay, 0.1, which no law covers: plans that differ only in it get the same prediction"
     assert said in LAW.reasons(one) and not any("weight decay" in reason for reason in LAW.reasons(bare))
     found = rank(LAW, [one, other])
     assert [any("weight decay" in reason for reason in row.reasons) for row in found] == [True, True]
