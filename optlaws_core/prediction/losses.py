@@ -91,7 +91,7 @@ def _check_multiples(plan: Plan, trained: float | None) -> None:
         return
     if abs(said / trained - 1) > TOLERANCE:
         raise DesignError(
-            f"The batch schedule {shortened(batch.text, 60)} is in multiples of {format_amount(said, 3)} tokens in an "
+            f"The batch schedule {shortened(batch.text, 60)} is in multiples of {format_amount(said, 3)} tokens per "
             f"update, but the training runs had {format_amount(trained, 3)}: write its sizes in tokens."
         )
 
