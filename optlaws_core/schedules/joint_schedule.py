@@ -145,7 +145,8 @@ def with_rate(plan: Schedule, rate: Schedule) -> Schedule:
 
 def without_weight_decay(plan: Joint) -> Schedule:
     """The plan as if it did not tell its weight decay; its rate where it has nothing else."""
-    return plan.rate if plan.batch is plan.average is None else replace(plan, weight_decay=None)
+    alone = plan.batch is None and plan.average is None
+    return plan.rate if alone else replace(plan, weight_decay=None)
 
 
 def averaged(plan: Schedule, average: Average) -> Joint:
