@@ -66,7 +66,7 @@ def odd_digits(values: FloatArray) -> int | None:
     digits = np.array([_digits(float(v)) for v in values[:20_000].tolist()])
     ordered = np.sort(digits)
     usual = ordered[-max(2, len(ordered) // 8 + 1)]
-    odd = np.flatnonzero(digits >= usual + DIGITS) if usual <= 12 else []
+    odd = np.flatnonzero((digits >= usual + DIGITS) & (usual <= 12))
     largest = float(np.abs(values).max())
     return next((int(i) for i in odd if not _rounded(float(values[i]), largest)), None)
 
