@@ -290,7 +290,7 @@ def test_an_unforeseen_error_is_a_sentence_and_an_id_with_the_traceback_in_the_l
     assert not app.exception
     (told,), (record,) = app.error, caplog.records
     found = re.fullmatch(
-        r"Something went wrong here; id ([0-9a-f]{8})\. Nothing of your work was lost\. "
+        r"Something went wrong here; id ([0-9a-f]{8})\. None of your work was lost\. "
         r"The server's log has the details under this id\.",
         told.value,
     )

@@ -410,7 +410,7 @@ def test_a_fit_in_doubt_is_told(capsys, fitted, tmp_path):
         (["--schedule", COSINE, *GRID[:3]], "--tokens is for fits of final losses"),
         (["--schedule", COSINE, "--parent", WSD], "--parent is for fits of final losses"),
         (["--schedule", COSINE, "--text", "x"], "--text is for fits of final losses"),
-        (["--schedule", COSINE, "--risk", "0.1"], "--risk needs --risk-from: labelled runs that tell the risk"),
+        (["--schedule", COSINE, "--risk", "0.1"], "--risk needs --risk-from: labelled runs to learn the risk"),
         (["--schedule", COSINE, "--top", "0"], "--top must be at least 1, got 0"),
     ],
 )

@@ -49,7 +49,7 @@ BEST = ["optimize", "--fit", "{fit}", "--peak", "8e-3", "--total", "4000", "--fa
             "--schedule: it takes one value, and was given more than once",
         ),
         ([*FIT, "--lock", "lam=1", "lam=0.5"], "--lock takes each name once, got 'lam' more than once"),
-        ([*FIT[:-1], BUNDLED], "examples.csv: this file is read, so what is found needs another one"),
+        ([*FIT[:-1], BUNDLED], "examples.csv: this file is read, so the result needs another one"),
         (["select", *FIT[3:-1], "{tmp}/x", "--table", BUNDLED], "examples.csv: this file is read"),
         (["fit", "--law", "nosuch"], "--law: Unknown law 'nosuch'. Known laws: opt_laws_curve"),
         (["share", "list", "--store", ""], "--store: a path must not be empty"),

@@ -126,7 +126,10 @@ def test_the_bound_and_its_transfer(capsys):
         (["plan", "rates", "--params", "1", "--tokens", "20B"], "N below 1,000 is unlikely"),
         (["plan", "rates", "--params", "1", "--tokens", "20B"], "--sure takes such numbers as they are"),
         ([*RATES, "--law", "kaplan"], "--law needs --over both"),
-        ([*RATES, "--over", "tokens", "--family", "wsd"], "--family says nothing of laws over several sizes (--over)"),
+        (
+            [*RATES, "--over", "tokens", "--family", "wsd"],
+            "--family does not apply to laws over several sizes (--over)",
+        ),
         (["plan", "rates", "--params", "7e9B", "--tokens", "20B"], "N above 100T is unlikely (a suffix too many?)"),
         (["plan", "rates", "--params", "7B", "--tokens", "2e9T"], "D above 10000T is unlikely (a suffix too many?)"),
         (["plan", "rates", "--params", "-7B", "--tokens", "20B"], "--params: a number above 0 is needed, got '-7B'"),

@@ -170,7 +170,7 @@ def test_several_sizes_are_fitted_together(capsys, planted):
         (["select", "--runs", BUNDLED, "--train", *TRAIN, "--processes", "x"], "--processes: invalid int value: 'x'"),
         (["select", "--runs", BUNDLED, "--train", *TRAIN, "--cluster", "here"], "reads tcp://host:port, got 'here'"),
         (["select", "--runs", BUNDLED, "--train", *TRAIN, "--split", "zzz"], "has no split 'zzz'"),
-        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--table", "{planted}"], "--table {planted}: what is found"),
+        (["select", "--runs", BUNDLED, "--train", *TRAIN, "--table", "{planted}"], "--table {planted}: the result"),
         (["select", "--runs", BUNDLED, "--train", *TRAIN, "--table", "{planted}/out.json"], "a file of its own"),
         (["select", "--runs", BUNDLED, "--train", *TRAIN, "--table", "/no/such/x"], "there is no folder '/no/such'"),
     ],

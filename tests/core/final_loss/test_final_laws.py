@@ -363,5 +363,5 @@ def test_public_runs_of_several_sizes_are_fitted(public):
 @pytest.mark.parametrize("more", ["batch=steps([0, 500], [1x, 4x])", "average=ema(10)"])
 def test_a_plan_with_more_than_a_learning_rate_is_refused(more):
     plan = Plan(parse(f"rate=cosine(peak=1e-3, warmup=300, total=3000); {more}"), 1e8, 1e5)
-    with pytest.raises(DesignError, match="nothing of the batch schedule or the average of the weights in rate=cosine"):
+    with pytest.raises(DesignError, match="cannot predict the batch schedule, average or weight decay in rate=cosine"):
         PlanFeatures([plan], N0, B0)

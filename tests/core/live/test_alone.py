@@ -70,6 +70,6 @@ def test_a_run_whose_rate_has_not_fallen_says_less_of_a_fall():
 def test_too_few_losses_are_refused():
     run = made("opt_laws_curve", WSD, "short")
     with pytest.raises(
-        DesignError, match="A forecast of run 'short' from itself needs 10 losses past its warm-up, got 3"
+        DesignError, match="A forecast of run 'short' from its own losses needs 10 losses past its warm-up, got 3"
     ):
         from_itself(cut(run, 500))

@@ -446,5 +446,5 @@ def test_laws_that_are_not_optimised():
     with pytest.raises(DesignError, match="A family to search in is one of linear, .*, got 'sgdr'"):
         best_under(MULTI_POWER, theta, LIMITS, "sgdr")
     below = MULTI_POWER.vector(MULTI_POWER.published["25M"] | {"L0": 0.0, "A": 0.2})
-    with pytest.raises(DesignError, match="multi_power gives a schedule that the search came by a loss of -"):
+    with pytest.raises(DesignError, match="multi_power gives a schedule of the search an impossible loss, -"):
         best_under(AFTER_WARMUP, below, Limits(3e-4, 24_000, warmup=2160))

@@ -243,5 +243,5 @@ def test_a_tampered_band_is_refused(judged, key, value, said):
 def test_what_cannot_be_predicted_has_no_band(fitted):
     with pytest.raises(DesignError, match="between 0 and the schedule's total of 6,000, got 6001"):
         with_bands(fitted, UNSEEN, [6001])
-    with pytest.raises(DesignError, match="gives a loss of -"):
+    with pytest.raises(DesignError, match="gives an impossible loss, -"):
         with_bands(replace(fitted, theta=fitted.theta | {"L0": -50.0}), UNSEEN)

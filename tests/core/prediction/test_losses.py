@@ -250,7 +250,7 @@ def test_a_bare_schedule_has_the_size_and_batch_of_the_training_runs():
 
 
 def test_a_loss_that_nothing_has_is_refused():
-    with pytest.raises(DesignError, match="gives a loss of -"):
+    with pytest.raises(DesignError, match="gives an impossible loss, -"):
         predict(replace(made(), theta=made().theta | {"D": -1e3 * 4}), parse(SHAPES[0]))
 
 

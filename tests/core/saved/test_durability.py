@@ -102,12 +102,16 @@ def of_another_program(file: Path) -> None:
 @pytest.mark.parametrize(
     "written, make, said",
     [
-        (lambda file: file.touch(), False, "mine.csv is there, but is no store of comparisons, so it is left as it is"),
+        (
+            lambda file: file.touch(),
+            False,
+            "mine.csv exists, but is not a store of comparisons, so it was left unchanged",
+        ),
         *(
             (lambda file: file.write_text("run,loss\n"), make, "The store .*mine.csv failed: file is not a database")
             for make in (False, True)
         ),
-        *((of_another_program, make, "mine.csv is there, but is no store of comparisons") for make in (False, True)),
+        *((of_another_program, make, "mine.csv exists, but is not a store of comparisons") for make in (False, True)),
     ],
 )
 def test_a_file_that_is_no_store_is_left_as_it_is(tmp_path, written, said, make):

@@ -205,4 +205,4 @@ def test_a_plan_with_batch_and_average_comes_back(text):
 
 def test_many_sentences_are_cut():
     assert told(["A.", "B."]) == "A. B."
-    assert told(list("ABCDE")) == "A B C So it is with 2 more things."
+    assert told(list("ABCDE")) == "A B C The same holds for 2 more items."

@@ -460,7 +460,7 @@ def test_bad_values_are_named(snapshot, path, value, said):
         (b"\xff\xfe\xfa", "must be a JSON text"),
         (b"[" * 100_000, "must be a JSON text"),
         (b"1" * 5_000, "must be a JSON text"),
-        (b"[NaN]", "NaN is no number of JSON"),
+        (b"[NaN]", "NaN is not a JSON number"),
         (b" " * (MOST_BYTES + 1), "may have 16 MB"),
         (b"[]", "it must be an object"),
     ],

@@ -366,7 +366,7 @@ def test_the_last_update_asks_for_no_forecast(tmp_path, at_once):
 @pytest.mark.parametrize(
     "loss, said",
     [
-        (loss_at, "No forecast: A forecast of run 'a' from itself needs 10 losses past its warm-up, got 5."),
+        (loss_at, "No forecast: A forecast of run 'a' from its own losses needs 10 losses past its warm-up, got 5."),
         (lambda step: float("nan"), "No forecast: a.jsonl: no finite loss in the column loss."),
     ],
 )

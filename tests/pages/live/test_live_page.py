@@ -248,7 +248,7 @@ def test_what_was_chosen_stays_while_a_log_grows_goes_and_comes_back(tmp_path, m
     assert chosen() == before and last_seen(app) == 149
     (tmp_path / "b.csv").rename(tmp_path / "b.old")
     app.run()
-    assert not app.exception and any("The log of 'b' is not there now" in t for t in texts(app))
+    assert not app.exception and any("The log of 'b' is missing now" in t for t in texts(app))
     (tmp_path / "b.old").rename(tmp_path / "b.csv")
     app.run()
     assert chosen() == before

@@ -559,5 +559,5 @@ def test_runs_that_nobody_came_back_for_are_let_go_of_which_is_said(page, far, m
     while job.future is came and time.monotonic() < deadline:  # a timer lets go of it
         time.sleep(0.01)
     fine(page.run())
-    assert page.error[0].value.startswith(literal("hf:team/toy was read, but its runs were let go of"))
+    assert page.error[0].value.startswith(literal("hf:team/toy was read, but its runs were discarded"))
     assert list(space(page).runs) == ["tiny"]

@@ -457,5 +457,5 @@ def test_s3_is_asked_through_its_own_client(server, monkeypatch):
     found = sources_at("s3://open/toy")
     assert [(s.name, s.read()) for s in found] == [("s3://open/toy/trainer_state.json", trainer_state.SAMPLE)]
     assert not any(SECRET in str(asked) for asked in server.asked)
-    with pytest.raises(LogError, match=r"^s3://shut/toy: the store refuses it to this key; nothing was read\.$"):
+    with pytest.raises(LogError, match=r"^s3://shut/toy: the store refuses access with this key; nothing was read\.$"):
         sources_at("s3://shut/toy")
