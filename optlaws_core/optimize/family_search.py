@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import fields
+from functools import cache
 
 import numpy as np
 from scipy.optimize import minimize
@@ -73,13 +74,19 @@ def best_place(
 def _loss(objective: Objective, family: str, shape: str | None, told: ProgressMeter) -> Loss:
     """That of the schedules with one form of the cooldown."""
 
-    def loss(x: FloatArray) -> float:
+    of = cache(objective.of_schedule)  # decays are whole updates and rates have six digits, so schedules come back
+
+    @cache
+    def at(*x: float) -> float:
         try:
-            schedule = read(family, shape, objective.limits, x)
+            return of(read(family, shape, objective.limits, np.array(x)))
         except ScheduleError:
             return np.inf
-        value = objective.of_schedule(schedule)
-        told(value)
+
+    def loss(x: FloatArray) -> float:
+        value = at(*x.tolist())
+        if value < np.inf:
+            told(value)
         return value
 
     return loss

@@ -214,8 +214,8 @@ class _Final:
 
     def loss(self, rate: FloatArray, cells: Cells) -> float:
         """The final loss alone, which takes half as long."""
-        S_node, m = _summed_up(rate, cells), cells.count
-        summed = []
+        S_node = _summed_up(rate, cells) if any(h.progress for h in self.sums) else np.array(0.0)
+        m, summed = cells.count, []
         for h in self.sums:
             g = 1.0 if h.pace is None else h.pace.value(*self.theta, np.maximum(rate, LOWEST))
             a = h.source.value(*self.theta, rate, S_node, cells.drop(rate) if h.drops else 0.0)
@@ -262,7 +262,7 @@ class _Sum:
         self.source = Expression(h.source, [*symbols, eta_k, S_k, d_k], [eta_k, S_k, d_k])
         self.kernel = Expression(h.paced(pace_k), [*symbols, u, pace_k], [u, pace_k])
         self.pace = None if h.pace is None else Expression(h.pace, [*symbols, eta_k], [eta_k])
-        self.drops = d_k in h.source.free_symbols
+        self.progress, self.drops = (x in h.source.free_symbols for x in (S_k, d_k))  # whether its source needs them
 
     def lag(self, rate: FloatArray, count: FloatArray) -> FloatArray:
         """What the clock moves on from each cell to the end, for rates and numbers of updates of cells; (cells,)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import Field, field
+from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin
 
@@ -86,12 +87,20 @@ def checked(family: str, f: Field, value: Any) -> Any:
     """`value` in the type that field `f` declares: int, float, str or a tuple of one of them; None where allowed."""
     if value is None and f.default is None:
         return None
-    kind = get_args(f.type)[0] if isinstance(f.type, UnionType) else f.type  # of `int | None`: int
-    if get_origin(kind) is not tuple:
+    declared: Any = f.type
+    kind, several = _declared(declared)
+    if not several:
         return _scalar(family, f.name, kind, value)
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
         raise ScheduleError(f"{family}: {f.name} must be a list such as [100, 200], got {value!r}.")
-    return tuple(_scalar(family, f.name, get_args(kind)[0], v) for v in value)
+    return tuple(_scalar(family, f.name, kind, v) for v in value)
+
+
+@cache
+def _declared(declared: Any) -> tuple[Any, bool]:
+    """The type of a field's values, and whether it holds several: of `int | None`, int and False."""
+    kind = get_args(declared)[0] if isinstance(declared, UnionType) else declared
+    return (get_args(kind)[0], True) if get_origin(kind) is tuple else (kind, False)
 
 
 def _scalar(family: str, name: str, kind: Any, value):

@@ -400,6 +400,13 @@ def test_a_search_can_be_watched_and_stopped(law):
             find(law, LIMITS, **how, progress=lambda share, loss: False)
 
 
+def test_a_schedule_that_a_search_comes_back_to_is_not_predicted_again(law, monkeypatch):
+    seen, of = [], Objective.of_schedule
+    monkeypatch.setattr(Objective, "of_schedule", lambda self, schedule: seen.append(schedule) or of(self, schedule))
+    find(law, LIMITS, "linear")
+    assert len(seen) == len(set(seen)) > 100
+
+
 def test_budgets_are_whole_updates(law):
     coverage = sized(law, 1e6, 1024).coverage
     assert updates_within(coverage, tokens=1_024_000) == 1000 and updates_within(coverage, tokens=1_024_999) == 1000
