@@ -1,6 +1,7 @@
 """Tables as spreadsheets, pandas and people leave them: each value is read, or a sentence or question speaks of it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -60,15 +61,16 @@ def test_tables_of_decimal_commas_are_read_at_once_as_cell_by_cell(monkeypatch, 
     rows[15][column] = odd
     data = "".join(";".join(row) + "\n" for row in rows).encode()
     table = cells.Table(data, 0, ";", 3, len(data))
-    found = []
-    for at_once in (True, False):
-        if not at_once:
-            monkeypatch.setattr(cells.Table, "_with_commas", lambda *asked: None)
-        columns, marks = table.numbers([0, 1, 2], [0])
-        found.append(
-            (marks, [(c.values.tobytes(), c.nans.tolist(), c.words.tolist(), c.word) for c in columns.values()])
-        )
-    assert found[0] == found[1]
+    found, marks = table.numbers([0, 1, 2], [0])
+    texts, seen = table.texts(), {i: Commas() for i in range(3)}
+    for i, commas in seen.items():
+        commas.see(texts[i])
+    expected = replace(marks_of(seen, [0], None, spreadsheet=True), amounts=frozenset([0]))
+    assert marks == expected
+    for i, made in found.items():
+        by_cell = expected.numbers(i, texts[i])
+        assert made.values.tobytes() == by_cell.values.tobytes() and made.word == by_cell.word
+        assert made.nans.tolist() == by_cell.nans.tolist() and made.words.tolist() == by_cell.words.tolist()
 
 
 def test_thousands_are_told_from_decimal_commas():
