@@ -103,7 +103,7 @@ class Source:
         """The name as messages show it: one line, printable, the end of it where it is long."""
         return shortened(self.name if len(self.name) <= 120 else "…" + self.name[-119:], 120)
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, ...]:
         """Folders and base name; a path gives its real folders, an upload those of its name."""
         if isinstance(self.data, Path):

@@ -286,7 +286,7 @@ def _joined(
     declared: dict[int, list[Entry]] = {}
     reports = []
     log_of = [i for i, group in enumerate(groups) for _ in group]
-    logs = [source for group in groups for source in group]
+    given = manifest.Given([source for group in groups for source in group])
     for source, found in manifests:
         if isinstance(found, LogError):
             reports.append(FileReport(source.name, manifest.FORMAT.name, error=str(found)))
@@ -294,7 +294,7 @@ def _joined(
         report, absent = _manifest_report(found), []
         for entry in found.entries:
             try:
-                at = manifest.find(entry, logs)
+                at = given.find(entry)
             except LogError as error:
                 report = report.noted(Note("refused", str(error)))
                 continue

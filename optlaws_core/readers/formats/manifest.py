@@ -64,23 +64,32 @@ def open_manifest(content: Content) -> Manifest:
     return Manifest(source, tuple(entries))
 
 
-def find(entry: Entry, sources: Sequence[Source]) -> int | None:
-    """The index of the source that an entry names, None when it is not there. Raises `LogError` when several fit."""
-    target = (*entry.manifest.parts[:-1], *_parts(entry.file))
-    exact = [i for i, s in enumerate(sources) if s.parts == target]
-    if exact:
-        return exact[0]
-    # Uploads come without their folders, so their base name must do.
-    same = [
-        i for i, s in enumerate(sources) if isinstance(s.data, bytes) and base_name(s.name) == base_name(entry.file)
-    ]
-    if len(same) > 1:
-        names = ", ".join(sources[i].shown for i in same[:4])
-        raise LogError(
-            f"{entry.at}, column file: {shortened(entry.file)!r} must fit one of the files given, but it fits {names}.",
-            entry.manifest.name,
-        )
-    return same[0] if same else None
+class Given:
+    """Logs that were given, by what a manifest names them with."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = sources
+        self.exact: dict[tuple[str, ...], int] = {}
+        self.named: dict[str, list[int]] = {}  # uploads come without their folders, so their base name must do
+        for i, source in enumerate(sources):
+            self.exact.setdefault(source.parts, i)
+            if isinstance(source.data, bytes):
+                self.named.setdefault(base_name(source.name), []).append(i)
+
+    def find(self, entry: Entry) -> int | None:
+        """The index of the log that an entry names, None when it is not there. Raises `LogError` when several fit."""
+        target = (*entry.manifest.parts[:-1], *_parts(entry.file))
+        if target in self.exact:
+            return self.exact[target]
+        same = self.named.get(base_name(entry.file), [])
+        if len(same) > 1:
+            names = ", ".join(self.sources[i].shown for i in same[:4])
+            raise LogError(
+                f"{entry.at}, column file: {shortened(entry.file)!r} must fit one of the files given, but it fits "
+                f"{names}.",
+                entry.manifest.name,
+            )
+        return same[0] if same else None
 
 
 def _entry(source: Source, row: int, cells: dict) -> Entry:
