@@ -15,7 +15,7 @@ def field(f: Field, value: Value, key: str, **options) -> str | None:
     """A widget for one field of a family, which begins with `value`. Returns it as text forms of schedules write it."""
     unit = f", {f.metadata['unit']}" if f.metadata["unit"] else ""
     ask = {
-        "label": f"{f.name.capitalize().replace('_', ' ')}{unit}",
+        "label": f"{_spelt(f.name)}{unit}",
         "help": f"{f.metadata['meaning'].capitalize()}.",
         "key": key,
         **options,
@@ -28,6 +28,11 @@ def field(f: Field, value: Value, key: str, **options) -> str | None:
     else:
         shown, usual = "" if value is None else _written(value), "24k" if "int" in str(f.type) else "3e-4"
     return word(f, st.text_input(value=shown, placeholder="not given" if f.default is None else usual, **ask))
+
+
+def _spelt(name: str) -> str:
+    """A field's name as the pages write it: `warmup_shape` as "Warm-up shape"."""
+    return name.capitalize().replace("_", " ").replace("Warmup", "Warm-up")
 
 
 def word(f: Field, typed: str | None) -> str | None:

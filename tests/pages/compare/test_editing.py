@@ -171,7 +171,7 @@ def test_a_form_that_breaks_a_rule_stays_open_with_the_sentence(shown):
     button(shown, "Add it").click().run()
     assert any("warmup must lie between 0 and total − 1 = 9 updates, got 50" in t for t in texts(shown))
     assert len(shown.session_state.workspace.candidates) == 3
-    field(shown, "Warmup, updates").set_value("5")
+    field(shown, "Warm-up, updates").set_value("5")
     button(shown, "Add it").click().run()
     assert shown.session_state.workspace.candidates[-1].schedule.total == 10
 
@@ -179,7 +179,7 @@ def test_a_form_that_breaks_a_rule_stays_open_with_the_sentence(shown):
 @pytest.mark.parametrize("typed, warmup", [("2e2", 200), ("0.3k", 300), ("", 0)])
 def test_a_form_takes_numbers_as_they_are_written_elsewhere(shown, typed, warmup):
     button(shown, "Add a schedule").click().run()
-    field(shown, "Warmup, updates").set_value(typed)
+    field(shown, "Warm-up, updates").set_value(typed)
     button(shown, "Add it").click().run()
     assert shown.session_state.workspace.candidates[-1].schedule.warmup == warmup
 
@@ -187,8 +187,8 @@ def test_a_form_takes_numbers_as_they_are_written_elsewhere(shown, typed, warmup
 @pytest.mark.parametrize(
     "label, typed, told",
     [
-        ("Warmup, updates", "1e300", "cosine: warmup must be a finite number below 1e+15, got 1e+300."),
-        ("Warmup, updates", "2 x", "cosine: warmup must be a number such as 3e-4 or 24000, got '2 x'."),
+        ("Warm-up, updates", "1e300", "cosine: warmup must be a finite number below 1e+15, got 1e+300."),
+        ("Warm-up, updates", "2 x", "cosine: warmup must be a number such as 3e-4 or 24000, got '2 x'."),
         ("Peak, LR", "1e-300", "cosine: the peak learning rate must be at least 1e-30, got 1e-300."),
     ],
 )
@@ -202,7 +202,7 @@ def test_what_a_form_cannot_read_is_one_sentence_and_stays_typed(shown, label, t
 
 def test_the_form_names_fields_as_the_schedules_page_does(shown):
     button(shown, "Add a schedule").click().run()
-    field(shown, "Warmup shape").set_value("cosine")
+    field(shown, "Warm-up shape").set_value("cosine")
     button(shown, "Add it").click().run()
     assert shown.session_state.workspace.candidates[-1].schedule.warmup_shape == "cosine"
 
