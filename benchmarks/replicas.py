@@ -12,7 +12,6 @@ import asyncio
 import os
 import random
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from collections import defaultdict
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,10 +62,10 @@ def main() -> None:
         url = stack.enter_context(before([s.url for s in servers], proxy, folder))
         load = Load(url, [psutil.Process(s.process.pid) for s in servers], chosen.pace)
         asyncio.run(load.run(chosen.visitors, 60 * chosen.minutes))
-        load.tell()
         with closing(Store(place)) as store:
-            kept = {entry.title: entry.id for entry in store.listed(OPERATOR, limit=10**6)}
-            lost = [t for t, key in load.saved.items() if kept.get(t) != key or not store.open(key, OPERATOR).fits]
+            kept = {entry.id: entry.title for entry in store.listed(OPERATOR, limit=10**6)}
+            lost = [t for t, key in load.saved.items() if kept.get(key) != t or not store.open(key, OPERATOR).fits]
+        load.tell()
         wrong = [line for s in servers for line in s.output().splitlines() if "Traceback" in line or "Error" in line]
         print(f"\nsaved: {len(load.saved)}, lost: {len(lost)}; errors in logs: {len(wrong)}")
         print(*lost, *wrong[:20], *load.faults[:20], sep="\n")
@@ -89,6 +89,7 @@ class Load:
         for _ in self.servers:  # each has drawn a page and fitted once, or its memory would still grow by that
             await self.once("Warm-up")
         self.times.clear()
+        self.saved.clear()
         self.memory.append(self.resident())
         over = time.monotonic() + seconds
         await asyncio.gather(*(self.visitor(k, over) for k in range(visitors)))
@@ -141,8 +142,8 @@ class Load:
         """A table of the times, and the memory."""
         rows = []
         for name, times in self.times.items():
-            cuts = statistics.quantiles(times, n=20, method="inclusive")
-            rows.append((name, len(times), *(f"{t:.2f} s" for t in (cuts[9], cuts[18], max(times)))))
+            shown = (f"{t:.2f} s" for t in (*np.quantile(times, (0.5, 0.95)), max(times)))
+            rows.append((name, len(times), *shown))
         show(("what", "of", "p50", "p95", "slowest"), rows)
         told = (" and ".join(f"{m:.0f}" for m in memory) for memory in self.memory)
         print("\nmemory of the replicas in MiB: {} at the start, {} at the end".format(*told))

@@ -101,6 +101,8 @@ def of_fit(fit: Fit, asked: Asked) -> list[FloatArray]:
 
     Of no plan: nothing.
     """
+    if not asked:
+        return []
     for plan, _ in asked:
         if plan.params is None and _needs_size(fit):
             raise DesignError(

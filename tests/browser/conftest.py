@@ -307,19 +307,30 @@ class Visitors:
 
     def leave(self) -> None:
         """All close their windows, and are forgotten."""
-        for context in self.here:
-            for opened in context.pages:
-                opened.close()
-            last = context.new_page()
-            context.new_cdp_session(last).send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": STORED})
-            last.close()
-        self.left = self.here + self.left  # the context with most in its cache is taken first
-        self.here = []
+        from playwright.sync_api import Error
+
+        gone, self.here, forgotten = self.here, [], []
+        for context in gone:
+            try:
+                _forget(context)
+                forgotten.append(context)
+            except Error:  # a page crashed: the context is not used again
+                context.close()
+        self.left = forgotten + self.left  # the context with most in its cache is taken first
 
     def close(self) -> None:
         """Close all contexts."""
         for context in self.here + self.left:
             context.close()
+
+
+def _forget(context) -> None:
+    """Close a visitor's windows, and clear what the browser keeps of them, but the scripts of servers."""
+    for opened in context.pages:
+        opened.close()
+    last = context.new_page()
+    context.new_cdp_session(last).send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": STORED})
+    last.close()
 
 
 @pytest.fixture(scope="session")

@@ -278,7 +278,7 @@ def fits() -> tuple[bytes, ...]:
 
 
 def final_fits() -> tuple[bytes, ...]:
-    """Fits of final-loss laws, with a risk and the step to another text."""
+    """Fits of final-loss laws, with a risk and the offset of another text."""
     ends = {"a": End(3.0, 3.1, -0.03)}
     references = {"N0": 1e6, "B0": 1024.0, "mu": 0.3, "kappa": 0.01}
     made = []

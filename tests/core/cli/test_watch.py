@@ -182,7 +182,7 @@ def test_a_server_that_hangs_holds_up_nobody(monkeypatch):
         assert time.monotonic() - began < 5 and hook._waiting.qsize() <= 3
         hook.close(10)
         go.set()
-    dropped = [int(n) for line in said for n in re.findall(r"slow webhook: (\d+) messages?; at most 3 wait", line)]
+    dropped = [int(n) for line in said for n in re.findall(r"webhook was slow: (\d+) messages?; at most 3 wait", line)]
     failed = said.count("A message could not be sent to the webhook (no answer within 0.05 s).")
     assert sum(dropped) + failed == 1000 and len(dropped) + failed == len(said)
     assert {asked.body["text"] for asked in service.asked} >= {"999"}  # the newest wait, the oldest are dropped
