@@ -407,7 +407,7 @@ def parquet_with_steps_as_index(rng: Random, log: Log) -> Copy:
     return Copy(out.getvalue(), (want(log),), "a.parquet")
 
 
-DAMAGE = "damaged|far off|digits|even spacing"
+DAMAGE = "damaged|far from|digits|even spacing"
 
 
 @kind

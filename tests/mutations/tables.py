@@ -566,21 +566,21 @@ def no_steps(rng: Random, log: Log) -> Copy:
 def a_huge_loss(rng: Random, log: Log) -> Copy:
     rows, i = log.rows, rng.randrange(len(log))
     rows[i][1] = rng.choice(["1e30", "3.4028234663852886e+38", "1.7976931348623157e308", "123456789", "1e400", "-1e9"])
-    return Copy(join(log.head, rows), (want(log),), speaks="far off|infinity")
+    return Copy(join(log.head, rows), (want(log),), speaks="far from|infinity")
 
 
 @kind
 def a_huge_rate(rng: Random, log: Log) -> Copy:
     rows, i = log.rows, rng.randrange(len(log))
     rows[i][2] = rng.choice(["1e30", "3000", "1e308", "1e400"])
-    return Copy(join(log.head, rows), (want(log),), speaks="far off|far above|infinity")
+    return Copy(join(log.head, rows), (want(log),), speaks="far from|far above|infinity")
 
 
 @kind
 def a_huge_step(rng: Random, log: Log) -> Copy:
     rows, i = log.rows, rng.randrange(len(log))
     rows[i][0] = rng.choice(["1e18", "99999999999999", "1e400", "1e11"])
-    return Copy(join(log.head, rows), (want(log),), speaks="far off|far beyond")
+    return Copy(join(log.head, rows), (want(log),), speaks="far from|far beyond")
 
 
 @kind
