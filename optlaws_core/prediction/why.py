@@ -1,4 +1,4 @@
-"""Why one schedule is predicted to end below another: where the curves cross, what its final rate adds, own runs."""
+"""Why one schedule is predicted to end below another: laws, where the curves cross, what its final rate adds, runs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
@@ -16,6 +16,7 @@ from .verdict import difference
 
 LOOKS = 257  # steps at which two curves are compared, once more between the two around the crossing
 MOST_STRETCHES = 300  # of a rate, between kinks and jumps; curves of more are not looked through for where they cross
+LEAST = 5e-5  # of a loss: half of the last digit in which losses are shown
 LEAST_SHARE = 0.05  # of the lead: what the final rate adds below that is not said
 NEAR = 0.01  # by which the peaks of two runs may differ for them to be compared
 
@@ -31,6 +32,7 @@ def why(model: Model, best: Schedule, other: Schedule, name: str, runs: Iterable
         return []
     train = [run for run in runs if run.name in model.train or run.name in model.test]
     said = (
+        _disagreement(model, best, other, name),
         _crossing(model, best, other, name),
         _final_rate(model, best, other, gap, train),
         _seen(model, best, other, train),
@@ -42,6 +44,16 @@ def _above(model: Model, one: Schedule, other: Schedule) -> float:
     """How far the final loss of one schedule is above that of another."""
     own, its = predict_each(model, [(one, None), (other, None)])
     return float(own[0] - its[0])
+
+
+def _disagreement(model: Model, best: Schedule, other: Schedule, name: str) -> str:
+    """What each law of an average says, where some of them have the two in the other order."""
+    gaps = [(fit.title, _above(fit, other, best)) for fit, weight in model.parts if weight > 0]
+    against = [f"{difference(-gap)} above {name} under {title}" for title, gap in gaps if gap <= -LEAST]
+    if not against:
+        return ""
+    agreeing = [f"{difference(gap)} below under {title}" for title, gap in gaps if gap > -LEAST]
+    return f"The laws disagree: it ends {' and '.join(against)}, but {' and '.join(agreeing)}."
 
 
 def crossing(model: Model, best: Schedule, other: Schedule) -> int | None:
@@ -119,7 +131,10 @@ def _seen(model: Model, best: Schedule, other: Schedule, train: Sequence[Run]) -
     # The longest runs, and of those the best of each family.
     one, its, mine, theirs = min(pairs, key=lambda p: (-p[0].known_plan.schedule.total, *p[2:], p[0].name, p[1].name))
     total = one.known_plan.schedule.total
-    return f"Of the runs over {total:,} updates, {one.name} ended at {mine:.4f} and {its.name} at {theirs:.4f}."
+    where = f"f the runs over {total:,} updates, {one.name} ended at {mine:.4f}"
+    if mine > theirs:
+        return f"Yet o{where}, above {its.name} at {theirs:.4f}."
+    return f"O{where} and {its.name} at {theirs:.4f}."
 
 
 __all__ = ["crossing", "why"]

@@ -156,7 +156,7 @@ def set_rates(opt_param_scheduler, batch):
     opt_param_scheduler.get_lr = lambda param_group: lr_at(opt_param_scheduler.num_steps // batch)
     opt_param_scheduler.step(0)
 '''
-RESUMING = "On resuming with other values, --override-opt-param-scheduler is needed, too."
+RESUMING = "To resume a checkpoint with other values, pass --override-opt-param-scheduler as well."
 
 
 def _thresholds(batch: Staircase, sequence: int) -> str:

@@ -15,7 +15,7 @@ def write(schedule: Schedule) -> Export:
     found = nearest(schedule, candidates(schedule), moves(schedule))
     notes = (
         *found.notes(TITLE),
-        "On resuming with other values, scheduler.override_opt_param_scheduler is needed, too.",
+        "To resume a checkpoint with other values, set scheduler.override_opt_param_scheduler as well.",
     )
     lines = "".join(f"    cfg.{name} = {python(value)}\n" for name, value in _fields(found.options).items())
     text = heading(schedule, TITLE, notes) + (

@@ -74,14 +74,12 @@ def _stay(made: Result) -> tuple[Schedule, ...]:
 
 
 def _summary(model: Model, found: Proposal) -> str:
-    now = f"Today the best candidate is the wrong choice with {chance(found.now.wrong)}"
+    now = f"Today the best candidate is the wrong choice with a probability of {chance(found.now.wrong)}"
     cost = f"; choosing it costs {found.now.regret:.4f} of loss on average."
     if not found.runs:
         return f"{now}{cost} {nothing(model)}"
-    runs = "this run is" if len(found.runs) == 1 else f"these {len(found.runs)} runs are"
-    return (
-        f"{now}{cost} Together {runs} expected to cut that to {chance(found.then.wrong)} and {found.then.regret:.4f}."
-    )
+    runs = "This run is" if len(found.runs) == 1 else f"Together, these {len(found.runs)} runs are"
+    return f"{now}{cost} {runs} expected to cut that to {chance(found.then.wrong)} and {found.then.regret:.4f}."
 
 
 def _run(space: Workspace, proposed: Proposed, place: int) -> None:
@@ -89,11 +87,11 @@ def _run(space: Workspace, proposed: Proposed, place: int) -> None:
     run = proposed.run
     left, right = st.columns([6, 1], vertical_alignment="center")
     where = f", from the checkpoint of {_parent(run.parent)} at update {run.at:,}" if run.parent else ""
-    left.markdown(
-        f"{place}. `{run.schedule.text}`  \n"
-        + literal(f"{_cost(space, run.updates)}{where}. Then {chance(proposed.then.wrong)} to choose wrong.")
-        + (literal(f" This extrapolates: {'; '.join(proposed.reasons)}.") if proposed.reasons else "")
-    )
+    said = [
+        f"{_cost(space, run.updates)}{where}. Probability of a wrong choice after it: {chance(proposed.then.wrong)}."
+    ]
+    said += [f"This extrapolates: {'; '.join(proposed.reasons)}."] if proposed.reasons else []
+    left.markdown(f"{place}. `{run.schedule.text}`  \n{literal(' '.join(said))}")
     if right.button("Export", icon=":material/output:", key=f"further_export {place} {run.schedule.text}"):
         export.opened(space, f"run {place}", run.schedule)
 

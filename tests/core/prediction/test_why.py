@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optlaws_core import Plan, Run, parse, predict
+from optlaws_core import Average, Plan, Run, parse, predict
 from optlaws_core.fitting.result import Scores
 from optlaws_core.prediction.why import crossing, why
 from optlaws_core.runs import Series
@@ -83,3 +83,24 @@ def test_own_runs_of_both_kinds_are_held_against_each_other():
 def test_whoever_is_not_ahead_has_no_reasons():
     best, other = ahead(WSD, COSINE)
     assert why(MODEL, other, best, "the other") == [] == why(MODEL, best, best, "itself")
+
+
+def test_laws_that_have_the_two_in_the_other_order_are_named():
+    noisy, calm = (replace(MODEL, theta=MODEL.theta | {"A0": a, "A1": a}) for a in (3e5, 0.0))
+    best, other = parse(WSD), parse("constant(peak=1e-3, warmup=50, total=1000)")
+    above, below = (float(predict(m, other)[0] - predict(m, best)[0]) for m in (noisy, calm))
+    assert above > -below > 1e-3
+    both = Average((noisy, calm), (0.5, 0.5), {}, {}, misfit=None, left_out=None)
+    said = why(both, best, other, "the constant")[0]
+    assert said == (
+        f"The laws disagree: it ends {-below:.4f} above the constant under {calm.title}, but {above:.4f} below under "
+        f"{noisy.title}."
+    )
+    assert not any("disagree" in s for s in why(noisy, best, other, "the constant"))
+
+
+def test_own_runs_that_went_the_other_way_say_so():
+    runs = [ended("a wsd", FLOORED, 2.95), ended("a cosine", COSINE, 2.9)]
+    assert why(MODEL, parse(WSD), parse(COSINE), "the cosine", runs)[-1] == (
+        "Yet of the runs over 1,000 updates, a wsd ended at 2.9500, above a cosine at 2.9000."
+    )

@@ -385,9 +385,9 @@ def test_the_runs_to_train_next_stand_beneath_the_answer_each_with_its_export():
     app.session_state[further.BOX] = True
     app.run()
     assert not app.exception
-    said = next(t for t in texts(app) if t.startswith("Today the best candidate is the wrong choice with"))
+    said = next(t for t in texts(app) if t.startswith("Today the best candidate is the wrong choice with a probability of"))
     assert "expected to cut that to" in said
     exports = [b for b in app.button if b.label == "Export"]
-    assert any("updates" in t and "Then" in t for t in texts(app)) and exports
+    assert any("updates" in t and "Probability of a wrong choice after it" in t for t in texts(app)) and exports
     exports[0].click().run()
     assert not app.exception and any(box.label == "Trainer" for box in app.selectbox)
