@@ -154,9 +154,13 @@ class Batch:
         return high
 
     def updates_at(self, amounts: FloatArray) -> FloatArray:
-        """The update before which nearest to each of `amounts` is read, in the unit of the sizes; nan stays nan."""
-        low = np.zeros_like(amounts)
-        high = np.full_like(amounts, np.ceil(np.nanmax(amounts, initial=0.0) / min(self.sizes)) + 1)
+        """The update before which nearest to each of `amounts` is read, in the unit of the sizes.
+
+        nan for what is no amount: below 0, not finite, or more than `LARGEST` updates read.
+        """
+        amounts = np.where((amounts >= 0) & (amounts <= self.pieces.seen(LARGEST)), amounts, np.nan)
+        most = min(np.ceil(np.nanmax(amounts, initial=0.0) / min(self.sizes)) + 1, LARGEST)
+        low, high = np.zeros_like(amounts), np.full_like(amounts, most)
         while (high - low).max(initial=0.0) > 1:
             middle = np.floor((low + high) / 2)
             below = self.pieces.seen(middle) < amounts

@@ -90,3 +90,10 @@ def test_an_axis_in_tokens_counts_updates_by_the_declared_batch(batch):
     run, report = with_manifest("tokens,loss\n" + rows, RATE, batch, head="schedule,batch_schedule")
     assert run.steps.tolist() == [*range(0, TOTAL, 10)] and "counted from the tokens" in said(report)
     assert run.plan.batch_tokens == 1024
+
+
+@pytest.mark.parametrize("cell", ["inf", "1e300", "-5"])
+def test_an_amount_of_tokens_that_no_run_reads_loses_its_row_alone(cell):
+    rows = "".join(f"{1024 * k},{3 - k / 1000}\n" for k in range(0, 300, 10))
+    run, report = with_manifest(f"tokens,loss\n{rows}{cell},2\n", RATE, STEPS, head="schedule,batch_schedule")
+    assert len(run.steps) == 30 and "1 row without a step dropped (first in line 32)" in said(report)
