@@ -61,13 +61,15 @@ class Observed:
         return float((self.tokens[j] - self.tokens[i]) / np.diff(batch.pieces.seen(self.steps[[i, j]] + 1))[0])
 
     def off(self, batch: Batch, unit: float = 1.0) -> float:
-        """Largest difference from a batch, its sizes in `unit` tokens, as a share of what was read; 0 for none.
+        """Difference from a batch, its sizes in `unit` tokens, as a share of what was read; 0 for none.
 
-        A change is told as one where it is an update earlier or later: logs count updates from 0 or from 1.
+        The largest so far of tokens seen, the sum of those of each update. A change is told as one where it is an update earlier or later: logs count updates from 0 or from 1.
         """
         if self.sizes is not None:
             said = unit * np.array([batch(np.maximum(self.steps + shift, 0)) for shift in (-1, 0, 1)])
-            return float(np.mean(np.abs(said - self.sizes).min(axis=0) / self.sizes))
+            first, second = self.steps[:2]  # the first row stands for as many updates as the second
+            updates = np.diff(self.steps, prepend=max(0.0, 2 * first - second))
+            return float(np.abs(said - self.sizes).min(axis=0) @ updates / (self.sizes @ updates))
         off = np.abs(self._since(unit * batch.pieces.seen(self.steps + 1)) - self.tokens)
         slack = unit * max(batch.sizes)
         return float(np.max(np.maximum(off - slack, 0.0)) / (self.tokens.max() - self.tokens.min()))

@@ -69,6 +69,21 @@ def test_a_declared_size_yields_to_another_one_that_is_seen():
     assert (found, size) == (None, 4096) and "differs from the declared batch, 4,096 tokens per update" in told
 
 
+def shown(rows, column: str = "tokens", declared: str = "1024", head: str = "batch_tokens") -> tuple:
+    """The batch size of a run whose log has these pairs of step and tokens, and what was said of the batch."""
+    lines = "".join(f"{step},{tokens},{3 - i / 10_000}\n" for i, (step, tokens) in enumerate(rows))
+    cells, names = (declared, "linear(peak=1e-3, total=20000)"), f"{head},schedule"
+    run, report = with_manifest(f"step,{column},loss\n{lines}", *cells, head=names)
+    return run.plan.batch_tokens, " ".join(n.text for n in report.notes if "batch" in n.text or "tokens" in n.text)
+
+
+def test_a_row_counts_as_many_updates_as_it_stands_for():
+    rows = [(k, 1024) for k in range(1, 1001)] + [(k, 4096) for k in range(2000, 11_000, 1000)]
+    assert "The batch changes: 1,024, then 4,096 tokens per update." in shown(rows, "batch_tokens")[1]
+    rows = [(10 * k, 1_024_000 if k == 20 else 1024) for k in range(1, 41)]
+    assert "by up to 96 % of the tokens read" in shown(rows, "batch_tokens")[1]
+
+
 def test_multiples_count_in_what_the_column_shows():
     relative = "steps([0, 173], [1x, 4x])"
     found, size, told = read(STEPS, relative)
