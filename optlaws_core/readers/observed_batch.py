@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..arrays import FloatArray
+from ..arrays import BoolArray, FloatArray
 from ..schedules.batch import Batch
 from ..text import counted, percent, shortened
 from . import batch_changes
@@ -21,11 +21,15 @@ STEADY = 1e-3  # tokens per step may vary this much, relative, and still give on
 # Share of the tokens read by which a column may differ from what is declared: rounded counts, rows that stand before
 # or behind their update, and padding that is not counted.
 ALIKE = 0.01
+JUMP = 10  # times what was read an update before and after: between two rows alone it is the counter that moved
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """Tokens that a column shows, (n,), n ≥ 2, after the updates `steps` (n,), at two of them at least."""
+    """Tokens that a column shows, (n,), n ≥ 2, after the updates `steps` (n,), at two of them at least.
+
+    The rows are in the order in which they were written, as far as their steps rise.
+    """
 
     column: str
     steps: FloatArray
@@ -33,51 +37,70 @@ class Observed:
     sizes: FloatArray | None = None  # tokens of that update, where the column names those
 
     @cached_property
-    def ends(self) -> tuple[int, int]:
-        """Places of the first and the last update."""
-        return int(np.argmin(self.steps)), int(np.argmax(self.steps))
+    def compared(self) -> BoolArray:
+        """Which stretches between neighbouring rows, (n − 1,), tell what was read between them.
+
+        A resume tells nothing where steps or tokens fall, nor where the counter alone goes on from elsewhere.
+        """
+        steps, tokens = np.diff(self.steps), np.diff(self.tokens)
+        rises = (steps > 0) & (tokens >= 0)
+        if self.sizes is not None:
+            return rises
+        rate = np.where(rises, tokens, 0.0) / np.where(rises, steps, 1.0)
+        before, after = np.append(0.0, rate[:-1]), np.append(rate[1:], 0.0)
+        jumps = (np.minimum(before, after) > 0) & (rate > JUMP * np.maximum(before, after))  # no rounded count does
+        return rises & ~jumps
+
+    @property
+    def grows(self) -> bool:
+        """Whether the column counts up, and seldom falls."""
+        falls = (np.diff(self.steps) > 0) & (np.diff(self.tokens) < 0)
+        return bool(self.seen[-1] > self.seen[0] and falls.sum() <= max(1, len(falls) // 4))
+
+    @cached_property
+    def seen(self) -> FloatArray:
+        """Tokens seen so far, (n,), had no resume changed the count."""
+        return self.tokens[0] + self._read(self.tokens)
 
     @property
     def per_update(self) -> float:
         """Tokens in an update, on average."""
-        i, j = self.ends
-        return float((self.tokens[j] - self.tokens[i]) / (self.steps[j] - self.steps[i]))
+        return self.multiple(Batch((0,), (1,)))
 
     @property
     def steady(self) -> float | None:
         """The one batch size; None where the tokens do not grow evenly."""
         batch = self.per_update
-        off = np.abs(self._since(batch * self.steps) - self.tokens)
-        return float(round(batch)) if batch > 0 and (off <= STEADY * self.tokens + 1).all() else None
+        off = np.abs(batch * self._read(self.steps) - self._read(self.tokens))
+        return float(round(batch)) if batch > 0 and (off <= STEADY * self.seen + 1).all() else None
 
     @cached_property
     def staircase(self) -> Batch | None:
         """The sizes, where there are a few, each over a stretch of updates."""
-        return batch_changes.staircase(self.steps, self.tokens)
+        return batch_changes.staircase(self.steps, self.seen)
 
     def multiple(self, batch: Batch) -> float:
         """What each of its sizes stands for so that it reads, in all, what the column shows."""
-        i, j = self.ends
-        return float((self.tokens[j] - self.tokens[i]) / np.diff(batch.pieces.seen(self.steps[[i, j]] + 1))[0])
+        return float(self._read(self.tokens)[-1] / self._read(batch.pieces.seen(self.steps + 1))[-1])
 
     def off(self, batch: Batch, unit: float = 1.0) -> float:
         """Difference from a batch, its sizes in `unit` tokens, as a share of what was read; 0 for none.
 
-        The largest so far of tokens seen, the sum of those of each update. A change is told as one where it is an update earlier or later: logs count updates from 0 or from 1.
+        The largest so far of tokens seen, the sum of those of each update. A change is told as one where it is an
+        update earlier or later: logs count updates from 0 or from 1.
         """
         if self.sizes is not None:
             said = unit * np.array([batch(np.maximum(self.steps + shift, 0)) for shift in (-1, 0, 1)])
             first, second = self.steps[:2]  # the first row stands for as many updates as the second
             updates = np.diff(self.steps, prepend=max(0.0, 2 * first - second))
             return float(np.abs(said - self.sizes).min(axis=0) @ updates / (self.sizes @ updates))
-        off = np.abs(self._since(unit * batch.pieces.seen(self.steps + 1)) - self.tokens)
+        shown, declared = self._read(self.tokens), self._read(unit * batch.pieces.seen(self.steps + 1))
         slack = unit * max(batch.sizes)
-        return float(np.max(np.maximum(off - slack, 0.0)) / (self.tokens.max() - self.tokens.min()))
+        return float(np.max(np.maximum(np.abs(declared - shown) - slack, 0.0)) / shown[-1])
 
-    def _since(self, seen: FloatArray) -> FloatArray:
-        """Tokens (n,) that were seen, as the column would show them: they begin where it begins."""
-        i, _ = self.ends
-        return self.tokens[i] + seen - seen[i]
+    def _read(self, counter: FloatArray) -> FloatArray:
+        """What a counter (n,) has grown by since the first row, (n,), over the stretches that are compared."""
+        return np.append(0.0, np.cumsum(np.where(self.compared, np.diff(counter), 0.0)))
 
 
 def with_batch(raw: RawRun, layout: Layout, facts: Facts, x: Numbers | None) -> tuple[Facts, tuple[Note, ...]]:
@@ -122,9 +145,10 @@ def _observed(raw: RawRun, layout: Layout, x: Numbers) -> Observed | None:
     steps, values = steps[fine], values[fine]
     if len(steps) < 2 or steps.min() == steps.max():
         return None
-    if not is_batch(column):
-        return Observed(column, steps, values)
     order = np.argsort(steps, kind="stable")
+    if not is_batch(column):
+        found = Observed(column, steps, values), Observed(column, steps[order], values[order])
+        return max(found, key=lambda rows: rows.compared.sum())
     steps, sizes = steps[order], values[order]
     # A size that changed between two rows holds from the first update behind the earlier one on.
     return Observed(column, steps, np.cumsum(sizes * np.diff(steps, prepend=0.0)), sizes)
@@ -132,6 +156,8 @@ def _observed(raw: RawRun, layout: Layout, x: Numbers) -> Observed | None:
 
 def _beside(seen: Observed, facts: Facts) -> tuple[Facts, tuple[str, ...]]:
     """The facts, and sentences on what the column shows beside what is declared."""
+    if not seen.grows:
+        return facts, (f"The column {shortened(seen.column)!r} does not grow with the steps, so it tells no batch.",)
     if facts.batch_schedule is not None:
         return _beside_schedule(seen, facts, facts.batch_schedule)
     steady, column = seen.steady, shortened(seen.column)

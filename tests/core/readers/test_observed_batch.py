@@ -84,6 +84,39 @@ def test_a_row_counts_as_many_updates_as_it_stands_for():
     assert "by up to 96 % of the tokens read" in shown(rows, "batch_tokens")[1]
 
 
+@pytest.mark.parametrize(
+    "counts",
+    [
+        lambda k: 1024 * k if k <= 200 else 1024 * (k - 200),  # from 0 again
+        lambda k: 1024 * k if k <= 200 else 1024 * (k + 100_000),  # from elsewhere
+    ],
+)
+def test_a_resume_that_changes_the_count_of_tokens_changes_no_batch(counts):
+    rows = [(k, counts(k)) for k in range(10, 410, 10)]
+    assert shown(rows) == (1024, "") and shown(rows, declared=STEPS, head="batch_schedule")[0] == 1024
+    assert "1,024 tokens per update, was taken" in shown(rows, declared="4096")[1]
+
+
+def test_rows_that_a_resume_goes_over_again_count_once():
+    once, again = range(10, 310, 10), range(210, 410, 10)
+    rows = [(k, 1024 * k) for k in once] + [(k, 1024 * (k + 100)) for k in again]
+    assert shown(rows) == (1024, "")
+    assert shown([(k, 1024 * k) for k in reversed(once)]) == (1024, "")
+
+
+def test_a_count_that_was_rounded_is_no_change_of_the_batch():
+    assert shown([(k, 1024 * k // 15_000 * 15_000) for k in range(10, 4010, 10)]) == (1024, "")
+
+
+@pytest.mark.parametrize("sizes", [[4096], [1024, 1030, 1018]])
+def test_a_column_that_does_not_grow_tells_no_batch(sizes, recwarn):
+    rows = [(10 * k, sizes[k % len(sizes)]) for k in range(1, 41)]
+    told = "The column 'tokens' does not grow with the steps, so it tells no batch."
+    assert shown(rows, declared="4096") == (4096, told)
+    assert shown(rows, declared="steps([0, 173], [1x, 4x])", head="batch_schedule") == (None, told)
+    assert not recwarn.list
+
+
 def test_multiples_count_in_what_the_column_shows():
     relative = "steps([0, 173], [1x, 4x])"
     found, size, told = read(STEPS, relative)
