@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import LogError, ScheduleError
 from ..runs import Plan, Run, Series
-from ..schedules import Joint, Schedule
+from ..schedules import Schedule
+from ..schedules.joint_schedule import batched
 from ..schedules.recognition import Recognised
 from ..text import listed, shortened
 from . import observed_batch, step_axis
@@ -57,7 +58,7 @@ def assemble(raw: RawRun, layout: Layout, declared: Facts) -> Assembled:
 def _planned(run: str, rate: Schedule, facts: Facts) -> Plan:
     """The plan of a run, with what is declared of its batch. Raises `LogError` where that leaves no plan."""
     try:
-        schedule = rate if facts.batch_schedule is None else Joint(rate, facts.batch_schedule)
+        schedule = rate if facts.batch_schedule is None else batched(rate, facts.batch_schedule)
     except ScheduleError as error:
         raise LogError(f"{run}: {str(error)[0].lower()}{str(error)[1:]}") from None
     return Plan(schedule, facts.params, facts.batch_tokens)

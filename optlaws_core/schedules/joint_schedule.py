@@ -149,6 +149,17 @@ def without_weight_decay(plan: Joint) -> Schedule:
     return plan.rate if alone else replace(plan, weight_decay=None)
 
 
+def without_batch(plan: Joint) -> Schedule:
+    """The plan as if it did not tell its batch; its rate where it has nothing else."""
+    alone = plan.average is None and plan.weight_decay is None
+    return plan.rate if alone else replace(plan, batch=None)
+
+
+def batched(plan: Schedule, batch: Batch) -> Joint:
+    """The plan with another batch. Raises `ScheduleError` for one that begins a size when the run is over."""
+    return replace(plan, batch=batch) if isinstance(plan, Joint) else Joint(plan, batch)
+
+
 def averaged(plan: Schedule, average: Average) -> Joint:
     """The plan, judged at another average of its weights."""
     return replace(plan, average=average) if isinstance(plan, Joint) else Joint(plan, average=average)
@@ -248,11 +259,13 @@ __all__ = [
     "averaged",
     "batch_at",
     "batch_axis",
+    "batched",
     "like_tokens",
     "parts",
     "token_ratio",
     "tokens_before",
     "weight_decay_of",
     "with_rate",
+    "without_batch",
     "without_weight_decay",
 ]

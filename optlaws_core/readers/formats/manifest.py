@@ -9,11 +9,13 @@ import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from ...errors import LogError, ScheduleError
-from ...schedules import parse
+from ...schedules import Joint, parse
 from ...schedules.entries import LARGEST
+from ...schedules.joint_schedule import parts, without_batch
 from ...schedules.joint_text import parse_batch
 from ...text import counted, one_line, shortened
 from ..base import LONGEST_NAME, Facts, Source, base_name
@@ -118,7 +120,7 @@ def _entry(source: Source, row: int, cells: dict) -> Entry:
         about=about or None,
     )
     _check_agreement(source, row, facts)
-    return Entry(source, row, cell["run"], cell["file"], facts)
+    return Entry(source, row, cell["run"], cell["file"], _with_batch_apart(facts))
 
 
 def _parsed(source: Source, row: int, name: str, cells: Mapping[str, str], parser: Callable[[str], T]) -> T | None:
@@ -169,6 +171,9 @@ def _check_agreement(source: Source, row: int, facts: Facts) -> None:
     """Raises `LogError` when a manifest contradicts itself."""
     if facts.schedule is None:
         return
+    _, named, _ = parts(facts.schedule)
+    if named is not None and facts.batch_schedule not in (None, named):
+        raise _fault(source, row, "batch_schedule", "the schedule names another batch; give it once")
     for name, said, meant in (
         ("warmup_steps", facts.warmup_steps, facts.schedule.warmup),
         ("total_steps", facts.total_steps, facts.schedule.total),
@@ -180,6 +185,14 @@ def _check_agreement(source: Source, row: int, facts: Facts) -> None:
                 name,
                 f"the cell must agree with the schedule, but it says {said:,} and the schedule {meant:,}",
             )
+
+
+def _with_batch_apart(facts: Facts) -> Facts:
+    """The facts with a batch that stands in the schedule's text as the batch schedule, which logs are held against."""
+    plan = facts.schedule
+    if not isinstance(plan, Joint) or plan.batch is None:
+        return facts
+    return replace(facts, schedule=without_batch(plan), batch_schedule=plan.batch)
 
 
 def _parts(file: str) -> tuple[str, ...]:

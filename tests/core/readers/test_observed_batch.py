@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from optlaws_core.readers import Source, read_all
+from optlaws_core.schedules import parse
 from optlaws_core.schedules.joint_text import parse_batch
 from tests.knowledge.logs import one, said, with_manifest
 
@@ -67,6 +69,22 @@ def test_a_declared_size_yields_to_another_one_that_is_seen():
     assert (found, size) == (None, 4096) and f"batch_schedule={STEPS} declares it" in told
     found, size, told = read(RAMP, "4096", "batch_tokens")
     assert (found, size) == (None, 4096) and "differs from the declared batch, 4,096 tokens per update" in told
+
+
+def test_a_batch_in_the_text_of_the_schedule_is_held_against_the_column():
+    more = "average=ema(100); weight_decay=0.1"
+    found, size, told = read(THREE, f"rate={RATE}; batch={STEPS}; {more}", "schedule")
+    assert (found, size) == (THREE, 1024) and f"The batch, {THREE}, was taken" in told
+    bare = log(STEPS).replace(",lr", ",other")  # a rate that the declared one contradicts wins
+    run, _ = with_manifest(bare, f"rate={RATE}; {more}", STEPS, head="schedule,batch_schedule")
+    assert run.plan.schedule == parse(f"rate={RATE}; batch={STEPS}; {more}")
+
+
+def test_two_batches_of_one_run_are_one_sentence():
+    head = "run,file,schedule,batch_schedule\nmine,a.csv"
+    both = Source("m.csv", f'{head},"rate={RATE}; batch={STEPS}","{THREE}"\n'.encode())
+    (error,) = read_all([Source("a.csv", log(STEPS).encode()), both]).errors
+    assert str(error) == "m.csv, row 2, column batch_schedule: the schedule names another batch; give it once."
 
 
 def shown(rows, column: str = "tokens", declared: str = "1024", head: str = "batch_tokens") -> tuple:
