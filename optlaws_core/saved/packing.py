@@ -23,6 +23,7 @@ from ..fitting.result import model_from_dict
 from ..readers import Answer, Facts, FileReport, Layout, Note, Question, Source
 from ..runs import Run, Series
 from ..schedules import SCHEDULES, Schedule
+from ..schedules.joint_text import parse_batch
 from ..schedules.recognition import Recognised
 from ..text import counted
 from . import checks, plain
@@ -201,14 +202,19 @@ def _report(report: FileReport, to: _Packing) -> dict:
         "error": report.error,
         "is_table": report.is_table,
         "questions": [asdict(question) for question in report.questions],
-        "facts": {
-            run: vars(facts) | {"schedule": facts.schedule and to.schedule(facts.schedule), "about": _dict(facts.about)}
-            for run, facts in report.facts.items()
-        },
+        "facts": {run: _facts(facts, to) for run, facts in report.facts.items()},
         "recognised": {
             run: vars(found) | {"schedule": to.schedule(found.schedule)} for run, found in report.recognised.items()
         },
         "absent": report.absent,
+    }
+
+
+def _facts(facts: Facts, to: _Packing) -> dict:
+    return vars(facts) | {
+        "schedule": facts.schedule and to.schedule(facts.schedule),
+        "batch_schedule": facts.batch_schedule and facts.batch_schedule.text,
+        "about": _dict(facts.about),
     }
 
 
@@ -302,6 +308,16 @@ class _Unpacking:
             return plain.schedule_of(word)
         return self.once(word.removeprefix(PART), _schedule)
 
+    def facts(self, d: dict) -> Facts:
+        batch = d.get("batch_schedule")  # none in work of earlier versions
+        return Facts(
+            **d
+            | {
+                "schedule": d["schedule"] and self.schedule(d["schedule"]),
+                "batch_schedule": batch and parse_batch(batch),
+            }
+        )
+
     def some(self, places: Iterable[int]) -> Iterator[Run]:
         return (run for place in places if (run := self.runs[place]) is not None)
 
@@ -349,10 +365,7 @@ class _Unpacking:
             d["error"],
             d["is_table"],
             tuple(map(_question, d["questions"])),
-            {
-                run: Facts(**facts | {"schedule": facts["schedule"] and self.schedule(facts["schedule"])})
-                for run, facts in d["facts"].items()
-            },
+            {run: self.facts(facts) for run, facts in d["facts"].items()},
             {
                 run: Recognised(**found | {"schedule": self.schedule(found["schedule"])})
                 for run, found in d["recognised"].items()

@@ -43,7 +43,9 @@ def logs() -> list[Source]:
         Source("wandb.csv", f"epoch,loss\n{calls}".encode()),
         Source("bare.csv", f"step,loss\n{calls}".encode()),
         Source("broken.csv", b"a,b\nc,d\n"),
-        Source("manifest.csv", b"run,file,params,seed\nbare,bare.csv,1000000,7\n"),
+        Source(
+            "manifest.csv", b'run,file,params,seed,batch_schedule\nbare,bare.csv,1000000,7,"steps([0, 50], [1x, 4x])"\n'
+        ),
     ]
 
 
