@@ -149,7 +149,8 @@ def rows_of(data: bytes, header: Header, file: str) -> Rows:
     for part in parts[1:]:
         line = data.count(b"\n", 0, part.start)
         named = ", ".join(part.columns[:8])
-        notes.append(Note("info", f"The header is repeated in line {line:,}; the rows below it are {named}."))
+        text = "The header is repeated" if part.columns == header.columns else "Another header stands"
+        notes.append(Note("info", f"{text} in line {line:,}; the rows below it are {named}."))
     return Rows(data, header.delimiter, tuple(parts), tuple(notes))
 
 

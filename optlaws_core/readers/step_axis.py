@@ -87,7 +87,7 @@ def _another_run(raw: RawRun, layout: Layout, found: Sequence[IntArray]) -> str:
     """What shows, at each restart between the stretches whose rows are `found`, that another run begins there."""
     both = list(zip(found, found[1:], strict=False))
     if all(any(a[-1] < header < b[0] for header in raw.headers) for a, b in both):
-        return "the header is repeated there"
+        return "a header stands there"
     rates = raw.columns.get(layout.lr or "")
     if rates is None or len(rates) <= found[-1][-1]:
         return ""

@@ -269,7 +269,7 @@ def test_a_long_word_in_a_candidate_is_read_in_one_pass():
                 for value, step in ((3.0, 0), (2.75, 5), (2.5, 10), (2.25, 15))
             )
             + "b,lr,2.25,15\n",
-            "the header is repeated within the table",
+            "another header stands within the table",
         ),
     ],
 )

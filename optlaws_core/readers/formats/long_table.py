@@ -35,9 +35,7 @@ def open_long(content: Content) -> Opened:
     if len(keys) != len(
         numbers[step]
     ):  # rows that repeat a part of the header are none in the one, and some in the other
-        raise LogError(
-            "the header is repeated within the table, and differs, so it is not known which rows belong together."
-        )
+        raise LogError("another header stands within the table, so it is not known which rows belong together.")
     for column in header.columns:
         if column not in (key, value, step) and may_name_splits(column):
             keys, names = _by_split(keys, names, column, *table.names(column))

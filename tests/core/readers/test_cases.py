@@ -60,7 +60,7 @@ def test_a_column_without_a_name_is_asked_about():
 
 def test_a_second_header_brings_its_column():
     report = case("second_header_midway.csv")
-    assert curve(report, split="val")[:3] == (50, 510, 1000) and "header is repeated in line 52" in said(report)
+    assert curve(report, split="val")[:3] == (50, 510, 1000) and "Another header stands in line 52" in said(report)
 
 
 def test_micro_batches_at_one_step_are_averaged():

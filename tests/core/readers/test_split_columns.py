@@ -278,7 +278,7 @@ def test_a_header_that_stands_again_at_a_restart_makes_several_runs_likely():
     report = read_source(Source("a.csv", data))
     assert curves(report) == {"a": {"train": TRAIN}, "a (2)": {"train": [y + 1 for y in TRAIN]}}
     (question,) = report.questions
-    assert question.answers[0].key == "separate" and "the header is repeated there" in question.text
+    assert question.answers[0].key == "separate" and "a header stands there" in question.text
     over = read_source(Source("a.csv", data), answers={"restart": "over"})
     assert curves(over) == {"a": {"train": [y + 1 for y in TRAIN]}} and over.questions == ()
     assert len(read_source(Source("a.csv", data), answers={"restart": "separate"}).runs) == 2

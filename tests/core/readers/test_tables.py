@@ -117,7 +117,7 @@ def test_a_further_header_begins_another_part():
     data = "step,loss\n10,4\n20,3\nstep,loss,val_loss\n30,2,2.5\n40,1,1.5\n"
     run, report = one("a.csv", data)
     assert run.steps.tolist() == [10, 20, 30, 40] and run.series["val"].loss.tolist() == [2.5, 1.5]
-    assert "The header is repeated in line 4; the rows below it are step, loss, val_loss." in said(report)
+    assert "Another header stands in line 4; the rows below it are step, loss, val_loss." in said(report)
     assert values("step,loss,lr\n10,4,1e-3\n20,3,1e-3\nlr,step,loss\n1e-3,30,2\n") == ([10, 20, 30], [4, 3, 2])
     assert values("step,loss\n10,4\n20,3\n\nstep,lr\n10,0.5\n20,0.25\n") == ([10, 20], [4, 3])
     data = "run,step,loss\na,10,4\na,20,3\nrun,step,loss,lr\na,30,2,1e-3\nb,10,5,1e-3\nb,20,4,1e-3\n"
