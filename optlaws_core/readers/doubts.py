@@ -67,8 +67,14 @@ def odd_digits(values: FloatArray) -> int | None:
     ordered = np.sort(digits)
     usual = ordered[-max(2, len(ordered) // 8 + 1)]
     odd = np.flatnonzero((digits >= usual + DIGITS) & (usual <= 12))
-    largest = float(np.abs(values).max())
+    largest = _largest(values)
     return next((int(i) for i in odd if not _rounded(float(values[i]), largest)), None)
+
+
+def _largest(values: FloatArray) -> float:
+    """The largest size, signs aside, of values that are neither infinite nor far above nearly all others."""
+    size = np.abs(values[np.isfinite(values) & (values != 0)])
+    return float(size[size / OFF <= np.quantile(size, 0.9)].max()) if len(size) else 0.0
 
 
 def _digits(value: float) -> int:

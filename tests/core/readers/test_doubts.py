@@ -41,6 +41,15 @@ def test_the_one_number_of_many_digits_is_found():
     assert odd_digits(np.random.default_rng(0).normal(3, 1, 50)) is None
 
 
+@pytest.mark.parametrize("wild", [1e12, -1e300, np.inf])
+def test_a_wild_number_hides_no_other_of_many_digits(wild):
+    tenths = np.round(np.arange(50.0, 10.0, -1.0)) / 10
+    tenths[7], tenths[20] = 0.612345678, wild
+    assert odd_digits(tenths) == 7
+    tenths[7] = 4.3
+    assert odd_digits(tenths) is None
+
+
 def test_what_a_computation_rounds_off_is_no_damage():
     rates = np.array([8e-3] * 20 + [7e-3, 5e-3])
     assert odd_digits(np.append(rates, 0.0077599999999999995)) is None
