@@ -158,7 +158,7 @@ def _first(keys: Sequence[Hashable]) -> NDArray[np.int64]:
 
 def _rates(plan: Plan, step: int) -> tuple:
     """What tells one run from another: its rates, its size, its batch, and where it is looked at."""
-    return plan.params, plan.batch_tokens, step, batch_of(plan.schedule), *rates_of(plan.schedule)
+    return plan.params, step, batch_of(plan) or batch_of(plan, tokens=False), *rates_of(plan.schedule)
 
 
 def _kind(plan: Plan) -> tuple:

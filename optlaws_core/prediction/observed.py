@@ -35,13 +35,8 @@ def observed(model: Model, schedules: Sequence[Schedule], runs: Sequence[Run]) -
     ends = [(run, *end) for run in runs if (end := _end(run, model.split)) is not None]
     found: list[Observed | None] = []
     for schedule in schedules:
-        plan = model.coverage.plan(schedule)
-        rates, batch = rates_of(schedule), batch_of(schedule)
-        same = [
-            (r.name, loss)
-            for r, known, loss in ends
-            if known == rates and batch_of(r.known_plan.schedule) == batch and alike(plan, r.known_plan)
-        ]
+        plan, rates = model.coverage.plan(schedule), rates_of(schedule)
+        same = [(r.name, loss) for r, known, loss in ends if known == rates and _same(plan, r.known_plan)]
         same = same if beside_rate(schedule)[1] is None else []
         names, losses = zip(*same, strict=True) if same else ((), ())
         found.append(Observed(float(np.mean(losses)), names) if same else None)
@@ -53,17 +48,24 @@ def rates_of(schedule: Schedule) -> tuple[int, str, bytes, str]:
 
     Of the latter no log tells, so that no run is taken for one of a plan that has it.
     """
-    at = np.unique(np.linspace(0, schedule.total, LOOKS).astype(np.int64))
-    rates = np.round(schedule(at) / schedule.peak, 9) + 0.0  # no negative zero
+    rates = np.round(schedule(_looks(schedule.total)) / schedule.peak, 9) + 0.0  # no negative zero
     decay = weight_decay_of(plan_of(schedule))
     return schedule.total, f"{schedule.peak:.9g}", rates.tobytes(), decay.text if decay else ""
 
 
-def batch_of(schedule: Schedule) -> str:
-    """What tells one plan's batch schedule from another's; empty for one batch, of which `Plan` tells the tokens."""
+def batch_of(plan: Plan, tokens: bool = True) -> bytes | None:
+    """What tells one batch schedule from another, a constant batch included: its sizes in `LOOKS` places.
+
+    In tokens, or as multiples of the plan's `batch_tokens`; None where these are not known.
+    """
+    schedule, unit = plan.schedule, plan.batch_tokens
     batch, _ = beside_rate(schedule)
-    usual = batch is None or (batch.constant and (not batch.relative or batch.sizes[0] == 1))
-    return "" if batch is None or usual else batch.text
+    sizes = np.ones(LOOKS) if batch is None else batch(_looks(schedule.total))
+    if (batch is None or batch.relative) == tokens:
+        if unit is None:
+            return None
+        sizes = sizes * unit if tokens else sizes / unit
+    return (np.round(np.log(sizes), 9) + 0.0).tobytes()
 
 
 def final_loss(run: Run, split: str) -> float | None:
@@ -97,10 +99,29 @@ def _end(run: Run, split: str) -> tuple[tuple[int, str, bytes, str], float] | No
     return None if run.plan is None or loss is None else (rates_of(run.plan.schedule), loss)
 
 
+def _looks(total: int) -> IntArray:
+    """Updates (`LOOKS`,) at which plans are compared, evenly from the first to behind the last."""
+    return np.linspace(0, total, LOOKS).astype(np.int64)
+
+
+def _same(one: Plan, other: Plan) -> bool:
+    """Whether two plans have the same model size and batch at every update, as far as both tell them."""
+    if not _equal(one.params, other.params):
+        return False
+    tokens = batch_of(one), batch_of(other)
+    if None in tokens:
+        return _equal(batch_of(one, tokens=False), batch_of(other, tokens=False))
+    return tokens[0] == tokens[1]
+
+
 def alike(one: Plan, other: Plan) -> bool:
     """Whether two plans have the same model size and batch, as far as both tell them."""
-    pairs = ((one.params, other.params), (one.batch_tokens, other.batch_tokens))
-    return all(a is None or b is None or a == b for a, b in pairs)
+    return _equal(one.params, other.params) and _equal(one.batch_tokens, other.batch_tokens)
+
+
+def _equal(one: object, other: object) -> bool:
+    """Whether two values are equal, as far as both are known."""
+    return one is None or other is None or one == other
 
 
 __all__ = ["Observed", "alike", "batch_of", "final_loss", "final_steps", "observed", "rates_of"]

@@ -1,5 +1,7 @@
 """Candidates that were really run show what was observed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,9 +17,9 @@ COSINE = "cosine(peak=1e-3, warmup=10, total=1000, final=1e-4)"
 MODEL = made()
 
 
-def ran(text, name="run", end=2.0, split="train", upto=None, params=None):
+def ran(text, name="run", end=2.0, split="train", upto=None, params=None, batch=None):
     """A run whose losses fall to `end`, logged up to a step."""
-    plan = Plan(parse(text), params)
+    plan = Plan(parse(text), params, batch)
     steps = np.arange(1, upto or plan.schedule.total)
     loss = end + 1e-3 * (plan.schedule.total - steps)
     return Run(name, plan, {split: Series(steps, loss)}, split, "declared")
@@ -53,6 +55,22 @@ def test_a_run_of_the_rate_alone_is_none_of_a_plan_with_more():
     assert observed(MODEL, [parse(COSINE)], [ran(grown)]) == [None]
     assert observed(MODEL, [parse(grown)], [ran(grown)])[0] is not None
     assert observed(MODEL, [parse(f"rate={COSINE}; batch=steps([0], [1x])")], [ran(COSINE)])[0] is not None
+
+
+def test_batches_are_compared_in_tokens_however_they_are_written():
+    model = replace(MODEL, coverage=replace(MODEL.coverage, batch_tokens=(1024, 1024)))
+    grown = f"rate={COSINE}; batch=steps([0, 500], [{{}}])"
+    runs = [ran(COSINE, "1k", batch=1024), ran(COSINE, "4k", batch=4096), ran(grown.format("1024, 4096"), "grown")]
+
+    def found(batch):
+        text = f"rate={COSINE}; batch={batch}" if batch else COSINE
+        one = observed(model, [parse(text)], runs)[0]
+        return one and one.runs
+
+    assert found("") == found("steps([0], [1x])") == found("steps([0, 9], [1024, 1024])") == ("1k",)
+    assert found("steps([0], [4096])") == found("steps([0], [4x])") == ("4k",)
+    assert found("steps([0, 500], [1x, 4x])") == found("steps([0, 500], [1024, 4096])") == ("grown",)
+    assert found("steps([0, 500], [2048, 4096])") is None
 
 
 @pytest.mark.parametrize(
