@@ -33,11 +33,14 @@ def search(objective: Objective, family: str, told: ProgressMeter) -> tuple[Sche
     """
     check_family(family)
     try:
-        x, shape, finished = best_place(
-            lambda shape: _loss(objective, family, shape, told), family, 1 + len(FAMILIES[family]), objective.limits
-        )
+        place = best_place(lambda shape: _loss(objective, family, shape, told), family, 1 + len(FAMILIES[family]))
     finally:
         told.part()
+    if place is None:
+        raise DesignError(
+            f"No schedule of the family {family} was found within these limits: {kept(objective.limits)}."
+        )
+    x, shape, finished = place
     return read(family, shape, objective.limits, x), finished
 
 
@@ -47,12 +50,19 @@ def check_family(family: str) -> None:
         raise DesignError(f"A family to search in is one of {', '.join(FAMILIES)}, got {family!r}.")
 
 
+def kept(limits: Limits) -> str:
+    """The limits of the rate that a search in a family may fail at, in words."""
+    return f"a floor of {limits.floor:g}" + (
+        "" if limits.slope is None else f" and a slope of at most {limits.slope:g}"
+    )
+
+
 def best_place(
-    loss_of: Callable[[str | None], Loss], family: str, count: int, limits: Limits
-) -> tuple[FloatArray, str | None, bool]:
+    loss_of: Callable[[str | None], Loss], family: str, count: int
+) -> tuple[FloatArray, str | None, bool] | None:
     """The place (count,) of the lowest loss, the form of the cooldown there, and whether the search converged.
 
-    `loss_of`: the loss of each form of the family's cooldown. Raises `DesignError` where no place has a schedule.
+    `loss_of`: the loss of each form of the family's cooldown. None where no place has a schedule.
     """
     shapes = next((f.metadata["choices"] for f in fields(SCHEDULES[family]) if f.name == "shape"), (None,))
     rough = []
@@ -61,10 +71,7 @@ def best_place(
         ends = [_descended(loss, start, ROUGH, stopped=True) for start in _starts(loss, count)]
         rough += [(min(ends, key=lambda end: end.fun), loss, shape)] if ends else []
     if not rough:
-        raise DesignError(
-            f"No schedule of the family {family} was found within these limits: a floor of {limits.floor:g}"
-            + ("." if limits.slope is None else f" and a slope of at most {limits.slope:g}.")
-        )
+        return None
     rough.sort(key=lambda row: row[0].fun)
     found = [(*_settled(loss, end.x, end.fun), shape) for end, loss, shape in rough[:FORMS]]
     _, x, finished, shape = min(found, key=lambda row: row[0])

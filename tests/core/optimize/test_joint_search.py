@@ -1,6 +1,7 @@
 """Rate and batch together, under a law with known coefficients, against brute force."""
 
 import json
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from optlaws_core import DesignError, parse, predict
 from optlaws_core.cli import main
 from optlaws_core.optimize import JointFinding, JointFound, Limits, find_joint
-from optlaws_core.optimize.joint_search import Space
+from optlaws_core.optimize.joint_search import Space, _compared
+from optlaws_core.prediction.losses import sized
 from optlaws_core.schedules import Batch, Joint, Linear, parts, tokens_before
 from tests.core.optimize.test_batch_search import LAW
+from tests.core.prediction.test_losses import made
 
 pytestmark = pytest.mark.slow
 TOTAL, MOST = 240, 150
@@ -74,12 +77,35 @@ def test_a_finding_says_what_it_gains_and_what_speaks_against_it():
     assert said.doubts == ["This extrapolates: a batch schedule.", "A search stopped before it had converged."]
 
 
+def test_a_gain_by_one_batch_or_within_what_searches_leave_is_none():
+    half = Joint(Linear(1e-3, total=90), Batch((0,), (0.5,), relative=True))
+    grown = Joint(Linear(1e-3, total=90), Batch((0, 50), (0.5, 1), relative=True))
+    one, found = (JointFound(Linear(1e-3, total=90), 2.5, True), lambda plan, loss: JointFound(plan, loss, True))
+    assert _compared(found(half, 2.4), one) == (found(half, 2.4),) * 2
+    assert _compared(found(grown, 2.5 - 3e-7), one) == (one, one) == _compared(found(half, 2.6), one)
+    assert _compared(found(grown, 2.4), one) == (found(grown, 2.4), one)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         ({"sizes": (2.0, 1.0)}, "rising multiples of the usual one, from 1/1024 to 1024, got 2x, 1x"),
         ({"sizes": ()}, "must be 1 to 8 rising multiples"),
         ({"most": 59}, "240 updates of the usual batch are 60 of 4x, so no plan reads their tokens in at most 59"),
+        (
+            {"sizes": (8.0,), "limits": replace(LIMITS, total=50)},
+            "updates of 8x, 7, read 12 % more tokens than 50 of the",
+        ),
+        (
+            {"sizes": (1.0, 8.0), "limits": replace(LIMITS, total=50), "most": 30},
+            "1x takes 50 updates, more than the 30 there may be; whole updates of 8x, 7, read",
+        ),
+        ({"sizes": (2.0,), "limits": replace(LIMITS, warmup=150)}, "2x takes 120 updates, and the warm-up alone 150"),
+        (
+            {"model": sized(LAW, batch_tokens=8e6)},
+            "multiples of the training runs' 1M tokens per update, and the budget",
+        ),
+        ({"model": made()}, "The law opt_laws_curve does not separate .* compare batches of 1x, 2x, 4x; fit one"),
         ({"family": "knots"}, "A family to search in is one of"),
     ],
 )
