@@ -44,9 +44,7 @@ class JointFinding:
     """The best plan, and what one batch comes to within the same limits."""
 
     best: JointFound
-    one: (
-        JointFound  # with the smallest of the sizes that keeps to the limits, or the best plan where that has one batch
-    )
+    one: JointFound  # of the smallest size that keeps to the limits, or the best plan where that has one batch
     reasons: tuple[str, ...] = ()  # why the best plan lies beyond the training runs
 
     @property

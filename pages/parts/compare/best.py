@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import streamlit as st
 
-from optlaws_core import OptLawsError, Schedule
-from optlaws_core.fitting.result import Model
+from optlaws_core import DesignError, OptLawsError, Schedule
+from optlaws_core.fitting.result import Coverage, Model
 from optlaws_core.optimize import FAMILIES, KNOTS, Finding, JointFinding, Limits, find, find_joint, updates_within
-from optlaws_core.optimize.joint_search import multiples_of
+from optlaws_core.optimize.joint_search import check_unit, multiples_of
 from optlaws_core.prediction.losses import sized
-from optlaws_core.text import format_amount, format_number, parse_amount, parse_int
+from optlaws_core.text import format_amount, format_number, parse_amount, parse_int, shortened
 
 from ..state import address, jobs
 from ..state.candidates import MOST, Candidate
@@ -28,6 +28,7 @@ FALLING, ANY = "Curve that only falls", "Any curve"
 FORMS = (FALLING, ANY, *FAMILIES)
 LENGTHS = ("Updates", "Tokens", "FLOPs")
 BUDGETS = {"Tokens": "300B", "FLOPs": "1e21"}  # examples of lengths that are no updates
+MOST_UPDATES = "Maximum updates"
 MEANINGS = {
     "peak": ("Peak", "Highest rate, such as 3e-4; the best schedule may stay below."),
     "warmup": ("Warm-up", "Updates of linear warm-up, such as 2000 or 2k."),
@@ -42,7 +43,7 @@ BATCHED = {  # of a family alone
         "the hardware takes. Rate and batch are then searched for together, at the tokens of that many updates of 1x. "
         "Only the noisy quadratic predicts it.",
     ),
-    "most": ("Maximum updates", "Most updates that a plan with a growing batch may take, such as 12k."),
+    "most": (MOST_UPDATES, "Most updates that a plan with a growing batch may take, such as 12k."),
 }
 
 
@@ -161,28 +162,39 @@ def _begin(space: Workspace, usual: dict[str, str]) -> None:
 
 
 def _work(fit: Model, texts: dict[str, str], usual: dict[str, str]) -> Callable[..., Finding | JointFinding]:
-    """The search that is asked for. Raises `OptLawsError` as `_limits` does."""
+    """The search that is asked for. Raises `OptLawsError` as `_limits` does, and for fields that do not go together."""
     family = None if texts["form"] in (FALLING, ANY) else texts["form"]
-    limits = _limits(fit, texts)
+    asked = fit if texts["unit"] == "Updates" else _sized(fit, texts)
+    limits = _limits(asked.coverage, texts)
     if family is None or texts["batches"] == usual["batches"]:
+        if family is not None and texts["most"] != usual["most"]:
+            raise DesignError(
+                f"{MOST_UPDATES} is for plans whose batch grows, got {shortened(texts['most'])}: give their sizes in "
+                f"“{BATCHED['batches'][0]}”, or clear it."
+            )
         return functools.partial(find, fit, limits, family)
-    most = None if texts["most"] == usual["most"] else parse_int(texts["most"], "The most updates")
+    check_unit(fit, asked.coverage.usual[1])
+    most = None if texts["most"] == usual["most"] else parse_int(texts["most"], MOST_UPDATES)
     return functools.partial(find_joint, fit, limits, family, multiples_of(texts["batches"]), most)
 
 
-def _limits(fit: Model, texts: dict[str, str]) -> Limits:
+def _sized(fit: Model, texts: dict[str, str]) -> Model:
+    """The fit, told the model size and batch that a budget is counted in. Raises `OptLawsError` for what is neither."""
+    told = {
+        name: parse_amount(texts[name], what, examples=usual) if texts[name] else None
+        for name, what, usual in (
+            ("params", "The model size", "123M or 7B"),
+            ("batch", "The number of tokens per update", "4M or 524288"),
+        )
+    }
+    return sized(fit, told["params"], told["batch"])
+
+
+def _limits(coverage: Coverage, texts: dict[str, str]) -> Limits:
     """Raises `OptLawsError` for what is no number, or no limit that can be kept."""
     if texts["unit"] == "Updates":
         total = parse_int(texts["Updates"], "The number of updates")
     else:
-        told = {
-            name: parse_amount(texts[name], what, examples=usual) if texts[name] else None
-            for name, what, usual in (
-                ("params", "The model size", "123M or 7B"),
-                ("batch", "The number of tokens per update", "4M or 524288"),
-            )
-        }
-        coverage = sized(fit, told["params"], told["batch"]).coverage
         budget = parse_amount(texts[texts["unit"]], "The budget", examples=BUDGETS[texts["unit"]])
         total = updates_within(coverage, **{texts["unit"].lower(): budget})
     return Limits(

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core import fit, parse, predict
+from optlaws_core import OptLawsError, fit, parse, predict
 from optlaws_core.errors import Cancelled
 from optlaws_core.exports import TARGETS, export
 from optlaws_core.optimize import JointFinding, JointFound
 from pages.parts.compare import best as optimizing
 from pages.parts.compare.best import FOUND, SEARCH
 from pages.parts.compare.table import WANTED
+from tests.core.optimize.test_batch_search import LAW
 from tests.places import ROOT
 
 pytestmark = pytest.mark.slow
@@ -118,6 +119,28 @@ def test_rate_and_batch_are_looked_for_together(compare, monkeypatch):
     assert {"best plan", "best with one batch"} <= set(labels) and "ends 0.25 below the best one with one" in said[0]
     compare.text_input(key="best_batches").set_value("2x, 1x")
     assert "rising multiples of the usual one" in searched(compare)[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            {"unit": "Tokens", "batch": "8M"},
+            "the training runs' 1M tokens per update, and the budget is counted in these",
+        ),
+        ({"most": "many"}, "Maximum updates must be a whole number of 0 or more"),
+        (
+            {"most": "300", "batches": ""},
+            "Maximum updates is for plans whose batch grows, got 300: give their sizes in",
+        ),
+    ],
+)
+def test_fields_that_do_not_go_together_are_refused(typed, said):
+    usual = optimizing._usual(LAW, parse("linear(peak=8e-3, total=300)"))
+    texts = usual | {"form": "linear", "unit": "Updates", "batches": "1x, 2x", "Tokens": "2.4B"} | typed
+    optimizing._work(LAW, texts | {"batch": "1M", "most": "300", "batches": "1x, 2x"}, usual)
+    with pytest.raises(OptLawsError, match=said):
+        optimizing._work(LAW, {name: text or usual[name] for name, text in texts.items()}, usual)
 
 
 def test_a_search_can_be_cancelled(compare, monkeypatch):
