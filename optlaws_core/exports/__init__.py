@@ -105,7 +105,7 @@ def _instead(schedule: Schedule, target: Target, far: float) -> Export:
     """Code in the place of options that are so `far` off."""
     assert target.code is not None
     most = relative_error(far)
-    if isinstance(schedule, Joint):
+    if isinstance(schedule, Joint) and (schedule.batch or schedule.average):
         raise cannot(target.title, f"this learning rate, of which its options are off by up to {most} of the peak")
     note = f"{target.title}'s own options are off by up to {most} of the peak, so this is the schedule as code."
     return replace(target.code(schedule, (note,)), instead=True)
