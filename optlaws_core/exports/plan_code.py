@@ -14,8 +14,10 @@ def batch_code(batch: Batch) -> str:
 
 
 def weight_decay_code(decay: WeightDecay) -> str:
-    """`WEIGHT_DECAY_…`, `weight_decay_at(step)`, and what gives it to an optimizer."""
-    return _pieces(decay.pieces, "WEIGHT_DECAY", "VALUE", "weight_decay_at", "Weight decay of update") + SET_DECAY
+    """`WEIGHT_DECAY…`, `weight_decay_at(step)`, and what gives it to an optimizer, where any is above 0."""
+    code = _pieces(decay.pieces, "WEIGHT_DECAY", "VALUE", "weight_decay_at", "Weight decay of update")
+    highest = f"WEIGHT_DECAY = {word(max(decay.values))}  # the highest, which the groups that decay are made with\n"
+    return highest + code + (SET_DECAY if max(decay.values) else "")
 
 
 def _pieces(pieces: Pieces, prefix: str, value: str, function: str, what: str) -> str:
@@ -35,7 +37,12 @@ def _pieces(pieces: Pieces, prefix: str, value: str, function: str, what: str) -
 SET_DECAY = '''
 
 def set_weight_decay(optimizer, step):
-    """Give update `step` its weight decay, in the groups that were made with one; call it before optimizer.step()."""
+    """Give update `step` its weight decay, in the groups that were made with one; call it before optimizer.step().
+
+    Make the optimizer with WEIGHT_DECAY, the highest value: groups of weight decay 0 are left alone.
+    """
+    if not any(group.get("decays", group["weight_decay"] > 0) for group in optimizer.param_groups):
+        raise ValueError("No parameter group was made with a weight decay; make those that decay with WEIGHT_DECAY.")
     for group in optimizer.param_groups:
         if group.setdefault("decays", group["weight_decay"] > 0):
             group["weight_decay"] = weight_decay_at(step)

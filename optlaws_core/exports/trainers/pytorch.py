@@ -28,10 +28,13 @@ def plan(joint: Joint) -> Export:
 
 
 def _notes(schedule: Schedule) -> tuple[str, ...]:
-    batch = parts(schedule)[1]
+    batch, decay = parts(schedule)[1], weight_decay_of(schedule)
     what = ("batch_at is for your data loader, or for gradient accumulation: no PyTorch class takes it.",)
-    decays = ("Call set_weight_decay(optimizer, step) before each optimizer.step(): no PyTorch class takes it.",)
-    return (*_late(schedule), *(what if batch else ()), *(decays if weight_decay_of(schedule) else ()))
+    decays = (
+        "Make the groups that decay with weight_decay=WEIGHT_DECAY, the plan's highest, and call "
+        "set_weight_decay(optimizer, step) before each optimizer.step(): no PyTorch class takes it.",
+    )
+    return (*_late(schedule), *(what if batch else ()), *(decays if decay and max(decay.values) else ()))
 
 
 def _late(schedule: Schedule) -> tuple[str, ...]:

@@ -129,6 +129,20 @@ def test_the_code_decays_what_was_made_to_decay_and_nothing_else():
     assert matrix.item() == pytest.approx(wanted, rel=1e-12) and gain.item() == 1
 
 
+def test_a_weight_decay_that_starts_at_0_is_set_in_groups_made_with_the_highest():
+    space = executed(export(plan("ramp([0, 400], [0, 0.1])"), "pytorch").text)
+
+    def made(decay):
+        return torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=1e-2, weight_decay=decay)
+
+    optimizer = made(space["WEIGHT_DECAY"])
+    for step in range(100):
+        space["set_weight_decay"](optimizer, step)
+    assert optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.1 * 99 / 400)
+    with pytest.raises(ValueError, match="make those that decay with WEIGHT_DECAY"):
+        space["set_weight_decay"](made(space["weight_decay_at"](0)), 0)
+
+
 def increased(flags: dict[str, str], step: int) -> float:
     """What Megatron-LM's scheduler gives update `step`, as its `get_wd` counts."""
     if "weight-decay" in flags:
@@ -158,6 +172,13 @@ def test_a_line_beside_a_batch_that_changes_is_no_line_in_samples():
     with pytest.raises(ScheduleError, match="a weight decay that changes beside a batch that does"):
         export(plan("ramp([0, 400], [0, 0.1])", more), "megatron", sequence=64)
     assert "--weight-decay 0.1" in export(plan("0.1", more), "megatron", sequence=64).text
+
+
+def test_a_constant_weight_decay_goes_with_a_rate_that_comes_as_code():
+    rate = "rex(peak=1e-3, warmup=20, total=400)"
+    found, bare = export(parse(f"rate={rate}; weight_decay=0.1"), "megatron"), export(parse(rate), "megatron")
+    assert found.instead and bare.instead and executed(found.text)["weight_decay_at"](0) == 0.1
+    np.testing.assert_array_equal(*([executed(e.text)["lr_at"](t) for t in range(TOTAL)] for e in (found, bare)))
 
 
 @pytest.mark.parametrize("target", [key for key, known in TARGETS.items() if not known.holds_decay])
