@@ -11,6 +11,8 @@ from ..laws.effective import beside_rate, plan_of
 from ..runs import Plan, Run
 from ..schedules import Schedule
 from ..schedules.joint_schedule import weight_decay_of
+from ..schedules.weight_decay import WeightDecay
+from ..text import format_number
 
 AT_END = 0.01  # share of the updates whose losses are averaged, and that a log may lack at its end
 FINAL_STEPS = 50  # at which predictions are averaged, to be held against a mean of losses
@@ -50,7 +52,12 @@ def rates_of(schedule: Schedule) -> tuple[int, str, bytes, str]:
     """
     rates = np.round(schedule(_looks(schedule.total)) / schedule.peak, 9) + 0.0  # no negative zero
     decay = weight_decay_of(plan_of(schedule))
-    return schedule.total, f"{schedule.peak:.9g}", rates.tobytes(), decay.text if decay else ""
+    return schedule.total, f"{schedule.peak:.9g}", rates.tobytes(), _decay(decay) if decay else ""
+
+
+def _decay(decay: WeightDecay) -> str:
+    """What tells one weight decay from another: its value where that is constant, else its text."""
+    return format_number(decay.values[0]) if decay.constant else decay.text
 
 
 def batch_of(plan: Plan, tokens: bool = True) -> bytes | None:

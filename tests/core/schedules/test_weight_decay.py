@@ -90,6 +90,7 @@ def test_predictions_are_those_of_the_rate_and_say_that_no_law_knows_the_weight_
     found = rank(LAW, [one, other])
     assert [any("weight decay" in reason for reason in row.reasons) for row in found] == [True, True]
     assert against(joint(LAW, [one, other]), 1)[0].difference == 0
+    assert rates_of(one) == rates_of(plan("steps([0, 200], [0.1, 0.1])"))
     assert len({rates_of(one), rates_of(other), rates_of(bare)}) == 3  # no run of one is taken for one of another
 
 
