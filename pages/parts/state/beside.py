@@ -20,8 +20,8 @@ from optlaws_core.text import format_number
 
 RATE, BATCH, AVERAGE, WEIGHT_DECAY = PARTS
 NONE = "none"
-MOST_SAID = 3  # sizes of a batch schedule that are named one by one
-_MANNER = {"steps": "{} steps", "ramp": "ramps between {} sizes"}
+MOST_SAID = 3  # values of a batch or weight decay that are named one by one
+_MANNER = {"steps": "{} steps", "ramp": "ramps between {} values"}
 _CALL = re.compile(r"\s*(\w*)\s*\(?(.*?)\)?\s*", re.DOTALL)
 
 
@@ -104,7 +104,11 @@ def _call(text: str) -> tuple[str, str]:
 def told(schedule: Schedule) -> str:
     """Batch, average and weight decay in a few letters, for a name; empty for a rate alone."""
     (_, batch, average), decay = parts(schedule), weight_decay_of(schedule)
-    words = (batch and _sizes(batch, "→"), average and _short(average), decay and f"wd {_values(decay, '→')}")
+    words = (
+        batch and _arrows([batch.written(size) for size in batch.sizes]),
+        average and _short(average),
+        decay and f"wd {_arrows(_written(decay))}",
+    )
     return " ".join(filter(None, words))
 
 
@@ -116,32 +120,33 @@ def in_words(schedule: Schedule, more: bool = False) -> str:
     _, batch, average = parts(schedule)
     with_ = "" if batch is None else f"{' and' if more else ' with'} {_batch_in_words(batch)}"
     if (decay := weight_decay_of(schedule)) is not None:
-        with_ += f"{' and' if more or with_ else ' with'} a weight decay of {_values(decay, ', then ')}"
+        with_ += f"{' and' if more or with_ else ' with'} {_course('weight decay', _written(decay), decay.shape)}"
     return f"{with_}{'' if average is None else f' read as {_average_in_words(average)}'}"
 
 
-def _values(decay: WeightDecay, between: str) -> str:
-    values = [format_number(value) for value in decay.values]
-    return between.join(values if len(values) <= MOST_SAID else [values[0], "…", values[-1]])
+def _written(decay: WeightDecay) -> list[str]:
+    return [format_number(value) for value in decay.values[: 1 if decay.constant else None]]
 
 
-def _sizes(batch: Batch, between: str) -> str:
-    sizes = [batch.written(size) for size in batch.sizes]
-    if len(sizes) > MOST_SAID:
-        sizes = [sizes[0], "…", sizes[-1]]
-    return between.join(sizes)
+def _arrows(values: list[str]) -> str:
+    return "→".join(values if len(values) <= MOST_SAID else [values[0], "…", values[-1]])
 
 
 def _batch_in_words(batch: Batch) -> str:
-    unit = "" if batch.relative else " tokens"
-    if batch.constant:
-        return f"a batch of {batch.written(batch.sizes[0])}{unit}"
-    if len(batch.sizes) > MOST_SAID:
-        first, last = (batch.written(batch.sizes[i]) for i in (0, -1))
-        return f"a batch of {first} to {last}{unit} in {_MANNER[batch.shape].format(len(batch.sizes))}"
-    if batch.shape == "ramp":
-        return f"a batch that goes from {_sizes(batch, ' to ')}{unit}"
-    return f"a batch of {_sizes(batch, ', then ')}{unit}"
+    return _course(
+        "batch", [batch.written(size) for size in batch.sizes], batch.shape, "" if batch.relative else " tokens"
+    )
+
+
+def _course(what: str, values: list[str], shape: str, unit: str = "") -> str:
+    """How a batch or a weight decay goes through its values, in words."""
+    if len(set(values)) == 1:
+        return f"a {what} of {values[0]}{unit}"
+    if len(values) > MOST_SAID:
+        return f"a {what} of {values[0]} to {values[-1]}{unit} in {_MANNER[shape].format(len(values))}"
+    if shape == "ramp":
+        return f"a {what} that goes from {' to '.join(values)}{unit}"
+    return f"a {what} of {', then '.join(values)}{unit}"
 
 
 def _average_in_words(average: Average) -> str:

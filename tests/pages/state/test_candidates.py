@@ -440,7 +440,7 @@ def test_a_plan_is_named_by_its_rate_and_by_what_is_scheduled_beside_it():
         "the WSD with a decay over the last 20 % and a batch of 1x, then 4x read as an EMA of 100 updates",
         "the cosine read as the mean of 8 checkpoints 20 updates apart",
         "the REX with a batch of 1M to 4M tokens in 4 steps",
-        "the REX with a weight decay of 0.1, then 0",
+        "the REX with a weight decay that goes from 0.1 to 0",
     ]
 
 
