@@ -385,7 +385,7 @@ def test_the_runs_to_train_next_stand_beneath_the_answer_each_with_its_export():
     app.session_state[further.BOX] = True
     app.run()
     assert not app.exception
-    said = next(t for t in texts(app) if t.startswith("Today the best candidate is the wrong choice with a probability of"))
+    said = next(t for t in texts(app) if t.startswith("Today the best candidate is the wrong choice with a"))
     assert "expected to cut that to" in said
     exports = [b for b in app.button if b.label == "Export"]
     assert any("updates" in t and "Probability of a wrong choice after it" in t for t in texts(app)) and exports
