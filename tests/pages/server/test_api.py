@@ -193,7 +193,7 @@ def test_whoever_is_logged_in_reads_what_is_for_members(client, ids, bundle, tmp
         assert fault(logged_in.get(f"/api/comparisons/{ids[Visibility.private]}"), 404) == MISSING
         for end in ("", ".png"):
             refused = client(required=True, **{COOKIE: KEY}).get(f"/api/comparisons/{ids[Visibility.link]}{end}")
-            assert "logged in" in fault(refused, 403)
+            assert "requires a log-in" in fault(refused, 403)
 
 
 def test_a_store_that_fails_is_told_without_its_place(client, monkeypatch):
