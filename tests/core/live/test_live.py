@@ -449,5 +449,5 @@ def test_pipes_devices_and_links_out_of_the_folder_are_not_read(tmp_path):
     reading = reread(folder)
     assert [run.name for run in reading.runs] == ["a"] and reading.errors == ()
     assert [n.text for n in reading.notes] == ["1 link out of the folder not followed: out.csv."]
-    with pytest.raises(LogError, match=r"pipe\.csv: a log must be an ordinary file, this is none\."):
+    with pytest.raises(LogError, match=r"pipe\.csv: a log must be an ordinary file, this is not one\."):
         reread(folder / "pipe.csv")
