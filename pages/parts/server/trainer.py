@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 
 from optlaws_core.errors import Cancelled, OptLawsError
@@ -137,8 +138,9 @@ def _lines(process: subprocess.Popen) -> Iterator[str]:
     came: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
-        for line in process.stdout:
-            came.put(line)
+        with suppress(ValueError):  # closed, since nobody wants what is left
+            for line in process.stdout:
+                came.put(line)
         came.put(None)
 
     threading.Thread(target=read, name="trainer", daemon=True).start()

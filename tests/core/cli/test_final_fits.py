@@ -367,7 +367,10 @@ RANKS = [
     (["rank", "--schedule", COSINE, "--baseline", COSINE], "--baseline is for fits of curve laws; a final-loss fit"),
     (["optimize", "--peak", "1e-3", "--total", "100"], "a fit of whole loss curves is needed, this is a fit of final"),
     (["autolrs", "--high", "1e-3", "--total", "100"], "a fit of whole loss curves is needed, this is a fit of final"),
-    (["predict", "--schedule", COSINE, "--at", "0"], "--at is for laws of whole curves; a final-loss fit predicts only"),
+    (
+        ["predict", "--schedule", COSINE, "--at", "0"],
+        "--at is for laws of whole curves; a final-loss fit predicts only",
+    ),
 ]
 
 

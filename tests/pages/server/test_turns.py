@@ -128,10 +128,13 @@ def test_work_of_a_tab_that_comes_back_goes_on(desk):
 @pytest.mark.parametrize("desk", [(1,)], indirect=True)
 def test_work_that_fails_gives_its_place_up(desk, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", lambda told: None)
+    failed = []
 
     def fails() -> None:
+        failed.append(threading.current_thread())
         raise ValueError("Why.")
 
     desk.queue.join(Turn("a", fails, lambda: True, lambda: None))
     desk.join("b1")
     assert desk.began["b1"].wait(PATIENCE)
+    failed[0].join(PATIENCE)  # it ends while its fault is still expected
