@@ -88,21 +88,16 @@ class Batch:
     def __post_init__(self) -> None:
         for name in ("starts", "sizes"):
             object.__setattr__(self, name, tuple(float(v) for v in getattr(self, name)))
-        for name, allowed in (("shape", SHAPES), ("by", BY)):
-            if getattr(self, name) not in allowed:
-                raise ScheduleError(f"batch: {name} must be {' or '.join(allowed)}, got {getattr(self, name)!r:.40}.")
-        if not 1 <= len(self.starts) == len(self.sizes) <= MOST_SIZES:
-            raise ScheduleError(
-                f"batch: each start needs its size, and there may be {MOST_SIZES:,} of both, "
-                f"got {len(self.starts):,} and {len(self.sizes):,}."
-            )
+        if self.by not in BY:
+            raise ScheduleError(f"batch: by must be {' or '.join(BY)}, got {self.by!r:.40}.")
+        check_stretches("batch", self.shape, self.starts, self.sizes, "size")
         rises = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
         if self.starts[0] != 0 or not rises or not self.starts[-1] <= LARGEST**2:
-            raise ScheduleError(f"batch: starts must rise from 0, got {_listed(self.starts)}.")
+            raise ScheduleError(f"batch: starts must rise from 0, got {listed(self.starts)}.")
         if self.by == "updates" and any(s != int(s) or s > LARGEST for s in self.starts):
-            raise ScheduleError(f"batch: starts in updates must be whole numbers, got {_listed(self.starts)}.")
+            raise ScheduleError(f"batch: starts in updates must be whole numbers, got {listed(self.starts)}.")
         if not all(0 < s <= LARGEST for s in self.sizes):
-            raise ScheduleError(f"batch: sizes must be above 0 and at most {LARGEST:g}, got {_listed(self.sizes)}.")
+            raise ScheduleError(f"batch: sizes must be above 0 and at most {LARGEST:g}, got {listed(self.sizes)}.")
         if (ratio := max(self.sizes) / min(self.sizes)) > RANGE:
             raise ScheduleError(f"batch: the largest size may be {RANGE:,.0f} times the smallest, got {ratio:.3g}.")
         if self.by == "tokens" and self.relative:
@@ -193,9 +188,8 @@ class Batch:
         """The same schedule with what lies behind update `origin` `factor` times as long; by tokens, all of it."""
         if self.by == "tokens":
             return replace(self, starts=tuple(s * factor for s in self.starts))
-        moved = [s if s <= origin else float(round(origin + (s - origin) * factor)) for s in self.starts]
-        kept = [i for i, s in enumerate(moved) if s < min((*moved[i + 1 :], np.inf))]
-        return replace(self, starts=tuple(moved[i] for i in kept), sizes=tuple(self.sizes[i] for i in kept))
+        starts, sizes = lengthened(self.starts, self.sizes, factor, origin)
+        return replace(self, starts=starts, sizes=sizes)
 
     def until(self, end: int) -> "Batch":
         """The same sizes in all updates before update `end`, from 1 on, behind which nothing begins.
@@ -223,8 +217,29 @@ def _amount(value: float) -> str:
     return format_amount(value).replace(",", "")
 
 
-def _listed(values: tuple[float, ...]) -> str:
+def check_stretches(what: str, shape: str, starts: tuple[float, ...], values: tuple[float, ...], called: str) -> None:
+    """Raises `ScheduleError` unless the shape is known and each of a few stretches has a start and a value."""
+    if shape not in SHAPES:
+        raise ScheduleError(f"{what}: shape must be {' or '.join(SHAPES)}, got {shape!r:.40}.")
+    if not 1 <= len(starts) == len(values) <= MOST_SIZES:
+        raise ScheduleError(
+            f"{what}: each start needs its {called}, and there may be {MOST_SIZES:,} of both, "
+            f"got {len(starts):,} and {len(values):,}."
+        )
+
+
+def lengthened(
+    starts: tuple[float, ...], values: tuple[float, ...], factor: float, origin: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Starts in updates, moved away from update `origin` by a factor, and the values of those that stay apart."""
+    moved = [s if s <= origin else float(round(origin + (s - origin) * factor)) for s in starts]
+    kept = [i for i, s in enumerate(moved) if s < min((*moved[i + 1 :], np.inf))]
+    return tuple(moved[i] for i in kept), tuple(values[i] for i in kept)
+
+
+def listed(values: tuple[float, ...]) -> str:
+    """The first of the numbers, for a message."""
     return ", ".join(map(format_number, values[:6])) + ("…" if len(values) > 6 else "")
 
 
-__all__ = ["BY", "SHAPES", "Batch", "Pieces"]
+__all__ = ["BY", "SHAPES", "Batch", "Pieces", "check_stretches", "lengthened", "listed"]

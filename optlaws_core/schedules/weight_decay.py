@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import format_number
-from .batch import MOST_SIZES, SHAPES, Pieces
+from .batch import SHAPES, Pieces, check_stretches, lengthened, listed
 from .entries import LARGEST
 
 HIGHEST = 100.0
@@ -34,20 +34,14 @@ class WeightDecay:
     def __post_init__(self) -> None:
         for name in ("starts", "values"):
             object.__setattr__(self, name, tuple(float(v) for v in getattr(self, name)))
-        if self.shape not in SHAPES:
-            raise ScheduleError(f"weight_decay: shape must be {' or '.join(SHAPES)}, got {self.shape!r:.40}.")
-        if not 1 <= len(self.starts) == len(self.values) <= MOST_SIZES:
-            raise ScheduleError(
-                f"weight_decay: each start needs its value, and there may be {MOST_SIZES:,} of both, "
-                f"got {len(self.starts):,} and {len(self.values):,}."
-            )
+        check_stretches("weight_decay", self.shape, self.starts, self.values, "value")
         rises = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
         if self.starts[0] != 0 or not rises or any(s != int(s) or s > LARGEST for s in self.starts):
             raise ScheduleError(
-                f"weight_decay: starts must be whole updates that rise from 0, got {_listed(self.starts)}."
+                f"weight_decay: starts must be whole updates that rise from 0, got {listed(self.starts)}."
             )
         if not all(0 <= v <= HIGHEST for v in self.values):
-            raise ScheduleError(f"weight_decay: values must lie between 0 and {HIGHEST:g}, got {_listed(self.values)}.")
+            raise ScheduleError(f"weight_decay: values must lie between 0 and {HIGHEST:g}, got {listed(self.values)}.")
 
     def __call__(self, t: ArrayLike) -> FloatArray:
         """Values at updates `t`, shape of `t`."""
@@ -76,9 +70,8 @@ class WeightDecay:
 
     def stretched(self, factor: float, origin: int = 0) -> "WeightDecay":
         """The same schedule with what lies behind update `origin` `factor` times as long."""
-        moved = [s if s <= origin else float(round(origin + (s - origin) * factor)) for s in self.starts]
-        kept = [i for i, s in enumerate(moved) if s < min((*moved[i + 1 :], np.inf))]
-        return replace(self, starts=tuple(moved[i] for i in kept), values=tuple(self.values[i] for i in kept))
+        starts, values = lengthened(self.starts, self.values, factor, origin)
+        return replace(self, starts=starts, values=values)
 
     def until(self, end: int) -> "WeightDecay":
         """The same values in all updates before update `end`, from 1 on, behind which nothing begins."""
@@ -91,10 +84,6 @@ class WeightDecay:
 
 def _all(numbers: tuple[float, ...]) -> str:
     return ", ".join(map(format_number, numbers))
-
-
-def _listed(numbers: tuple[float, ...]) -> str:
-    return _all(numbers[:6]) + ("…" if len(numbers) > 6 else "")
 
 
 __all__ = ["WeightDecay"]
