@@ -7,10 +7,11 @@ import plotly.graph_objects as go
 
 from ..prediction.bands import Prediction
 from ..runs import Run
-from .chart_style import BENEATH, amount, color, faded, layout, log_axis, safe, thin
+from .chart_style import BENEATH, amount, color, faded, layout, log_axis, safe, thin, thinned
 from .chart_style import bands as areas
 
 FEW = 12  # runs whose legend stands beneath the curves; that of more would leave them no height
+MOST_MARKERS = 400  # of all runs together: each is an element of its own, where a line is one
 
 
 def _line(x, y, name: str, i: int, *, legend: bool, **properties) -> dict:
@@ -77,13 +78,15 @@ def curves(
 
 
 def against(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
-    """Predicted against observed loss, a point for each observation, and the line on which both agree."""
+    """Predicted against observed loss and the line on which both agree; of many points, those that are furthest off."""
     low = min(float(run.loss.min()) for run in runs.values())
     high = max(float(run.loss.max()) for run in runs.values())
+    most = max(3, MOST_MARKERS // len(runs))
+    seen = {run.name: thinned(predicted[run.name] / run.loss, most) for run in runs.values()}
     points = [
         _line(
-            run.loss,
-            predicted[run.name],
+            run.loss[seen[run.name]],
+            predicted[run.name][seen[run.name]],
             run.name,
             i,
             legend=True,

@@ -16,10 +16,14 @@ from ..state.workspace import Workspace
 from ..widgets import showing
 
 BANDS_DRAWN = 2  # runs whose bands are drawn at first
+ERRORS = {
+    "Residuals": (charts.residuals, "fit-residuals"),
+    "Predicted against observed": (charts.against, "fit-predicted-against-observed"),
+}
 
 
 def show(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Run]) -> None:
-    """Curves with bands, what the bands hold, observed against predicted, residuals."""
+    """Curves with bands, what the bands hold, residuals or predicted against observed."""
     runs, held_out = [*train, *test], [r.name for r in test]
     predicted, known = losses_beside(found, runs), bands(space, found, runs)
     left, right = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
@@ -43,11 +47,23 @@ def show(space: Workspace, found: Model, train: Sequence[Run], test: Sequence[Ru
     showing.chart(figure, "fit-curves")
     st.caption("Faint: observed. Bold: predicted; dashed where the run was held out.")
     _explain(found, test, known)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        showing.chart(charts.against(placed, predicted, held_out), "fit-predicted-against-observed")
-    with right:
-        showing.chart(charts.residuals(placed, predicted, held_out), "fit-residuals")
+    _errors(placed, predicted, held_out)
+
+
+@st.fragment
+def _errors(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> None:
+    """How far the curves are off, drawn in one of two ways: a page with both takes a quarter of a second more."""
+    way = address.bound_widget(
+        st.segmented_control,
+        "Errors as",
+        list(ERRORS),
+        default=next(iter(ERRORS)),
+        required=True,
+        key="fit_errors_as",
+        label_visibility="collapsed",
+    )
+    draw, name = ERRORS[way]
+    showing.chart(draw(runs, predicted, held_out), name)
 
 
 def _first(runs: Sequence[Run], known: Mapping[str, Prediction]) -> list[str]:

@@ -69,8 +69,20 @@ def _fitted_rmse(scores: Mapping[str, Scores]) -> float:
 
 def formulas(names: Sequence[str]) -> None:
     """Formulas of laws: one in a frame, several to be opened."""
+    if len(names) == 1:
+        with st.container(border=True):
+            formula(names[0])
+        return
     for name in names:
-        with st.container(border=True) if len(names) == 1 else st.expander(LAWS[name].title):
+        _opened(name)
+
+
+@st.fragment
+def _opened(name: str) -> None:
+    """A formula, written once it is opened: set in type it has hundreds of elements, for which the page would wait."""
+    box = st.expander(LAWS[name].title, icon=":material/function:", on_change="rerun", key=f"formula {name}")
+    if box.open:
+        with box:
             formula(name)
 
 

@@ -31,7 +31,9 @@ def test_the_page_alone_offers_runs_and_a_formula(alone):
     assert alone.multiselect(key="laws").value == [SUBLINEAR, CURVE]
     train, test = (alone.multiselect(key=key).value for key in ("train", "test"))
     assert train and test and not set(train) & set(test)
-    assert any("L_\\infty" in latex.value for latex in alone.latex)
+    assert not alone.latex
+    alone.session_state[f"formula {CURVE}"] = True  # opened
+    assert any("L_\\infty" in latex.value for latex in alone.run().latex)
 
 
 def test_through_the_menu():
@@ -165,6 +167,17 @@ def test_charts_show_what_they_are_given():
         charts.residuals(runs, predicted, []).data[0].y, [100 * (3.1 / 3 - 1), 100 * (2.8 / 2.9 - 1)]
     )
     np.testing.assert_array_equal(charts.against(runs, predicted, []).data[0].y, predicted["a <i>"])
+
+
+def test_of_many_points_those_furthest_off_are_drawn():
+    steps = np.arange(1, 10_001)
+    loss = 3 + 1 / steps
+    loss[4_321] = 3.5
+    noisy = Run(
+        "noisy", Plan(parse("constant(peak=1e-3, total=10000)")), {"train": Series(steps, loss)}, lr_source="declared"
+    )
+    drawn = charts.against({0: noisy}, {"noisy": 3 + 1 / steps}, []).data[0]
+    assert len(drawn.x) == charts.MOST_MARKERS and 3.5 in drawn.x
 
 
 def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
