@@ -14,6 +14,7 @@ ALL = (
     "leaderboard",
     "noise_floor",
     "few_runs",
+    "peaks",
     "recognition",
     "live",
     "optimize",

@@ -56,7 +56,7 @@ class Question:
 def questions(design: str) -> Iterator[Question]:
     """The question of every group that has one."""
     for group in groups():
-        if group.family in FAMILIES and _wsd(group) is not None and (train := _training(group, design)):
+        if group.family in FAMILIES and shortest_wsd(group) is not None and (train := _training(group, design)):
             names = {r.name for r in train}
             test = tuple(r for r in group.runs.values() if r.name not in names)
             if test:
@@ -68,7 +68,8 @@ def reported(group: Group) -> bool:
     return group.family in ("mpl", "lrs")
 
 
-def _wsd(group: Group) -> Run | None:
+def shortest_wsd(group: Group) -> Run | None:
+    """The WSD of linear decay of the shortest horizon, with the decay nearest to 20 %."""
     found = [r for r in group.runs.values() if isinstance(s := r.known_plan.schedule, WSD) and s.shape == "linear"]
     rank = {r.name: (s.total, abs(s.decay / s.total - 0.2), r.name) for r in found for s in [r.known_plan.schedule]}
     return min(found, key=lambda r: rank[r.name], default=None)
@@ -80,7 +81,7 @@ def _first(group: Group, family: str) -> Run | None:
 
 
 def _training(group: Group, design: str) -> list[Run]:
-    wsd, cosine, constant = _wsd(group), _first(group, "cosine"), _first(group, "constant")
+    wsd, cosine, constant = shortest_wsd(group), _first(group, "cosine"), _first(group, "constant")
     assert wsd is not None
     if design == "one":
         return [wsd]

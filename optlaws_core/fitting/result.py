@@ -12,6 +12,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import OptLawsError, amiss
 from ..laws import law_named
+from ..laws.effective import scaled
 from ..markup import formula
 from ..runs import Plan, Run
 from ..schedules import Schedule
@@ -60,6 +61,16 @@ class Fit(JsonRecord):
     begin: int | None = None  # first step that counted, where it was found from the curves
     # The law fitted to the runs of each peak rate alone, ascending, where they have several; see `peaks`.
     by_peak: tuple["Fit", ...] = ()
+    # Power of the ratio of peaks with which the rates of a schedule of another peak count; see `peaks`.
+    peak_power: float = 1.0
+
+    def seen(self, plan: Plan) -> Plan:
+        """A plan as the law is shown it by this fit: at another peak than its runs', with other rates; see `peaks`."""
+        return replace(plan, schedule=scaled(plan.schedule, self.rate_factor(plan.schedule.peak)))
+
+    def rate_factor(self, peak: float) -> float:
+        """What rates of schedules of this peak are multiplied with before the law sees them."""
+        return peaks.factor(self.coverage.peak, peak, self.peak_power)
 
     @property
     def parts(self) -> tuple[tuple["Fit", float], ...]:
@@ -232,6 +243,7 @@ class Fit(JsonRecord):
                 informed=None if d.get("informed") is None else informed_from_dict(d["informed"]),
                 begin=None if d.get("begin") is None else int(number(d["begin"], "begin")),
                 by_peak=_by_peak(d.get("by_peak", ()), law.name),
+                peak_power=number(d.get("peak_power", 1.0), "peak_power"),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not a fit: {amiss(fault)}.") from None

@@ -137,8 +137,9 @@ def fit(
         # In an order of their own, so that neither names nor the order of the files decide anything.
         ready(law, train, train)
         end = posterior(law, in_order(train), dict(locked or {}), prior, progress)
-        found = finish(end.problem, end.x, end.finished, end.known, train, test, first, end.informed)
         several = peaks.apart(runs)
+        power = peaks.POWER if len(several) == 1 else 1.0
+        found = finish(end.problem, end.x, end.finished, end.known, train, test, first, end.informed, power)
         if len(several) > 1:
             alone = partial(fit, law, locked=locked, from_step=from_step, begins=begins, prior=prior, progress=progress)
             found = _with_peaks(found, [alone(some) for some in several], train, [usable(r, first) for r in test])
@@ -195,6 +196,7 @@ def finish(
     test: Sequence[Run],
     from_step: int | None,
     informed: Informed | None = None,
+    peak_power: float = 1.0,
 ) -> Fit:
     """The `Fit` of a search that ended at `x` (free,), scored on its usable training runs and on the held-out ones."""
     law, theta = problem.law, problem.natural(x)
@@ -202,7 +204,7 @@ def finish(
     # The ridge settles which of several neighbouring weights is used; an interval of one would say nothing.
     interval = dict(known.interval) | {p.name: None for p in law.params if p.weight}
     status, message = problem.verdict(x, finished, interval)
-    return Fit(
+    found = Fit(
         law=law.name,
         theta=dict(zip(law.names, map(float, theta), strict=True)),
         interval=interval,
@@ -211,14 +213,20 @@ def finish(
         objective=problem.cost(theta),
         train=score(law, theta, train),
         coverage=Coverage.of(train),
-        test=score(law, theta, [usable(r, from_step) for r in test]),
         split=train[0].split,
         from_step=from_step,
         free=tuple(p.name for p in problem.params),
         covariance=() if known.covariance is None else tuple(map(tuple, known.covariance.tolist())),
         misfit=rms([off[part] for part in problem.slices]),
         informed=informed,
+        peak_power=peak_power,
     )
+    return replace(found, test=_scored(found, [usable(r, from_step) for r in test]))
+
+
+def _scored(found: Fit, runs: Sequence[Run]) -> dict[str, Scores]:
+    """Scores of runs under a fit alone, by name."""
+    return score(law_named(found.law), found.vector, [replace(r, plan=found.seen(r.known_plan)) for r in runs])
 
 
 def rms(errors: Sequence[FloatArray]) -> float:
@@ -232,7 +240,7 @@ def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequ
     runs = [usable(r, base.first_step) for r in runs]
     theta = law.complete(theta)
     vector = law.vector(theta)
-    return Fit(
+    found = Fit(
         law=base.law,
         theta=theta,
         interval=dict.fromkeys(theta),
@@ -242,10 +250,11 @@ def tuned(base: Fit, theta: Mapping[str, float], runs: Sequence[Run], test: Sequ
         train=score(law, vector, runs),
         coverage=base.coverage,
         split=base.split,
-        test=score(law, vector, [usable(r, base.first_step) for r in test]),
         from_step=base.from_step,
         begin=base.begin,
+        peak_power=base.peak_power,
     )
+    return replace(found, test=_scored(found, [usable(r, base.first_step) for r in test]))
 
 
 def score(law: Law, theta: FloatArray, runs: Sequence[Run]) -> dict[str, Scores]:
@@ -258,10 +267,11 @@ def predicted(found: Fit, run: Run) -> FloatArray:
     """Losses that a fit predicts at every observed step of a run, (n,)."""
     parts = found.parts_at(run.known_plan.schedule.peak)
     law = law_named(found.law)
-    if len(parts) == 1:
-        return curve(law, parts[0][0].vector, run)
+    told = [(w, f.vector, replace(run, plan=f.seen(run.known_plan))) for f, w in parts]
+    if len(told) == 1:
+        return curve(law, *told[0][1:])
     with np.errstate(all="ignore"):
-        return np.exp(sum(w * np.log(curve(law, f.vector, run)) for f, w in parts))
+        return np.exp(sum(w * np.log(curve(law, vector, shown)) for w, vector, shown in told))
 
 
 def averaged(run: Run) -> Run:

@@ -1,4 +1,4 @@
-"""What batch schedules and averages of weights are to laws that know the learning rate alone: an effective rate.
+"""What laws that know the learning rate alone are shown in the place of a plan: an effective rate.
 
 **Batch.** Under Adam an update moves the weights by the rate times a gradient that is divided by its own root mean
 square. With a batch of b times the reference the gradient's noise has 1/b of its variance, so the signal's share of the
@@ -13,6 +13,8 @@ a run would have whose rate decays as η_k·c_k, if its gradients were the same 
 average after update t is that of a schedule of its own which ends there, and a law needs no more than it knows of
 decays. A filter on the law's noise, exact for a quadratic loss, was tried first: it hangs on how a fit tells noise from
 slow progress, which schedules alone leave open (docs/lab-notes.md).
+
+**Another peak.** A fit to runs of one peak rate sees the rates of another one multiplied, see `fitting.peaks`.
 """
 
 from collections.abc import Iterator
@@ -86,6 +88,64 @@ class EffectiveRate(Schedule):
     def text(self) -> str:
         """The plan's."""
         return self.plan.text
+
+
+@dataclass(frozen=True)
+class ScaledRate(Schedule):
+    """A schedule's rates times a factor: exact, where `resized` rounds what follows from the peak."""
+
+    family = "scaled rate"
+    formula = r"c\,\eta(t)"
+
+    rate: Schedule
+    factor: float  # above 0
+
+    def __post_init__(self) -> None:
+        """Nothing: the schedule was checked when it was made."""
+
+    def __call__(self, t: ArrayLike) -> FloatArray:
+        return self.factor * self.rate(t)
+
+    @property
+    def peak(self) -> float:
+        """The highest rate, multiplied."""
+        return self.factor * self.rate.peak
+
+    @property
+    def total(self) -> int:
+        """Updates."""
+        return self.rate.total
+
+    @property
+    def warmup(self) -> int:
+        """That of the rate."""
+        return self.rate.warmup
+
+    @property
+    def warmup_end(self) -> int:
+        """That of the rate."""
+        return self.rate.warmup_end
+
+    @property
+    def breaks(self) -> tuple[int, ...]:
+        """Those of the rate."""
+        return self.rate.breaks
+
+    @property
+    def text(self) -> str:
+        """The schedule's."""
+        return self.rate.text
+
+
+def scaled(schedule: Schedule, factor: float) -> Schedule:
+    """The schedule or plan with every rate times `factor`, for laws to see."""
+    if factor == 1:
+        return schedule
+    if isinstance(schedule, EffectiveRate):
+        return replace(schedule, plan=replace(schedule.plan, rate=ScaledRate(schedule.plan.rate, factor)))
+    if isinstance(schedule, Joint):
+        return replace(schedule, rate=ScaledRate(schedule.rate, factor))
+    return ScaledRate(schedule, factor)
 
 
 def share_of_update(average: Average, end: int, step: FloatArray) -> FloatArray:
@@ -172,4 +232,14 @@ def share_of_noise(schedule: Schedule, steps: FloatArray) -> FloatArray:
     return 1 / schedule.batch(steps)
 
 
-__all__ = ["EffectiveRate", "beside_rate", "driven", "in_multiples", "plan_of", "share_of_noise", "share_of_update"]
+__all__ = [
+    "EffectiveRate",
+    "ScaledRate",
+    "beside_rate",
+    "driven",
+    "in_multiples",
+    "plan_of",
+    "scaled",
+    "share_of_noise",
+    "share_of_update",
+]

@@ -147,7 +147,7 @@ def find(
     simple = {name: _family(objective, name, told) for name in SIMPLE}
     lowest = min([constant, *simple.values()], key=lambda found: found.loss)
     peak = lowest.schedule.peak
-    if peak < limits.peak and any(fit.by_peak for fit, _ in model.parts):
+    if peak < limits.peak and any(fit.by_peak or fit.peak_power != 1 for fit in model.members):
         # What predicts a curve hangs on its peak there, so the curve is looked for at the best peak.
         objective = Objective.of(model, replace(limits, peak=peak), plan)
     best = _curve(objective, told, [lowest.schedule])

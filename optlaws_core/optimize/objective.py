@@ -99,24 +99,32 @@ def _edges(total: int, warmup: int) -> IntArray:
     return np.array(sorted({*wide.tolist(), *range(total - half, total + 1), *rise.tolist(), *early.tolist(), *single}))
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A law with coefficients (params,), its share in what predicts, and what it sees of rates, both by peak rate."""
+
+    law: Law
+    theta: FloatArray
+    share: Share = lambda peak: 1.0
+    factor: Callable[[float], float] = lambda peak: 1.0
+
+
 class Objective:
     """The logarithm of the final loss under a law or an average of laws, for rates of cells and for schedules."""
 
-    def __init__(
-        self, parts: list[tuple[Law, FloatArray, Share]], limits: Limits, plan: Plan, judge: Callable[[Schedule], float]
-    ) -> None:
-        """`parts`: law, coefficients, share. `judge`: the loss that is reported. Raises `DesignError` as it does."""
+    def __init__(self, parts: list["Part"], limits: Limits, plan: Plan, judge: Callable[[Schedule], float]) -> None:
+        """`judge`: the loss that is reported. Raises `DesignError` as it does."""
         judge(flat(limits))  # whatever is wrong with the law or the length is told before any search
         self.judge, self.limits = judge, limits
-        self.laws = [law for law, _, _ in parts]
+        self.laws = [part.law for part in parts]
         self.walks = next((law.name for law in self.laws if not set(law.features) <= KNOWN), None)
-        self.parts = [] if self.walks else [(_Final(law, theta, limits, plan), share) for law, theta, share in parts]
+        self.parts = [] if self.walks else [(_Final(p.law, p.theta, limits, plan), p) for p in parts]
 
     @classmethod
     def of(cls, model: Model, limits: Limits, plan: Plan | None = None) -> "Objective":
         """Of a fit; `plan`: its model size and batch are the schedule's, by default the training runs'."""
         told = plan or model.coverage.plan(flat(limits))
-        parts = [(law_named(f.law), f.vector, share) for f, share in _shares(model)]
+        parts = [Part(law_named(f.law), f.vector, share, f.rate_factor) for f, share in _shares(model)]
         return cls(parts, limits, told, lambda s: float(predict(model, Plan(s, told.params, told.batch_tokens))[0]))
 
     @classmethod
@@ -129,7 +137,7 @@ class Objective:
             plan = Plan(schedule, size, batch_tokens)
             return float(evaluate(batch(law, [(plan, np.array([schedule.total - 1]))]), theta)[0])
 
-        return cls([(law, theta, lambda _: 1.0)], limits, Plan(flat(limits), size, batch_tokens), judge)
+        return cls([Part(law, theta)], limits, Plan(flat(limits), size, batch_tokens), judge)
 
     def check_curves(self) -> None:
         """Raises `DesignError` where a free-form curve cannot be searched for."""
@@ -146,15 +154,15 @@ class Objective:
     def __call__(self, rate: FloatArray, cells: Cells) -> tuple[float, FloatArray]:
         """Of the rates of `cells` (cells,), and its slope (cells,)."""
         value, slope = 0.0, np.zeros_like(rate)
-        for part, weight in self._heard(self.limits.peak):  # as an average predicts
-            loss, by_rate = part(rate, cells)
+        for part, weight, factor in self._heard(self.limits.peak):  # as an average predicts
+            loss, by_rate = part(factor * rate, cells)
             part.check(loss)
-            value, slope = value + weight * np.log(loss), slope + weight / loss * by_rate
+            value, slope = value + weight * np.log(loss), slope + weight * factor / loss * by_rate
         return float(value), slope
 
-    def _heard(self, peak: float) -> list[tuple["_Final", float]]:
-        """The laws that predict schedules of a peak rate, and their weights."""
-        return [(part, weight) for part, share in self.parts if (weight := share(peak)) > 0]
+    def _heard(self, peak: float) -> list[tuple["_Final", float, float]]:
+        """The laws that predict schedules of a peak rate, their weights, and what each multiplies rates with."""
+        return [(law, weight, p.factor(peak)) for law, p in self.parts if (weight := p.share(peak)) > 0]
 
     def of_schedule(self, schedule: Schedule) -> float:
         """The same of a schedule, on the cells where the law allows it."""
@@ -162,8 +170,8 @@ class Objective:
             return float(np.log(self.judge(schedule)))
         cells, value = Cells.of(self.limits, schedule.breaks), 0.0
         rate = schedule(cells.middle)
-        for part, weight in self._heard(schedule.peak):
-            part.check(loss := part.loss(rate, cells))
+        for part, weight, factor in self._heard(schedule.peak):
+            part.check(loss := part.loss(factor * rate, cells))
             value += weight * np.log(loss)
         return float(value)
 

@@ -109,10 +109,15 @@ def of_fit(fit: Fit, asked: Asked) -> list[FloatArray]:
                 f"The law {fit.law} was fitted to several model sizes; say which one {_brief(plan.schedule)} has."
             )
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # judged below, for all reasons alike
-        found = each([evaluate(some, fit.vector) for some in batches(law_named(fit.law), asked)], asked)
+        found = each([evaluate(some, fit.vector) for some in batches(law_named(fit.law), seen(fit, asked))], asked)
     for (plan, _), loss in zip(asked, found, strict=True):
         _check_losses(fit, plan, loss)
     return found
+
+
+def seen(fit: Fit, asked: Asked) -> Asked:
+    """The plans as the fit shows them to its law, and their steps."""
+    return [(fit.seen(plan), steps) for plan, steps in asked]
 
 
 def each(parts: Sequence[FloatArray], asked: Asked) -> list[FloatArray]:

@@ -7,7 +7,7 @@ from ..arrays import FloatArray
 from ..fitting.result import Fit, Status
 from ..laws import law_named
 from ..laws.evaluation import batches, predict_with_jacobian
-from .losses import Asked, each
+from .losses import Asked, each, seen
 
 
 def varying(fit: Fit) -> NDArray[np.int64] | None:
@@ -33,7 +33,7 @@ def slopes(fit: Fit, asked: Asked, places: NDArray[np.int64]) -> list[FloatArray
     law = law_named(fit.law)
     index = [law.names.index(fit.free[i]) for i in places]
     with np.errstate(all="ignore"):
-        told = [predict_with_jacobian(some, fit.vector) for some in batches(law, asked)]
+        told = [predict_with_jacobian(some, fit.vector) for some in batches(law, seen(fit, asked))]
         loss, jacobian = (np.concatenate(part) for part in zip(*told, strict=True))
         scale = np.array([law.params[i].slope(fit.vector[i]) for i in index])
         found = jacobian[:, index] * scale / loss[:, None]

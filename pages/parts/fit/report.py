@@ -254,6 +254,7 @@ def _packed(space: Workspace, found: Fit, shown: Sequence[tuple[Run, str]]) -> d
         if f.status is not Status.tuned and f.train.keys() == found.train.keys()
     )
     base = next((f for f in alike if f.law == found.law), found) if found.status is Status.tuned else found
+    shown = [(replace(run, plan=found.seen(run.known_plan)), role) for run, role in shown]
     return payload(law, shown, found.theta, fitted=base.theta, interval=base.interval, locked=found.locked)
 
 

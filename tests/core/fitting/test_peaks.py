@@ -12,15 +12,16 @@ from optlaws_core.fitting.peaks import apart, shares
 from optlaws_core.fitting.priors import from_fits, learned
 from optlaws_core.fitting.result import Fit, model_from_dict
 from optlaws_core.fitting.selection import POOL
-from optlaws_core.fitting.single import first_fitted, fit
+from optlaws_core.fitting.single import first_fitted, fit, usable
 from optlaws_core.laws import law_named
 from optlaws_core.laws.evaluation import batch
 from optlaws_core.laws.evaluation import predict as evaluated
 from optlaws_core.laws.scale_free import Scale
 from optlaws_core.optimize import find
 from optlaws_core.optimize.limits import Limits
-from optlaws_core.optimize.objective import Objective
+from optlaws_core.optimize.objective import Cells, Objective
 from optlaws_core.prediction.bands import ends_with_bands
+from optlaws_core.prediction.beside_runs import losses_beside
 from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.losses import predict_each, sized
 from optlaws_core.runs import Series
@@ -131,6 +132,58 @@ def test_the_search_for_a_schedule_sees_what_is_predicted(both, peak):
     objective = Objective.of(both.average, Limits(peak=peak, warmup=300, total=30_000))
     asked = parse(ASKED.format(peak))
     assert np.exp(objective.of_schedule(asked)) == pytest.approx(predict(both.average, asked)[0], rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def alone(runs):
+    law = "opt_laws_curve"
+    return fit(law, runs[:1], test=runs[1:], prior=PRIORS[law])
+
+
+BESIDE = "; average=ema(50)"
+
+
+@pytest.mark.parametrize("beside", ["", BESIDE])
+def test_rates_of_another_peak_count_with_the_root_of_the_ratio(alone, beside):
+    asked, between = ("{}" + ASKED.format(peak) + "{}" for peak in (4e-3, 2e-3))
+    ends = ("rate=", beside) if beside else ("", "")
+    other, half_way = (parse(text.format(*ends)) for text in (asked, between))
+    as_they_are = replace(alone, peak_power=1.0)
+    np.testing.assert_allclose(predict(alone, other), predict(as_they_are, half_way), rtol=1e-12)
+    assert predict(alone, other) != predict(as_they_are, other)
+    own = parse(ASKED.format(TRAINED[0]))
+    assert predict(alone, own) == predict(as_they_are, own)
+
+
+def test_whoever_asks_of_another_peak_hears_the_same(alone, runs):
+    schedule, limits = parse(ASKED.format(2e-3)), Limits(total=30_000, peak=2e-3, warmup=300)
+    told = float(predict(alone, schedule)[0])
+    assert np.exp(Objective.of(alone, limits).of_schedule(schedule)) == pytest.approx(told, rel=1e-5)
+    assert with_bands(alone, schedule).loss[0] == told
+    other = usable(runs[1], alone.first_step)
+    seen = predict(alone, other.plan, other.steps)
+    assert alone.test["high"].rmse == pytest.approx(float(np.sqrt(np.mean((seen - other.loss) ** 2))), rel=1e-9)
+    np.testing.assert_allclose(losses_beside(alone, [other])["high"], seen, rtol=1e-12)
+
+
+def test_the_slope_of_the_search_at_another_peak_is_that_of_what_it_judges(alone):
+    objective, schedule = (
+        Objective.of(alone, Limits(total=3_000, peak=2e-3, warmup=300)),
+        parse("wsd(peak=2e-3, warmup=300, total=3000, decay=600, shape=linear)"),
+    )
+    cells = Cells.of(objective.limits)
+    rate, step = schedule(cells.middle), 1e-8
+    moved = np.where(np.arange(len(rate)) == 2_800, step, 0.0)
+    rise = (objective(rate + moved, cells)[0] - objective(rate - moved, cells)[0]) / (2 * step)
+    assert objective(rate, cells)[1][2_800] == pytest.approx(rise, rel=1e-4)
+
+
+def test_a_stored_fit_says_what_it_said(alone):
+    stored = alone.to_dict()
+    assert model_from_dict(json.loads(json.dumps(stored))) == alone
+    del stored["peak_power"]
+    older, schedule = model_from_dict(stored), parse(ASKED.format(2e-3))
+    assert predict(older, schedule) == predict(replace(alone, peak_power=1.0), schedule)
 
 
 def test_a_peak_between_those_of_the_runs_is_told(both):
