@@ -17,7 +17,7 @@ from .verdict import difference
 LOOKS = 257  # steps at which two curves are compared, once more between the two around the crossing
 MOST_STRETCHES = 300  # of a rate, between kinks and jumps; curves of more are not looked through for where they cross
 LEAST = 5e-5  # of a loss: half of the last digit in which losses are shown
-LEAST_SHARE = 0.05  # of the lead: what the final rate adds below that is not said
+LEAST_SHARE = 0.05  # of the lead: less than that is almost nothing
 NEAR = 0.01  # by which the peaks of two runs may differ for them to be compared
 
 
@@ -84,17 +84,35 @@ def _crossing(model: Model, best: Schedule, other: Schedule, name: str) -> str:
 
 
 def _final_rate(model: Model, best: Schedule, other: Schedule, gap: float, train: Sequence[Run]) -> str:
-    """What of the lead is gone when the best one ends at the rate of the other."""
+    """That the two end at different rates, and what of the lead is gone when the best one ends at that of the other.
+
+    Nothing of a rate that never falls.
+    """
     ends = [float(schedule(schedule.total)) for schedule in (best, other)]
-    if abs(ends[0] - ends[1]) < NEAR * best.peak or "final" not in {f.name for f in fields(best)}:
+    alike = abs(ends[0] - ends[1]) < NEAR * best.peak
+    if alike or ends[1] > (1 - NEAR) * other.peak or "final" not in {f.name for f in fields(best)}:
         return ""
     try:
-        alike = replace(best, **{"final": ends[1]})
-        part = _above(model, alike, best)
-    except OptLawsError:  # a final rate above the peak
+        part = _above(model, replace(best, **{"final": ends[1]}), best)
+    except OptLawsError:  # a final rate above the peak, or 0 for a family that never gets there
         return ""
-    if part < LEAST_SHARE * gap:
-        return ""
+    mine, its = (format_number(float(f"{end:.3g}")) for end in ends)
+    return f"Their final rates differ ({mine} and {its}): {_of_lead(part, gap, its)}{_never(model, best, train)}."
+
+
+def _of_lead(part: float, gap: float, its: str) -> str:
+    """How much of the lead of the best one comes from its final rate. its: the final rate of the other."""
+    if part >= gap:
+        return f"all of its lead of {difference(gap)} comes from that"
+    if abs(part) < max(LEAST_SHARE * gap, LEAST):
+        return f"that adds almost nothing to its lead of {difference(gap)}"
+    if part < 0:
+        return f"at {its} it would lead by {difference(-part)} more than {difference(gap)}"
+    return f"{difference(part)} of its lead of {difference(gap)} comes from that"
+
+
+def _never(model: Model, best: Schedule, train: Sequence[Run]) -> str:
+    """That no run tells what a final rate as low as that of the best one does, where none does."""
     lowest = min(
         (
             float(run.plan.schedule(run.plan.schedule.total))
@@ -103,14 +121,9 @@ def _final_rate(model: Model, best: Schedule, other: Schedule, gap: float, train
         ),
         default=0.0,
     )
-    never = (
-        f"; no run of the fit ended below {format_number(float(f'{lowest:.3g}'))}"
-        if lowest > ends[0] + NEAR * best.peak
-        else ""
-    )
-    mine, its = (format_number(float(f"{end:.3g}")) for end in ends)
-    much = "All of its lead comes" if part >= gap else f"Of its lead, {difference(part)} comes"
-    return f"{much} from ending at a rate of {mine} instead of {its}{never}."
+    if lowest <= float(best(best.total)) + NEAR * best.peak:
+        return ""
+    return f"; no run of the fit ended below {format_number(float(f'{lowest:.3g}'))}"
 
 
 def _seen(model: Model, best: Schedule, other: Schedule, train: Sequence[Run]) -> str:

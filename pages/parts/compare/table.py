@@ -69,8 +69,10 @@ def replace_all(space: Workspace, rows: list[c.Candidate]) -> None:
 
 
 def _defaults(space: Workspace, fit: Model) -> list[c.Candidate]:
-    if space.big_run is not None:
-        return c.defaults(space.big_run.peak, space.big_run.warmup, space.big_run.total)
+    run = space.big_run
+    if run is not None:
+        usual = c.defaults(run.peak, run.warmup, run.total)
+        return usual if run.final is None else [c.ending_at(candidate, run.final) for candidate in usual]
     plans = [space.runs[n].plan for n in fit.train if n in space.fittable]
     return c.defaults(*c.base_plan(plans, fit.coverage))
 

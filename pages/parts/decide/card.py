@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import OptLawsError
 from optlaws_core.runs import MOST_UPDATES
@@ -19,7 +20,8 @@ from ..state.workspace import Workspace
 from ..widgets.markdown import literal
 
 UPDATES, TOKENS = "updates", "tokens"
-IN_ADDRESS = {"size": "params", "batch": "batch_tokens"}
+IN_ADDRESS = {"size": "params", "batch": "batch_tokens", "final": "final"}
+OWN = "each its own"  # final rates, where nobody chose one for all
 FAULT, UNIT, VERSION, USUAL = "decide_fault", "decide_unit", "decide_version", "decide_usual"  # in the session
 
 
@@ -32,6 +34,7 @@ class Field:
     help: str
     shown: Callable[[BigRun], str]
     changed: Callable[[BigRun, str], BigRun]
+    choices: tuple[str, ...] = ()  # offered before one types
 
 
 def settle(space: Workspace) -> None:
@@ -42,7 +45,7 @@ def settle(space: Workspace) -> None:
     memory = state()
     usual = BigRun.like(plans)
     if space.big_run is None:
-        told = {name: value for key, name in IN_ADDRESS.items() if (value := _from_address(key))}
+        told = {name: value for key, name in IN_ADDRESS.items() if (value := _from_address(key)) is not None}
         space.big_run = replace(usual, **told).of(space.candidates)
     elif space.big_run == memory.get(USUAL):  # nobody has said anything: it follows the logs
         space.big_run = usual
@@ -62,7 +65,7 @@ def show(space: Workspace) -> None:
     fields = _fields(memory.get(UNIT, UPDATES))
     with st.container(border=True, key="decide_card"):
         title, *places, last = st.columns(
-            [0.9, 0.8, 1.05, 1.15, 1.1, 0.75, 1.25], gap="small", vertical_alignment="bottom"
+            [0.7, 0.75, 0.95, 1.1, 0.95, 0.7, 0.95, 1.2], gap="small", vertical_alignment="bottom"
         )
         title.markdown(
             "**Your big run**",
@@ -70,22 +73,23 @@ def show(space: Workspace) -> None:
             "the last fifth stays the last fifth. An empty field takes its value from the logs.",
         )
         for place, (name, field) in zip(places, fields.items(), strict=True):
-            key = f"decide_{name} {version}"
-            place.text_input(
-                field.label,
-                field.shown(run),
-                key=key,
-                help=field.help,
-                on_change=_change,
-                args=(space, name, key),
-                placeholder="not known",
-            )
+            _entered(space, place, field, field.shown(run), name, f"decide_{name} {version}")
         export.trainer(space, last, "decide_trainer")
         if fault := memory.get(FAULT):
             st.error(literal(fault), icon=":material/error:")
     usual = memory.get(USUAL, run)
     for key, name in IN_ADDRESS.items():
         address.write(key, _plain(getattr(run, name)), _plain(getattr(usual, name)))
+
+
+def _entered(space: Workspace, place: DeltaGenerator, field: Field, shown: str, name: str, key: str) -> None:
+    """A field to type into; one with choices offers them first."""
+    told = {"key": key, "help": field.help, "on_change": _change, "args": (space, name, key)}
+    if not field.choices:
+        place.text_input(field.label, shown, placeholder="not known", **told)
+        return
+    options = list(dict.fromkeys([*field.choices, shown]))
+    place.selectbox(field.label, options, options.index(shown), accept_new_options=True, **told)
 
 
 def _fields(unit: str) -> dict[str, Field]:
@@ -132,7 +136,22 @@ def _fields(unit: str) -> dict[str, Field]:
             lambda run: f"{run.warmup:,}",
             _with_warmup,
         ),
+        "final": Field(
+            "Final rate",
+            "final",
+            "Where the rate ends, of all candidates alike: a share of the peak, such as 10 %, or a rate, such as 3e-5. "
+            "Each its own: none for all; every candidate has the one in its row. A constant rate and steps keep "
+            "theirs, and so does what cannot end there.",
+            lambda run: OWN if run.final is None else _share(run.final),
+            _with_final,
+            (OWN, _share(0.0), _share(0.1)),
+        ),
     }
+
+
+def _share(share: float) -> str:
+    """A final rate as a share of the peak."""
+    return f"{100 * share:.4g} %" if share else "0"
 
 
 def _as_logged(run: BigRun, name: str) -> BigRun:
@@ -176,6 +195,18 @@ def _with_warmup(run: BigRun, typed: str) -> BigRun:
     return replace(run, warmup=warmup)
 
 
+def _with_final(run: BigRun, typed: str) -> BigRun:
+    """Another final rate for all, as a share of the peak or as a rate; or each its own again."""
+    if typed == OWN:
+        return replace(run, final=None)
+    name, of_peak = "The final rate", typed.endswith("%")
+    value = parse_amount(typed.removesuffix("%").strip(), name, zero=True, examples="10 % or 3e-5")
+    share = value / 100 if of_peak else value / run.peak
+    if share > 1:
+        raise OptLawsError(f"{name} must be at most the peak, {format_number(run.peak)}, got {typed}.")
+    return replace(run, final=share)
+
+
 def _change(space: Workspace, name: str, key: str) -> None:
     """A field was changed: the candidates follow. Emptied, it is as in the logs.
 
@@ -184,7 +215,7 @@ def _change(space: Workspace, name: str, key: str) -> None:
     memory, old = state(), space.big_run
     memory.pop(FAULT, None)
     try:
-        field, typed = _fields(memory.get(UNIT, UPDATES))[name], str(memory.get(key, "")).strip()
+        field, typed = _fields(memory.get(UNIT, UPDATES))[name], str(memory.get(key) or "").strip()
         new = field.changed(old, typed) if typed else _as_logged(old, field.of)
     except OptLawsError as fault:
         memory[FAULT] = str(fault)
@@ -201,7 +232,7 @@ def _plain(value: float | None) -> str | None:
 def _from_address(key: str) -> float | None:
     values = address.read(key) or ()
     try:
-        return next((parse_amount(value, key) for value in values), None)
+        return next((parse_amount(value, key, zero=key == "final") for value in values), None)
     except OptLawsError:
         address.warn_of_refused(key, list(values), "it is an amount such as 7B")
         return None

@@ -27,7 +27,7 @@ from .. import page
 from ..state import identity, session, settings
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
-from . import take_away
+from . import kept, take_away
 from .common import faults_told, go, kinds, link, usual, when
 
 SHOWN = 50  # saved comparisons in the list
@@ -177,7 +177,7 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
                 "part": view.part,
                 "batch_tokens": view.batch_tokens,
                 "baseline": sum(c.schedule is not None for c in space.candidates[:baseline]),  # as they are kept
-                **({"params": space.big_run.params, "batch": space.big_run.batch_tokens} if space.big_run else {}),
+                **kept.said(space.big_run),
                 "bands": " ".join(map(str, view.bands or ())),
             },
             **said,

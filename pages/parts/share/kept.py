@@ -11,8 +11,6 @@ from ..state import candidates, session
 from ..state.big_run import BigRun
 from ..state.workspace import Workspace
 
-BIG = ("params", "batch")  # in a saved view
-
 
 def workspace(found: Snapshot) -> Workspace:
     """Runs, fits and candidates of a saved comparison, as those of a visitor."""
@@ -44,14 +42,23 @@ def view(found: Snapshot) -> View:
     )
 
 
+def said(run: BigRun | None) -> dict[str, float | None]:
+    """What a saved view keeps of the big run; `big_run` is its way back."""
+    if run is None:
+        return {}
+    final = {} if run.final is None else {"final": run.final}
+    return {"params": run.params, "batch": run.batch_tokens, **final}
+
+
 def big_run(found: Snapshot) -> BigRun | None:
-    """What the candidates were meant for, as far as a law tells of it: its size and batch; None where none was said."""
-    said = (found.view.get(key) for key in BIG)
-    size, batch = (float(v) if isinstance(v, (int, float)) and v > 0 else None for v in said)
+    """What the candidates were meant for: size, batch and the final rate of all; None where none of it was said."""
+    size, batch, final = (found.view.get(key) for key in ("params", "batch", "final"))
+    size, batch = (float(v) if isinstance(v, (int, float)) and v > 0 else None for v in (size, batch))
+    final = float(final) if isinstance(final, (int, float)) and 0 <= final <= 1 else None
     schedule = next((c.schedule for c in found.candidates), None)
-    if schedule is None or not (size or batch):
+    if schedule is None or not (size or batch or final is not None):
         return None
-    return BigRun(schedule.peak, schedule.warmup, schedule.total, size, batch)
+    return BigRun(schedule.peak, schedule.warmup, schedule.total, size, batch, final)
 
 
 def baseline(found: Snapshot) -> int | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields, replace
 from optlaws_core import Plan, ScheduleError
 from optlaws_core.schedules.entries import LARGEST, rounded_rate
 
-from .candidates import Candidate, with_text
+from . import candidates as c
+from .candidates import Candidate
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class BigRun:
     total: int
     params: float | None = None  # trainable parameters; None: not said
     batch_tokens: float | None = None  # tokens in an update; None: not said
+    final: float | None = (
+        None  # share of the peak at which all candidates end that have a final rate; None: its own each
+    )
 
     @classmethod
     def like(cls, plans: Iterable[Plan]) -> BigRun:
@@ -47,12 +51,15 @@ class BigRun:
         peak, warmup, total = (float(v) for v in numbers if v is not None)
         if not (0 < peak <= LARGEST and 0 <= warmup < total <= LARGEST):
             return None
-        return cls(peak, int(warmup), int(total), known["params"] or None, known["batch_tokens"] or None)
+        final = known["final"]
+        final = final if final is not None and 0 <= final <= 1 else None
+        return cls(peak, int(warmup), int(total), known["params"] or None, known["batch_tokens"] or None, final)
 
     def of(self, candidates: Sequence[Candidate]) -> BigRun:
         """The same with length, peak and warm-up of the candidates, each where none of them has this one's any more.
 
-        Then the first in use tells it: a link, an edit, an undo or another tab brought it.
+        Then the first in use tells it: a link, an edit, an undo or another tab brought it. A final rate that is no
+        longer that of all is dropped.
         """
         known = [c.schedule for c in candidates if c.schedule is not None]
         first = next((c.schedule for c in candidates if c.on and c.schedule is not None), None)
@@ -61,7 +68,12 @@ class BigRun:
         total = self.total if any(s.total == self.total for s in known) else first.total
         peak = self.peak if any(s.peak == self.peak for s in known) else first.peak
         warmup = self.warmup if any(s.warmup == self.warmup for s in known) else first.warmup
-        return replace(self, peak=peak, warmup=min(warmup, total - 1), total=total)
+        final = self.final if all(self._ends_there(candidate) for candidate in candidates) else None
+        return replace(self, peak=peak, warmup=min(warmup, total - 1), total=total, final=final)
+
+    def _ends_there(self, candidate: Candidate) -> bool:
+        """Whether a candidate has the final rate of all, as far as its family can have it."""
+        return self.final is None or c.ending_at(candidate, self.final).schedule == candidate.schedule
 
     @property
     def tokens(self) -> float | None:
@@ -79,6 +91,7 @@ class Aim:
 def moved(candidates: Sequence[Candidate], old: BigRun, new: BigRun) -> list[Candidate]:
     """The candidates for another big run: lengths and rates in proportion, the same warm-up where they had the old one.
 
+    Where the new one has a final rate for all, they end there.
     A candidate of which no schedule of its family is left keeps its numbers, and so does one that is no schedule.
     """
     return [_moved(candidate, old, new) for candidate in candidates]
@@ -95,6 +108,7 @@ def _moved(candidate: Candidate, old: BigRun, new: BigRun) -> Candidate:
         peak = rounded_rate(schedule.peak * new.peak / old.peak)
     warmup = new.warmup if schedule.warmup == old.warmup else None
     try:
-        return with_text(candidate, schedule.resized(total=total, peak=peak, warmup=warmup).text)
+        made = c.with_text(candidate, schedule.resized(total=total, peak=peak, warmup=warmup).text)
     except ScheduleError:
         return candidate
+    return made if new.final is None else c.ending_at(made, new.final)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from optlaws_core import SCHEDULES, Plan, Schedule, ScheduleError, parse
 from optlaws_core.readers.pasted import as_knots
 from optlaws_core.schedules import WSD, Constant, Cosine, Linear, Step, parts
-from optlaws_core.schedules.entries import LARGEST
+from optlaws_core.schedules.entries import LARGEST, rounded_rate
 from optlaws_core.text import format_number
 
 from . import beside
@@ -304,6 +304,18 @@ def base_plan(plans: Iterable[Plan], coverage: Coverage) -> tuple[float, int, in
         return coverage.peak[1], 0, coverage.total[1]
     longest = max((p.schedule for p in plans), key=lambda s: s.total)
     return longest.peak, min(longest.warmup_end, longest.total - 1), longest.total
+
+
+def ending_at(candidate: Candidate, share: float) -> Candidate:
+    """The candidate with its final rate at a share of its peak, from 0; unchanged where its family has no such field.
+
+    Unchanged, too, where the family cannot end there, as an exponential cooldown cannot at 0.
+    """
+    rate = candidate.rate
+    if rate is None or "final" not in {f.name for f in fields(rate)}:
+        return candidate
+    made = with_field(candidate, "final", rounded_rate(share * rate.peak) or None)
+    return candidate if made.problem else made
 
 
 def defaults(peak: float, warmup: int, total: int) -> list[Candidate]:

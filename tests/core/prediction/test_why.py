@@ -52,16 +52,30 @@ def test_a_lower_final_rate_is_told_from_the_rest_of_the_lead():
     part = predict(model, parse(FLOORED))[0] - predict(model, best)[0]
     assert 0.05 * gap < part < gap
     runs = [ended("a wsd", FLOORED, 2.9), ended("a cosine", COSINE, 2.95)]
-    (said,) = (s for s in why(model, best, other, "the short WSD", runs) if "ending at a rate" in s)
+    (said,) = (s for s in why(model, best, other, "the short WSD", runs) if "final rates" in s)
     assert said == (
-        f"Of its lead, {part:.4f} comes from ending at a rate of 0 instead of 1e-4; no run of the fit ended below 1e-4."
+        f"Their final rates differ (0 and 1e-4): {part:.4f} of its lead of {gap:.4f} comes from that; no run of the "
+        "fit ended below 1e-4."
     )
     ran = why(model, best, other, "the short WSD", [*runs, ended("a wsd", WSD, 2.9)])
-    assert any("ending at a rate of 0 instead of 1e-4." in s for s in ran)
+    assert said.split(";")[0] + "." in ran
     longer = parse(WSD.replace("decay=200", "decay=190"))
-    assert not any("ending at a rate" in s for s in why(model, best, longer, "another with its final rate"))
+    assert not any("final rates" in s for s in why(model, best, longer, "another with its final rate"))
+    flat = parse("constant(peak=1e-3, warmup=50, total=1000)")
+    assert not any("final rates" in s for s in why(model, best, flat, "a rate that never falls"))
     all_of_it = why(model, best, parse(FLOORED), "itself but for the floor")
-    assert any(s.startswith("All of its lead comes from ending at a rate of 0") for s in all_of_it)
+    assert any("(0 and 1e-4): all of its lead of" in s for s in all_of_it)
+
+
+def test_final_rates_that_differ_are_told_also_where_they_add_nothing_or_hold_the_best_back():
+    calm = replace(MODEL, theta=MODEL.theta | {"A0": 0.0, "A1": 0.0})  # the rate alone counts, and more of it is better
+    for model in (MODEL, calm):
+        best, other = sorted(map(parse, (WSD, COSINE)), key=lambda s: predict(model, s)[0])
+        (said,) = (s for s in why(model, best, other, "the other") if s.startswith("Their final rates differ"))
+        part = predict(model, replace(best, final=float(other(1000))))[0] - predict(model, best)[0]
+        gap = predict(model, other)[0] - predict(model, best)[0]
+        much = "almost nothing" if abs(part) < 0.05 * gap else f"{abs(part):.4f}"
+        assert much in said or "all of its lead" in said and part >= gap
 
 
 def test_own_runs_of_both_kinds_are_held_against_each_other():

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from optlaws_core import Plan, Run, parse
+from optlaws_core import OptLawsError, Plan, Run, parse
 from optlaws_core.fitting.first_split import for_an_answer
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.readers import Source
 from pages.parts.compare import table as candidate_table
-from pages.parts.decide import fitting, further
+from pages.parts.decide import card, fitting, further
 from pages.parts.state import session
 from pages.parts.state.big_run import BigRun, moved
 from pages.parts.state.candidates import Candidate
@@ -223,6 +223,48 @@ def test_what_the_card_cannot_read_is_one_sentence_and_changes_nothing(label, ty
     assert any(said in e.value for e in app.error) and len(app.error) == 1
     assert space.candidates == before and field(app, label).value == typed
     assert len(app.get("plotly_chart")) == 1
+
+
+def test_one_final_rate_for_all_changes_the_candidates_and_their_address_and_is_kept():
+    app = opened(space := space_with(a_fit()))
+    ends = [c.schedule(c.schedule.total) for c in space.candidates]
+
+    def final():
+        return next(x for x in app.selectbox if x.label == "Final rate")
+
+    assert final().value == "each its own" and final().options == ["each its own", "0", "10 %"]
+    for chosen, share in (("0", 0), ("10 %", 0.1)):
+        final().set_value(chosen).run()
+        assert final().value == chosen and space.big_run.final == share
+        assert [getattr(c.rate, "final", None) for c in space.candidates] == [None, *[share * 1e-3] * 4, None]
+        assert app.query_params["final"] in ([str(share)], str(share))
+    again = Workspace()
+    again.load(space.stock)
+    assert again.big_run.final == 0.1
+    final().set_value("each its own").run()
+    assert [c.schedule(c.schedule.total) for c in space.candidates] == ends and not app.error
+    asked = AppTest.from_file(str(PAGE), default_timeout=60)
+    asked.session_state.workspace = new = space_with(a_fit())
+    asked.query_params["final"] = "0"
+    asked.run()
+    assert new.big_run.final == 0 == new.candidates[1].rate.final
+    new.candidates[1] = Candidate(COSINE)
+    asked.run()
+    assert new.big_run.final is None  # no longer that of all
+
+
+def test_a_final_rate_is_typed_as_a_rate_or_as_a_share_of_the_peak():
+    run, typed = BigRun(1e-3, 50, 1000), card._fields("updates")["final"]
+    for text, share, shown in (
+        ("2e-4", 0.2, "20 %"),
+        ("5%", 0.05, "5 %"),
+        ("0", 0.0, "0"),
+        ("each its own", None, None),
+    ):
+        made = typed.changed(run, text)
+        assert made.final == share and typed.shown(made) == (shown or text)
+    with pytest.raises(OptLawsError, match="^The final rate must be at most the peak, 1e-3, got 2e-3.$"):
+        typed.changed(run, "2e-3")
 
 
 def test_a_size_unlike_that_of_the_runs_is_said_once():
