@@ -36,6 +36,12 @@ class Pair:
     p_below: float | None = None  # probability that the candidate ends below the baseline
 
     @property
+    def turned(self) -> "Pair":
+        """The baseline against the candidate."""
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return Pair(-self.difference, low, high, None if self.p_below is None else 1 - self.p_below)
+
+    @property
     def itself(self) -> bool:
         """Whether there is nothing between the two: the candidate is the baseline, or the same run."""
         return self.low == self.high == 0

@@ -192,28 +192,45 @@ def _by_interval(
         pairs[other],
         [n for i, n in enumerate(names[: len(pairs)]) if i not in (0, other) and not pairs[i].told_apart],
     )
-    low, high, sure = p.low or 0.0, p.high or 0.0, chance(1 - (p.p_below or 0.0), in_words=True)
-    unchecked = ", if the law holds that far beyond the training runs" if beyond else ""
-    level = f"It is predicted to end at {end}."
-    if p.itself:
-        said = [f"{names[0]} and {names[other]} are the same run.", level]
-    elif p.told_apart:
-        said = [
-            f"{names[0]} ends {difference(p.difference)} below {names[other]} (90 %: {difference(low)} to "
-            f"{difference(high)} below){reading}; it is the better one with a probability of {sure}{unchecked}.",
-            level,
-        ]
-    else:
-        said = [
-            f"The runs do not tell {names[0]} and {names[other]} apart: {names[0]} is predicted to end "
-            f"{difference(p.difference)} lower (90 %: {difference(high)} lower to {difference(-low)} higher){reading}, "
-            f"and is the better one with a probability of {sure}{unchecked}.",
-            level,
-        ]
+    said = [_pair(p, names[0], names[other], beyond, reading), f"It is predicted to end at {end}."]
     if near:
         also = "" if p.told_apart else "also "
         said.append(f"Its lead over {_listed(near)} is {also}within the uncertainty (its 90 % interval holds 0).")
     return said
+
+
+def of_pair(
+    pair: Pair, one: str, other: str, ranked: tuple[Ranked, Ranked] | None = None, batch_tokens: float | None = None
+) -> str:
+    """Which of two candidates is predicted to end lower, by how much, and how sure that is, in one sentence.
+
+    pair: one against the other. ranked: what is known of the two, for whether they leave the training runs and for the
+    tokens that they read, with `batch_tokens` as in `sentences`.
+    """
+    if pair.difference < 0:
+        return of_pair(pair.turned, other, one, ranked and (ranked[1], ranked[0]), batch_tokens)
+    reading = _reading(ranked[1].schedule, ranked[0].schedule, batch_tokens) if ranked else ""
+    return _begun([_pair(pair, other, one, bool(ranked and any(r.reasons for r in ranked)), reading)])[0]
+
+
+def _pair(p: Pair, better: str, other: str, beyond: bool, reading: str) -> str:
+    """How far the better one of two ends below the other, and how sure that is. p: the other against it."""
+    unchecked = ", if the law holds that far beyond the training runs" if beyond else ""
+    if p.itself:
+        return f"{better} and {other} are the same run."
+    if p.low is None or p.high is None or p.p_below is None:
+        return f"{better} ends {difference(p.difference)} below {other}{reading}; nothing tells how sure that is."
+    sure = chance(1 - p.p_below, in_words=True)
+    if p.told_apart:
+        return (
+            f"{better} ends {difference(p.difference)} below {other} (90 %: {difference(p.low)} to "
+            f"{difference(p.high)} below){reading}; it is the better one with a probability of {sure}{unchecked}."
+        )
+    return (
+        f"Too close to call: {better} is predicted to end {difference(p.difference)} below {other} (90 %: "
+        f"{difference(p.high)} below to {difference(-p.low)} above){reading}, and is the better one with a "
+        f"probability of {sure}{unchecked}."
+    )
 
 
 def _by_error(

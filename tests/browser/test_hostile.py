@@ -90,7 +90,7 @@ def compared(at) -> None:
     answered(at)
     assert set(LABELS) <= set(legend(at))
     said = at.locator('[data-testid="stText"], [data-testid="stMain"] h3').all_inner_texts()
-    begins = tuple(s for x in LABELS for s in (f"{x} ends ", f"The runs do not tell {x} and "))
+    begins = tuple(s for x in LABELS for s in (f"{x} ends ", f"Too close to call: {x} is "))
     assert any(text.replace("\u2060", "").startswith(begins) for text in said)
     inert(at)
 

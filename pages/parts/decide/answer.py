@@ -8,14 +8,16 @@ import streamlit as st
 from optlaws_core.figures import chart_style
 from optlaws_core.fitting.result import Model
 from optlaws_core.prediction import evidence
+from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.next_run import surer
-from optlaws_core.prediction.verdict import Yardstick
+from optlaws_core.prediction.verdict import Yardstick, of_pair
 from optlaws_core.text import chance, counted, percent, relative_error
 
 from ..compare import predicted
 from ..compare.columns import PAIRED
 from ..compare.predicted import Entry
 from ..compare.ranking import Result
+from ..state import address
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
@@ -23,6 +25,7 @@ from . import further
 
 KEY = "Key"  # column of the dots: their colours are those of the chart
 ROWS = 9  # of the small ranking, before it scrolls
+PAIR = "pair"  # in the address
 
 
 def verdict(space: Workspace, made: Result, left_out: Sequence[str]) -> None:
@@ -78,6 +81,7 @@ def small(made: Result) -> None:
             "Schedule": st.column_config.TextColumn(width=_width(shown["Schedule"])),
             "Loss": st.column_config.NumberColumn(format="%.4f", width=62, help="Predicted, after the last update"),
             "To baseline": st.column_config.NumberColumn(format="%+.4f", width=84, help="Negative is better"),
+            "P(below)": st.column_config.TextColumn(width=66, help="Probability of ending below the baseline"),
             "90 % interval": st.column_config.TextColumn(
                 width=126, help=f"Of the difference to the baseline. {PAIRED}"
             ),
@@ -89,6 +93,47 @@ def small(made: Result) -> None:
         },
         placeholder="–",
     )
+
+
+def pair(space: Workspace, made: Result, risk: Risk | None, most_risk: float, batch_tokens: float | None) -> None:
+    """One candidate against the baseline, or two against each other, as the visitor asks."""
+    names = [entry.name for entry in made.order]
+    if len(names) < 2:
+        return
+    asked = st.multiselect(
+        "One or the other?",
+        names,
+        address.read_several(PAIR, names, [], "candidate", most=2),
+        key=f"decide_pair {names}",
+        max_selections=2,
+        placeholder="Choose one or two candidates",
+        help="One is held against the candidate that all are compared with, two against each other.",
+    )
+    address.write(PAIR, asked, [])
+    if asked:
+        one, other = ([names.index(name) for name in asked] + [made.baseline])[:2]
+        st.markdown(literal(_about(space, made, one, other, risk, most_risk, batch_tokens)))
+
+
+def _about(
+    space: Workspace,
+    made: Result,
+    one: int,
+    other: int,
+    risk: Risk | None,
+    most_risk: float,
+    batch_tokens: float | None,
+) -> str:
+    """What is said of the candidates at two places in the order."""
+    baseline, beside = made.order[other], made.beside
+    if other != made.baseline:
+        schedules = tuple(e.schedule for e in made.order)
+        beside = predicted.beside(predicted.Known.of(space.fit), schedules, risk, most_risk, baseline.schedule)
+    found = beside[one].pair
+    if found is None or one == other:
+        return f"“{baseline.name}” is what all are compared with; choose another one beside it."
+    two = made.ranked[one], made.ranked[other]
+    return of_pair(found, made.order[one].spoken, baseline.spoken, two, batch_tokens)
 
 
 def _width(names: Sequence[str]) -> int:
@@ -107,6 +152,7 @@ def _row(made: Result, i: int) -> dict:
         "Schedule": row["name"],
         "Loss": row["final_loss"],
         "To baseline": None if i == made.baseline else row["difference"],
+        "P(below)": "" if pd.isna(row["p_below"]) else chance(row["p_below"]),
         "90 % interval": "baseline" if i == made.baseline else "" if unknown else f"{low:+.4f} to {high:+.4f}",
         "P(best)": "" if pd.isna(row["p_best"]) else chance(row["p_best"]),
         **read,

@@ -21,7 +21,7 @@ CHART = 450  # pixels; with what stands above it, one screen of a laptop
 def show(space: Workspace) -> None:
     """What stands beneath decides what stands above, so that the places are made first and filled last."""
     top = st.container(border=True, key="decide_answer")
-    left, right = st.columns([11, 9], gap="small")
+    left, right = st.columns(2, gap="small")
     st.subheader("Candidates", anchor=CANDIDATES)
     candidate_table.table(space)
     candidate_table.buttons(space, space.fit)
@@ -51,6 +51,7 @@ def show(space: Workspace) -> None:
         _, view = curves.draw(space, fits, found, view, observed, bands, CHART, beneath=True)
     with right:
         answer.small(made)
+        answer.pair(space, made, risk, most_risk, view.batch_tokens)
         st.caption(f"[Change the candidates](#{CANDIDATES}) · [Export and share](#{ONWARD})")
     best.section(space, found)
     prove.section(space, made.order)

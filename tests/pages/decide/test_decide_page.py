@@ -433,3 +433,15 @@ def test_the_runs_to_train_next_stand_beneath_the_answer_each_with_its_export():
     assert any("updates" in t and "Probability of a wrong choice after it" in t for t in texts(app)) and exports
     exports[0].click().run()
     assert not app.exception and any(box.label == "Trainer" for box in app.selectbox)
+
+
+def test_a_pair_is_told_beside_the_ranking_as_its_rows_have_it():
+    app = opened(space_with(a_fit(), candidates=map(Candidate, THREE)))
+    asked = next(x for x in app.multiselect if x.label == "One or the other?")
+    names = app.dataframe[0].value["Schedule"].tolist()
+    told = app.dataframe[0].value.set_index("Schedule")
+    assert asked.value == [] and asked.options == names
+    asked.set_value(names[:2]).run()
+    losses = [told["Loss"][name] for name in names[:2]]
+    assert any(f" ends {losses[1] - losses[0]:.4f} below the cosine; nothing tells" in t for t in texts(app))
+    assert app.query_params["pair"] == names[:2]

@@ -310,14 +310,26 @@ def test_the_verdict_says_how_sure_a_difference_is_where_that_is_known():
     )
     for baseline in (None, 0, 1):  # the best itself is compared with the second best
         assert verdict.verdict(rows, names, yard, [0.03] * 3, beside(BEST, near, far), baseline) == (
-            "The runs do not tell the WSD and old apart: the WSD is predicted to end 0.0020 lower (90 %: 0.0080 lower "
-            "to 0.0040 higher), and is the better one with a probability of 71 %. It is predicted to end at 2.9500 ± "
-            "0.0300 (90 % prediction band) after 2,000 updates."
+            "Too close to call: the WSD is predicted to end 0.0020 below old (90 %: 0.0080 below to 0.0040 above), and "
+            "is the better one with a probability of 71 %. It is predicted to end at 2.9500 ± 0.0300 (90 % prediction "
+            "band) after 2,000 updates."
         )
     tied = verdict.verdict(rows, names, yard, None, beside(BEST, near, Pair(0.011, -0.001, 0.02, 0.07)))
     assert tied.endswith("Its lead over the cosine is also within the uncertainty (its 90 % interval holds 0).")
     twins = verdict.verdict(ranked(2.95, 2.95), ["a", "b"], yard, None, beside(BEST, BEST))
     assert twins == "a and b are the same run. It is predicted to end at 2.9500 after 2,000 updates."
+
+
+def test_one_pair_is_told_in_either_order_alike():
+    far, near = Pair(-0.011, -0.016, -0.006, 0.98), Pair(0.002, -0.004, 0.008, 0.29)
+    for one, other, pair in (("the WSD", "b", far), ("b", "the WSD", far.turned)):
+        assert verdict.of_pair(pair, one, other) == (
+            "The WSD ends 0.0110 below b (90 %: 0.0060 to 0.0160 below); it is the better one with a probability of "
+            "98 %."
+        )
+    assert verdict.of_pair(near, "a", "b").startswith("Too close to call: b is predicted to end 0.0020 below a (90 %: ")
+    assert verdict.of_pair(Pair(-0.01), "a", "b") == "a ends 0.0100 below b; nothing tells how sure that is."
+    assert verdict.of_pair(BEST, "a", "b") == "b and a are the same run."
 
 
 def test_the_error_of_the_fit_has_no_say_where_differences_have_intervals():
