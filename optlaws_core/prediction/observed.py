@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from ..arrays import IntArray
+from ..errors import ScheduleError
 from ..fitting.result import Model
 from ..laws.effective import beside_rate, plan_of
 from ..runs import Plan, Run
@@ -32,13 +34,19 @@ def observed(model: Model, schedules: Sequence[Schedule], runs: Sequence[Run]) -
 
     Rates, not words, decide: a cosine as knots is that cosine. Runs of another model size or batch than predictions are
     made for do not count, nor do runs that ended early, nor those of a plan that has another batch schedule beside its
-    rate. What a run ends at as an average of its weights no log tells.
+    rate. What a run ends at as an average of its weights no log tells. Steps are counted from 0 or from 1, so that a
+    run of one update more or fewer counts.
     """
-    ends = [(run, *end) for run in runs if (end := _end(run, model.split)) is not None]
+    ends = [(run, loss) for run in runs if (loss := final_loss(run, model.split)) is not None]
+    of_run = cache(_rates_over)
     found: list[Observed | None] = []
     for schedule in schedules:
         plan, rates = model.coverage.plan(schedule), rates_of(schedule)
-        same = [(r.name, loss) for r, known, loss in ends if known == rates and _same(plan, r.known_plan)]
+        same = [
+            (r.name, loss)
+            for r, loss in ends
+            if of_run(r.known_plan.schedule, schedule.total) == rates and _same(plan, r.known_plan)
+        ]
         same = same if beside_rate(schedule)[1] is None else []
         names, losses = zip(*same, strict=True) if same else ((), ())
         found.append(Observed(float(np.mean(losses)), names) if same else None)
@@ -100,10 +108,14 @@ def final_steps(run: Run, split: str) -> IntArray:
     return np.unique(np.linspace(first, last, FINAL_STEPS).round().astype(np.int64))
 
 
-def _end(run: Run, split: str) -> tuple[tuple[int, str, bytes, str], float] | None:
-    """The rates of a run and its final loss; None where it is not known, or the run ended early."""
-    loss = final_loss(run, split)
-    return None if run.plan is None or loss is None else (rates_of(run.plan.schedule), loss)
+def _rates_over(schedule: Schedule, total: int) -> tuple[int, str, bytes, str] | None:
+    """The rates of a run's schedule over so many updates; None where it has more than one more or fewer."""
+    if abs(schedule.total - total) > 1:
+        return None
+    try:
+        return rates_of(schedule if schedule.total == total else schedule.resized(total=total))
+    except ScheduleError:
+        return None
 
 
 def _looks(total: int) -> IntArray:

@@ -1,14 +1,18 @@
-"""What the logs of one reading tell about each other: a warm-up that all of them were cut behind."""
+"""What the logs of one reading tell about each other: a warm-up that all were cut behind, a length that rates hide."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from ..errors import ScheduleError
 from ..runs import Run
 from ..schedules import Schedule
 from ..schedules.recognition import Recognised
 from ..text import counted
 from .base import FileReport, Note
 from .rates import FLAT, NO_WARMUP
+
+ENDLESS = ("constant", "step", "inverse_sqrt")  # families whose rates are the same whenever the run ends
 
 
 @dataclass(frozen=True)
@@ -55,20 +59,69 @@ def _begin_alike(one: Recognised, other: Recognised) -> bool:
     )
 
 
-def _told_anew(note: Note, found: Recognised, schedule: Schedule) -> Note:
-    return replace(note, text=note.text.replace(found.schedule.text, schedule.text))
-
-
 def _with_warmup(report: FileReport, run: Run, found: Recognised, teller: Cut) -> FileReport:
     warmup = teller.found.schedule.warmup
     schedule = replace(found.schedule, warmup=warmup)  # type: ignore[call-arg]
     text = f"Its log begins after its warm-up: that of {teller.run.name!r}, {counted(warmup, 'step')}, was taken, "
     taken = Note("info", f"{text}whose log begins alike.", run.name)
-    own = {n: taken if n.text.startswith(NO_WARMUP) else _told_anew(n, found, schedule) for n in report.notes}
+    notes = tuple(taken if n.run == run.name and n.text.startswith(NO_WARMUP) else n for n in report.notes)
+    return _with_schedule(replace(report, notes=notes), run, found, schedule)
+
+
+def _with_schedule(report: FileReport, run: Run, found: Recognised, schedule: Schedule) -> FileReport:
+    """The report with another schedule for a run, also where its notes tell the one that was `found`."""
+
+    def told_anew(note: Note) -> Note:
+        return replace(note, text=note.text.replace(found.schedule.text, schedule.text))
+
     plan = replace(run.known_plan, schedule=schedule)
     return replace(
         report,
         runs=tuple(replace(r, plan=plan) if r is run else r for r in report.runs),
-        notes=tuple(own[n] if n.run == run.name else n for n in report.notes),
+        notes=tuple(told_anew(n) if n.run == run.name else n for n in report.notes),
         recognised={**report.recognised, run.name: replace(found, schedule=schedule)},
     )
+
+
+def with_shared_lengths(files: Sequence[FileReport]) -> tuple[FileReport, ...]:
+    """The reports, with the length of runs whose rates do not tell it taken from runs whose logs end alike.
+
+    A constant rate goes on for ever: with a log that ends at step 4,000 its run may have 4,000 updates, counted from 1,
+    or 4,001, counted from 0, or a few more up to the next row. A cosine beside it tells which. Where no log beside it
+    tells, steps that begin with their own distance (10, 20, …) count updates that are done. A length that is declared
+    stays.
+    """
+    told = [
+        (_last(run), found, found.schedule.total)
+        for f in files
+        for run in f.runs
+        if (found := f.recognised.get(run.name)) is not None and found.schedule.family not in ENDLESS
+    ]
+    return tuple(_lengthened(report, told) if report.recognised else report for report in files)
+
+
+def _lengthened(report: FileReport, told: Sequence[tuple[int, Recognised, int]]) -> FileReport:
+    for run in report.runs:
+        found, facts, last = report.recognised.get(run.name), report.facts.get(run.name), _last(run)
+        if found is None or found.schedule.family not in ENDLESS or found.schedule.total != last + 1:
+            continue
+        if facts is not None and facts.total_steps is not None:
+            continue
+        beside = {
+            total
+            for end, other, total in told
+            if end == last and other.interval == found.interval and last <= total <= last + found.interval
+        }
+        own = {last} if found.first == found.interval and last % found.interval == 0 else set()
+        total = next(iter(beside or own), None) if len(beside) < 2 else None
+        if total is None or total == found.schedule.total:
+            continue
+        with suppress(ScheduleError):  # a staircase whose last step falls behind the end
+            schedule = replace(found.schedule, total=total)  # type: ignore[call-arg]
+            report = _with_schedule(report, run, found, schedule)
+    return report
+
+
+def _last(run: Run) -> int:
+    """The last step that a run logged a loss at."""
+    return max(int(series.steps[-1]) for series in run.series.values() if len(series))

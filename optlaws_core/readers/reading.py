@@ -12,7 +12,7 @@ from ..text import counted, listed, shortened
 from . import archives
 from .assembly import assemble
 from .base import LONGEST_NAME, MOST_FILES, MOST_PIECES, FileReport, Layout, Note, Reading, Source
-from .companions import with_shared_warmups
+from .companions import with_shared_lengths, with_shared_warmups
 from .declared import facts_of, from_yaml
 from .files import in_order, is_archive, may_be_log, runs_among, sources_from_paths, unpacked
 from .finished_runs import FinishedRuns
@@ -73,7 +73,8 @@ def read_all(
         text = f"Read together with {first.shown}: they are one log."
         said.append((first, report))
         said += ((s, FileReport(s.name, report.format, notes=(Note("info", text),))) for s in others)
-    files = with_shared_warmups(_uniquely_named([report for _, report in said], [source for source, _ in said]))
+    named = _uniquely_named([report for _, report in said], [source for source, _ in said])
+    files = with_shared_lengths(with_shared_warmups(named))
     _check_answers(answers, files)
     return Reading(files, tuple(run for report in files for run in report.runs), notes)
 

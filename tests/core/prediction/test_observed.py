@@ -42,6 +42,13 @@ def test_rates_decide_and_not_how_they_are_written():
     assert observed(MODEL, [parse(knots)], [ran(written)])[0] is not None
 
 
+def test_a_run_whose_steps_count_from_1_is_that_of_the_candidate():
+    flat = "constant(peak=1e-3, warmup=10, total=4001)"
+    asked = [parse(flat.replace("4001", total)) for total in ("4000", "4001", "4002", "3999")]
+    assert [found is not None for found in observed(MODEL, asked, [ran(flat)])] == [True, True, True, False]
+    assert observed(MODEL, [parse(COSINE.replace("1000", "1001"))], [ran(COSINE)])[0] is not None
+
+
 def test_runs_of_another_size_do_not_count():
     asked = sized(MODEL, 1e8)
     assert observed(asked, [parse(COSINE)], [ran(COSINE, params=2e8)]) == [None]
@@ -78,7 +85,7 @@ def test_batches_are_compared_in_tokens_however_they_are_written():
     [
         ran(COSINE, upto=985),  # ended early
         ran(COSINE.replace("1e-4", "2e-4")),
-        ran(COSINE.replace("1000", "1001")),
+        ran(COSINE.replace("1000", "1002")),
         ran(COSINE, split="val"),  # another loss than the model's
     ],
 )

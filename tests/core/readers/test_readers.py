@@ -143,6 +143,28 @@ def test_a_warmup_that_one_run_tells_is_that_of_the_runs_that_were_cut_alike():
         assert f"171 logged rates: {found['constant']}, largest" in said(report)
 
 
+@pytest.mark.parametrize(
+    ("steps", "alone"), [(range(10, 4001, 10), 4000), (range(0, 4001, 10), 4001), (range(0, 4000, 10), 3991)]
+)
+def test_a_rate_that_hides_the_length_of_its_run_has_that_of_the_logs_beside_it(steps, alone):
+    texts = {
+        "constant": "constant(peak=1e-3, warmup=100, total=4000)",
+        "cosine": "cosine(peak=1e-3, warmup=100, total=4000, final=1e-4)",
+        "drop": "step(peak=1e-3, warmup=100, total=4000, boundaries=[3000], values=[1e-4])",
+        "shorter": "cosine(peak=1e-3, warmup=100, total=2000, final=1e-4)",
+    }
+    logs = {}
+    for name, text in texts.items():
+        rates, own = parse(text), [t for t in steps if t <= parse(text).total]
+        logs[name] = Source(f"{name}.csv", csv_of(own, [3 - t / 1e4 for t in own], rates(np.array(own))).encode())
+    for names in (list(logs), list(logs)[::-1]):
+        assert {r.name: r.known_plan.schedule for r in read_all([logs[n] for n in names]).runs} == {
+            name: parse(text) for name, text in texts.items()
+        }
+    report = read_all([logs["constant"], logs["shorter"]]).files[0]
+    assert report.runs[0].known_plan.schedule.total == alone and f"total={alone})" in said(report)
+
+
 def test_paths_bring_manifests_folders_and_files(tmp_path):
     log = csv_of(STEPS, LOSS, LR)
     for name in ("a.csv", "sub/b.csv", "sub/README.md", ".hidden/c.csv", "outside.csv"):
