@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from optlaws_core import Run
 from optlaws_core.saved.work import Stock
 from optlaws_core.text import counted
 
@@ -129,16 +130,28 @@ def look(space: Undoable) -> None:
 def _gone(before: Stock, now: Stock) -> str:
     """Which runs and fits are not there any more, as a sentence; empty for none.
 
-    A run that was renamed or declared has its losses still, a fit that was renamed is the same. The project's own runs
-    can be loaded again, so that they alone are no loss.
+    A run that was renamed, declared or read again has its losses still, a fit that was renamed is the same. The
+    project's own runs can be loaded again, so that they alone are no loss.
     """
-    series, kept = {id(run.series) for run in now.runs.values()}, {id(fit) for fit in now.fits.values()}
-    runs = sum(id(run.series) not in series for run in before.runs.values())
+    kept = {id(fit) for fit in now.fits.values()}
+    runs = _lost(list(before.runs.values()), list(now.runs.values()))
     fits = sum(name not in now.fits and id(fit) not in kept for name, fit in before.fits.items())
     if not fits and (before.example or not runs):
         return ""
     what = " and ".join(counted(n, thing) for n, thing in ((runs, "run"), (fits, "fit")) if n)
     return f"{what} {'is' if runs + fits == 1 else 'are'} no longer loaded."
+
+
+def _lost(before: Sequence[Run], now: Sequence[Run]) -> int:
+    """How many runs have losses that none has now."""
+    same = {id(run.series) for run in now}
+    absent = [run for run in before if id(run.series) not in same]
+    known = {_content(run) for run in now} if absent else set()
+    return sum(_content(run) not in known for run in absent)
+
+
+def _content(run: Run) -> frozenset[tuple[str, bytes, bytes]]:
+    return frozenset((split, s.steps.tobytes(), s.loss.tobytes()) for split, s in run.series.items())
 
 
 def _losses(stock: Stock) -> int:

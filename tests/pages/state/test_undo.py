@@ -61,6 +61,19 @@ def copied(space: Workspace) -> None:
     space.become(kept.workspace(found), found.digest)
 
 
+def test_a_copy_with_the_same_losses_takes_nothing_away():
+    space = space_with(a_fit())
+    undo.look(space)
+    found = Snapshot.from_bytes(Snapshot("t", tuple(space.runs.values()), dict(space.fits), "fit 0").to_bytes())
+    assert all(found.runs[i].series is not run.series for i, run in enumerate(space.runs.values()))
+    space.become(kept.workspace(found), found.digest)
+    undo.look(space)
+    assert space.aside == []
+    space.runs.clear()
+    undo.look(space)
+    assert len(space.aside) == 1
+
+
 def uploaded_over_examples(space: Workspace) -> None:
     space.load_example()
     space.keep("of the examples", a_fit())
