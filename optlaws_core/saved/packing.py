@@ -188,6 +188,7 @@ def _stock(stock: Stock, to: _Packing, kept: Mapping[int, str]) -> dict:
         "parent": stock.parent,
         "risk": stock.risk and stock.risk.to_dict(),
         "aim": dict(stock.aim),
+        "draft": dict(stock.draft),
     }
 
 
@@ -352,6 +353,7 @@ class _Unpacking:
             d["parent"],
             None if d["risk"] is None else plain.risk_from_dict(d["risk"]),
             {str(k): None if v is None else float(v) for k, v in d.get("aim", {}).items()},
+            {str(k): str(v) for k, v in d.get("draft", {}).items()},
         )
 
     def report(self, d: dict) -> FileReport:

@@ -38,6 +38,7 @@ class Stock:
     parent: str | None = None  # digest of the saved comparison that this began as a copy of
     risk: Risk | None = None  # of divergence, that came with it
     aim: Mapping[str, float | None] = field(default_factory=dict)  # the run that is decided about; empty: not known
+    draft: Mapping[str, str] = field(default_factory=dict)  # words of a comparison to be saved
 
 
 @dataclass(frozen=True)

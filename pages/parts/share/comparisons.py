@@ -1,8 +1,8 @@
 """Saved comparisons: saving the one at hand, and the list of those that the visitor saved or may find."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -32,18 +32,8 @@ from .common import faults_told, go, kinds, link, usual, when
 
 SHOWN = 50  # saved comparisons in the list
 OFFERED = 20  # of them, to save a new version of
-FORM, FORM_COLUMNS = "share_form", [3, 2]
-SAVED = "share_saved"  # in the session: what was saved last
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """What was saved last in this session: its link, the work that it was made of, and what was said of it."""
-
-    id: str
-    parent: str | None  # what that work began as
-    runs: frozenset[str]
-    said: str
+FORM_COLUMNS = [3, 2]
+SAVED, RUNS, SAID = "saved as", "of runs", "said"  # in a draft: what was saved last, its runs, what was said of it
 
 
 # ---------------------------------------------------------------------------------------------------- saving
@@ -71,34 +61,39 @@ def section(
             + (" This began as a copy of a saved comparison, which the new one will name." if space.parent else "")
         )
         mine, usual_place = _own(space)
-        with st.form(FORM, border=False):
-            left, right = st.columns(FORM_COLUMNS, gap="medium")
-            title = left.text_input("Title", usual_place.title if usual_place else _title(space), max_chars=200)
-            note = left.text_area(
-                "Note",
-                usual_place.note if usual_place else "",
-                height=100,
-                placeholder="What was found, what to check",
-                max_chars=20_000,
-            )
-            author = right.text_input("Author", identity.name(), placeholder="not said", max_chars=200)
-            tags = right.text_input("Tags", placeholder="separated by commas", max_chars=400)
-            unnamed = right.checkbox(
-                "Anonymise",
-                help="Runs become run-1, run-2, …; no author, note, tags, labels, paths or hosts. The title stays.",
-            )
-            viewer = identity.viewer()
-            place = _version_of(left, mine, usual_place)
-            let_in = usual_place.visibility if usual_place else usual(viewer)  # a copy opens to whom its original does
-            offered = kinds(viewer, let_in)
-            opens = right.selectbox(
-                "Who may open it",
-                offered,
-                offered.index(let_in),
-                format_func=lambda kind: kind.value,
-                help="Of a new comparison; a new version is open to whoever its link is open to.",
-            )
-            pressed = st.form_submit_button("Save and get a link", type="primary", icon=":material/link:")
+        left, right = st.columns(FORM_COLUMNS, gap="medium")
+        begun = usual_place.id if usual_place else ""
+        title = _words(
+            space, left.text_input, "Title", usual_place.title if usual_place else _title(space), begun, max_chars=200
+        )
+        note = _words(
+            space,
+            left.text_area,
+            "Note",
+            usual_place.note if usual_place else "",
+            begun,
+            height=100,
+            placeholder="What was found, what to check",
+            max_chars=20_000,
+        )
+        author = _words(space, right.text_input, "Author", identity.name(), placeholder="not said", max_chars=200)
+        tags = _words(space, right.text_input, "Tags", "", placeholder="separated by commas", max_chars=400)
+        unnamed = right.checkbox(
+            "Anonymise",
+            help="Runs become run-1, run-2, …; no author, note, tags, labels, paths or hosts. The title stays.",
+        )
+        viewer = identity.viewer()
+        place = _version_of(left, mine, usual_place)
+        let_in = usual_place.visibility if usual_place else usual(viewer)  # a copy opens to whom its original does
+        offered = kinds(viewer, let_in)
+        opens = right.selectbox(
+            "Who may open it",
+            offered,
+            offered.index(let_in),
+            format_func=lambda kind: kind.value,
+            help="Of a new comparison; a new version is open to whoever its link is open to.",
+        )
+        pressed = st.button("Save and get a link", type="primary", icon=":material/link:")
         if pressed and not title.strip():
             st.error("A comparison needs a title, this one has none.", icon=":material/error:")
         elif pressed:
@@ -109,15 +104,27 @@ def section(
             _told(space, usual_place)
 
 
+def _words(
+    space: Workspace, widget: Callable[..., str | None], label: str, usual: str, of: str = "", **options: object
+) -> str:
+    """What is typed into a field, which a reload keeps. of: the comparison it is of; that of another begins anew."""
+    key = f"share_{label.lower()} {of}"
+
+    def noted() -> None:
+        space.draft = {**space.draft, label: session.state().get(key) or ""}
+
+    return widget(label, space.draft.get(label, usual), key=key, on_change=noted, **options) or ""
+
+
 def _own(space: Workspace) -> tuple[list[Entry], Entry | None]:
     """The visitor's comparisons that this could become a version of, and the one that it began as or was saved as."""
     store, viewer = settings.store(), identity.viewer()
     with suppress(OptLawsError):  # saving says it
         mine = [entry for entry in store.listed(viewer, limit=OFFERED) if entry.mine]
         last = _last(space)
-        if last is not None:
+        if last:
             with suppress(OptLawsError):  # deleted since
-                begun = store.entry(last.id, viewer)
+                begun = store.entry(last, viewer)
                 return _with(mine, begun), begun
         begun = store.find(space.parent, viewer) if space.parent else None
         return (_with(mine, begun), begun) if begun and begun.mine else (mine, None)
@@ -128,11 +135,10 @@ def _with(entries: list[Entry], one: Entry) -> list[Entry]:
     return entries if one.id in {entry.id for entry in entries} else [*entries, one]
 
 
-def _last(space: Workspace) -> "_Saved | None":
-    """What this work was saved as in this session; None where it was not, or other runs have taken its place."""
-    last = session.state().get(SAVED)
-    same = last is not None and last.parent == space.parent and last.runs <= space.runs.keys()
-    return last if same else None
+def _last(space: Workspace) -> str:
+    """What this work was saved as; empty where it was not, or other runs have taken its place."""
+    same = set(filter(None, space.draft.get(RUNS, "").split("\n"))) <= space.runs.keys()
+    return space.draft.get(SAVED, "") if same else ""
 
 
 def _version_of(left: DeltaGenerator, mine: Sequence[Entry], usual_place: Entry | None) -> Entry | None:
@@ -149,6 +155,10 @@ def _version_of(left: DeltaGenerator, mine: Sequence[Entry], usual_place: Entry 
         key=f"share_as {first}",
         help="A new version takes the place of the one that its link showed; that one stays readable there.",
     )
+    if chosen:
+        with suppress(OptLawsError):  # deleted meanwhile: saving says it
+            number = len(versions.history(settings.store(), chosen, identity.viewer()).versions) + 1
+            left.caption(f"Saves version {number} of “{literal(known[chosen].title)}”.")
     return known.get(chosen)
 
 
@@ -195,7 +205,8 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
             versions.publish(store, id, viewer, made)
             told = f"Saved as version {len(versions.history(store, id, viewer).versions)}"
         said = f"{told}. This link shows its newest version. Who may open it: {opens.value}"
-        session.state()[SAVED] = _Saved(id, space.parent, frozenset(space.runs), said)
+        typed = {label: words for label, words in space.draft.items() if label not in ("Title", "Note")}  # it has them
+        space.draft = {**typed, SAVED: id, RUNS: "\n".join(space.runs), SAID: said}
         st.rerun()  # the form offers a new version of it from now on
 
 
@@ -210,12 +221,12 @@ def _candidates(space: Workspace) -> tuple[Candidate, ...]:
 def _told(space: Workspace, place: Entry | None) -> None:
     """What this work was saved as last, with its link; `place`: the comparison it is a version of by now."""
     last = _last(space)
-    if last is None or place is None or place.id != last.id:  # deleted, or its link revoked
+    if not last or place is None or place.id != last:  # deleted, or its link revoked
         return
     left, right = st.columns(FORM_COLUMNS, gap="medium")
-    left.success(last.said, icon=":material/check:")
-    right.code(link(last.id), language=None)
-    right.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": last.id})
+    left.success(space.draft.get(SAID, ""), icon=":material/check:")
+    right.code(link(last), language=None)
+    right.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": last})
 
 
 # ---------------------------------------------------------------------------------------------------- the list

@@ -246,6 +246,7 @@ def _state(space: Workspace) -> tuple:
         *(tuple(kept.items()) for kept in (space.runs, space.reports, space.sources, space.layouts)),
         *(tuple(kept.items()) for kept in (space.fits, space.selections)),
         (space.example, space.current, replace(space.choice), space.parent, space.risk, space.big_run, space.trainer),
+        tuple(space.draft.items()),
         tuple(space.candidates),
         tuple(space.proposed),
         tuple(space.history.past),

@@ -130,8 +130,8 @@ def look(space: Undoable) -> None:
 def _gone(before: Stock, now: Stock) -> str:
     """Which runs and fits are not there any more, as a sentence; empty for none.
 
-    A run that was renamed, declared or read again has its losses still, a fit that was renamed is the same. The
-    project's own runs can be loaded again, so that they alone are no loss.
+    A run that was renamed or declared has its losses still, one that was read again has what it had before, a fit that
+    was renamed is the same. The project's own runs can be loaded again, so that they alone are no loss.
     """
     kept = {id(fit) for fit in now.fits.values()}
     runs = _lost(list(before.runs.values()), list(now.runs.values()))
@@ -150,8 +150,8 @@ def _lost(before: Sequence[Run], now: Sequence[Run]) -> int:
     return sum(_content(run) not in known for run in absent)
 
 
-def _content(run: Run) -> frozenset[tuple[str, bytes, bytes]]:
-    return frozenset((split, s.steps.tobytes(), s.loss.tobytes()) for split, s in run.series.items())
+def _content(run: Run) -> tuple[object, ...]:
+    return run.plan, frozenset((split, s.steps.tobytes(), s.loss.tobytes()) for split, s in run.series.items())
 
 
 def _losses(stock: Stock) -> int:

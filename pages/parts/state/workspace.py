@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Copied:
-    """The saved comparison that a visitor's work began as a copy of."""
+    """The saved comparison that a visitor's work began as a copy of, and what it is to be saved as."""
 
     parent: str | None = None  # its digest
     risk: Risk | None = None  # of divergence, that came with it
+    draft: dict[str, str] = field(default_factory=dict)  # words that were typed, and what this was saved as last
 
 
 @dataclass
@@ -61,6 +62,7 @@ class Workspace(Library, KeptFits, FitJob, Copied, Aim):
             self.parent,
             self.risk,
             asdict(self.big_run) if self.big_run else {},
+            dict(self.draft),
         )
 
     def load(self, stock: Stock) -> None:
@@ -70,7 +72,7 @@ class Workspace(Library, KeptFits, FitJob, Copied, Aim):
         self.example, self.news = stock.example, ()
         self.fits, self.selections, self.bases = dict(stock.fits), dict(stock.selections), dict(stock.bases)
         self.current, self.choice = stock.current, Choice(**stock.choice)
-        self.parent, self.risk = stock.parent, stock.risk
+        self.parent, self.risk, self.draft = stock.parent, stock.risk, dict(stock.draft)
         self.big_run, self.tried = BigRun.kept(stock.aim), True
         self.packed = self.banded = None
         self.revision += 1
@@ -102,5 +104,5 @@ class Workspace(Library, KeptFits, FitJob, Copied, Aim):
         for name, fit in other.fits.items():
             self.keep(name, fit, other.selections.get(name))
         self.current = other.current
-        self.parent, self.risk = parent, other.risk
+        self.parent, self.risk, self.big_run = parent, other.risk, other.big_run
         self.revision = revision + 1

@@ -70,6 +70,7 @@ def work() -> Work:
         current=selection.fits[0].title,
         choice={"laws": ("annealing",), "train": names, "test": None, "from_step": 12, "prior": "none"},
         parent="0" * 64,
+        draft={"Title": "A title"},
     )
     before = Before(Stock(runs=bundled, example=True), ROWS[:1], ROWS, "9 runs were removed.")
     tables = {"sweep": Table("s.csv", b"peak,loss\n1,2\n", True, {"peak": "peak"}, "1k")}

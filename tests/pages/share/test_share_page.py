@@ -387,7 +387,9 @@ def test_a_new_version_comes_under_the_same_link_and_the_old_one_stays(compared,
     (entry,) = store.listed(viewer)
     choice = next(s for s in compared.selectbox if s.label == "Save as")
     assert choice.value == entry.id and choice.options == ["A new comparison", "A new version of: First"]
+    assert "Saves version 2 of “First”." in texts(compared)
     second, _ = saved(compared, store, Title="Second")
+    assert "Saves version 3 of “Second”." in texts(compared)
     assert any(x.value.startswith("Saved as version 2. ") for x in compared.success)
     assert second.title == "Second" and [e.id for e in store.listed(viewer)] == [entry.id]
     reader = share(Viewer("elsewhere"), id=entry.id)
@@ -431,6 +433,23 @@ def test_what_was_saved_is_saved_again_as_its_new_version_until_other_runs_come(
     space.runs = {"long": a_run()}
     assert next(s for s in compared.run().selectbox if s.label == "Save as").value == ""
     assert not compared.exception and not any(second.id in code.value for code in compared.code)
+
+
+def test_what_was_typed_and_what_it_was_saved_as_outlive_a_reload(compared, store):
+    _, viewer = saved(compared, store, Title="First", Tags="a, b")
+    next(x for x in compared.text_input if x.label == "Title").set_value("Better").run()
+    again = Workspace()
+    again.load(compared.session_state.workspace.stock)
+    again.candidates = list(compared.session_state.workspace.candidates)
+    app = opened(again)
+    app.session_state["share_box"] = True
+    app.session_state.browser = viewer.key
+    app.run()
+    typed = {x.label: x.value for x in app.text_input}
+    assert (typed["Title"], typed["Tags"]) == ("Better", "a, b")
+    assert "Saves version 2 of “First”." in texts(app)
+    again.clear()
+    assert again.draft == {}
 
 
 def test_a_copy_of_ones_own_is_offered_as_its_new_version(compared, store):

@@ -1,5 +1,7 @@
 """Whatever takes something away can be undone, asks first, or opens beside it: every action listed is done here."""
 
+from dataclasses import replace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -84,7 +86,7 @@ def uploaded_over_examples(space: Workspace) -> None:
 
 def read_again(space: Workspace) -> None:
     layout = space.reports["cosine.csv"].layout
-    space.correct({"cosine.csv": layout})
+    space.correct({"cosine.csv": replace(layout, losses=layout.losses[:1])})
 
 
 def runs_removed(space: Workspace) -> None:
