@@ -17,6 +17,7 @@ from optlaws_core.prediction.verdict import Yardstick, sentences, too_far
 from ..state import address
 from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal
 from . import predicted
 from .columns import COLUMNS, MAY_LACK, Column, rows
 from .predicted import Entry, Known
@@ -135,9 +136,19 @@ def result(
     """Verdict, in `head` where there is one, and table; both once more."""
     made = worked_out(space, found, batch_tokens, risk, most_risk, baseline, in_full=True)
     with (head or st).container(border=True):
-        st.text(made.verdict)
+        say(made)
     whole(made.table)
     return made.table, made.verdict
+
+
+def say(made: Result, rests_on: str = "") -> None:
+    """The verdict: the answer as a headline, what else there is to say of it, and why the best one is ahead."""
+    first, *more = made.sentences
+    st.subheader(literal(first), anchor=False)
+    if rest := " ".join(filter(None, [*more, rests_on])):
+        st.markdown(literal(rest))
+    if made.reasons:
+        st.markdown(f":material/search_insights: **Why:** {literal(' '.join(made.reasons))}")
 
 
 def whole(table: pd.DataFrame) -> None:

@@ -13,7 +13,7 @@ from optlaws_core.prediction.next_run import surer
 from optlaws_core.prediction.verdict import Yardstick, of_pair
 from optlaws_core.text import chance, counted, percent, relative_error
 
-from ..compare import predicted
+from ..compare import predicted, ranking
 from ..compare.columns import PAIRED
 from ..compare.predicted import Entry
 from ..compare.ranking import Result
@@ -33,11 +33,7 @@ def verdict(space: Workspace, made: Result, left_out: Sequence[str]) -> None:
 
     left_out: a sentence for each candidate in use that could not be compared.
     """
-    first, *more = made.sentences
-    st.subheader(literal(first), anchor=False)
-    st.markdown(literal(" ".join([*more, _rests_on(space.fit)])))
-    if made.reasons:
-        st.markdown(f":material/search_insights: **Why:** {literal(' '.join(made.reasons))}")
+    ranking.say(made, _rests_on(space.fit))
     selection = space.selections.get(space.current)
     warned = evidence.warnings(space.fit, space.runs.values(), selection)
     doubts([*left_out, *warned, *predicted.beyond(space, made.order, space.big_run)])

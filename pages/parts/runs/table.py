@@ -67,7 +67,9 @@ _RUN_COLUMNS = {
     "Points": st.column_config.NumberColumn(format="localized", help="Losses of this split"),
     "First step": st.column_config.NumberColumn(format="localized"),
     "Last step": st.column_config.NumberColumn(format="localized"),
-    "Final loss": st.column_config.NumberColumn(format="%.4f", help="The last loss in the log, in nats, not smoothed"),
+    "Last loss": st.column_config.NumberColumn(
+        format="%.4f", help="The last one in the log, in nats, not smoothed; what Decide shows as observed is a mean"
+    ),
     "Peak LR": st.column_config.TextColumn(help="Highest learning rate of the schedule"),
     "LR from": st.column_config.TextColumn(
         help="logged: from a column of the log. recognised: a schedule that agrees with every logged rate. declared: "
@@ -88,7 +90,7 @@ def _row(run: Run, recognised: bool) -> dict:
         "Points": len(run.loss),
         "First step": int(run.steps[0]),
         "Last step": int(run.steps[-1]),
-        "Final loss": float(run.loss[-1]),
+        "Last loss": float(run.loss[-1]),
         "Peak LR": format_number(float(f"{plan.schedule.peak:.4g}")) if plan else "",
         "LR from": "recognised" if recognised else run.lr_source,
         "Schedule": _in_short(plan.schedule) if plan else "",

@@ -76,7 +76,9 @@ def section(
             placeholder="What was found, what to check",
             max_chars=20_000,
         )
-        author = _words(space, right.text_input, "Author", identity.name(), placeholder="not said", max_chars=200)
+        author = _words(
+            space, right.text_input, "Author", identity.name(), identity.name(), placeholder="not said", max_chars=200
+        )
         tags = _words(space, right.text_input, "Tags", "", placeholder="separated by commas", max_chars=400)
         unnamed = right.checkbox(
             "Anonymise",

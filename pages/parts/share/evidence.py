@@ -99,7 +99,7 @@ def _runs(ended: list[evidence.Ended]) -> None:
             "schedule": text("Schedule", width=330),
             "steps": number("Updates", format="localized", help="Length of the schedule."),
             "last_step": number("Last step", format="localized", help="The last step in the log."),
-            "last_loss": number("Last loss", format="%.5f"),
+            "last_loss": number("Last loss", format="%.5f", help="The last one in the log, not smoothed."),
             "params": number("Parameters", format="compact"),
             "batch_tokens": number("Tokens per update", format="localized"),
             "outcome": text("Outcome", help="What a manifest says of how the run ended."),

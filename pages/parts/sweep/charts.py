@@ -22,7 +22,7 @@ ABOVE = 1.25  # times the highest loss of a run that did not diverge: the frame 
 
 
 def overview(runs: Sequence[Run], x: str) -> go.Figure:
-    """Final loss of each run over one of `X`; colour for the model size, symbol for how the run ended."""
+    """Last loss of each run over one of `X`; colour for the model size, symbol for how the run ended."""
     figure = go.Figure()
     sizes = sorted({run.plan.params for run in runs})
     ended = {run.name: run.about.get("outcome", "finished") for run in runs}
@@ -40,7 +40,7 @@ def overview(runs: Sequence[Run], x: str) -> go.Figure:
                     legendgroup=str(i),
                     marker={"color": color(i), "symbol": symbol, "size": 7, "opacity": 0.75},
                     customdata=[(safe(run.name), safe(run.plan.schedule.text)) for run in group],
-                    hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>final loss %{y:.4f}<extra></extra>",
+                    hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>last loss %{y:.4f}<extra></extra>",
                 )
             )
     calm = [run.loss[-1] for run in runs if ended[run.name] != "diverged"]
@@ -59,7 +59,7 @@ def place(run: Run, x: str) -> float | str:
 
 
 def spread(floor: NoiseFloor) -> go.Figure:
-    """Final losses of repeated runs around the mean of their plan, in percent, with one standard deviation."""
+    """Last losses of repeated runs around the mean of their plan, in percent, with one standard deviation."""
     figure = go.Figure()
     groups = sorted(floor.repeats, key=lambda g: (g.runs[0].plan.params, g.runs[0].plan.schedule.text), reverse=True)
     names = [label(group.runs[0]) for group in groups]
@@ -93,7 +93,7 @@ def label(run: Run) -> str:
 
 
 def off(errors: Mapping[str, Sequence[tuple[Run, float]]], noise: float) -> go.Figure:
-    """Relative error of the predicted final loss of each held-out run, in percent, over its peak; by group of runs."""
+    """Relative error of the predicted last loss of each held-out run, in percent, over its peak; by group of runs."""
     figure = go.Figure()
     for i, (group, points) in enumerate(errors.items()):
         figure.add_trace(
@@ -110,7 +110,7 @@ def off(errors: Mapping[str, Sequence[tuple[Run, float]]], noise: float) -> go.F
     band(figure, 100 * noise, vertical=False)
     peaks = [run.plan.schedule.peak for points in errors.values() for run, _ in points]
     figure.update_xaxes(title_text=X["peak"], **log_axis(peaks))
-    figure.update_yaxes(title_text="predicted − observed, % of the final loss", zeroline=False)
+    figure.update_yaxes(title_text="predicted − observed, % of the last loss", zeroline=False)
     ends = [100 * error for points in errors.values() for _, error in points]
     if ends and max(map(abs, ends)) > FARTHEST:
         figure.update_yaxes(range=[max(min(ends), -FARTHEST) - 1, min(max(ends), FARTHEST) + 1])

@@ -75,7 +75,7 @@ def _values(everything: Sequence[Run], column: str) -> list[str]:
 
 
 def overview(chosen: Sequence[Run]) -> None:
-    """Final losses over what was varied."""
+    """Last losses over what was varied."""
     x = address.bound_widget(
         st.segmented_control,
         "Over",
@@ -218,7 +218,7 @@ def law_against(floor: NoiseFloor | None) -> None:
                 "Same peak, batch", help="Held-out runs with a peak within those trained on and the same batch size."
             ),
             "near": st.column_config.NumberColumn(
-                "error, final loss", help="Mean relative error of the last held-out loss, those runs.", **percent
+                "error, last loss", help="Mean relative error of the last held-out loss, those runs.", **percent
             ),
             "ratio": st.column_config.NumberColumn(
                 "× a perfect law's", format="%.1f", help="That error over that of a law that is right but for the seed."
@@ -230,7 +230,7 @@ def law_against(floor: NoiseFloor | None) -> None:
                 "Other runs", help="Held-out runs with another peak or batch size: what the training runs do not cover."
             ),
             "far": st.column_config.NumberColumn(
-                "error, final loss ", help="Mean relative error of the last held-out loss of the other runs.", **percent
+                "error, last loss ", help="Mean relative error of the last held-out loss of the other runs.", **percent
             ),
         },
     )

@@ -135,7 +135,7 @@ def test_several_fits_are_drawn_and_the_one_in_use_ranks():
     app = opened(space := space_with(a_fit(), a_fit(L_inf=2.0), candidates=map(Candidate, THREE)))
     fit_in_use = next(i for i, s in enumerate(app.selectbox) if s.label == "Fit in use")
     assert app.selectbox[fit_in_use].value == "fit 1"
-    app.multiselect[0].set_value(["fit 0"]).run()
+    next(m for m in app.multiselect if m.label == "Also draw").set_value(["fit 0"]).run()
     assert not app.exception
     assert len(json.loads(app.get("plotly_chart")[0].proto.spec)["data"]) == 3 + 3 + 3  # two fits, and the rates
     app.selectbox[fit_in_use].set_value("fit 0").run()
