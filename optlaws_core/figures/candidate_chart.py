@@ -5,6 +5,7 @@ Where the batch of one changes, those of all stand beneath the rates.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import plotly.graph_objects as go
@@ -32,7 +33,9 @@ RATE, RATE_AND_BATCH = "%{customdata:.4~g}", "%{customdata[0]:.4~g}, batch %{cus
 RATES, GAP = 0.28, 0.03  # of the height: the panel of the learning rates, and what lies between two panels
 BATCHES = 0.16  # that of the batches, where there is one
 PARTS = {"after warm-up": 0.0, "last half": 0.5, "last tenth": 0.9}  # share of the shortest horizon that is cut off
-SETTLED = 0.06  # of a horizon: before it the loss falls too fast to share a frame with the differences at the end
+SETTLED = 0.15  # of a horizon: before it the loss falls too fast to share a frame with the differences at the end
+MOST_BENDS, IN_BEND = 12, 100  # stretches of a rate that are drawn finely where they bend, and steps in each
+STRAIGHT = 1e-3  # of the peak: a stretch that is nearer to its chord is drawn by its even steps
 DASHES = ("dash", "dot", "dashdot", "longdash")  # of fits other than the one in use, which is solid
 
 
@@ -177,8 +180,23 @@ def _rate_steps(schedule: Schedule) -> IntArray:
     """Steps that draw the learning rate, both sides of every jump; the warm-up included."""
     kinks = np.array(schedule.breaks, np.int64)
     even = np.linspace(0, schedule.total - 1, MOST_STEPS // 2)
-    steps = np.unique(np.concatenate((kinks, kinks - 1, np.rint(even).astype(np.int64))))
+    steps = np.unique(np.concatenate((kinks, kinks - 1, np.rint([*even, *_in_bends(schedule)]).astype(np.int64))))
     return steps[(steps >= 0) & (steps < schedule.total)]
+
+
+def _in_bends(schedule: Schedule) -> list[float]:
+    """Further steps where the rate bends, as in a short cooldown by 1-sqrt: close together at the ends of a stretch."""
+    found: list[float] = []
+    if len(schedule.breaks) > MOST_BENDS:
+        return found
+    for start, end in pairwise(sorted({0, *schedule.breaks, schedule.total})):
+        looks = np.rint(np.linspace(start, end - 1, 5)).astype(np.int64)
+        rates = schedule(looks)
+        off = np.abs(rates - np.interp(looks, looks[[0, -1]], rates[[0, -1]])).max()
+        if end - start > NEAR and off > STRAIGHT * schedule.peak:
+            spread = (1 - np.cos(np.linspace(0, np.pi, IN_BEND))) / 2
+            found += (start + (end - 1 - start) * spread).tolist()
+    return found
 
 
 def _observed(name: str, run: Run, view: View) -> dict:

@@ -117,7 +117,7 @@ class Fit(JsonRecord):
             moved = f"the runs moved it by up to {abs(most):.1f} standard deviations ({meaning})"
             found.append(f"Prior {self.informed.source}: {moved}.")
         if self.from_step is None and self.begin is not None:
-            found.append(f"Losses count from step {self.begin:,} on: before it they are those of the first updates.")
+            found.append(f"The fit uses losses from step {self.begin:,}: those before it are of the first updates.")
         if self.by_peak:
             rates = listed([format_number(f.coverage.peak[0]) for f in self.by_peak])
             found.append(

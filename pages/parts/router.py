@@ -9,6 +9,11 @@ from pages.parts.server import libraries
 
 PAGES = Path(__file__).resolve().parents[1]
 MOVED = {"compare": "decide", "fit": "evidence"}  # addresses of former pages
+# Streamlit marks the page that is open, but not the menu that it is in.
+IN_TOOLS = """<style>
+[data-testid="stTopNavSection"] { background: color-mix(in srgb, currentColor 10%, transparent); }
+[data-testid="stTopNavSection"] p { font-weight: 600; }
+</style>"""
 
 
 def _page(name: str, title: str, **options):
@@ -25,6 +30,14 @@ def lead_on(to) -> None:
 FIRST = _page("decide", "Decide", default=True)
 EVIDENCE = _page("evidence", "Evidence")
 HERE = {"decide": FIRST, "evidence": EVIDENCE}
+TOOLS = [
+    _page("runs", "Runs"),
+    _page("schedules", "Schedules"),
+    _page("plan", "Plan"),
+    _page("preselect", "Pre-select"),
+    _page("live", "Live"),
+    _page("sweep", "Sweep"),
+]
 page = st.navigation(
     {
         "": [
@@ -36,17 +49,12 @@ page = st.navigation(
                 for old, new in MOVED.items()
             ),
         ],
-        "Tools": [
-            _page("runs", "Runs"),
-            _page("schedules", "Schedules"),
-            _page("plan", "Plan"),
-            _page("preselect", "Pre-select"),
-            _page("live", "Live"),
-            _page("sweep", "Sweep"),
-        ],
+        "Tools": TOOLS,
     },
     position="hidden" if st.context.is_embedded else "top",
 )
+if page in TOOLS:
+    st.html(IN_TOOLS)
 libraries.load(libraries.CHARTS)
 from pages.parts.state import keeping, session  # noqa: E402  they import those themselves
 

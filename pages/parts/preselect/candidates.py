@@ -396,7 +396,8 @@ def where_from(fit: FinalFit, asked: Target | None, found: FinalRanking, ticked:
     st.caption(
         f"Of the predicted loss, {one['floor']:.4f} is the {TERMS['floor']}, and {one['size']:.4f} is the price of the "
         "model's size; the rest depends on the schedule. A high rate for long brings convergence, a low rate at the "
-        "end lets the noise be forgotten. " + ("Ticked candidates." if ticked else "The best of each shape.")
+        "end lets the noise be forgotten. "
+        + ("Shown are the ticked candidates." if ticked else "Shown is the best candidate of each shape.")
     )
     showing.chart(charts.terms(parts), "preselect-shares")
     if found.rows and found.rows[0].plan.schedule.last is not found.rows[0].plan.schedule:

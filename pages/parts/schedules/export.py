@@ -18,6 +18,7 @@ from ..widgets.markdown import literal
 
 MOST_SHOWN = 20_000  # characters; the download has all of them
 BOX, IN_ADDRESS = "export_box", "export_target"  # names in the address
+FIRST = next(iter(TARGETS))  # what is shown until a trainer is chosen
 SHOWN = {".py": "python", ".json": "json", ".yaml": "yaml", ".sh": "bash", ".toml": "toml"}
 
 
@@ -36,7 +37,7 @@ def section(space: Workspace, found: Sequence[Entry]) -> None:
         key = f"export_candidate {len(names)} {names[0]}"
         name = left.selectbox("Candidate", names, names.index(first), key=key)
         address.write("export", name, names[0])
-        target = trainer(space, left, "export_trainer") or next(iter(TARGETS))
+        target = trainer(space, left, "export_trainer", TARGETS[FIRST].title) or FIRST
         _shown(next(e.schedule for e in found if e.name == name), target, "export", left, right)
 
 
@@ -46,7 +47,7 @@ def opened(space: Workspace, name: str, schedule: Schedule) -> None:
     @st.dialog(f"Export {literal(name)}", width="large", on_dismiss="rerun")
     def show() -> None:
         left, right = st.columns([2, 5], gap="large")
-        target = trainer(space, left, "dialog_trainer") or next(iter(TARGETS))
+        target = trainer(space, left, "dialog_trainer", TARGETS[FIRST].title) or FIRST
         _shown(schedule, target, "dialog", left, right)
 
     show()
@@ -62,8 +63,11 @@ def panel(schedule: Schedule) -> None:
     _shown(schedule, target, "schedule", left, right)
 
 
-def trainer(space: Workspace, place: DeltaGenerator, key: str) -> str | None:
-    """The trainer of the big run, a key of `TARGETS`, which every field on the Decide page shows; None: not chosen."""
+def trainer(space: Workspace, place: DeltaGenerator, key: str, unchosen: str = "not chosen") -> str | None:
+    """The trainer of the big run, a key of `TARGETS`, which every field on the Decide page shows; None: not chosen.
+
+    unchosen: what the field says then.
+    """
     titles = {target.title: name for name, target in TARGETS.items()}
     if asked := address.read_one(IN_ADDRESS, titles, "", "trainer"):
         space.trainer = titles[asked]
@@ -74,7 +78,7 @@ def trainer(space: Workspace, place: DeltaGenerator, key: str) -> str | None:
         None if now is None else list(TARGETS).index(now),
         format_func=lambda target: TARGETS[target].title,
         key=f"{key} {now}",  # a fresh field once another one has changed it
-        placeholder="not chosen",
+        placeholder=unchosen,
         help="The trainer of the big run: the best schedule is offered in its format.",
         on_change=_train_with,
         args=(space, f"{key} {now}"),

@@ -28,7 +28,7 @@ def test_the_learned_prior_is_the_usual_one(earlier, capsys, tmp_path):
     assert found.theta == same.theta and found.informed == same.informed
     said = told(capsys, *CURVE, "--json", str(tmp_path / "again.json"))[1]
     assert "\nPrior learned from public curves: the runs moved it by up to" in said
-    assert f"\nLosses count from step {found.begin:,} on" in said
+    assert f"\nThe fit uses losses from step {found.begin:,}" in said
 
 
 def test_without_prior_the_fit_is_the_runs_alone(capsys, tmp_path):

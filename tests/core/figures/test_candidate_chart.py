@@ -142,3 +142,12 @@ def test_where_every_batch_is_constant_there_is_no_such_panel():
 
 def test_no_candidate_is_an_empty_chart():
     assert len(charts.comparison([], {}, charts.View()).data) == 0
+
+
+@pytest.mark.parametrize("shape", ["1-sqrt", "cosine"])
+def test_a_short_decay_is_drawn_without_corners(shape):
+    schedule = parse(f"wsd(peak=1e-3, warmup=2000, total=100000, decay=3000, shape={shape})")
+    steps = charts._rate_steps(schedule)
+    every = np.arange(schedule.total)
+    drawn = np.interp(every, steps, schedule(steps))
+    assert np.abs(drawn - schedule(every)).max() < 5e-3 * schedule.peak and len(steps) < 400

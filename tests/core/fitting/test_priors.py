@@ -160,7 +160,7 @@ def test_a_fit_begins_where_the_transient_ends(one):
     late = replace(run, series={"train": Series(run.steps, rising)})
     (early,), (later,) = first_fitted([run]).values(), first_fitted([late]).values()
     assert early < 3_000 < 3_700 < later <= 4_500
-    assert f"Losses count from step {found.begin:,} on" in found.notes[1]
+    assert f"The fit uses losses from step {found.begin:,}" in found.notes[1]
     asked = fit("opt_laws_curve", [run], from_step=2_000, prior=learned("opt_laws_curve"))
     assert (asked.from_step, asked.begin, asked.first_step) == (2_000, None, 2_000)
     assert len(asked.notes) == 1

@@ -313,7 +313,7 @@ def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
     said = "\n".join(x.value for x in (*shown.caption, *shown.warning)).replace("\\", "")
     laws = "Convergence and noise (75 %) and Power law in steps (25 %), fitted to long; judged on other."
     assert laws in said and doubt in said
-    assert "Convergence and noise. Losses count from step 90 on" in said
+    assert "Convergence and noise. The fit uses losses from step 90" in said
     assert " · 1 run, 2 laws · " in said and "The ranking does not consider the risk of divergence." in said
     shown.session_state["shared_law 0"] = True
     shown.run()
