@@ -6,8 +6,9 @@ once the data say the same. While they do not, the edit covers the data, so an e
 over letter by letter (a text that was tidied, say) gives way to a fresh one under a new key.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, replace
+from types import MappingProxyType
 
 import pandas as pd
 import streamlit as st
@@ -34,6 +35,7 @@ LINK = "s"  # query parameter
 DOT = "dot"  # column of the candidates' colours
 WANTED = "export_wanted"  # in the session: the place of the candidate whose export is to be opened
 TEXT = "Schedule as text"
+WIDEST = 1200  # pixels of a column
 MEANINGS = {f.name: f.metadata["meaning"] for family in SCHEDULES.values() for f in fields(family)}
 
 
@@ -90,12 +92,15 @@ def share(space: Workspace) -> None:
 # ---------------------------------------------------------------------------------------------------- table
 
 
-def table(space: Workspace) -> None:
-    """The editable table, and beneath it a sentence for each row that is no schedule; nothing for an empty list."""
+def table(space: Workspace, losses: Mapping[int, float] = MappingProxyType({})) -> None:
+    """The editable table, and beneath it a sentence for each row that is no schedule; nothing for an empty list.
+
+    losses: what is predicted after the last update, by the place of a candidate.
+    """
     if not space.candidates:
         return
     key = _key()
-    shown = frame(space.candidates)
+    shown = frame(space.candidates, losses)
     st.data_editor(
         showing.dotted(shown, DOT, [chart_style.color(x.color or 0) for x in space.candidates]),
         key=key,
@@ -103,7 +108,7 @@ def table(space: Workspace) -> None:
         hide_index=True,
         width="stretch",
         placeholder="",
-        column_config=_columns(key),
+        column_config=_columns(key, _width(shown["text"])),
     )
     wrong = [(name, x.problem) for name, x in zip(shown["label"], space.candidates, strict=True) if x.problem]
     if wrong:
@@ -113,13 +118,19 @@ def table(space: Workspace) -> None:
                 st.text(f"“{name}”: {problem}")
 
 
-def frame(rows: list[c.Candidate]) -> pd.DataFrame:
+def _width(texts: Sequence[str]) -> int:
+    """Pixels in which the longest of the texts is read whole, within reason."""
+    return min(max(420, 16 + round(7.2 * max(map(len, texts)))), WIDEST)
+
+
+def frame(rows: list[c.Candidate], losses: Mapping[int, float] = MappingProxyType({})) -> pd.DataFrame:
     """Candidates as the editor shows them; columns keep their types whatever the rows hold."""
     data = {
         "label": pd.Series(c.names(rows), dtype="object"),
         DOT: pd.Series(["●"] * len(rows), dtype="object"),
         "action": pd.Series([_menu(rows)] * len(rows), dtype="object"),
         "on": pd.Series([x.on for x in rows], dtype="bool"),
+        "loss": pd.Series([losses.get(place) for place in range(len(rows))], dtype="Float64"),
         "state": pd.Series(["see below" if x.problem else "ok" for x in rows], dtype="object"),
         "family": pd.Series([x.family for x in rows], dtype="object"),
     }
@@ -160,7 +171,8 @@ def _cell(candidate: c.Candidate, name: str) -> str | None:
     return c.loose(candidate.text)[1].get(name) if value is None else value
 
 
-def _columns(key: str) -> dict:
+def _columns(key: str, wide: int) -> dict:
+    """How the columns are shown; `wide`: pixels of that of the texts."""
     text, choose = st.column_config.TextColumn, st.column_config.SelectboxColumn
     rate, count = ({"alignment": "right", "width": width} for width in (95, 100))
     menu = f"{key}_action"
@@ -182,6 +194,9 @@ def _columns(key: str) -> dict:
             key=menu,
         ),
         "on": st.column_config.CheckboxColumn("Use", help="Whether it is compared.", width=65),
+        "loss": st.column_config.NumberColumn(
+            "Loss", format="%.4f", disabled=True, width=72, help="Predicted, after the last update, of those in use."
+        ),
         "family": choose("Family", options=list(SCHEDULES), required=True, help=_families(), width=105),
         "peak": text("Peak LR", help=MEANINGS["peak"], **rate),
         "warmup": text("Warm-up", help=f"{MEANINGS['warmup']}.", **count),
@@ -189,7 +204,7 @@ def _columns(key: str) -> dict:
         "decay": text("Decay", help=_of("decay"), **count),
         "final": text("Final LR", help=_of("final"), **rate),
         "shape": choose("Shape", options=list(COOLDOWNS), help=_of("shape"), width=95),
-        "text": text(TEXT, help="Also what the command line and links use. Editing it changes the fields.", width=420),
+        "text": text(TEXT, help="Also what the command line and links use. Editing it changes the fields.", width=wide),
         "state": text(
             "Check", disabled=True, width=80, help="Whether the row is a schedule; if not, the reason is given below."
         ),

@@ -23,7 +23,7 @@ def show(space: Workspace) -> None:
     top = st.container(border=True, key="decide_answer")
     left, right = st.columns(2, gap="small")
     st.subheader("Candidates", anchor=CANDIDATES)
-    candidate_table.table(space)
+    rows = st.container()
     candidate_table.buttons(space, space.fit)
     candidate_table.share(space)
     with st.popover("Fit, chart and risk of divergence", icon=":material/tune:", width="stretch"):
@@ -36,6 +36,8 @@ def show(space: Workspace) -> None:
     if not found:
         with top:
             _without(space, left_out)
+        with rows:
+            candidate_table.table(space)
         return
     with right:
         baseline = ranking.choose(space, found, risk, most_risk)
@@ -44,6 +46,8 @@ def show(space: Workspace) -> None:
     )
     candidate_table.against(baseline.schedule, view.batch_tokens)
     made = ranking.worked_out(space, found, view.batch_tokens, risk, most_risk, baseline, in_full=box.open)
+    with rows:
+        candidate_table.table(space, {e.place: r.final_loss for e, r in zip(made.order, made.ranked, strict=True)})
     with top:
         answer.verdict(space, made, left_out)
         export.winner(space, made.order[0])

@@ -117,7 +117,9 @@ def test_a_cell_of_the_table(column, value, text, label, on):
 
 def test_columns_of_the_table_keep_their_types_whatever_the_rows_hold():
     rows = [[c.Candidate(t) for t in EACH.values()], [c.Candidate("nonsense", on=False)], [c.Candidate("")]]
-    assert len({tuple(map(str, frame(r).dtypes)) for r in rows}) == 1
+    assert len({tuple(map(str, frame(r, losses).dtypes)) for r in rows for losses in ({}, {0: 2.5})}) == 1
+    told = frame(rows[0], {1: 2.5})["loss"]
+    assert told[1] == 2.5 and told.notna().sum() == 1  # the others are not in use, or cannot be predicted
 
 
 # ---------------------------------------------------------------------------------------------------- names, defaults
