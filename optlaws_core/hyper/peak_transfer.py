@@ -15,7 +15,7 @@ from ..errors import OptLawsError
 from ..laws.base import S, bound_noise
 from ..laws.features import feature
 from ..laws.sums.clocks import trace
-from ..runs import Plan
+from ..runs import MOST_UPDATES, Plan
 from ..schedules import Schedule
 
 
@@ -60,11 +60,16 @@ def bound(schedule: Schedule, distance: float = 1.0, gradient: float = 1.0) -> B
     """The bound on the loss after `schedule`'s last update, above the minimum's.
 
     `distance`: how far the start lies from the minimum, D; `gradient`: the largest norm of a gradient, G. Both are of
-    the problem and drop out of `transferred_peak`. Raises `OptLawsError` for what is not above 0.
+    the problem and drop out of `transferred_peak`. Raises `OptLawsError` for what is not above 0, and for more than
+    `MOST_UPDATES`.
     """
     for what, value in (("distance", distance), ("gradient norm", gradient)):
         if not 0 < value < float("inf"):
             raise OptLawsError(f"The {what} of the bound must be a number above 0, got {value:g}.")
+    if schedule.total > MOST_UPDATES:
+        raise OptLawsError(
+            f"The bound covers at most {MOST_UPDATES:,} updates, got {schedule.total:,} in {schedule.text[:200]}."
+        )
     plan, path, last = Plan(schedule), trace(schedule), np.array([schedule.total - 1])
     summed, noise = (float(feature(f, plan, path, last)[0]) for f in (S, bound_noise))
     if not summed > 0 or not noise > 0:

@@ -192,6 +192,22 @@ def driven(plan: Plan, steps: IntArray) -> list[tuple[Plan, IntArray]]:
     return [(replace(plan, schedule=end), np.array([t])) for end, t in zip(ends, steps, strict=True)]
 
 
+def summed_breaks(schedule: Schedule) -> tuple[int, ...]:
+    """First updates of the stretches, and the end, of what laws sum over to tell a schedule's end.
+
+    Its batch and average turn it, too; a weight decay does not.
+    """
+    if isinstance(schedule, Joint):
+        batch = schedule.batch.pieces if schedule.batch else None
+        return EffectiveRate(schedule, batch, schedule.total - 1).breaks
+    return schedule.breaks
+
+
+def stretches(schedule: Schedule) -> int:
+    """How many stretches these are, each a part of every sum."""
+    return len(summed_breaks(schedule)) - 1
+
+
 def _first_moved(rate: Schedule) -> int:
     """The first update with a rate above 0, at a turn of the rate or one step behind it."""
     turns = np.unique([k for b in rate.breaks for k in (b, b + 1)])
@@ -242,4 +258,6 @@ __all__ = [
     "scaled",
     "share_of_noise",
     "share_of_update",
+    "stretches",
+    "summed_breaks",
 ]

@@ -16,7 +16,7 @@ from ..text import shortened
 from . import HistorySum, Law
 from .base import S, S_k, d_k, pace_k
 from .compiled import Compiled
-from .effective import beside_rate, driven, share_of_noise
+from .effective import beside_rate, driven, share_of_noise, summed_breaks
 from .features import feature
 from .sums.clocks import Trace, make_clocks, trace
 from .sums.history import History, histories
@@ -123,9 +123,12 @@ def batches(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Iterator[Batch]
     held = 0
     pieces = [(plan, some) for plan, steps in parts for some in in_parts(plan.schedule, steps)]
     for plan, some in pieces:
-        turns = len(plan.schedule.breaks)
-        alone = turns > OFTEN or beside_rate(plan.schedule)[1] is not None
-        past = AT_ONCE_PAST if alone else turns * len(some)  # stretches before its steps, at most
+        turns = len(summed_breaks(plan.schedule))
+        past = turns * len(some)  # stretches before its steps, at most
+        if turns > OFTEN:
+            past = AT_ONCE_PAST
+        elif beside_rate(plan.schedule)[1] is not None:
+            past = -(-AT_ONCE_PAST * len(some) // _averaged_at_once(turns))
         if together and held + past > AT_ONCE_PAST:
             may_end_here()
             yield batch(law, together)
@@ -138,13 +141,18 @@ def batches(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> Iterator[Batch]
 
 def in_parts(schedule: Schedule, steps: IntArray) -> list[IntArray]:
     """The `steps` (n,) of a schedule, as many at a time as memory bears what lies before them."""
+    turns = summed_breaks(schedule)
     if beside_rate(schedule)[1] is not None:
-        at_once = max(1, min(AT_ONCE_AVERAGED, AT_ONCE_OFTEN // len(schedule.breaks)))
+        at_once = _averaged_at_once(len(turns))
         return np.split(steps, np.arange(at_once, len(steps), at_once))
-    turns = schedule.breaks
     most = AT_ONCE_PAST if len(turns) <= OFTEN else AT_ONCE_OFTEN
     past = np.cumsum(np.searchsorted(turns, steps, side="right")) // most
     return np.split(steps, np.flatnonzero(np.diff(past)) + 1)
+
+
+def _averaged_at_once(turns: int) -> int:
+    """How many steps of averaged weights memory bears together, where the rate turns so often."""
+    return max(1, min(AT_ONCE_AVERAGED, AT_ONCE_OFTEN // turns))
 
 
 def prepare(law: Law, parts: Sequence[tuple[Plan, IntArray]]) -> None:

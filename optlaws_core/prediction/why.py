@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import OptLawsError
 from ..fitting.result import Model
+from ..laws.effective import beside_rate, stretches
 from ..runs import Run
 from ..schedules import Schedule
 from ..text import format_number
@@ -14,8 +15,11 @@ from .losses import predict_each
 from .observed import final_loss
 from .verdict import difference
 
-LOOKS = 257  # steps at which two curves are compared, once more between the two around the crossing
-MOST_STRETCHES = 300  # of a rate, between kinks and jumps; curves of more are not looked through for where they cross
+# Steps at which two curves are compared, and how often, again between the two around the crossing. Where weights are
+# averaged, each step has a past of its own.
+LOOKS, AVERAGED = (257, 2), (17, 4)
+# Of a rate, between kinks and jumps; curves of more are not looked through for where they cross.
+MOST_STRETCHES, MOST_AVERAGED = 300, 50
 LEAST = 5e-5  # of a loss: half of the last digit in which losses are shown
 LEAST_SHARE = 0.05  # of the lead: less than that is almost nothing
 NEAR = 0.01  # by which the peaks of two runs may differ for them to be compared
@@ -62,8 +66,9 @@ def crossing(model: Model, best: Schedule, other: Schedule) -> int | None:
     Both of one length. Within 1/65,536 of it.
     """
     low, high = max(best.warmup_end, other.warmup_end), best.total - 1
-    for _ in range(2):
-        steps = np.unique(np.linspace(low, high, LOOKS).round().astype(np.int64))
+    looks, rounds = AVERAGED if _is_averaged(best, other) else LOOKS
+    for _ in range(rounds):
+        steps = np.unique(np.linspace(low, high, looks).round().astype(np.int64))
         own, its = predict_each(model, [(best, steps), (other, steps)])
         behind = np.flatnonzero(own >= its)
         if not len(behind):
@@ -74,8 +79,14 @@ def crossing(model: Model, best: Schedule, other: Schedule) -> int | None:
     return high
 
 
+def _is_averaged(*schedules: Schedule) -> bool:
+    """Whether one of them is read at an average of its weights."""
+    return any(beside_rate(schedule)[1] is not None for schedule in schedules)
+
+
 def _crossing(model: Model, best: Schedule, other: Schedule, name: str) -> str:
-    if best.total != other.total or max(len(s.breaks) for s in (best, other)) > MOST_STRETCHES:
+    most = MOST_AVERAGED if _is_averaged(best, other) else MOST_STRETCHES
+    if best.total != other.total or max(stretches(s) for s in (best, other)) > most:
         return ""
     step = crossing(model, best, other)
     if step is None or step <= 2 * max(best.warmup_end, other.warmup_end):

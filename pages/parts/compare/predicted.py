@@ -22,6 +22,7 @@ from optlaws_core import (
 )
 from optlaws_core.figures.candidate_chart import MOST_STEPS, steps_of
 from optlaws_core.fitting.result import Coverage, Model
+from optlaws_core.laws.effective import stretches
 from optlaws_core.prediction import evidence
 from optlaws_core.prediction.bands import ends_with_bands
 from optlaws_core.prediction.divergence import Risk
@@ -41,7 +42,10 @@ from ..state.workspace import Workspace
 MOST_STRETCHES = 5_000  # of all candidates, times the laws of all fits that are drawn
 CROSSED = 200_000  # the same times the steps of a curve: curves of many stretches have fewer steps
 LEAST_STEPS = 40  # of a curve
-AVERAGED = 1_200  # steps of all curves of averaged weights, times the laws: each has a past of its own, and takes 3 ms
+# Each step of a curve of averaged weights has a past of its own, which takes 3 ms and 0.15 ms for each stretch in it.
+AVERAGED = 18_000  # steps of all such curves, times the laws and the stretches of each
+LEAST_STRETCHES = 20  # that each counts for
+LEAST_AVERAGED = 12  # steps of such a curve
 
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps (n,) and losses (n,)
@@ -183,12 +187,10 @@ def entries(space: Workspace, fits: Sequence[str]) -> tuple[list[Entry], list[st
     on = [(i, candidate) for i, candidate in enumerate(space.candidates) if candidate.on]
     asked = [(i, candidate.schedule) for i, candidate in on if candidate.schedule is not None]
     laws = sum(len(space.fits[name].parts) for name in fits)
-    borne, most, left_out = _borne(asked, laws)
-    averaged = sum(_is_averaged(schedule) for _, schedule in borne)
+    borne, left_out = _borne(asked, laws)
     left_out |= {i: candidate.problem for i, candidate in on if candidate.schedule is None}
     good: list[Entry] = []
-    shared = min(most, max(AVERAGED // max(averaged * laws, 1), LEAST_STEPS))
-    drawn = [(schedule, shared if _is_averaged(schedule) else most) for _, schedule in borne]
+    drawn = _with_steps([schedule for _, schedule in borne], laws)
     known = [Known.of(space.fits[name]) for name in fits]
     with suppress(OptLawsError):  # which one it is of is told below
         for one in known:
@@ -205,28 +207,40 @@ def entries(space: Workspace, fits: Sequence[str]) -> tuple[list[Entry], list[st
     return good, [f"“{names[i]}” is left out of the comparison: {why}" for i, why in sorted(left_out.items())]
 
 
-def _borne(asked: Sequence[tuple[int, Schedule]], laws: int) -> tuple[list[tuple[int, Schedule]], int, dict[int, str]]:
-    """Candidates that can be borne together, the lightest first, about how many steps each curve then has, and why the
-    others are left out, by their places.
-    """
+def _borne(asked: Sequence[tuple[int, Schedule]], laws: int) -> tuple[list[tuple[int, Schedule]], dict[int, str]]:
+    """Candidates that can be borne together, the lightest first, and why the others are left out, by their places."""
     most = MOST_STRETCHES // max(laws, 1)
-    borne, left_out, stretches = [], {}, 0
-    for own, i, schedule in sorted(((len(s.breaks) - 1, i, s) for i, s in asked), key=lambda known: known[:2]):
-        if stretches + own > most:
+    most_averaged = AVERAGED // (LEAST_AVERAGED * max(laws, 1))
+    borne, left_out, held, held_averaged = [], {}, 0, 0
+    for own, i, schedule in sorted(((stretches(s), i, s) for i, s in asked), key=lambda known: known[:2]):
+        own_past = past(schedule)
+        if held + own > most:
             left_out[i] = (
                 f"Under {counted(laws, 'law')}, the rates of all candidates together may have {most:,} stretches "
-                f"between kinks and jumps; with the {own:,} of this one they have {stretches + own:,}."
+                f"between kinks and jumps; with the {own:,} of this one they have {held + own:,}."
             )
-            continue
-        stretches += own
-        borne.append((i, schedule))
-    steps = CROSSED // max(stretches * laws, 1)
-    return sorted(borne, key=lambda known: known[0]), min(max(steps, LEAST_STEPS), MOST_STEPS), left_out
+        elif own_past and held_averaged + own_past > most_averaged:
+            left_out[i] = (
+                f"Under {counted(laws, 'law')}, all candidates with averaged weights together may have "
+                f"{most_averaged:,} stretches between kinks and jumps, each {LEAST_STRETCHES} at least; "
+                f"with the {own_past:,} of this one they have {held_averaged + own_past:,}."
+            )
+        else:
+            held, held_averaged = held + own, held_averaged + own_past
+            borne.append((i, schedule))
+    return sorted(borne, key=lambda known: known[0]), left_out
 
 
-def _is_averaged(schedule: Schedule) -> bool:
-    """Whether what counts is an average of the weights."""
-    return parts(schedule)[2] is not None
+def _with_steps(borne: Sequence[Schedule], laws: int) -> list[tuple[Schedule, int]]:
+    """Candidates, and about how many steps the curve of each can have."""
+    most = min(max(CROSSED // max(sum(map(stretches, borne)) * laws, 1), LEAST_STEPS), MOST_STEPS)
+    shared = min(most, max(AVERAGED // max(sum(map(past, borne)) * laws, 1), LEAST_AVERAGED))
+    return [(schedule, shared if past(schedule) else most) for schedule in borne]
+
+
+def past(schedule: Schedule) -> int:
+    """Stretches that each step of a curve of averaged weights counts for; 0 for other curves."""
+    return max(stretches(schedule), LEAST_STRETCHES) if parts(schedule)[2] is not None else 0
 
 
 def switched_off(space: Workspace) -> list[Entry]:

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import Ranked
 from optlaws_core.fitting.result import Model
+from optlaws_core.laws.effective import stretches
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import observed
 from optlaws_core.prediction.pairs import Compared
@@ -24,8 +25,9 @@ from .predicted import Entry, Known
 
 BASELINE = "baseline"  # in the address
 # What is saved is found by shortening the best candidate, some 15 times against each other one: how many stretches
-# between kinks and jumps of its rate, times laws and others, are borne for it.
-MOST_SHORTENED = 2_000
+# between kinks and jumps of its rate, times laws and others, are borne for it; each counts more often where weights are
+# averaged.
+MOST_SHORTENED, AVERAGED = 2_000, 5
 
 
 def choose(
@@ -117,7 +119,8 @@ def worked_out(
 
 def saving(fit: Model, ranked: Sequence[Ranked], baseline: int, in_full: bool) -> tuple[int, ...] | None:
     """Places of the candidates against which it is worked out what the best one saves; None: of all."""
-    each = (len(ranked[0].schedule.breaks) - 1) * len(fit.parts)
+    best = ranked[0].schedule
+    each = (AVERAGED * predicted.past(best) or stretches(best)) * len(fit.parts)
     if in_full and each * (len(ranked) - 1) <= MOST_SHORTENED:
         return None
     spoken_of = tuple({baseline, 1})  # the verdict speaks of one of these

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from optlaws_core.errors import OptLawsError
 from optlaws_core.hyper import bound, transferred_peak
 from optlaws_core.schedules import parse
 
@@ -75,3 +76,8 @@ def test_peaks_transfer_between_horizons_and_shapes():
     expected = 1e-3 * REFERENCE[400]["linear"][0] / REFERENCE[400]["cosine"][0]
     assert transferred_peak(1e-3, made("cosine", 400), smaller) == pytest.approx(expected, rel=1e-6)
     assert transferred_peak(1e-3, smaller, smaller) == pytest.approx(1e-3)
+
+
+def test_more_updates_than_laws_are_asked_about_are_refused():
+    with pytest.raises(OptLawsError, match=r"^The bound covers at most 1,000,000,000 updates, got 10,000,000,000 in "):
+        bound(parse("sgdr(peak=1e-3, warmup=0, total=10000000000, period=1000000000)"))

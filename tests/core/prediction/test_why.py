@@ -7,6 +7,7 @@ import pytest
 
 from optlaws_core import Average, Plan, Run, parse, predict
 from optlaws_core.fitting.result import Scores
+from optlaws_core.prediction.losses import predict_each
 from optlaws_core.prediction.why import crossing, why
 from optlaws_core.runs import Series
 from tests.core.prediction.test_losses import made
@@ -37,6 +38,17 @@ def test_the_crossing_is_that_of_a_scan_of_every_update(pair):
     behind = steps[predict(MODEL, best, steps) >= predict(MODEL, other, steps)]
     found = crossing(MODEL, best, other)
     assert found == (behind[-1] + 1 if len(behind) else None)
+
+
+def test_curves_of_averages_are_compared_at_few_steps(monkeypatch):
+    asked = []
+    monkeypatch.setattr("optlaws_core.prediction.why.predict_each", lambda *of: asked.append(of) or predict_each(*of))
+    best, other = (parse(f"rate={text}; average=ema(20)") for text in (WSD, COSINE))
+    best, other = sorted((best, other), key=lambda schedule: predict(MODEL, schedule)[0])
+    found = crossing(MODEL, best, other)
+    assert predict(MODEL, best, [found - 1]) >= predict(MODEL, other, [found - 1])
+    assert predict(MODEL, best, [found]) < predict(MODEL, other, [found])
+    assert sum(len(steps) for _, of in asked for _, steps in of) <= 140
 
 
 def test_an_early_crossing_is_none():

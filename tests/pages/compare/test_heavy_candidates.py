@@ -8,7 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from optlaws_core import parse
 from optlaws_core.figures.candidate_chart import MOST_STEPS
+from optlaws_core.laws.effective import stretches
 from optlaws_core.prediction.ranking import rank
+from optlaws_core.schedules import parts
 from pages.parts.compare import predicted, ranking
 from pages.parts.state.candidates import MOST, Candidate, from_link
 from tests.pages.compare.compare_page import THREE, a_fit, opened, space_with, texts
@@ -17,6 +19,24 @@ CYCLES = "cyclic(peak={}e-4,warmup=100,total=1000000000,cycles=1000)"  # 2,000 s
 LINK = [CYCLES.format(peak) for peak in (10, 9, 8, 7, 6)]
 LINES = list(range(0, 240_000, 2000))
 PASTED = f"knots(steps={LINES}, values={[1e-3 * (1 + i % 2) for i in range(len(LINES))]})"
+WSD, HUNDREDS = THREE[1], list(range(0, 990, 5))
+SIZES = f"[{', '.join(f'{1 + i % 2}x' for i in range(len(HUNDREDS)))}]"
+FAR = "wsd(peak=1e-3, warmup=100, total=1000000000, decay=10000)"
+HEAVIEST = {  # what a link may say of every candidate
+    "a billion updates": FAR,
+    "cycles": CYCLES.format(10),
+    "restarts": "sgdr(peak=1e-3, warmup=100, total=1000000000, period=1000000)",
+    "knots": PASTED,
+    "steps": f"step(peak=1e-3, total=1000, boundaries={HUNDREDS[1:]}, values={[1e-4] * len(HUNDREDS[1:])})",
+    "batches": f"rate={WSD}; batch=steps({HUNDREDS}, {SIZES})",
+    "a ramp of batches": f"rate={WSD}; batch=ramp({HUNDREDS}, {SIZES})",
+    "decays": f"rate={WSD}; weight_decay=steps({HUNDREDS}, {[0.1 + i % 2 for i in range(len(HUNDREDS))]})",
+    "an average": f"rate={FAR}; average=ema(1e8)",
+    "checkpoints": f"rate={FAR}; average=merge(64, 1000)",
+    "many checkpoints": f"rate={FAR}; average=merge(10000, 1000)",
+    "an average of cycles": f"rate={CYCLES.format(10).replace('=1000)', '=50)')}; average=ema(100)",
+    "an average of knots": f"rate={PASTED}; average=merge(8, 1000)",
+}
 
 
 def entries_of(candidates, laws=1):
@@ -26,12 +46,16 @@ def entries_of(candidates, laws=1):
 
 
 def asked_for(monkeypatch):
-    """Steps of all curves that are predicted, times the stretches of their rates, in a list of one number."""
-    count = [0]
+    """Steps of all curves that are predicted, times the stretches of their rates: in a list of those whose past is one
+    for all steps, and of those of averaged weights.
+    """
+    count = [0, 0]
 
     def counted(model, asked):
-        lengths = [1 if steps is None else len(steps) for _, steps in asked]
-        count[0] += sum(n * (len(schedule.breaks) - 1) for n, (schedule, _) in zip(lengths, asked, strict=True))
+        for schedule, steps in asked:
+            averaged = parts(schedule)[2] is not None
+            each = max(stretches(schedule), predicted.LEAST_STRETCHES * averaged)
+            count[averaged] += (1 if steps is None else len(steps)) * each
         return [steps for _, steps in asked]
 
     monkeypatch.setattr(predicted, "predict_each", counted)
@@ -52,23 +76,25 @@ def test_a_link_of_five_hundred_characters_is_borne(monkeypatch):
 
 
 @pytest.mark.parametrize("laws", [1, 3, 14])
-@pytest.mark.parametrize("text", [CYCLES.format(10), PASTED, THREE[0]])
+@pytest.mark.parametrize("text", HEAVIEST.values(), ids=HEAVIEST)
 def test_work_is_bounded_whatever_is_written(text, laws, monkeypatch):
     count = asked_for(monkeypatch)
-    rows = [Candidate(text.replace("peak=", f"peak={i}")) if "peak=" in text else Candidate(text) for i in range(1, 25)]
+    rows = [Candidate(text.replace("peak=", f"peak={i}"), label=f"{i}") for i in range(1, MOST + 1)]
     found, left_out = entries_of(rows, laws)
     assert len(found) + len(left_out) == MOST
+    assert all("stretches between kinks and jumps" in sentence for sentence in left_out)
     assert count[0] <= predicted.MOST_STRETCHES * (predicted.LEAST_STEPS + 20) + predicted.CROSSED
+    assert count[1] <= 1.2 * predicted.AVERAGED
 
 
 @pytest.mark.parametrize("laws", [1, 2])
 def test_curves_of_averages_share_their_steps(laws, monkeypatch):
     asked_for(monkeypatch)
-    rows = [Candidate(f"rate={THREE[0]}; average=ema({i})") for i in range(1, MOST)]
-    found, left_out = entries_of([*rows, Candidate(THREE[1])], laws)
+    rows = [Candidate(f"rate={WSD}; average=ema({i})") for i in range(1, MOST)]
+    found, left_out = entries_of([*rows, Candidate(THREE[0])], laws)
     assert not left_out and found[-1].steps == MOST_STEPS
-    assert sum(e.steps for e in found[:-1]) * laws <= max(predicted.AVERAGED, (MOST - 1) * laws * predicted.LEAST_STEPS)
-    few, _ = entries_of([*rows[:1], Candidate(THREE[1])], laws)
+    assert {e.steps for e in found[:-1]} == {predicted.AVERAGED // (len(rows) * laws * predicted.LEAST_STRETCHES)}
+    few, _ = entries_of([*rows[:1], Candidate(THREE[0])], laws)
     assert {e.steps for e in few} == {MOST_STEPS}
 
 
@@ -105,6 +131,8 @@ def test_what_is_saved_is_worked_out_as_far_as_it_can_be_borne():
     assert saving(PASTED, 6, laws=1) is None
     assert saving(PASTED, 20, laws=1) == (1,)
     assert saving(THREE[1], 3, laws=1, in_full=False) == (1,)
+    averaged = f"rate={THREE[1]}; average=ema(10)"
+    assert saving(averaged, 4, laws=2) is None and saving(averaged, MOST - 1, laws=2) == (1,)
     assert saving(CYCLES.format(1).replace("1000000000", "100000"), 1, laws=2) == ()
 
 
