@@ -18,11 +18,12 @@ from ..schedules.recognition import FEWEST, Recognised, recognise
 from ..text import SMALLEST, counted, format_number
 from .base import Facts, Note
 from .clean import Points
-from .thinning import thin
+from .thinning import bends, thin
 
 AGREES = 1e-3  # of the peak: a declared schedule this close to every logged rate is the schedule of the run
 THIN = 1e-4  # of the peak: straight lines between knots stay this close to the logged rates
 MOST_KNOTS = 2000
+ON_LINE = 1e-12  # of the peak: a knot this close to the line through its neighbours is none
 HOLE, MANY = 0.2, 10  # a hole in a log is wider than this share of it, and than so many usual distances
 LEAST_UNITS = 20  # of the last printed digit in the peak: rates with fewer are no curve
 FLAT = ("constant", "step", "wsd")  # families that may have come from their warm-up to a plateau before the log
@@ -286,9 +287,10 @@ def knots_from(logged: Points, facts: Facts, last_step: int) -> tuple[Knots, lis
     total = _total(logged.steps, facts, last_step, notes)
     if total > steps[-1]:
         steps, values = np.append(steps, total), np.append(values, values[-1])
-    # Once more, since the knots added at both ends may lie on a line with their neighbours.
-    kept, _ = thin(steps, values, 1e-12 * peak, len(steps))
-    return Knots(tuple(steps[kept].tolist()), tuple(values[kept].tolist()), warmup=warmup), notes
+    if bends(steps, values).min(initial=np.inf) <= 3 * ON_LINE * peak:  # at both ends knots were added
+        kept, _ = thin(steps, values, ON_LINE * peak, len(steps))
+        steps, values = steps[kept], values[kept]
+    return Knots(tuple(steps.tolist()), tuple(values.tolist()), warmup=warmup), notes
 
 
 def _with_start(

@@ -165,7 +165,7 @@ def test_knots_stay_within_their_bound_and_are_few():
 def test_rates_that_jump_up_and_down_are_not_looked_at_once_for_every_knot(monkeypatch):
     t, looked, worst = np.arange(5_000), [], thinning._worst
     rates = 3e-4 * (1 + t % 2 / 10)
-    monkeypatch.setattr(thinning, "_worst", lambda x, y, a, b, **how: looked.append(b - a) or worst(x, y, a, b, **how))
+    monkeypatch.setattr(thinning, "_worst", lambda of, a, b, **how: looked.append(b - a) or worst(of, a, b, **how))
     kept, off = thin(t, rates, 3e-8, 1_000)
     assert len(kept) == 1_000 and sum(looked) < 3 * thinning.PATIENCE * len(t)
     assert off == pytest.approx(np.abs(np.interp(t, t[kept], rates[kept]) - rates).max())
@@ -178,6 +178,23 @@ def test_a_curve_of_many_straight_lines_is_met_in_every_kink(cycle):
     rates = 3e-4 * cycle(t * cycles / len(t))
     kept, off = thin(t, rates, 3e-13, 2_000)
     assert off < 1e-15 and len(kept) <= 2 * cycles + 1
+
+
+@pytest.mark.parametrize("jagged", [False, True])
+def test_points_looked_at_one_by_one_or_together_give_the_same_knots(monkeypatch, jagged):
+    t, chance = np.arange(3_000), np.random.default_rng(1)
+    rates = chance.random(3_000) if jagged else 3e-4 * np.cos(t / 2e3) + 1e-6 * chance.random(3_000)
+    found = []
+    for short in (0, 24, 3_000):
+        monkeypatch.setattr(thinning, "SHORT", short)
+        kept, off = thin(t, rates, 1e-9, 1_000)
+        found.append((kept.tolist(), off))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_knot_on_the_line_between_its_neighbours_is_none():
+    run, _ = one("a.csv", csv_of(range(3), [3, 2, 1], [0.5e-3, 1.7e-3, 1.7e-3]))
+    assert run.plan.schedule.steps == (0, 1, 3)
 
 
 def test_noise_is_thinned_to_the_most_knots_and_told():
