@@ -194,12 +194,15 @@ def sure_of_units() -> Iterator[None]:
 def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
     """Raises `OptLawsError` for a file that cannot be written, before minutes go into what should stand in it.
 
-    `inputs`: what is read, which must not be written over.
+    `inputs`: what is read, which must not be written over; in a folder among them it would be read the next time.
     """
     if any(given is not None and Path(given).resolve() == out.resolve() for given in inputs):
         raise OptLawsError(f"{option} {out}: this file is read, so the result needs another one.")
     if out.is_dir():
         raise OptLawsError(f"{option} {out}: the result is written to a file, but this is a folder.")
+    folders = [Path(given).resolve() for given in inputs if given is not None and Path(given).is_dir()]
+    if any(out.resolve().is_relative_to(folder) for folder in folders):
+        raise OptLawsError(f"{option} {out}: the folder around it is read, so the result needs another one.")
     if not out.parent.is_dir():
         raise OptLawsError(f"{option} {out}: there is no folder {str(out.parent)!r}.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
@@ -207,18 +210,12 @@ def check_out(option: str, out: Path, *inputs: Path | str | None) -> None:
 
 
 def check_outs(outs: Mapping[str, Path | None], *inputs: Path | str | None) -> None:
-    """`check_out` for the files of one command, by option, none of which may be another one's.
-
-    Nor may one lie in a folder among `inputs`, where it would be read the next time, if it overwrites no log.
-    """
-    folders = [Path(given).resolve() for given in inputs if given is not None and Path(given).is_dir()]
+    """`check_out` for the files of one command, by option, none of which may be another one's."""
     owners: dict[Path, str] = {}
     for option, out in outs.items():
         if out is None:
             continue
         check_out(option, out, *inputs)
-        if any(out.resolve().is_relative_to(folder) for folder in folders):
-            raise OptLawsError(f"{option} {out}: the folder around it is read, so the result needs another one.")
         if (owner := owners.setdefault(out.resolve(), option)) != option:
             raise OptLawsError(f"{option} {out}: {owner} writes this file, so the result needs another one.")
 

@@ -51,6 +51,10 @@ BEST = ["optimize", "--fit", "{fit}", "--peak", "8e-3", "--total", "4000", "--fa
         ([*FIT, "--lock", "lam=1", "lam=0.5"], "--lock takes each name once, got 'lam' more than once"),
         ([*FIT[:-1], BUNDLED], "examples.csv: this file is read, so the result needs another one"),
         (["select", *FIT[3:-1], "{tmp}/x", "--table", BUNDLED], "examples.csv: this file is read"),
+        *(
+            ([*command, "--runs", "{tmp}", "--train", "a", "--json", "{tmp}/in/x"], "the folder around it is read")
+            for command in (FIT[:3], ["select"], ["fit", "--law", "opt_laws"])
+        ),
         (["fit", "--law", "nosuch"], "--law: Unknown law 'nosuch'. Known laws: opt_laws_curve"),
         (["share", "list", "--store", ""], "--store: a path must not be empty"),
     ],
