@@ -62,6 +62,16 @@ def ask_store() -> None:
     settings.store().check()
 
 
+def logouts() -> logout.Kept:
+    """What is kept of log-outs, from modules that the server does not wait for."""
+    from pages.parts.server import libraries
+
+    libraries.load(libraries.CHARTS)
+    from pages.parts.state import settings
+
+    return settings.logouts()
+
+
 def told(id: str) -> previews.Preview | None:
     """What a chat may show of a link, from modules that the server does not wait for."""
     from pages.parts.server import libraries
@@ -92,7 +102,7 @@ try:
     around = [
         Middleware(guard.Guard, sites=guard.embedders(options.said(guard.EMBEDDERS))),
         Middleware(hosts.Hosts, names=hosts.ours()),
-        Middleware(logout.LogOut),
+        Middleware(logout.LogOut, kept=logouts),
         Middleware(login.Login, required=login.checked()),
         Middleware(ready.Ready, ask=ask_store),
         Middleware(api.Api, desk=exchange, writes=api.checked()),

@@ -28,7 +28,7 @@ LAZY = {
     "server/workers.py": {"optlaws_core"},
     "server/limits.py": {"optlaws_core.text"},
     "state/identity.py": {"optlaws_core.saved.rights"},
-    "state/settings.py": {"optlaws_core.saved.store", "optlaws_core.saved.shelf"},
+    "state/settings.py": {f"optlaws_core.saved.{name}" for name in ("logouts", "shelf", "store")},
     "state/keeping.py": {"optlaws_core.saved", "optlaws_core.saved.shelf", "optlaws_core.saved.rights"},
     "state/kept_fits.py": {"optlaws_core.saved"},
 }

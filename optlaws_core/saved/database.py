@@ -55,6 +55,7 @@ MIGRATIONS = (
         owner varchar(64) not null, digest varchar(64) not null, bytes bigint not null, content {bytes} not null,
         primary key (owner, digest)
     )""",
+    "create table logouts (login varchar(64) primary key, ended varchar(40) not null)",
 )
 OF_A_SNAPSHOT = ("bodies", "earlier", "edits", "comments")  # tables whose rows name one by its number, and end with it
 TYPES = {

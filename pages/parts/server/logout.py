@@ -1,16 +1,23 @@
-"""A log-out ends the log-in: in all tabs, and for whoever has a copy of its cookie. ASGI middleware for `st.App`.
+"""A log-out ends the log-in: in all tabs, for whoever has a copy of its cookie, and on every server of the store.
 
 Streamlit's log-in is its cookie alone, good for 30 days: a log-out asks the browser to forget it, other tabs go on
-until they are reloaded, and a copy stays good. Here a server remembers the cookies that were logged out of, as long as
-it lives and they would.
+until they are reloaded, and a copy stays good. Here a server notes in the store the cookies that were logged out of, as
+long as they would live, and looks there for those of others. ASGI middleware for `st.App`.
 """
 
+import asyncio
 import hashlib
+import logging
+import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
 
+import anyio
+import anyio.to_thread
 from starlette.requests import HTTPConnection, cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.web.server.starlette.starlette_server_config import AUTH_COOKIE_MAX_AGE_SECONDS, USER_COOKIE_NAME
@@ -20,42 +27,110 @@ from .refusals import POLICY
 
 MINE = re.compile(rf"{USER_COOKIE_NAME}(_\d+)?")  # the cookie, or its parts where it is long
 LONGEST = AUTH_COOKIE_MAX_AGE_SECONDS + 24 * 3600  # seconds for which Streamlit takes one
+HELD = 5  # seconds for which the store's answer on a log-in that goes on is not asked for again
+LOOK = 10  # seconds between two looks at the log-in of an open page
+PATIENCE = 5  # seconds that the store has for an answer
+AT_ONCE = 4  # questions to the store
+MOST = 10_000  # log-ins whose answer is remembered
+LOG = logging.getLogger("optlaws.logout")
+
+
+class Kept(Protocol):
+    """Where log-outs are kept for all servers, by the digest of the log-in's cookie."""
+
+    def end(self, login: str, life: float) -> None:
+        """Note a log-out for `life` seconds."""
+
+    def has_ended(self, login: str) -> bool:
+        """Whether one is noted."""
 
 
 class LogOut:
-    """Closes what a log-in had open when it ends, and takes its cookie for nothing from then on."""
+    """Closes what a log-in had open when it ends, and takes its cookie for nothing from then on.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    kept: what is asked for log-outs, made when it is first needed. A store that does not answer ends no log-in: the log
+    says so, and those that ended on this server stay ended.
+    """
+
+    def __init__(self, app: ASGIApp, kept: Callable[[], Kept]) -> None:
+        self.app, self.kept = app, kept
         self.ended: dict[str, float] = {}  # digest of a log-in's cookie -> when it was logged out of
         self.open: defaultdict[str, set[Send]] = defaultdict(set)  # its WebSockets
+        self.going_on: dict[str, float] = {}  # digest -> when the store last said that it has not ended
+        self.asking: dict[str, asyncio.Task[None]] = {}
+        self.room = anyio.CapacityLimiter(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         cookies = HTTPConnection(scope).cookies if scope["type"] in ("http", "websocket") else {}
         key = _key(cookies)
-        if key in self.ended:
+        known = bool(key) and bool(login.of(cookies))  # a stranger fills no memory, and asks the store for nothing
+        if key in self.ended or known and await self._has_ended(key):
             await self.app(_without(scope), receive, send)
-        elif key and scope["type"] == "websocket":
+        elif known and scope["type"] == "websocket":
             await self._stream(key, scope, receive, send)
         else:
-            if key and routes.of(scope) == routes.LOGOUT and login.of(cookies):  # a stranger fills no memory
+            if known and routes.of(scope) == routes.LOGOUT:
                 await self._end(key)
             await self.app(scope, receive, send)
 
     async def _stream(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
         self.open[key].add(send)
+        watch = asyncio.create_task(self._watch(key))
         try:
             await self.app(scope, receive, send)
         finally:
+            watch.cancel()
             self.open[key].discard(send)
             if not self.open[key]:
                 del self.open[key]
 
+    async def _watch(self, key: str) -> None:
+        """Close what a log-in has open once it has ended on another server."""
+        while not await self._has_ended(key):
+            await asyncio.sleep(LOOK)
+        await self._close(key)
+
+    async def _has_ended(self, key: str) -> bool:
+        """Whether a log-in has ended, on any server, up to `HELD` seconds ago; all who ask at once get one answer."""
+        if key not in self.ended and time.monotonic() - self.going_on.get(key, -math.inf) >= HELD:
+            if key not in self.asking:
+                self.asking[key] = asyncio.create_task(self._ask(key))
+            await asyncio.shield(self.asking[key])
+        return key in self.ended
+
+    async def _ask(self, key: str) -> None:
+        try:
+            if await self._of_store(lambda: self.kept().has_ended(key)):
+                self.ended[key] = time.time()
+                return
+            while len(self.going_on) >= MOST:
+                del self.going_on[next(iter(self.going_on))]
+            self.going_on.pop(key, None)
+            self.going_on[key] = time.monotonic()
+        finally:
+            del self.asking[key]
+
+    async def _of_store(self, ask: Callable[[], bool | None]) -> bool | None:
+        """What the store says; None where it says nothing in time, or fails."""
+        try:
+            with anyio.fail_after(PATIENCE):
+                return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=self.room)
+        except TimeoutError:
+            LOG.error("The store did not answer within %d s whether a log-in has ended.", PATIENCE)
+        except Exception:
+            LOG.exception("The store failed on log-outs")
+        return None
+
     async def _end(self, key: str) -> None:
         now = time.time()
         self.ended = {one: when for one, when in self.ended.items() if now - when < LONGEST} | {key: now}
+        await self._of_store(lambda: self.kept().end(key, LONGEST))
+        await self._close(key)
+
+    async def _close(self, key: str) -> None:
         for close in [*self.open.get(key, ())]:
-            await close({"type": "websocket.close", "code": POLICY})
+            with suppress(RuntimeError):  # closed meanwhile, by its browser or for the same reason
+                await close({"type": "websocket.close", "code": POLICY})
 
 
 def _key(cookies: Mapping[str, str]) -> str:

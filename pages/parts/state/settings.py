@@ -13,6 +13,7 @@ from . import session
 from .visitor import known_browser
 
 if TYPE_CHECKING:
+    from optlaws_core.saved.logouts import LogOuts
     from optlaws_core.saved.shelf import Shelf
     from optlaws_core.saved.store import Store
 
@@ -38,6 +39,15 @@ def shelf(days: float) -> Shelf:
 
     _load_driver()
     return Shelf(days=days)
+
+
+@st.cache_resource(show_spinner=False)
+def logouts() -> LogOuts:
+    """Where log-outs are kept for all servers of the store: one for the server."""
+    from optlaws_core.saved.logouts import LogOuts
+
+    _load_driver()
+    return LogOuts()
 
 
 def _load_driver() -> None:

@@ -1,7 +1,7 @@
-"""A log-out ends the log-in, in all tabs and for copies of its cookie."""
+"""A log-out ends the log-in, in all tabs, for copies of its cookie, and on every server of the store."""
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 from starlette.applications import Starlette
@@ -11,6 +11,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from optlaws_core.errors import StoreError
+from optlaws_core.saved.logouts import LogOuts
 from pages.parts.server import login, logout
 from pages.parts.server.logout import LogOut
 from tests.support import loops
@@ -33,13 +35,31 @@ def who(request) -> JSONResponse:
 
 
 @pytest.fixture
-def client(tmp_path):
-    """`client(jar) -> TestClient`, all of one server."""
-    app = Starlette(
-        routes=[WebSocketRoute(STREAM, stream), Route("/{path:path}", who)], middleware=[Middleware(LogOut)]
-    )
+def server(tmp_path):
+    """`server(kept) -> client`: a server whose log-outs are kept there, and `client(jar) -> TestClient` of it."""
+
+    def made(kept):
+        app = Starlette(
+            routes=[WebSocketRoute(STREAM, stream), Route("/{path:path}", who)],
+            middleware=[Middleware(LogOut, kept=kept)],
+        )
+        return lambda jar: TestClient(app, base_url=ORIGIN, cookies={**jar, "other": "1"})
+
     with written(tmp_path / "secrets.toml", secrets()):
-        yield lambda jar: TestClient(app, base_url=ORIGIN, cookies={**jar, "other": "1"})
+        yield made
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """`kept()`: log-outs in a store."""
+    with closing(LogOuts(tmp_path / "store.sqlite")) as kept:
+        yield lambda: kept
+
+
+@pytest.fixture
+def client(server, kept):
+    """`client(jar) -> TestClient`, all of one server."""
+    return server(kept)
 
 
 @pytest.mark.parametrize("more", [{}, {"groups": GROUPS}])
@@ -61,6 +81,47 @@ def test_a_log_out_closes_other_tabs_and_voids_the_cookie(client, more):
     assert client(cookies({**ADA, **more, "nonce": "2"})).get("/").json() == ["ada", "1"]  # a new log-in
 
 
+def test_a_log_out_holds_on_another_server_of_the_store(server, kept, monkeypatch):
+    monkeypatch.setattr(logout, "HELD", 0)
+    monkeypatch.setattr(logout, "LOOK", 0.02)
+    one, other, ada = server(kept), server(kept), cookies(ADA)
+    with other(ada).websocket_connect(STREAM) as open_tab:
+        assert open_tab.receive_json() == "ada"
+        one(ada).get("/auth/logout")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            open_tab.receive_json()
+        assert closed.value.code == 1008
+    assert other(ada).get("/").json() == [None, "1"]
+    assert server(kept)(ada).get("/").json() == [None, "1"]  # one that was restarted
+
+
+def test_the_store_is_asked_now_and_then_and_for_log_ins_alone(server, kept):
+    asked = []
+
+    class Counted:
+        def has_ended(self, key):
+            asked.append(key)
+            return kept().has_ended(key)
+
+    client = server(Counted)
+    for _ in range(3):
+        client(cookies(ADA)).get("/")
+        client({"_streamlit_user": "x"}).get("/")
+        client({}).get("/")
+    assert len(asked) == 1
+
+
+def test_a_store_that_fails_ends_no_log_in_and_loses_no_log_out_of_its_own_server(server, caplog):
+    def nobody():
+        raise StoreError("The store is away.")
+
+    client = server(nobody)
+    assert client(cookies(ADA)).get("/").json() == ["ada", "1"]
+    assert client(cookies(ADA)).get("/auth/logout").json() == ["ada", "1"]
+    assert client(cookies(ADA)).get("/").json() == [None, "1"]
+    assert "The store failed on log-outs" in caplog.text
+
+
 def test_only_a_log_in_is_remembered(client):
     made_up = {"_streamlit_user": "x"}
     stranger = client(made_up)
@@ -68,11 +129,11 @@ def test_only_a_log_in_is_remembered(client):
     app = stranger.app.middleware_stack
     while not isinstance(app, LogOut):
         app = app.app
-    assert app.ended == {} and app.open == {}
+    assert app.ended == {} and app.open == {} and app.going_on == {}
 
 
-def test_what_streamlit_would_not_take_any_more_is_forgotten():
-    made = LogOut(None)
+def test_what_streamlit_would_not_take_any_more_is_forgotten(kept):
+    made = LogOut(None, kept)
     made.ended = {"old": time.time() - logout.LONGEST - 1, "recent": time.time()}
     loops.run(made._end("new"))
     assert set(made.ended) == {"recent", "new"}
