@@ -12,7 +12,7 @@ import time
 
 import dask
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 from threadpoolctl import threadpool_limits
 
 from optlaws_core import LAWS, errors, parallel, read
@@ -54,18 +54,26 @@ def test_processes_give_the_same_bits(runs, serial):
     assert same(map_tasks(functools.partial(fitted, runs=runs), [*LAWS], processes=2), serial)
 
 
-def test_a_cluster_gives_the_same_bits_though_a_worker_is_killed(runs, serial, cluster):
-    address, workers = cluster
-    told = []
+def test_a_cluster_of_four_gives_the_same_bits_though_workers_are_killed_one_after_another(
+    runs, serial, machines, cluster
+):
+    address, folder, workers = machines
+    workers += [start_worker(address, folder) for _ in range(2)]
+    with Client(address, timeout=20, set_as_default=False) as client:
+        client.wait_for_workers(4, timeout=30)
+    told, killed = [], 0
 
     def kill_one(share):
-        if not told:
-            stop(workers[0])
+        nonlocal killed
         told.append(share)
+        if killed < 3 and share > killed / 3:  # Dask gives up a task that was on four workers that were killed
+            stop(workers[killed])
+            workers.append(start_worker(address, folder))
+            killed += 1
 
     found = map_tasks(functools.partial(fitted, runs=runs), [*LAWS], cluster=address, progress=kill_one)
     assert same(found, serial)
-    assert len(told) == len(serial) and told[0] < 0.1 and workers[1].poll() is None
+    assert len(told) == len(serial) and told[0] < 0.1 and killed == 3 and workers[3].poll() is None
 
 
 @pytest.mark.parametrize("where", ["here", "processes", "cluster"])
