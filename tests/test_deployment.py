@@ -64,6 +64,14 @@ def test_compose_sends_the_proxy_to_every_server_and_these_to_the_database():
     )
 
 
+def test_compose_takes_keys_of_trackers_from_a_file_that_is_kept_nowhere_else():
+    servers = [service for service in COMPOSE["services"].values() if service.get("image") == "optlaws"]
+    ((keys,),) = {tuple(file["path"] for file in service["env_file"]) for service in servers}
+    assert f"`{keys}`" in DOCS and f"/{keys}" in (ROOT / ".gitignore").read_text().splitlines() and ignored(keys)
+    assert not any(file["required"] for service in servers for file in service["env_file"])
+    assert not any(name.endswith(("_KEY", "_TOKEN")) for service in servers for name in service["environment"])
+
+
 @pytest.mark.parametrize(
     "file, limit", [("deploy/Caddyfile", r"max_size (\d+)MiB"), ("deploy/nginx.conf", r"client_max_body_size (\d+)m;")]
 )
