@@ -9,6 +9,7 @@
 # make train     the training runs of data/ made again, in fresh/; installs torch
 # make bench     speed and accuracy, as tables
 # make lock      deploy/requirements.lock anew, after a change of requirements.txt or requirements-team.txt
+# make pin       the images that Dockerfile and compose.yaml name, by digest; asks their registries
 # make audit     known vulnerabilities of what the image installs; asks PyPI
 # make licences  the licences of what the image installs, as a table
 # make clean     forget the environment
@@ -25,7 +26,7 @@ JOBS ?= 2
 # One process a core. Neighbouring tests share their fixtures, so each takes a stretch, and who is done early helps out.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: app lint types test quick core coverage train install team docs bench lock audit licences clean
+.PHONY: app lint types test quick core coverage train install team docs bench lock pin audit licences clean
 
 app: .venv/installed
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
@@ -67,6 +68,9 @@ LOCK := deploy/requirements.lock
 lock: .venv/supplied
 	$(BIN)/uv pip compile requirements.txt requirements-team.txt --generate-hashes --python-version 3.11 \
 	  --python-platform linux --no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file $(LOCK) --quiet
+
+pin:
+	$(PYTHON) deploy/pin_images.py
 
 audit: .venv/supplied
 	$(BIN)/pip-audit --requirement $(LOCK) --require-hashes --disable-pip

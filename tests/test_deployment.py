@@ -72,6 +72,39 @@ def test_compose_takes_keys_of_trackers_from_a_file_that_is_kept_nowhere_else():
     assert not any(name.endswith(("_KEY", "_TOKEN")) for service in servers for name in service["environment"])
 
 
+DOCKER = """#!/bin/sh
+case "$4" in
+    caddy*) echo "no such host" >&2; exit $CADDY ;;
+esac
+printf '{"digest": "sha256:%064d"}' "${#4}"
+"""
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_images_are_named_by_the_digests_that_their_registries_say(tmp_path, missing):
+    names = ("Dockerfile", "compose.yaml")
+    before = {name: (ROOT / name).read_text() for name in names}
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "docker").write_text(DOCKER if missing else DOCKER.replace("exit $CADDY", ""))
+    (tmp_path / "docker").chmod(0o700)
+    run = [sys.executable, ROOT / "deploy" / "pin_images.py", tmp_path]
+    for _ in range(2):  # the second time there are digests already
+        done = subprocess.run(run, env={"PATH": f"{tmp_path}:/bin", "CADDY": "1"}, capture_output=True, text=True)
+    after = {name: (tmp_path / name).read_text() for name in names}
+    if missing:
+        assert (done.returncode, after) == (1, before)
+        assert re.fullmatch(r"caddy:\S+: its registry gave no digest: no such host\n", done.stderr)
+        return
+    assert done.returncode == 0, done.stderr
+    pinned = re.compile(r"@sha256:\d{64}")
+    assert {name: pinned.sub("", text) for name, text in after.items()} == before
+    images = [
+        line.split()[1] for name in names for line in after[name].splitlines() if re.match("FROM|  +image:", line)
+    ]
+    assert len(images) == 5 and [image for image in images if not pinned.search(image)] == ["optlaws"]
+
+
 @pytest.mark.parametrize(
     "file, limit", [("deploy/Caddyfile", r"max_size (\d+)MiB"), ("deploy/nginx.conf", r"client_max_body_size (\d+)m;")]
 )
