@@ -7,18 +7,22 @@ Habit trains the other two; what it costs is the budget of the proposal and of t
 plateau of a run that is there costs the cooldown alone. After each the laws are fitted to all runs there are, under
 priors that have not seen the data set, and the regret is the final loss of the chosen candidate above the best one's.
 
-Which runs may be proposed at all was settled on the sweep; the public data sets had no say in it.
+Fits are made for the candidates' length, so that short runs count less (`horizon` of `fit`), and once more as if all
+lengths were alike. By how much laws are off between lengths is learned from the other data sets, as the priors are: the
+last table has it. Which runs may be proposed at all was settled on the sweep; the public data sets had no say in it.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
 from optlaws_core import Average, Run, Schedule, predict
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.single import first_fitted, fit, in_order, usable
+from optlaws_core.fitting.under_prior import EFFECTIVE
 from optlaws_core.prediction.cheap_runs import priced
 from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.outlook import Outlook
@@ -46,18 +50,23 @@ class Decision:
     family: str
     ends: Mapping[Schedule, float]
     purse: Mapping[Schedule, Run]
-    fits: dict[frozenset[Schedule], Model] = field(default_factory=dict)
+    fits: dict[tuple[frozenset[Schedule], int | None], Model] = field(default_factory=dict)
 
-    def fitted(self, schedules: Sequence[Schedule]) -> Model:
-        """The average of the usual laws, fitted to some runs of the purse."""
-        key = frozenset(schedules)
+    @property
+    def total(self) -> int:
+        """Updates of the candidates."""
+        return next(iter(self.ends)).total
+
+    def fitted(self, schedules: Sequence[Schedule], horizon: int | None) -> Model:
+        """The average of the usual laws, fitted to some runs of the purse; None: as if all lengths were alike."""
+        key = frozenset(schedules), horizon
         if key not in self.fits:
-            self.fits[key] = _fitted([self.purse[s] for s in schedules], self.family)
+            self.fits[key] = _fitted([self.purse[s] for s in schedules], self.family, horizon)
         return self.fits[key]
 
-    def regret(self, schedules: Sequence[Schedule]) -> float:
+    def regret(self, schedules: Sequence[Schedule], *, lengths_alike: bool = False) -> float:
         """What the candidate that is chosen after some runs gives away."""
-        model = self.fitted(schedules)
+        model = self.fitted(schedules, None if lengths_alike else self.total)
         chosen = min(self.ends, key=lambda s: float(predict(model, s)[0]))
         return self.ends[chosen] - min(self.ends.values())
 
@@ -72,6 +81,8 @@ class Replay:
     proposed: float
     habit: float
     random: float
+    before_alike: float  # the same as if all lengths were alike
+    habit_alike: float
     now: Outlook
     then: Outlook
     share: float  # of the budget that the proposal uses
@@ -87,6 +98,11 @@ def main() -> None:
     show(HEAD, [_row(title, rows) for title, rows in by_title.items()])
     print()
     show(HEAD, [_row(title, rows) for title, rows in (*by_family.items(), ("all", found))])
+    print()
+    show(
+        ("data set", "laws off per octave of length", "of the other data sets"),
+        [(f, f"{off_per_octave(f):.1f}", f"{per_octave(f):.1f}") for f in by_family],
+    )
 
 
 HEAD = (
@@ -96,11 +112,14 @@ HEAD = (
     "after the proposal",
     "after habit",
     "after random runs",
+    "at first, lengths alike",
+    "after habit, lengths alike",
     "better / worse than habit",
     "said at first",
     "said afterwards",
     "budget used",
 )
+LOSSES = ("before", "proposed", "habit", "random", "before_alike", "habit_alike")
 
 
 def _row(title: str, rows: Sequence[Replay]) -> tuple[str, ...]:
@@ -111,7 +130,7 @@ def _row(title: str, rows: Sequence[Replay]) -> tuple[str, ...]:
     return (
         title,
         str(len(rows)),
-        *(mean(getattr(r, name) for r in rows) for name in ("before", "proposed", "habit", "random")),
+        *(mean(getattr(r, name) for r in rows) for name in LOSSES),
         f"{better} / {worse}",
         mean(r.now.regret for r in rows),
         mean(r.then.regret for r in rows),
@@ -119,8 +138,13 @@ def _row(title: str, rows: Sequence[Replay]) -> tuple[str, ...]:
     )
 
 
-def decisions() -> Iterator[Decision]:
+@cache
+def decisions() -> tuple[Decision, ...]:
     """All decisions at hand: of the sweep, multi_power_law, and lr_scheduling at one peak, at two and at three."""
+    return tuple(_decisions())
+
+
+def _decisions() -> Iterator[Decision]:
     known = {g.name: g for g in groups()}
     for size, total in SWEEP:
         group = known[f"sweep {size} {USUAL_PEAK[size]:g} 8"]
@@ -163,7 +187,14 @@ def _until(run: Run, schedule: Schedule) -> Run:
 
 
 def replays(decision: Decision) -> Iterator[Replay]:
-    """A replay for every length at which the purse has habit's runs, at the middle peak, and each of them at hand."""
+    """A replay for every length at which the purse has habit's runs, and each of them at hand."""
+    for usual in _habits(decision):
+        for at_hand in HABIT:
+            yield _replay(decision, usual[at_hand], [usual[k] for k in HABIT if k != at_hand])
+
+
+def _habits(decision: Decision) -> Iterator[Mapping[str, Schedule]]:
+    """Habit's runs by kind, at the middle peak, for every length at which the purse has all of them."""
     peaks = sorted({s.peak for s in decision.purse})
     for length in sorted({s.total for s in decision.purse}):
         usual: dict[str, Schedule] = {}
@@ -171,8 +202,32 @@ def replays(decision: Decision) -> Iterator[Replay]:
             if schedule.total == length and schedule.peak == peaks[len(peaks) // 2]:
                 usual.setdefault(_kind(schedule), schedule)
         if all(kind in usual for kind in HABIT):
-            for at_hand in HABIT:
-                yield _replay(decision, usual[at_hand], [usual[k] for k in HABIT if k != at_hand])
+            yield usual
+
+
+@cache
+def off_per_octave(family: str) -> float:
+    """How far laws that are fitted to habit's runs are off between candidates of one peak, for each octave of length.
+
+    Root mean square over lengths of the standard deviation of the errors of log final losses, without what they have in
+    common, in standard deviations of an independent observation around the fit; what `Prior.per_octave` is.
+    """
+    found = []
+    for decision in decisions():
+        if decision.family == family and len({s.peak for s in decision.ends}) == 1:
+            for usual in _habits(decision):
+                model = decision.fitted(list(usual.values()), None)
+                off = [np.log(loss) - np.log(float(predict(model, s)[0])) for s, loss in decision.ends.items()]
+                one = np.mean([f.informed.sigma for f in model.members if f.informed]) / np.sqrt(EFFECTIVE)
+                found.append(np.std(off, ddof=1) / one / np.log2(decision.total / usual[HABIT[0]].total))
+    return float(np.sqrt(np.mean(np.square(found))))
+
+
+@cache
+def per_octave(without: str | None = None) -> float:
+    """`off_per_octave` of all data sets but one, each counting the same."""
+    others = dict.fromkeys(d.family for d in decisions() if d.family != without)
+    return float(np.sqrt(np.mean([off_per_octave(family) ** 2 for family in others])))
 
 
 def _kind(s: Schedule) -> str:
@@ -182,7 +237,7 @@ def _kind(s: Schedule) -> str:
 
 
 def _replay(decision: Decision, at_hand: Schedule, habit: Sequence[Schedule]) -> Replay:
-    model = decision.fitted([at_hand])
+    model = decision.fitted([at_hand], decision.total)
     others = [s for s in decision.purse if s != at_hand]
     asked = _asked(decision, model, at_hand, within_reach(model, others))
     budget = sum(run.updates for run in replace(asked, options=habit).priced(range(len(habit))))
@@ -194,6 +249,8 @@ def _replay(decision: Decision, at_hand: Schedule, habit: Sequence[Schedule]) ->
         decision.regret([at_hand, *(asked.options[i] for i in places)]),
         decision.regret([at_hand, *habit]),
         float(np.mean([decision.regret([at_hand, *_random(others, at_hand, budget, seed)]) for seed in SEEDS])),
+        decision.regret([at_hand], lengths_alike=True),
+        decision.regret([at_hand, *habit], lengths_alike=True),
         asked.outlook(),
         asked.outlook(places),
         sum(run.updates for run in asked.priced(places)) / budget,
@@ -217,11 +274,13 @@ def _random(options: Sequence[Schedule], at_hand: Schedule, budget: int, seed: i
     return chosen
 
 
-def _fitted(runs: Sequence[Run], family: str) -> Model:
+def _fitted(runs: Sequence[Run], family: str, horizon: int | None) -> Model:
     """What `select` would trust, without its fits to all runs but one, which decide nothing under priors."""
     begins = first_fitted(runs)
     train = in_order([usable(r, begins.get(r.name)) for r in runs])
     priors = {law: learn(law, frozenset({family})) for law in LAWS}
-    fits = tuple(fit(law, train, begins=begins, prior=priors[law]) for law in LAWS)
+    if horizon is not None:
+        priors = {law: replace(prior, per_octave=per_octave(family)) for law, prior in priors.items()}
+    fits = tuple(fit(law, train, begins=begins, prior=prior, horizon=horizon) for law, prior in priors.items())
     misfit = float(np.mean([f.misfit for f in fits if f.misfit is not None]))
     return Average(fits, (1 / len(fits),) * len(fits), {}, {}, misfit=misfit, left_out=None)

@@ -85,7 +85,14 @@ def _curves(args: argparse.Namespace) -> list[str]:
     if not args.joint:
         prior = priors_of(args, [args.law]).get(args.law)
         result = fit(
-            args.law, train, test=test, locked=locked, from_step=args.from_step, prior=prior, progress=progress
+            args.law,
+            train,
+            test=test,
+            locked=locked,
+            from_step=args.from_step,
+            prior=prior,
+            horizon=args.horizon,
+            progress=progress,
         )
         check_out("--json", args.json, args.runs)
         save(result, args.json)
@@ -94,7 +101,11 @@ def _curves(args: argparse.Namespace) -> list[str]:
         else:
             _print_curves(result)
         return remarks
-    refuse(args, ["--prior"], "does not apply to several sizes at once, which share coefficients; leave it out")
+    refuse(
+        args,
+        ["--prior", "--horizon"],
+        "does not apply to several sizes at once, which share coefficients; leave it out",
+    )
     test = of_sizes(train, test, args, remarks)
     found = fit_sizes(args.law, train, test=test, locked=locked, from_step=args.from_step, progress=progress)
     outs = {size: args.json.with_stem(f"{args.json.stem}-{format_number(size)}") for size in found}
@@ -146,7 +157,7 @@ def _final(args: argparse.Namespace) -> list[str]:
         refuse(args, ["--columns", "--sure"], "does not apply to logs; leave it out")
     refuse(
         args,
-        ["--lock", "--joint", "--from-step", "--prior"],
+        ["--lock", "--joint", "--from-step", "--prior", "--horizon"],
         f"is for laws of whole curves; {args.law} has no use for it",
     )
     remarks: list[str] = []

@@ -78,6 +78,13 @@ def add_prior(command: argparse.ArgumentParser) -> None:
         help="the prior of the coefficients: learned (from public curves; the default), none, or one or "
         "several FIT.json of yours, fitted under a prior to other sizes, batches or texts of the same recipe",
     )
+    command.add_argument(
+        "--horizon",
+        type=step,
+        metavar="T",
+        help="updates of the schedules that are to be compared: under a prior, runs count the less the farther their "
+        "length is from it",
+    )
 
 
 def priors_of(args: argparse.Namespace, laws: Sequence[str]) -> dict[str, Prior]:

@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> list[str]:
         from_step=args.from_step,
         pool=args.pool,
         priors=priors_of(args, args.laws),
+        horizon=args.horizon,
         cluster=args.cluster,
         processes=args.processes,
         progress=args.watch or _progress(),

@@ -29,6 +29,10 @@ FILE = Path(__file__).with_name("priors.json")
 LEARNED = "learned from public curves"
 STEP = 1e-4  # of differences that carry a prior's covariance to another scale
 CONTRADICTS = 1e-3  # probability of being farther from a true prior
+# By how much laws are off at runs of another length than they were fitted to, for each octave between both: in standard
+# deviations of what one independent observation of a run leaves over. Root mean square of what was found on the bundled
+# sweep, lr_scheduling and multi_power_law, each under priors without it (`python -m benchmarks next_runs`).
+PER_OCTAVE = 6.2
 TAILS = 4.0  # degrees of freedom of a Student distribution: what is unlike everything before may leave the prior
 
 Matrix = tuple[tuple[float, ...], ...]
@@ -42,6 +46,7 @@ class Prior:
     mean: tuple[float, ...]
     covariance: Matrix
     source: str = LEARNED  # what it was made from, as it is told to the user
+    per_octave: float = PER_OCTAVE  # how far the law is off at runs of other lengths
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Informed:
     moved: Mapping[str, float]  # by coordinate: how far the fit is from the prior's mean, in its standard deviations
     distance: float  # of the fit from the prior, all coordinates together: a chi-square of as many degrees of freedom
     fell: bool = True  # whether the learning rate of a training run had fallen by its last loss
+    horizon: int | None = None  # updates of the schedules that runs count for, the less the farther from it; None: any
 
     @property
     def scale(self) -> Scale:
@@ -169,6 +175,7 @@ def informed_from_dict(d: Mapping) -> Informed:
         moved={str(k): number(v, f"informed.moved.{k}") for k, v in d["moved"].items()},
         distance=error(d["distance"], "informed.distance"),
         fell=d.get("fell", True) is True,
+        horizon=None if d.get("horizon") is None else int(number(d["horizon"], "informed.horizon")),
         **scale,
     )
 

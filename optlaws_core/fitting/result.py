@@ -16,7 +16,7 @@ from ..laws.effective import scaled
 from ..markup import formula
 from ..runs import Plan, Run
 from ..schedules import Schedule
-from ..text import format_number, listed
+from ..text import counted, format_number, listed
 from . import fit_shown, peaks
 from .coverage import Coverage, outside
 from .interface import Model, Rename
@@ -116,6 +116,11 @@ class Fit(JsonRecord):
             meaning = next((axis.meaning for axis in law.coordinates.axes if axis.name == name), name)
             moved = f"the runs moved it by up to {abs(most):.1f} standard deviations ({meaning})"
             found.append(f"Prior {self.informed.source}: {moved}.")
+        if self.informed is not None and self.informed.horizon is not None:
+            found.append(
+                f"Made to compare schedules of {counted(self.informed.horizon, 'update')}: runs of other lengths count "
+                "less."
+            )
         if self.from_step is None and self.begin is not None:
             found.append(f"The fit uses losses from step {self.begin:,}: those before it are of the first updates.")
         if self.by_peak:

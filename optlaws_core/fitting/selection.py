@@ -27,7 +27,19 @@ from ..text import relative_error
 from . import fit_shown
 from .priors import Prior
 from .result import Average, Fit, Model, Scores, Status
-from .single import Begins, averaged, check_unique, doubts, first_fitted, fit, in_order, predicted, rms, usable
+from .single import (
+    Begins,
+    averaged,
+    check_horizon,
+    check_unique,
+    doubts,
+    first_fitted,
+    fit,
+    in_order,
+    predicted,
+    rms,
+    usable,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,6 +106,7 @@ def select(
     from_step: int | None = None,
     pool: Sequence[str] | None = None,
     priors: Mapping[str, Prior] | None = None,
+    horizon: int | None = None,
     cluster: str | None = None,
     processes: int | None = None,
     progress: Report | None = None,
@@ -103,6 +116,7 @@ def select(
     pool: laws to average; by default those of `POOL` that are among `laws`, or all of `laws` if none is.
     priors: by law, what is known of its coefficients beforehand. With any, losses count from the end of the transient
     on unless `from_step` says otherwise, for all laws alike; laws with priors are averaged with equal weights.
+    horizon: for laws with priors, as for `fit`.
     cluster, processes, progress: as for `parallel.map_tasks`. A law that cannot be fitted is named in `failed`.
     Raises `DesignError` for unusable runs, `FitError` when no law could be fitted.
     """
@@ -112,6 +126,7 @@ def select(
     pooled = _pooled(names, pool)
     check_unique(runs, test)
     told = dict(priors or {})
+    check_horizon(horizon, bool(told))
     begins = first_fitted(runs) if told and from_step is None else {}
     # A search ends elsewhere in its last digits when its runs come in another order.
     train = in_order([usable(r, begins.get(r.name) if from_step is None else from_step) for r in runs])
@@ -121,7 +136,9 @@ def select(
     outs = [None, *(groups if len(groups) > 1 else ())]
     tasks = [(name, out) for out in outs for name in names]
     fixed, judged = tuple(train), tuple(held_out)
-    work = functools.partial(_fitted, runs=fixed, test=judged, from_step=from_step, begins=begins, priors=told)
+    work = functools.partial(
+        _fitted, runs=fixed, test=judged, from_step=from_step, begins=begins, priors=told, horizon=horizon
+    )
     parts = dict(
         zip(tasks, map_tasks(work, tasks, cluster=cluster, processes=processes, progress=progress), strict=True)
     )
@@ -172,13 +189,16 @@ def _fitted(
     from_step: int | None,
     begins: Begins,
     priors: Mapping[str, Prior],
+    horizon: int | None,
 ):
     """One fit of `select`: a `_Part`, or why it could not be made."""
     name, out = task
     kept = [r for i, r in enumerate(runs) if i not in (out or ())]
-    law = law_named(name)
+    law, prior = law_named(name), priors.get(name)
     try:
-        found = fit(law, kept, from_step=from_step, begins=begins, prior=priors.get(name))
+        found = fit(
+            law, kept, from_step=from_step, begins=begins, prior=prior, horizon=horizon if prior is not None else None
+        )
     except (FitError, OptLawsError) as fault:
         return str(fault)
     if out is None:

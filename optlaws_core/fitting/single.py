@@ -110,6 +110,7 @@ def fit(
     from_step: int | None = None,
     begins: Begins | None = None,
     prior: Prior | None = None,
+    horizon: int | None = None,
     progress: Progress | None = None,
 ) -> Fit:
     """Fit `law` to `runs` and score it on `test` as well.
@@ -118,12 +119,16 @@ def fit(
     a prior has its own.
     from_step: first step whose loss counts; by default the end of each run's warm-up, and with a prior the end of the
     transient, found from the curves. begins: the latter, where `first_fitted` has told it already. prior: what is known
-    of the coefficients beforehand, see `fitting.priors.learned`.
-    Raises `DesignError` for unusable runs, `FitError` when no start gives finite losses, `Cancelled` from `progress`.
+    of the coefficients beforehand, see `fitting.priors.learned`. horizon: with a prior, updates of the schedules that
+    are to be compared; runs count the less the farther their length is from it, so that a choice between long schedules
+    does not hang on what a law leaves over on short runs.
+    Raises `DesignError` for unusable runs, a horizon without a prior and one below 1, `FitError` when no start gives
+    finite losses, `Cancelled` from `progress`.
     """
     began = time.perf_counter()
     law = law_named(law) if isinstance(law, str) else law
     check_unique(runs, test)
+    check_horizon(horizon, prior is not None)
     if begins is None:
         begins = first_fitted(runs) if prior is not None and from_step is None else {}
     begin = max((b for r in runs if (b := begins.get(r.name)) is not None), default=None)
@@ -136,12 +141,21 @@ def fit(
     else:
         # In an order of their own, so that neither names nor the order of the files decide anything.
         ready(law, train, train)
-        end = posterior(law, in_order(train), dict(locked or {}), prior, progress)
+        end = posterior(law, in_order(train), dict(locked or {}), prior, progress, horizon=horizon)
         several = peaks.apart(runs)
         power = peaks.POWER if len(several) == 1 else 1.0
         found = finish(end.problem, end.x, end.finished, end.known, train, test, first, end.informed, power)
         if len(several) > 1:
-            alone = partial(fit, law, locked=locked, from_step=from_step, begins=begins, prior=prior, progress=progress)
+            alone = partial(
+                fit,
+                law,
+                locked=locked,
+                from_step=from_step,
+                begins=begins,
+                prior=prior,
+                horizon=horizon,
+                progress=progress,
+            )
             found = _with_peaks(found, [alone(some) for some in several], train, [usable(r, first) for r in test])
         elif end.informed.contradicted:
             found = replace(found, message=f"{found.message} {CONTRADICTED}")
@@ -185,6 +199,17 @@ def check_unique(runs: Sequence[Run], test: Sequence[Run]) -> None:
         twice = [name for name, n in Counter(r.name for r in kind).items() if n > 1]
         if twice:
             raise DesignError(f"Run {twice[0]!r} is given twice; a run counts once.")
+
+
+def check_horizon(horizon: int | None, informed: bool) -> None:
+    """Raises `DesignError` for a horizon below one update, and for one of a fit without a prior."""
+    if horizon is not None and horizon < 1:
+        raise DesignError(f"A horizon is a number of updates of at least 1, got {horizon:,}.")
+    if horizon is not None and not informed:
+        raise DesignError(
+            "A horizon says how much runs of other lengths count beside a prior, and this fit has none; leave the "
+            "horizon out, or take a law with a prior."
+        )
 
 
 def finish(

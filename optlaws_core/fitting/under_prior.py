@@ -67,12 +67,14 @@ def posterior(
     prior: Prior,
     report: Report | None = None,
     aside: Aside = ASIDE,
+    horizon: int | None = None,
 ) -> Posterior:
     """The posterior of `law` given usable training runs under `prior`; `aside`: starts beside the prior's mean.
 
+    horizon: updates of the schedules that the law is to tell of, for which runs of other lengths count less (`trust`).
     Raises `FitError` where no start has finite losses, `Cancelled` when `report` says False.
     """
-    return _Search(law, runs, locked, prior, report, aside).posterior()
+    return _Search(law, runs, locked, prior, report, aside, horizon).posterior()
 
 
 def ready(law: Law, runs: Sequence[Run], scored: Sequence[Run]) -> None:
@@ -98,6 +100,18 @@ def windows(run: Run) -> tuple[Run, FloatArray]:
     return replace(run, series={run.split: Series(mean_step, mean_loss)}), share / share.sum()
 
 
+def trust(run: Run, horizon: int | None, prior: Prior) -> float:
+    """Share of its observations that a run counts for, where schedules of `horizon` updates are asked about; None: 1.
+
+    A law that suits one length is off at another by an error that all losses of a run share. It adds to the variance of
+    each of them, as one that grows with the octaves between both lengths.
+    """
+    if horizon is None:
+        return 1.0
+    octaves = np.log2(horizon / (float(run.steps[-1]) + 1))
+    return float(1 / (1 + (prior.per_octave * octaves) ** 2))
+
+
 class _Search:
     """The weighted residuals of runs and prior, and the passes over them."""
 
@@ -109,6 +123,7 @@ class _Search:
         prior: Prior,
         report: Report | None,
         aside: Aside,
+        horizon: int | None,
     ) -> None:
         assert law.coordinates is not None  # whoever has a prior has coordinates
         self.coordinates: Coordinates = law.coordinates
@@ -123,9 +138,12 @@ class _Search:
         fixed = self.problem.fixed
         self.held = np.array([p.to_scale(fixed[p.name]) if p.name in fixed else 0.0 for p in law.params])  # others: 0
         self.told = self._told()
-        counts = [min(EFFECTIVE, len(r.steps)) for r in means]
-        self.weight = np.sqrt(np.concatenate([n * share for n, share in zip(counts, shares, strict=True)]))
-        self.effective = float(sum(counts))
+        counts = np.array([min(EFFECTIVE, len(r.steps)) for r in means])
+        trusted = np.array([trust(r, horizon, prior) for r in runs])
+        self.weight = np.sqrt(np.concatenate([n * share for n, share in zip(counts * trusted, shares, strict=True)]))
+        # Those nearest to the horizon tell how large residuals are, as if they counted in full.
+        self.effective, self.nearest = float((counts * trusted).sum()), float(trusted.max())
+        self.horizon = horizon
         self.linear = LINEAR * np.sqrt(EFFECTIVE / WINDOWS)
         self.schedules = len({r.known_plan for r in runs})
         self.fell = any(_fell(r) for r in runs)
@@ -222,8 +240,9 @@ class _Search:
         size = np.abs(log_residuals)
         share = self.weight**2
         square = float((share * np.minimum(size, np.quantile(size, 0.95)) ** 2).sum() / share.sum())
-        left = max(self.effective - used, 2.0)
-        pooled = (square * self.effective + TYPICAL_WEIGHT * TYPICAL**2) / (left + TYPICAL_WEIGHT)
+        told = self.effective / self.nearest
+        left = max(told - used, 2.0)
+        pooled = (square * told + TYPICAL_WEIGHT * TYPICAL**2) / (left + TYPICAL_WEIGHT)
         self.deviation = float(np.clip(np.sqrt(pooled), LEAST, MOST))
         self.tether = float(np.sqrt((TAILS + k) / (TAILS + off @ off)))
 
@@ -250,6 +269,7 @@ class _Search:
             dict(zip(self.coordinates.names, map(float, moved), strict=True)),
             float((off**2).sum()),
             self.fell,
+            self.horizon,
         )
         return Posterior(problem, x, Uncertainty(covariance, interval), informed, finished)
 

@@ -187,8 +187,9 @@ def _informed() -> dict:
                 "schedules": NATURAL,
                 "moved": {"type": "object", "additionalProperties": NUMBER},
                 "fell": {"type": "boolean"},
+                "horizon": _told(_or_null(NATURAL), "updates of the schedules that runs count for by their length"),
             },
-            optional=("fell",),
+            optional=("fell", "horizon"),
         ),
         "the prior that it was fitted under, and how far it went from it; null: none",
     )

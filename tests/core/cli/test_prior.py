@@ -1,4 +1,4 @@
-"""`--prior`: learned from public curves, none, or one's own earlier fits."""
+"""`--prior`: learned from public curves, none, or one's own earlier fits; `--horizon`: what fits are to compare."""
 
 import pytest
 
@@ -69,3 +69,25 @@ def test_a_prior_of_files_needs_a_law_that_takes_one(capsys, tmp_path, earlier):
     argv = ["fit", "--law", "power_law", *ONE, "--test", TRAIN[1], "--prior", str(earlier)]
     code, _, err = told(capsys, *argv, "--json", str(tmp_path / "fit.json"))
     assert (code, err) == (1, "--prior: none of these laws takes one: power_law.\n")
+
+
+def test_a_fit_for_schedules_of_one_length(capsys, tmp_path):
+    out = tmp_path / "fit.json"
+    code, said, _ = told(capsys, *CURVE, "--horizon", "50000", "--json", str(out))
+    assert code == 0 and load_fit(out).informed.horizon == 50_000
+    assert "\nMade to compare schedules of 50,000 updates: runs of other lengths count less." in said
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            ["--prior", "none"],
+            "A horizon says how much runs of other lengths count beside a prior, and this fit has none",
+        ),
+        (["--joint"], "--horizon does not apply to several sizes at once"),
+    ],
+)
+def test_a_horizon_that_would_do_nothing_is_refused(capsys, tmp_path, more, said):
+    code, _, err = told(capsys, *CURVE, "--horizon", "50000", *more, "--json", str(tmp_path / "fit.json"))
+    assert code == 1 and err.startswith(said) and err.count("\n") == 1

@@ -1,0 +1,95 @@
+"""Fits for schedules of one length: runs of other lengths count less, so that what laws get wrong there tells less."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from optlaws_core import DesignError, Fit, predict
+from optlaws_core.fitting.priors import learned
+from optlaws_core.fitting.selection import POOL, select
+from optlaws_core.fitting.single import fit
+from optlaws_core.fitting.under_prior import trust
+from tests.core.fitting.test_priors import CONSTANT, COSINE, LONG, WSD, made
+
+LAW = "opt_laws_curve"
+PRIOR = learned(LAW)
+RUN = made(LAW, WSD, "wsd")
+AT_END = int(RUN.steps[-1]) + 1
+ODD = np.array(PRIOR.mean) + np.sqrt(np.diag(PRIOR.covariance)) * [0, 1, 1, 0, 0, 0]  # what a short run tells wrongly
+
+
+@pytest.fixture(scope="module")
+def short():
+    return made(LAW, CONSTANT, "short", psi=ODD)
+
+
+@pytest.fixture(scope="module")
+def fits(short):
+    """A fit to the short run for each horizon; None: without one."""
+    return {h: fit(LAW, [short], prior=PRIOR, horizon=h) for h in (None, 50_000, 400_000)}
+
+
+def test_a_run_counts_the_less_the_farther_its_length_is():
+    shares = [trust(RUN, AT_END * 2**k, PRIOR) for k in range(4)]
+    assert shares[0] == 1 and sorted(shares, reverse=True) == shares and shares[3] < 0.01
+    assert trust(RUN, AT_END * 4, PRIOR) == pytest.approx(trust(RUN, AT_END // 4, PRIOR), rel=1e-3)
+    assert trust(RUN, AT_END * 4, replace(PRIOR, per_octave=0.0)) == trust(RUN, None, PRIOR) == 1
+
+
+def test_a_far_horizon_leaves_the_prior_more_to_say(fits):
+    off = [fits[h].informed.distance for h in (None, 50_000, 400_000)]
+    assert sorted(off, reverse=True) == off and off[-1] < 0.3 * off[0]
+
+
+def test_what_a_long_run_tells_of_long_ones_outweighs_a_short_run(short):
+    long, unseen = made(LAW, LONG, "long"), made(LAW, COSINE.replace("25000", "50000"), "unseen", noise=0)
+    off = {}
+    for horizon in (None, 50_000):
+        found = fit(LAW, [short, long], prior=PRIOR, horizon=horizon)
+        off[horizon] = abs(float(np.log(predict(found, unseen.plan, unseen.steps[-1:])[0] / unseen.loss[-1])))
+    assert off[50_000] < off[None] / 2
+
+
+def test_runs_of_the_horizon_count_as_without_one(fits, short):
+    same = fit(LAW, [short], prior=PRIOR, horizon=int(short.steps[-1]) + 1)
+    assert same.theta == fits[None].theta and same.covariance == fits[None].covariance
+
+
+def test_a_fit_says_and_keeps_its_horizon(fits):
+    found = fits[50_000]
+    assert "Made to compare schedules of 50,000 updates: runs of other lengths count less." in found.notes
+    assert Fit.from_dict(found.to_dict()) == found and not any("compare" in note for note in fits[None].notes)
+    before = found.to_dict()
+    del before["informed"]["horizon"]
+    assert Fit.from_dict(before).informed.horizon is None
+
+
+def test_select_gives_its_horizon_to_laws_with_priors_alone():
+    priors = {name: learned(name) for name in POOL}
+    found = select((*POOL, "power_law"), [RUN], priors=priors, horizon=50_000, processes=1)
+    assert [(f.law, f.informed and f.informed.horizon) for f in sorted(found.fits, key=lambda f: f.law)] == [
+        ("opt_laws_curve", 50_000),
+        ("opt_laws_sublinear", 50_000),
+        ("power_law", None),
+    ]
+
+
+def test_a_horizon_is_for_every_peak():
+    hot = made(LAW, WSD.replace("1e-3", "2e-3"), "hot")
+    found = fit(LAW, [RUN, hot], prior=PRIOR, horizon=50_000)
+    assert [f.informed.horizon for f in found.by_peak] == [50_000, 50_000]
+
+
+@pytest.mark.parametrize(
+    ("horizon", "prior", "said"),
+    [
+        (0, PRIOR, "A horizon is a number of updates of at least 1, got 0."),
+        (50_000, None, "beside a prior, and this fit has none; leave the horizon out"),
+    ],
+)
+def test_a_horizon_that_means_nothing_is_refused_in_a_sentence(horizon, prior, said):
+    with pytest.raises(DesignError, match=said):
+        fit(LAW, [RUN], prior=prior, horizon=horizon)
+    with pytest.raises(DesignError, match=said):
+        select([LAW], [RUN], priors={LAW: prior} if prior else None, horizon=horizon, processes=1)
