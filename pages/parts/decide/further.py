@@ -20,10 +20,10 @@ from ..widgets.markdown import literal
 SHARES = {percent(share): share for share in (0.1, 0.2, 0.5, 1.0)}  # of the updates of the shortest candidate
 USUAL = percent(0.5)
 CAUTION = (
-    "All of this assumes that the law holds at the candidates' length. In 67 replays of decisions with a known "
-    "outcome, such runs led to no better choices than a constant rate, a WSD and a cosine of the same cost. They were "
-    "better where candidates differed in their peak, and worse than no further run where the best shape changes with "
-    "the length, as on the smallest of our own models."
+    "All of this assumes that the law holds at the candidates' length. In replays of decisions with a known outcome, "
+    "such runs led to no better choices than a constant rate, a WSD and a cosine of the same cost. They were worse "
+    "where candidates differed in their peak, and worse than no further run where the best shape changes with the "
+    "length, as on the smallest of our own models."
 )
 BOX, BUDGET = "further_box", "further_budget"  # names in the address
 
