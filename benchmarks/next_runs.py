@@ -9,7 +9,7 @@ priors that have not seen the data set, and the regret is the final loss of the 
 
 Fits are made for the candidates' length, so that short runs count less (`horizon` of `fit`), and once more as if all
 lengths were alike. By how much laws are off between lengths is learned from the other data sets, as the priors are: the
-last table has it. Which runs may be proposed at all was settled on the sweep; the public data sets had no say in it.
+last table has it. Which lengths may be proposed was settled on the sweep, and which peaks on lr_scheduling.
 """
 
 from collections import defaultdict
@@ -239,7 +239,7 @@ def _kind(s: Schedule) -> str:
 def _replay(decision: Decision, at_hand: Schedule, habit: Sequence[Schedule]) -> Replay:
     model = decision.fitted([at_hand], decision.total)
     others = [s for s in decision.purse if s != at_hand]
-    asked = _asked(decision, model, at_hand, within_reach(model, others))
+    asked = _asked(decision, model, at_hand, within_reach(model, list(decision.ends), others))
     budget = sum(run.updates for run in replace(asked, options=habit).priced(range(len(habit))))
     places = best_set(asked, budget, MOST)
     return Replay(

@@ -5,7 +5,9 @@ run after another is added, once the most worth for its cost and once the most w
 better of both sets is taken (Leskovec et al. 2007, "Cost-effective Outbreak Detection in Networks", KDD).
 
 None is shorter than the shortest run that the fit rests on. Laws err most there, of which the joint distribution knows
-nothing: on the bundled sweep fits that were given such runs chose worse than before (docs/lab-notes.md).
+nothing: on the bundled sweep fits that were given such runs chose worse than before (docs/lab-notes.md). None is of
+another peak rate than the fit's, where a candidate has that one: a law is then fitted to the runs of each peak alone,
+and what those fits get wrong of the level decided between peaks on lr_scheduling, from which this rule is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..errors import DesignError, OptLawsError
+from ..fitting import peaks
 from ..fitting.result import Model
 from ..runs import Run
 from ..schedules import Schedule
@@ -80,7 +83,9 @@ def propose_runs(
     plan = model.coverage.plan(wanted[0])
     stems = {run.name: trained(run) for run in runs if run.plan is not None and alike(plan, run.plan)}
     able = within_reach(
-        model, options(wanted, stems.values(), updates, most, begin=model.first_step, warmup=model.coverage.warmup)
+        model,
+        wanted,
+        options(wanted, stems.values(), updates, most, begin=model.first_step, warmup=model.coverage.warmup),
     )
     found = joint(model, [*wanted, *able])
     if found.covariance is None:
@@ -141,15 +146,28 @@ def _greedy(asked: Question, updates: int, most: int, rule: Worth) -> list[int]:
     return places
 
 
-def within_reach(model: Model, schedules: Sequence[Schedule]) -> list[Schedule]:
-    """Those of `schedules` that are no shorter than every training run, and for which the model has a loss."""
+def within_reach(model: Model, candidates: Sequence[Schedule], schedules: Sequence[Schedule]) -> list[Schedule]:
+    """Those of `schedules` that may be proposed for a decision between `candidates`.
+
+    They are no shorter than every training run, have a peak rate of the training runs where a candidate has one, and
+    the model has a loss for them.
+    """
+    known = sorted({rate for fit in model.members for rate in fit.coverage.peak})
+    stay = any(_tried(c.peak, known) for c in candidates)
     good = []
     for schedule in schedules:
+        if stay and not _tried(schedule.peak, known):
+            continue
         with suppress(OptLawsError):
             predict(model, schedule)
             if schedule.total >= model.coverage.total[0]:
                 good.append(schedule)
     return good
+
+
+def _tried(peak: float, known: Sequence[float]) -> bool:
+    """Whether a training run had a peak rate."""
+    return any(peaks.same(peak, rate) for rate in known)
 
 
 def nothing(model: Model) -> str:

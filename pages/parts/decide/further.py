@@ -21,9 +21,9 @@ SHARES = {percent(share): share for share in (0.1, 0.2, 0.5, 1.0)}  # of the upd
 USUAL = percent(0.5)
 CAUTION = (
     "All of this assumes that the law holds at the candidates' length. In replays of decisions with a known outcome, "
-    "such runs led to no better choices than a constant rate, a WSD and a cosine of the same cost. They were worse "
-    "where candidates differed in their peak, and worse than no further run where the best shape changes with the "
-    "length, as on the smallest of our own models."
+    "such runs led to no better choices than a constant rate, a WSD and a cosine of the same cost, and to worse ones "
+    "than no further run where the best shape changes with the length, as on the smallest of our own models. Fits made "
+    "for one length on the command line (select --horizon) were not misled by them."
 )
 BOX, BUDGET = "further_box", "further_budget"  # names in the address
 

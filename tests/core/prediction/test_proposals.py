@@ -9,7 +9,7 @@ from optlaws_core import DesignError, Plan, Run, Series, parse, propose_runs
 from optlaws_core.prediction.cheap_runs import common, options, priced, trained
 from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.outlook import gain
-from optlaws_core.prediction.proposals import LEAST, Question, best_set
+from optlaws_core.prediction.proposals import LEAST, Question, best_set, within_reach
 from tests.core.prediction.test_joint_losses import PLANS, average
 from tests.core.prediction.test_losses import made
 
@@ -92,6 +92,12 @@ def test_no_single_affordable_option_is_worth_more_than_the_set():
 def test_nothing_shorter_than_the_runs_of_the_fit_is_proposed():
     assert MODEL.coverage.total[0] == 500
     assert propose_runs(MODEL, PLANS, 500, most=1).runs and not propose_runs(MODEL, PLANS, 499, most=1).runs
+
+
+def test_runs_of_another_peak_are_proposed_only_where_no_candidate_has_one_of_the_fit():
+    at_peak, hot = PLANS[0], PLANS[0].resized(peak=2 * PLANS[0].peak)
+    assert within_reach(MODEL, [at_peak, hot], [at_peak, hot]) == [at_peak]
+    assert within_reach(MODEL, [hot], [at_peak, hot]) == [at_peak, hot]
 
 
 def test_a_decision_that_is_sure_asks_for_no_run():
