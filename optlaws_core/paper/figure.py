@@ -74,6 +74,7 @@ class Line:
     name: str
     schedule: Schedule
     banded: bool = False
+    most: int = MOST_POINTS  # steps of its curve, about
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def figure(
     ends = []
     for i, line in enumerate(lines):
         style = {"color": COLORS[i % len(COLORS)], "linestyle": STYLES[i % len(STYLES)]}
-        steps = dense_steps(line.schedule)
+        steps = dense_steps(line.schedule, line.most)
         predicted = predict(model, line.schedule, steps)
         at = _place(line.schedule, steps, x, look.batch_tokens)
         losses.plot(at, predicted, label=line.name, zorder=3, **style)
@@ -235,7 +236,7 @@ def drawn(
         losses, height = made.axes[0], made.bbox.height * 72 / made.dpi
         points = {}
         for line, curve in zip(lines, losses.get_lines()[-len(lines) :], strict=True):  # after those observed
-            steps = dense_steps(line.schedule)
+            steps = dense_steps(line.schedule, line.most)
             data = np.column_stack((curve.get_xdata(), curve.get_ydata()))
             some = np.unique(np.linspace(0, len(steps) - 1, HOVERED).astype(int))
             inside = losses.get_ylim()[0] <= data[some, 1]

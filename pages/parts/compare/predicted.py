@@ -238,6 +238,12 @@ def _with_steps(borne: Sequence[Schedule], laws: int) -> list[tuple[Schedule, in
     return [(schedule, shared if past(schedule) else most) for schedule in borne]
 
 
+def printed_steps(found: Sequence[Entry], laws: int, most: int) -> list[int]:
+    """About how many steps the curve of each can have in print, where `most` could be seen."""
+    crossed = CROSSED // max(sum(stretches(e.schedule) for e in found) * laws, 1)
+    return [e.steps if past(e.schedule) else max(e.steps, min(crossed, most)) for e in found]
+
+
 def past(schedule: Schedule) -> int:
     """Stretches that each step of a curve of averaged weights counts for; 0 for other curves."""
     return max(stretches(schedule), LEAST_STRETCHES) if parts(schedule)[2] is not None else 0

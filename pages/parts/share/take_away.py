@@ -10,7 +10,7 @@ from optlaws_core import Ranked, Run
 from optlaws_core.figures.candidate_chart import PARTS, View
 from optlaws_core.markup import Table
 from optlaws_core.paper.citations import bibtex_of
-from optlaws_core.paper.figure import FORMATS, WIDTHS, Drawn, Line, Look, drawn, written
+from optlaws_core.paper.figure import FORMATS, MOST_POINTS, WIDTHS, Drawn, Line, Look, drawn, written
 from optlaws_core.paper.ranking_table import paper_table
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import observed as seen
@@ -48,7 +48,10 @@ class Taken:
         ends = [predicted.curve(Known.of(model), e.schedule, e.steps)[1][-1] for e in found]
         best = int(np.argmin(ends))
         banded = {best} if self.view.bands is None else set(self.view.bands)
-        return [Line(e.name, e.schedule, i in banded) for i, e in enumerate(found)]
+        steps = predicted.printed_steps(found, len(model.parts), MOST_POINTS)
+        return [
+            Line(e.name, e.schedule, i in banded, most) for i, (e, most) in enumerate(zip(found, steps, strict=True))
+        ]
 
     def figure(self, kind: str, width: str = "double", title: str = "") -> bytes:
         """The figure as a file of a kind of `FORMATS`."""

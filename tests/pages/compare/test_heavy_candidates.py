@@ -12,6 +12,7 @@ from optlaws_core.laws.effective import stretches
 from optlaws_core.prediction.ranking import rank
 from optlaws_core.schedules import parts
 from pages.parts.compare import predicted, ranking
+from pages.parts.share.take_away import Taken
 from pages.parts.state.candidates import MOST, Candidate, from_link
 from tests.pages.compare.compare_page import THREE, a_fit, opened, space_with, texts
 
@@ -85,6 +86,24 @@ def test_work_is_bounded_whatever_is_written(text, laws, monkeypatch):
     assert all("stretches between kinks and jumps" in sentence for sentence in left_out)
     assert count[0] <= predicted.MOST_STRETCHES * (predicted.LEAST_STEPS + 20) + predicted.CROSSED
     assert count[1] <= 1.2 * predicted.AVERAGED
+
+
+@pytest.mark.parametrize("text", HEAVIEST.values(), ids=HEAVIEST)
+def test_a_picture_bears_no_more_than_the_page(text, monkeypatch):
+    asked_for(monkeypatch)
+    space = space_with(a_fit(), candidates=[Candidate(text.replace("peak=", f"peak={i}")) for i in range(1, MOST + 1)])
+    taken = Taken(space, list(space.fits), SimpleNamespace(bands=None), (), None, 1.0, -1)
+    work = [0, 0]
+    for line in taken.lines():
+        averaged = parts(line.schedule)[2] is not None
+        work[averaged] += line.most * stretches(line.schedule)
+    assert work[0] <= max(predicted.CROSSED, predicted.MOST_STRETCHES * predicted.LEAST_STEPS)
+    assert work[1] <= predicted.AVERAGED
+
+
+def test_pictures_of_ordinary_comparisons_have_as_many_steps_as_print_shows():
+    found, _ = entries_of([Candidate(text) for text in THREE])
+    assert predicted.printed_steps(found, 1, 2000) == [2000, 2000, 2000]
 
 
 @pytest.mark.parametrize("laws", [1, 2])
