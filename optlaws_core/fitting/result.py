@@ -119,7 +119,7 @@ class Fit(JsonRecord):
         if self.informed is not None and self.informed.horizon is not None:
             found.append(
                 f"Made to compare schedules of {counted(self.informed.horizon, 'update')}: runs of other lengths count "
-                "less."
+                "less, and the losses themselves are further off."
             )
         if self.from_step is None and self.begin is not None:
             found.append(f"The fit uses losses from step {self.begin:,}: those before it are of the first updates.")
