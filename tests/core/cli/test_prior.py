@@ -7,6 +7,11 @@ from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting.priors import learned
 from tests.support.commands import BUNDLED, TRAIN, told
 
+MADE_FOR = (
+    "Made to compare schedules of 50,000 updates: runs of other lengths count less, and the losses themselves are "
+    "further off."
+)
+
 ONE = ["--runs", BUNDLED, "--split", "val", "--train", TRAIN[0]]
 CURVE = ["fit", "--law", "opt_laws_curve", *ONE, "--test", TRAIN[1]]
 
@@ -75,10 +80,7 @@ def test_a_fit_for_schedules_of_one_length(capsys, tmp_path):
     out = tmp_path / "fit.json"
     code, said, _ = told(capsys, *CURVE, "--horizon", "50000", "--json", str(out))
     assert code == 0 and load_fit(out).informed.horizon == 50_000
-    assert (
-        "\nMade to compare schedules of 50,000 updates: runs of other lengths count less, and the losses themselves are further off."
-        in said
-    )
+    assert f"\n{MADE_FOR}" in said
 
 
 @pytest.mark.parametrize(

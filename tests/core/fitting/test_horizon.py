@@ -12,6 +12,11 @@ from optlaws_core.fitting.single import fit
 from optlaws_core.fitting.under_prior import trust
 from tests.core.fitting.test_priors import CONSTANT, COSINE, LONG, WSD, made
 
+MADE_FOR = (
+    "Made to compare schedules of 50,000 updates: runs of other lengths count less, and the losses themselves are "
+    "further off."
+)
+
 LAW = "opt_laws_curve"
 PRIOR = learned(LAW)
 RUN = made(LAW, WSD, "wsd")
@@ -58,10 +63,7 @@ def test_runs_of_the_horizon_count_as_without_one(fits, short):
 
 def test_a_fit_says_and_keeps_its_horizon(fits):
     found = fits[50_000]
-    assert (
-        "Made to compare schedules of 50,000 updates: runs of other lengths count less, and the losses themselves are further off."
-        in found.notes
-    )
+    assert MADE_FOR in found.notes
     assert Fit.from_dict(found.to_dict()) == found and not any("compare" in note for note in fits[None].notes)
     before = found.to_dict()
     del before["informed"]["horizon"]
