@@ -11,6 +11,7 @@ from optlaws_core import SCHEDULES, Schedule
 from optlaws_core.figures import schedule_charts as charts
 from optlaws_core.laws.sums.clocks import trace
 from optlaws_core.schedules.base import ordered_fields
+from optlaws_core.text import format_number
 
 from ..state import address, beside
 from ..state.candidates import MOST_LINK, Candidate, from_fields
@@ -148,8 +149,12 @@ def facts(schedule: Schedule) -> list[tuple[str, str, str]]:
     whole = float(S(last))
     late = whole - float(S(math.ceil((1 - LAST) * schedule.total) - 1))
     return [
-        ("Peak", f"{schedule.peak:.4g}", "The highest learning rate."),
-        ("Last update", f"{float(schedule(last)):.3g}", f"The learning rate of update {last:,}, the last one."),
+        ("Peak", format_number(float(f"{schedule.peak:.4g}")), "The highest learning rate."),
+        (
+            "Last update",
+            format_number(float(f"{float(schedule(last)):.3g}")),
+            f"The learning rate of update {last:,}, the last one.",
+        ),
         (
             "Summed rate",
             f"{whole:.4g}",

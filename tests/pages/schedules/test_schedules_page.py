@@ -84,7 +84,7 @@ def test_fields_move_the_text_and_the_facts():
     assert schedule == parse("wsd(peak=4e-4, warmup=0, total=1000, decay=100, final=0, shape=1-sqrt)")
     rates = schedule(np.arange(1000))
     found = facts(app)
-    assert float(found["Peak"]) == 4e-4
+    assert found["Peak"] == "4e-4"  # as in the text form
     assert float(found["Summed rate"]) == pytest.approx(rates.sum(), rel=1e-3)
     assert float(found["Last update"]) == pytest.approx(rates[-1], rel=1e-2)
     assert found["In the last tenth"] == f"{100 * rates[900:].sum() / rates.sum():.2g} %"
