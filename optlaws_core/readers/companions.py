@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ..errors import ScheduleError
 from ..runs import Run
 from ..schedules import Schedule
+from ..schedules.joint_schedule import with_rate
 from ..schedules.recognition import Recognised
 from ..text import counted
 from .base import FileReport, Note
@@ -74,7 +75,7 @@ def _with_schedule(report: FileReport, run: Run, found: Recognised, schedule: Sc
     def told_anew(note: Note) -> Note:
         return replace(note, text=note.text.replace(found.schedule.text, schedule.text))
 
-    plan = replace(run.known_plan, schedule=schedule)
+    plan = replace(run.known_plan, schedule=with_rate(run.known_plan.schedule, schedule))  # its batch schedule stays
     return replace(
         report,
         runs=tuple(replace(r, plan=plan) if r is run else r for r in report.runs),
