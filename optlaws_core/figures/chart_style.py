@@ -54,16 +54,11 @@ def faded(i: int, alpha: float = 0.35) -> str:
 
 
 def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most `most` of the points, spikes kept."""
-    keep = thinned(y, most)
+    """At most `most` of the points, spikes kept (MinMaxLTTB)."""
+    if len(x) <= most:
+        return np.asarray(x), np.asarray(y)
+    keep = MinMaxLTTBDownsampler().downsample(np.ascontiguousarray(y, dtype=float), n_out=most)
     return np.asarray(x)[keep], np.asarray(y)[keep]
-
-
-def thinned(y: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """Where at most `most` ≥ 3 of the values stand, spikes kept (MinMaxLTTB)."""
-    if len(y) <= most:
-        return np.arange(len(y))
-    return MinMaxLTTBDownsampler().downsample(np.ascontiguousarray(y, dtype=float), n_out=most)
 
 
 def bands(drawn: Iterable[tuple[np.ndarray, Prediction, int]]) -> Iterator[dict]:

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from ..prediction.bands import Prediction
 from ..runs import Run
-from .chart_style import BENEATH, amount, color, faded, layout, log_axis, safe, thin, thinned
+from .chart_style import BENEATH, amount, color, faded, layout, log_axis, safe, thin
 from .chart_style import bands as areas
 
 FEW = 12  # runs whose legend stands beneath the curves; that of more would leave them no height
@@ -77,12 +77,28 @@ def curves(
     return _drawn(lines, 520, {**_titled("step"), **scale}, _titled("loss"), legend=legend)
 
 
+def telling(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Places, ascending, of the losses of each run that `against` draws, by run.
+
+    Of more than `MOST_MARKERS` in all, half of a run's share are those that are furthest off, and half lie evenly.
+    """
+    most = max(2, MOST_MARKERS // len(runs))
+    found = {}
+    for run in runs.values():
+        n = len(run.loss)
+        with np.errstate(all="ignore"):
+            off = np.nan_to_num(np.abs(predicted[run.name] / run.loss - 1), nan=np.inf)
+        furthest = np.argsort(-off, kind="stable")[: most // 2]
+        evenly = np.linspace(0, n - 1, most - most // 2).astype(np.int64)
+        found[run.name] = np.arange(n) if n <= most else np.union1d(furthest, evenly)
+    return found
+
+
 def against(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
-    """Predicted against observed loss and the line on which both agree; of many points, those that are furthest off."""
+    """Predicted against observed loss, the points of `telling`, and the line on which both agree."""
     low = min(float(run.loss.min()) for run in runs.values())
     high = max(float(run.loss.max()) for run in runs.values())
-    most = max(3, MOST_MARKERS // len(runs))
-    seen = {run.name: thinned(predicted[run.name] / run.loss, most) for run in runs.values()}
+    seen = telling(runs, predicted)
     points = [
         _line(
             run.loss[seen[run.name]],

@@ -47,6 +47,13 @@ def number(value: object, name: str) -> float:
     return value
 
 
+def share(value: object, name: str) -> float:
+    """A number from 0 to 1."""
+    if not 0 <= (known := number(value, name)) <= 1:
+        raise OptLawsError(f"This is not a fit: {name} must lie between 0 and 1, got {value}.")
+    return known
+
+
 def error(value: object, name: str) -> float:
     """An error of 0 or more."""
     if (known := number(value, name)) < 0:

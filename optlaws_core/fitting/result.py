@@ -20,7 +20,7 @@ from ..text import counted, format_number, listed
 from . import fit_shown, peaks
 from .coverage import Coverage, outside
 from .interface import Model, Rename
-from .json_values import JsonRecord, coefficient_names, error, number, optional, pair, square
+from .json_values import JsonRecord, coefficient_names, error, number, optional, pair, share, square
 from .priors import Informed, informed_from_dict
 from .scores import Scores, Status, scores_from_dict
 
@@ -123,6 +123,11 @@ class Fit(JsonRecord):
             )
         if self.from_step is None and self.begin is not None:
             found.append(f"The fit uses losses from step {self.begin:,}: those before it are of the first updates.")
+        if self.peak_power != 1:
+            found.append(
+                f"Of a schedule whose peak is r times {format_number(self.coverage.peak[1])}, the law is given the "
+                f"rates times r^−{1 - self.peak_power:g}, as learned on public runs."
+            )
         if self.by_peak:
             rates = listed([format_number(f.coverage.peak[0]) for f in self.by_peak])
             found.append(
@@ -248,7 +253,7 @@ class Fit(JsonRecord):
                 informed=None if d.get("informed") is None else informed_from_dict(d["informed"]),
                 begin=None if d.get("begin") is None else int(number(d["begin"], "begin")),
                 by_peak=_by_peak(d.get("by_peak", ()), law.name),
-                peak_power=number(d.get("peak_power", 1.0), "peak_power"),
+                peak_power=share(d.get("peak_power", 1.0), "peak_power"),
             )
         except (KeyError, TypeError, AttributeError, IndexError) as fault:
             raise OptLawsError(f"This is not a fit: {amiss(fault)}.") from None

@@ -155,7 +155,9 @@ def _fit() -> dict:
             "left_out": _told(_or_null(ERROR), "the same on each run when it was left out; null: not tried"),
             "informed": _or_null(_informed()),
             "by_peak": {"type": "array", "items": _ref("fit"), "description": "to the runs of each peak rate alone"},
-            "peak_power": _told(NUMBER, "power of the ratio of peaks with which the rates of another peak count"),
+            "peak_power": _told(
+                {**ERROR, "maximum": 1}, "power of the ratio of peaks with which the rates of another peak count"
+            ),
         },
         optional=(
             *("test", "split", "locked", "from_step", "begin", "seconds", "free", "covariance", "shared", "misfit"),

@@ -21,6 +21,7 @@ from optlaws_core import (
     with_bands,
 )
 from optlaws_core.figures.candidate_chart import MOST_STEPS, steps_of
+from optlaws_core.fitting.priors import calibration
 from optlaws_core.fitting.result import Coverage, Model
 from optlaws_core.laws.effective import stretches
 from optlaws_core.prediction import evidence
@@ -55,7 +56,7 @@ Curve = tuple[np.ndarray, np.ndarray]  # steps (n,) and losses (n,)
 class Known:
     """A fit or an average that can be a key: two are equal when they predict the same, bands included."""
 
-    parts: tuple[tuple, ...]  # of each law: its name, coefficients, what is free, and their covariance
+    parts: tuple[tuple, ...]  # of each fit, what its predictions and bands hang on
     weights: tuple[float, ...]
     errors: tuple[float | None, float | None]  # misfit, left out
     coverage: Coverage
@@ -65,7 +66,13 @@ class Known:
     def of(cls, model: Model) -> "Known":
         """The key of a model."""
         weights = tuple(weight for _, weight in model.parts)
-        parts = tuple((f.law, f.coverage.peak, tuple(f.theta.items()), f.free, f.covariance) for f in model.members)
+        parts = tuple(
+            (
+                *(f.law, f.coverage.peak, f.peak_power, tuple(f.theta.items()), f.free, f.covariance, f.status),
+                None if f.informed is None else calibration(f.informed),
+            )
+            for f in model.members
+        )
         return cls(parts, weights, (model.misfit, model.left_out), model.coverage, model)
 
 

@@ -186,6 +186,17 @@ def test_a_stored_fit_says_what_it_said(alone):
     assert predict(older, schedule) == predict(replace(alone, peak_power=1.0), schedule)
 
 
+def test_a_fit_tells_what_its_law_is_given_at_another_peak(alone):
+    assert "whose peak is r times 1e-3, the law is given the rates times r^−0.5" in " ".join(alone.notes)
+    assert not any("times r^" in note for note in replace(alone, peak_power=1.0).notes)
+
+
+@pytest.mark.parametrize("power", [-0.1, 1.5, 1e9, True, None])
+def test_a_power_that_no_fit_has_is_refused(alone, power):
+    with pytest.raises(OptLawsError, match="This is not a fit: peak_power must"):
+        model_from_dict(alone.to_dict() | {"peak_power": power})
+
+
 def test_a_peak_between_those_of_the_runs_is_told(both):
     plans = {p: parse(ASKED.format(p)) for p in (1e-3, 1.5e-3, 4e-3, 4.03e-3)}
     said = {p: [r for r in both.average.reasons(plan) if "between" in r] for p, plan in plans.items()}

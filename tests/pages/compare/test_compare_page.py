@@ -13,7 +13,7 @@ from optlaws_core import LAWS, Average, Coverage, Plan, Run, Series, cli, parse,
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.pairs import against, chances
-from pages.parts.compare import columns, ranking
+from pages.parts.compare import columns, predicted, ranking
 from pages.parts.state.candidates import Candidate
 from pages.parts.state.workspace import Workspace
 from pages.parts.widgets.spreadsheet import csv_text
@@ -345,3 +345,11 @@ def test_a_risk_can_be_left_out_and_says_why_it_is_not_known():
     app = opened(space)
     assert app.dataframe[-1].value.risk.isna().all()
     assert any("Risk of divergence: not known. It is learned from at least 5 loaded runs" in t for t in texts(app))
+
+
+def test_fits_that_differ_in_what_they_say_of_other_peaks_share_no_curve():
+    asked, curves = [(parse("constant(peak=2e-3, total=1000)"), 10)], []
+    for power in (1.0, 0.5):
+        fit = replace(a_fit(), peak_power=power)
+        curves.append(predicted.CURVES.of(predicted.Known.of(fit), asked)[0][1][-1])
+    assert curves[0] != curves[1]

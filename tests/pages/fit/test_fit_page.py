@@ -172,12 +172,12 @@ def test_charts_show_what_they_are_given():
 def test_of_many_points_those_furthest_off_are_drawn():
     steps = np.arange(1, 10_001)
     loss = 3 + 1 / steps
-    loss[4_321] = 3.5
+    loss[4_321:4_330] = 3.6
     noisy = Run(
         "noisy", Plan(parse("constant(peak=1e-3, total=10000)")), {"train": Series(steps, loss)}, lr_source="declared"
     )
     drawn = charts.against({0: noisy}, {"noisy": 3 + 1 / steps}, []).data[0]
-    assert len(drawn.x) == charts.MOST_MARKERS and 3.5 in drawn.x
+    assert len(drawn.x) <= charts.MOST_MARKERS and (drawn.x == 3.6).sum() == 9 and drawn.x[-1] == loss[-1]
 
 
 def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
