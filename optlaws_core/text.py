@@ -109,6 +109,14 @@ def shortened(text: str, most: int = 40) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def brief(value: object, most: int = 40) -> str:
+    """The beginning of a value in one printable line; an integer of thousands of digits has no text."""
+    try:
+        return shortened(str(value), most)
+    except (ValueError, RecursionError):
+        return type(value).__name__
+
+
 def listed(names: Iterable[object], most: int = 12) -> str:
     """`a, b, c` with at most `most` names, the rest counted."""
     known = [shortened(str(n)) for n in names]
@@ -122,6 +130,7 @@ def counted(n: int, thing: str) -> str:
 
 
 __all__ = [
+    "brief",
     "chance",
     "counted",
     "format_amount",

@@ -8,7 +8,9 @@ around the learned mean, settings around their recipe, fits around their setting
 """
 
 import json
+import operator
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,10 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arrays import FloatArray
-from ..errors import OptLawsError
+from ..errors import DesignError, OptLawsError
 from ..laws import Law, law_named
 from ..laws.scale_free import Scale
-from .json_values import error, number
+from ..runs import MOST_UPDATES
+from ..text import brief
+from .json_values import error, number, optional
 
 if TYPE_CHECKING:
     from .result import Fit
@@ -175,9 +179,19 @@ def informed_from_dict(d: Mapping) -> Informed:
         moved={str(k): number(v, f"informed.moved.{k}") for k, v in d["moved"].items()},
         distance=error(d["distance"], "informed.distance"),
         fell=d.get("fell", True) is True,
-        horizon=None if d.get("horizon") is None else int(number(d["horizon"], "informed.horizon")),
+        horizon=optional(horizon_of, d.get("horizon"), "This is not a fit: informed.horizon"),
         **scale,
     )
+
+
+def horizon_of(value: object, name: str = "A horizon") -> int:
+    """A number of updates as a horizon. Raises `DesignError`, which calls it `name`, for anything else."""
+    with suppress(TypeError):
+        found = operator.index(value)  # type: ignore[arg-type]
+        if not isinstance(value, bool) and 1 <= found <= MOST_UPDATES:
+            return found
+    got = brief(repr(value) if isinstance(value, str) else value)
+    raise DesignError(f"{name} must be a whole number of updates from 1 to {MOST_UPDATES:,}, got {got}.")
 
 
 def _above_zero(value: object, name: str) -> float:
@@ -195,4 +209,4 @@ def _matrix(rows: Sequence[Sequence[float]]) -> Matrix:
     return tuple(tuple(map(float, row)) for row in rows)
 
 
-__all__ = ["LEARNED", "Informed", "Prior", "calibration", "carried", "from_fits", "learned", "provenance"]
+__all__ = ["LEARNED", "Informed", "Prior", "calibration", "carried", "from_fits", "horizon_of", "learned", "provenance"]

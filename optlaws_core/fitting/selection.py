@@ -30,8 +30,8 @@ from .result import Average, Fit, Model, Scores, Status
 from .single import (
     Begins,
     averaged,
-    check_horizon,
     check_unique,
+    checked_horizon,
     doubts,
     first_fitted,
     fit,
@@ -126,7 +126,7 @@ def select(
     pooled = _pooled(names, pool)
     check_unique(runs, test)
     told = dict(priors or {})
-    check_horizon(horizon, bool(told))
+    horizon = checked_horizon(horizon, bool(told))
     begins = first_fitted(runs) if told and from_step is None else {}
     # A search ends elsewhere in its last digits when its runs come in another order.
     train = in_order([usable(r, begins.get(r.name) if from_step is None else from_step) for r in runs])

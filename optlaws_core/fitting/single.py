@@ -23,7 +23,7 @@ from . import peaks
 from .covariance import Uncertainty, uncertainty
 from .least_squares import HUBER, LeastSquares, Progress
 from .loss_curves import curve, curves
-from .priors import Informed, Prior, learned
+from .priors import Informed, Prior, horizon_of, learned
 from .result import ONE_RUN, Coverage, Fit, Scores, Status
 from .under_prior import end_of_transient, posterior, ready
 
@@ -122,13 +122,13 @@ def fit(
     of the coefficients beforehand, see `fitting.priors.learned`. horizon: with a prior, updates of the schedules that
     are to be compared; runs count the less the farther their length is from it, so that a choice between long schedules
     does not hang on what a law leaves over on short runs.
-    Raises `DesignError` for unusable runs, a horizon without a prior and one below 1, `FitError` when no start gives
-    finite losses, `Cancelled` from `progress`.
+    Raises `DesignError` for unusable runs, a horizon without a prior and one that is no number of updates, `FitError`
+    when no start gives finite losses, `Cancelled` from `progress`.
     """
     began = time.perf_counter()
     law = law_named(law) if isinstance(law, str) else law
     check_unique(runs, test)
-    check_horizon(horizon, prior is not None)
+    horizon = checked_horizon(horizon, prior is not None)
     if begins is None:
         begins = first_fitted(runs) if prior is not None and from_step is None else {}
     begin = max((b for r in runs if (b := begins.get(r.name)) is not None), default=None)
@@ -201,15 +201,16 @@ def check_unique(runs: Sequence[Run], test: Sequence[Run]) -> None:
             raise DesignError(f"Run {twice[0]!r} is given twice; a run counts once.")
 
 
-def check_horizon(horizon: int | None, informed: bool) -> None:
-    """Raises `DesignError` for a horizon below one update, and for one of a fit without a prior."""
-    if horizon is not None and horizon < 1:
-        raise DesignError(f"A horizon is a number of updates of at least 1, got {horizon:,}.")
-    if horizon is not None and not informed:
+def checked_horizon(horizon: int | None, informed: bool) -> int | None:
+    """`horizon` as an int. Raises `DesignError` where it is no number of updates, and for a fit without a prior."""
+    if horizon is None:
+        return None
+    if not informed:
         raise DesignError(
             "A horizon says how much runs of other lengths count beside a prior, and this fit has none; leave the "
             "horizon out, or take a law with a prior."
         )
+    return horizon_of(horizon)
 
 
 def finish(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ..errors import OptLawsError
-from ..text import shortened
+from ..text import brief
 
 POINTS = 2_000  # of one split of a run, as many as a chart shows
 MOST_BYTES = 16 * 2**20  # of the canonical form
@@ -152,11 +152,3 @@ def size(data: bytes, room: int = 0) -> None:
         raise OptLawsError(
             f"A saved comparison may have {MOST_BYTES // 2**20} MB, this one has {len(data) / 2**20:,.1f} MB."
         )
-
-
-def brief(value: object, most: int = 40) -> str:
-    """The beginning of a value in one printable line; an integer of thousands of digits has no text."""
-    try:
-        return shortened(str(value), most)
-    except (ValueError, RecursionError):
-        return type(value).__name__

@@ -11,6 +11,7 @@ from dataclasses import fields
 
 from ..fitting.scores import Scores, Status
 from ..prediction.divergence import FEATURES, Risk
+from ..runs import MOST_UPDATES
 from . import checks
 from .plain import LR_SOURCES
 from .record import KIND, UPGRADES
@@ -20,6 +21,7 @@ DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 NUMBER = {"type": "number", "exclusiveMinimum": -1e300, "exclusiveMaximum": 1e300}
 ERROR = {**NUMBER, "minimum": 0}
 NATURAL = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**63}
+HORIZON = {"type": "integer", "minimum": 1, "maximum": MOST_UPDATES}
 TEXT = {"type": "string"}
 RANGE = {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2, "description": "the lower end, the upper end"}
 CONTROLS = r"\u0000-\u001f\u007f-\u009f"
@@ -189,7 +191,7 @@ def _informed() -> dict:
                 "schedules": NATURAL,
                 "moved": {"type": "object", "additionalProperties": NUMBER},
                 "fell": {"type": "boolean"},
-                "horizon": _told(_or_null(NATURAL), "updates of the schedules that runs count for by their length"),
+                "horizon": _told(_or_null(HORIZON), "updates of the schedules that runs count for by their length"),
             },
             optional=("fell", "horizon"),
         ),

@@ -1,11 +1,13 @@
 """Fits for schedules of one length: runs of other lengths count less, so that what laws get wrong there tells less."""
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from optlaws_core import DesignError, Fit, predict
+from optlaws_core import DesignError, Fit, OptLawsError, predict
 from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.selection import POOL, select
 from optlaws_core.fitting.single import fit
@@ -17,6 +19,17 @@ MADE_FOR = (
     "further off."
 )
 
+NATURAL = "a whole number of updates from 1 to 1,000,000,000"
+NO_HORIZONS = [
+    (0, "0"),
+    (-5, "-5"),
+    (10**9 + 1, "1000000001"),
+    (10**400, "1" + "0" * 38 + "…"),
+    (1.5, "1.5"),
+    (float("nan"), "nan"),
+    (True, "True"),
+    ("8000", "'8000'"),
+]
 LAW = "opt_laws_curve"
 PRIOR = learned(LAW)
 RUN = made(LAW, WSD, "wsd")
@@ -70,6 +83,21 @@ def test_a_fit_says_and_keeps_its_horizon(fits):
     assert Fit.from_dict(before).informed.horizon is None
 
 
+def test_a_horizon_may_be_an_integer_of_numpy(short):
+    found = fit(LAW, [short], prior=PRIOR, horizon=np.int64(50_000))
+    assert json.loads(json.dumps(found.to_dict()))["informed"]["horizon"] == 50_000
+
+
+@pytest.mark.parametrize(("bad", "got"), NO_HORIZONS, ids=[got for _, got in NO_HORIZONS])
+def test_a_file_with_no_horizon_is_no_fit(fits, bad, got):
+    stored = fits[50_000].to_dict()
+    stored["informed"]["horizon"] = bad
+    with pytest.raises(
+        OptLawsError, match=f"^This is not a fit: informed.horizon must be {NATURAL}, got {re.escape(got)}.$"
+    ):
+        Fit.from_dict(stored)
+
+
 def test_select_gives_its_horizon_to_laws_with_priors_alone():
     priors = {name: learned(name) for name in POOL}
     found = select((*POOL, "power_law"), [RUN], priors=priors, horizon=50_000, processes=1)
@@ -89,7 +117,10 @@ def test_a_horizon_is_for_every_peak():
 @pytest.mark.parametrize(
     ("horizon", "prior", "said"),
     [
-        (0, PRIOR, "A horizon is a number of updates of at least 1, got 0."),
+        *(
+            pytest.param(bad, PRIOR, f"^A horizon must be {NATURAL}, got {re.escape(got)}.$", id=got)
+            for bad, got in NO_HORIZONS
+        ),
         (50_000, None, "beside a prior, and this fit has none; leave the horizon out"),
     ],
 )
