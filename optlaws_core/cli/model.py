@@ -83,7 +83,7 @@ def add_prior(command: argparse.ArgumentParser) -> None:
         type=step,
         metavar="T",
         help="updates of the schedules that are to be compared: under a prior, runs count the less the farther their "
-        "length is from it; for choosing between schedules, since the losses themselves are then further off",
+        "last logged loss is from it; for choosing between schedules, since the losses themselves are then further off",
     )
 
 

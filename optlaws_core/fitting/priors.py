@@ -66,7 +66,8 @@ class Informed:
     moved: Mapping[str, float]  # by coordinate: how far the fit is from the prior's mean, in its standard deviations
     distance: float  # of the fit from the prior, all coordinates together: a chi-square of as many degrees of freedom
     fell: bool = True  # whether the learning rate of a training run had fallen by its last loss
-    horizon: int | None = None  # updates of the schedules that runs count for, the less the farther from it; None: any
+    # Updates of the schedules to be compared: runs count the less the farther from it they were logged to; None: alike.
+    horizon: int | None = None
 
     @property
     def scale(self) -> Scale:

@@ -120,8 +120,8 @@ def fit(
     from_step: first step whose loss counts; by default the end of each run's warm-up, and with a prior the end of the
     transient, found from the curves. begins: the latter, where `first_fitted` has told it already. prior: what is known
     of the coefficients beforehand, see `fitting.priors.learned`. horizon: with a prior, updates of the schedules that
-    are to be compared; runs count the less the farther their length is from it, so that a choice between long schedules
-    does not hang on what a law leaves over on short runs.
+    are to be compared; runs count the less the farther their last logged loss is from it, so that a choice between long
+    schedules does not hang on what a law leaves over on short runs.
     Raises `DesignError` for unusable runs, a horizon without a prior and one that is no number of updates, `FitError`
     when no start gives finite losses, `Cancelled` from `progress`.
     """

@@ -71,7 +71,7 @@ def posterior(
 ) -> Posterior:
     """The posterior of `law` given usable training runs under `prior`; `aside`: starts beside the prior's mean.
 
-    horizon: updates of the schedules that the law is to tell of, for which runs of other lengths count less (`trust`).
+    horizon: updates of the schedules that the law is to tell of; runs of other lengths count less (`trust`).
     Raises `FitError` where no start has finite losses, `Cancelled` when `report` says False.
     """
     return _Search(law, runs, locked, prior, report, aside, horizon).posterior()
@@ -104,7 +104,8 @@ def trust(run: Run, horizon: int | None, prior: Prior) -> float:
     """Share of its observations that a run counts for, where schedules of `horizon` updates are asked about; None: 1.
 
     A law that suits one length is off at another by an error that all losses of a run share. It adds to the variance of
-    each of them, as one that grows with the octaves between both lengths.
+    each of them, as one that grows with the octaves between both lengths. The length of a run is that up to its last
+    logged loss, however long it was planned: of what follows, the law was told nothing.
     """
     if horizon is None:
         return 1.0

@@ -12,6 +12,7 @@ from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.selection import POOL, select
 from optlaws_core.fitting.single import fit
 from optlaws_core.fitting.under_prior import trust
+from optlaws_core.runs import Series
 from tests.core.fitting.test_priors import CONSTANT, COSINE, LONG, WSD, made
 
 MADE_FOR = (
@@ -53,6 +54,12 @@ def test_a_run_counts_the_less_the_farther_its_length_is():
     assert shares[0] == 1 and sorted(shares, reverse=True) == shares and shares[3] < 0.01
     assert trust(RUN, AT_END * 4, PRIOR) == pytest.approx(trust(RUN, AT_END // 4, PRIOR), rel=1e-3)
     assert trust(RUN, AT_END * 4, replace(PRIOR, per_octave=0.0)) == trust(RUN, None, PRIOR) == 1
+
+
+def test_a_run_is_as_long_as_it_was_logged():
+    n = len(RUN.steps) // 2
+    half = replace(RUN, series={RUN.split: Series(RUN.steps[:n], RUN.loss[:n])})
+    assert trust(half, int(half.steps[-1]) + 1, PRIOR) == 1 > trust(half, AT_END, PRIOR)
 
 
 def test_a_far_horizon_leaves_the_prior_more_to_say(fits):
