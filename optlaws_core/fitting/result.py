@@ -32,6 +32,8 @@ STARTED_BELOW = (
     "The fit was stored when a run without a warm-up counted as one that never rose to its peak. "
     "If a training run had no warm-up, fit again."
 )
+# Octaves from its horizon up to which a fit tells schedules as it was made to: half way to twice or half the length.
+HORIZON_REACH = 0.5
 
 
 @dataclass(frozen=True)
@@ -164,14 +166,25 @@ class Fit(JsonRecord):
         return (STARTED_BELOW,) if law_named(self.law).counts_rises and self.coverage.warmup is None else ()
 
     def reasons(self, schedule: Schedule | Plan) -> tuple[str, ...]:
-        """Sentences on how a schedule or plan leaves what the training runs cover; empty when it stays inside."""
-        peak = (schedule.schedule if isinstance(schedule, Plan) else schedule).peak
+        """Sentences on how a schedule or plan leaves what the training runs cover, or the horizon that the fit was made
+        for; empty when it stays inside.
+        """
+        bare = schedule.schedule if isinstance(schedule, Plan) else schedule
+        peak = bare.peak
         known = [f.coverage.peak[0] for f in self.by_peak]
         between: tuple[str, ...] = ()
         if known and known[0] < peak < known[-1] and not any(peaks.same(p, peak) for p in known):
             rates = listed([format_number(p) for p in known])
             between = (f"peak {format_number(peak)}, between those of the training runs ({rates})",)
-        return between + outside(self.coverage, schedule, law_named(self.law).hangs_on_warmup)
+        left = outside(self.coverage, schedule, law_named(self.law).hangs_on_warmup)
+        return between + self._off_horizon(bare.total) + left
+
+    def _off_horizon(self, total: int) -> tuple[str, ...]:
+        """A sentence on schedules of `total` updates where the fit was made for those of another length."""
+        horizon = None if self.informed is None else self.informed.horizon
+        if horizon is None or abs(np.log2(total / horizon)) <= HORIZON_REACH:
+            return ()
+        return (f"{counted(total, 'update')}, the fit was made for schedules of {counted(horizon, 'update')}",)
 
     @property
     def has_bands(self) -> bool:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optlaws_core import DesignError, Fit, OptLawsError, predict
+from optlaws_core import DesignError, Fit, OptLawsError, parse, predict
 from optlaws_core.fitting.priors import learned
+from optlaws_core.fitting.result import Average
 from optlaws_core.fitting.selection import POOL, select
 from optlaws_core.fitting.single import fit
 from optlaws_core.fitting.under_prior import trust
@@ -88,6 +89,18 @@ def test_a_fit_says_and_keeps_its_horizon(fits):
     before = found.to_dict()
     del before["informed"]["horizon"]
     assert Fit.from_dict(before).informed.horizon is None
+
+
+def test_schedules_of_another_length_than_a_fit_was_made_for_are_told(fits):
+    def said(found, total):
+        return [r for r in found.reasons(parse(f"cosine(peak=1e-3, warmup=100, total={total})")) if "made for" in r]
+
+    mixed = Average((fits[50_000], fits[None]), (0.5, 0.5), {}, {}, 0.01, None)
+    for found in (fits[50_000], mixed):
+        assert said(found, 70_000) == said(found, 36_000) == said(found, 50_000) == []
+        assert said(found, 72_000) == ["72,000 updates, the fit was made for schedules of 50,000 updates"]
+        assert said(found, 25_000) == ["25,000 updates, the fit was made for schedules of 50,000 updates"]
+    assert said(fits[None], 25_000) == []
 
 
 def test_a_horizon_may_be_an_integer_of_numpy(short):
