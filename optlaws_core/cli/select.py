@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from ..errors import OptLawsError
+from ..fitting.priors import learned
 from ..fitting.result import Model, Status
 from ..fitting.selection import POOL, Selection, select
 from ..laws import LAWS
@@ -22,7 +23,9 @@ def add(command: argparse.ArgumentParser) -> None:
     """Options of `select`."""
     command.set_defaults(run=run)
     add_runs(command)
-    command.add_argument("--laws", nargs="+", metavar="LAW", default=[*LAWS], help="laws to fit; by default all")
+    command.add_argument(
+        "--laws", nargs="+", metavar="LAW", help="laws to fit; by default all, with --horizon those with a prior"
+    )
     command.add_argument("--pool", nargs="+", metavar="LAW", help=f"laws to average; by default {' and '.join(POOL)}")
     add_prior(command)
     where = command.add_mutually_exclusive_group()
@@ -49,13 +52,14 @@ def run(args: argparse.Namespace) -> list[str]:
             raise OptLawsError(f"--table {args.table}: the table needs a file of its own, not that of --json.")
     train, test, remarks = train_and_test(args)
     remarks += unsettled(train)
+    laws = args.laws or [name for name in LAWS if args.horizon is None or learned(name)]
     found = select(
-        args.laws,
+        laws,
         train,
         test=test,
         from_step=args.from_step,
         pool=args.pool,
-        priors=priors_of(args, args.laws),
+        priors=priors_of(args, laws),
         horizon=args.horizon,
         cluster=args.cluster,
         processes=args.processes,

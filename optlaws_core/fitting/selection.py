@@ -116,9 +116,10 @@ def select(
     pool: laws to average; by default those of `POOL` that are among `laws`, or all of `laws` if none is.
     priors: by law, what is known of its coefficients beforehand. With any, losses count from the end of the transient
     on unless `from_step` says otherwise, for all laws alike; laws with priors are averaged with equal weights.
-    horizon: for laws with priors, as for `fit`.
+    horizon: as for `fit`, where every law has a prior.
     cluster, processes, progress: as for `parallel.map_tasks`. A law that cannot be fitted is named in `failed`.
-    Raises `DesignError` for unusable runs, `FitError` when no law could be fitted.
+    Raises `DesignError` for unusable runs and for a horizon where a law has no prior, `FitError` when no law could be
+    fitted.
     """
     names, runs, test = [law_named(law).name for law in dict.fromkeys(laws)], list(runs), list(test)
     if not names:
@@ -126,7 +127,7 @@ def select(
     pooled = _pooled(names, pool)
     check_unique(runs, test)
     told = dict(priors or {})
-    horizon = checked_horizon(horizon, bool(told))
+    horizon = checked_horizon(horizon, [name for name in names if name not in told])
     begins = first_fitted(runs) if told and from_step is None else {}
     # A search ends elsewhere in its last digits when its runs come in another order.
     train = in_order([usable(r, begins.get(r.name) if from_step is None else from_step) for r in runs])
@@ -196,9 +197,7 @@ def _fitted(
     kept = [r for i, r in enumerate(runs) if i not in (out or ())]
     law, prior = law_named(name), priors.get(name)
     try:
-        found = fit(
-            law, kept, from_step=from_step, begins=begins, prior=prior, horizon=horizon if prior is not None else None
-        )
+        found = fit(law, kept, from_step=from_step, begins=begins, prior=prior, horizon=horizon)
     except (FitError, OptLawsError) as fault:
         return str(fault)
     if out is None:

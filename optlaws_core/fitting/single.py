@@ -19,6 +19,7 @@ from ..laws.base import bound_noise, eta, momentum_area
 from ..laws.sums.clocks import trace
 from ..parallel import one_thread
 from ..runs import HIGHEST_LOSS, LOWEST_LOSS, Plan, Run, Series, unsettled
+from ..text import listed
 from . import peaks
 from .covariance import Uncertainty, uncertainty
 from .least_squares import HUBER, LeastSquares, Progress
@@ -128,7 +129,7 @@ def fit(
     began = time.perf_counter()
     law = law_named(law) if isinstance(law, str) else law
     check_unique(runs, test)
-    horizon = checked_horizon(horizon, prior is not None)
+    horizon = checked_horizon(horizon, () if prior else (law.name,))
     if begins is None:
         begins = first_fitted(runs) if prior is not None and from_step is None else {}
     begin = max((b for r in runs if (b := begins.get(r.name)) is not None), default=None)
@@ -201,14 +202,14 @@ def check_unique(runs: Sequence[Run], test: Sequence[Run]) -> None:
             raise DesignError(f"Run {twice[0]!r} is given twice; a run counts once.")
 
 
-def checked_horizon(horizon: int | None, informed: bool) -> int | None:
-    """`horizon` as an int. Raises `DesignError` where it is no number of updates, and for a fit without a prior."""
+def checked_horizon(horizon: int | None, without: Sequence[str]) -> int | None:
+    """`horizon` as an int. Raises `DesignError` where it is no number of updates; without: laws that have no prior."""
     if horizon is None:
         return None
-    if not informed:
+    if without:
         raise DesignError(
-            "A horizon says how much runs of other lengths count beside a prior, and this fit has none; leave the "
-            "horizon out, or take a law with a prior."
+            "A horizon says how much runs of other lengths count beside a prior, and none is given for "
+            f"{listed(without)}; leave the horizon out, or take laws with a prior alone."
         )
     return horizon_of(horizon)
 
