@@ -20,7 +20,7 @@ from ..runs import Plan, Run
 from ..schedules import parse
 from ..schedules.chain import Chain
 from ..text import format_number
-from .options import PRIORS, amount, file, path, prior, step
+from .options import PRIORS, amount, file, path, prior, step, updates
 
 Ends = tuple[float, float] | None  # of a 90 % band at one step; None where there is none
 
@@ -80,7 +80,7 @@ def add_prior(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--horizon",
-        type=step,
+        type=updates,
         metavar="T",
         help="updates of the schedules that are to be compared: under a prior, runs count the less the farther their "
         "last logged loss is from it; for choosing between schedules, since the losses themselves are then further off",

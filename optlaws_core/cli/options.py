@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from ..errors import OptLawsError, UnlikelyUnit
+from ..runs import MOST_UPDATES
 from ..schedules.entries import LARGEST
 from ..text import LARGEST as MOST
 from ..text import SMALLEST, format_number, parse_amount
@@ -118,6 +119,14 @@ def step(text: str) -> int:
     if abs(found) > LARGEST:
         raise argparse.ArgumentTypeError(f"a step may be at most {LARGEST:g}, got {quoted(text)}")
     return found
+
+
+def updates(text: str) -> int:
+    """A number of updates that laws can be asked about."""
+    with suppress(ValueError):
+        if 1 <= (found := int(text)) <= MOST_UPDATES:
+            return found
+    raise argparse.ArgumentTypeError(f"a number of updates from 1 to {MOST_UPDATES:,} is needed, got {quoted(text)}")
 
 
 def amount(text: str) -> float:

@@ -17,12 +17,12 @@ from ...errors import OptLawsError
 from ...parallel import Report
 from ...text import listed
 from .. import COMMANDS, add_options
-from ..options import PRIORS, Flag, Parser, amount, file, logs, output, path, place, prior, step
+from ..options import PRIORS, Flag, Parser, amount, file, logs, output, path, place, prior, step, updates
 from .allowed import Files, keep
 
 MOST = 60_000  # characters of an answer: what a language model takes in without losing sight of its task
 APART = ("share", "mcp", "watch")  # the store is its operator's, a server needs no server, and a watch does not end
-KINDS = {step: "integer", int: "integer", float: "number"}
+KINDS = {step: "integer", updates: "integer", int: "integer", float: "number"}
 READ = (logs, file, path, place, prior)  # types of options that name a file or a folder
 # Options that a server has no use for, beside those that write a file.
 IDLE = {
@@ -192,7 +192,7 @@ def _text(name: str, action: argparse.Action, value: Any, files: Files, sent: Pa
     """A value as it is typed: a path in full, once it is known that it may be read."""
     if action.type in READ and not (action.type is prior and value in PRIORS):
         return str(files.found(str(value), sent))
-    whole = isinstance(value, float) and action.type in (step, int) and value.is_integer()
+    whole = isinstance(value, float) and value.is_integer() and _kind(action) == {"type": "integer"}
     return str(int(value) if whole else value)
 
 

@@ -5,6 +5,7 @@ import pytest
 from optlaws_core import fit, read
 from optlaws_core.final_loss.loading import load_fit
 from optlaws_core.fitting.priors import learned
+from optlaws_core.fitting.selection import POOL
 from tests.support.commands import BUNDLED, TRAIN, told
 
 MADE_FOR = (
@@ -88,7 +89,7 @@ def test_a_fit_for_schedules_of_one_length(capsys, tmp_path):
     [
         (
             ["--prior", "none"],
-            "A horizon says how much runs of other lengths count beside a prior, and this fit has none",
+            "A horizon says how much runs of other lengths count beside a prior, and none is given for opt_laws_curve;",
         ),
         (["--joint"], "--horizon does not apply to several sizes at once"),
     ],
@@ -96,3 +97,16 @@ def test_a_fit_for_schedules_of_one_length(capsys, tmp_path):
 def test_a_horizon_that_would_do_nothing_is_refused(capsys, tmp_path, more, said):
     code, _, err = told(capsys, *CURVE, "--horizon", "50000", *more, "--json", str(tmp_path / "fit.json"))
     assert code == 1 and err.startswith(said) and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("bad", ["8k", "0", "-5", "1.5", "1000000001", "1" + "0" * 5000])
+def test_what_is_no_horizon_is_told_so(capsys, bad):
+    code, _, err = told(capsys, *CURVE, "--horizon", bad, "--json", "fit.json")
+    assert code == 1 and "a number of updates from 1 to 1,000,000,000 is needed, got" in err and err.count("\n") == 1
+
+
+def test_select_for_one_length_takes_the_laws_with_a_prior(capsys, tmp_path):
+    out = tmp_path / "average.json"
+    assert told(capsys, "select", *ONE, "--horizon", "50000", "--processes", "1", "--json", str(out))[0] == 0
+    fits = load_fit(out).fits
+    assert {f.law for f in fits} >= set(POOL) and {f.informed.horizon for f in fits} == {50_000}
