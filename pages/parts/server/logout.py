@@ -20,6 +20,9 @@ import anyio
 import anyio.to_thread
 from starlette.requests import HTTPConnection, cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import auth_util
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import AUTH_COOKIE_MAX_AGE_SECONDS, USER_COOKIE_NAME
 
 from . import login, routes
@@ -134,9 +137,20 @@ class LogOut:
 
 
 def _key(cookies: Mapping[str, str]) -> str:
-    """A log-in by its cookie; empty without one."""
-    mine = sorted((name, value) for name, value in cookies.items() if MINE.fullmatch(name))
-    return hashlib.sha256(repr(mine).encode()).hexdigest() if mine else ""
+    """A log-in by what was signed of its cookie; empty without one that Streamlit takes.
+
+    A copy that was changed where Streamlit does not look is the same log-in: so parts that it does not read are left
+    out, and the signatures, which can be spelt in many ways.
+    """
+    signed: list[str] = []
+
+    def read(name: str) -> bytes | None:
+        said = cookies.get(name, "")
+        signed.append(said.rpartition(".")[0])
+        return decode_signed_value(get_cookie_secret(), name, said.encode("latin-1"))
+
+    taken = auth_util.get_cookie_with_chunks(read, USER_COOKIE_NAME) if USER_COOKIE_NAME in cookies else None
+    return hashlib.sha256(repr(signed).encode()).hexdigest() if taken else ""
 
 
 def _without(scope: Scope) -> Scope:

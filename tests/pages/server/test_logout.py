@@ -81,6 +81,15 @@ def test_a_log_out_closes_other_tabs_and_voids_the_cookie(client, more):
     assert client(cookies({**ADA, **more, "nonce": "2"})).get("/").json() == ["ada", "1"]  # a new log-in
 
 
+@pytest.mark.parametrize("more", [{}, {"groups": GROUPS}])
+def test_a_copy_changed_where_streamlit_does_not_look_is_the_same_log_in(client, more):
+    ada = cookies({**ADA, **more})
+    spare, respelt = {**ada, "_streamlit_user_77": "x"}, {name: f"{value}!!!!" for name, value in ada.items()}
+    assert client(spare).get("/").json()[0] == client(respelt).get("/").json()[0] == "ada"
+    client(ada).get("/auth/logout")
+    assert client(spare).get("/").json()[0] is client(respelt).get("/").json()[0] is None
+
+
 def test_a_log_out_holds_on_another_server_of_the_store(server, kept, monkeypatch):
     monkeypatch.setattr(logout, "HELD", 0)
     monkeypatch.setattr(logout, "LOOK", 0.02)
@@ -103,9 +112,9 @@ def test_the_store_is_asked_now_and_then_and_for_log_ins_alone(server, kept):
             asked.append(key)
             return kept().has_ended(key)
 
-    client = server(Counted)
+    client, ada = server(Counted), cookies(ADA)
     for _ in range(3):
-        client(cookies(ADA)).get("/")
+        client(ada).get("/")
         client({"_streamlit_user": "x"}).get("/")
         client({}).get("/")
     assert len(asked) == 1
@@ -115,10 +124,10 @@ def test_a_store_that_fails_ends_no_log_in_and_loses_no_log_out_of_its_own_serve
     def nobody():
         raise StoreError("The store is away.")
 
-    client = server(nobody)
-    assert client(cookies(ADA)).get("/").json() == ["ada", "1"]
-    assert client(cookies(ADA)).get("/auth/logout").json() == ["ada", "1"]
-    assert client(cookies(ADA)).get("/").json() == [None, "1"]
+    client, ada = server(nobody), cookies(ADA)
+    assert client(ada).get("/").json() == ["ada", "1"]
+    assert client(ada).get("/auth/logout").json() == ["ada", "1"]
+    assert client(ada).get("/").json() == [None, "1"]
     assert "The store failed on log-outs" in caplog.text
 
 
