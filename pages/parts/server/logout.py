@@ -14,7 +14,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -33,9 +34,12 @@ LONGEST = AUTH_COOKIE_MAX_AGE_SECONDS + 24 * 3600  # seconds for which Streamlit
 HELD = 5  # seconds for which the store's answer on a log-in that goes on is not asked for again
 LOOK = 10  # seconds between two looks at the log-in of an open page
 PATIENCE = 5  # seconds that the store has for an answer
-AT_ONCE = 4  # questions to the store
+REST = 60  # seconds for which one that gave none is left alone; then one question finds out whether it does again
+AT_ONCE = 4  # threads that wait for the store
 MOST = 10_000  # log-ins whose answer is remembered
+ALONE = "it holds on this server alone until the store answers."
 LOG = logging.getLogger("optlaws.logout")
+T = TypeVar("T")
 
 
 class Kept(Protocol):
@@ -52,7 +56,7 @@ class LogOut:
     """Closes what a log-in had open when it ends, and takes its cookie for nothing from then on.
 
     kept: what is asked for log-outs, made when it is first needed. A store that does not answer ends no log-in: the log
-    says so, and those that ended on this server stay ended.
+    says so, and those that ended on this server stay ended; the store is told of them when it next answers.
     """
 
     def __init__(self, app: ASGIApp, kept: Callable[[], Kept]) -> None:
@@ -60,8 +64,11 @@ class LogOut:
         self.ended: dict[str, float] = {}  # digest of a log-in's cookie -> when it was logged out of
         self.open: defaultdict[str, set[Send]] = defaultdict(set)  # its WebSockets
         self.going_on: dict[str, float] = {}  # digest -> when the store last said that it has not ended
-        self.asking: dict[str, asyncio.Task[None]] = {}
+        self.asking: dict[str, asyncio.Task[bool]] = {}
+        self.untold: set[str] = set()  # digests of log-ins that ended here, which the store does not have yet
+        self.telling: asyncio.Task[bool] | None = None
         self.room = anyio.CapacityLimiter(AT_ONCE)
+        self.rests = -math.inf  # until when the store is left alone; -inf: it answered last
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         cookies = HTTPConnection(scope).cookies if scope["type"] in ("http", "websocket") else {}
@@ -95,40 +102,82 @@ class LogOut:
 
     async def _has_ended(self, key: str) -> bool:
         """Whether a log-in has ended, on any server, up to `HELD` seconds ago; all who ask at once get one answer."""
-        if key not in self.ended and time.monotonic() - self.going_on.get(key, -math.inf) >= HELD:
+        if key not in self.ended and self._is_due(key):
             if key not in self.asking:
                 self.asking[key] = asyncio.create_task(self._ask(key))
-            await asyncio.shield(self.asking[key])
+            said = f"The store did not answer within {PATIENCE} s whether a log-in has ended: it goes on."
+            await self._in_time(self.asking[key], said)
         return key in self.ended
 
-    async def _ask(self, key: str) -> None:
+    def _is_due(self, key: str) -> bool:
+        """Whether the store is to be asked of a log-in; after a rest by one of all who ask, for whom it may be long."""
+        now = time.monotonic()
+        if now < self.rests or now - self.going_on.get(key, -math.inf) < HELD:
+            return False
+        if self.rests > -math.inf:
+            self.rests = now + REST
+        return True
+
+    async def _ask(self, key: str) -> bool:
+        """Ask the store of a log-in; whether it answered."""
         try:
             if await self._of_store(lambda: self.kept().has_ended(key)):
                 self.ended[key] = time.time()
-                return
-            while len(self.going_on) >= MOST:
-                del self.going_on[next(iter(self.going_on))]
-            self.going_on.pop(key, None)
-            self.going_on[key] = time.monotonic()
+            else:
+                self._goes_on(key)
+            if self.untold:
+                self._tell()
+            return True
+        except Exception:
+            LOG.exception("The store failed to say whether a log-in has ended: it goes on.")
+            return False
         finally:
             del self.asking[key]
 
-    async def _of_store(self, ask: Callable[[], bool | None]) -> bool | None:
-        """What the store says; None where it says nothing in time, or fails."""
-        try:
-            with anyio.fail_after(PATIENCE):
-                return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=self.room)
-        except TimeoutError:
-            LOG.error("The store did not answer within %d s whether a log-in has ended.", PATIENCE)
-        except Exception:
-            LOG.exception("The store failed on log-outs")
-        return None
+    def _goes_on(self, key: str) -> None:
+        while len(self.going_on) >= MOST:
+            del self.going_on[next(iter(self.going_on))]
+        self.going_on.pop(key, None)
+        self.going_on[key] = time.monotonic()
+
+    async def _of_store(self, ask: Callable[[], T]) -> T:
+        """What the store says. No task ends before its thread, whoever waits for it, so that few of these hang."""
+        return await anyio.to_thread.run_sync(ask, limiter=self.room)
+
+    async def _in_time(self, asked: asyncio.Task[bool], unanswered: str) -> None:
+        """Wait for the store as long as it has; one that failed, or did not answer by then, rests."""
+        await asyncio.wait({asked}, timeout=PATIENCE)
+        if not asked.done():
+            LOG.error(unanswered)
+        answered = asked.done() and not asked.cancelled() and asked.result()
+        self.rests = -math.inf if answered else time.monotonic() + REST
 
     async def _end(self, key: str) -> None:
         now = time.time()
         self.ended = {one: when for one, when in self.ended.items() if now - when < LONGEST} | {key: now}
-        await self._of_store(lambda: self.kept().end(key, LONGEST))
+        self.untold = {one for one in self.untold if one in self.ended} | {key}
+        await self._in_time(self._tell(), f"The store did not take a log-out within {PATIENCE} s: {ALONE}")
         await self._close(key)
+
+    def _tell(self) -> asyncio.Task[bool]:
+        if self.telling is None or self.telling.done():
+            self.telling = asyncio.create_task(self._tell_all())
+        return self.telling
+
+    async def _tell_all(self) -> bool:
+        """Tell the store of the log-outs that it does not have; whether it took them."""
+        try:
+            while self.untold:
+                key = next(iter(self.untold))
+                await self._of_store(partial(self._note, key))
+                self.untold.discard(key)
+            return True
+        except Exception:
+            LOG.exception("The store failed to take a log-out: %s", ALONE)
+            return False
+
+    def _note(self, key: str) -> None:
+        self.kept().end(key, LONGEST)
 
     async def _close(self, key: str) -> None:
         for close in [*self.open.get(key, ())]:

@@ -1,5 +1,8 @@
 """A log-out ends the log-in, in all tabs, for copies of its cookie, and on every server of the store."""
 
+import asyncio
+import math
+import threading
 import time
 from contextlib import closing, suppress
 
@@ -128,7 +131,88 @@ def test_a_store_that_fails_ends_no_log_in_and_loses_no_log_out_of_its_own_serve
     assert client(ada).get("/").json() == ["ada", "1"]
     assert client(ada).get("/auth/logout").json() == ["ada", "1"]
     assert client(ada).get("/").json() == [None, "1"]
-    assert "The store failed on log-outs" in caplog.text
+    assert "The store failed to say whether a log-in has ended" in caplog.text
+    assert "The store failed to take a log-out: it holds on this server alone" in caplog.text
+
+
+class Away:
+    """A store that fails while `trouble` is set, and counts the questions."""
+
+    def __init__(self, kept):
+        self.kept, self.trouble, self.asked = kept, StoreError("The store is away."), 0
+
+    def has_ended(self, key):
+        self.asked += 1
+        if self.trouble:
+            raise self.trouble
+        return self.kept.has_ended(key)
+
+    def end(self, key, life):
+        if self.trouble:
+            raise self.trouble
+        self.kept.end(key, life)
+
+
+def test_a_log_out_that_the_store_missed_is_told_to_it_when_it_answers_again(kept):
+    store = Away(kept())
+    made = LogOut(None, lambda: store)
+
+    async def missed_and_told():
+        await made._end("ada")
+        store.trouble, made.rests = None, -math.inf
+        assert not await made._has_ended("bob")
+        await made.telling
+
+    loops.run(missed_and_told())
+    assert kept().has_ended("ada") and not made.untold
+
+
+def test_a_store_that_fails_is_left_alone_by_all_log_ins_and_then_asked_by_one(kept):
+    store = Away(kept())
+    made = LogOut(None, lambda: store)
+
+    async def asked(*keys):
+        before = store.asked
+        for key in keys:
+            assert not await made._has_ended(key)
+        return store.asked - before
+
+    async def all_asked():
+        assert await asked("ada", "bob", "ada") == 1
+        made.rests = time.monotonic()
+        assert await asked("ada", "bob") == 1
+        store.trouble, made.rests = None, time.monotonic()
+        assert await asked("ada", "bob", "ada") == 2
+
+    loops.run(all_asked())
+
+
+def test_no_more_threads_than_said_wait_for_a_store_that_hangs(monkeypatch, caplog):
+    monkeypatch.setattr(logout, "PATIENCE", 0.02)
+    going, begun = threading.Event(), []
+
+    class Hanging:
+        def has_ended(self, key):
+            begun.append(key)
+            going.wait(60)
+            return False
+
+    made = LogOut(None, Hanging)
+
+    async def asked():
+        for i in range(2 * logout.AT_ONCE):
+            made.rests = -math.inf
+            assert not await made._has_ended(str(i))
+        hanging = len(begun)
+        going.set()
+        await asyncio.gather(*made.asking.values())
+        return hanging
+
+    try:
+        assert loops.run(asked()) == logout.AT_ONCE
+    finally:
+        going.set()
+    assert not made.asking and "did not answer within 0.02 s whether a log-in has ended" in caplog.text
 
 
 def test_only_a_log_in_is_remembered(client):
