@@ -105,6 +105,55 @@ def test_images_are_named_by_the_digests_that_their_registries_say(tmp_path, mis
     assert len(images) == 5 and [image for image in images if not pinned.search(image)] == ["optlaws"]
 
 
+@pytest.fixture
+def pinned(tmp_path):
+    """`pinned(dockerfile, compose) -> (status, what it says, the two files)` after the digests were asked for."""
+    (tmp_path / "docker").write_text(DOCKER.replace("exit $CADDY", ""))
+    (tmp_path / "docker").chmod(0o700)
+
+    def made(*texts):
+        files = [tmp_path / name for name in ("Dockerfile", "compose.yaml")]
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text)
+        run = [sys.executable, ROOT / "deploy" / "pin_images.py", tmp_path]
+        done = subprocess.run(run, env={"PATH": f"{tmp_path}:/bin"}, capture_output=True, text=True)
+        return done.returncode, done.stderr, *(file.read_text() for file in files)
+
+    return made
+
+
+def test_images_are_found_however_a_line_names_them(pinned):
+    dockerfile = """FROM --platform=linux/amd64 debian:12 AS base
+from base
+FROM scratch
+COPY --from=base /a /a
+COPY --chown=1 --from=registry:5000/z/y:1 /a /a
+"""
+    compose = """# image: what runs
+services:
+  a: {image: 'redis:8', command: x}
+  b:
+    image: "caddy:2"
+    image : registry:5000/z:1  # here
+    image: optlaws
+"""
+    status, said, *after = pinned(dockerfile, compose)
+    assert (status, said) == (0, "")
+    assert [re.sub(r"@sha256:\d{64}", "", text) for text in after] == [dockerfile, compose]
+    with_digest = re.findall(r"([\w:/]+)@sha256:\d{64}", "".join(after))
+    assert with_digest == ["debian:12", "registry:5000/z/y:1", "redis:8", "caddy:2", "registry:5000/z:1"]
+
+
+@pytest.mark.parametrize("named", ["redis", "registry:5000/z", "*alias", "${IMAGE:-x:1}", ">-", ""])
+def test_an_image_that_cannot_be_read_is_said_and_nothing_changed(pinned, named):
+    before = "FROM debian:12\n", f"services:\n  a:\n    image: {named}\n"
+    assert pinned(*before) == (
+        1,
+        f"compose.yaml, line 3: an image must be named with its tag, as in debian:12, got {named!r}.\n",
+        *before,
+    )
+
+
 @pytest.mark.parametrize(
     "file, limit", [("deploy/Caddyfile", r"max_size (\d+)MiB"), ("deploy/nginx.conf", r"client_max_body_size (\d+)m;")]
 )
