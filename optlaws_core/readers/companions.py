@@ -1,6 +1,7 @@
 """What the logs of one reading tell about each other: a warm-up that all were cut behind, a length that rates hide."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -17,8 +18,8 @@ ENDLESS = ("constant", "step", "inverse_sqrt")  # families whose rates are the s
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A run whose log begins behind its warm-up, as far as its recognised schedule tells."""
+class Logged:
+    """A run, and the schedule that its logged rates were recognised as."""
 
     run: Run
     found: Recognised
@@ -30,12 +31,15 @@ def with_shared_warmups(files: Sequence[FileReport]) -> tuple[FileReport, ...]:
     A curve such as a cosine tells where its warm-up ended, a plateau does not: of runs that were cut at one step, some
     would start at 0 and some at the peak, though they are one experiment. Taken only where all that tell it agree.
     """
-    cuts = [Cut(run, found) for f in files for run in f.runs if (found := f.recognised.get(run.name)) is not None]
-    told = [c for c in cuts if 0 < c.found.schedule.warmup <= c.found.first]
+    told = [one for one in _recognised(files) if 0 < one.found.schedule.warmup <= one.found.first]
     return tuple(_completed(report, told) if told and report.recognised else report for report in files)
 
 
-def _completed(report: FileReport, told: Sequence[Cut]) -> FileReport:
+def _recognised(files: Sequence[FileReport]) -> list[Logged]:
+    return [Logged(run, found) for f in files for run in f.runs if (found := f.recognised.get(run.name)) is not None]
+
+
+def _completed(report: FileReport, told: Sequence[Logged]) -> FileReport:
     for run in report.runs:
         found, facts = report.recognised.get(run.name), report.facts.get(run.name)
         if found is None or facts is None or facts.warmup_steps is not None or not _lacks(found):
@@ -52,15 +56,15 @@ def _lacks(found: Recognised) -> bool:
 
 
 def _begin_alike(one: Recognised, other: Recognised) -> bool:
-    near = max(one.interval, other.interval)
-    return (
-        one.schedule.peak == other.schedule.peak
-        and abs(one.first - other.first) <= near
-        and one.schedule.warmup <= other.first
-    )
+    return _near(one, other, one.first, other.first) and one.schedule.warmup <= other.first
 
 
-def _with_warmup(report: FileReport, run: Run, found: Recognised, teller: Cut) -> FileReport:
+def _near(one: Recognised, other: Recognised, step: int, its: int) -> bool:
+    """Whether two schedules have one peak, and a step of each is the same as far as their rows tell."""
+    return one.schedule.peak == other.schedule.peak and abs(step - its) <= max(one.interval, other.interval)
+
+
+def _with_warmup(report: FileReport, run: Run, found: Recognised, teller: Logged) -> FileReport:
     warmup = teller.found.schedule.warmup
     schedule = replace(found.schedule, warmup=warmup)  # type: ignore[call-arg]
     text = f"Its log begins after its warm-up: that of {teller.run.name!r}, {counted(warmup, 'step')}, was taken, "
@@ -88,38 +92,60 @@ def with_shared_lengths(files: Sequence[FileReport]) -> tuple[FileReport, ...]:
     """The reports, with the length of runs whose rates do not tell it taken from runs whose logs end alike.
 
     A constant rate goes on for ever: with a log that ends at step 4,000 its run may have 4,000 updates, counted from 1,
-    or 4,001, counted from 0, or a few more up to the next row. A cosine beside it tells which. Where no log beside it
-    tells, steps that begin with their own distance (10, 20, …) count updates that are done. A length that is declared
-    stays.
+    or 4,001, counted from 0, or a few more up to the next row. A cosine of the same peak and warm-up beside it tells
+    which; any other one only how steps are counted. Where no log beside it tells, or these disagree, steps that begin
+    with their own distance (10, 20, …) count updates that are done. A length that is declared stays.
     """
-    told = [
-        (_last(run), found, found.schedule.total)
-        for f in files
-        for run in f.runs
-        if (found := f.recognised.get(run.name)) is not None and found.schedule.family not in ENDLESS
-    ]
+    told = defaultdict(list)
+    for one in _recognised(files):
+        if one.found.schedule.family not in ENDLESS:
+            told[_last(one.run), one.found.interval].append(one)
     return tuple(_lengthened(report, told) if report.recognised else report for report in files)
 
 
-def _lengthened(report: FileReport, told: Sequence[tuple[int, Recognised, int]]) -> FileReport:
+def _lengthened(report: FileReport, told: Mapping[tuple[int, int], Sequence[Logged]]) -> FileReport:
+    """told: runs that tell their length, by the last step of their log and its interval."""
     for run in report.runs:
         found, facts, last = report.recognised.get(run.name), report.facts.get(run.name), _last(run)
         if found is None or found.schedule.family not in ENDLESS or found.schedule.total != last + 1:
             continue
         if facts is not None and facts.total_steps is not None:
             continue
-        beside = {
-            total
-            for end, other, total in told
-            if end == last and other.interval == found.interval and last <= total <= last + found.interval
-        }
-        own = {last} if found.first == found.interval and last % found.interval == 0 else set()
-        total = next(iter(beside or own), None) if len(beside) < 2 else None
-        if total is None or total == found.schedule.total:
+        teller = _teller(found, last, told.get((last, found.interval), ()))
+        if teller is None and not (found.first == found.interval and last % found.interval == 0):
             continue
-        with suppress(ScheduleError):  # a staircase whose last step falls behind the end
-            schedule = replace(found.schedule, total=total)  # type: ignore[call-arg]
-            report = _with_schedule(report, run, found, schedule)
+        total = last if teller is None else teller.found.schedule.total
+        if total != found.schedule.total:
+            report = _with_length(report, run, found, total, teller)
+    return report
+
+
+def _teller(found: Recognised, last: int, beside: Sequence[Logged]) -> Logged | None:
+    """Which of the runs beside one, whose logs end where its own does, tells its length; None where they disagree.
+
+    A run of another peak or warm-up is another experiment, which tells no more than whether steps are counted from 0.
+    """
+    possible = [one for one in beside if last <= one.found.schedule.total <= last + found.interval]
+    alike = [
+        one
+        for one in possible
+        if _near(one.found, found, one.found.first, found.first)
+        and _near(one.found, found, one.found.schedule.warmup, found.schedule.warmup)
+    ]
+    tellers = alike or [one for one in possible if abs(one.found.schedule.total - found.schedule.total) <= 1]
+    if len({one.found.schedule.total for one in tellers}) != 1:
+        return None
+    return min(tellers, key=lambda one: one.run.name)
+
+
+def _with_length(report: FileReport, run: Run, found: Recognised, total: int, teller: Logged | None) -> FileReport:
+    """The report with another length of a run. teller: the run that told it; None where its own steps did."""
+    with suppress(ScheduleError):  # a staircase whose last step falls behind the end
+        report = _with_schedule(report, run, found, replace(found.schedule, total=total))  # type: ignore[call-arg]
+        if teller is not None:
+            text = f"Its rates do not tell its length: that of {teller.run.name!r}, {counted(total, 'update')}, was "
+            taken = Note("info", f"{text}taken, whose log ends at the same step.", run.name)
+            report = replace(report, notes=(*report.notes, taken))
     return report
 
 

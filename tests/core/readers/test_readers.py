@@ -165,6 +165,32 @@ def test_a_rate_that_hides_the_length_of_its_run_has_that_of_the_logs_beside_it(
     assert report.runs[0].known_plan.schedule.total == alone and f"total={alone})" in said(report)
 
 
+def test_a_length_is_that_of_a_log_that_begins_alike_and_is_named_or_of_one_update_more_or_less():
+    def log(name, text, first=0):
+        t = np.arange(first, 4001, 500)
+        return Source(f"{name}.csv", csv_of(t.tolist(), (3 - t / 1e4).tolist(), parse(text)(t).tolist()).encode())
+
+    def found(*beside, first=0):
+        report = read_all([log("a constant", "constant(peak=1e-3, total=4000)", first), *beside]).files[0]
+        return report.runs[0].known_plan.schedule.total, said(report)
+
+    alike = log("alike", "cosine(peak=1e-3, total=4500, final=1e-4)")
+    higher = log("higher", "cosine(peak=3e-3, total=4500, final=1e-4)")
+    warmed = log("warmed", "cosine(peak=1e-3, warmup=2000, total=4500, final=1e-4)")
+    for unlike in (higher, warmed):
+        assert found(unlike)[0] == 4001
+    taken = (
+        "Its rates do not tell its length: that of 'alike', 4,500 updates, was taken, whose log ends at the same step."
+    )
+    for beside in ((alike,), (higher, alike)):
+        total, notes = found(*beside)
+        assert total == 4500 and taken in notes
+    assert found(log("counted", "cosine(peak=3e-3, total=4000, final=1e-4)"))[0] == 4000
+    both = [log(f"to {n}", f"cosine(peak=1e-3, total={n}, final=1e-4)", 500) for n in (4250, 4500)]
+    total, notes = found(*both, first=500)  # they disagree, so that its own steps tell
+    assert total == 4000 and "was taken" not in notes
+
+
 def test_paths_bring_manifests_folders_and_files(tmp_path):
     log = csv_of(STEPS, LOSS, LR)
     for name in ("a.csv", "sub/b.csv", "sub/README.md", ".hidden/c.csv", "outside.csv"):
