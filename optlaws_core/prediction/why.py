@@ -9,7 +9,8 @@ from ..errors import OptLawsError
 from ..fitting.result import Model
 from ..laws.effective import beside_rate, stretches
 from ..runs import Run
-from ..schedules import Schedule
+from ..schedules import Schedule, parts
+from ..schedules.joint_schedule import with_rate
 from ..text import format_number
 from .losses import predict_each
 from .observed import final_loss
@@ -99,12 +100,13 @@ def _final_rate(model: Model, best: Schedule, other: Schedule, gap: float, train
 
     Nothing of a rate that never falls.
     """
+    rate = parts(best)[0]
     ends = [float(schedule(schedule.total)) for schedule in (best, other)]
     alike = abs(ends[0] - ends[1]) < NEAR * best.peak
-    if alike or ends[1] > (1 - NEAR) * other.peak or "final" not in {f.name for f in fields(best)}:
+    if alike or ends[1] > (1 - NEAR) * other.peak or "final" not in {f.name for f in fields(rate)}:
         return ""
     try:
-        part = _above(model, replace(best, **{"final": ends[1]}), best)
+        part = _above(model, with_rate(best, replace(rate, **{"final": ends[1]})), best)
     except OptLawsError:  # a final rate above the peak, or 0 for a family that never gets there
         return ""
     mine, its = (format_number(float(f"{end:.3g}")) for end in ends)

@@ -90,6 +90,15 @@ def test_final_rates_that_differ_are_told_also_where_they_add_nothing_or_hold_th
         assert much in said or "all of its lead" in said and part >= gap
 
 
+@pytest.mark.parametrize("beside", ["average=ema(20)", "weight_decay=0.1"])
+def test_a_final_rate_is_told_also_of_plans_with_more_than_a_rate(beside):
+    best, other = (parse(f"rate={text}; {beside}") for text in (WSD, FLOORED))
+    if predict(MODEL, best)[0] > predict(MODEL, other)[0]:
+        best, other = other, best
+    (said,) = (s for s in why(MODEL, best, other, "the other") if s.startswith("Their final rates differ"))
+    assert "all of its lead of" in said
+
+
 def test_own_runs_of_both_kinds_are_held_against_each_other():
     best, other = parse(WSD), parse(COSINE)
     runs = [ended("a wsd", FLOORED, 2.9), ended("a cosine", COSINE, 2.95)]
