@@ -74,7 +74,7 @@ def _defaults(space: Workspace, fit: Model) -> list[c.Candidate]:
     run = space.big_run
     if run is not None:
         usual = c.defaults(run.peak, run.warmup, run.total)
-        return usual if run.final is None else [c.ending_at(candidate, run.final) for candidate in usual]
+        return usual if run.final is None else [c.ending_at(candidate, run.final) or candidate for candidate in usual]
     plans = [space.runs[n].plan for n in fit.train if n in space.fittable]
     return c.defaults(*c.base_plan(plans, fit.coverage))
 

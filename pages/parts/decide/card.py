@@ -1,6 +1,7 @@
 """The card of the big run: what is to be trained, filled from the logs, and changed for all candidates at once."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -9,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from optlaws_core import OptLawsError
 from optlaws_core.runs import MOST_UPDATES
 from optlaws_core.schedules.entries import LARGEST
-from optlaws_core.text import format_amount, format_number, parse_amount, parse_int
+from optlaws_core.text import format_amount, format_number, listed, parse_amount, parse_int
 
 from ..compare import table as candidate_table
 from ..schedules import export
@@ -75,6 +76,9 @@ def show(space: Workspace) -> None:
         for place, (name, field) in zip(places, fields.items(), strict=True):
             _entered(space, place, field, field.shown(run), name, f"decide_{name} {version}")
         export.trainer(space, last, "decide_trainer")
+        if elsewhere := run.ending_elsewhere(space.candidates):
+            text = f"These cannot end at {_share(run.final)} and keep their own final rate: {listed(elsewhere)}."
+            st.caption(literal(text))
         if fault := memory.get(FAULT):
             st.error(literal(fault), icon=":material/error:")
     usual = memory.get(USUAL, run)
@@ -230,9 +234,11 @@ def _plain(value: float | None) -> str | None:
 
 
 def _from_address(key: str) -> float | None:
-    values = address.read(key) or ()
-    try:
-        return next((parse_amount(value, key, zero=key == "final") for value in values), None)
-    except OptLawsError:
-        address.warn_of_refused(key, list(values), "it is an amount such as 7B")
-        return None
+    values, share = address.read(key) or (), key == "final"
+    with suppress(OptLawsError):
+        value = next((parse_amount(value, key, zero=share) for value in values), None)
+        if value is None or not share or value <= 1:
+            return value
+    rule = "it is a share of the peak, from 0 to 1" if share else "it is an amount such as 7B"
+    address.warn_of_refused(key, list(values), rule)
+    return None

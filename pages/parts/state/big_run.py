@@ -14,6 +14,8 @@ from optlaws_core.schedules.entries import LARGEST, rounded_rate
 from . import candidates as c
 from .candidates import Candidate
 
+CLOSE = 1e-4  # of the peak: rates are written in four digits
+
 
 @dataclass(frozen=True)
 class BigRun:
@@ -73,7 +75,19 @@ class BigRun:
 
     def _ends_there(self, candidate: Candidate) -> bool:
         """Whether a candidate has the final rate of all, as far as its family can have it."""
-        return self.final is None or c.ending_at(candidate, self.final).schedule == candidate.schedule
+        made = None if self.final is None else c.ending_at(candidate, self.final)
+        return made is None or made.schedule == candidate.schedule
+
+    def ending_elsewhere(self, candidates: Sequence[Candidate]) -> list[str]:
+        """What those in use are called in a sentence that do not end at the final rate of all, as they cannot."""
+        if self.final is None:
+            return []
+        return [
+            name
+            for candidate, name in zip(candidates, c.spoken(candidates), strict=True)
+            if candidate.on and (s := candidate.schedule) is not None
+            if abs(float(s(s.total)) / s.peak - self.final) > CLOSE
+        ]
 
     @property
     def tokens(self) -> float | None:
@@ -111,4 +125,4 @@ def _moved(candidate: Candidate, old: BigRun, new: BigRun) -> Candidate:
         made = c.with_text(candidate, schedule.resized(total=total, peak=peak, warmup=warmup).text)
     except ScheduleError:
         return candidate
-    return made if new.final is None else c.ending_at(made, new.final)
+    return made if new.final is None else c.ending_at(made, new.final) or made

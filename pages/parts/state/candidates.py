@@ -306,16 +306,17 @@ def base_plan(plans: Iterable[Plan], coverage: Coverage) -> tuple[float, int, in
     return longest.peak, min(longest.warmup_end, longest.total - 1), longest.total
 
 
-def ending_at(candidate: Candidate, share: float) -> Candidate:
-    """The candidate with its final rate at a share of its peak, from 0; unchanged where its family has no such field.
+def ending_at(candidate: Candidate, share: float) -> Candidate | None:
+    """The candidate with its final rate at a share of its peak, from 0 to 1; None where it cannot end there.
 
-    Unchanged, too, where the family cannot end there, as an exponential cooldown cannot at 0.
+    Its family may have no such field, as a constant rate has none, or not this value, as an exponential has no 0.
     """
     rate = candidate.rate
     if rate is None or "final" not in {f.name for f in fields(rate)}:
-        return candidate
-    made = with_field(candidate, "final", rounded_rate(share * rate.peak) or None)
-    return candidate if made.problem else made
+        return None
+    final = rounded_rate(share * rate.peak)
+    made = with_field(candidate, "final", final or None)
+    return made if made.rate is not None and value_of(made, "final") == final else None
 
 
 def defaults(peak: float, warmup: int, total: int) -> list[Candidate]:

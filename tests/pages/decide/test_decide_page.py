@@ -253,6 +253,22 @@ def test_one_final_rate_for_all_changes_the_candidates_and_their_address_and_is_
     assert new.big_run.final is None  # no longer that of all
 
 
+def test_candidates_that_cannot_end_at_the_final_rate_of_all_are_named_and_no_rate_above_the_peak_is_taken():
+    rows = [COSINE, "exponential(peak=1e-3, warmup=50, total=1000, final=1e-5)", SHAPES["drop"]]
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.session_state.workspace = space = space_with(a_fit(), candidates=map(Candidate, rows))
+    app.query_params["final"] = "5"
+    app.run()
+    assert space.big_run.final is None
+    refused = "The address says final='5', but it is a share of the peak, from 0 to 1; it was left out."
+    assert refused in [w.value for w in app.warning]
+    final = next(x for x in app.selectbox if x.label == "Final rate")
+    final.set_value("0").run()
+    assert [c.schedule.final for c in space.candidates[:2]] == [0, 1e-5]
+    (said,) = (t.value for t in app.caption if "keep their own final rate" in t.value)
+    assert said == "These cannot end at 0 and keep their own final rate: the exponential decay, the step schedule."
+
+
 def test_a_final_rate_is_typed_as_a_rate_or_as_a_share_of_the_peak():
     run, typed = BigRun(1e-3, 50, 1000), card._fields("updates")["final"]
     for text, share, shown in (

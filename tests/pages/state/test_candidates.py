@@ -77,6 +77,14 @@ def test_a_cleared_field_takes_its_default_or_is_asked_for():
     assert "wsd needs decay" in c.with_field(WSD, "decay", None).problem
 
 
+def test_a_candidate_that_cannot_end_at_a_share_is_told_from_one_that_ends_there_already():
+    assert c.ending_at(c.Candidate(EACH["cosine"]), 0.1) == c.Candidate(EACH["cosine"])
+    exponential = c.Candidate("exponential(peak=1e-3, warmup=50, total=1000, final=1e-5)")
+    assert c.ending_at(exponential, 0.1).schedule.final == 1e-4
+    assert c.ending_at(exponential, 0) is c.ending_at(c.Candidate("constant(peak=1e-3, total=1000)"), 0.1) is None
+    assert c.ending_at(c.Candidate(EACH["cosine"]), 5) is None
+
+
 @pytest.mark.parametrize("old", SCHEDULES)
 @pytest.mark.parametrize("new", SCHEDULES)
 def test_any_family_turns_into_any_other(old, new):
