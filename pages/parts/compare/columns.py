@@ -45,8 +45,8 @@ COLUMNS = (
     Column(
         "observed",
         "Observed",
-        "Final loss of loaded runs with exactly these learning rates: the mean loss over the last 1 % of the updates, "
-        "and over the runs where there are several.",
+        "Final loss of loaded runs with these learning rates, also one update longer or shorter: the mean loss over "
+        "the last 1 % of the updates, and over the runs where there are several.",
         100,
         "%.5f",
         ".5f",
