@@ -77,28 +77,24 @@ def curves(
     return _drawn(lines, 520, {**_titled("step"), **scale}, _titled("loss"), legend=legend)
 
 
-def telling(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def spread(runs: Mapping[int, Run]) -> dict[str, np.ndarray]:
     """Places, ascending, of the losses of each run that `against` draws, by run.
 
-    Of more than `MOST_MARKERS` in all, half of a run's share are those that are furthest off, and half lie evenly.
+    Of more than `MOST_MARKERS` in all some, evenly spread: chosen by how far they are off, they would make every fit
+    look bad. The residuals show those.
     """
     most = max(2, MOST_MARKERS // len(runs))
-    found = {}
-    for run in runs.values():
-        n = len(run.loss)
-        with np.errstate(all="ignore"):
-            off = np.nan_to_num(np.abs(predicted[run.name] / run.loss - 1), nan=np.inf)
-        furthest = np.argsort(-off, kind="stable")[: most // 2]
-        evenly = np.linspace(0, n - 1, most - most // 2).astype(np.int64)
-        found[run.name] = np.arange(n) if n <= most else np.union1d(furthest, evenly)
-    return found
+    return {
+        run.name: np.unique(np.linspace(0, len(run.loss) - 1, min(most, len(run.loss))).round().astype(np.int64))
+        for run in runs.values()
+    }
 
 
 def against(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
-    """Predicted against observed loss, the points of `telling`, and the line on which both agree."""
+    """Predicted against observed loss, the points of `spread`, and the line on which both agree."""
     low = min(float(run.loss.min()) for run in runs.values())
     high = max(float(run.loss.max()) for run in runs.values())
-    seen = telling(runs, predicted)
+    seen = spread(runs)
     points = [
         _line(
             run.loss[seen[run.name]],

@@ -4,6 +4,7 @@ A fit ends in one of three ways: `Fit` with a `Status` (usable, perhaps doubtful
 `OptLawsError` (the input was at fault). Runs are weighted by their points.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -309,6 +310,12 @@ def averaged(run: Run) -> Run:
     edges = np.linspace(0, n, WINDOWS + 1).astype(np.int64)
     loss = np.add.reduceat(run.loss, edges[:-1]) / np.diff(edges)
     return replace(run, series={run.split: Series(run.steps[(edges[:-1] + edges[1:]) // 2], loss)})
+
+
+# What `_windows` says, which speaks against no fit.
+WINDOWED = re.compile(
+    r"\s*Losses of [^.]*? were averaged over \d+ windows for the search; the errors count every point\."
+)
 
 
 def _windows(runs: Sequence[Run]) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..fitting.result import Model, Status
+from ..fitting.single import WINDOWED
 from ..laws import LAWS
 from ..schedules import Schedule, parts, token_ratio
 from ..text import chance, listed, percent, relative_error
@@ -33,8 +34,9 @@ def basis(model: Model) -> str:
 def doubts(model: Model) -> list[str]:
     """What speaks against the fits of a model, each with the law's name where there are several."""
     fits = [f for f, w in model.parts if w > 0]
-    found = [f for f in fits if f.status not in (Status.converged, Status.tuned) or f.message != f.status.value]
-    said = [(f, f.message) for f in found] + [(f, sentence) for f in fits for sentence in f.outdated]
+    told = [(f, WINDOWED.sub("", f.message).strip()) for f in fits]
+    said = [(f, m) for f, m in told if f.status not in (Status.converged, Status.tuned) or m != f.status.value]
+    said += [(f, sentence) for f in fits for sentence in f.outdated]
     return [f"{LAWS[f.law].title}: {sentence}" if len(fits) > 1 else sentence for f, sentence in said]
 
 

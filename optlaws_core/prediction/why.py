@@ -23,6 +23,7 @@ LOOKS, AVERAGED = (257, 2), (17, 4)
 MOST_STRETCHES, MOST_AVERAGED = 300, 50
 LEAST = 5e-5  # of a loss: half of the last digit in which losses are shown
 LEAST_SHARE = 0.05  # of the lead: less than that is almost nothing
+FAR_OFF = 0.5  # of the lead: runs of the two that the law puts that much too far apart speak against it
 NEAR = 0.01  # by which the peaks of two runs may differ for them to be compared
 
 
@@ -40,7 +41,7 @@ def why(model: Model, best: Schedule, other: Schedule, name: str, runs: Iterable
         _disagreement(model, best, other, name),
         _crossing(model, best, other, name),
         _final_rate(model, best, other, gap, train),
-        _seen(model, best, other, train),
+        _seen(model, best, other, gap, train),
     )
     return [sentence for sentence in said if sentence]
 
@@ -139,8 +140,11 @@ def _never(model: Model, best: Schedule, train: Sequence[Run]) -> str:
     return f"; no run of the fit ended below {format_number(float(f'{lowest:.3g}'))}"
 
 
-def _seen(model: Model, best: Schedule, other: Schedule, train: Sequence[Run]) -> str:
-    """The longest runs of both families that differ in nothing else, and where they ended."""
+def _seen(model: Model, best: Schedule, other: Schedule, gap: float, train: Sequence[Run]) -> str:
+    """The longest runs of both families that differ in nothing else, where they ended, and how the law sees that.
+
+    gap: how far `best` is predicted to end below `other`.
+    """
     ended = [(run, run.plan.schedule, loss) for run in train if run.plan and (loss := final_loss(run, model.split))]
     pairs = [
         (one, its, loss_a, loss_b)
@@ -158,9 +162,19 @@ def _seen(model: Model, best: Schedule, other: Schedule, train: Sequence[Run]) -
     one, its, mine, theirs = min(pairs, key=lambda p: (-p[0].known_plan.schedule.total, *p[2:], p[0].name, p[1].name))
     total = one.known_plan.schedule.total
     where = f"f the runs over {total:,} updates, {one.name} ended at {mine:.4f}"
+    off = _above_at_ends(model, its, one) - (theirs - mine)
+    how = (
+        "" if off < max(FAR_OFF * gap, LEAST) else f" The law puts them {difference(off)} further apart than they are."
+    )
     if mine > theirs:
-        return f"Yet o{where}, above {its.name} at {theirs:.4f}."
-    return f"O{where} and {its.name} at {theirs:.4f}."
+        return f"Yet o{where}, above {its.name} at {theirs:.4f}.{how}"
+    return f"O{where} and {its.name} at {theirs:.4f}.{how}"
+
+
+def _above_at_ends(model: Model, one: Run, other: Run) -> float:
+    """How far the last loss of one run is predicted above that of another."""
+    own, its = predict_each(model, [(run.known_plan, run.steps[-1:]) for run in (one, other)])
+    return float(own[0] - its[0])
 
 
 __all__ = ["crossing", "why"]

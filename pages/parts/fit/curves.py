@@ -64,9 +64,9 @@ def _errors(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_o
     )
     draw, name = ERRORS[way]
     showing.chart(draw(runs, predicted, held_out), name)
-    drawn, known = (sum(map(len, some)) for some in (charts.telling(runs, predicted).values(), predicted.values()))
+    drawn, known = (sum(map(len, some)) for some in (charts.spread(runs).values(), predicted.values()))
     if draw is charts.against and drawn < known:
-        st.caption(f"{drawn:,} of {known:,} losses are drawn: of each run those furthest off, and as many evenly.")
+        st.caption(f"{drawn:,} of {known:,} losses are drawn, evenly spread over each run.")
 
 
 def _first(runs: Sequence[Run], known: Mapping[str, Prediction]) -> list[str]:

@@ -10,6 +10,7 @@ from optlaws_core.fitting.result import Status
 from optlaws_core.fitting.single import fit, tuned
 from optlaws_core.laws import LAWS
 from optlaws_core.laws.evaluation import batch, predict
+from optlaws_core.prediction.verdict import doubts
 from optlaws_core.runs import Plan, Run, Series
 from optlaws_core.schedules import Cosine, parse
 from tests.knowledge.planted import HELD_OUT, OTHER_PEAK, PLANTED, TRAINING, twin_run
@@ -114,7 +115,7 @@ def test_dense_logs_are_averaged_for_the_search_and_scored_on_every_point():
             Run(text, Plan(schedule, PARAMS, BATCH_TOKENS), {"train": Series(steps, loss)}, lr_source="declared")
         )
     found = fit("opt_laws_curve", dense)
-    assert "averaged over 600 windows" in found.message
+    assert "averaged over 600 windows" in found.message and doubts(found) == []
     assert [s.n for s in found.train.values()] == [len(r.loss) for r in dense]
     noise = [1e-3 * float(np.sqrt((r.loss**2).mean())) for r in dense]
     assert [s.rmse for s in found.train.values()] == pytest.approx(noise, rel=0.05)

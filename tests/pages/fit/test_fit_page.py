@@ -20,6 +20,8 @@ from pages.parts.state.workspace import Workspace
 from tests.pages.fit.fit_page import CURVE, FAST, SUBLINEAR, examples, fitted, known, opened, reported, texts, until
 from tests.places import ROOT
 
+WHOLE = "constant(peak=1e-3, total=10000)"
+
 
 @pytest.fixture
 def alone():
@@ -169,15 +171,13 @@ def test_charts_show_what_they_are_given():
     np.testing.assert_array_equal(charts.against(runs, predicted, []).data[0].y, predicted["a <i>"])
 
 
-def test_of_many_points_those_furthest_off_are_drawn():
+def test_of_many_points_some_are_drawn_evenly():
     steps = np.arange(1, 10_001)
-    loss = 3 + 1 / steps
-    loss[4_321:4_330] = 3.6
-    noisy = Run(
-        "noisy", Plan(parse("constant(peak=1e-3, total=10000)")), {"train": Series(steps, loss)}, lr_source="declared"
-    )
-    drawn = charts.against({0: noisy}, {"noisy": 3 + 1 / steps}, []).data[0]
-    assert len(drawn.x) <= charts.MOST_MARKERS and (drawn.x == 3.6).sum() == 9 and drawn.x[-1] == loss[-1]
+    dense = Run("dense", Plan(parse(WHOLE)), {"train": Series(steps, 3 + 1 / steps)}, lr_source="declared")
+    drawn = charts.against({0: dense}, {"dense": 3 + 0 * steps}, []).data[0]
+    places = np.searchsorted(-dense.loss, -drawn.x)
+    assert len(drawn.x) == charts.MOST_MARKERS and places[[0, -1]].tolist() == [0, 9_999]
+    assert set(np.diff(places)) == {25, 26}
 
 
 def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
