@@ -210,7 +210,7 @@ def checked_horizon(horizon: int | None, without: Sequence[str]) -> int | None:
     if without:
         raise DesignError(
             "A horizon says how much runs of other lengths count beside a prior, and none is given for "
-            f"{listed(without)}; leave the horizon out, or take laws with a prior alone."
+            f"{listed(without)}; leave the horizon out, or take only laws that have one."
         )
     return horizon_of(horizon)
 
