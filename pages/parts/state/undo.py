@@ -11,7 +11,7 @@ less than 0.1 ms for nine runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from optlaws_core import Run
@@ -122,6 +122,8 @@ def look(space: Undoable) -> None:
     space.history.follow(space.candidates)
     if before is None or not (said := _gone(before, space.known)):
         return
+    if before.draft == space.known.draft:  # it did not go, so what is typed and saved from now on stays
+        before = replace(before, draft={})
     space.aside = [*space.aside, Aside(before, candidates, space.history.present, said)][-ASIDE:]
     while len(space.aside) > 1 and sum(_losses(aside.stock) for aside in space.aside) > MOST_LOSSES:
         del space.aside[0]

@@ -66,13 +66,17 @@ class Workspace(Library, KeptFits, FitJob, Copied, Aim):
         )
 
     def load(self, stock: Stock) -> None:
-        """Put runs, files and fits in the place of those that are loaded."""
+        """Put runs, files and fits in the place of those that are loaded.
+
+        A draft stays where these have none and began as a copy of the same, or of nothing.
+        """
+        own = self.draft if stock.parent == self.parent else {}
         self.runs, self.reports = dict(stock.runs), dict(stock.reports)
         self.sources, self.layouts = dict(stock.sources), dict(stock.layouts)
         self.example, self.news = stock.example, ()
         self.fits, self.selections, self.bases = dict(stock.fits), dict(stock.selections), dict(stock.bases)
         self.current, self.choice = stock.current, Choice(**stock.choice)
-        self.parent, self.risk, self.draft = stock.parent, stock.risk, dict(stock.draft)
+        self.parent, self.risk, self.draft = stock.parent, stock.risk, dict(stock.draft or own)
         self.big_run, self.tried = BigRun.kept(stock.aim), True
         self.packed = self.banded = None
         self.revision += 1

@@ -187,6 +187,31 @@ def test_bringing_back_takes_nothing_away_either():
     assert list(space.runs) == ["later"]
 
 
+def test_what_was_typed_and_saved_since_runs_were_removed_stays_when_they_come_back():
+    space = at_work()
+    space.draft = {"Title": "before"}
+    undo.look(space)
+    del space.runs["bare"]
+    undo.look(space)
+    space.draft = since = {"Title": "since", "saved as": "an id"}
+    undo.bring_back(space)
+    assert "bare" in space.runs and space.draft == since
+
+
+@pytest.mark.parametrize("before", [{"Title": "before"}, {}], ids=["words", "none"])
+def test_what_was_typed_comes_back_with_the_work_that_it_went_with(before):
+    space = at_work()
+    space.draft = before
+    undo.look(space)
+    copied(space)
+    undo.look(space)
+    space.draft = of_copy = {"Title": "of the copy"}
+    undo.bring_back(space)
+    assert space.draft == before
+    undo.bring_back(space)
+    assert space.draft == of_copy
+
+
 def test_renaming_and_declaring_are_no_loss():
     space = at_work()
     space.rename("bare", "another")
