@@ -17,7 +17,7 @@ from ..compare import predicted, ranking
 from ..compare.columns import PAIRED
 from ..compare.predicted import Entry
 from ..compare.ranking import Result
-from ..state import address
+from ..state import address, session
 from ..state.workspace import Workspace
 from ..widgets import showing
 from ..widgets.markdown import literal
@@ -25,7 +25,7 @@ from . import further
 
 KEY = "Key"  # column of the dots: their colours are those of the chart
 ROWS = 9  # of the small ranking, before it scrolls
-PAIR = "pair"  # in the address
+PAIR, KEPT_PAIR = "pair", "decide_pair_kept"  # in the address, and in the session
 
 
 def verdict(space: Workspace, made: Result, left_out: Sequence[str]) -> None:
@@ -96,15 +96,18 @@ def pair(space: Workspace, made: Result, risk: Risk | None, most_risk: float, ba
     names = [entry.name for entry in made.order]
     if len(names) < 2:
         return
+    kept = session.state().get(KEPT_PAIR)
+    first = address.read_several(PAIR, names, [], "candidate", most=2) if kept is None else kept
     asked = st.multiselect(
         "One or the other?",
         names,
-        address.read_several(PAIR, names, [], "candidate", most=2),
-        key=f"decide_pair {names}",
+        [name for name in first if name in names],
+        key=f"decide_pair {sorted(names)}",
         max_selections=2,
         placeholder="Choose one or two candidates",
         help="One is held against the candidate that all are compared with, two against each other.",
     )
+    session.state()[KEPT_PAIR] = asked  # for when a candidate has another name, and the list is a new one
     address.write(PAIR, asked, [])
     if asked:
         one, other = ([names.index(name) for name in asked] + [made.baseline])[:2]

@@ -461,3 +461,9 @@ def test_a_pair_is_told_beside_the_ranking_as_its_rows_have_it():
     losses = [told["Loss"][name] for name in names[:2]]
     assert any(f" ends {losses[1] - losses[0]:.4f} below the cosine; nothing tells" in t for t in texts(app))
     assert app.query_params["pair"] == names[:2]
+    space = app.session_state.workspace
+    third = next(c for c in space.candidates if c.family not in names[:2])
+    space.candidates = [replace(c, label="the third") if c is third else c for c in space.candidates]
+    app.run()
+    assert "the third" in app.dataframe[0].value["Schedule"].tolist()
+    assert next(x for x in app.multiselect if x.label == "One or the other?").value == names[:2]
