@@ -26,9 +26,7 @@ class BigRun:
     total: int
     params: float | None = None  # trainable parameters; None: not said
     batch_tokens: float | None = None  # tokens in an update; None: not said
-    final: float | None = (
-        None  # share of the peak at which all candidates end that have a final rate; None: its own each
-    )
+    final: float | None = None  # share of the peak at which all candidates end that can; None: each at its own
 
     @classmethod
     def like(cls, plans: Iterable[Plan]) -> BigRun:
