@@ -64,7 +64,7 @@ def test_a_reader_sees_title_verdict_evidence_and_no_page_asks_another_host(shar
     at.reload()
     ready(at)
     at.locator("h1", has_text=TITLE).wait_for()
-    at.locator('[data-testid="stText"]', has_text="ends at").first.wait_for()
+    at.locator("h3", has_text="ends at").wait_for()
     at.locator("h3", has_text="Evidence").wait_for()
     assert at.title() == f"{TITLE} · Opt-Laws"
     icon = at.locator("link[rel='shortcut icon']").get_attribute("href")

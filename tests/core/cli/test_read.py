@@ -42,9 +42,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_unsuitable_bystanders_do_not_block_a_fit(capsys, folder):
-    out = folder / "out" / "fit.json"
-    out.parent.mkdir()
+def test_unsuitable_bystanders_do_not_block_a_fit(capsys, folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "fit.json"
     base = ["fit", "--law", "annealing", "--runs", str(folder), "--json", str(out)]
     argv = [*base, "--train", "a", "b", "--split", "val", "--from-step", "30"]
     code, _, err = told(capsys, *argv)

@@ -163,7 +163,7 @@ def test_a_fit_begins_where_the_transient_ends(one):
     assert f"The fit uses losses from step {found.begin:,}" in found.notes[1]
     asked = fit("opt_laws_curve", [run], from_step=2_000, prior=learned("opt_laws_curve"))
     assert (asked.from_step, asked.begin, asked.first_step) == (2_000, None, 2_000)
-    assert len(asked.notes) == 1
+    assert not any("uses losses" in note for note in asked.notes)
 
 
 def test_windows_are_cut_where_the_schedule_turns():
