@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from secrets import token_hex
 
 import websockets
+from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Common_pb2 import FileUploaderState, UploadedFileInfo
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -104,8 +105,9 @@ class Tab:
         return [getattr(e, kind) for e in self.elements if e.WhichOneof("type") == kind]
 
     def faults(self) -> list[str]:
-        """What the last run complained of."""
-        return [e.body for e in self.found("alert")] + [e.message for e in self.found("exception")]
+        """What went wrong in the last run; warnings that a page gives its readers are none."""
+        errors = [e.body for e in self.found("alert") if e.format == Alert.ERROR]
+        return errors + [e.message for e in self.found("exception")]
 
     def button(self, label: str) -> WidgetState:
         """The press of a button of the last run."""
