@@ -29,6 +29,7 @@ from ..errors import DesignError
 from ..runs import Plan
 from ..schedules import EMA, Average, Batch, Joint, Schedule, parts
 from ..schedules.batch import Pieces
+from ..schedules.of_rate import OfRate
 from ..text import shortened
 
 DENSE = 64  # more merged checkpoints than that are taken as evenly spread over every update
@@ -91,13 +92,12 @@ class EffectiveRate(Schedule):
 
 
 @dataclass(frozen=True)
-class ScaledRate(Schedule):
+class ScaledRate(OfRate):
     """A schedule's rates times a factor: exact, where `resized` rounds what follows from the peak."""
 
     family = "scaled rate"
     formula = r"c\,\eta(t)"
 
-    rate: Schedule
     factor: float  # above 0
 
     def __post_init__(self) -> None:
@@ -110,31 +110,6 @@ class ScaledRate(Schedule):
     def peak(self) -> float:
         """The highest rate, multiplied."""
         return self.factor * self.rate.peak
-
-    @property
-    def total(self) -> int:
-        """Updates."""
-        return self.rate.total
-
-    @property
-    def warmup(self) -> int:
-        """That of the rate."""
-        return self.rate.warmup
-
-    @property
-    def warmup_end(self) -> int:
-        """That of the rate."""
-        return self.rate.warmup_end
-
-    @property
-    def breaks(self) -> tuple[int, ...]:
-        """Those of the rate."""
-        return self.rate.breaks
-
-    @property
-    def text(self) -> str:
-        """The schedule's."""
-        return self.rate.text
 
 
 def scaled(schedule: Schedule, factor: float) -> Schedule:

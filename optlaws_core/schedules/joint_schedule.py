@@ -13,11 +13,12 @@ from .averaging import Average
 from .base import Schedule
 from .batch import Batch
 from .entries import LARGEST
+from .of_rate import OfRate
 from .weight_decay import WeightDecay
 
 
 @dataclass(frozen=True)
-class Joint(Schedule):
+class Joint(OfRate):
     """A learning rate with a batch schedule, an average of the weights, a weight decay, or several of these.
 
     As a schedule it is its rate; laws ask for batch and average. Not among `SCHEDULES`: its text form is several of
@@ -27,7 +28,6 @@ class Joint(Schedule):
     family = "joint"
     formula = r"\eta(t), \quad B(t)"
 
-    rate: Schedule
     batch: Batch | None = None
     average: Average | None = None
     weight_decay: WeightDecay | None = None
@@ -52,41 +52,6 @@ class Joint(Schedule):
 
     def __call__(self, t: ArrayLike) -> FloatArray:
         return self.rate(t)
-
-    @property
-    def peak(self) -> float:
-        """That of the rate."""
-        return self.rate.peak
-
-    @property
-    def total(self) -> int:
-        """Updates."""
-        return self.rate.total
-
-    @property
-    def warmup(self) -> int:
-        """That of the rate."""
-        return self.rate.warmup
-
-    @property
-    def warmup_end(self) -> int:
-        """That of the rate."""
-        return self.rate.warmup_end
-
-    @property
-    def warmup_shape(self) -> str:
-        """That of the rate."""
-        return self.rate.warmup_shape
-
-    @property
-    def last(self) -> Schedule:
-        """The rate's part that can still be chosen."""
-        return self.rate.last
-
-    @property
-    def beyond(self) -> str:
-        """What the rate says."""
-        return self.rate.beyond
 
     @property
     def breaks(self) -> tuple[int, ...]:
