@@ -18,65 +18,17 @@ from optlaws_core.prediction import verdict
 from optlaws_core.prediction.divergence import Risk
 from optlaws_core.prediction.observed import final_loss, final_steps
 from optlaws_core.prediction.verdict import Yardstick
-from optlaws_core.saved import Snapshot, checks, comments, from_bundle, to_bundle
+from optlaws_core.saved import checks, comments, from_bundle, to_bundle
 from optlaws_core.saved.rights import Viewer, Visibility
-from optlaws_core.saved.store import Store
 from pages.parts.compare import columns, curves
 from pages.parts.share import common, comparisons, html_report, kept, preview, take_away
 from pages.parts.share import shown as shown_page
-from pages.parts.state import settings
 from pages.parts.state.candidates import Candidate
 from pages.parts.state.kept_fits import Choice
 from pages.parts.state.workspace import Workspace
 from tests.pages.compare.compare_page import THREE, a_fit, a_run, opened, space_with, texts
-from tests.places import ROOT
+from tests.pages.share.share_page import PAGES, labels, rows, saved, share, warned
 from tests.support.stores import without
-
-PAGES = ROOT / "pages"
-
-
-@pytest.fixture(autouse=True)
-def store(tmp_path, monkeypatch):
-    """A store of its own for each test."""
-    made = Store(tmp_path / "store.sqlite")
-    monkeypatch.setattr(settings, "store", lambda: made)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def compared() -> AppTest:
-    """Compare with its sharing section open."""
-    app = opened(space_with(a_fit(), candidates=[Candidate(t, f"c{i}") for i, t in enumerate(THREE)]))
-    app.session_state["share_box"] = True
-    return app.run()
-
-
-def share(viewer: Viewer, user: dict | None = None, auth: dict | None = None, **address: str) -> AppTest:
-    app = AppTest.from_file(str(PAGES / "share.py"), default_timeout=60)
-    app.session_state.browser = viewer.key
-    app.user = user or {}
-    app.secrets.update({"auth": auth} if auth else {})
-    for name, value in address.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception[0].message
-    return app
-
-
-def labels(app: AppTest) -> list[str]:
-    return [b.label for b in app.button]
-
-
-def saved(app: AppTest, store: Store, **typed: str) -> tuple[Snapshot, Viewer]:
-    for label, value in typed.items():
-        next(x for x in (*app.text_input, *app.text_area) if x.label == label).set_value(value)
-    next(b for b in app.button if b.label == "Save and get a link").click().run()
-    assert not app.exception and not app.error, [e.value for e in (*app.exception, *app.error)]
-    viewer = Viewer(app.session_state.browser)
-    (entry,) = store.listed(viewer)
-    assert any(entry.id in code.value for code in app.code)
-    return store.open(entry.id, viewer), viewer
 
 
 def tables(app: AppTest) -> list[pd.DataFrame]:
@@ -91,19 +43,6 @@ def walked(block):
     """The elements of a page as they stand, from top to bottom."""
     for child in block.children.values():
         yield from walked(child) if hasattr(child, "children") else (child,)
-
-
-SIGN = ":material/warning: "  # before a warning where boxes would push the chart off the screen
-
-
-def warned(app: AppTest) -> list[str]:
-    beside = [x.value.removeprefix(SIGN) for x in app.markdown if x.value.startswith(SIGN)]
-    return [*(element.value for element in app.warning), *beside]
-
-
-def rows(app) -> list:
-    """Buttons of the list that open a saved comparison."""
-    return [b for b in app.button if str(b.key).startswith("open ")]
 
 
 def test_what_is_saved_is_what_is_compared(compared, store):
@@ -363,145 +302,6 @@ def test_a_row_leads_to_its_own_address(compared, store):
     assert app.query_params["id"] == second and app.selectbox(key="shared_x").value == "lr"  # not the first one's
 
 
-def test_an_owner_revokes_and_deletes(compared, store):
-    _, viewer = saved(compared, store)
-    (entry,) = store.listed(viewer)
-    shown = share(viewer, id=entry.id)
-    next(b for b in shown.button if b.label == "Revoke it").click().run()
-    assert not shown.exception
-    (new,) = store.listed(viewer)
-    assert new.id != entry.id and new.visibility is Visibility.private
-    assert shown.query_params["id"] == new.id and share(viewer, id=entry.id).error
-    next(b for b in shown.button if b.label == "Delete it").click().run()
-    assert not shown.exception and store.listed(viewer) == []
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    next(b for b in app.button if b.label == label).click().run()
-    assert not app.exception
-    return app
-
-
-def test_a_new_version_comes_under_the_same_link_and_the_old_one_stays(compared, store):
-    first, viewer = saved(compared, store, Title="First")
-    (entry,) = store.listed(viewer)
-    choice = next(s for s in compared.selectbox if s.label == "Save as")
-    assert choice.value == entry.id and choice.options == ["A new comparison", "A new version of: First"]
-    assert "Saves version 2 of “First”." in texts(compared)
-    second, _ = saved(compared, store, Title="Second")
-    assert "Saves version 3 of “Second”." in texts(compared)
-    assert any(x.value.startswith("Saved as version 2. ") for x in compared.success)
-    assert second.title == "Second" and [e.id for e in store.listed(viewer)] == [entry.id]
-    reader = share(Viewer("elsewhere"), id=entry.id)
-    assert [t.value for t in reader.title] == ["Second"] and "Version 2 of 2." in texts(reader)
-    reader.session_state["share_versions"] = True
-    reader.run()
-    (way,) = [m.value for m in reader.markdown if "Version 1" in m.value]
-    assert way.startswith("[Version 1: First](") and way.endswith(f"share?id={entry.id}&content={first.digest})")
-    said = next(t.value for t in reader.subheader if " below c0" in t.value)
-    (told,) = [c.value for c in reader.caption if c.value.startswith("Saved 20")]
-    assert said.split(";")[0] in told  # the verdict that it came to
-    reader = share(Viewer("elsewhere"), id=entry.id, content=first.digest)
-    assert [t.value for t in reader.title] == ["First"] and "Version 1 of 2." in texts(reader)
-    assert any("earlier version" in sentence for sentence in warned(reader))
-    press(reader, "Open the newest")
-    assert [t.value for t in reader.title] == ["Second"]
-    assert "Delete it" not in labels(share(viewer, id=entry.id, content=first.digest))  # the bar is the link's
-    assert share(viewer, id=entry.id, content="0" * 64).error
-
-
-def test_what_was_saved_is_saved_again_as_its_new_version_until_other_runs_come(compared, store):
-    saved(compared, store, Title="First")
-    assert next(x for x in compared.text_input if x.label == "Title").value == "First"
-    press(compared, "Save and get a link")
-    assert [e.value for e in compared.error] == [  # a second click makes neither a copy nor a version
-        "Nothing has changed since this was saved: it is the newest version already."
-    ]
-    viewer = Viewer(compared.session_state.browser)
-    (first,) = store.listed(viewer)
-    next(s for s in compared.selectbox if s.label == "Save as").set_value("")
-    next(x for x in compared.text_input if x.label == "Title").set_value("Apart")
-    press(compared, "Save and get a link")
-    second, _ = store.listed(viewer)
-    assert second.title == "Apart" and any(second.id in code.value for code in compared.code)
-    assert next(s for s in compared.selectbox if s.label == "Save as").value == second.id
-    space = compared.session_state.workspace
-    space.runs = {"other": replace(a_run(), name="other")}
-    compared.run()
-    assert next(s for s in compared.selectbox if s.label == "Save as").value == "" and not compared.success
-    store.delete(second.id, viewer)
-    space.runs = {"long": a_run()}
-    assert next(s for s in compared.run().selectbox if s.label == "Save as").value == ""
-    assert not compared.exception and not any(second.id in code.value for code in compared.code)
-
-
-def test_what_was_typed_and_what_it_was_saved_as_outlive_a_reload(compared, store):
-    _, viewer = saved(compared, store, Title="First", Tags="a, b")
-    next(x for x in compared.text_input if x.label == "Title").set_value("Better").run()
-    again = Workspace()
-    again.load(compared.session_state.workspace.stock)
-    again.candidates = list(compared.session_state.workspace.candidates)
-    app = opened(again)
-    app.session_state["share_box"] = True
-    app.session_state.browser = viewer.key
-    app.run()
-    typed = {x.label: x.value for x in app.text_input}
-    assert (typed["Title"], typed["Tags"]) == ("Better", "a, b")
-    assert "Saves version 2 of “First”." in texts(app)
-    again.clear()
-    assert again.draft == {}
-
-
-def test_a_copy_of_ones_own_is_offered_as_its_new_version(compared, store):
-    found, viewer = saved(compared, store, Title="Begun")
-    (entry,) = store.listed(viewer)
-    space = Workspace()
-    space.become(kept.workspace(found), found.digest)
-    again = opened(space)
-    again.session_state["share_box"] = True
-    again.session_state.browser = viewer.key
-    assert next(s for s in again.run().selectbox if s.label == "Save as").value == entry.id
-
-
-def test_an_owner_edits_the_words_and_the_content_stays(compared, store):
-    found, viewer = saved(compared, store, Title="Befor")
-    (entry,) = store.listed(viewer)
-    mine = share(viewer, id=entry.id)
-    assert any(f"share?id={entry.id}" in code.value for code in mine.code)
-    next(t for t in mine.text_input if t.label == "Title").set_value("Before")
-    next(t for t in mine.text_area if t.label == "Note").set_value("with a note")
-    press(mine, "Save the words")
-    assert [t.value for t in mine.title] == ["Before"] and "with a note" in texts(mine)
-    assert any("title and note edited on" in t for t in texts(mine)) and store.open(entry.id, viewer) is not None
-    assert store.entry(entry.id, viewer).digest == found.digest
-    assert "Save the words" not in labels(share(Viewer("elsewhere"), id=entry.id))
-
-
-def test_readers_comment_in_plain_text_and_the_owner_deletes(compared, store):
-    _, viewer = saved(compared, store)
-    (entry,) = store.listed(viewer)
-    reader = share(Viewer("elsewhere"), id=entry.id)
-    typed = next(t for t in reader.text_area if t.label == "Comment").set_value("<b>Which</b> :red[seed]?")
-    press(reader, "Comment")
-    assert "<b>Which</b> :red[seed]?" in [t.value for t in reader.text]
-    assert any("someone · " in c.value for c in reader.caption)
-    fresh = next(t for t in reader.text_area if t.label == "Comment")
-    assert fresh.value == "" and fresh.id != typed.id  # a browser keeps what stands in the same field
-    fresh.set_value("<b>Which</b> :red[seed]?")
-    press(reader, "Comment")
-    assert len(reader.error) == 1 and "not posted twice" in reader.error[0].value
-    kept = next(t for t in reader.text_area if t.label == "Comment")
-    assert kept.value == "<b>Which</b> :red[seed]?"  # what was refused stays
-    kept.set_value("")
-    press(reader, "Comment")
-    assert [e.value for e in reader.error] == ["A comment needs a text, this one has none."]
-    mine = share(viewer, id=entry.id)
-    next(b for b in mine.button if str(b.key).startswith("comment ")).click().run()
-    assert not mine.exception and comments.comments(store, entry.id, viewer) == []
-    third = share(Viewer("third"), id=entry.id)
-    assert not any(str(b.key).startswith("comment ") for b in third.button)
-
-
 def test_a_chat_is_told_the_verdict_of_the_page_and_of_nothing_that_is_private(compared, store, monkeypatch):
     baseline_of(compared).set_value("c2").run()
     _, viewer = saved(compared, store, Title="Which?")
@@ -685,95 +485,6 @@ def test_a_comparison_is_taken_away_for_a_paper(compared, store):
     assert names == [
         n + ("*" if e else "") for n, e in zip(*ranking_of(shown)[["name", "extrapolates"]].T.values, strict=True)
     ]
-
-
-ISSUER, AUTH = "https://provider.example", {"client_id": "x", "redirect_uri": "http://localhost/oauth2callback"}
-ADA, BOB = ({"is_logged_in": True, "iss": ISSUER, "sub": n.lower(), "name": n} for n in ("Ada", "Bob"))
-HERS = Viewer(f"{ISSUER} ada", logged_in=True)
-
-
-def test_somebody_logged_in_saves_for_themselves_and_may_let_members_in(compared, store):
-    compared.user = ADA
-    compared.run()
-    opens = next(s for s in compared.selectbox if s.label == "Who may open it")
-    assert opens.value is Visibility.private and opens.options == [kind.value for kind in Visibility]
-    assert next(t for t in compared.text_input if t.label == "Author").value == "Ada"
-    next(b for b in compared.button if b.label == "Save and get a link").click().run()
-    (entry,) = store.listed(HERS)
-    assert (entry.visibility, entry.author) == (Visibility.private, "Ada")
-    for user in (BOB, {}):
-        assert share(Viewer("elsewhere"), user, AUTH, id=entry.id).error and not store.listed(Viewer("elsewhere"))
-    mine = share(Viewer("another browser"), ADA, AUTH, id=entry.id)
-    mine.radio(key=f"share_visibility {entry.id}").set_value(Visibility.members).run()
-    next(b for b in mine.button if b.label == "Change").click().run()
-    his = share(Viewer("elsewhere"), BOB, AUTH, id=entry.id)
-    assert his.dataframe and "Delete it" not in labels(his)
-    assert len(rows(share(Viewer("elsewhere"), BOB, AUTH))) == 1
-    assert share(Viewer("elsewhere"), {}, AUTH, id=entry.id).error
-
-
-def test_a_browser_without_log_in_offers_no_members(compared, store):
-    opens = next(s for s in compared.selectbox if s.label == "Who may open it")
-    assert opens.value is Visibility.link and Visibility.members.value not in opens.options
-    opens.set_value(Visibility.private)
-    _, viewer = saved(compared, store)
-    (entry,) = store.listed(viewer)
-    assert share(Viewer("another browser"), id=entry.id).error and share(viewer, id=entry.id).dataframe
-
-
-def test_what_is_saved_from_a_private_comparison_is_offered_as_private(compared, store):
-    _, viewer = saved(compared, store)
-    (entry,) = store.listed(viewer)
-    store.set_visibility(entry.id, viewer, Visibility.private)
-    compared.run()
-    assert next(s for s in compared.selectbox if s.label == "Who may open it").value is Visibility.private
-
-
-def test_what_a_browser_saved_stays_its_own_through_a_log_in(compared, store):
-    _, viewer = saved(compared, store)
-    (entry,) = store.listed(viewer)
-    logged_in = share(viewer, ADA, AUTH, id=entry.id)
-    logged_in.radio(key=f"share_visibility {entry.id}").set_value(Visibility.members).run()
-    next(b for b in logged_in.button if b.label == "Change").click().run()
-    assert store.entry(entry.id, viewer).visibility is Visibility.members
-    out = share(viewer, {}, AUTH, id=entry.id)  # still told as it is, and still the browser's
-    assert out.radio(key=f"share_visibility {entry.id}").value is Visibility.members
-    assert not store.entry(entry.id, HERS).mine  # nothing was handed over to the account
-
-
-@pytest.mark.parametrize("claims", [{"sub": "ada"}, {"iss": ISSUER}, {"iss": "", "sub": ""}, {"is_logged_in": "yes"}])
-def test_somebody_of_whom_not_all_is_known_is_not_logged_in(store, claims):
-    app = share(
-        Viewer("here"), {"is_logged_in": True, **claims} | ({} if "is_logged_in" not in claims else claims), AUTH
-    )
-    assert "Log in" in labels(app) and "Log out" not in labels(app)
-
-
-def test_the_ways_to_log_in_are_the_operators(store):
-    assert "Log in" not in labels(share(Viewer("here")))
-    assert "Log in" in labels(share(Viewer("here"), auth=AUTH))
-    both = share(Viewer("here"), auth={"cookie_secret": "x", "google": AUTH, "okta": AUTH})
-    assert [label for label in labels(both) if "Log in" in label] == ["Log in with google", "Log in with okta"]
-    assert "Log in" not in labels(share(Viewer("here"), ADA, AUTH)) and "Log out" in labels(
-        share(Viewer("here"), ADA, AUTH)
-    )
-    told = share(Viewer("here"), {**ADA, "name": "**<b>x**"}, AUTH)
-    assert any(r"\*\*\<b\>x" in caption.value for caption in told.caption)
-
-
-def test_a_log_in_that_is_not_set_up_rightly_is_one_sentence(store):
-    app = share(Viewer("here"), auth=AUTH)
-    next(b for b in app.button if b.label == "Log in").click().run()
-    assert len(app.error) == 1 and not app.exception and "not configured correctly" in app.error[0].value
-
-
-def test_an_operator_may_ask_everybody_to_log_in(compared, store, monkeypatch):
-    _, viewer = saved(compared, store)
-    (entry,) = store.listed(viewer)
-    monkeypatch.setenv("OPTLAWS_LOGIN", "required")
-    app = share(viewer, {}, AUTH, id=entry.id)
-    assert any("requires a log-in" in element.value for element in (*app.info, *app.error))
-    assert not app.dataframe and share(viewer, ADA, AUTH, id=entry.id).dataframe
 
 
 @pytest.mark.parametrize("here", ["https://h", "https://h/", "https://h/share?id=x", "https://h/evidence"])
