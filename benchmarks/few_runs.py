@@ -21,15 +21,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-from optlaws_core import Run, predict, select, with_bands
+from optlaws_core import Plan, Run, predict, select, with_bands
 from optlaws_core.fitting.covariance import QUANTILE
 from optlaws_core.fitting.priors import FILE, calibration
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.single import fit
 from optlaws_core.live import from_itself
 from optlaws_core.prediction.joint_losses import joint
+from optlaws_core.prediction.losses import predict_each
 from optlaws_core.runs import Series
-from optlaws_core.schedules import WSD
+from optlaws_core.schedules import WSD, Schedule
 
 from .groups import Group, groups
 from .pairs import BINS, merged
@@ -129,6 +130,7 @@ class Pairs:
     deviation: np.ndarray
     sum_of_bands: np.ndarray  # both candidates' deviations, added
     ranked: list[tuple[bool, float]]  # of each horizon: whether the first was right, what it cost
+    others: dict[str, list[tuple[bool, float]]]  # the same of other ways to choose
 
 
 def main() -> None:
@@ -140,6 +142,7 @@ def main() -> None:
     _show_errors(asked)
     _show_bands(asked)
     _show_pairs(asked)
+    _show_choices(asked["one"])
     if options.parse_args().write:
         shipped = json.loads(FILE.read_text())
         shipped["calibration"] = [round(calibrated([a for d in some for a in asked[d]]), 2) for some in COUNTS]
@@ -165,11 +168,12 @@ def answer(question: Question) -> Answer:
     variance = np.array([(e.prediction[0] / QUANTILE) ** 2 for e in ends])
     left = (variance - average.misfit**2) / known**2
     off = {n: _off(m, question.test) for n, m in models.items()}
-    return Answer(question, off, left, average.misfit, _pairs(average, question.test))
+    return Answer(question, off, left, average.misfit, _pairs(average, question, models.get("multi_power, no prior")))
 
 
-def _pairs(model: Model, runs: Sequence[Run]) -> Pairs:
-    ends = merged(runs)
+def _pairs(model: Model, question: Question, published: Model | None) -> Pairs:
+    """published: the Multi-Power Law, fitted to the same runs."""
+    ends = merged(question.test)
     plans, steps = zip(*ends, strict=True)
     found, observed = joint(model, plans, steps), np.log(list(ends.values()))
     assert found.covariance is not None
@@ -178,16 +182,38 @@ def _pairs(model: Model, runs: Sequence[Run]) -> Pairs:
     one, other = one[totals[one] == totals[other]], other[totals[one] == totals[other]]
     C = found.covariance
     own = np.sqrt(np.diag(C))
+    usual = WSD(1.0, total=100, decay=20)
+    lowest = min(question.train, key=lambda r: (float(r.loss[-1]), r.name)).known_plan.schedule
+    scores = {"WSD by habit": _unlike(plans, usual), "nearest run": _unlike(plans, lowest)}
+    if published is not None:
+        scores["Multi-Power Law"] = np.concatenate(predict_each(published, list(zip(plans, steps, strict=True))))
+    others = {name: _chosen(score, observed, totals) for name, score in scores.items()}
+    gap = found.log_loss[one] - found.log_loss[other]
+    deviation = np.sqrt(np.maximum(C[one, one] + C[other, other] - 2 * C[one, other], 1e-16))
+    ranked = _chosen(found.log_loss, observed, totals)
+    return Pairs(gap - (observed[one] - observed[other]), gap, deviation, own[one] + own[other], ranked, others)
+
+
+def _unlike(plans: Sequence[Plan], schedule: Schedule) -> np.ndarray:
+    """How far the shape of each plan is from that of a schedule, root mean square over shares of the horizon, (n,)."""
+    shares = np.linspace(0, 1, 201)
+
+    def shape(s: Schedule) -> np.ndarray:
+        return s(shares * s.total) / s.peak
+
+    return np.array([np.sqrt(np.mean((shape(p.schedule) - shape(schedule)) ** 2)) for p in plans])
+
+
+def _chosen(scores: np.ndarray, observed: np.ndarray, totals: np.ndarray) -> list[tuple[bool, float]]:
+    """Of each horizon with several plans, whether the one with the lowest score is the best, and what it costs."""
     ranked = []
     for total in dict.fromkeys(totals.tolist()):
         here = np.flatnonzero(totals == total)
         if len(here) > 1:
-            first = here[np.argmin(found.log_loss[here])]
+            first = here[np.argmin(scores[here])]
             cost = float(np.exp(observed[first]) - np.exp(observed[here].min()))
             ranked.append((cost == 0.0, cost))
-    gap = found.log_loss[one] - found.log_loss[other]
-    deviation = np.sqrt(np.maximum(C[one, one] + C[other, other] - 2 * C[one, other], 1e-16))
-    return Pairs(gap - (observed[one] - observed[other]), gap, deviation, own[one] + own[other], ranked)
+    return ranked
 
 
 def _off(model: Model, runs: Sequence[Run]) -> np.ndarray:
@@ -260,6 +286,16 @@ def _show_pairs(asked: dict[str, list[Answer]]) -> None:
     print()
     head = ("training runs", "family", "pairs", "90 % intervals hold", "width over both bands", "calibration error")
     show((*head, "first of a horizon right", "regret, nats"), rows)
+
+
+def _show_choices(answers: list[Answer]) -> None:
+    """Which schedule of a horizon is best, asked of one run of each language model."""
+    some = [a.pairs for a in answers if reported(a.question.group)]
+    ways = {AVERAGE: [r for p in some for r in p.ranked]}
+    ways |= {name: [r for p in some for r in p.others[name]] for name in some[0].others}
+    print()
+    rows = [(n, f"{sum(r for r, _ in w)} of {len(w)}", f"{np.mean([c for _, c in w]):.5f}") for n, w in ways.items()]
+    show(("chosen from one run by", "first of a horizon right", "regret, nats"), rows)
 
 
 def _calibration_error(gap: np.ndarray, off: np.ndarray, deviation: np.ndarray) -> str:
