@@ -54,9 +54,9 @@ Curve = tuple[np.ndarray, np.ndarray]  # steps (n,) and losses (n,)
 
 @dataclass(frozen=True)
 class Known:
-    """A fit or an average that can be a key: two are equal when they predict the same, bands included."""
+    """A fit or an average as a key: two are equal when they predict the same, bands and sentences included."""
 
-    parts: tuple[tuple, ...]  # of each fit, what its predictions and bands hang on
+    parts: tuple[tuple, ...]  # of each fit, what its predictions, bands and sentences hang on
     weights: tuple[float, ...]
     errors: tuple[float | None, float | None]  # misfit, left out
     coverage: Coverage
@@ -69,7 +69,7 @@ class Known:
         parts = tuple(
             (
                 *(f.law, f.coverage.peak, f.peak_power, tuple(f.theta.items()), f.free, f.covariance, f.status),
-                None if f.informed is None else calibration(f.informed),
+                None if f.informed is None else (calibration(f.informed), f.informed.horizon),
             )
             for f in model.members
         )

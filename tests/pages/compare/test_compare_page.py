@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from optlaws_core import LAWS, Average, Coverage, Plan, Run, Series, cli, parse, rank, with_bands
+from optlaws_core.fitting.priors import Informed
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.pairs import against, chances
@@ -353,3 +354,9 @@ def test_fits_that_differ_in_what_they_say_of_other_peaks_share_no_curve():
         fit = replace(a_fit(), peak_power=power)
         curves.append(predicted.CURVES.of(predicted.Known.of(fit), asked)[0][1][-1])
     assert curves[0] != curves[1]
+
+
+def test_fits_made_for_schedules_of_other_lengths_are_told_apart():
+    informed = Informed("learned", 1e-3, 1e3, 2.6, 0.01, 1, {"a": 0.5}, 1.5)
+    fits = [replace(a_fit(), informed=replace(informed, horizon=horizon)) for horizon in (None, 500, 1_000)]
+    assert len({predicted.Known.of(fit) for fit in fits}) == 3
