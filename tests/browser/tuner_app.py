@@ -36,13 +36,16 @@ SCHEDULES = {
     "long wsd": f"wsd(peak=3e-4, warmup={WARMUP}, total=16000, decay=3000, final=0)",
     "inverse square root with a long name": f"inverse_sqrt(peak=4e-4, warmup={WARMUP}, total=16000)",
 }
+KNOWING_NOISE = {  # of laws that predict batch schedules
+    "batch and average": f"rate={SCHEDULES['wsd']}; batch=steps([0, 4000], [1x, 3x]); average=ema(100)",
+}
 TRAIN = 5  # the first five
 
 
 def made_runs(law: Law) -> list[Run]:
     """The runs that the planted law predicts, every 20 steps after the warm-up."""
     found = []
-    for name, text in SCHEDULES.items():
+    for name, text in (SCHEDULES | (KNOWING_NOISE if law.knows_noise else {})).items():
         plan = Plan(parse(text), PARAMS, BATCH_TOKENS)
         steps = np.arange(WARMUP, plan.schedule.total, 20)
         loss = predict(batch(law, [(plan, steps)]), law.vector(PLANTED[law.name]))

@@ -26,12 +26,16 @@ THETA = {
     "power_law": {"L_inf": 2.6, "A": 60.0, "alpha": 0.6},
 }
 THETA = {name: THETA.get(name, sets[0]) for name, sets in THETAS.items()}
+BLIND = ("power_law", "chinchilla", "convex_dominance")  # laws that see no more of a schedule than its length and peak
 EACH_LAW = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
 
-def made_run(law, n=1000, name="wsd"):
+WSD = "wsd(peak=3e-4, warmup=200, total=24000, decay=4000, final=3e-5)"
+
+
+def made_run(law, n=1000, name="wsd", schedule=WSD):
     """A run with noise: `n` losses after the warm-up."""
-    plan = Plan(parse("wsd(peak=3e-4, warmup=200, total=24000, decay=4000, final=3e-5)"), PARAMS, BATCH_TOKENS)
+    plan = Plan(parse(schedule), PARAMS, BATCH_TOKENS)
     steps = np.unique(np.linspace(200, 23999, n).astype(int))
     loss = predict(batch(law, [(plan, steps)]), law.vector(THETA[law.name]))
     noise = np.random.default_rng(7).normal(0, 0.01, n)
@@ -85,6 +89,25 @@ def test_the_payload_survives_json_and_gives_the_same_losses(law):
     expected = predict(batch(law, [(run.plan, steps)]), law.vector(theta))
     np.testing.assert_allclose(predict(unpacked_batch(law, sent), law.vector(theta)), expected, rtol=1e-9)
     assert (sent["name"], sent["role"], len(sent["features"])) == ("wsd", "held out", len(law.features))
+
+
+@pytest.mark.parametrize(
+    "law, beside",
+    [
+        *((law, "average=ema(500)") for law in LAWS.values()),
+        *((law, "average=merge(4, 300)") for law in LAWS.values()),
+        *((law, "batch=steps([0, 6k], [1x, 3x])") for law in LAWS.values() if law.knows_noise),
+        *((law, "batch=ramp([0, 6k], [1x, 3x]); average=ema(500)") for law in LAWS.values() if law.knows_noise),
+    ],
+    ids=lambda v: getattr(v, "name", v),
+)
+def test_the_payload_of_a_plan_gives_the_same_losses(law, beside):
+    run, theta = made_run(law, 40, schedule=f"rate={WSD}; {beside}"), THETA[law.name]
+    sent = json.loads(json.dumps(payload(law, [(run, "held out")], theta)))["runs"][0]
+    alone = predict(batch(law, [(Plan(parse(WSD), PARAMS, BATCH_TOKENS), run.steps)]), law.vector(theta))
+    expected = predict(batch(law, [(run.plan, run.steps)]), law.vector(theta))
+    np.testing.assert_allclose(predict(unpacked_batch(law, sent), law.vector(theta)), expected, rtol=1e-9)
+    assert (law.name in BLIND) != bool(np.abs(expected / alone - 1).max() > 1e-6)
 
 
 @EACH_LAW
