@@ -25,6 +25,7 @@ ALL = (
     "agents",
     "weight_decay",
     "speed",
+    "since",
     "startup",
     "tuner_drag",
     "big_csv",
@@ -34,6 +35,8 @@ ALL = (
     "keeping",
     "load",
     "redraws",
+    "pages",
+    "links",
     "fits",
     "replicas",
 )

@@ -6,7 +6,8 @@ Browsers and server share this machine's cores, and a browser draws for longer t
 are told apart: visitors without a browser, who speak the server's protocol and draw nothing; browsers at a pace, each
 opening or saving once in so many seconds, at a random moment; one browser at a time, beside visitors without; and
 browsers that all start at the same moment, where each waits for the others' drawing. CPU time says whose the time was.
-It takes three times the pace, and a few minutes. `--alone` leaves the browsers out.
+Browsers that are open go to another page of the menu, too.
+It takes five times the pace, and a few minutes. `--alone` leaves the browsers out.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 from playwright.async_api import BrowserContext, Page, async_playwright
@@ -53,6 +55,9 @@ CHART = ".js-plotly-plot .scatterlayer path.js-line"
 SHOWN = f"""() => document.querySelector('{CHART}')
     && document.querySelector('[data-testid="stDataFrame"] canvas')
     && [...document.querySelectorAll('h3')].some(h => h.textContent.includes('Ranking'))"""
+STANDS = """() => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'
+    && !document.querySelector('[data-stale="true"]')"""
+PAGES = ("evidence", "share", "plan", "")  # opened one after another from the menu, by each browser from another one on
 WRONG = '[data-testid="stException"], [data-testid="stAlertContentError"]'
 HARMLESS = ("404", "ERR_NAME_NOT_RESOLVED")  # Streamlit looks for itself beside a deep link, and for its own host
 
@@ -114,10 +119,12 @@ class Load:
 
     def __init__(self, server: Server, link: str, many: int, pace: float) -> None:
         self.server, self.link, self.many, self.pace = psutil.Process(server.process.pid), link, many, pace
+        self.url = server.url
         self.rows: list[tuple] = []
         self.faults: list[str] = []
         self.titles: list[str] = []  # of comparisons that the pages said were saved
         self.memory: list[float] = []  # MiB
+        self.turned = 0  # pages that were opened from the menu
         self.chance = random.Random(0)
         self.turn = asyncio.Lock()
 
@@ -142,6 +149,8 @@ class Load:
             await self.measure(f"{paced}: first visit", each(self.open), self.pace)
             await self.measure(f"{paced}: open", each(self.open), self.pace)
             await self.measure(f"{paced}: save", each(self.save), self.pace)
+            await self.measure(f"{paced}: another page", each(self.turn_page), self.pace)
+            await self.measure(f"{paced}: another page again", each(self.turn_page), self.pace)
             await self.measure(f"a browser beside {self.many - 1} without: open", each(self.beside)[:BESIDE], 0)
             self.memory.append(self.server.memory_info().rss / 2**20)
             await self.measure(f"browsers, {at_once}: open", each(self.open), 0)
@@ -209,6 +218,20 @@ class Load:
         began = time.perf_counter()
         await page.goto(self.link, wait_until="commit")
         await page.wait_for_function(SHOWN, polling=50)
+        took = time.perf_counter() - began
+        self.faults += await page.locator(WRONG).all_inner_texts()
+        return took
+
+    async def turn_page(self, page: Page) -> float:
+        """Seconds from a click on another page in the menu until it stands."""
+        self.turned += 1
+        there = urlsplit(page.url).path.strip("/")
+        path = PAGES[(self.turned + (PAGES[self.turned % len(PAGES)] == there)) % len(PAGES)]
+        link = page.locator(f'a[href="{self.url}/{path}"], a[href="/{path}"]').first
+        began = time.perf_counter()
+        await link.click()
+        await page.wait_for_url(lambda url: urlsplit(url).path.strip("/") == path)
+        await page.wait_for_function(STANDS, polling=50)
         took = time.perf_counter() - began
         self.faults += await page.locator(WRONG).all_inner_texts()
         return took

@@ -20,6 +20,7 @@ from ..errors import DesignError, OptLawsError, amiss
 from ..laws.sums.functionals import functionals
 from ..parallel import one_thread
 from ..runs import Plan
+from ..schedules import Schedule
 
 Flags = Sequence[bool] | NDArray[np.bool_]  # one for each plan
 FEATURES = ("log p", "log N", "log p/a", "log E_kappa", "log max V_mu", "log V_mu")
@@ -30,7 +31,10 @@ FOLDS = 5
 LEAST_RUNS = 5  # that diverged, and that did not, below which nothing is learned
 MOST_RISK = 0.2  # above which a ranking sets a candidate apart
 NEWTON_STEPS, SLOPE_TOLERANCE = 100, 1e-9  # at most; largest slope of the penalised likelihood at the end
-MOST_STRETCHES = 125  # of a rate, between kinks and jumps, up to which a risk is told
+MOST_STRETCHES, MOST_UPDATES = (
+    60,
+    10_000_000,
+)  # of a rate, the former between kinks and jumps, up to which a risk is told
 SIZE_RANGE = 4.0  # factor below the smallest and above the largest model of the runs within which a risk is told
 
 
@@ -90,14 +94,20 @@ def risk_of(risk: Risk, plans: Sequence[Plan]) -> list[float | None]:
     """`probability` of each plan; None where the runs do not tell it.
 
     That is for a model of unknown size, or a factor of four from their sizes: the edge of stability moves with the
-    size, and the regression carries it no further. And for a rate that turns far more often than theirs.
+    size, and the regression carries it no further. And for a rate that turns far more often, or takes far more updates,
+    than theirs.
     """
-    low, high = risk.params[0] / SIZE_RANGE, risk.params[1] * SIZE_RANGE
-    near = [
-        p.params is not None and low <= p.params <= high and len(p.schedule.breaks) <= MOST_STRETCHES + 1 for p in plans
-    ]
+    near = [p.params is not None and _near(risk, p.params) and _told(p.schedule) for p in plans]
     known = iter(probability(risk, [p for p, n in zip(plans, near, strict=True) if n]).tolist() if any(near) else ())
     return [next(known) if n else None for n in near]
+
+
+def _near(risk: Risk, params: float) -> bool:
+    return risk.params[0] / SIZE_RANGE <= params <= risk.params[1] * SIZE_RANGE
+
+
+def _told(schedule: Schedule) -> bool:
+    return len(schedule.breaks) <= MOST_STRETCHES + 1 and schedule.total <= MOST_UPDATES
 
 
 @one_thread()
