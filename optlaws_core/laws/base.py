@@ -16,7 +16,7 @@ import sympy as sp
 
 from ..arrays import FloatArray
 from ..markup import formula as formula_of
-from .compiled import Compiled
+from .compiled import Compiled, Expression
 from .scale_free import Coordinates
 from .symbols import (
     FEATURES,
@@ -36,6 +36,7 @@ from .symbols import (
     tokens,
     u,
 )
+from .terms import Kind, by_kind
 
 Scale = Literal["linear", "log", "log1m"]
 Ways = Mapping[Scale, Callable[[Any], Any]]  # of numbers and of arrays, complex ones among them
@@ -170,6 +171,12 @@ class Law:
     def compiled(self) -> Compiled:
         """NumPy functions of the formula and its exact derivatives."""
         return Compiled([p.symbol for p in self.params], self.features, self.sums, self.formula)
+
+    @cached_property
+    def terms(self) -> dict[Kind, Expression]:
+        """The same function term by term, by what they count: those of a kind together, without derivatives."""
+        seen = [*(p.symbol for p in self.params), *self.features, *(h.symbol for h in self.sums)]
+        return {kind: Expression(part, seen, ()) for kind, part in by_kind(self.formula, self.sums).items()}
 
     @cached_property
     def javascript(self) -> dict:

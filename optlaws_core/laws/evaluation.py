@@ -22,6 +22,7 @@ from .sums.clocks import Trace, make_clocks, trace
 from .sums.history import History, histories
 from .sums.moments import moments
 from .sums.panels import rates
+from .terms import Kind
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -338,9 +339,19 @@ def _joined(pasts: Sequence[HistoryBatch]) -> HistoryBatch:
 
 def predict(data: Batch, theta: FloatArray) -> FloatArray:
     """Losses (obs,) for coefficients `theta` in the order of `law.params`."""
-    code = data.law.compiled
-    sums = [np.where((total := s.total(theta)) == 0, NOTHING, total) for s in data.ready]
-    return np.broadcast_to(code.formula.value(*theta, *data.features, *sums, *data.known), len(data)).astype(float)
+    found = data.law.compiled.formula.value(*theta, *data.features, *_totals(data, theta), *data.known)
+    return np.broadcast_to(found, len(data)).astype(float)
+
+
+def predict_terms(data: Batch, theta: FloatArray) -> dict[Kind, FloatArray]:
+    """What the losses of `predict` are the sum of: the formula's terms by what they count, (obs,) each."""
+    seen = [*theta, *data.features, *_totals(data, theta)]
+    return {kind: np.broadcast_to(part.value(*seen), len(data)).astype(float) for kind, part in data.law.terms.items()}
+
+
+def _totals(data: Batch, theta: FloatArray) -> list[FloatArray]:
+    """The law's sums over the past of every observation, (obs,) each."""
+    return [np.where((total := s.total(theta)) == 0, NOTHING, total) for s in data.ready]
 
 
 def predict_with_jacobian(data: Batch, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -441,6 +452,7 @@ __all__ = [
     "batches",
     "in_parts",
     "predict",
+    "predict_terms",
     "predict_with_jacobian",
     "prepare",
 ]

@@ -1,4 +1,4 @@
-"""Why one schedule is predicted to end below another: laws, where the curves cross, what its final rate adds, runs."""
+"""Why one schedule is predicted to end below another: laws and their terms, when the lead is won, final rate, runs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
@@ -12,6 +12,7 @@ from ..runs import Run
 from ..schedules import Schedule, parts
 from ..schedules.joint_schedule import with_rate
 from ..text import format_number
+from .lead import made_of
 from .losses import predict_each
 from .observed import final_loss
 from .verdict import difference
@@ -39,7 +40,8 @@ def why(model: Model, best: Schedule, other: Schedule, name: str, runs: Iterable
     train = [run for run in runs if run.name in model.train or run.name in model.test]
     said = (
         _disagreement(model, best, other, name),
-        _crossing(model, best, other, name),
+        made_of(model, best, other),
+        _won(model, best, other, name, gap),
         _final_rate(model, best, other, gap, train),
         _seen(model, best, other, gap, train),
     )
@@ -62,17 +64,17 @@ def _disagreement(model: Model, best: Schedule, other: Schedule, name: str) -> s
     return f"The laws disagree: it ends {' and '.join(against)}, but {' and '.join(agreeing)}."
 
 
-def crossing(model: Model, best: Schedule, other: Schedule) -> int | None:
+def crossing(model: Model, best: Schedule, other: Schedule, by: float = 0.0) -> int | None:
     """The step from which on the loss of `best` is below that of `other` until both end; None where it always is.
 
-    Both of one length. Within 1/65,536 of it.
+    Both of one length. Within 1/65,536 of it. by: how far below.
     """
     low, high = max(best.warmup_end, other.warmup_end), best.total - 1
     looks, rounds = AVERAGED if _is_averaged(best, other) else LOOKS
     for _ in range(rounds):
         steps = np.unique(np.linspace(low, high, looks).round().astype(np.int64))
         own, its = predict_each(model, [(best, steps), (other, steps)])
-        behind = np.flatnonzero(own >= its)
+        behind = np.flatnonzero(own >= its - by)
         if not len(behind):
             return None if low == max(best.warmup_end, other.warmup_end) else int(low)
         if behind[-1] + 1 == len(steps):
@@ -86,14 +88,24 @@ def _is_averaged(*schedules: Schedule) -> bool:
     return any(beside_rate(schedule)[1] is not None for schedule in schedules)
 
 
-def _crossing(model: Model, best: Schedule, other: Schedule, name: str) -> str:
+def _won(model: Model, best: Schedule, other: Schedule, name: str, gap: float) -> str:
+    """From which update on the best one is ahead; where it is early on, when half of its lead is won."""
     most = MOST_AVERAGED if _is_averaged(best, other) else MOST_STRETCHES
     if best.total != other.total or max(stretches(s) for s in (best, other)) > most:
         return ""
+    early = 2 * max(best.warmup_end, other.warmup_end)
     step = crossing(model, best, other)
-    if step is None or step <= 2 * max(best.warmup_end, other.warmup_end):
+    if step is not None and step > early:
+        return f"Its curve falls below that of {name} at update {_rounded(step)}."
+    half = crossing(model, best, other, gap / 2)
+    if half is None or half <= early:
         return ""
-    return f"Its curve falls below that of {name} at update {float(f'{step:.3g}'):,.0f}."
+    return f"It is ahead from early on, and wins half of its lead after update {_rounded(half)}."
+
+
+def _rounded(step: int) -> str:
+    """An update in three digits."""
+    return f"{float(f'{step:.3g}'):,.0f}"
 
 
 def _final_rate(model: Model, best: Schedule, other: Schedule, gap: float, train: Sequence[Run]) -> str:

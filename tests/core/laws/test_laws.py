@@ -9,12 +9,14 @@ import pytest
 from optlaws_core.errors import OptLawsError
 from optlaws_core.fitting.result import Scores
 from optlaws_core.laws import LAWS, law_named
-from optlaws_core.laws.evaluation import batch, predict
+from optlaws_core.laws.evaluation import batch, predict, predict_terms
 from optlaws_core.laws.multi_power import AFTER_WARMUP, MULTI_POWER
 from optlaws_core.readers import read
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Constant, Step, parse
 from tests.knowledge.twins import BATCH_TOKENS, PARAMS, THETAS, TWINS, shipped
+
+WSD = "wsd(peak=1e-3, warmup=50, total=1000, decay=200)"
 
 
 def losses(name, schedule, steps, theta):
@@ -48,6 +50,16 @@ def test_a_law_declares_exactly_what_it_computes(law):
 def test_the_formula_is_shown_with_its_source(law):
     assert law.latex.startswith("L(t) = ") and law.reference and law.summary
     assert all(p.latex.strip("\\").partition("_{")[0] in law.latex for p in law.params)
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_the_terms_of_a_law_add_up_to_its_loss(law):
+    data = batch(law, [(Plan(parse(WSD), PARAMS, BATCH_TOKENS), np.array([60, 999]))])
+    for theta in map(law.vector, THETAS[law.name]):
+        terms = predict_terms(data, theta)
+        assert sum(terms.values()) == pytest.approx(predict(data, theta), rel=1e-12)
+        blind = law.name in ("power_law", "chinchilla", "convex_dominance")
+        assert "progress" in terms and blind != bool({"noise", "drops"} & terms.keys())
 
 
 def test_linear_coefficients_are_found_from_the_formula():

@@ -51,10 +51,15 @@ def test_curves_of_averages_are_compared_at_few_steps(monkeypatch):
     assert sum(len(steps) for _, of in asked for _, steps in of) <= 140
 
 
-def test_an_early_crossing_is_none():
+def test_whoever_is_ahead_early_on_is_told_with_when_half_of_its_lead_is_won():
     best, other = ahead(COSINE, "constant(peak=1e-3, warmup=50, total=1000)")
     assert (crossing(MODEL, best, other) or 0) < 100
-    assert not any("falls below" in sentence for sentence in why(MODEL, best, other, "the constant"))
+    steps = np.arange(50, 1000)
+    ahead_by = predict(MODEL, other, steps) - predict(MODEL, best, steps)
+    half = steps[ahead_by <= ahead_by[-1] / 2][-1] + 1
+    said = why(MODEL, best, other, "the constant")
+    assert f"It is ahead from early on, and wins half of its lead after update {half}." in said
+    assert not any("falls below" in sentence for sentence in said)
 
 
 def test_a_lower_final_rate_is_told_from_the_rest_of_the_lead():

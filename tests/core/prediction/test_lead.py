@@ -1,0 +1,62 @@
+"""What a lead is made of: parts that add up to it, under one law and an average, and the sentence that tells them."""
+
+from dataclasses import replace
+
+import pytest
+
+from optlaws_core import Average, parse, predict
+from optlaws_core.prediction.lead import Lead, lead, made_of
+from tests.core.prediction.test_losses import made
+from tests.knowledge.twins import THETAS
+
+COSINE, WSD, LINEAR = (
+    parse(text)
+    for text in (
+        "cosine(peak=1e-3, warmup=50, total=1000, final=1e-4)",
+        "wsd(peak=1e-3, warmup=50, total=1000, decay=200)",
+        "linear(peak=1e-3, warmup=50, total=1000)",
+    )
+)
+NOISE = made()
+DROPS = replace(NOISE, law="multi_power", theta=THETAS["multi_power"][0])
+STEPS = made("power_law")
+BOTH = Average((NOISE, DROPS, STEPS), (0.5, 0.3, 0.2), {}, {}, misfit=None, left_out=None)
+
+
+@pytest.mark.parametrize("model", [NOISE, DROPS, BOTH], ids=["noise", "drops", "average"])
+def test_the_parts_add_up_to_the_lead(model):
+    found = lead(model, WSD, LINEAR)
+    assert found.total == pytest.approx(float(predict(model, LINEAR)[0] - predict(model, WSD)[0]))
+    assert sum(found.parts.values()) == pytest.approx(found.total, rel=1e-9)
+    assert min(abs(found.parts["progress"]), abs(found.parts.get("noise", found.parts.get("drops")))) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "parts", [{"progress": 0.00016, "noise": 0.00016}, {"progress": -0.01, "noise": 0.02244, "peak": 0.00004}]
+)
+def test_what_is_shown_adds_up_in_the_digits_that_are_shown(parts):
+    total = sum(parts.values())
+    shown = Lead(total, parts).shown
+    assert round(sum(round(1e4 * part) for part in shown.values())) == round(1e4 * round(total, 4))
+    assert all(abs(part - parts[kind]) <= 1.5e-4 for kind, part in shown.items()) and "peak" not in shown
+
+
+def test_the_sentence_names_gains_and_costs_and_how_much_the_rates_add_up_to():
+    found = lead(NOISE, WSD, COSINE).shown
+    assert found["progress"] > 0 > found["noise"]
+    assert made_of(NOISE, WSD, COSINE) == (
+        f"Its lead of {sum(found.values()):.4f} is {found['progress']:.4f} from more progress (its rates add up to "
+        f"60 % more), minus {-found['noise']:.4f} for more noise left at the end."
+    )
+    assert "gained as its rate falls" in made_of(BOTH, WSD, COSINE)
+
+
+def test_nothing_is_said_where_a_law_has_no_such_parts():
+    longer = replace(COSINE, total=1200)
+    assert lead(STEPS, longer, COSINE).total > 0 and made_of(STEPS, longer, COSINE) == ""
+
+
+def test_nothing_is_said_of_schedules_that_different_fits_predict():
+    one, two = (replace(NOISE, coverage=replace(NOISE.coverage, peak=(peak, peak))) for peak in (1e-3, 2e-3))
+    model = replace(NOISE, by_peak=(one, two))
+    assert lead(model, WSD, replace(COSINE, peak=2e-3)) is None and lead(model, WSD, COSINE) is not None
