@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from optlaws_core import OptLawsError
 from optlaws_core.errors import Missing
 from optlaws_core.saved import Snapshot, versions
+from optlaws_core.saved.differences import differences
 from optlaws_core.saved.rights import STRANGER, Visibility
 
 from ..compare import ranking
@@ -62,6 +63,7 @@ class _Kept(Generic[T]):
 
 
 _verdicts: _Kept[str] = _Kept(256)
+_changes: _Kept[tuple[str, ...]] = _Kept(256)
 _pictures: _Kept[bytes] = _Kept(32)
 
 
@@ -92,6 +94,12 @@ def verdict(digest: str, load: Callable[[], Snapshot]) -> str:
 
     with _lock:
         return _verdicts.get(digest, make)
+
+
+def changes(before: str, after: str, load: Callable[[str], Snapshot]) -> tuple[str, ...]:
+    """What differs between the versions with these contents, as phrases; `load` opens one of them."""
+    with _lock:
+        return _changes.get((before, after), lambda: differences(load(before), load(after)))
 
 
 def picture(digest: str, title: str, load: Callable[[], Snapshot]) -> bytes:

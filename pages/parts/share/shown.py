@@ -1,8 +1,9 @@
 """A saved comparison for whoever opens it: title, verdict, warnings, chart, ranking, evidence; read-only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache, partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -31,7 +32,7 @@ CONTENTS = {  # titles of the parts of a page, and their places in it; the verdi
     "Predicted and observed": "predicted-and-observed",
 }
 WITHOUT_MENU = "<style>[data-testid='stHeader'] { display: none }</style>"  # in a frame; it leads elsewhere
-JUDGED = 12  # earlier versions whose verdicts are told; each is worked out when it is first asked for
+JUDGED = 12  # latest versions whose verdicts and changes are told; each is worked out when it is first asked for
 HEADLINE = 240  # characters of a verdict there
 COPY = (
     "Brings runs, fits and candidates into your session, in place of what is loaded, to change them and save the "
@@ -87,28 +88,43 @@ def _versions(entry: Entry, found: Snapshot, told: versions.History) -> None:
         if place < len(told.versions):
             st.button("Open the newest", icon=":material/update:", on_click=go, args=(entry.id,))
         box = st.popover(
-            "Earlier versions", type="tertiary", icon=":material/history:", on_change="rerun", key="share_versions"
+            "All versions", type="tertiary", icon=":material/history:", on_change="rerun", key="share_versions"
         )
         if box.open:
             with box:
-                _earlier(entry, told, place)
+                _listed(entry, told, place)
     if place < len(told.versions):
         st.warning("This is an earlier version; the link shows the newest one.", icon=":material/history:")
 
 
-def _earlier(entry: Entry, told: versions.History, place: int) -> None:
-    """Links to the earlier versions, the latest first, each with its date and the verdict it came to."""
+def _listed(entry: Entry, told: versions.History, place: int) -> None:
+    """Links to all versions, the latest first, each with its date, what it changed and the verdict it came to."""
     store, viewer = settings.store(), identity.viewer()
-    for v in reversed(told.versions[:-1]):
+
+    @cache
+    def load(digest: str) -> Snapshot:
+        return versions.open_version(store, entry.id, viewer, digest)
+
+    before = (None, *told.versions)
+    for earlier, v in reversed(list(zip(before, told.versions, strict=False))):
         name = f"Version {v.place}: {literal(v.title)}"
-        address = link(entry.id, **{CONTENT: v.digest})
+        address = link(entry.id, **({} if v.place == len(told.versions) else {CONTENT: v.digest}))
         st.markdown(f"**{name}**, open now" if v.place == place else f"[{name}]({address})")
-        said = ""
+        changed, said = "", ""
         if len(told.versions) - v.place <= JUDGED:
             with suppress(OptLawsError):  # it says so where it is opened
-                said = preview.verdict(v.digest, lambda v=v: versions.open_version(store, entry.id, viewer, v.digest))
-        by = f" by {literal(v.author)}" if v.author else ""
-        st.caption(f"Saved {when(v.saved)}{by}. {literal(shortened(said, HEADLINE))}")
+                changed = _changed(earlier, v, load) if earlier else ""
+                said = shortened(preview.verdict(v.digest, partial(load, v.digest)), HEADLINE)
+        by = f" by {v.author}" if v.author else ""
+        st.caption(literal(" ".join(filter(None, [f"Saved {when(v.saved)}{by}.", changed, said]))))
+
+
+def _changed(earlier: versions.Version, later: versions.Version, load: Callable[[str], Snapshot]) -> str:
+    """What a version changed of the one before it, as a sentence."""
+    phrases = preview.changes(earlier.digest, later.digest, load)
+    if not phrases:
+        return f"Shows what version {earlier.place} shows."
+    return f"Changed since version {earlier.place}: {shortened('; '.join(phrases), HEADLINE)}."
 
 
 def embedded() -> bool:

@@ -40,8 +40,9 @@ def test_a_new_version_comes_under_the_same_link_and_the_old_one_stays(compared,
     (way,) = [m.value for m in reader.markdown if "Version 1" in m.value]
     assert way.startswith("[Version 1: First](") and way.endswith(f"share?id={entry.id}&content={first.digest})")
     said = next(t.value for t in reader.subheader if " below c0" in t.value)
-    (told,) = [c.value for c in reader.caption if c.value.startswith("Saved 20")]
-    assert said.split(";")[0] in told  # the verdict that it came to
+    newest, oldest = [c.value for c in reader.caption if c.value.startswith("Saved 20")]
+    assert said.split(";")[0] in oldest and "Changed since" not in oldest  # the verdict that it came to
+    assert " Changed since version 1: title, before “First”. " in newest
     reader = share(Viewer("elsewhere"), id=entry.id, content=first.digest)
     assert [t.value for t in reader.title] == ["First"] and "Version 1 of 2." in texts(reader)
     assert any("earlier version" in sentence for sentence in warned(reader))
