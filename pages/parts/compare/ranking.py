@@ -163,7 +163,7 @@ def whole(table: pd.DataFrame) -> None:
         hide_index=True,
         width="stretch",
         column_order=_shown(table),
-        column_config={column.key: _shown_as(column) for column in COLUMNS},
+        column_config={column.key: _shown_as(column, table) for column in COLUMNS},
         placeholder="–",
     )
 
@@ -184,10 +184,11 @@ def _shown(table: pd.DataFrame) -> list[str]:
     return [n for n in order if n not in empty and (n != "extrapolates" or table[n].any())]
 
 
-def _shown_as(column: Column):
-    """How Streamlit shows a column."""
+def _shown_as(column: Column, table: pd.DataFrame):
+    """How Streamlit shows a column of a table."""
+    width = showing.name_width(table[column.key]) if column.key == "name" else column.width
     if column.form or column.key == "rank" or callable(column.in_text):
         return st.column_config.NumberColumn(
-            column.title, format=column.form or None, help=column.help or None, width=column.width
+            column.title, format=column.form or None, help=column.help or None, width=width
         )
-    return st.column_config.TextColumn(column.title, help=column.help or None, width=column.width)
+    return st.column_config.TextColumn(column.title, help=column.help or None, width=width)

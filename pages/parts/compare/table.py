@@ -34,8 +34,8 @@ BASELINE = "compare_baseline"  # in the session: what is compared with, and the 
 LINK = "s"  # query parameter
 DOT = "dot"  # column of the candidates' colours
 WANTED = "export_wanted"  # in the session: the place of the candidate whose export is to be opened
-TEXT = "Schedule as text"
-WIDEST = 1200  # pixels of a column
+NAME, TEXT = "Name", "Text form"
+NARROWEST, WIDEST = 420, 1200  # pixels of the column of texts
 MEANINGS = {f.name: f.metadata["meaning"] for family in SCHEDULES.values() for f in fields(family)}
 
 
@@ -53,7 +53,7 @@ def prepare(space: Workspace, fit: Model | None) -> None:
         if space.candidates != space.proposed:
             space.proposed = list(space.candidates)
             _renew()
-    space.candidates = c.coloured(space.candidates)
+    space.candidates = c.named(c.coloured(space.candidates))
 
 
 def emptied(space: Workspace) -> bool:
@@ -108,7 +108,7 @@ def table(space: Workspace, losses: Mapping[int, float] = MappingProxyType({})) 
         hide_index=True,
         width="stretch",
         placeholder="",
-        column_config=_columns(key, _width(shown["text"])),
+        column_config=_columns(key, showing.name_width(shown["label"]), _text_width(shown["text"])),
     )
     wrong = [(name, x.problem) for name, x in zip(shown["label"], space.candidates, strict=True) if x.problem]
     if wrong:
@@ -118,9 +118,8 @@ def table(space: Workspace, losses: Mapping[int, float] = MappingProxyType({})) 
                 st.text(f"“{name}”: {problem}")
 
 
-def _width(texts: Sequence[str]) -> int:
-    """Pixels in which the longest of the texts is read whole, within reason."""
-    return min(max(420, 16 + round(7.2 * max(map(len, texts)))), WIDEST)
+def _text_width(texts: Sequence[str]) -> int:
+    return showing.width(texts, NARROWEST, WIDEST)
 
 
 def frame(rows: list[c.Candidate], losses: Mapping[int, float] = MappingProxyType({})) -> pd.DataFrame:
@@ -171,17 +170,17 @@ def _cell(candidate: c.Candidate, name: str) -> str | None:
     return c.loose(candidate.text)[1].get(name) if value is None else value
 
 
-def _columns(key: str, wide: int) -> dict:
-    """How the columns are shown; `wide`: pixels of that of the texts."""
+def _columns(key: str, names: int, texts: int) -> dict:
+    """How the columns are shown; `names`, `texts`: pixels of theirs."""
     text, choose = st.column_config.TextColumn, st.column_config.SelectboxColumn
     rate, count = ({"alignment": "right", "width": width} for width in (95, 100))
     menu = f"{key}_action"
     return {
         "label": text(
-            "Schedule",
-            help="Its name in charts and tables. If it is empty, the family's name is shown.",
+            NAME,
+            help="In charts and tables. If it is empty, the family and what tells it from others is shown.",
             max_chars=c.LONGEST_LABEL,
-            width=130,
+            width=names,
         ),  # not pinned: Streamlit fades what is pinned to 4.2:1
         DOT: text("Key", disabled=True, width=40, help="The colour of the curve in the chart."),
         "action": st.column_config.ButtonColumn(
@@ -204,7 +203,9 @@ def _columns(key: str, wide: int) -> dict:
         "decay": text("Decay", help=_of("decay"), **count),
         "final": text("Final LR", help=_of("final"), **rate),
         "shape": choose("Shape", options=list(COOLDOWNS), help=_of("shape"), width=95),
-        "text": text(TEXT, help="Also what the command line and links use. Editing it changes the fields.", width=wide),
+        "text": text(
+            TEXT, help="Also what the command line and links use. Editing it changes the fields.", width=texts
+        ),
         "state": text(
             "Check", disabled=True, width=80, help="Whether the row is a schedule; if not, the reason is given below."
         ),
@@ -284,7 +285,7 @@ def _act(key: str) -> None:
         session.state()[WANTED] = row
         return None
     if label == DUPLICATE and len(rows) < c.MOST:
-        rows.insert(row + 1, replace(rows[row], color=None))
+        rows.insert(row + 1, c.copied(rows[row]))
     elif label == TOKENS:
         rows[row] = _with_its_tokens(rows[row])
     elif label == REMOVE:
@@ -430,7 +431,7 @@ def _save_form(family: str, keys: dict[str, str], label: str) -> None:
         return
     row = panel["row"]
     if row is not None and row < len(rows):
-        rows[row] = replace(rows[row], text=made.text, label=made.label)
+        rows[row] = c.with_label(c.with_text(rows[row], made.text), made.label)
     else:
         rows.append(made)
     _close()

@@ -74,7 +74,7 @@ def small(made: Result) -> None:
         rows=ROWS,
         column_config={
             KEY: st.column_config.TextColumn(width=40, help="The colour of the curve in the chart"),
-            "Schedule": st.column_config.TextColumn(width=_width(shown["Schedule"])),
+            "Schedule": st.column_config.TextColumn(width=showing.name_width(shown["Schedule"])),
             "Loss": st.column_config.NumberColumn(format="%.4f", width=62, help="Predicted, after the last update"),
             "To baseline": st.column_config.NumberColumn(format="%+.4f", width=84, help="Negative is better"),
             "P(below)": st.column_config.TextColumn(width=66, help="Probability of ending below the baseline"),
@@ -135,11 +135,6 @@ def _about(
     return of_pair(found, made.order[one].spoken, baseline.spoken, two, batch_tokens)
 
 
-def _width(names: Sequence[str]) -> int:
-    """Pixels in which the longest of the names is read whole, within reason."""
-    return min(max(90, 16 + round(7.2 * max(map(len, names), default=0))), 230)
-
-
 def _row(made: Result, i: int) -> dict:
     row = made.table.iloc[i]
     low, high = row["low"], row["high"]
@@ -164,26 +159,26 @@ def _times(ratio: float) -> str:
     return "" if pd.isna(ratio) else f"{ratio:.3g}x"
 
 
-def under_each_law(space: Workspace, found: Sequence[Entry]) -> None:
-    """Rank and loss of every candidate under each law of the fit in use; nothing for a single law."""
-
+def under_each_law(space: Workspace, order: Sequence[Entry]) -> None:
+    """Rank and loss of every candidate, in this order, under each law of the fit in use; nothing for a single law."""
     parts = [(fit, weight) for fit, weight in space.fit.parts if weight > 0]
     if len(parts) < 2:
         return
-    schedules = tuple(e.schedule for e in found)
-    table: dict[str, list] = {"Schedule": [e.name for e in found]}
+    schedules = tuple(e.schedule for e in order)
+    table: dict[str, list] = {"Schedule": [e.name for e in order]}
     said: list[str] = []
     for fit, weight in parts:
         ranked = predicted.ranked(predicted.Known.of(fit), schedules, None, 1.0)
-        places = [next(k for k, r in enumerate(ranked, 1) if r.schedule == e.schedule) for e in found]
+        places = [next(k for k, r in enumerate(ranked, 1) if r.schedule == e.schedule) for e in order]
         said.append(f"{len(said) + 1}: {fit.title}, weight {percent(weight)}")
         table[f"Rank under {len(said)}"] = places
         table[f"Loss under {len(said)}"] = [ranked[k - 1].final_loss for k in places]
     st.caption(literal(f"Under each law. {'; '.join(said)}. Where they rank differently, the choice of law decides."))
     loss = st.column_config.NumberColumn(format="%.4f")
+    name = st.column_config.TextColumn(width=showing.name_width(table["Schedule"]))
     showing.table(
         pd.DataFrame(table),
         "decide-laws",
         hide_index=True,
-        column_config={name: loss for name in table if name.startswith("Loss")},
+        column_config={"Schedule": name} | {name: loss for name in table if name.startswith("Loss")},
     )

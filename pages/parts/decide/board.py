@@ -64,7 +64,7 @@ def show(space: Workspace) -> None:
     comparisons.section(space, fits, view, observed, risk, most_risk, baseline.place)
     if box.open:
         with box:
-            answer.under_each_law(space, found)
+            answer.under_each_law(space, made.order)
             ranking.whole(made.table)
 
 

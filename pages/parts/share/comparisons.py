@@ -24,7 +24,7 @@ from optlaws_core.saved.store import Entry
 from optlaws_core.text import counted
 
 from .. import page
-from ..state import identity, session, settings
+from ..state import candidates, identity, session, settings
 from ..state.workspace import Workspace
 from ..widgets.markdown import literal
 from . import kept, take_away
@@ -214,7 +214,7 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
 
 def _candidates(space: Workspace) -> tuple[Candidate, ...]:
     """Those that are schedules; a colour is said where it is not that of the place."""
-    rows = [c for c in space.candidates if c.schedule is not None]
+    rows = candidates.lasting([c for c in space.candidates if c.schedule is not None])
     return tuple(
         Candidate(c.schedule, c.label, c.on, None if c.color == place else c.color) for place, c in enumerate(rows)
     )

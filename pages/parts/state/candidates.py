@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from itertools import chain, count
@@ -63,6 +63,7 @@ class Candidate:
     label: str = ""
     on: bool = True
     color: int | None = field(default=None, compare=False)  # in all charts and tables; None: not given yet
+    called: str = field(default="", compare=False)  # its name there, which other candidates do not change; empty: none
 
     @property
     def schedule(self) -> Schedule | None:
@@ -126,8 +127,9 @@ def value_of(candidate: Candidate, field: str) -> float | str | None:
 
 
 def with_text(candidate: Candidate, text: str) -> Candidate:
-    """The candidate with another text."""
-    return replace(candidate, text=tidy(text))
+    """The candidate with another text, and with it another name."""
+    text = tidy(text)
+    return candidate if text == candidate.text else replace(candidate, text=text, called="")
 
 
 def with_rate(candidate: Candidate, rate: str) -> Candidate:
@@ -168,7 +170,13 @@ def with_family(candidate: Candidate, family: str) -> Candidate:
 
 def with_label(candidate: Candidate, label: str) -> Candidate:
     """The candidate under another label; one line, not too long."""
-    return replace(candidate, label=" ".join(label.replace("|", "/").split())[:LONGEST_LABEL].rstrip())
+    line = " ".join(label.replace("|", "/").split())[:LONGEST_LABEL].rstrip()
+    return candidate if line == candidate.label else replace(candidate, label=line, called="")
+
+
+def copied(candidate: Candidate) -> Candidate:
+    """The candidate once more, with a colour and a name of its own to come."""
+    return replace(candidate, color=None, called="")
 
 
 def from_fields(family: str, values: Mapping[str, object], more: Mapping[str, str] | None = None) -> str:
@@ -237,15 +245,41 @@ def coloured(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def names(candidates: Sequence[Candidate]) -> list[str]:
-    """A short name for each: its label, or the family and whatever tells it from others of that family. All differ."""
-    short = [c.label or _telling(c, candidates) for c in candidates]
-    seen: Counter[str] = Counter()
-    out = []
-    for name in short:
-        name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-        seen[name] += 1
-        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return out
+    """A short name for each: the one it has, its label, or the family and what tells it from others of that family.
+
+    All differ.
+    """
+    taken: dict[str, int] = {}  # names, and the places of those who have them
+    for place, candidate in enumerate(candidates):
+        if candidate.called:
+            taken.setdefault(candidate.called, place)
+    for place, candidate in enumerate(candidates):
+        if taken.get(candidate.called) != place:
+            taken[_free(_cut(candidate.label or _telling(candidate, candidates)), taken)] = place
+    return sorted(taken, key=taken.__getitem__)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """The name, numbered where somebody has it."""
+    return next(n for n in chain((name,), (f"{name} ({i})" for i in count(2))) if n not in taken)
+
+
+def named(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates, each with the name that it is shown under, until it changes itself."""
+    return [replace(c, called=name) for c, name in zip(candidates, names(candidates), strict=True)]
+
+
+def lasting(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates for a place that keeps labels alone: labelled where they would get other names there."""
+    anew = names([replace(c, called="") for c in candidates])
+    return [
+        replace(c, label=c.called) if c.called and c.called != name else c
+        for c, name in zip(candidates, anew, strict=True)
+    ]
 
 
 def spoken(candidates: Sequence[Candidate]) -> list[str]:
@@ -347,7 +381,7 @@ def to_link(candidates: Sequence[Candidate]) -> list[str]:
     Ends before `MOST_LINK` characters; the caller compares lengths to know whether all fitted.
     """
     values, size = [], 0
-    for place, c in enumerate(candidates[:MOST]):
+    for place, c in enumerate(lasting(candidates[:MOST])):
         text = c.text.replace(", ", ",") if c.schedule is not None else c.text
         color = (
             "" if c.color in (None, place) and not _COLOR.match(text) else f"{place if c.color is None else c.color}:"

@@ -16,6 +16,8 @@ from .spreadsheet import CSV, csv_text
 
 ASSETS = Path(__file__).with_suffix("")
 ROW, EDGE = 35, 3  # pixels of a row of a table, its head being one, and of its edges together
+LETTER = 7.2  # pixels of one in a table, about
+NAMES = 90, 360  # pixels of a column of candidates' names; the longest is read whole
 SCALE = 2  # pixels of a PNG for each on the screen
 
 
@@ -69,6 +71,16 @@ def dotted(frame: pd.DataFrame, column: str, colors: Sequence[str]) -> Styler:
     """
     styles = [f"color: {color}" for color in colors]
     return Styler(frame, cell_ids=False).apply(lambda dots: styles, subset=[column])
+
+
+def width(texts: Sequence[str], least: int, most: int) -> int:
+    """Pixels of a column in which the longest of the texts is read whole, within reason."""
+    return min(max(least, 16 + round(LETTER * max(map(len, texts), default=0))), most)
+
+
+def name_width(names: Sequence[str]) -> int:
+    """The same of names of candidates."""
+    return width(names, *NAMES)
 
 
 def _file(name: str) -> str:

@@ -232,8 +232,8 @@ def test_all_are_compared_with_the_first_cosine_or_with_one_that_is_picked():
 
 def test_without_a_cosine_all_are_compared_with_the_second_best():
     app = opened(space_with(an_average(), candidates=[Candidate(THREE[2], "mine"), Candidate(THREE[1], "yours")]))
-    table = app.dataframe[-1].value
-    assert baseline_of(app).value == table.name.tolist()[1]
+    table, by_law = app.dataframe[-1].value, app.dataframe[-2].value
+    assert baseline_of(app).value == table.name.tolist()[1] == by_law["Schedule"].tolist()[1] == "mine"
     alone = opened(space_with(an_average(), candidates=[Candidate(THREE[0])]))
     assert not any(s.label == "Compared with" for s in alone.selectbox)
     assert alone.dataframe[-1].value.difference.isna().all()

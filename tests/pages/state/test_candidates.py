@@ -139,6 +139,20 @@ def test_names_say_what_differs_and_never_repeat():
     assert c.names(rows) == ["cosine", "wsd decay 400", "wsd decay 200", "cosine (2)", "not a schedule", "mine"]
 
 
+def test_a_name_stays_while_others_change_come_and_go():
+    short = WSD.text.replace("400", "200")
+    rows = c.named([c.Candidate(text) for text in (WSD.text, short, EACH["cosine"])])
+    assert c.names(rows) == ["wsd decay 400", "wsd decay 200", "cosine"]
+    rows[0] = c.with_field(rows[0], "decay", 200)
+    assert c.names(rows) == ["wsd", "wsd decay 200", "cosine"]
+    rows = c.named([c.with_label(c.Candidate(short), "wsd decay 200"), c.copied(rows[2]), *rows[1:]])
+    assert c.names(rows) == ["wsd decay 200 (2)", "cosine (2)", "wsd decay 200", "cosine"]
+    assert c.names(rows[:1]) == ["wsd decay 200 (2)"] and c.names(rows[2:]) == ["wsd decay 200", "cosine"]
+    again = c.from_link(c.to_link(rows))
+    assert c.names(again) == c.names(rows)
+    assert [x.label for x in c.from_link(c.to_link(c.named([c.Candidate(WSD.text)])))] == [""]
+
+
 @pytest.mark.parametrize("peak, warmup, total", [(3e-4, 2160, 24000), (1e-3, 0, 1), (1e-3, 9, 10), (0.123456789, 1, 3)])
 def test_defaults_are_schedules_under_one_peak_and_horizon(peak, warmup, total):
     made = c.defaults(peak, warmup, total)
