@@ -80,17 +80,19 @@ def _log_mean(a: float, b: float) -> float:
 
 
 def made_of(model: Model, best: Schedule, other: Schedule) -> str:
-    """What the lead of `best` is made of, as a sentence; empty where the laws see but one kind, or there is no lead."""
+    """What the lead of `best` is made of, as a sentence; empty where the laws know but one kind, or none leads."""
     found = lead(model, best, other)
     if found is None or not {"noise", "drops"} & found.parts.keys():
         return ""
     shown, total = found.shown, round(found.total, DIGITS)
-    if total <= 0 or len(shown) < 2:
+    if total <= 0:
         return ""
     largest_first = sorted(shown.items(), key=lambda part: -abs(part[1]))
     summed = _summed(best) / _summed(other) - 1
     gains = [f"{part:.4f} from {_words(kind, True, summed)}" for kind, part in largest_first if part > 0]
     costs = [f"{-part:.4f} for {_words(kind, False, summed)}" for kind, part in largest_first if part < 0]
+    if len(shown) == 1:
+        return f"Its lead of {total:.4f} comes all from {_words(largest_first[0][0], True, summed)}."
     return f"Its lead of {total:.4f} is {', minus '.join([' plus '.join(gains), *costs])}."
 
 

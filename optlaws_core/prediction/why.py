@@ -122,7 +122,7 @@ def _final_rate(model: Model, best: Schedule, other: Schedule, gap: float, train
         part = _above(model, with_rate(best, replace(rate, **{"final": ends[1]})), best)
     except OptLawsError:  # a final rate above the peak, or 0 for a family that never gets there
         return ""
-    mine, its = (format_number(float(f"{end:.3g}")) for end in ends)
+    mine, its = _told_end(best), _told_end(other)
     return f"Their final rates differ ({mine} and {its}): {_of_lead(part, gap, its)}{_never(model, best, train)}."
 
 
@@ -155,7 +155,8 @@ def _never(model: Model, best: Schedule, train: Sequence[Run]) -> str:
 def _seen(model: Model, best: Schedule, other: Schedule, gap: float, train: Sequence[Run]) -> str:
     """The longest runs of both families that differ in nothing else, where they ended, and how the law sees that.
 
-    gap: how far `best` is predicted to end below `other`.
+    gap: how far `best` is predicted to end below `other`. Runs whose final rates differ as those of the two do come
+    first; of others their final rates are told.
     """
     ended = [(run, run.plan.schedule, loss) for run in train if run.plan and (loss := final_loss(run, model.split))]
     pairs = [
@@ -170,17 +171,35 @@ def _seen(model: Model, best: Schedule, other: Schedule, gap: float, train: Sequ
     ]
     if best.family == other.family or not pairs:
         return ""
+    wanted = _end(best) - _end(other)
+
+    def apart(one: Run, its: Run) -> bool:
+        return abs(_end(one.known_plan.schedule) - _end(its.known_plan.schedule) - wanted) >= NEAR
+
     # The longest runs, and of those the best of each family.
-    one, its, mine, theirs = min(pairs, key=lambda p: (-p[0].known_plan.schedule.total, *p[2:], p[0].name, p[1].name))
-    total = one.known_plan.schedule.total
-    where = f"f the runs over {total:,} updates, {one.name} ended at {mine:.4f}"
+    one, its, mine, theirs = min(
+        pairs,
+        key=lambda p: (apart(p[0], p[1]), -p[0].known_plan.schedule.total, *p[2:], p[0].name, p[1].name),
+    )
+    a, b = one.known_plan.schedule, its.known_plan.schedule
+    rates = f", whose final rates were {_told_end(a)} and {_told_end(b)}" if apart(one, its) else ""
+    where = f"f the runs over {a.total:,} updates{rates}, {one.name} ended at {mine:.4f}"
     off = _above_at_ends(model, its, one) - (theirs - mine)
     how = (
         "" if off < max(FAR_OFF * gap, LEAST) else f" The law puts them {difference(off)} further apart than they are."
     )
-    if mine > theirs:
+    if mine > theirs and not rates:
         return f"Yet o{where}, above {its.name} at {theirs:.4f}.{how}"
     return f"O{where} and {its.name} at {theirs:.4f}.{how}"
+
+
+def _end(schedule: Schedule) -> float:
+    """The final rate of a schedule, as a share of its peak."""
+    return float(schedule(schedule.total)) / schedule.peak
+
+
+def _told_end(schedule: Schedule) -> str:
+    return format_number(float(f"{float(schedule(schedule.total)):.3g}"))
 
 
 def _above_at_ends(model: Model, one: Run, other: Run) -> float:

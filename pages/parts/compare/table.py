@@ -334,7 +334,7 @@ def usual(space: Workspace, fit: Model, label: str, key: str) -> None:
         args=(space, fit),
         type="tertiary",
         key=key,
-        help="Six common schedules with the length, peak and warm-up of your big run.",
+        help="Six common schedules with the length, peak, warm-up and final rate of your big run.",
     )
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
-from optlaws_core import Plan, ScheduleError
+from optlaws_core import Plan, Schedule, ScheduleError
+from optlaws_core.schedules import parts
 from optlaws_core.schedules.entries import LARGEST, rounded_rate
 
 from . import candidates as c
 from .candidates import Candidate
 
 CLOSE = 1e-4  # of the peak: rates are written in four digits
+FINAL = 0.1  # of the peak, as in the usual cosine
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class BigRun:
     @classmethod
     def like(cls, plans: Iterable[Plan]) -> BigRun:
         """The longest of the runs at hand, one at least: where nobody says otherwise, it is to be done anew."""
+        plans = list(plans)
         longest = max(plans, key=lambda plan: plan.schedule.total)
         schedule = longest.schedule
         return cls(
@@ -39,6 +42,7 @@ class BigRun:
             schedule.total,
             longest.params,
             longest.batch_tokens,
+            final_share([plan.schedule for plan in plans]),
         )
 
     @classmethod
@@ -91,6 +95,19 @@ class BigRun:
     def tokens(self) -> float | None:
         """Tokens seen in all; None where the batch is not known."""
         return None if self.batch_tokens is None else self.total * self.batch_tokens
+
+
+def final_share(schedules: Sequence[Schedule]) -> float:
+    """Where all candidates end if nobody chooses, as a share of the peak, so that a first answer compares shapes alone.
+
+    That of the longest cosine at hand, which candidates are compared with, or else of the longest run of another family
+    that has a final rate; `FINAL` where the runs have none.
+    """
+    ending = [rate for rate in (parts(schedule)[0] for schedule in schedules) if c.has_final(rate)]
+    if not ending:
+        return FINAL
+    told = max(ending, key=lambda s: (s.family == "cosine", s.total))
+    return float(f"{float(told(told.total)) / told.peak:.4g}")
 
 
 @dataclass

@@ -63,7 +63,7 @@ class Candidate:
     label: str = ""
     on: bool = True
     color: int | None = field(default=None, compare=False)  # in all charts and tables; None: not given yet
-    called: str = field(default="", compare=False)  # its name there, which other candidates do not change; empty: none
+    given: tuple[str, str, str] = field(default=("", "", ""), compare=False)  # a name, and the text and label it is of
 
     @property
     def schedule(self) -> Schedule | None:
@@ -74,6 +74,11 @@ class Candidate:
     def rate(self) -> Schedule | None:
         """Its learning rate, without what it schedules beside that; None like `schedule`."""
         return None if self.schedule is None else parts(self.schedule)[0]
+
+    @property
+    def called(self) -> str:
+        """Its name in charts and tables, which stays until it changes itself; empty where it has none yet."""
+        return self.given[0] if self.given[1:] == (self.text, self.label) else ""
 
     @property
     def problem(self) -> str:
@@ -127,9 +132,8 @@ def value_of(candidate: Candidate, field: str) -> float | str | None:
 
 
 def with_text(candidate: Candidate, text: str) -> Candidate:
-    """The candidate with another text, and with it another name."""
-    text = tidy(text)
-    return candidate if text == candidate.text else replace(candidate, text=text, called="")
+    """The candidate with another text."""
+    return replace(candidate, text=tidy(text))
 
 
 def with_rate(candidate: Candidate, rate: str) -> Candidate:
@@ -170,13 +174,16 @@ def with_family(candidate: Candidate, family: str) -> Candidate:
 
 def with_label(candidate: Candidate, label: str) -> Candidate:
     """The candidate under another label; one line, not too long."""
-    line = " ".join(label.replace("|", "/").split())[:LONGEST_LABEL].rstrip()
-    return candidate if line == candidate.label else replace(candidate, label=line, called="")
+    return replace(candidate, label=" ".join(label.replace("|", "/").split())[:LONGEST_LABEL].rstrip())
 
 
 def copied(candidate: Candidate) -> Candidate:
     """The candidate once more, with a colour and a name of its own to come."""
-    return replace(candidate, color=None, called="")
+    return _nameless(replace(candidate, color=None))
+
+
+def _nameless(candidate: Candidate) -> Candidate:
+    return replace(candidate, given=("", "", ""))
 
 
 def from_fields(family: str, values: Mapping[str, object], more: Mapping[str, str] | None = None) -> str:
@@ -270,12 +277,12 @@ def _free(name: str, taken: Container[str]) -> str:
 
 def named(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates, each with the name that it is shown under, until it changes itself."""
-    return [replace(c, called=name) for c, name in zip(candidates, names(candidates), strict=True)]
+    return [replace(c, given=(name, c.text, c.label)) for c, name in zip(candidates, names(candidates), strict=True)]
 
 
 def lasting(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates for a place that keeps labels alone: labelled where they would get other names there."""
-    anew = names([replace(c, called="") for c in candidates])
+    anew = names([*map(_nameless, candidates)])
     return [
         replace(c, label=c.called) if c.called and c.called != name else c
         for c, name in zip(candidates, anew, strict=True)
@@ -340,13 +347,18 @@ def base_plan(plans: Iterable[Plan], coverage: Coverage) -> tuple[float, int, in
     return longest.peak, min(longest.warmup_end, longest.total - 1), longest.total
 
 
+def has_final(rate: Schedule) -> bool:
+    """Whether a rate has a final one to be chosen."""
+    return "final" in {f.name for f in fields(rate)}
+
+
 def ending_at(candidate: Candidate, share: float) -> Candidate | None:
     """The candidate with its final rate at a share of its peak, from 0 to 1; None where it cannot end there.
 
     Its family may have no such field, as a constant rate has none, or not this value, as an exponential has no 0.
     """
     rate = candidate.rate
-    if rate is None or "final" not in {f.name for f in fields(rate)}:
+    if rate is None or not has_final(rate):
         return None
     final = rounded_rate(share * rate.peak)
     made = with_field(candidate, "final", final or None)

@@ -51,6 +51,13 @@ def test_the_sentence_names_gains_and_costs_and_how_much_the_rates_add_up_to():
     assert "gained as its rate falls" in made_of(BOTH, WSD, COSINE)
 
 
+def test_a_lead_of_one_part_is_told_as_such():
+    alike = (replace(LINEAR, final=1e-4), COSINE)  # whose rates add up to the same
+    best, other = sorted(alike, key=lambda schedule: predict(NOISE, schedule)[0])
+    assert set(lead(NOISE, best, other).shown) == {"noise"}
+    assert "comes all from less noise left at the end." in made_of(NOISE, best, other)
+
+
 def test_nothing_is_said_where_a_law_has_no_such_parts():
     longer = replace(COSINE, total=1200)
     assert lead(STEPS, longer, COSINE).total > 0 and made_of(STEPS, longer, COSINE) == ""

@@ -105,7 +105,7 @@ def test_a_final_rate_is_told_also_of_plans_with_more_than_a_rate(beside):
 
 
 def test_own_runs_of_both_kinds_are_held_against_each_other():
-    best, other = parse(WSD), parse(COSINE)
+    best, other = parse(FLOORED), parse(COSINE)
     runs = [ended("a wsd", FLOORED, 2.9), ended("a cosine", COSINE, 2.95)]
     assert why(MODEL, best, other, "the cosine", runs)[-1] == (
         "Of the runs over 1,000 updates, a wsd ended at 2.9000 and a cosine at 2.9500."
@@ -118,6 +118,16 @@ def test_own_runs_of_both_kinds_are_held_against_each_other():
         ended("another", COSINE, 2.95),  # not of the fit
     ):
         assert not any("ended at" in s for s in why(MODEL, best, other, "the cosine", [runs[0], unlike]))
+
+
+def test_of_own_runs_with_other_final_rates_these_are_told_and_those_with_the_same_come_first():
+    best, other = parse(FLOORED), parse(COSINE)
+    lower = [ended("a wsd", WSD, 2.95), ended("a cosine", COSINE, 2.9)]
+    assert why(MODEL, best, other, "the cosine", lower)[-1].startswith(
+        "Of the runs over 1,000 updates, whose final rates were 0 and 1e-4, a wsd ended at 2.9500 and a cosine at 2.9"
+    )
+    runs = [*lower, ended("a wsd", FLOORED, 2.97)]
+    assert "Yet of the runs over 1,000 updates, a wsd ended at 2.9700" in why(MODEL, best, other, "it", runs)[-1]
 
 
 def test_whoever_is_not_ahead_has_no_reasons():
@@ -142,7 +152,7 @@ def test_laws_that_have_the_two_in_the_other_order_are_named():
 def test_own_runs_that_went_the_other_way_say_so():
     runs = [ended("a wsd", FLOORED, 2.95), ended("a cosine", COSINE, 2.9)]
     ends = [float(predict(MODEL, run.plan, run.steps[-1:])[0]) for run in runs]
-    assert why(MODEL, parse(WSD), parse(COSINE), "the cosine", runs)[-1] == (
+    assert why(MODEL, parse(FLOORED), parse(COSINE), "the cosine", runs)[-1] == (
         "Yet of the runs over 1,000 updates, a wsd ended at 2.9500, above a cosine at 2.9000. "
         f"The law puts them {ends[1] - ends[0] + 0.05:.4f} further apart than they are."
     )

@@ -227,22 +227,22 @@ def test_what_the_card_cannot_read_is_one_sentence_and_changes_nothing(label, ty
 
 def test_one_final_rate_for_all_changes_the_candidates_and_their_address_and_is_kept():
     app = opened(space := space_with(a_fit()))
-    ends = [c.schedule(c.schedule.total) for c in space.candidates]
 
     def final():
         return next(x for x in app.selectbox if x.label == "Final rate")
 
-    assert final().value == "each its own" and final().options == ["each its own", "0", "10 %"]
-    for chosen, share in (("0", 0), ("10 %", 0.1)):
-        final().set_value(chosen).run()
+    assert final().options == ["each its own", "0", "10 %"]
+    for chosen, share, said in (("10 %", 0.1, None), ("0", 0.0, "0"), ("10 %", 0.1, None), ("0", 0.0, "0")):
+        if final().value != chosen:  # the first is that of the run at hand, where nobody chose one
+            final().set_value(chosen).run()
         assert final().value == chosen and space.big_run.final == share
         assert [getattr(c.rate, "final", None) for c in space.candidates] == [None, *[share * 1e-3] * 4, None]
-        assert app.query_params["final"] in ([str(share)], str(share))
+        assert said in app.query_params["final"] if said else "final" not in app.query_params
     again = Workspace()
     again.load(space.stock)
-    assert again.big_run.final == 0.1
+    assert again.big_run.final == 0
     final().set_value("each its own").run()
-    assert [c.schedule(c.schedule.total) for c in space.candidates] == ends and not app.error
+    assert [getattr(c.rate, "final", None) for c in space.candidates] == [None, 1e-4, 0, 0, 0, None] and not app.error
     asked = AppTest.from_file(str(PAGE), default_timeout=60)
     asked.session_state.workspace = new = space_with(a_fit())
     asked.query_params["final"] = "0"
@@ -251,6 +251,18 @@ def test_one_final_rate_for_all_changes_the_candidates_and_their_address_and_is_
     new.candidates[1] = Candidate(COSINE)
     asked.run()
     assert new.big_run.final is None  # no longer that of all
+
+
+@pytest.mark.parametrize(
+    ("texts", "share"),
+    [
+        (["constant(peak=1e-3, total=1000)", SHAPES["drop"]], 0.1),
+        ([COSINE.replace("1e-4", "5e-5"), "linear(peak=1e-3, total=2000)"], 0.05),
+        ([SHAPES["drop"], "linear(peak=1e-3, total=1000)", "wsd(peak=1e-3, total=2000, decay=9, final=2e-4)"], 0.2),
+    ],
+)
+def test_all_end_where_the_runs_at_hand_do_where_nobody_chose_a_final_rate(texts, share):
+    assert BigRun.like([Plan(parse(text)) for text in texts]).final == share
 
 
 def test_candidates_that_cannot_end_at_the_final_rate_of_all_are_named_and_no_rate_above_the_peak_is_taken():
