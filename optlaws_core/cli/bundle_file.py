@@ -7,10 +7,9 @@ from ..errors import OptLawsError
 from ..fitting.result import Model
 from ..prediction.divergence import Risk
 from ..runs import Run
-from ..saved import Candidate, Snapshot, from_bundle, thinned, to_bundle, without_places
+from ..saved import Candidate, Snapshot, from_bundle, thinned, to_bundle, usual_title, without_places
 from ..saved.checks import MOST, printable_line
 from ..schedules import Schedule, parse
-from ..text import counted
 from .options import check_outs, output
 from .paper_files import paper_outs
 
@@ -69,7 +68,7 @@ def write_bundle(
     said = {"params": args.params, "batch": args.batch_tokens, "baseline": place}
     shown = [run.on(model.split) if model.split in run.series else run for run in runs]
     made = Snapshot(
-        args.title or f"{counted(len(schedules), 'schedule')} under {name}"[:200],
+        args.title or usual_title(schedules),
         without_places(thinned(shown)),
         {name: model},
         name,

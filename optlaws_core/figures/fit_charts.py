@@ -11,6 +11,7 @@ from .chart_style import BENEATH, amount, color, faded, layout, log_axis, safe, 
 from .chart_style import bands as areas
 
 FEW = 12  # runs whose legend stands beneath the curves; that of more would leave them no height
+DENSE, WINDOW = 200, 0.02  # residuals of more losses are drawn as a moving mean over this share of them
 MOST_MARKERS = 400  # of all runs together: each is an element of its own, where a line is one
 
 
@@ -121,12 +122,27 @@ def against(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_o
     return _drawn([*points, agree], 380, *axes, showlegend=False)  # the chart above has the legend
 
 
+def smoothed(runs: Mapping[int, Run]) -> list[str]:
+    """Names of the runs whose residuals are drawn as a moving mean, since the noise of each would hide the others."""
+    return [run.name for run in runs.values() if len(run.loss) > DENSE]
+
+
+def _moving_mean(values: np.ndarray) -> np.ndarray:
+    """The mean around each of values (n,), over fewer of them near the ends."""
+    half, places = round(WINDOW * len(values) / 2), np.arange(len(values))
+    first, last = np.maximum(places - half, 0), np.minimum(places + half, len(values) - 1)
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    return (sums[last + 1] - sums[first]) / (last + 1 - first)
+
+
 def residuals(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_out: Sequence[str]) -> go.Figure:
-    """Predicted minus observed loss over the step, in percent of the observed one."""
+    """Predicted minus observed loss over the step, in percent of the observed one; of `smoothed` runs a moving mean."""
+    off = {run.name: 100 * (predicted[run.name] / run.loss - 1) for run in runs.values()}
+    off |= {name: _moving_mean(off[name]) for name in smoothed(runs)}
     lines = [
         _line(
             run.steps,
-            100 * (predicted[run.name] / run.loss - 1),
+            off[run.name],
             run.name,
             i,
             legend=True,

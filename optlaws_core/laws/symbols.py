@@ -10,8 +10,8 @@ t, S, eta, peak = sp.symbols("t S eta peak", nonnegative=True)
 params, tokens = sp.symbols("params tokens", positive=True)
 bound_noise, momentum_area = sp.symbols("bound_noise momentum_area", real=True)
 FEATURES = {
-    t: (r"\left(t+1\right)", "updates done, t + 1 at step t"),
-    S: (r"S_t", "cumulative learning rate S(t) = Σ η_i, update t included"),
+    t: (r"\left(t+1\right)", "updates done"),
+    S: (r"S_t", "cumulative learning rate, the rates of all updates up to this one summed"),
     eta: (r"\eta_t", "learning rate of update t"),
     peak: (r"\eta_{\max}", "peak learning rate"),
     params: ("N", "trainable parameters of the model"),

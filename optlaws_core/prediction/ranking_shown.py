@@ -76,7 +76,7 @@ def html_of_ranking(ranking: "Ranking") -> str:
     """The candidates, best first."""
     notes = ["Updates saved: how many fewer the best candidate's shape needs for the same loss."]
     table = table_of(ranking)
-    title = f"{counted(len(ranking), 'candidate')} under {ranking.model.title}"
+    title = f"{counted(len(ranking), 'candidate')} by final loss: {ranking.model.title}"
     return table.html(title, notes if "Updates saved" in table.heads else ())
 
 

@@ -11,7 +11,7 @@ checks every value: whatever a stranger sends is a snapshot or one clear error.
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -24,6 +24,8 @@ from ..fitting.result import Model, model_from_dict
 from ..fitting.selection import Selection
 from ..prediction.divergence import MOST_RISK, Risk
 from ..runs import Run
+from ..schedules import Schedule
+from ..text import counted
 from . import checks, plain
 from .plain import Candidate
 
@@ -119,6 +121,13 @@ class Snapshot:
     def from_bytes(cls, data: bytes) -> "Snapshot":
         """A snapshot from its JSON. Raises `OptLawsError` for anything else."""
         return cls.from_dict(_parsed(data))
+
+
+def usual_title(schedules: Sequence[Schedule]) -> str:
+    """What a comparison of schedules is called where nobody gave it a title."""
+    lengths = {schedule.total for schedule in schedules}
+    over = f" over {counted(lengths.pop(), 'update')}" if len(lengths) == 1 else ""
+    return f"{counted(len(schedules), 'schedule')}{over}"
 
 
 def to_bundle(snapshot: Snapshot) -> bytes:

@@ -18,6 +18,12 @@ class Visibility(Enum):
     link = "Everybody who has the link."
     members = "Everybody who is logged in."
 
+    @property
+    def opened(self) -> str:
+        """The same about a snapshot that was saved, as a sentence."""
+        who = self.value.removesuffix(".")
+        return f"{who} may open it."
+
 
 def visibility_of(row: Row) -> Visibility:
     """Whom a snapshot's row lets in; a word that this version does not know lets in nobody."""

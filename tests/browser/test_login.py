@@ -134,7 +134,7 @@ def test_what_ada_saves_is_hers_until_she_lets_others_in(app, page):
     ada, bob, stranger = (page(f"{app}/share") for _ in range(3))
     log_in(ada, "Ada")
     link = save(ada, app, TITLE)
-    assert ada.get_by_text("Who may open it: Only you.").count() == 1
+    assert ada.get_by_text("Only you may open it.").count() == 1
     assert ada.get_by_label("Author").input_value() == "Ada"
     go(bob, link)
     assert refused(bob)

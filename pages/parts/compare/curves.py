@@ -18,7 +18,7 @@ from ..fit import from_address
 from ..state import address
 from ..state.workspace import Workspace
 from ..widgets import showing
-from ..widgets.markdown import literal
+from ..widgets.markdown import literal, unbroken
 from . import predicted
 from .predicted import Entry, Known
 
@@ -156,7 +156,7 @@ def draw(
     figure = _figure(drawn, tuple((name, space.runs[name]) for name in observed), view, height, beneath)
     showing.chart(figure, "compare-curves")
     if banded:
-        whole = "The prediction band (light) is meant to hold 90 % of the losses of a new run. "
+        whole = unbroken("The prediction band (light) is meant to hold 90 % of the losses of a new run. ")
         (place or st).caption(
             f"{whole if space.fits[fits[0]].left_out is not None else ''}The parameter band (darker) shows only how "
             "far the curve would move under other noise in the training runs. Candidates share part of the law's "

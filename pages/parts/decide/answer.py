@@ -1,6 +1,7 @@
 """The answer: one sentence with a number, an interval and a probability; what it rests on; what would make it surer."""
 
 from collections.abc import Sequence
+from html import escape
 
 import pandas as pd
 import streamlit as st
@@ -64,12 +65,39 @@ def _rests_on(model: Model) -> str:
 
 
 def small(made: Result) -> None:
-    """The ranking in a few columns, each candidate in its colour."""
+    """The ranking in a few columns, each candidate in its colour; on a telephone in those that its width holds."""
     shown = pd.DataFrame([_row(made, i) for i in range(len(made.order))])
+    colors = [chart_style.color(entry.color) for entry in made.order]
+    with st.container(key="decide_ranking_wide"):  # page.css shows one of the two
+        _wide(shown, colors)
+    with st.container(key="decide_ranking_narrow"):
+        st.html(narrow(shown, colors))
+
+
+def narrow(shown: pd.DataFrame, colors: Sequence[str]) -> str:
+    """The ranking as HTML that needs no more than 320 pixels: the interval stands beneath its difference."""
+
+    def line(row: pd.Series, color: str) -> str:
+        apart = "" if pd.isna(row["To baseline"]) else f"{row['To baseline']:+.4f}<br>"
+        cells = (
+            f'<span style="color: {color}">●</span> {escape(row["Schedule"])}',
+            f"{row['Loss']:.4f}",
+            f"{apart}<small>{escape(row['90 % interval'])}</small>",
+            escape(row["P(best)"]),
+        )
+        return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+    heads = ("Schedule", "Loss", "To baseline<br><small>90&nbsp;% interval</small>", "P(best)")
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    lines = (line(row, color) for (_, row), color in zip(shown.iterrows(), colors, strict=True))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _wide(shown: pd.DataFrame, colors: Sequence[str]) -> None:
     showing.table(
         shown.drop(columns=KEY),
         "decide-ranking",
-        shown=showing.dotted(shown, KEY, [chart_style.color(entry.color) for entry in made.order]),
+        shown=showing.dotted(shown, KEY, colors),
         hide_index=True,
         rows=ROWS,
         column_config={

@@ -9,11 +9,12 @@ from optlaws_core import Prediction, Run
 from optlaws_core.figures import fit_charts as charts
 from optlaws_core.fitting.result import Model
 from optlaws_core.prediction.beside_runs import bands_beside, losses_beside, spread
-from optlaws_core.text import counted
+from optlaws_core.text import counted, percent
 
 from ..state import address
 from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import literal, unbroken
 
 BANDS_DRAWN = 2  # runs whose bands are drawn at first
 ERRORS = {
@@ -67,6 +68,9 @@ def _errors(runs: Mapping[int, Run], predicted: Mapping[str, np.ndarray], held_o
     drawn, known = (sum(map(len, some)) for some in (charts.spread(runs).values(), predicted.values()))
     if draw is charts.against and drawn < known:
         st.caption(f"{drawn:,} of {known:,} losses are drawn, evenly spread over each run.")
+    if draw is charts.residuals and charts.smoothed(runs):
+        share, most = percent(charts.WINDOW), charts.DENSE
+        st.caption(literal(f"Of runs with more than {most} losses, a moving mean over {share} of them is drawn."))
 
 
 def _first(runs: Sequence[Run], known: Mapping[str, Prediction]) -> list[str]:
@@ -118,10 +122,12 @@ def _explain(found: Model, test: Sequence[Run], known: Mapping[str, Prediction])
             "A prediction band needs a law that was tried on left-out training runs: fit it to two or more, or under "
             "a prior."
         )
-    st.caption(" ".join(said))
+    st.caption(unbroken(" ".join(said)))
     some = counted(sum(r.name in known for r in test), "held-out run")
     if whole is not None:
         st.markdown(
-            f"The prediction band holds **{100 * whole:.0f} %** of the points of {some} (nominal 90 %); the parameter "
-            f"band, which takes the law to be right, holds {100 * narrow:.0f} %."
+            unbroken(
+                f"The prediction band holds **{100 * whole:.0f} %** of the points of {some} (nominal 90 %); the "
+                f"parameter band, which takes the law to be right, holds {100 * narrow:.0f} %."
+            )
         )

@@ -10,7 +10,7 @@ from optlaws_core.text import counted
 
 from ..state.workspace import Workspace
 from ..widgets import showing
-from ..widgets.markdown import literal
+from ..widgets.markdown import literal, unbroken
 from .job import chosen
 
 EXPECTED = "Error to expect on an unseen run: misfit and left-out error together. Known without any held-out run."
@@ -108,7 +108,8 @@ def noise(space: Workspace, found: Model) -> None:
         low, high = (100 * end for end in floor.interval)
         alike = counted(sum(len(group.runs) for group in floor.repeats), "loaded run")
         st.caption(
-            f"Noise floor: {alike} that differ by chance alone "
-            f"end {100 * floor.relative:.2f} % apart (standard deviation, 90 % interval {low:.2f} to {high:.2f} %). "
-            "No law can predict better."
+            unbroken(
+                f"Noise floor: {alike} that differ by chance alone end {100 * floor.relative:.2f} % apart (standard "
+                f"deviation, 90 % interval {low:.2f} to {high:.2f} %). No law can predict better."
+            )
         )

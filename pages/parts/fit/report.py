@@ -101,7 +101,7 @@ def formula(name: str) -> None:
     said = "; ".join(f"${latex}$ {meaning}" for latex, meaning in symbols)
     st.caption(f"{said}.")
     st.caption(
-        f"Source: {law.reference}. η is the learning rate of one update; sums start at step 0, warm-up included."
+        f"Source: {law.reference}. $\\eta_i$ is the learning rate of update $i$, counted from 0, warm-up included."
     )
 
 

@@ -31,7 +31,7 @@ from ..state import address, jobs
 from ..state.session import state
 from ..state.workspace import Workspace
 from ..widgets import showing
-from ..widgets.markdown import literal
+from ..widgets.markdown import literal, unbroken
 
 JOB, FOUND = "staging_job", "staging_found"  # a simulation that runs, and what the last one came to
 NEXT, SIMULATED = "Next stage of a run", "Simulated run"
@@ -229,8 +229,10 @@ def _table(ahead: Next) -> None:
         },
     )
     st.caption(
-        "Low and high: a 90 % interval of the noise alone. Loss curves are not exponentials, so forecasts "
-        "may be off by more."
+        unbroken(
+            "Low and high: a 90 % interval of the noise alone. Loss curves are not exponentials, so forecasts "
+            "may be off by more."
+        )
     )
 
 

@@ -36,7 +36,7 @@ from optlaws_core.text import percent
 from ..state import address, jobs, session
 from ..state.workspace import Workspace
 from ..widgets import showing
-from ..widgets.markdown import literal
+from ..widgets.markdown import literal, unbroken
 
 FOLDER = "OPTLAWS_LIVE"  # environment variable: the one log, or folder of logs, of the server that may be watched
 EVERY = 10  # seconds
@@ -307,8 +307,10 @@ def _ahead(model: Model, seen: Run, whole: Run, flagged: bool) -> None:
         },
     )
     st.caption(
-        "Low and high: a 90 % band. A decay that ends earlier spends fewer updates, an average of the weights none: "
-        "these losses differ in cost."
+        unbroken(
+            "Low and high: a 90 % band. A decay that ends earlier spends fewer updates, an average of the weights "
+            "none: these losses differ in cost."
+        )
     )
 
 

@@ -130,15 +130,19 @@ def _shown(schedule: Schedule, target: str, key: str, left: DeltaGenerator, righ
         except OptLawsError as fault:
             st.error(literal(str(fault)), icon=":material/error:")
             return
-        notes = "  \n".join(map(literal, made.notes))
-        if made.remarks:
-            st.warning(notes, icon=":material/difference:")  # the first of them says how far it is off
-        elif made.notes:
-            st.caption(notes)
+        if made.remarks:  # the first of them says how far it is off
+            st.warning("  \n".join(map(literal, made.notes)), icon=":material/difference:")
+        elif unsaid := [note for note in made.notes if not _says(made.text, note)]:
+            st.caption("  \n".join(map(literal, unsaid)))
         st.code(made.text[:MOST_SHOWN], language=SHOWN.get(made.suffix), height=320)
         if len(made.text) > MOST_SHOWN:
             st.caption(f"The first {MOST_SHOWN:,} of {len(made.text):,} characters; the download has all of them.")
     _download(left, made, schedule, target, "Download", f"{key}_download")
+
+
+def _says(text: str, note: str) -> bool:
+    """Whether an export has a note among its comments, which are broken into lines."""
+    return note in " ".join(text.replace("#", " ").split())
 
 
 def _download(place, made: Export, schedule: Schedule, target: str, label: str, key: str) -> None:

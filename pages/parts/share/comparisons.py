@@ -17,6 +17,7 @@ from optlaws_core.saved import (
     anonymised,
     from_bundle,
     thinned,
+    usual_title,
     versions,
     without_places,
 )
@@ -165,8 +166,7 @@ def _version_of(left: DeltaGenerator, mine: Sequence[Entry], usual_place: Entry 
 
 
 def _title(space: Workspace) -> str:
-    on = [c for c in space.candidates if c.on and c.schedule is not None]
-    return f"{counted(len(on), 'schedule')} under {space.current}"[:200]
+    return usual_title([c.schedule for c in space.candidates if c.on and c.schedule is not None])
 
 
 def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed, opens, place) -> None:
@@ -206,7 +206,7 @@ def _save(space, fits, view, observed, risk, most_risk, baseline, said, unnamed,
                 raise OptLawsError("Nothing has changed since this was saved: it is the newest version already.")
             versions.publish(store, id, viewer, made)
             told = f"Saved as version {len(versions.history(store, id, viewer).versions)}"
-        said = f"{told}. This link shows its newest version. Who may open it: {opens.value}"
+        said = f"{told}. This link shows its newest version. {opens.opened}"
         typed = {label: words for label, words in space.draft.items() if label not in ("Title", "Note")}  # it has them
         space.draft = {**typed, SAVED: id, RUNS: "\n".join(space.runs), SAID: said}
         st.rerun()  # the form offers a new version of it from now on
@@ -227,7 +227,7 @@ def _told(space: Workspace, place: Entry | None) -> None:
         return
     left, right = st.columns(FORM_COLUMNS, gap="medium")
     left.success(space.draft.get(SAID, ""), icon=":material/check:")
-    right.code(link(last), language=None)
+    right.code(link(last), language=None, wrap_lines=True)
     right.page_link(page.called("share"), label="Open it", icon=":material/open_in_new:", query_params={"id": last})
 
 

@@ -20,7 +20,7 @@ def bar(entry: Entry, found: Snapshot) -> None:
     with st.container(border=True):
         with st.container(horizontal=True):
             with st.popover("Copy the link", icon=":material/link:"):
-                st.code(link(entry.id), language=None)
+                st.code(link(entry.id), language=None, wrap_lines=True)
             _visibility(entry)
             _words(entry)
             _frame(entry)

@@ -230,7 +230,8 @@ def _about(entry: Entry, found: Snapshot, edited: str | None) -> DeltaGenerator:
         st.caption(f"Began as a copy of another comparison, content {found.parent[:12]}.")
     actions = st.container(horizontal=True)
     with actions:
-        st.button("All of mine", icon=":material/arrow_back:", help="The comparisons that you saved.", on_click=go)
+        if settings.store().count(identity.viewer()):
+            st.button("All of mine", icon=":material/arrow_back:", help="The comparisons that you saved.", on_click=go)
         if st.button("Open a copy", icon=":material/content_copy:", help=COPY):
             kept.copy(found)
         st.download_button(

@@ -88,7 +88,7 @@ class BigRun:
             name
             for candidate, name in zip(candidates, c.spoken(candidates), strict=True)
             if candidate.on and (s := candidate.schedule) is not None
-            if abs(float(s(s.total)) / s.peak - self.final) > CLOSE
+            if abs((end := float(s(s.total)) / s.peak) - self.final) > CLOSE and end < 1  # a constant rate never falls
         ]
 
     @property

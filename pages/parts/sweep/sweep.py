@@ -13,6 +13,7 @@ from ..state import address, jobs
 from ..state.bundled import SWEEP, digest, sweep_runs
 from ..state.workspace import Workspace
 from ..widgets import showing
+from ..widgets.markdown import unbroken
 from . import charts
 
 MOST_LOADED = 60  # runs; more make the other pages slow and their charts unreadable
@@ -161,7 +162,7 @@ def noise(floor: NoiseFloor | None) -> None:
         f"{100 * floor.relative:.2f} %",
         help="Standard deviation over seeds of the last held-out loss, as a share of it, pooled over repeated plans.",
     )
-    boxes[0].caption(f"90 % interval {low:.2f} to {high:.2f} %, from {floor.freedom} repeats")
+    boxes[0].caption(unbroken(f"90 % interval {low:.2f} to {high:.2f} %, from {floor.freedom} repeats"))
     boxes[1].metric(
         "A perfect law is off by",
         f"{100 * floor.mean_error:.2f} %",
@@ -213,12 +214,13 @@ def law_against(floor: NoiseFloor | None) -> None:
         placeholder="",
         column_config={
             "Parameters": st.column_config.NumberColumn(format="localized"),
-            "Trained on": st.column_config.TextColumn(width="medium"),
             "Covered": st.column_config.NumberColumn(
                 "Same peak, batch", help="Held-out runs with a peak within those trained on and the same batch size."
             ),
             "near": st.column_config.NumberColumn(
-                "error, last loss", help="Mean relative error of the last held-out loss, those runs.", **percent
+                "error, last loss",
+                help="Mean relative error of the last held-out loss of the runs with the same peak and batch.",
+                **percent,
             ),
             "ratio": st.column_config.NumberColumn(
                 "× a perfect law's", format="%.1f", help="That error over that of a law that is right but for the seed."
@@ -232,27 +234,30 @@ def law_against(floor: NoiseFloor | None) -> None:
             "far": st.column_config.NumberColumn(
                 "error, last loss ", help="Mean relative error of the last held-out loss of the other runs.", **percent
             ),
+            "Trained on": st.column_config.TextColumn(width="large"),
         },
     )
     errors = {f"{_params(row):,.0f} parameters": list(zip(row.all.runs, row.all.ends, strict=True)) for row in rows}
     showing.chart(charts.off(errors, floor.relative if floor else 0.0), "sweep-law-errors")
     st.caption(
-        "A point is a held-out run; the grey band is one standard deviation over seeds. Most laws do not know "
-        "the batch size, and far from the peaks they were trained at they are guesses: both show here. Errors beyond "
-        "25 % lie outside the frame; a double click shows them."
+        unbroken(
+            "A point is a held-out run; the grey band is one standard deviation over seeds. Most laws do not know "
+            "the batch size, and far from the peaks they were trained at they are guesses: both show here. Errors "
+            "beyond 25 % lie outside the frame; a double click shows them."
+        )
     )
 
 
 def _judged_row(row: Judged, perfect: float | None) -> dict:
     return {
         "Parameters": _params(row),
-        "Trained on": ", ".join(row.fit.train),
-        "Covered": len(row.near.runs),
         "near": _percent(row.near.final),
+        "Covered": len(row.near.runs),
         "ratio": row.near.final / perfect if perfect and row.near.final is not None else None,
         "curve": _percent(row.near.curve),
         "Others": len(row.far.runs),
         "far": _percent(row.far.final),
+        "Trained on": ", ".join(row.fit.train),
     }
 
 

@@ -11,4 +11,9 @@ def literal(text: str) -> str:
     """
     text = re.sub(r"([\\`*_\[\]<>$~#|&{}!])", r"\\\1", " ".join(text.split()))
     text = re.sub(r"(?<=:)(?=[\w/+-])|(?<=www)(?=\.)|(?<=@)(?=\w)", "\u2060", text)
-    return re.sub(r"^(?=[-+=])|^(\d+)(?=[.)])", r"\1\\", text)
+    return unbroken(re.sub(r"^(?=[-+=])|^(\d+)(?=[.)])", r"\1\\", text))
+
+
+def unbroken(text: str) -> str:
+    """`text` in which no line ends between a number and its percent sign."""
+    return re.sub(r"(?<=\d) (?=\\?%)", "\u00a0", text)

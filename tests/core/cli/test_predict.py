@@ -13,7 +13,7 @@ from optlaws_core.prediction.joint_losses import joint
 from optlaws_core.prediction.losses import sized
 from optlaws_core.prediction.pairs import against, chances
 from optlaws_core.prediction.why import why
-from optlaws_core.saved import from_bundle
+from optlaws_core.saved import from_bundle, usual_title
 from tests.places import ROOT
 from tests.support.commands import BUNDLED, CANDIDATES, TRAIN, told
 
@@ -272,7 +272,7 @@ def test_a_ranking_is_written_as_a_comparison_that_opens_with_its_numbers(capsys
     assert [r.final_loss for r in rank(made.fit, schedules)] == [r.final_loss for r in rank(law, schedules)]
     assert told(capsys, *asked, "--bundle", str(out))[0] == 0
     bare = from_bundle(out.read_bytes())
-    assert bare.title == f"{len(CANDIDATES)} schedules under {law.title}" and not bare.runs and not bare.view
+    assert bare.title == usual_title(schedules) and not bare.runs and not bare.view
     logs_at = tmp_path / "logs"
     logs_at.mkdir()
     risk = logs_at / "risk.csv"

@@ -29,6 +29,7 @@ from optlaws_core.saved import (
     renamed,
     thinned,
     to_bundle,
+    usual_title,
     without_places,
 )
 from optlaws_core.saved.schema import bundle_schema
@@ -564,3 +565,9 @@ def test_what_was_observed_at_the_end_of_a_run_outlives_its_thinning(snapshot):
     assert SECRET.encode() not in nameless.to_bytes() and [*nameless.runs[-1].ends.values()] == [exact]
     ended_early = Run("early", Plan(schedule), {"train": Series(steps[:40_000], loss[:40_000])}, lr_source="declared")
     assert final_loss(*thinned([ended_early]), "train") is None
+
+
+def test_a_comparison_without_a_title_is_called_after_how_many_and_how_long_its_schedules_are():
+    one, other = (parse(f"linear(peak=1e-3, total={total})") for total in (1000, 2000))
+    assert usual_title([one, one]) == "2 schedules over 1,000 updates"
+    assert usual_title([one, other]) == "2 schedules" and usual_title([other]) == "1 schedule over 2,000 updates"

@@ -61,4 +61,4 @@ def opened(space: Workspace, link: list[str] | None = None) -> AppTest:
 def texts(app: AppTest) -> list[str]:
     """All that is said, as it is read: without what keeps Markdown from it."""
     kinds = (app.text, app.info, app.caption, app.error, app.subheader, app.markdown, app.warning)
-    return [re.sub(r"\\(?=\W)|\u2060", "", x.value) for kind in kinds for x in kind]
+    return [re.sub(r"\\(?=\W)|\u2060", "", x.value).replace("\u00a0", " ") for kind in kinds for x in kind]

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -11,7 +12,7 @@ from optlaws_core.fitting.first_split import for_an_answer
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.readers import Source
 from pages.parts.compare import table as candidate_table
-from pages.parts.decide import card, fitting, further
+from pages.parts.decide import answer, card, fitting, further
 from pages.parts.state import session
 from pages.parts.state.big_run import BigRun, moved
 from pages.parts.state.candidates import Candidate
@@ -77,7 +78,7 @@ def test_logs_are_answered_without_a_click_and_their_order_changes_nothing():
     tables = [app.dataframe[-1].value for app in (one, other)]
     assert tables[0].equals(tables[1])
     headlines = [app.subheader[0].value for app in (one, other)]
-    assert headlines[0] == headlines[1] and "90 %" in headlines[0]
+    assert headlines[0] == headlines[1] and "90\u00a0%" in headlines[0]
 
 
 @pytest.mark.slow
@@ -220,7 +221,7 @@ def test_what_the_card_cannot_read_is_one_sentence_and_changes_nothing(label, ty
     app = opened(space := space_with(a_fit(), candidates=map(Candidate, THREE)))
     before = list(space.candidates)
     field(app, label).set_value(typed).run()
-    assert any(said in e.value for e in app.error) and len(app.error) == 1
+    assert any(said in t for t in texts(app)) and len(app.error) == 1
     assert space.candidates == before and field(app, label).value == typed
     assert len(app.get("plotly_chart")) == 1
 
@@ -461,6 +462,25 @@ def test_the_runs_to_train_next_stand_beneath_the_answer_each_with_its_export():
     assert any("updates" in t and "Probability of a wrong choice after it" in t for t in texts(app)) and exports
     exports[0].click().run()
     assert not app.exception and any(box.label == "Trainer" for box in app.selectbox)
+
+
+def test_the_ranking_of_a_telephone_has_loss_difference_interval_and_chance_in_its_few_columns():
+    shown = pd.DataFrame(
+        {
+            "Schedule": ["a<b>", "cosine"],
+            "Loss": [1.25, 1.5],
+            "To baseline": [-0.25, None],
+            "90 % interval": ["-0.3000 to -0.2000", "baseline"],
+            "P(best)": ["<1 %", "99 %"],
+        }
+    )
+    made = answer.narrow(shown, ["#123456", "#654321"])
+    assert re.findall(r"<tr>(.*?)</tr>", made)[1:] == [
+        '<td><span style="color: #123456">●</span> a&lt;b&gt;</td><td>1.2500</td>'
+        "<td>-0.2500<br><small>-0.3000 to -0.2000</small></td><td>&lt;1 %</td>",
+        '<td><span style="color: #654321">●</span> cosine</td><td>1.5000</td><td><small>baseline</small></td>'
+        "<td>99 %</td>",
+    ]
 
 
 def test_a_pair_is_told_beside_the_ranking_as_its_rows_have_it():

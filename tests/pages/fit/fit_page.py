@@ -71,7 +71,7 @@ def select_once(laws, train, *, test, from_step, **how):
 def texts(at) -> str:
     """All that the page says in words."""
     kinds = (at.caption, at.markdown, at.info, at.warning, at.error, at.success)
-    return "\n".join(x.value for kind in kinds for x in kind)
+    return "\n".join(x.value for kind in kinds for x in kind).replace("\u00a0", " ")
 
 
 def figure(at) -> dict:

@@ -180,6 +180,17 @@ def test_of_many_points_some_are_drawn_evenly():
     assert set(np.diff(places)) == {25, 26}
 
 
+def test_residuals_of_dense_runs_are_a_moving_mean():
+    steps, off = np.arange(1, 401), np.resize([1.0, -0.5, 0.25], 400)
+    dense = Run("dense", Plan(parse(WHOLE)), {"train": Series(steps, np.full(400, 2.0))}, lr_source="declared")
+    runs = {0: dense, 1: run("sparse", "constant(peak=1e-3, total=1000)")}
+    predicted = {"dense": 2 * (1 + off / 100), "sparse": np.array([3.0, 2.9])}
+    assert charts.smoothed(runs) == ["dense"]
+    drawn = charts.residuals(runs, predicted, []).data[0]
+    means = [off[max(i - 4, 0) : i + 5].mean() for i in range(400)]
+    np.testing.assert_allclose(drawn.y, [means[i - 1] for i in drawn.x], atol=1e-12)
+
+
 def test_a_tuned_fit_is_drawn_from_its_own_coefficients():
     runs = [
         r.on("val") for r in read(ROOT / "data" / "examples.csv").runs if r.name in ("constant_4000", "drop30_4000")

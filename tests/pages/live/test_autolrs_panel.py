@@ -54,7 +54,11 @@ def bundled() -> Workspace:
 
 
 def texts(app: AppTest) -> list[str]:
-    return [x.value.replace("\\", "") for kind in (app.info, app.caption, app.success, app.error) for x in kind]
+    return [
+        x.value.replace("\\", "").replace("\u00a0", " ")
+        for kind in (app.info, app.caption, app.success, app.error)
+        for x in kind
+    ]
 
 
 def test_nothing_is_drawn_before_it_is_opened():

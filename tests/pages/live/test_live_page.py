@@ -35,7 +35,7 @@ def space_with(run=None, fit=True) -> Workspace:
 
 
 def texts(app: AppTest) -> list[str]:
-    return [x.value for kind in (app.info, app.caption, app.error) for x in kind]
+    return [x.value.replace("\u00a0", " ") for kind in (app.info, app.caption, app.error) for x in kind]
 
 
 def last_seen(app: AppTest) -> int:
@@ -190,7 +190,7 @@ def test_a_run_that_blows_up_raises_an_alarm():
     run = replace(run, series={"train": Series(run.steps, y)})
     app = opened(space_with(run))
     assert risen(cut(run, app.slider[0].value)) > 0.99 and any(
-        "has risen by more than 5 %" in e.value for e in app.error
+        "has risen by more than 5 %" in text for text in texts(app)
     )
     assert app.metric[0].value == percent(diverging(cut(run, app.slider[0].value))) != "1 %"
 

@@ -27,7 +27,7 @@ def opened(**query: str) -> AppTest:
 
 
 def plain(text: str) -> str:
-    return text.replace("\\", "")
+    return text.replace("\\", "").replace("\u00a0", " ")
 
 
 def uploaded(app: AppTest, content: bytes) -> AppTest:

@@ -88,7 +88,7 @@ def test_the_page_asks_what_it_cannot_read():
     app.text_input(key="final_params").set_value("2e6").run()
     assert not app.error and any("Beyond the training runs" in warning.value for warning in app.warning)
     app.text_input(key="final_warmups").set_value("150%").run()
-    assert "less than 100 % of the length" in app.error[0].value
+    assert "less than 100\u00a0% of the length" in app.error[0].value
     app.text_input(key="final_warmups").set_value("0").run()
     assert not app.error
     app.text_input(key="final_peaks").set_value(" ".join(f"{k}e-6" for k in range(1, 500))).run()

@@ -174,6 +174,7 @@ def test_names_are_shown_as_they_are(page, name):
         ("- x", r"\- x"),
         ("a\nb", "a b"),
         ("plain text, 3.5 at 2", "plain text, 3.5 at 2"),
+        ("90 % of 5, % of x, 100 %", "90\u00a0% of 5, % of x, 100\u00a0%"),  # no line ends before the sign
     ],
 )
 def test_literal_escapes_markup_and_nothing_else(text, shown):

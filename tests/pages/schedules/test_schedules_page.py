@@ -40,7 +40,7 @@ def text_of(app: AppTest) -> str:
 
 
 def plain(text: str) -> str:
-    return text.replace("\\", "")
+    return text.replace("\\", "").replace("\u00a0", " ")
 
 
 def facts(app: AppTest) -> dict[str, str]:
@@ -206,6 +206,9 @@ def test_exports_are_shown_and_warn_where_they_are_not_exact(target):
     assert len(app.warning) == bool(made.remarks) and not app.error
     if made.remarks:
         assert all(word in plain(app.warning[0].value) for word in (" % of the peak", made.notes[-1][:20]))
+    else:  # a note that stands in the text is not said once more
+        said, text = plain(" ".join(c.value for c in app.caption)), " ".join(made.text.replace("#", " ").split())
+        assert all((note in said) != (note in text) for note in made.notes)
     assert len(app.get("download_button")) == 1
 
 

@@ -249,7 +249,7 @@ def test_a_link_tells_of_laws_runs_doubts_and_coefficients(store):
     found, viewer = saved(compared.run(), store)
     (entry,) = store.listed(viewer)
     shown = share(viewer, id=entry.id)
-    said = "\n".join(x.value for x in (*shown.caption, *shown.warning)).replace("\\", "")
+    said = "\n".join(x.value for x in (*shown.caption, *shown.warning)).replace("\\", "").replace("\u00a0", " ")
     laws = "Convergence and noise (75 %) and Power law in steps (25 %), fitted to long; judged on other."
     assert laws in said and doubt in said
     assert "Convergence and noise. The fit uses losses from step 90" in said

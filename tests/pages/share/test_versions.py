@@ -31,10 +31,13 @@ def test_a_new_version_comes_under_the_same_link_and_the_old_one_stays(compared,
     assert "Saves version 2 of “First”." in texts(compared)
     second, _ = saved(compared, store, Title="Second")
     assert "Saves version 3 of “Second”." in texts(compared)
-    assert any(x.value.startswith("Saved as version 2. ") for x in compared.success)
+    assert [x.value for x in compared.success] == [
+        "Saved as version 2. This link shows its newest version. Everybody who has the link may open it."
+    ]
     assert second.title == "Second" and [e.id for e in store.listed(viewer)] == [entry.id]
     reader = share(Viewer("elsewhere"), id=entry.id)
     assert [t.value for t in reader.title] == ["Second"] and "Version 2 of 2." in texts(reader)
+    assert "All of mine" not in labels(reader) and "All of mine" in labels(share(viewer, id=entry.id))
     reader.session_state["share_versions"] = True
     reader.run()
     (way,) = [m.value for m in reader.markdown if "Version 1" in m.value]
