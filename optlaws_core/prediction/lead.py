@@ -20,7 +20,7 @@ from ..schedules import Schedule, parts
 from ..text import percent
 from .losses import Asked, checked, each, of_fit, of_parts, seen
 
-DIGITS = 4  # decimals in which losses are shown
+DIGITS, MORE = 4, 6  # decimals in which differences of losses are shown, and small ones; as `verdict.difference` does
 SAME_SUM = 0.005  # a smaller share of more or less summed rate is none
 
 Terms = Mapping[Kind, float]
@@ -34,15 +34,20 @@ class Lead:
     parts: Terms  # above 0 for what speaks for the one that leads
 
     @property
+    def digits(self) -> int:
+        """Decimals in which the total is shown."""
+        return DIGITS if abs(self.total) >= 5 * 10**-DIGITS else MORE
+
+    @property
     def shown(self) -> dict[Kind, float]:
-        """The parts in the digits of a loss, whose sum is the total in these digits; without what rounds to 0.
+        """The parts in the digits of the total, whose sum is the total in these digits; without what rounds to 0.
 
         What rounding leaves over is taken by the largest part.
         """
-        rounded = {kind: round(part, DIGITS) for kind, part in self.parts.items()}
+        rounded = {kind: round(part, self.digits) for kind, part in self.parts.items()}
         largest = max(rounded, key=lambda kind: abs(rounded[kind]))
-        rounded[largest] += round(self.total, DIGITS) - sum(rounded.values())
-        return {kind: part for kind, part in rounded.items() if round(part, DIGITS)}
+        rounded[largest] += round(self.total, self.digits) - sum(rounded.values())
+        return {kind: part for kind, part in rounded.items() if round(part, self.digits)}
 
 
 def lead(model: Model, best: Schedule, other: Schedule) -> Lead | None:
@@ -84,16 +89,17 @@ def made_of(model: Model, best: Schedule, other: Schedule) -> str:
     found = lead(model, best, other)
     if found is None or not {"noise", "drops"} & found.parts.keys():
         return ""
-    shown, total = found.shown, round(found.total, DIGITS)
-    if total <= 0:
+    shown, digits = found.shown, found.digits
+    if round(found.total, digits) <= 0:
         return ""
+    total = f"{found.total:.{digits}f}"
     largest_first = sorted(shown.items(), key=lambda part: -abs(part[1]))
     summed = _summed(best) / _summed(other) - 1
-    gains = [f"{part:.4f} from {_words(kind, True, summed)}" for kind, part in largest_first if part > 0]
-    costs = [f"{-part:.4f} for {_words(kind, False, summed)}" for kind, part in largest_first if part < 0]
+    gains = [f"{part:.{digits}f} from {_words(kind, True, summed)}" for kind, part in largest_first if part > 0]
+    costs = [f"{-part:.{digits}f} for {_words(kind, False, summed)}" for kind, part in largest_first if part < 0]
     if len(shown) == 1:
-        return f"Its lead of {total:.4f} comes all from {_words(largest_first[0][0], True, summed)}."
-    return f"Its lead of {total:.4f} is {', minus '.join([' plus '.join(gains), *costs])}."
+        return f"Its lead of {total} comes all from {_words(largest_first[0][0], True, summed)}."
+    return f"Its lead of {total} is {', minus '.join([' plus '.join(gains), *costs])}."
 
 
 def _words(kind: Kind, better: bool, summed: float) -> str:

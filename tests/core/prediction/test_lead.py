@@ -6,6 +6,7 @@ import pytest
 
 from optlaws_core import Average, parse, predict
 from optlaws_core.prediction.lead import Lead, lead, made_of
+from optlaws_core.prediction.verdict import difference
 from tests.core.prediction.test_losses import made
 from tests.knowledge.twins import THETAS
 
@@ -32,13 +33,19 @@ def test_the_parts_add_up_to_the_lead(model):
 
 
 @pytest.mark.parametrize(
-    "parts", [{"progress": 0.00016, "noise": 0.00016}, {"progress": -0.01, "noise": 0.02244, "peak": 0.00004}]
+    "parts",
+    [
+        {"progress": 0.00036, "noise": 0.00036},
+        {"progress": -0.01, "noise": 0.02244, "peak": 0.00004},
+        {"progress": 0.0060001, "noise": -0.0057984, "peak": 0.0000004},
+    ],
 )
 def test_what_is_shown_adds_up_in_the_digits_that_are_shown(parts):
     total = sum(parts.values())
     shown = Lead(total, parts).shown
-    assert round(sum(round(1e4 * part) for part in shown.values())) == round(1e4 * round(total, 4))
-    assert all(abs(part - parts[kind]) <= 1.5e-4 for kind, part in shown.items()) and "peak" not in shown
+    digits = len(difference(total).partition(".")[2])
+    assert sum(round(10**digits * part) for part in shown.values()) == round(10**digits * float(difference(total)))
+    assert all(abs(part - parts[kind]) <= 1.5 * 10**-digits for kind, part in shown.items()) and "peak" not in shown
 
 
 def test_the_sentence_names_gains_and_costs_and_how_much_the_rates_add_up_to():
