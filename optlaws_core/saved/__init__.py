@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .changes import anonymised, mapped_model, mapped_selection, renamed, thinned, without_places
     from .checks import MOST_BYTES
-    from .record import Candidate, Snapshot, from_bundle, to_bundle, usual_title
+    from .record import Candidate, Snapshot, from_bundle, is_usual, to_bundle, usual_title
 
 _HOME = {
     "changes": ("anonymised", "mapped_model", "mapped_selection", "renamed", "thinned", "without_places"),
     "checks": ("MOST_BYTES",),
-    "record": ("Candidate", "Snapshot", "from_bundle", "to_bundle", "usual_title"),
+    "record": ("Candidate", "Snapshot", "from_bundle", "is_usual", "to_bundle", "usual_title"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
@@ -24,6 +24,7 @@ __all__ = [
     "Snapshot",
     "anonymised",
     "from_bundle",
+    "is_usual",
     "mapped_model",
     "mapped_selection",
     "renamed",

@@ -11,6 +11,7 @@ checks every value: whatever a stranger sends is a snapshot or one clear error.
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -128,6 +129,11 @@ def usual_title(schedules: Sequence[Schedule]) -> str:
     lengths = {schedule.total for schedule in schedules}
     over = f" over {counted(lengths.pop(), 'update')}" if len(lengths) == 1 else ""
     return f"{counted(len(schedules), 'schedule')}{over}"
+
+
+def is_usual(title: str) -> bool:
+    """Whether nobody gave this title: it is one of `usual_title`."""
+    return re.fullmatch(r"[\d,]+ schedules?( over [\d,]+ updates?)?", title) is not None
 
 
 def to_bundle(snapshot: Snapshot) -> bytes:

@@ -16,6 +16,7 @@ from optlaws_core.saved import (
     Snapshot,
     anonymised,
     from_bundle,
+    is_usual,
     thinned,
     usual_title,
     versions,
@@ -64,9 +65,8 @@ def section(
         mine, usual_place = _own(space)
         left, right = st.columns(FORM_COLUMNS, gap="medium")
         begun = usual_place.id if usual_place else ""
-        title = _words(
-            space, left.text_input, "Title", usual_place.title if usual_place else _title(space), begun, max_chars=200
-        )
+        given = usual_place.title if usual_place and not is_usual(usual_place.title) else _title(space)
+        title = _words(space, left.text_input, "Title", given, begun, max_chars=200)
         note = _words(
             space,
             left.text_area,

@@ -25,6 +25,7 @@ from optlaws_core.saved import (
     changes,
     checks,
     from_bundle,
+    is_usual,
     record,
     renamed,
     thinned,
@@ -570,4 +571,6 @@ def test_what_was_observed_at_the_end_of_a_run_outlives_its_thinning(snapshot):
 def test_a_comparison_without_a_title_is_called_after_how_many_and_how_long_its_schedules_are():
     one, other = (parse(f"linear(peak=1e-3, total={total})") for total in (1000, 2000))
     assert usual_title([one, one]) == "2 schedules over 1,000 updates"
+    assert all(is_usual(usual_title(some)) for some in ([one, one], [one, other], [other]))
+    assert not is_usual("2 schedules over 1,000 updates, which one?")
     assert usual_title([one, other]) == "2 schedules" and usual_title([other]) == "1 schedule over 2,000 updates"
