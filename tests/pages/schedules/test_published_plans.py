@@ -40,7 +40,7 @@ def test_nothing_is_shown_until_a_plan_is_chosen():
 def test_an_address_shows_a_plan_with_what_its_source_states_and_leaves_open(public):
     app = opened(public.title)
     assert app.selectbox(key="public_plan").value == public.name and public.plan.text in texts(app)
-    told = " ".join(m.value.replace("\\", "") for m in app.markdown)
+    told = " ".join(m.value.replace("\\", "").replace("\u00a0", " ") for m in app.markdown)
     assert f"]({public.url})" in told and public.who in told
     assert all(sentence in told for sentence in public.left_out)
     frame = app.dataframe[0].value
