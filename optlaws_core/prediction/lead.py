@@ -98,7 +98,7 @@ def made_of(model: Model, best: Schedule, other: Schedule) -> str:
     gains = [f"{part:.{digits}f} from {_words(kind, True, summed)}" for kind, part in largest_first if part > 0]
     costs = [f"{-part:.{digits}f} for {_words(kind, False, summed)}" for kind, part in largest_first if part < 0]
     if len(shown) == 1:
-        return f"Its lead of {total} comes all from {_words(largest_first[0][0], True, summed)}."
+        return f"All of its lead of {total} comes from {_words(largest_first[0][0], True, summed)}."
     return f"Its lead of {total} is {', minus '.join([' plus '.join(gains), *costs])}."
 
 

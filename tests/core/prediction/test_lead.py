@@ -62,7 +62,7 @@ def test_a_lead_of_one_part_is_told_as_such():
     alike = (replace(LINEAR, final=1e-4), COSINE)  # whose rates add up to the same
     best, other = sorted(alike, key=lambda schedule: predict(NOISE, schedule)[0])
     assert set(lead(NOISE, best, other).shown) == {"noise"}
-    assert "comes all from less noise left at the end." in made_of(NOISE, best, other)
+    assert "comes from less noise left at the end." in made_of(NOISE, best, other)
 
 
 def test_nothing_is_said_where_a_law_has_no_such_parts():
