@@ -1,7 +1,7 @@
 """Run the benchmarks named on the command line, or all: each is a module with a `main()` that prints a table.
 
-Options behind the names are those of the benchmarks. Those of `BY_NAME`, which take hours or ask the network, run
-only when they are named.
+Options behind the names are those of the benchmarks. Those of `BY_NAME`, which take hours, ask the network or settle
+what is settled, run only when they are named.
 """
 
 import importlib
@@ -41,7 +41,7 @@ ALL = (
     "replicas",
 )
 
-BY_NAME = ("downloads", "fuzz", "mutations", "priors", "reproducibility")
+BY_NAME = ("dependence", "downloads", "fuzz", "mutations", "priors", "reproducibility")
 
 given = sys.argv[1:]
 options = next((i for i, word in enumerate(given) if word.startswith("-")), len(given))

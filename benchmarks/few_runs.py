@@ -167,7 +167,7 @@ def answer(question: Question) -> Answer:
     known = calibration(fits[0].informed)
     variance = np.array([(e.prediction[0] / QUANTILE) ** 2 for e in ends])
     left = (variance - average.misfit**2) / known**2
-    off = {n: _off(m, question.test) for n, m in models.items()}
+    off = {n: off_at_end(m, question.test) for n, m in models.items()}
     return Answer(question, off, left, average.misfit, _pairs(average, question, models.get("multi_power, no prior")))
 
 
@@ -216,8 +216,14 @@ def _chosen(scores: np.ndarray, observed: np.ndarray, totals: np.ndarray) -> lis
     return ranked
 
 
-def _off(model: Model, runs: Sequence[Run]) -> np.ndarray:
+def off_at_end(model: Model, runs: Sequence[Run]) -> np.ndarray:
+    """log predicted − log observed of the last losses of runs, (runs,)."""
     return np.array([np.log(predict(model, r.known_plan, r.steps[-1:])[0] / r.loss[-1]) for r in runs])
+
+
+def mean_error(off: np.ndarray) -> float:
+    """Mean relative error, of differences of logarithms (runs,)."""
+    return float(np.abs(np.expm1(off)).mean())
 
 
 def calibrated(answers: Sequence[Answer]) -> float:
@@ -239,7 +245,7 @@ def _show_errors(asked: dict[str, list[Answer]]) -> None:
     for design, answers in asked.items():
         some = [a for a in answers if reported(a.question.group)]
         for name in some[0].off:
-            errors = [float(np.abs(np.expm1(a.off[name])).mean()) for a in some]
+            errors = [mean_error(a.off[name]) for a in some]
             several = [e for e, a in zip(errors, some, strict=True) if _horizons(a.question) > 1]
             mean, longer = (f"{100 * np.mean(e):.3f} %" for e in (errors, several))
             rows.append((design, len(some), name, mean, longer, f"{100 * max(errors):.2f} %"))

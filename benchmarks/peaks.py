@@ -21,7 +21,7 @@ from optlaws_core import Run, predict, select
 from optlaws_core.fitting.peaks import POWER
 from optlaws_core.fitting.result import Model
 
-from .few_runs import Question, questions, shortest_wsd
+from .few_runs import Question, mean_error, off_at_end, questions, shortest_wsd
 from .groups import Group, groups
 from .priors import LAWS, learn
 from .table import PUBLIC, has_public, show
@@ -94,8 +94,7 @@ def _fitted(train: tuple[Run, ...], family: str) -> Model:
 
 def _error(model: Model, question: Question) -> float:
     """Mean relative error of the last losses of the held-out runs."""
-    off = [abs(predict(model, r.known_plan, r.steps[-1:])[0] / r.loss[-1] - 1) for r in question.test]
-    return float(np.mean(off))
+    return mean_error(off_at_end(model, question.test))
 
 
 def _percent(alone: float, with_it: float) -> tuple[str, str, str]:

@@ -90,7 +90,7 @@ def main() -> None:
 @cache
 def members(law: str) -> tuple[Member, ...]:
     """Every group that counts, fitted under the vague prior."""
-    found = (_member(law, group) for group in groups() if counts(group))
+    found = (member(law, group) for group in groups() if counts(group))
     return tuple(m for m in found if m is not None)
 
 
@@ -102,7 +102,8 @@ def counts(group: Group) -> bool:
     return group.family in ("mpl", "lrs", "mod") or (group.family == "c5m" and len(group.runs) > 1)
 
 
-def _member(law: str, group: Group) -> Member | None:
+def member(law: str, group: Group) -> Member | None:
+    """A group fitted under the vague prior; None where no start has finite losses."""
     names = list(group.runs)
     if len(names) > MOST_RUNS:
         names = [names[i] for i in np.linspace(0, len(names) - 1, MOST_RUNS).astype(int)]
@@ -133,22 +134,52 @@ def begun(runs: Sequence[Run], share: float) -> list[Run]:
 def learn(law: str, without: frozenset[str] = frozenset()) -> Prior:
     """The prior of a law from all families but those `without`."""
     kept = [m for m in members(law) if m.group.family not in without]
+    center, covariance = regressed(kept, np.ones((len(kept), 1)))
+    return as_prior(law, center[0], covariance)
+
+
+def as_prior(law: str, mean: np.ndarray, covariance: np.ndarray) -> Prior:
+    """A law's prior of mean (k,) and covariance (k, k)."""
+    return Prior(law, tuple(mean.tolist()), tuple(map(tuple, covariance.tolist())))
+
+
+def weights(kept: Sequence[Member]) -> np.ndarray:
+    """What each member counts, (members,), in all 1."""
     each = Counter(m.group.family for m in kept)
-    weight = np.array([each[m.group.family] ** -0.5 for m in kept])
-    weight /= weight.sum()
+    found = np.array([each[m.group.family] ** -0.5 for m in kept])
+    return found / found.sum()
+
+
+def regressed(
+    kept: Sequence[Member], design: np.ndarray, pull: Sequence[float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """How coordinates hang on what is known of the groups, (columns, k), and their covariance around that, (k, k).
+
+    design: what is known, (members, columns), in its first column 1, whose coefficients are the mean; `pull`: how
+    strongly those of the other columns are drawn to 0, by coordinate (k,), in units of all members' weight.
+    """
+    weight = weights(kept)
     X, V = np.array([m.psi for m in kept]), np.array([m.spread for m in kept])
     k = X.shape[1]
+    others = np.diag(np.arange(design.shape[1]) > 0)
+    drawn = np.multiply.outer(np.zeros(k) if pull is None else pull, others)  # (k, columns, columns)
+
+    def solved(student: np.ndarray) -> np.ndarray:
+        weighted = design.T * student
+        told = (weighted @ X).T[:, :, None]
+        return np.linalg.solve(weighted @ design + student.sum() * drawn, told)[:, :, 0].T
+
     unsure = np.average(V, axis=0, weights=weight)
-    mean, S = np.average(X, axis=0, weights=weight), np.cov(X.T, aweights=weight) + 0.01 * np.eye(k)
+    off = X - design @ (found := solved(weight))
+    S = np.cov(off.T, aweights=weight) + 0.01 * np.eye(k)
     for _ in range(50):
-        off = X - mean
         distance = np.einsum("ij,jk,ik->i", off, np.linalg.inv(S + UNSURE * unsure), off)
         student = weight * (STUDENT + k) / (STUDENT + distance)
-        mean = np.average(X, axis=0, weights=student)
-        S = np.einsum("i,ij,ik->jk", student, X - mean, X - mean) + 0.003 * np.eye(k)
+        off = X - design @ (found := solved(student))
+        S = np.einsum("i,ij,ik->jk", student, off, off) + 0.003 * np.eye(k)
     S = S + UNSURE * unsure
     S[0, 0] += LEVEL**2
-    return Prior(law, tuple(mean.tolist()), tuple(map(tuple, S.tolist())))
+    return found, S
 
 
 def _within(found: Sequence[Member]) -> np.ndarray:
@@ -162,4 +193,16 @@ def _within(found: Sequence[Member]) -> np.ndarray:
     return np.asarray(total) / max(freedom, 1)
 
 
-__all__ = ["begun", "counts", "learn", "main", "members"]
+__all__ = [
+    "LAWS",
+    "Member",
+    "as_prior",
+    "begun",
+    "counts",
+    "learn",
+    "main",
+    "member",
+    "members",
+    "regressed",
+    "weights",
+]
