@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from ..hyper import HYPER_LAWS, HyperLaw, Optimum, SweepCell, law_map, laws_over
 from ..text import format_amount, format_number
-from .chart_style import amount, color, finish, log_axis, safe
+from .chart_style import amount, beneath, color, finish, log_axis, safe
 
 AXES = {"tokens": "tokens in total, D", "params": "parameters, N"}
 HIGHEST = 3.0  # percent above the best run: the heat map's colours end there
@@ -55,7 +55,7 @@ def over(params: float, tokens: float, along: str, batch: float | None, loss: fl
     for column, what, text in ((1, "lr", format_number), (2, "batch", amount)):
         values = np.concatenate([found.of(name, what) for name in HYPER_LAWS])
         figure.update_yaxes(**log_axis(values, text), row=1, col=column)
-    return _wide(finish(figure, 430, f"{along} {params} {tokens}"))
+    return beneath(finish(figure, 430, f"{along} {params} {tokens}"))
 
 
 def maps(law: HyperLaw, params: float, tokens: float, batch: float | None, loss: float | None) -> go.Figure:
@@ -122,7 +122,7 @@ def maps(law: HyperLaw, params: float, tokens: float, batch: float | None, loss:
     for update, middle, name in ((figure.update_xaxes, params, "params"), (figure.update_yaxes, tokens, "tokens")):
         ticks = np.log10(middle) + np.array([-1.4, -0.7, 0, 0.7, 1.4])
         update(title_text=AXES[name], tickvals=ticks, ticktext=[format_amount(float(f"{10**t:.2g}"), 3) for t in ticks])
-    return _wide(finish(figure, 430, f"{law.name} {params} {tokens}"))
+    return beneath(finish(figure, 430, f"{law.name} {params} {tokens}"))
 
 
 def surface(cell: SweepCell, best: Optimum, others: Sequence[tuple[str, float, float]] = ()) -> go.Figure:
@@ -183,7 +183,7 @@ def surface(cell: SweepCell, best: Optimum, others: Sequence[tuple[str, float, f
     ):
         ticks = values[:: max(1, len(values) // 6)]
         update(title_text=title, tickvals=np.log10(ticks), ticktext=[text(v) for v in ticks])
-    return _wide(finish(figure, 440, f"{cell.params} {cell.tokens}"))
+    return beneath(finish(figure, 440, f"{cell.params} {cell.tokens}"))
 
 
 def _grid(cell: SweepCell, above: np.ndarray, lrs: np.ndarray, batches: np.ndarray) -> go.Heatmap:
@@ -242,9 +242,3 @@ def _value(value: float) -> str:
 def _right(figure: go.Figure, column: int) -> float:
     """Where a column's panel ends, as a share of the width."""
     return figure.layout["xaxis" if column == 1 else f"xaxis{column}"].domain[1]
-
-
-def _wide(figure: go.Figure) -> go.Figure:
-    """The legend below, where it takes no width."""
-    figure.update_layout(legend={"orientation": "h", "yanchor": "top", "y": -0.2})
-    return figure

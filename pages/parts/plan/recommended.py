@@ -121,9 +121,9 @@ def frame(found: Sequence[Recommended]) -> pd.DataFrame:
             {
                 "Law": r.law.title,
                 "Peak learning rate": r.lr,
+                "Batch": format_amount(r.batch, 3) if r.batch else "",
                 "Rate for": r.law.parametrisation,
                 "90 %": f"{lr[0]:.2e} to {lr[1]:.2e}" if lr else "",
-                "Batch": format_amount(r.batch, 3) if r.batch else "",
                 "Batch, 90 %": f"{format_amount(batch[0], 3)} to {format_amount(batch[1], 3)}" if batch else "",
                 "Beyond its range": standing(r),
                 "Fitted on": r.law.range,
