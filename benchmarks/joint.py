@@ -33,7 +33,7 @@ from optlaws_core.fitting.priors import learned
 from optlaws_core.fitting.result import Model
 from optlaws_core.fitting.selection import POOL
 from optlaws_core.schedules import Batch, Joint
-from optlaws_core.schedules.joint_text import parse_average
+from optlaws_core.schedules.part_texts import parse_average
 
 from .table import show
 

@@ -13,12 +13,13 @@ from dataclasses import replace
 
 from ..errors import ScheduleError, by_name
 from ..schedules.base import Schedule
-from ..schedules.joint_schedule import Joint, without_weight_decay
-from ..schedules.weight_decay import WeightDecay
-from ..text import format_number, relative_error
+from ..schedules.course import Course
+from ..schedules.joint_schedule import Joint, unknown_to_laws, without
+from ..schedules.plan_parts import PARTS, Part
+from ..text import relative_error
 from . import tables
 from .base import EXACT, FAR, Export, Target, comment, too_far
-from .plans import beside, cannot
+from .plans import cannot, told
 from .trainers import (
     deepspeed,
     levanter,
@@ -79,10 +80,11 @@ def export(schedule: Schedule, target: str, steps: int | None = None, sequence: 
         raise ScheduleError(f"A number of rows is for {' and '.join(TABLES)}, got the target {target!r}.")
     if sequence is not None and not 1 <= sequence <= LONGEST_SEQUENCE:
         raise ScheduleError(f"A sequence has 1 to {LONGEST_SEQUENCE:,} tokens, got {sequence:,}.")
-    if isinstance(schedule, Joint) and schedule.weight_decay and not known.holds_decay:
-        return _undecayed(schedule, schedule.weight_decay, known, sequence)
+    for name, part in unknown_to_laws(schedule).items():
+        if name not in known.holds:
+            return _untold(schedule, PARTS[name], part, known, sequence)
     if isinstance(schedule, Joint) and known.plan is None:
-        raise cannot(known.title, beside(schedule))
+        raise cannot(known.title, told(schedule))
     write = known.plan if isinstance(schedule, Joint) and known.plan else known.write
     if target in TABLES:
         return write(schedule, steps)
@@ -90,13 +92,12 @@ def export(schedule: Schedule, target: str, steps: int | None = None, sequence: 
     return _instead(schedule, known, made.deviation) if known.code and too_far(made.deviation) else made
 
 
-def _undecayed(plan: Joint, decay: WeightDecay, target: Target, sequence: int | None) -> Export:
-    """The plan for a trainer whose weight decay is one value that stands elsewhere, with the sentence that says so."""
-    if not decay.constant:
-        raise cannot(target.title, "a weight decay that changes")
-    made = export(without_weight_decay(plan), target.key, sequence=sequence)
-    value = format_number(decay.values[0])
-    said = f"The plan's weight decay, {value}, is a setting of the optimizer, which this export does not write."
+def _untold(plan: Schedule, part: Part, course: Course, target: Target, sequence: int | None) -> Export:
+    """The plan for a trainer that has one value of a part, elsewhere, with the sentence that says so."""
+    if not course.constant:
+        raise cannot(target.title, f"{part.words} that changes")
+    made = export(without(plan, part.name), target.key, sequence=sequence)
+    said = f"The plan's {part.noun}, {course.told}, is a setting of {part.setting}, which this export does not write."
     text = made.text if made.suffix == ".json" else f"{comment(said)}{made.text}"
     return replace(made, text=text, exact=False, notes=(said, *made.notes))
 

@@ -2,11 +2,12 @@
 
 import json
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import FloatArray
 from ..schedules.base import Schedule
@@ -51,12 +52,12 @@ class Target:
 
     `key` is its name on the command line, `title` in prose; `write` makes the export of a schedule (of a table, from
     the number of rows, too), `plan` that of a plan with more than a rate, where the trainer has such. The latter takes
-    the tokens in a sequence, too, where the trainer `counts_sequences` in a batch, and writes a weight decay where it
-    `holds_decay`. `takes` tells what the export is:
-    options of the trainer's own scheduler, code with the schedule's formula, or a table. `code` writes, with notes, the
-    formula as such a trainer can use it, which stands in for options that are off by more than 5 % of the peak.
-    `native` is what the options express exactly, as the end of a sentence. `source` is where the trainer's scheduler is
-    documented or defined, `version` the one that it was read in.
+    the tokens in a sequence, too, where the trainer `counts_sequences` in a batch; of what no law knows, such as a
+    weight decay, it writes the parts whose names it `holds`. `takes` tells what the export is: options of the trainer's
+    own scheduler, code with the schedule's formula, or a table. `code` writes, with notes, the formula as such a
+    trainer can use it, which stands in for options that are off by more than 5 % of the peak. `native` is what the
+    options express exactly, as the end of a sentence. `source` is where the trainer's scheduler is documented or
+    defined, `version` the one that it was read in.
     """
 
     key: str
@@ -66,7 +67,7 @@ class Target:
     code: Callable[[Schedule, tuple[str, ...]], Export] | None = field(default=None, kw_only=True)
     plan: Callable[..., Export] | None = field(default=None, kw_only=True)
     counts_sequences: bool = field(default=False, kw_only=True)
-    holds_decay: bool = field(default=False, kw_only=True)
+    holds: frozenset[str] = field(default=frozenset(), kw_only=True)
     native: str = field(kw_only=True)
     source: str = field(kw_only=True)
     version: str = field(kw_only=True)
@@ -145,6 +146,11 @@ def check_comment(schedule: Schedule, rates: Rates | None = None) -> str:
     found = rates(np.array(steps, dtype=float))
     rows = [f"#   {t:>12} {x:<14.8g} {y:.8g}\n" for t, y, x in zip(steps, wanted, found, strict=True)]
     return "# Check:\n#           step lr             of the schedule\n" + "".join(rows)
+
+
+def rows_text(steps: Sequence[int], values: NDArray[Any]) -> str:
+    """Lines of a check table in Python: each step with its value."""
+    return "".join(f"    ({word(t)}, {word(y)}),\n" for t, y in zip(steps, values.tolist(), strict=True))
 
 
 def bash_array(name: str, flags: Mapping[str, float | int | str]) -> str:

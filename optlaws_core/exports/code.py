@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from ..arrays import FloatArray
 from ..schedules.base import Schedule
-from ..schedules.joint_schedule import parts, weight_decay_of
-from .base import EXACT, Export, Rates, checked, deviation, heading, off, word
+from ..schedules.joint_schedule import parts
+from .base import EXACT, Export, Rates, checked, deviation, heading, off, rows_text, word
 from .formula import Formula, array_rates, array_text, constants_text, formula, imports_text, scalar_rates, scalar_text
-from .plan_code import average_code, batch_code, weight_decay_code
+from .plan_code import check_code, plan_code
 
 
 def lambda_lr(about: str) -> str:
@@ -36,16 +35,12 @@ def scalar(
 ) -> Export:
     """Code with a function of one step, called `name`, and what follows it in the file, `tail`.
 
-    Of a plan, batch, average and weight decay follow that.
+    What a plan has beside its rate follows that.
     """
-    rate, batch, average = parts(schedule)
-    found = formula(rate)
+    found = formula(parts(schedule)[0])
     body = constants_text(found) + "\n\n" + scalar_text(found, name, argument)
     rates = scalar_rates(body, name)
-    decay = weight_decay_of(schedule)
-    more = [*([batch_code(batch)] if batch else []), *([average_code(average, schedule.total)] if average else [])]
-    more += [weight_decay_code(decay)] if decay else []
-    body = "\n\n".join([body + tail, *more])
+    body = "\n\n".join([body + tail, *plan_code(schedule)])
     return _export(schedule, target, title, found, rates, name, imports_text(body), body, notes)
 
 
@@ -81,29 +76,12 @@ def _export(
 
 
 def _check(schedule: Schedule, name: str, within: str) -> str:
-    """The check table, and the comparison with it when the file is run; of a batch another."""
-    steps, batch, decay = checked(schedule), parts(schedule)[1], weight_decay_of(schedule)
-    text = f"\n\nCHECK = [  # step, lr\n{_rows(steps, schedule(steps))}]\n"
-    if batch:
-        text += f"BATCH_CHECK = [  # step, batch\n{_rows(steps, batch(steps))}]\n"
-    if decay:
-        text += f"WEIGHT_DECAY_CHECK = [  # step, weight decay\n{_rows(steps, decay(steps))}]\n"
-    text += (
+    """The check table, and the comparison with it when the file is run; of what a plan has beside its rate others."""
+    steps = checked(schedule)
+    tables, assertions = check_code(schedule, steps)
+    at = f"{name}(step)"
+    return (
+        f"\n\nCHECK = [  # step, lr\n{rows_text(steps, schedule(steps))}]\n{tables}"
         '\nif __name__ == "__main__":\n    for step, lr in CHECK:\n'
-        f"        assert abs(float({name}(step)) - lr) <= {within} * PEAK, (step, float({name}(step)), lr)\n"
+        f"        assert abs(float({at}) - lr) <= {within} * PEAK, (step, float({at}), lr)\n" + assertions
     )
-    if batch:
-        text += (
-            "    for step, batch in BATCH_CHECK:\n"
-            "        assert abs(batch_at(step) / batch - 1) <= 1e-9, (step, batch_at(step), batch)\n"
-        )
-    if decay:
-        text += (
-            "    for step, decay in WEIGHT_DECAY_CHECK:\n        assert abs(weight_decay_at(step) - decay) <= "
-            f"{word(max(decay.values) * EXACT)}, (step, weight_decay_at(step), decay)\n"
-        )
-    return text
-
-
-def _rows(steps: list[int], values: FloatArray) -> str:
-    return "".join(f"    ({word(t)}, {word(float(y))}),\n" for t, y in zip(steps, values, strict=True))

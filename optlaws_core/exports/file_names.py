@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 
 from ..schedules.base import Schedule
-from ..schedules.joint_schedule import parts, weight_decay_of
+from ..schedules.joint_schedule import parts, unknown_to_laws
 from ..text import format_number
 from .base import Export
 
+SHORT = {"weight_decay": "wd"}
 LONGEST = 150  # characters; file systems take 255 bytes
 
 
@@ -17,8 +18,8 @@ def file_name(schedule: Schedule, made: Export) -> str:
     """The name of the file of an export: `wsd_peak-3e-4_warmup-2160_72000-updates_decay-20pct_1-sqrt_megatron.sh`."""
     rate, batch, average = parts(schedule)
     beside = [*([f"batch-{_digest(batch.text)}"] if batch else []), *([_word(average.text)] if average else [])]
-    if decay := weight_decay_of(schedule):
-        beside.append(f"wd-{_word(decay.text) if decay.constant else _digest(decay.text)}")
+    for name, part in unknown_to_laws(schedule).items():
+        beside.append(f"{SHORT.get(name, name)}-{_word(part.text) if part.constant else _digest(part.text)}")
     said = "_".join([*beside, rate.family, *_telling(rate)])
     return f"{said[:LONGEST]}_{made.target}{made.suffix}"
 

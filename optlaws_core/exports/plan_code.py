@@ -1,35 +1,94 @@
-"""Batch, average and weight decay of a plan as Python, with PyTorch's averages of weights."""
+"""What a plan has beside its rate as Python, with PyTorch's averages of weights."""
 
-from ..schedules.averaging import EMA, Average
-from ..schedules.batch import Batch, Pieces
+from dataclasses import dataclass
+
+from ..schedules.averaging import EMA, Average, Merge
+from ..schedules.base import Schedule
+from ..schedules.batch import Batch
+from ..schedules.course import Course
+from ..schedules.joint_schedule import beside
 from ..schedules.weight_decay import WeightDecay
-from .base import word
+from .base import EXACT, rows_text, word
 from .formula import assignment
 
 
-def batch_code(batch: Batch) -> str:
-    """`BATCH_…` and `batch_at(step)`."""
-    what = "Batch as a multiple of the training runs'" if batch.relative else "Tokens"
-    return _pieces(batch.pieces, "BATCH", "SIZE", "batch_at", f"{what} in update")
+@dataclass(frozen=True)
+class Coded:
+    """How a part that has a value for every update is written: the names of its constants and of its function."""
+
+    prefix: str
+    value: str
+    what: str  # begins the function's docstring
+    variable: str  # in the check
+    near: str  # of the check, in which {at} is the value of the function
+
+    @property
+    def function(self) -> str:
+        """The name of the function of a step."""
+        return f"{self.prefix.lower()}_at"
+
+    def check(self) -> tuple[str, str]:
+        """The comment over the check's table, and its assertion."""
+        at = f"{self.function}(step)"
+        near = self.near.format(at=at)
+        loop = f"    for step, {self.variable} in {self.prefix}_CHECK:\n"
+        return f"step, {self.what_checked}", f"{loop}        assert {near}, (step, {at}, {self.variable})\n"
+
+    @property
+    def what_checked(self) -> str:
+        """What the table has beside the steps."""
+        return self.prefix.lower().replace("_", " ")
 
 
-def weight_decay_code(decay: WeightDecay) -> str:
-    """`WEIGHT_DECAY…`, `weight_decay_at(step)`, and what gives it to an optimizer, where any is above 0."""
-    code = _pieces(decay.pieces, "WEIGHT_DECAY", "VALUE", "weight_decay_at", "Weight decay of update")
+def coded(part: Batch | Course) -> Coded:
+    """How this part is written."""
+    if isinstance(part, Batch):
+        what = "Batch as a multiple of the training runs' in update" if part.relative else "Tokens in update"
+        return Coded("BATCH", "SIZE", what, "batch", "abs({at} / batch - 1) <= 1e-9")
+    near = f"abs({{at}} - decay) <= {word(max(part.values) * EXACT)}"
+    return Coded("WEIGHT_DECAY", "VALUE", "Weight decay of update", "decay", near)
+
+
+def plan_code(schedule: Schedule) -> list[str]:
+    """The code of each part that a plan has beside its rate; none for a rate alone."""
+    return [_part(part, schedule.total) for part in beside(schedule).values()]
+
+
+def check_code(schedule: Schedule, steps: list[int]) -> tuple[str, str]:
+    """Tables of the values of all parts that have one for every update, at the steps, and assertions on them."""
+    courses = [part for part in beside(schedule).values() if isinstance(part, (Batch, Course))]
+    tables, assertions = "", ""
+    for part in courses:
+        said, assertion = coded(part).check()
+        tables += f"{coded(part).prefix}_CHECK = [  # {said}\n{rows_text(steps, part(steps))}]\n"
+        assertions += assertion
+    return tables, assertions
+
+
+def _part(part: Batch | Average | Course, total: int) -> str:
+    if isinstance(part, (EMA, Merge)):
+        return average_code(part, total)
+    code = _pieces(part, coded(part))
+    return weight_decay_code(part, code) if isinstance(part, WeightDecay) else code
+
+
+def weight_decay_code(decay: WeightDecay, code: str) -> str:
+    """`WEIGHT_DECAY`, the `code` of its values, and what gives it to an optimizer, where any is above 0."""
     highest = f"WEIGHT_DECAY = {word(max(decay.values))}  # the highest, which the groups that decay are made with\n"
     return highest + code + (SET_DECAY if max(decay.values) else "")
 
 
-def _pieces(pieces: Pieces, prefix: str, value: str, function: str, what: str) -> str:
-    """Constants with a prefix, and the function of a step that is `value` of them there."""
-    begin, size = f"{prefix}_BEGIN", f"{prefix}_{value}"
+def _pieces(part: Batch | Course, names: Coded) -> str:
+    """Constants, and the function of a step that is the value there."""
+    prefix, pieces = names.prefix, part.pieces
+    begin, size = f"{prefix}_BEGIN", f"{prefix}_{names.value}"
     constants, said = {begin: pieces.begin, size: pieces.size}, f"{size}[i]"
     if any(pieces.growth):
         constants[f"{prefix}_GROWTH"] = pieces.growth
         grown = f"{prefix}_GROWTH[i] * (step - {begin}[i])"
         said = f"{said} * exp({grown})" if pieces.geometric else f"{said} + {grown}"
     return "".join(assignment(name, value) for name, value in constants.items()) + (
-        f'\n\ndef {function}(step):\n    """{what} `step`, counted from 0."""\n'
+        f'\n\ndef {names.function}(step):\n    """{names.what} `step`, counted from 0."""\n'
         f"    i = bisect_right({begin}, step) - 1\n    return {said}\n"
     )
 

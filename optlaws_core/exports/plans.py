@@ -8,7 +8,8 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..schedules.averaging import EMA
-from ..schedules.joint_schedule import Joint
+from ..schedules.joint_schedule import Joint, beside
+from ..schedules.plan_parts import PARTS
 from ..text import format_amount, format_number, relative_error
 from .base import EXACT
 
@@ -20,10 +21,9 @@ def cannot(title: str, what: str) -> ScheduleError:
     )
 
 
-def beside(plan: Joint) -> str:
+def told(plan: Joint) -> str:
     """What the plan has beside its rate, in words."""
-    known = ((plan.batch, "a batch schedule"), (plan.average, "an average of weights"))
-    *before, last = (words for part, words in (*known, (plan.weight_decay, "a weight decay")) if part)
+    *before, last = (PARTS[name].words for name in beside(plan))
     return f"{', '.join(before)} and {last}" if before else last
 
 

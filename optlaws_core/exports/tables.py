@@ -8,7 +8,8 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..schedules.base import Schedule
-from ..schedules.joint_schedule import parts, weight_decay_of
+from ..schedules.joint_schedule import parts, unknown_to_laws
+from ..schedules.plan_parts import PARTS
 from ..text import relative_error
 from .base import EXACT, Export, Target, compared, deviation
 
@@ -77,12 +78,13 @@ def _table(schedule: Schedule, steps: int | None) -> _Table:
         notes += _between(float(np.abs(np.interp(t, at, sizes) - batch(t)).max()) / max(batch.sizes), "largest batch")
         columns.append("batch_multiple" if batch.relative else "batch_tokens")
         values.append(sizes.tolist())
-    if decay := weight_decay_of(schedule):
-        values.append(decay(at).tolist())
-        t = compared(schedule)
-        off = float(np.abs(np.interp(t, at, values[-1]) - decay(t)).max())
-        notes += _between(off / (max(decay.values) or 1.0), "highest weight decay")
-        columns.append("weight_decay")
+    for name, part in unknown_to_laws(schedule).items():
+        values.append(part(at).tolist())
+        if any(part.pieces.growth):
+            t = compared(schedule)
+            off = float(np.abs(np.interp(t, at, values[-1]) - part(t)).max())
+            notes += _between(off / (max(part.values) or 1.0), f"highest {PARTS[name].noun}")
+        columns.append(name)
     exact = not notes
     notes.append("The last row belongs to the step after the last update.")
     return _Table(tuple(columns), list(zip(*values, strict=True)), far, exact, tuple(notes))
@@ -104,7 +106,7 @@ CSV = Target(
     csv,
     takes="table",
     plan=csv,
-    holds_decay=True,
+    holds=frozenset({"weight_decay"}),
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc4180",
     version="RFC 4180",
@@ -115,7 +117,7 @@ JSON = Target(
     json_table,
     takes="table",
     plan=json_table,
-    holds_decay=True,
+    holds=frozenset({"weight_decay"}),
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc8259",
     version="RFC 8259",

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..runs import Plan, Run
 from ..schedules import Schedule, parts
-from ..schedules.joint_schedule import weight_decay_of
+from ..schedules.joint_schedule import unknown_to_laws
+from ..schedules.plan_parts import PARTS
 from ..text import counted, format_amount, format_number, percent, shortened
 
 TOLERANCE = 0.01  # a peak, horizon, size or batch within 1 % of what was covered counts as covered
@@ -134,9 +135,9 @@ def _joint_reasons(schedule: Schedule) -> Iterator[str]:
         share = average.reach / schedule.total
         far = f" over {percent(min(share, 1))} of the run, where averages end higher" if share > LONG_AVERAGE else ""
         yield f"an average of the weights, {average.text}{far}"
-    if (decay := weight_decay_of(schedule)) is not None:
-        told = shortened(decay.text, 60)
-        yield f"a weight decay, {told}, which no law covers: plans that differ only in it get the same prediction"
+    for name, part in unknown_to_laws(schedule).items():
+        what = f"{PARTS[name].words}, {shortened(part.text, 60)}"
+        yield f"{what}, which no law covers: plans that differ only in it get the same prediction"
 
 
 def _leaves(ends: Range, warmup: int, total: int, exact: bool) -> bool:

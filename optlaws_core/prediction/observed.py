@@ -12,9 +12,7 @@ from ..fitting.result import Model
 from ..laws.effective import beside_rate, plan_of
 from ..runs import Plan, Run
 from ..schedules import Schedule
-from ..schedules.joint_schedule import weight_decay_of
-from ..schedules.weight_decay import WeightDecay
-from ..text import format_number
+from ..schedules.joint_schedule import unknown_to_laws
 
 AT_END = 0.01  # share of the updates whose losses are averaged, and that a log may lack at its end
 FINAL_STEPS = 50  # at which predictions are averaged, to be held against a mean of losses
@@ -54,18 +52,13 @@ def observed(model: Model, schedules: Sequence[Schedule], runs: Sequence[Run]) -
 
 
 def rates_of(schedule: Schedule) -> tuple[int, str, bytes, str]:
-    """What tells one schedule from another: its length, peak, rates in `LOOKS` places, and weight decay if it has one.
+    """What tells one schedule from another: its length, peak, rates in `LOOKS` places, and what no law knows of it.
 
-    Of the latter no log tells, so that no run is taken for one of a plan that has it.
+    Of the latter, such as a weight decay, no log tells, so that no run is taken for one of a plan that has it.
     """
     rates = np.round(schedule(_looks(schedule.total)) / schedule.peak, 9) + 0.0  # no negative zero
-    decay = weight_decay_of(plan_of(schedule))
-    return schedule.total, f"{schedule.peak:.9g}", rates.tobytes(), _decay(decay) if decay else ""
-
-
-def _decay(decay: WeightDecay) -> str:
-    """What tells one weight decay from another: its value where that is constant, else its text."""
-    return format_number(decay.values[0]) if decay.constant else decay.text
+    more = "; ".join(f"{name}={part.told}" for name, part in unknown_to_laws(plan_of(schedule)).items())
+    return schedule.total, f"{schedule.peak:.9g}", rates.tobytes(), more
 
 
 def batch_of(plan: Plan, tokens: bool = True) -> bytes | None:

@@ -23,7 +23,7 @@ from ..fitting.result import model_from_dict
 from ..readers import Answer, Facts, FileReport, Layout, Note, Question, Source
 from ..runs import Run, Series
 from ..schedules import SCHEDULES, Schedule
-from ..schedules.joint_text import parse_batch
+from ..schedules.part_texts import parse_batch
 from ..schedules.recognition import Recognised
 from ..text import counted
 from . import checks, plain

@@ -7,6 +7,7 @@ seen, as reports state it: `steps([0, 252M, 2.87T], [4M, 8M, 16M], by=tokens)`.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +20,7 @@ from .entries import LARGEST
 SHAPES = ("steps", "ramp")
 BY = ("updates", "tokens")
 MOST_SIZES = 250
+V = TypeVar("V")
 RANGE = 1e6  # largest ratio of two sizes of a schedule
 
 
@@ -78,6 +80,8 @@ class Batch:
     `steps`: `sizes[i]` from `starts[i]` on. `ramp`: linear from one size to the next, constant from the last start on;
     linear in what `starts` count. Raises `ScheduleError` where the fields contradict each other.
     """
+
+    called: ClassVar[str] = "size"  # what one of the sizes is
 
     starts: tuple[float, ...]  # ascending from 0; updates, or tokens seen
     sizes: tuple[float, ...]
@@ -175,7 +179,7 @@ class Batch:
 
     @property
     def text(self) -> str:
-        """The text form, which `batch_text.parse_batch` turns back into an equal schedule."""
+        """The text form, which `part_texts.parse_batch` turns back into an equal schedule."""
         starts = ", ".join(map(_amount, self.starts))
         sizes = ", ".join(f"{format_number(s)}x" if self.relative else _amount(s) for s in self.sizes)
         return f"{self.shape}([{starts}], [{sizes}]{', by=tokens' if self.by == 'tokens' else ''})"
@@ -217,10 +221,17 @@ def _amount(value: float) -> str:
     return format_amount(value).replace(",", "")
 
 
-def check_stretches(what: str, shape: str, starts: tuple[float, ...], values: tuple[float, ...], called: str) -> None:
+def check_stretches(
+    what: str,
+    shape: str,
+    starts: tuple[float, ...],
+    values: tuple[V, ...],
+    called: str,
+    shapes: tuple[str, ...] = SHAPES,
+) -> None:
     """Raises `ScheduleError` unless the shape is known and each of a few stretches has a start and a value."""
-    if shape not in SHAPES:
-        raise ScheduleError(f"{what}: shape must be {' or '.join(SHAPES)}, got {shape!r:.40}.")
+    if shape not in shapes:
+        raise ScheduleError(f"{what}: shape must be {' or '.join(shapes)}, got {shape!r:.40}.")
     if not 1 <= len(starts) == len(values) <= MOST_SIZES:
         raise ScheduleError(
             f"{what}: each start needs its {called}, and there may be {MOST_SIZES:,} of both, "
@@ -229,8 +240,8 @@ def check_stretches(what: str, shape: str, starts: tuple[float, ...], values: tu
 
 
 def lengthened(
-    starts: tuple[float, ...], values: tuple[float, ...], factor: float, origin: int
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    starts: tuple[float, ...], values: tuple[V, ...], factor: float, origin: int
+) -> tuple[tuple[float, ...], tuple[V, ...]]:
     """Starts in updates, moved away from update `origin` by a factor, and the values of those that stay apart."""
     moved = [s if s <= origin else float(round(origin + (s - origin) * factor)) for s in starts]
     kept = [i for i, s in enumerate(moved) if s < min((*moved[i + 1 :], np.inf))]

@@ -1,7 +1,8 @@
 """A plan with more than a learning rate: the batch, the average that the run is judged by, the weight decay."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,8 +13,10 @@ from ..text import shortened
 from .averaging import Average
 from .base import Schedule
 from .batch import Batch
+from .course import Course
 from .entries import LARGEST
 from .of_rate import OfRate
+from .plan_parts import PARTS
 from .weight_decay import WeightDecay
 
 
@@ -35,35 +38,37 @@ class Joint(OfRate):
     def __post_init__(self) -> None:
         if not isinstance(self.rate, Schedule) or isinstance(self.rate, Joint):
             raise ScheduleError(f"rate must be a schedule of the learning rate, got {self.rate!r:.60}.")
-        if self.batch is None and self.average is None and self.weight_decay is None:
+        if not beside(self):
+            *before, last = (part.words for part in PARTS.values())
             raise ScheduleError(
-                "A plan of several schedules has a batch, an average or a weight decay beside its rate, got none."
+                f"A plan of several schedules has {', '.join(before)} or {last} beside its rate, got none."
             )
-        for what, part in (("batch: the last size", self.batch), ("weight_decay: the last value", self.weight_decay)):
-            if part is not None:
-                self._check_last(what, part.pieces.begin[-1], part.shape)
+        for name, part in self._courses.items():
+            # a ramp may end with the run
+            if part.breaks[-1] > self.rate.total - (part.shape == "steps"):
+                raise ScheduleError(
+                    f"{name}: the last {part.called} must begin before the end of the run, at update "
+                    f"{self.rate.total:,}, got {part.breaks[-1]:,}."
+                )
 
-    def _check_last(self, what: str, start: int, shape: str) -> None:
-        """Raises `ScheduleError` for what begins when the run is over; a ramp may end there."""
-        if start > self.rate.total - (shape == "steps"):
-            raise ScheduleError(
-                f"{what} must begin before the end of the run, at update {self.rate.total:,}, got {start:,}."
-            )
+    @property
+    def _courses(self) -> dict[str, Batch | Course]:
+        """The parts that have a value for every update, by the names of their fields."""
+        found = {f: getattr(self, f) for f in (part.field for part in PARTS.values())}
+        return {f: part for f, part in found.items() if isinstance(part, (Batch, Course))}
 
     def __call__(self, t: ArrayLike) -> FloatArray:
         return self.rate(t)
 
     @property
     def breaks(self) -> tuple[int, ...]:
-        """Those of the rate, of the batch and of the weight decay."""
-        beside = [part.pieces.begin for part in (self.batch, self.weight_decay) if part is not None]
-        return tuple(sorted({*self.rate.breaks}.union(*beside)))
+        """Those of the rate and of all that changes beside it."""
+        return tuple(sorted({*self.rate.breaks}.union(*(part.breaks for part in self._courses.values()))))
 
     @property
     def text(self) -> str:
         """The text form, which `parse` turns back into an equal plan."""
-        parts = {"rate": self.rate, "batch": self.batch, "average": self.average, "weight_decay": self.weight_decay}
-        return "; ".join(f"{name}={part.text}" for name, part in parts.items() if part is not None)
+        return "; ".join(f"{name}={part.text}" for name, part in {"rate": self.rate, **beside(self)}.items())
 
     @property
     def first_batch(self) -> float | None:
@@ -78,18 +83,17 @@ class Joint(OfRate):
     def rescaled(self, total: int) -> "Joint":
         """The same shape over another horizon: what changes after the warm-up stretches as the rate does."""
         factor = (total - self.warmup) / (self.total - self.warmup)
-        return self._with_stretched(self.rate.rescaled(total), factor, self.warmup)
+        return self._over(self.rate.rescaled(total), lambda part: part.stretched(factor, self.warmup))
 
     def resized(self, *, total: int | None = None, peak: float | None = None, warmup: int | None = None) -> "Joint":
         """The plan for another run with every share kept, as `Schedule.resized` says."""
         rate = self.rate.resized(total=total, peak=peak, warmup=warmup)
-        return self._with_stretched(rate, rate.total / self.total)
+        return self._over(rate, lambda part: part.stretched(rate.total / self.total))
 
-    def _with_stretched(self, rate: Schedule, factor: float, origin: int = 0) -> "Joint":
-        """The plan with another rate, and what lies behind update `origin` `factor` times as long."""
-        batch = self.batch and self.batch.stretched(factor, origin)
-        decay = self.weight_decay and self.weight_decay.stretched(factor, origin)
-        return replace(self, rate=rate, batch=batch, weight_decay=decay)
+    def _over(self, rate: Schedule, course: Callable[[Any], Any]) -> "Joint":
+        """The plan with another rate, and every part that changes by the update as `course` makes it."""
+        changed: dict[str, Any] = {f: course(part) for f, part in self._courses.items()}
+        return replace(self, rate=rate, **changed)
 
 
 def parts(schedule: Schedule) -> tuple[Schedule, Batch | None, Average | None]:
@@ -99,25 +103,30 @@ def parts(schedule: Schedule) -> tuple[Schedule, Batch | None, Average | None]:
     return schedule, None, None
 
 
+def beside(schedule: Schedule) -> dict[str, Any]:
+    """What a schedule has beside its rate, by the names of the text form, in its order; empty for a rate alone."""
+    if not isinstance(schedule, Joint):
+        return {}
+    found = {part.name: getattr(schedule, part.field) for part in PARTS.values()}
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def unknown_to_laws(schedule: Schedule) -> dict[str, Any]:
+    """Of these the parts from which no law tells what follows, such as a weight decay."""
+    return {name: part for name, part in beside(schedule).items() if not PARTS[name].known}
+
+
 def with_rate(plan: Schedule, rate: Schedule) -> Schedule:
-    """What the plan has beside its rate with another rate: batch and weight decay as far as that goes, its average."""
+    """What the plan has beside its rate with another rate: as far as that goes, where it changes, and its average."""
+    return plan._over(rate, lambda part: part.until(rate.total)) if isinstance(plan, Joint) else rate
+
+
+def without(plan: Schedule, *names: str) -> Schedule:
+    """The plan as if it did not tell these of its parts; its rate where it has nothing else."""
     if not isinstance(plan, Joint):
-        return rate
-    batch = plan.batch and plan.batch.until(rate.total)
-    decay = plan.weight_decay and plan.weight_decay.until(rate.total)
-    return replace(plan, rate=rate, batch=batch, weight_decay=decay)
-
-
-def without_weight_decay(plan: Joint) -> Schedule:
-    """The plan as if it did not tell its weight decay; its rate where it has nothing else."""
-    alone = plan.batch is None and plan.average is None
-    return plan.rate if alone else replace(plan, weight_decay=None)
-
-
-def without_batch(plan: Joint) -> Schedule:
-    """The plan as if it did not tell its batch; its rate where it has nothing else."""
-    alone = plan.average is None and plan.weight_decay is None
-    return plan.rate if alone else replace(plan, batch=None)
+        return plan
+    left_out: dict[str, Any] = {PARTS[name].field: None for name in names}
+    return plan.rate if {*beside(plan)} <= {*names} else replace(plan, **left_out)
 
 
 def batched(plan: Schedule, batch: Batch) -> Joint:
@@ -128,11 +137,6 @@ def batched(plan: Schedule, batch: Batch) -> Joint:
 def averaged(plan: Schedule, average: Average) -> Joint:
     """The plan, judged at another average of its weights."""
     return replace(plan, average=average) if isinstance(plan, Joint) else Joint(plan, average=average)
-
-
-def weight_decay_of(schedule: Schedule) -> WeightDecay | None:
-    """The weight decay of any schedule; None where it tells none."""
-    return schedule.weight_decay if isinstance(schedule, Joint) else None
 
 
 def batch_at(schedule: Schedule, t: ArrayLike, usual_batch: float | None = None) -> FloatArray | None:
@@ -225,12 +229,12 @@ __all__ = [
     "batch_at",
     "batch_axis",
     "batched",
+    "beside",
     "like_tokens",
     "parts",
     "token_ratio",
     "tokens_before",
-    "weight_decay_of",
+    "unknown_to_laws",
     "with_rate",
-    "without_batch",
-    "without_weight_decay",
+    "without",
 ]

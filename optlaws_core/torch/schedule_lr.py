@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ..errors import ScheduleError
 from ..schedules import Schedule, batch_at, parse
 from ..schedules.averaging import Average
-from ..schedules.joint_schedule import parts, weight_decay_of
+from ..schedules.joint_schedule import beside, parts
 from ..text import counted, format_number, shortened
 from .group_rates import innermost, note_ratios
 
@@ -69,7 +69,7 @@ class ScheduleLR(LRScheduler):
 
     def weight_decay_at(self, step: int) -> float | None:
         """Weight decay of update `step`, counted from 0; None where the plan tells none."""
-        decay = weight_decay_of(self.schedule)
+        decay = beside(self.schedule).get("weight_decay")
         return None if decay is None else float(decay(step))
 
     def get_lr(self) -> list[float]:

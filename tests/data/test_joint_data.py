@@ -9,7 +9,7 @@ import pytest
 
 from data.sweep import COLUMNS, JOINT_COLUMNS, LOG_EVERY, RunSpec, read_sweep
 from optlaws_core.schedules import parse
-from optlaws_core.schedules.joint_text import parse_average, parse_batch
+from optlaws_core.schedules.part_texts import parse_average, parse_batch
 from tests.data.test_data import DATA, rows_of
 
 FIRST, AHEAD = (read_sweep(DATA / f"{name}.toml") for name in ("joint", "joint_ahead"))

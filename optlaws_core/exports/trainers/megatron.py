@@ -215,7 +215,7 @@ TRAINER = Target(
     code=code,
     plan=plan,
     counts_sequences=True,
-    holds_decay=True,
+    holds=frozenset({"weight_decay"}),
     native="constant, linear, cosine, inverse square root over the warm-up, and wsd with a linear, cosine or 1-sqrt "
     "cooldown",
     source="https://github.com/NVIDIA/Megatron-LM/blob/main/megatron/core/optimizer_param_scheduler.py",

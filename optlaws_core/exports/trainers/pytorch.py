@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ...schedules.averaging import EMA
 from ...schedules.base import Schedule
-from ...schedules.joint_schedule import Joint, parts, weight_decay_of
+from ...schedules.joint_schedule import Joint, beside, parts
 from ..base import Export, Target
 from ..code import lambda_lr, scalar
 from ..plans import begins_elsewhere
@@ -28,7 +28,7 @@ def plan(joint: Joint) -> Export:
 
 
 def _notes(schedule: Schedule) -> tuple[str, ...]:
-    batch, decay = parts(schedule)[1], weight_decay_of(schedule)
+    batch, decay = parts(schedule)[1], beside(schedule).get("weight_decay")
     what = ("batch_at is for your data loader, or for gradient accumulation: no PyTorch class takes it.",)
     decays = (
         "Make the groups that decay with weight_decay=WEIGHT_DECAY, the plan's highest, and call "
@@ -51,7 +51,7 @@ TRAINER = Target(
     write,
     takes="code",
     plan=plan,
-    holds_decay=True,
+    holds=frozenset({"weight_decay"}),
     native="any schedule, as the factor of a LambdaLR",
     source="https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html",
     version="PyTorch 2.13",

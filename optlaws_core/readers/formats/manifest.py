@@ -15,8 +15,8 @@ from typing import TypeVar
 from ...errors import LogError, ScheduleError
 from ...schedules import Joint, parse
 from ...schedules.entries import LARGEST
-from ...schedules.joint_schedule import parts, without_batch
-from ...schedules.joint_text import parse_batch
+from ...schedules.joint_schedule import parts, without
+from ...schedules.part_texts import parse_batch
 from ...text import counted, one_line, shortened
 from ..base import LONGEST_NAME, Facts, Source, base_name
 from ..format import Content, Format
@@ -192,7 +192,7 @@ def _with_batch_apart(facts: Facts) -> Facts:
     plan = facts.schedule
     if not isinstance(plan, Joint) or plan.batch is None:
         return facts
-    return replace(facts, schedule=without_batch(plan), batch_schedule=plan.batch)
+    return replace(facts, schedule=without(plan, "batch"), batch_schedule=plan.batch)
 
 
 def _parts(file: str) -> tuple[str, ...]:

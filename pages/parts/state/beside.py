@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from optlaws_core import Schedule
 from optlaws_core.schedules import EMA, Average, Batch, parts
 from optlaws_core.schedules.batch import BY
-from optlaws_core.schedules.joint_schedule import weight_decay_of
-from optlaws_core.schedules.joint_text import PARTS, is_joint
+from optlaws_core.schedules.joint_schedule import beside
+from optlaws_core.schedules.joint_text import NAMES, is_joint
 from optlaws_core.schedules.weight_decay import WeightDecay
 from optlaws_core.text import format_number
 
-RATE, BATCH, AVERAGE, WEIGHT_DECAY = PARTS
+RATE, BATCH, AVERAGE, WEIGHT_DECAY = NAMES
 NONE = "none"
 MOST_SAID = 3  # values of a batch or weight decay that are named one by one
 _MANNER = {"steps": "{} steps", "ramp": "ramps between {} values"}
@@ -32,7 +32,7 @@ def separate(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in filter(str.strip, text.split(";")):
         name, _, said = (word.strip() for word in part.partition("="))
-        if name in PARTS and name not in found and said:
+        if name in NAMES and name not in found and said:
             found[name] = said
         else:
             found[part.strip()] = ""
@@ -103,7 +103,7 @@ def _call(text: str) -> tuple[str, str]:
 
 def told(schedule: Schedule) -> str:
     """Batch, average and weight decay in a few letters, for a name; empty for a rate alone."""
-    (_, batch, average), decay = parts(schedule), weight_decay_of(schedule)
+    (_, batch, average), decay = parts(schedule), beside(schedule).get(WEIGHT_DECAY)
     words = (
         batch and _arrows([batch.written(size) for size in batch.sizes]),
         average and _short(average),
@@ -119,7 +119,7 @@ def in_words(schedule: Schedule, more: bool = False) -> str:
     """
     _, batch, average = parts(schedule)
     with_ = "" if batch is None else f"{' and' if more else ' with'} {_batch_in_words(batch)}"
-    if (decay := weight_decay_of(schedule)) is not None:
+    if (decay := beside(schedule).get(WEIGHT_DECAY)) is not None:
         with_ += f"{' and' if more or with_ else ' with'} {_course('weight decay', _written(decay), decay.shape)}"
     return f"{with_}{'' if average is None else f' read as {_average_in_words(average)}'}"
 

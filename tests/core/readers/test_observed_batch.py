@@ -5,7 +5,7 @@ import pytest
 
 from optlaws_core.readers import Source, read_all
 from optlaws_core.schedules import parse
-from optlaws_core.schedules.joint_text import parse_batch
+from optlaws_core.schedules.part_texts import parse_batch
 from tests.knowledge.logs import one, said, with_manifest
 
 TOTAL, RATE = 400, "linear(peak=1e-3, total=400)"

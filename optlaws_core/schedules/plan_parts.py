@@ -1,0 +1,67 @@
+"""The parts that a plan may have beside its learning rate, in the order of its text form.
+
+To add a part: its record, a reader in `part_texts.py`, a line here, and a field of `Joint` of its name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import by_name
+from .base import Schedule
+from .part_texts import parse_average, parse_batch, parse_weight_decay
+
+Reader = Callable[[str, Schedule, Callable[[str], Schedule]], Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part: its name in the text form, what a plan that has it has, and how its text is read.
+
+    `read` takes the text, the rate of the plan and what reads a rate. `field` is that of `Joint`. `setting`: of a part
+    from which no law tells what follows, whose setting it is in a trainer; empty for one that laws know.
+    """
+
+    name: str
+    words: str  # "a weight decay"
+    read: Reader
+    example: str
+    setting: str = ""  # "the optimizer"
+    field: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "field", self.field or self.name)
+
+    @property
+    def noun(self) -> str:
+        """The words without their article."""
+        return self.words.partition(" ")[2]
+
+    @property
+    def known(self) -> bool:
+        """Whether laws tell what follows from it."""
+        return not self.setting
+
+
+PARTS: dict[str, Part] = by_name(
+    "parts of a plan",
+    lambda part: part.name,
+    (
+        Part(
+            "batch",
+            "a batch schedule",
+            lambda text, rate, _: parse_batch(text, rate.total),
+            "steps([0, 100k], [4M, 16M])",
+        ),
+        Part("average", "an average of weights", lambda text, *_: parse_average(text), "ema(100)"),
+        Part(
+            "weight_decay",
+            "a weight decay",
+            lambda text, rate, _: parse_weight_decay(text, rate.total),
+            "0.1",
+            setting="the optimizer",
+        ),
+    ),
+)
+
+__all__ = ["PARTS", "Part", "Reader"]
