@@ -14,9 +14,9 @@ from dataclasses import replace
 from ..errors import ScheduleError, by_name
 from ..schedules.base import Schedule
 from ..schedules.course import Course
-from ..schedules.joint_schedule import Joint, unknown_to_laws, without
+from ..schedules.joint_schedule import Joint, auxiliary_ratio, unknown_to_laws, without
 from ..schedules.plan_parts import PARTS, Part
-from ..text import relative_error
+from ..text import format_number, relative_error
 from . import tables
 from .base import EXACT, FAR, Export, Target, comment, too_far
 from .plans import cannot, told
@@ -82,7 +82,7 @@ def export(schedule: Schedule, target: str, steps: int | None = None, sequence: 
         raise ScheduleError(f"A sequence has 1 to {LONGEST_SEQUENCE:,} tokens, got {sequence:,}.")
     for name, part in unknown_to_laws(schedule).items():
         if name not in known.holds:
-            return _untold(schedule, PARTS[name], part, known, sequence)
+            return _untold(schedule, PARTS[name], _one_value(schedule, name, part, known), known, sequence)
     if isinstance(schedule, Joint) and known.plan is None:
         raise cannot(known.title, told(schedule))
     write = known.plan if isinstance(schedule, Joint) and known.plan else known.write
@@ -92,14 +92,24 @@ def export(schedule: Schedule, target: str, steps: int | None = None, sequence: 
     return _instead(schedule, known, made.deviation) if known.code and too_far(made.deviation) else made
 
 
-def _untold(plan: Schedule, part: Part, course: Course, target: Target, sequence: int | None) -> Export:
+def _untold(plan: Schedule, part: Part, told: str, target: Target, sequence: int | None) -> Export:
     """The plan for a trainer that has one value of a part, elsewhere, with the sentence that says so."""
-    if not course.constant:
-        raise cannot(target.title, f"{part.words} that changes")
     made = export(without(plan, part.name), target.key, sequence=sequence)
-    said = f"The plan's {part.noun}, {course.told}, is a setting of {part.setting}, which this export does not write."
+    said = f"The plan's {part.noun}, {told}, is a setting of {part.setting}, which this export does not write."
     text = made.text if made.suffix == ".json" else f"{comment(said)}{made.text}"
     return replace(made, text=text, exact=False, notes=(said, *made.notes))
+
+
+def _one_value(plan: Schedule, name: str, part: Course | Schedule, target: Target) -> str:
+    """What a part is in every update, in words. Raises `ScheduleError` where it changes."""
+    if isinstance(part, Course):
+        if not part.constant:
+            raise cannot(target.title, f"{PARTS[name].words} that changes")
+        return part.told
+    ratio = auxiliary_ratio(plan)
+    if ratio is None:
+        raise cannot(target.title, f"{PARTS[name].words} of another shape than the rate")
+    return f"{format_number(float(f'{ratio:.4g}'))} times its rate in every update"
 
 
 def _instead(schedule: Schedule, target: Target, far: float) -> Export:

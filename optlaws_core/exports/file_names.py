@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 
 from ..schedules.base import Schedule
+from ..schedules.course import Course
 from ..schedules.joint_schedule import parts, unknown_to_laws
 from ..text import format_number
 from .base import Export
@@ -19,7 +20,8 @@ def file_name(schedule: Schedule, made: Export) -> str:
     rate, batch, average = parts(schedule)
     beside = [*([f"batch-{_digest(batch.text)}"] if batch else []), *([_word(average.text)] if average else [])]
     for name, part in unknown_to_laws(schedule).items():
-        beside.append(f"{SHORT.get(name, name)}-{_word(part.text) if part.constant else _digest(part.text)}")
+        short = isinstance(part, Course) and part.constant
+        beside.append(f"{SHORT.get(name, name)}-{_word(part.text) if short else _digest(part.text)}")
     said = "_".join([*beside, rate.family, *_telling(rate)])
     return f"{said[:LONGEST]}_{made.target}{made.suffix}"
 

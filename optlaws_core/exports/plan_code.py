@@ -1,5 +1,6 @@
 """What a plan has beside its rate as Python, with PyTorch's averages of weights."""
 
+import re
 from dataclasses import dataclass
 
 from ..schedules.averaging import EMA, Average, Merge
@@ -9,7 +10,7 @@ from ..schedules.course import Course
 from ..schedules.joint_schedule import beside
 from ..schedules.weight_decay import WeightDecay
 from .base import EXACT, rows_text, word
-from .formula import assignment
+from .formula import assignment, constants_text, formula, scalar_text
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,28 @@ def check_code(schedule: Schedule, steps: list[int]) -> tuple[str, str]:
         said, assertion = coded(part).check()
         tables += f"{coded(part).prefix}_CHECK = [  # {said}\n{rows_text(steps, part(steps))}]\n"
         assertions += assertion
+    if rate := beside(schedule).get("auxiliary"):
+        tables += f"AUXILIARY_CHECK = [  # step, lr of the auxiliary group\n{rows_text(steps, rate(steps))}]\n"
+        assertions += AUXILIARY_CHECK
     return tables, assertions
 
 
-def _part(part: Batch | Average | Course, total: int) -> str:
+def _part(part: Batch | Average | Course | Schedule, total: int) -> str:
+    if isinstance(part, Schedule):
+        return auxiliary_code(part)
     if isinstance(part, (EMA, Merge)):
         return average_code(part, total)
     code = _pieces(part, coded(part))
     return weight_decay_code(part, code) if isinstance(part, WeightDecay) else code
+
+
+def auxiliary_code(rate: Schedule) -> str:
+    """`AUXILIARY_…` and `auxiliary_lr_at(step)`, the formula of the rate of an auxiliary group of parameters."""
+    found = formula(rate)
+    code = f"{constants_text(found)}\n\n{scalar_text(found, 'auxiliary_lr_at', 'step')}"
+    for name in found.constants:
+        code = re.sub(rf"\b{name}\b", f"AUXILIARY_{name}", code)
+    return code.replace('"""Learning rate of update', '"""Learning rate of the auxiliary group in update')
 
 
 def weight_decay_code(decay: WeightDecay, code: str) -> str:
@@ -93,6 +108,10 @@ def _pieces(part: Batch | Course, names: Coded) -> str:
     )
 
 
+AUXILIARY_CHECK = f"""    for step, lr in AUXILIARY_CHECK:
+        at = auxiliary_lr_at(step)
+        assert abs(at - lr) <= {word(EXACT)} * AUXILIARY_PEAK, (step, at, lr)
+"""
 SET_DECAY = '''
 
 def set_weight_decay(optimizer, step):

@@ -80,11 +80,12 @@ def _table(schedule: Schedule, steps: int | None) -> _Table:
         values.append(sizes.tolist())
     for name, part in unknown_to_laws(schedule).items():
         values.append(part(at).tolist())
-        if any(part.pieces.growth):
+        columns.append(PARTS[name].column)
+        if isinstance(part, Schedule) or any(part.pieces.growth):
             t = compared(schedule)
+            highest = part.peak if isinstance(part, Schedule) else max(part.values)
             off = float(np.abs(np.interp(t, at, values[-1]) - part(t)).max())
-            notes += _between(off / (max(part.values) or 1.0), f"highest {PARTS[name].noun}")
-        columns.append(name)
+            notes += _between(off / (highest or 1.0), f"highest {PARTS[name].noun}")
     exact = not notes
     notes.append("The last row belongs to the step after the last update.")
     return _Table(tuple(columns), list(zip(*values, strict=True)), far, exact, tuple(notes))
@@ -106,7 +107,7 @@ CSV = Target(
     csv,
     takes="table",
     plan=csv,
-    holds=frozenset({"weight_decay"}),
+    holds=frozenset({"weight_decay", "auxiliary"}),
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc4180",
     version="RFC 4180",
@@ -117,7 +118,7 @@ JSON = Target(
     json_table,
     takes="table",
     plan=json_table,
-    holds=frozenset({"weight_decay"}),
+    holds=frozenset({"weight_decay", "auxiliary"}),
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc8259",
     version="RFC 8259",

@@ -1,6 +1,7 @@
 """Charts of the Schedules page: a rate over the steps, a plan over the tokens, and all families as thumbnails."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from ..schedules import Joint, Schedule
+from ..schedules.joint_schedule import beside
 from ..schedules.schedule_shown import FEW, drawing_steps, drawn_breaks
 from .chart_style import MOST_POINTS, amount, color, finish, layout
 
@@ -46,12 +48,28 @@ def rate(schedule: Schedule) -> go.Figure:
                 hovertemplate="from step %{x:,} on, another formula<br>%{y:.5~g}<extra></extra>",
             )
         )
+    for line in _auxiliary(schedule, steps, steps):
+        figure.add_trace(line)
     figure.update_xaxes(title_text="step", exponentformat="B" if schedule.total >= 1e5 else "none")
     figure.update_xaxes(separatethousands=True, showgrid=False, range=[-0.01 * schedule.total, 1.02 * schedule.total])
     figure.update_yaxes(title_text="learning rate", exponentformat="power", rangemode="tozero", nticks=6)
     finish(figure, TALL, schedule.family)
     figure.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"})
     return figure
+
+
+def _auxiliary(schedule: Schedule, steps: NDArray[np.int64], x: NDArray[Any]) -> Iterator[go.Scatter]:
+    """The auxiliary rate at `steps` (n,), drawn at `x` (n,), where a plan has one."""
+    if (rate := beside(schedule).get("auxiliary")) is not None:
+        yield go.Scatter(
+            x=x,
+            y=rate(steps),
+            mode="lines",
+            name="auxiliary rate",
+            showlegend=True,
+            line={"color": color(2), "width": 2.2, "dash": "dash"},
+            hovertemplate="auxiliary rate %{y:.5~g}<extra></extra>",
+        )
 
 
 def over_tokens(plan: Joint) -> go.Figure:
@@ -85,6 +103,8 @@ def over_tokens(plan: Joint) -> go.Figure:
         )
         figure.add_trace(line, row, 1)
         figure.update_yaxes(title_text=name, rangemode="tozero", nticks=5, row=row, col=1)
+    for line in _auxiliary(plan, steps, read):
+        figure.add_trace(line, 1, 1)
     figure.update_yaxes(exponentformat="power", row=1, col=1)
     figure.update_yaxes(exponentformat="B", row=2, col=1)
     figure.update_xaxes(exponentformat="B", showgrid=False)

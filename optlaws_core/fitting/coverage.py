@@ -7,7 +7,7 @@ import numpy as np
 
 from ..runs import Plan, Run
 from ..schedules import Schedule, parts
-from ..schedules.joint_schedule import unknown_to_laws
+from ..schedules.joint_schedule import auxiliary_ratio, unknown_to_laws
 from ..schedules.plan_parts import PARTS
 from ..text import counted, format_amount, format_number, percent, shortened
 
@@ -32,6 +32,7 @@ class Coverage:
     batch_tokens: Range | None = None
     warmup: Range | None = None  # updates of warm-up; None in fits that were stored before it was kept
     idle: Range | None = None  # shares of the updates that are at rate 0; likewise
+    auxiliary: Range | None = None  # auxiliary rates over the rate, where every run has one that is in proportion to it
     asked: tuple[float | None, float | None] = (None, None)  # size and batch that a user names; not stored with a fit
 
     @property
@@ -56,6 +57,8 @@ class Coverage:
         """Plain values, what a user asked for left out."""
         d = asdict(self)
         del d["asked"]
+        if self.auxiliary is None:  # as in fits that were stored before there were auxiliary rates
+            del d["auxiliary"]
         return d
 
     @classmethod
@@ -81,6 +84,7 @@ class Coverage:
             _range([p.batch_tokens for p in plans]),
             _range([p.schedule.warmup_end for p in plans]),
             _range([idle_updates(p.schedule, n) / n for p, n in zip(plans, totals, strict=True)]),
+            _range([auxiliary_ratio(p.schedule) for p in plans]),
         )
 
 
@@ -116,7 +120,7 @@ def _reasons(coverage: Coverage, plan: Plan, exact_warmup: bool) -> Iterator[str
     ):
         if value and ends and _outside(ends, value):
             yield f"{_rounded(value)} {unit}, the training runs had {_between(ends, _rounded)}"
-    yield from _joint_reasons(plan.schedule)
+    yield from _joint_reasons(coverage, plan.schedule)
     warmup = plan.schedule.warmup_end
     if coverage.warmup and _leaves(coverage.warmup, warmup, total, exact_warmup):
         yield _said_of_warmup(coverage.warmup, warmup)
@@ -126,7 +130,7 @@ def _reasons(coverage: Coverage, plan: Plan, exact_warmup: bool) -> Iterator[str
         yield f"{idle:,} updates at rate 0, which train nothing{beside}"
 
 
-def _joint_reasons(schedule: Schedule) -> Iterator[str]:
+def _joint_reasons(coverage: Coverage, schedule: Schedule) -> Iterator[str]:
     """What beside the rate is scheduled, of which laws are checked less than of the rate."""
     _, batch, average = parts(schedule)
     if batch is not None:
@@ -136,8 +140,15 @@ def _joint_reasons(schedule: Schedule) -> Iterator[str]:
         far = f" over {percent(min(share, 1))} of the run, where averages end higher" if share > LONG_AVERAGE else ""
         yield f"an average of the weights, {average.text}{far}"
     for name, part in unknown_to_laws(schedule).items():
+        if name == "auxiliary" and _has_had(coverage.auxiliary, auxiliary_ratio(schedule)):
+            continue
         what = f"{PARTS[name].words}, {shortened(part.text, 60)}"
         yield f"{what}, which no law covers: plans that differ only in it get the same prediction"
+
+
+def _has_had(ends: Range | None, ratio: float | None) -> bool:
+    """Whether the training runs had auxiliary rates in this proportion to the rate."""
+    return ends is not None and ratio is not None and not _outside(ends, ratio)
 
 
 def _leaves(ends: Range, warmup: int, total: int, exact: bool) -> bool:

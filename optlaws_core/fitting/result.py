@@ -440,9 +440,9 @@ def _by_peak(rows: Sequence[Mapping], law: str) -> tuple[Fit, ...]:
 def _coverage(d: Mapping) -> Coverage:
     """Sizes, batches, warm-ups and idle shares are missing from fits that were stored before they were kept."""
     peak, (shortest, longest) = (pair(d[k], f"coverage.{k}") for k in ("peak", "total"))
-    later = ("params", "batch_tokens", "warmup", "idle")
-    params, batch_tokens, warmup, idle = (optional(pair, d.get(k), f"coverage.{k}") for k in later)
-    return Coverage(peak, (int(shortest), int(longest)), params, batch_tokens, warmup, idle)
+    later = ("params", "batch_tokens", "warmup", "idle", "auxiliary")
+    found: dict[str, Any] = {k: optional(pair, d.get(k), f"coverage.{k}") for k in later}
+    return Coverage(peak, (int(shortest), int(longest)), **found)
 
 
 __all__ = ["Average", "Coverage", "Fit", "Model", "Scores", "Status", "model_from_dict"]

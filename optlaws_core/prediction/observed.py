@@ -12,6 +12,7 @@ from ..fitting.result import Model
 from ..laws.effective import beside_rate, plan_of
 from ..runs import Plan, Run
 from ..schedules import Schedule
+from ..schedules.course import Course
 from ..schedules.joint_schedule import unknown_to_laws
 
 AT_END = 0.01  # share of the updates whose losses are averaged, and that a log may lack at its end
@@ -57,8 +58,13 @@ def rates_of(schedule: Schedule) -> tuple[int, str, bytes, str]:
     Of the latter, such as a weight decay, no log tells, so that no run is taken for one of a plan that has it.
     """
     rates = np.round(schedule(_looks(schedule.total)) / schedule.peak, 9) + 0.0  # no negative zero
-    more = "; ".join(f"{name}={part.told}" for name, part in unknown_to_laws(plan_of(schedule)).items())
+    more = "; ".join(f"{name}={_told(part)}" for name, part in unknown_to_laws(plan_of(schedule)).items())
     return schedule.total, f"{schedule.peak:.9g}", rates.tobytes(), more
+
+
+def _told(part: Course | Schedule) -> str:
+    """What tells one course from another, or the rates of one auxiliary group from those of another."""
+    return part.told if isinstance(part, Course) else repr(rates_of(part))
 
 
 def batch_of(plan: Plan, tokens: bool = True) -> bytes | None:

@@ -168,17 +168,21 @@ def _fit() -> dict:
     )
 
 
+COVERED = ("params", "batch_tokens", "warmup", "idle", "auxiliary")
+
+
 def _coverage() -> dict:
     return _told(
         _object(
             {
                 "peak": RANGE,
                 "total": RANGE,
-                **{name: _or_null(RANGE) for name in ("params", "batch_tokens", "warmup", "idle")},
+                **{name: _or_null(RANGE) for name in COVERED},
             },
-            optional=("params", "batch_tokens", "warmup", "idle"),
+            optional=COVERED,
         ),
-        "what the training runs cover: peak rates, updates, sizes, batches, updates of warm-up, shares at rate 0",
+        "what the training runs cover: peak rates, updates, sizes, batches, updates of warm-up, shares at rate 0, "
+        "auxiliary rates over the rate",
     )
 
 

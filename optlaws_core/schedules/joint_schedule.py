@@ -1,8 +1,10 @@
-"""A plan with more than a learning rate: the batch, the average that the run is judged by, the weight decay."""
+"""A plan with more than a learning rate: the batch, the average that the run is judged by, the weight decay, and the
+rate of the parameters beside the main ones.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,15 +16,22 @@ from .averaging import Average
 from .base import Schedule
 from .batch import Batch
 from .course import Course
-from .entries import LARGEST
+from .entries import LARGEST, rounded_rate
 from .of_rate import OfRate
 from .plan_parts import PARTS
 from .weight_decay import WeightDecay
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOOKS = 1000  # updates, beside the breaks, at which two rates are compared
+SAME = 1e-9  # of their peaks
+
 
 @dataclass(frozen=True)
 class Joint(OfRate):
-    """A learning rate with a batch schedule, an average of the weights, a weight decay, or several of these.
+    """A learning rate with one or several of `PARTS`: a batch schedule, an average of the weights, a weight decay, the
+    rate of an auxiliary group of parameters.
 
     As a schedule it is its rate; laws ask for batch and average. Not among `SCHEDULES`: its text form is several of
     theirs, `rate=wsd(…); batch=steps([0, 100k], [4M, 16M]); average=ema(100); weight_decay=0.1`.
@@ -34,6 +43,7 @@ class Joint(OfRate):
     batch: Batch | None = None
     average: Average | None = None
     weight_decay: WeightDecay | None = None
+    auxiliary: Schedule | None = None  # the rate of embeddings, norms and head, say, under AdamW beside Muon
 
     def __post_init__(self) -> None:
         if not isinstance(self.rate, Schedule) or isinstance(self.rate, Joint):
@@ -43,6 +53,7 @@ class Joint(OfRate):
             raise ScheduleError(
                 f"A plan of several schedules has {', '.join(before)} or {last} beside its rate, got none."
             )
+        self._check_auxiliary()
         for name, part in self._courses.items():
             # a ramp may end with the run
             if part.breaks[-1] > self.rate.total - (part.shape == "steps"):
@@ -50,6 +61,18 @@ class Joint(OfRate):
                     f"{name}: the last {part.called} must begin before the end of the run, at update "
                     f"{self.rate.total:,}, got {part.breaks[-1]:,}."
                 )
+
+    def _check_auxiliary(self) -> None:
+        """Raises `ScheduleError` for an auxiliary rate that is no schedule, or not as long as the rate."""
+        if self.auxiliary is None:
+            return
+        if not isinstance(self.auxiliary, Schedule) or isinstance(self.auxiliary, Joint):
+            raise ScheduleError(f"auxiliary must be a schedule of the learning rate, got {self.auxiliary!r:.60}.")
+        if self.auxiliary.total != self.total:
+            raise ScheduleError(
+                f"auxiliary: the rate must have as many updates as the plan's, {self.total:,}, "
+                f"got {self.auxiliary.total:,}."
+            )
 
     @property
     def _courses(self) -> dict[str, Batch | Course]:
@@ -63,7 +86,8 @@ class Joint(OfRate):
     @property
     def breaks(self) -> tuple[int, ...]:
         """Those of the rate and of all that changes beside it."""
-        return tuple(sorted({*self.rate.breaks}.union(*(part.breaks for part in self._courses.values()))))
+        changing = (*self._courses.values(), *([self.auxiliary] if self.auxiliary else []))
+        return tuple(sorted({*self.rate.breaks}.union(*(part.breaks for part in changing))))
 
     @property
     def text(self) -> str:
@@ -80,19 +104,40 @@ class Joint(OfRate):
         seen = tokens_before(self, self.total, usual_batch)
         return None if seen is None else float(seen)
 
+    def to_frame(self, at: ArrayLike | None = None) -> "pd.DataFrame":
+        """As that of every schedule, with a column more for each part that changes by the update."""
+        frame = super().to_frame(at)
+        for name, part in unknown_to_laws(self).items():
+            frame[PARTS[name].column] = part(frame["step"].to_numpy())
+        return frame
+
     def rescaled(self, total: int) -> "Joint":
         """The same shape over another horizon: what changes after the warm-up stretches as the rate does."""
         factor = (total - self.warmup) / (self.total - self.warmup)
-        return self._over(self.rate.rescaled(total), lambda part: part.stretched(factor, self.warmup))
+        return self._over(
+            self.rate.rescaled(total),
+            lambda part: part.stretched(factor, self.warmup),
+            lambda auxiliary: auxiliary.rescaled(total),
+        )
 
     def resized(self, *, total: int | None = None, peak: float | None = None, warmup: int | None = None) -> "Joint":
         """The plan for another run with every share kept, as `Schedule.resized` says."""
         rate = self.rate.resized(total=total, peak=peak, warmup=warmup)
-        return self._over(rate, lambda part: part.stretched(rate.total / self.total))
+        return self._over(
+            rate,
+            lambda part: part.stretched(rate.total / self.total),
+            lambda auxiliary: auxiliary.resized(
+                total=total,
+                peak=None if peak in (None, self.peak) else rounded_rate(auxiliary.peak * (peak / self.peak)),
+                warmup=warmup if auxiliary.warmup == self.warmup else None,
+            ),
+        )
 
-    def _over(self, rate: Schedule, course: Callable[[Any], Any]) -> "Joint":
-        """The plan with another rate, and every part that changes by the update as `course` makes it."""
+    def _over(self, rate: Schedule, course: Callable[[Any], Any], auxiliary: Callable[[Schedule], Schedule]) -> "Joint":
+        """The plan with another rate, every part that changes by the update as `course` makes it, and the auxiliary."""
         changed: dict[str, Any] = {f: course(part) for f, part in self._courses.items()}
+        if self.auxiliary is not None:
+            changed["auxiliary"] = auxiliary(self.auxiliary)
         return replace(self, rate=rate, **changed)
 
 
@@ -116,9 +161,27 @@ def unknown_to_laws(schedule: Schedule) -> dict[str, Any]:
     return {name: part for name, part in beside(schedule).items() if not PARTS[name].known}
 
 
+def auxiliary_ratio(plan: Schedule) -> float | None:
+    """What the auxiliary rate is over the rate, where that is so in every update; None where not, or where none is."""
+    if not isinstance(plan, Joint) or plan.auxiliary is None:
+        return None
+    t = np.unique(np.concatenate([np.linspace(0, plan.total, LOOKS), plan.breaks]).astype(np.int64))
+    main, auxiliary = plan.rate(t) / plan.peak, plan.auxiliary(t) / plan.auxiliary.peak
+    return plan.auxiliary.peak / plan.peak if np.abs(main - auxiliary).max() <= SAME else None
+
+
 def with_rate(plan: Schedule, rate: Schedule) -> Schedule:
-    """What the plan has beside its rate with another rate: as far as that goes, where it changes, and its average."""
-    return plan._over(rate, lambda part: part.until(rate.total)) if isinstance(plan, Joint) else rate
+    """What the plan has beside its rate with another rate: as far as that goes, where it changes, and its average.
+
+    An auxiliary rate gets the length of the new one, with every share kept.
+    """
+    if not isinstance(plan, Joint):
+        return rate
+    return plan._over(
+        rate,
+        lambda part: part.until(rate.total),
+        lambda auxiliary: auxiliary if rate.total == plan.total else auxiliary.resized(total=rate.total),
+    )
 
 
 def without(plan: Schedule, *names: str) -> Schedule:
@@ -225,6 +288,7 @@ def _total_for(schedule: Schedule, amount: float, read: float) -> int:
 __all__ = [
     "Joint",
     "at_tokens",
+    "auxiliary_ratio",
     "averaged",
     "batch_at",
     "batch_axis",

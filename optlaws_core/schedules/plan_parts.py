@@ -19,7 +19,8 @@ class Part:
     """A part: its name in the text form, what a plan that has it has, and how its text is read.
 
     `read` takes the text, the rate of the plan and what reads a rate. `field` is that of `Joint`. `setting`: of a part
-    from which no law tells what follows, whose setting it is in a trainer; empty for one that laws know.
+    from which no law tells what follows, whose setting it is in a trainer; empty for one that laws know. `column`: in
+    tables.
     """
 
     name: str
@@ -28,9 +29,11 @@ class Part:
     example: str
     setting: str = ""  # "the optimizer"
     field: str = ""
+    column: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "field", self.field or self.name)
+        object.__setattr__(self, "column", self.column or self.name)
 
     @property
     def noun(self) -> str:
@@ -60,6 +63,14 @@ PARTS: dict[str, Part] = by_name(
             lambda text, rate, _: parse_weight_decay(text, rate.total),
             "0.1",
             setting="the optimizer",
+        ),
+        Part(
+            "auxiliary",
+            "an auxiliary rate",
+            lambda text, _, parse_rate: parse_rate(text),
+            "wsd(…)",
+            setting="the optimizer",
+            column="auxiliary_lr",
         ),
     ),
 )

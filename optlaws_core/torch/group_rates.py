@@ -6,7 +6,8 @@ from torch.optim import Optimizer
 
 from .log_file import Number, held
 
-_ratios: WeakKeyDictionary[Optimizer, list[float]] = WeakKeyDictionary()  # of optimizers that a schedule drives
+# of optimizers that a schedule drives: the ratios, and the groups that follow another rate than the schedule's
+_ratios: WeakKeyDictionary[Optimizer, tuple[list[float], frozenset[int]]] = WeakKeyDictionary()
 
 
 def innermost(optimizer: Optimizer) -> Optimizer:
@@ -16,18 +17,20 @@ def innermost(optimizer: Optimizer) -> Optimizer:
     return optimizer
 
 
-def note_ratios(optimizer: Optimizer, ratios: list[float]) -> None:
-    """Take these as what each group has of its schedule's rate; the list may change afterwards."""
-    _ratios[innermost(optimizer)] = ratios
+def note_ratios(optimizer: Optimizer, ratios: list[float], auxiliary: frozenset[int] = frozenset()) -> None:
+    """Take these as what each group has of its schedule's rate, or of its auxiliary one; the list may change."""
+    _ratios[innermost(optimizer)] = ratios, auxiliary
 
 
 def current_rate(optimizer: Optimizer) -> Number:
     """The rate of the first group that is trained, over its ratio to the schedule where that is known.
 
+    A group that follows an auxiliary rate tells that one, and counts only where no other is trained.
     A tensor is copied: a scheduler changes it in its place.
     """
-    ratios = _ratios.get(innermost(optimizer), [1.0])
-    group, ratio = next((pair for pair in enumerate(ratios) if pair[1] > 0), (0, 1.0))
+    ratios, auxiliary = _ratios.get(innermost(optimizer), ([1.0], frozenset()))
+    trained = sorted((pair for pair in enumerate(ratios) if pair[1] > 0), key=lambda pair: pair[0] in auxiliary)
+    group, ratio = trained[0] if trained else (0, 1.0)
     return held(optimizer.param_groups[group]["lr"]) / ratio
 
 

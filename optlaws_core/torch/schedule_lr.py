@@ -26,6 +26,9 @@ class ScheduleLR(LRScheduler):
     was made: its first group follows the schedule, and every other keeps its ratio to the first. How high the first
     group's own rate was has no part in it; the peak stands in the schedule.
 
+    auxiliary: which groups, counted from 0, follow a plan's auxiliary rate, such as AdamW's beside Muon's; their
+    ratios are to that rate, by default to the first of them. A plan that has such a rate needs it; () is for none.
+
     Each rate is computed from its step, not from the rate before, so that nothing drifts, and a run that is resumed by
     `load_state_dict` goes on exactly as it would have, whether optimizer or scheduler is loaded first.
 
@@ -41,12 +44,14 @@ class ScheduleLR(LRScheduler):
         schedule: str | Schedule,
         *,
         ratios: Sequence[float] | None = None,
+        auxiliary: Sequence[int] | None = None,
         last_epoch: int = -1,
     ) -> None:
         self.schedule = parse(schedule) if isinstance(schedule, str) else schedule
-        self.ratios = _initial_ratios(optimizer) if ratios is None else [float(r) for r in ratios]
+        self.auxiliary = _auxiliary_groups(self.schedule, auxiliary, len(optimizer.param_groups))
+        self.ratios = _initial_ratios(optimizer, self.auxiliary) if ratios is None else [float(r) for r in ratios]
         _check_ratios(self.ratios, len(optimizer.param_groups))
-        note_ratios(optimizer, self.ratios)
+        note_ratios(optimizer, self.ratios, self.auxiliary)
         super().__init__(optimizer, last_epoch)
 
     @property
@@ -75,7 +80,8 @@ class ScheduleLR(LRScheduler):
     def get_lr(self) -> list[float]:
         """The rate of each group at the update to come, as `step()` sets it."""
         rate = float(self.schedule(self.last_epoch))
-        return [rate * ratio for ratio in self.ratios]
+        other = float(beside(self.schedule)["auxiliary"](self.last_epoch)) if self.auxiliary else rate
+        return [(other if i in self.auxiliary else rate) * ratio for i, ratio in enumerate(self.ratios)]
 
     _get_closed_form_lr = get_lr
 
@@ -121,17 +127,41 @@ class ScheduleLR(LRScheduler):
         self._last_lr = rates
 
 
-def _initial_ratios(optimizer: Optimizer) -> list[float]:
-    """What each group was made with over what the first was, also where a scheduler has changed the rates since."""
-    first, *others = (float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
-    if not others:
-        return [1.0]
-    if not first > 0:
+def _auxiliary_groups(schedule: Schedule, asked: Sequence[int] | None, groups: int) -> frozenset[int]:
+    """The groups that follow the auxiliary rate. Raises `ScheduleError` where they do not suit the plan."""
+    told = "auxiliary" in beside(schedule)
+    if asked is None and told:
         raise ScheduleError(
-            f"ScheduleLR: the first group's learning rate must be above 0, as others keep their ratio to it, "
-            f"got {format_number(first)}; or give ratios."
+            "ScheduleLR: the plan has an auxiliary rate; say which groups follow it, such as auxiliary=[1], or () for "
+            "none."
         )
-    return [1.0, *(rate / first for rate in others)]
+    if asked and not told:
+        raise ScheduleError("ScheduleLR: auxiliary names groups, but the schedule has no auxiliary rate.")
+    for i in asked or ():
+        if not 0 <= i < groups:
+            raise ScheduleError(
+                f"ScheduleLR: auxiliary names groups, counted from 0, of which there are {groups}, got {i}."
+            )
+    return frozenset(asked or ())
+
+
+def _initial_ratios(optimizer: Optimizer, auxiliary: frozenset[int]) -> list[float]:
+    """What each group was made with over what the first that follows the same rate was.
+
+    Also where a scheduler has changed the rates since.
+    """
+    rates = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
+    ratios = [1.0] * len(rates)
+    for followers in (sorted(auxiliary), [i for i in range(len(rates)) if i not in auxiliary]):
+        for i in followers[1:]:
+            if not rates[followers[0]] > 0:
+                which = "first group" if followers[0] == 0 else f"group {followers[0]}"
+                raise ScheduleError(
+                    f"ScheduleLR: the {which}'s learning rate must be above 0, as others keep their ratio to it, "
+                    f"got {format_number(rates[followers[0]])}; or give ratios."
+                )
+            ratios[i] = rates[i] / rates[followers[0]]
+    return ratios
 
 
 def _check_ratios(ratios: Sequence[float], groups: int) -> None:

@@ -14,14 +14,38 @@ KEY, TITLE = "pytorch", "PyTorch"
 
 def write(schedule: Schedule) -> Export:
     """A LambdaLR, which multiplies the rate that the optimizer was made with."""
-    tail = lambda_lr(
-        "The scheduler of an optimizer that was made with lr=PEAK; call its step() after each optimizer.step()."
-    )
+    if "auxiliary" in beside(schedule):
+        tail = TWO_RATES
+    else:
+        tail = lambda_lr(
+            "The scheduler of an optimizer that was made with lr=PEAK; call its step() after each optimizer.step()."
+        )
     return scalar(schedule, KEY, TITLE, "lr_at", "step", tail, _notes(schedule))
 
 
+TWO_RATES = '''
+
+def scheduler_for(optimizer, last_epoch=-1):
+    """The scheduler of an optimizer; call its step() after each optimizer.step().
+
+    Make its groups of auxiliary parameters with "lr": AUXILIARY_PEAK and "auxiliary": True, all others with
+    "lr": PEAK. Of two optimizers, each gets a scheduler of its own.
+    """
+    from torch.optim.lr_scheduler import LambdaLR
+
+    def main(step):
+        return lr_at(step) / PEAK
+
+    def auxiliary(step):
+        return auxiliary_lr_at(step) / AUXILIARY_PEAK
+
+    groups = optimizer.param_groups
+    return LambdaLR(optimizer, [auxiliary if group.get("auxiliary") else main for group in groups], last_epoch)
+'''
+
+
 def plan(joint: Joint) -> Export:
-    """The same with `batch_at`, an AveragedModel, and `set_weight_decay`."""
+    """The same with `batch_at`, an AveragedModel, `set_weight_decay`, and a rate for auxiliary groups."""
     late = _late(joint)
     made = write(joint)
     return replace(made, exact=made.exact and not late)
@@ -34,7 +58,12 @@ def _notes(schedule: Schedule) -> tuple[str, ...]:
         "Make the groups that decay with weight_decay=WEIGHT_DECAY, the plan's highest, and call "
         "set_weight_decay(optimizer, step) before each optimizer.step(): no PyTorch class takes it.",
     )
-    return (*_late(schedule), *(what if batch else ()), *(decays if decay and max(decay.values) else ()))
+    groups = (
+        'Make the groups of the auxiliary rate with "lr": AUXILIARY_PEAK and "auxiliary": True: the scheduler knows '
+        "them by that.",
+    )
+    told = (*_late(schedule), *(groups if "auxiliary" in beside(schedule) else ()))
+    return (*told, *(what if batch else ()), *(decays if decay and max(decay.values) else ()))
 
 
 def _late(schedule: Schedule) -> tuple[str, ...]:
@@ -51,7 +80,7 @@ TRAINER = Target(
     write,
     takes="code",
     plan=plan,
-    holds=frozenset({"weight_decay"}),
+    holds=frozenset({"weight_decay", "auxiliary"}),
     native="any schedule, as the factor of a LambdaLR",
     source="https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html",
     version="PyTorch 2.13",

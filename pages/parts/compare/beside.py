@@ -1,4 +1,4 @@
-"""Fields for what a candidate schedules beside its learning rate: the batch, and an average of the weights."""
+"""Fields for what a candidate has beside its learning rate."""
 
 from dataclasses import fields
 
@@ -12,6 +12,19 @@ from ..state.beside import NONE, Fields
 SHAPES = {NONE: "One batch", "steps": "Steps", "ramp": "Ramps"}
 AVERAGES = {NONE: "The last weights", "ema": "Moving average (EMA)", "merge": "Mean of checkpoints"}
 COUNTED = dict(zip(BY, ("Updates, or %", "Tokens read"), strict=True))
+TITLE = "Batch schedule, average of the weights, weight decay, auxiliary rate"
+UNKNOWN = "No law covers it: it is kept with the plan and exported, but does not change predictions."
+TYPED = {
+    "weight_decay": (
+        "Weight decay",
+        "AdamW's, such as 0.1, or one that changes, such as ramp([0, 100%], [0.1, 0]).",
+    ),
+    "auxiliary": (
+        "Auxiliary rate",
+        "That of the parameters beside the main ones, such as embeddings, norms and head under AdamW beside Muon: a "
+        "schedule of as many updates, such as wsd(peak=3e-3, warmup=2%, total=24000, decay=20%).",
+    ),
+}
 USE = {
     "shape": "Whether the batch changes during the run. Steps: each size from its start on. Ramps: evenly from each "
     "size to the next, and the last one to the end. Only the noisy quadratic predicts its effect, so that law is "
@@ -26,7 +39,7 @@ def ask(text: str, key: str) -> None:
     """The fields of a candidate's text; `key` begins their keys. Closed until one of them is in use."""
     first = Fields.of(text)
     used = bool(first.parts)
-    with st.expander("Batch schedule, average of the weights, weight decay", icon=":material/stacks:", expanded=used):
+    with st.expander(TITLE, icon=":material/stacks:", expanded=used):
         left, *right = st.columns(4, vertical_alignment="bottom")
         if _choose(left, "Batch schedule", "shape", SHAPES, first, key) != NONE:
             _type(
@@ -56,15 +69,12 @@ def ask(text: str, key: str) -> None:
         elif average == "merge":
             _type(right[0], "Checkpoints", "count", first, key, "How many of the last checkpoints are averaged.")
             _type(right[1], "Updates apart", "every", first, key, "Updates between two checkpoints.")
-        meaning = (
-            "AdamW's, such as 0.1, or one that changes, such as ramp([0, 100%], [0.1, 0]). No law covers it: it is "
-            "kept with the plan and exported, but does not change predictions."
-        )
-        _type(st.columns(2)[0], "Weight decay", "weight_decay", first, key, meaning)
+        for place, (name, (label, meaning)) in zip(st.columns(2), TYPED.items(), strict=True):
+            _type(place, label, name, first, key, f"{meaning} {UNKNOWN}")
 
 
 def typed(key: str) -> dict[str, str]:
-    """What the fields under a key say, as texts of batch and average by name."""
+    """What the fields under a key say, as texts of the parts by name."""
     memory = session.state()
     found = {f.name: memory.get(f"{key}_{f.name}") for f in fields(Fields)}
     return Fields(**{name: value.strip() for name, value in found.items() if value is not None}).parts

@@ -1,4 +1,4 @@
-"""What a candidate has beside its learning rate, as typed into fields: batch, average, weight decay. No Streamlit.
+"""What a candidate has beside its learning rate, as typed into fields. No Streamlit.
 
 As with the rate the text is the truth, also while it breaks a rule: whatever stands in the fields is written to it, and
 what is wrong with it is said by whoever reads the text.
@@ -18,7 +18,8 @@ from optlaws_core.schedules.joint_text import NAMES, is_joint
 from optlaws_core.schedules.weight_decay import WeightDecay
 from optlaws_core.text import format_number
 
-RATE, BATCH, AVERAGE, WEIGHT_DECAY = NAMES
+RATE, BATCH, AVERAGE, WEIGHT_DECAY, AUXILIARY = NAMES
+TYPED = (WEIGHT_DECAY, AUXILIARY)  # whose field takes their text form
 NONE = "none"
 MOST_SAID = 3  # values of a batch or weight decay that are named one by one
 _MANNER = {"steps": "{} steps", "ramp": "ramps between {} values"}
@@ -53,7 +54,7 @@ def with_rate(text: str, rate: str) -> str:
 
 @dataclass(frozen=True)
 class Fields:
-    """What stands in the fields for batch schedule, average and weight decay."""
+    """What stands in the fields for what is beside the rate."""
 
     shape: str = NONE  # or one of `batch.SHAPES`
     starts: str = "0, 50%"
@@ -63,7 +64,8 @@ class Fields:
     half_life: str = "100"
     count: str = "8"
     every: str = "100"
-    weight_decay: str = ""  # as in the text form; empty where it is not told
+    weight_decay: str = ""  # this and what follows as in the text form; empty where it is not told
+    auxiliary: str = ""
 
     @classmethod
     def of(cls, text: str) -> Fields:
@@ -80,11 +82,11 @@ class Fields:
             kind, rest = _call(said)
             names = ("half_life",) if kind == "ema" else ("count", "every")
             given |= {"average": kind} | dict(zip(names, map(str.strip, rest.split(",")), strict=False))
-        return cls(**given, weight_decay=found.get(WEIGHT_DECAY, ""))
+        return cls(**given, **{name: found.get(name, "") for name in TYPED})
 
     @property
     def parts(self) -> dict[str, str]:
-        """Texts of batch, average and weight decay by name, where there are any."""
+        """Texts of the parts by name, where there are any."""
         by = f", by={self.by}" if self.by != BY[0] else ""
         lengths = self.half_life if self.average == "ema" else f"{self.count}, {self.every}"
         said = {
@@ -92,7 +94,7 @@ class Fields:
             AVERAGE: f"{self.average}({lengths})",
         }
         told = {name: said[name] for name, kind in ((BATCH, self.shape), (AVERAGE, self.average)) if kind != NONE}
-        return told | ({WEIGHT_DECAY: self.weight_decay} if self.weight_decay else {})
+        return told | {name: words for name in TYPED if (words := getattr(self, name))}
 
 
 def _call(text: str) -> tuple[str, str]:
@@ -102,12 +104,14 @@ def _call(text: str) -> tuple[str, str]:
 
 
 def told(schedule: Schedule) -> str:
-    """Batch, average and weight decay in a few letters, for a name; empty for a rate alone."""
-    (_, batch, average), decay = parts(schedule), beside(schedule).get(WEIGHT_DECAY)
+    """What is beside the rate in a few letters, for a name; empty for a rate alone."""
+    (_, batch, average), more = parts(schedule), beside(schedule)
+    decay, auxiliary = more.get(WEIGHT_DECAY), more.get(AUXILIARY)
     words = (
         batch and _arrows([batch.written(size) for size in batch.sizes]),
         average and _short(average),
         decay and f"wd {_arrows(_written(decay))}",
+        auxiliary and f"aux {_rate_in_short(auxiliary)}",
     )
     return " ".join(filter(None, words))
 
@@ -121,7 +125,14 @@ def in_words(schedule: Schedule, more: bool = False) -> str:
     with_ = "" if batch is None else f"{' and' if more else ' with'} {_batch_in_words(batch)}"
     if (decay := beside(schedule).get(WEIGHT_DECAY)) is not None:
         with_ += f"{' and' if more or with_ else ' with'} {_course('weight decay', _written(decay), decay.shape)}"
+    if (auxiliary := beside(schedule).get(AUXILIARY)) is not None:
+        rate = f"an auxiliary rate, {auxiliary.family} to {_rate_in_short(auxiliary)}"
+        with_ += f"{' and' if more or with_ else ' with'} {rate}"
     return f"{with_}{'' if average is None else f' read as {_average_in_words(average)}'}"
+
+
+def _rate_in_short(rate: Schedule) -> str:
+    return format_number(float(f"{rate.peak:.2g}"))
 
 
 def _written(decay: WeightDecay) -> list[str]:

@@ -319,10 +319,14 @@ def test_batch_and_average_are_chosen_without_their_text_form(shown):
     field(shown, "Average of the weights").set_value("ema").run()
     field(shown, "Half-life, updates").set_value("50").run()
     field(shown, "Weight decay").set_value("0.1").run()
+    field(shown, "Auxiliary rate").set_value("linear(peak=3e-3, warmup=10, total=1000)").run()
     button(shown, "Add it").click().run()
     assert not shown.exception
     added = shown.session_state.workspace.candidates[-1]
-    assert beside(added.text) == "batch=steps([0, 250], [1x, 4x]); average=ema(50); weight_decay=0.1"
+    assert beside(added.text) == (
+        "batch=steps([0, 250], [1x, 4x]); average=ema(50); weight_decay=0.1; "
+        "auxiliary=linear(peak=3e-3, warmup=10, total=1000)"
+    )
 
 
 def test_a_typed_plan_fills_the_fields_and_is_taken_back_to_its_rate(shown):
