@@ -14,7 +14,7 @@ from dataclasses import replace
 from ..errors import ScheduleError, by_name
 from ..schedules.base import Schedule
 from ..schedules.course import Course
-from ..schedules.joint_schedule import Joint, auxiliary_ratio, unknown_to_laws, without
+from ..schedules.joint_schedule import Joint, auxiliary_ratio, beside, unknown_to_laws, without
 from ..schedules.plan_parts import PARTS, Part
 from ..text import format_number, relative_error
 from . import tables
@@ -66,8 +66,8 @@ TABLES = tuple(key for key, target in TARGETS.items() if target.takes == "table"
 def export(schedule: Schedule, target: str, steps: int | None = None, sequence: int | None = None) -> Export:
     """`schedule` for the trainer `target`, one of `TARGETS`; `steps` is about the number of rows of a table.
 
-    `sequence` is the number of tokens in a sequence, which some trainers need for the batch of a plan. Options that are
-    off by more than `FAR` of the peak are not offered: code stands in for them. Raises
+    `sequence` is the number of tokens in a sequence, which some trainers need for the batch of a plan that does not
+    tell it. Options that are off by more than `FAR` of the peak are not offered: code stands in for them. Raises
     `ScheduleError` for an unknown target, for a chain, for a plan that the trainer cannot express, and for `steps` and
     `sequence` where they have no place.
     """
@@ -80,6 +80,7 @@ def export(schedule: Schedule, target: str, steps: int | None = None, sequence: 
         raise ScheduleError(f"A number of rows is for {' and '.join(TABLES)}, got the target {target!r}.")
     if sequence is not None and not 1 <= sequence <= LONGEST_SEQUENCE:
         raise ScheduleError(f"A sequence has 1 to {LONGEST_SEQUENCE:,} tokens, got {sequence:,}.")
+    sequence = _sequence(schedule, sequence)
     for name, part in unknown_to_laws(schedule).items():
         if name not in known.holds:
             return _untold(schedule, PARTS[name], _one_value(schedule, name, part, known), known, sequence)
@@ -90,6 +91,16 @@ def export(schedule: Schedule, target: str, steps: int | None = None, sequence: 
         return write(schedule, steps)
     made = write(schedule, sequence) if needs_sequence(schedule, target) else write(schedule)
     return _instead(schedule, known, made.deviation) if known.code and too_far(made.deviation) else made
+
+
+def _sequence(schedule: Schedule, asked: int | None) -> int | None:
+    """Tokens in a sequence, as the plan tells them or as `asked`. Raises `ScheduleError` where these differ."""
+    told = beside(schedule).get("sequence")
+    if told is None or not told.constant:
+        return asked
+    if asked not in (None, told.values[0]):
+        raise ScheduleError(f"The plan has sequences of {told.values[0]:,} tokens, got {asked:,} for the export.")
+    return told.values[0]
 
 
 def _untold(plan: Schedule, part: Part, told: str, target: Target, sequence: int | None) -> Export:
@@ -124,7 +135,9 @@ def _instead(schedule: Schedule, target: Target, far: float) -> Export:
 
 def needs_sequence(schedule: Schedule, target: str) -> bool:
     """Whether the export of `schedule` to `target` has to know the tokens in a sequence."""
-    return isinstance(schedule, Joint) and schedule.batch is not None and TARGETS[target].counts_sequences
+    if not isinstance(schedule, Joint) or schedule.batch is None or not TARGETS[target].counts_sequences:
+        return False
+    return _sequence(schedule, None) is None
 
 
 __all__ = ["EXACT", "FAR", "LONGEST_SEQUENCE", "TABLES", "TARGETS", "Export", "Target", "export", "needs_sequence"]

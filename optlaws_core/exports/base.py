@@ -98,8 +98,10 @@ def checked(schedule: Schedule) -> list[int]:
     return sorted({int(t) for t in (*some, *even, last)})
 
 
-def word(value: float | int) -> str:
+def word(value: float | int | str) -> str:
     """A number as Python, TOML, YAML and JSON read it; whole ones that 32 bits do not hold as floating point."""
+    if isinstance(value, str):
+        return json.dumps(value)
     if isinstance(value, int):
         return str(value) if abs(value) < INT32 else repr(float(value))
     text = format_number(value)

@@ -55,7 +55,10 @@ def assignment(name: str, value: Any) -> str:
     """A constant of a file, a long table wrapped."""
     if not isinstance(value, tuple):
         return f"{name} = {value if isinstance(value, str) else word(value)}\n"
-    rows = textwrap.wrap(", ".join(map(word, value)), 106)
+    words = [*map(word, value)]
+    # a text is not broken at its spaces
+    named = any(isinstance(v, str) for v in value)
+    rows = [f"{each}," for each in words] if named else textwrap.wrap(", ".join(words), 106)
     return f"{name} = [\n" + "".join(f"    {row}\n" for row in rows) + "]\n"
 
 

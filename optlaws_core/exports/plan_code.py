@@ -7,6 +7,7 @@ from ..schedules.averaging import EMA, Average, Merge
 from ..schedules.base import Schedule
 from ..schedules.batch import Batch
 from ..schedules.course import Course
+from ..schedules.data_stages import SequenceLength, Texts
 from ..schedules.joint_schedule import beside
 from ..schedules.weight_decay import WeightDecay
 from .base import EXACT, rows_text, word
@@ -46,6 +47,10 @@ def coded(part: Batch | Course) -> Coded:
     if isinstance(part, Batch):
         what = "Batch as a multiple of the training runs' in update" if part.relative else "Tokens in update"
         return Coded("BATCH", "SIZE", what, "batch", "abs({at} / batch - 1) <= 1e-9")
+    if isinstance(part, SequenceLength):
+        return Coded("SEQUENCE", "LENGTH", "Tokens in a sequence in update", "length", "{at} == length")
+    if isinstance(part, Texts):
+        return Coded("TEXT", "NAME", "The text of update", "name", "{at} == name")
     near = f"abs({{at}} - decay) <= {word(max(part.values) * EXACT)}"
     return Coded("WEIGHT_DECAY", "VALUE", "Weight decay of update", "decay", near)
 
@@ -95,10 +100,13 @@ def weight_decay_code(decay: WeightDecay, code: str) -> str:
 
 def _pieces(part: Batch | Course, names: Coded) -> str:
     """Constants, and the function of a step that is the value there."""
-    prefix, pieces = names.prefix, part.pieces
+    prefix = names.prefix
     begin, size = f"{prefix}_BEGIN", f"{prefix}_{names.value}"
-    constants, said = {begin: pieces.begin, size: pieces.size}, f"{size}[i]"
-    if any(pieces.growth):
+    values = part.values if isinstance(part, Course) else part.pieces.size
+    constants: dict[str, tuple] = {begin: part.breaks, size: values}
+    said = f"{size}[i]"
+    pieces = part.pieces if part.shape == "ramp" else None
+    if pieces and any(pieces.growth):
         constants[f"{prefix}_GROWTH"] = pieces.growth
         grown = f"{prefix}_GROWTH[i] * (step - {begin}[i])"
         said = f"{said} * exp({grown})" if pieces.geometric else f"{said} + {grown}"

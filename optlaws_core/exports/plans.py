@@ -8,6 +8,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..schedules.averaging import EMA
+from ..schedules.base import Schedule
 from ..schedules.joint_schedule import Joint, beside
 from ..schedules.plan_parts import PARTS
 from ..text import format_amount, format_number, relative_error
@@ -21,7 +22,7 @@ def cannot(title: str, what: str) -> ScheduleError:
     )
 
 
-def told(plan: Joint) -> str:
+def told(plan: Schedule) -> str:
     """What the plan has beside its rate, in words."""
     *before, last = (PARTS[name].words for name in beside(plan))
     return f"{', '.join(before)} and {last}" if before else last

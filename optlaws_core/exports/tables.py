@@ -40,9 +40,13 @@ def csv(schedule: Schedule, steps: int | None = None) -> Export:
     found = _table(schedule, steps)
     average = parts(schedule)[2]
     lacking = (f"The table does not hold the average that the plan is judged by, {average.text}.",) if average else ()
-    lines = [",".join(found.columns), *(",".join(map(repr, row)) for row in found.rows)]
+    lines = [",".join(found.columns), *(",".join(map(_cell, row)) for row in found.rows)]
     exact = found.exact and not lacking
     return Export("csv", "\n".join(lines) + "\n", ".csv", exact, found.deviation, (*lacking, *found.notes))
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, str) else repr(value)
 
 
 def json_table(schedule: Schedule, steps: int | None = None) -> Export:
@@ -81,7 +85,7 @@ def _table(schedule: Schedule, steps: int | None) -> _Table:
     for name, part in unknown_to_laws(schedule).items():
         values.append(part(at).tolist())
         columns.append(PARTS[name].column)
-        if isinstance(part, Schedule) or any(part.pieces.growth):
+        if isinstance(part, Schedule) or part.shape == "ramp":
             t = compared(schedule)
             highest = part.peak if isinstance(part, Schedule) else max(part.values)
             off = float(np.abs(np.interp(t, at, values[-1]) - part(t)).max())
@@ -107,7 +111,7 @@ CSV = Target(
     csv,
     takes="table",
     plan=csv,
-    holds=frozenset({"weight_decay", "auxiliary"}),
+    holds=frozenset({"weight_decay", "auxiliary", "text", "sequence"}),
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc4180",
     version="RFC 4180",
@@ -118,7 +122,7 @@ JSON = Target(
     json_table,
     takes="table",
     plan=json_table,
-    holds=frozenset({"weight_decay", "auxiliary"}),
+    holds=frozenset({"weight_decay", "auxiliary", "text", "sequence"}),
     native="the rates of some steps",
     source="https://www.rfc-editor.org/rfc/rfc8259",
     version="RFC 8259",

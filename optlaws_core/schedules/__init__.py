@@ -12,6 +12,7 @@ from .base import Schedule
 from .batch import Batch
 from .cooldowns import COOLDOWNS
 from .cycles import SGDR, Cyclic, OneCycle
+from .data_stages import SequenceLength, Texts
 from .entries import WARMUPS
 from .extension import Extended
 from .families import UBA, Constant, Cosine, Exponential, InverseSqrt, Linear, Polynomial, PowerDecay, Rex
@@ -87,8 +88,10 @@ __all__ = [
     "Refined",
     "Rex",
     "Schedule",
+    "SequenceLength",
     "WeightDecay",
     "Step",
+    "Texts",
     "at_tokens",
     "batch_at",
     "like_tokens",

@@ -81,6 +81,7 @@ class Batch:
     linear in what `starts` count. Raises `ScheduleError` where the fields contradict each other.
     """
 
+    part: ClassVar[str] = "batch"  # its name in the text form of a plan
     called: ClassVar[str] = "size"  # what one of the sizes is
 
     starts: tuple[float, ...]  # ascending from 0; updates, or tokens seen

@@ -1,5 +1,5 @@
-"""A plan with more than a learning rate: the batch, the average that the run is judged by, the weight decay, and the
-rate of the parameters beside the main ones.
+"""A plan with more than a learning rate: the batch, the average that the run is judged by, the weight decay, the rate
+of the parameters beside the main ones, the stages of text and sequence length.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from .averaging import Average
 from .base import Schedule
 from .batch import Batch
 from .course import Course
+from .data_stages import SequenceLength, Texts
 from .entries import LARGEST, rounded_rate
 from .of_rate import OfRate
 from .plan_parts import PARTS
@@ -31,7 +32,7 @@ SAME = 1e-9  # of their peaks
 @dataclass(frozen=True)
 class Joint(OfRate):
     """A learning rate with one or several of `PARTS`: a batch schedule, an average of the weights, a weight decay, the
-    rate of an auxiliary group of parameters.
+    rate of an auxiliary group of parameters, the text, the tokens in a sequence.
 
     As a schedule it is its rate; laws ask for batch and average. Not among `SCHEDULES`: its text form is several of
     theirs, `rate=wsd(…); batch=steps([0, 100k], [4M, 16M]); average=ema(100); weight_decay=0.1`.
@@ -44,6 +45,8 @@ class Joint(OfRate):
     average: Average | None = None
     weight_decay: WeightDecay | None = None
     auxiliary: Schedule | None = None  # the rate of embeddings, norms and head, say, under AdamW beside Muon
+    texts: Texts | None = None  # `text` in the text form
+    sequence: SequenceLength | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.rate, Schedule) or isinstance(self.rate, Joint):
@@ -54,11 +57,11 @@ class Joint(OfRate):
                 f"A plan of several schedules has {', '.join(before)} or {last} beside its rate, got none."
             )
         self._check_auxiliary()
-        for name, part in self._courses.items():
+        for part in self._courses.values():
             # a ramp may end with the run
             if part.breaks[-1] > self.rate.total - (part.shape == "steps"):
                 raise ScheduleError(
-                    f"{name}: the last {part.called} must begin before the end of the run, at update "
+                    f"{part.part}: the last {part.called} must begin before the end of the run, at update "
                     f"{self.rate.total:,}, got {part.breaks[-1]:,}."
                 )
 

@@ -12,6 +12,7 @@ from ..text import parse_amount
 from .averaging import EMA, Average, Merge
 from .batch import BY, SHAPES, Batch
 from .course import Course
+from .data_stages import SequenceLength, Texts
 from .weight_decay import WeightDecay
 
 _CALL = re.compile(r"([A-Za-z_]+)\s*\((.*)\)", re.DOTALL)
@@ -68,6 +69,22 @@ def parse_weight_decay(text: str, total: int | None = None) -> WeightDecay:
     )
 
 
+def parse_sequence(text: str, total: int | None = None) -> SequenceLength:
+    """`4096` or `steps([0, 80%], [4096, 32768])`, with shares of `total` updates. Raises `ScheduleError`."""
+    return _course(
+        SequenceLength,
+        text,
+        total,
+        lambda word: _amount(word, "a length of sequences", "4096"),
+        "4096 or steps([0, 80%], [4096, 32768])",
+    )
+
+
+def parse_texts(text: str, total: int | None = None) -> Texts:
+    """`web` or `steps([0, 80%], [web, code])`, with shares of `total` updates. Raises `ScheduleError`."""
+    return _course(Texts, text, total, str, "web or steps([0, 80%], [web, code])")
+
+
 def _course(kind: type[C], text: str, total: int | None, value: Callable[[str], Any], examples: str) -> C:
     """A course of one value, or of a call with starts and values. Raises `ScheduleError`; `examples` are for it."""
     call = _CALL.fullmatch(text.strip())
@@ -114,4 +131,4 @@ def short(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-__all__ = ["parse_average", "parse_batch", "parse_weight_decay", "short"]
+__all__ = ["parse_average", "parse_batch", "parse_sequence", "parse_texts", "parse_weight_decay", "short"]

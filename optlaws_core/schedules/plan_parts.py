@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import by_name
 from .base import Schedule
-from .part_texts import parse_average, parse_batch, parse_weight_decay
+from .part_texts import parse_average, parse_batch, parse_sequence, parse_texts, parse_weight_decay
 
 Reader = Callable[[str, Schedule, Callable[[str], Schedule]], Any]
 
@@ -71,6 +71,22 @@ PARTS: dict[str, Part] = by_name(
             "wsd(…)",
             setting="the optimizer",
             column="auxiliary_lr",
+        ),
+        Part(
+            "text",
+            "a text",
+            lambda text, rate, _: parse_texts(text, rate.total),
+            "steps([0, 80%], [web, code])",
+            setting="the data loader",
+            field="texts",
+        ),
+        Part(
+            "sequence",
+            "a sequence length",
+            lambda text, rate, _: parse_sequence(text, rate.total),
+            "4096",
+            setting="the data loader",
+            column="sequence_tokens",
         ),
     ),
 )

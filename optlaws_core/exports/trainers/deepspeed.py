@@ -9,10 +9,13 @@ import numpy as np
 
 from ...arrays import FloatArray
 from ...schedules.base import Schedule
+from ...schedules.data_stages import SequenceLength
+from ...schedules.joint_schedule import Joint, parts, without
 from ...schedules.pieces import Step
 from ..base import Export, Target, checked, plain, word
 from ..code import lambda_code
 from ..nearest import Nearest, Options, levels, nearest, warmups
+from ..plans import cannot, told
 from ..shapes import fall, rise
 
 KEY, TITLE = "deepspeed", "DeepSpeed"
@@ -155,6 +158,7 @@ class MultiStepLR(Scheduler):
 
 def candidates(schedule: Schedule) -> Iterator[Scheduler]:
     p, total = schedule.peak, schedule.total
+    schedule = parts(schedule)[0]
     for w in warmups(schedule):
         yield LinearLR(p, TINY if w else 1.0, 1.0, max(w, 1))
         for low in levels(schedule):
@@ -172,17 +176,54 @@ def candidates(schedule: Schedule) -> Iterator[Scheduler]:
         yield MultiStepLR(p, schedule.values[0] / p, schedule.boundaries)
 
 
+def plan(joint: Joint) -> Export:
+    """The same with a curriculum of sequence lengths. Raises `ScheduleError` for a plan with more."""
+    if more := without(joint, "sequence") if joint.batch or joint.average else None:
+        raise cannot(TITLE, told(more))
+    assert joint.sequence is not None
+    if joint.sequence.constant:
+        length = f"Sequences of {joint.sequence.values[0]} tokens are a setting of the data loader."
+        return _written(joint, (length,), {})
+    if joint.sequence.values[-1] <= max(joint.sequence.values[:-1]):
+        raise cannot(TITLE, "sequence lengths of which the last is not the longest, at which its curriculum ends")
+    return _written(joint, CURRICULUM, {"curriculum_learning": _curriculum(joint.sequence)})
+
+
+CURRICULUM = (
+    "The model must cut its inputs to the curriculum_seqlen that its forward is given, so that an update reads fewer "
+    "tokens while that is short.",
+)
+
+
+def _curriculum(sequence: SequenceLength) -> dict[str, object]:
+    """Lengths, each with the last update that has it, which DeepSpeed counts from 1."""
+    return {
+        "enabled": True,
+        "curriculum_type": "seqlen",
+        "min_difficulty": min(sequence.values),
+        "max_difficulty": max(sequence.values),
+        "schedule_type": "fixed_discrete",
+        "schedule_config": {"difficulty": list(sequence.values), "max_step": list(sequence.breaks[1:])},
+    }
+
+
 def write(schedule: Schedule) -> Export:
     """The scheduler of a DeepSpeed JSON; comments and the check table are fields of it that DeepSpeed passes over."""
+    return _written(schedule, (), {})
+
+
+def _written(schedule: Schedule, also: tuple[str, ...], more: dict[str, object]) -> Export:
+    """The JSON, with `also` among its notes and `more` among its fields."""
     found: Nearest[Scheduler] = nearest(schedule, candidates(schedule), {"low": (0.0, schedule.peak)})
     o, notes = found.options, found.notes(TITLE)
-    notes = (*notes, f"The optimizer's lr must be {word(o.peak)}.")
+    notes = (*notes, f"The optimizer's lr must be {word(o.peak)}.", *also)
     steps = checked(schedule)
     rows = zip(steps, o.rates(np.array(steps, dtype=float)), schedule(steps), strict=True)
     said = (f"{TITLE}: {schedule.text}", "Updates count from 0; lr is what update t uses.", *notes)
     config = {
         "_comment": [plain(t) for t in said],
         "scheduler": {"type": type(o).__name__, "params": o.params},
+        **more,
         "_check": [{"step": t, "lr": float(x), "of the schedule": float(y)} for t, x, y in rows],
     }
     return Export(KEY, json.dumps(config, indent=1) + "\n", ".json", found.exact, found.deviation, notes)
@@ -195,6 +236,8 @@ TRAINER = Target(
     code=lambda_code(
         KEY, TITLE, "For deepspeed.initialize(..., lr_scheduler=scheduler_for); make the optimizer with lr=PEAK."
     ),
+    plan=plan,
+    holds=frozenset({"sequence"}),
     native="constant and linear; cosine and steps of one ratio without a warm-up",
     source="https://deepspeed.readthedocs.io/en/latest/schedulers.html",
     version="DeepSpeed 0.19",

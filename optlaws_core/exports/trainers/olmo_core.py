@@ -7,6 +7,9 @@ schedule whose first update has the rate 0. The warm-up of its WSD is early, too
 Its BatchSizeSchedulerCallback counts tokens and updates as plans do. It multiplies the optimizer's lr by the square
 root of each change, which stages with absolute rates do not heed, and puts an increase off until the batches so far can
 be regrouped. Its ModelMergeCallback is the mean over the last updates, each of them.
+
+Its SequenceLengthSchedulerCallback splits sequences and leaves the tokens of a batch as they are: the length is the
+first one times the largest power of 2 that a line from the first to the last one has reached, counted from 1.
 """
 
 import math
@@ -18,6 +21,7 @@ from ...arrays import FloatArray
 from ...schedules import WSD, Power, PowerScheduler
 from ...schedules.averaging import Average, Merge
 from ...schedules.base import Schedule
+from ...schedules.data_stages import SequenceLength
 from ...schedules.joint_schedule import Joint
 from ...text import relative_error
 from ..base import EXACT, Export, Rates, Target, check_comment, deviation, heading, too_far, word
@@ -55,7 +59,7 @@ def write(schedule: Schedule) -> Export:
 
 
 def plan(joint: Joint) -> Export:
-    """Stages with absolute rates, and callbacks for batch and average."""
+    """Stages with absolute rates, and callbacks for batch, sequence length and average."""
     callbacks, notes, off = [], [], []
     if joint.batch:
         batch = staircase(joint, TITLE)
@@ -64,6 +68,9 @@ def plan(joint: Joint) -> Export:
         if batch.changes:
             callbacks.append(_batch(batch))
             notes.append(f"The trainer's max_duration must be Duration.steps({joint.total}).")
+    if joint.sequence:
+        callbacks.append(_lengths(joint.sequence))
+        notes.append(f"The dataset's sequence_length must be {joint.sequence.values[-1]}.")
     if joint.average:
         callbacks.append(_merged(joint.average, joint.total))
     made = _stages(joint, *off, *notes, callbacks="".join(callbacks), absolute=True)
@@ -105,9 +112,12 @@ def _stages(schedule: Schedule, *also: str, callbacks: str = "", absolute: bool 
     return Export(KEY, text, ".py", far <= EXACT, far, notes)
 
 
+CALLBACKS = ("BatchSizeSchedulerCallback", "ModelMergeCallback", "SequenceLengthSchedulerCallback")
+
+
 def _imports(callbacks: str) -> str:
     duration = "from olmo_core.train import Duration\n" if "Duration." in callbacks else ""
-    names = [name for name in ("BatchSizeSchedulerCallback", "ModelMergeCallback") if name in callbacks]
+    names = [name for name in CALLBACKS if name in callbacks]
     return duration + (f"from olmo_core.train.callbacks import {', '.join(names)}\n" if names else "")
 
 
@@ -116,6 +126,21 @@ def _batch(batch: Staircase) -> str:
     return (
         "\nbatch_size_scheduler = BatchSizeSchedulerCallback(\n"
         f"    batch_sizes={list(batch.size)},\n    schedule=[{at}],\n)\n"
+    )
+
+
+def _lengths(sequence: SequenceLength) -> str:
+    """The callback; empty for one length. Raises `ScheduleError` for lengths that do not double as a line rises."""
+    if sequence.constant:
+        return ""
+    first, last, over = sequence.values[0], sequence.values[-1], sequence.breaks[-1] + 1
+    t = np.unique([max(b + side, 0) for b in sequence.breaks for side in (-1, 0)])  # it only grows between them
+    line = first + (last - first) * (t + 1) / over
+    if last < first or not np.array_equal(first * 2.0 ** np.floor(np.log2(line // first)), sequence(t)):
+        raise cannot(TITLE, "these sequence lengths, only such as double while a line from the first to the last rises")
+    return (
+        "\nsequence_length_scheduler = SequenceLengthSchedulerCallback(\n"
+        f"    min_sequence_length={first},\n    warmup_steps={over},\n    truncate=False,\n)\n"
     )
 
 
@@ -232,6 +257,7 @@ TRAINER = Target(
     write,
     code=code,
     plan=plan,
+    holds=frozenset({"sequence"}),
     native="whatever is made of lines and half-cosines",
     source="https://olmo-core.readthedocs.io/en/latest/optim.html",
     version="OLMo-core 3.0",

@@ -23,6 +23,7 @@ def write(schedule: Schedule) -> Export:
     return scalar(schedule, KEY, TITLE, "lr_at", "step", tail, _notes(schedule))
 
 
+READ = ("text", "sequence")
 TWO_RATES = '''
 
 def scheduler_for(optimizer, last_epoch=-1):
@@ -62,7 +63,9 @@ def _notes(schedule: Schedule) -> tuple[str, ...]:
         'Make the groups of the auxiliary rate with "lr": AUXILIARY_PEAK and "auxiliary": True: the scheduler knows '
         "them by that.",
     )
-    told = (*_late(schedule), *(groups if "auxiliary" in beside(schedule) else ()))
+    had = [name for name in READ if name in beside(schedule)]
+    read = [f"{name}_at is for your data loader: no PyTorch class takes it." for name in had]
+    told = (*_late(schedule), *read, *(groups if "auxiliary" in beside(schedule) else ()))
     return (*told, *(what if batch else ()), *(decays if decay and max(decay.values) else ()))
 
 
@@ -80,7 +83,7 @@ TRAINER = Target(
     write,
     takes="code",
     plan=plan,
-    holds=frozenset({"weight_decay", "auxiliary"}),
+    holds=frozenset({"weight_decay", "auxiliary", "text", "sequence"}),
     native="any schedule, as the factor of a LambdaLR",
     source="https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LambdaLR.html",
     version="PyTorch 2.13",

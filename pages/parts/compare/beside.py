@@ -12,7 +12,7 @@ from ..state.beside import NONE, Fields
 SHAPES = {NONE: "One batch", "steps": "Steps", "ramp": "Ramps"}
 AVERAGES = {NONE: "The last weights", "ema": "Moving average (EMA)", "merge": "Mean of checkpoints"}
 COUNTED = dict(zip(BY, ("Updates, or %", "Tokens read"), strict=True))
-TITLE = "Batch schedule, average of the weights, weight decay, auxiliary rate"
+TITLE = "Batch schedule, average of the weights, weight decay, auxiliary rate, stages"
 UNKNOWN = "No law covers it: it is kept with the plan and exported, but does not change predictions."
 TYPED = {
     "weight_decay": (
@@ -23,6 +23,15 @@ TYPED = {
         "Auxiliary rate",
         "That of the parameters beside the main ones, such as embeddings, norms and head under AdamW beside Muon: a "
         "schedule of as many updates, such as wsd(peak=3e-3, warmup=2%, total=24000, decay=20%).",
+    ),
+    "text": (
+        "Text",
+        "The name of the text or mix that is read, such as web, or one for each stage, such as "
+        "steps([0, 80%], [web, code]).",
+    ),
+    "sequence": (
+        "Sequence length, tokens",
+        "Such as 4096, or one for each stage, such as steps([0, 80%], [4096, 32768]).",
     ),
 }
 USE = {
@@ -69,7 +78,8 @@ def ask(text: str, key: str) -> None:
         elif average == "merge":
             _type(right[0], "Checkpoints", "count", first, key, "How many of the last checkpoints are averaged.")
             _type(right[1], "Updates apart", "every", first, key, "Updates between two checkpoints.")
-        for place, (name, (label, meaning)) in zip(st.columns(2), TYPED.items(), strict=True):
+        places = (*st.columns(2), *st.columns(2))
+        for place, (name, (label, meaning)) in zip(places, TYPED.items(), strict=True):
             _type(place, label, name, first, key, f"{meaning} {UNKNOWN}")
 
 

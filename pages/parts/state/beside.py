@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from optlaws_core import Schedule
 from optlaws_core.schedules import EMA, Average, Batch, parts
 from optlaws_core.schedules.batch import BY
+from optlaws_core.schedules.course import Course
 from optlaws_core.schedules.joint_schedule import beside
 from optlaws_core.schedules.joint_text import NAMES, is_joint
-from optlaws_core.schedules.weight_decay import WeightDecay
 from optlaws_core.text import format_number
 
-RATE, BATCH, AVERAGE, WEIGHT_DECAY, AUXILIARY = NAMES
-TYPED = (WEIGHT_DECAY, AUXILIARY)  # whose field takes their text form
+RATE, BATCH, AVERAGE, WEIGHT_DECAY, AUXILIARY, TEXT, SEQUENCE = NAMES
+TYPED = (WEIGHT_DECAY, AUXILIARY, TEXT, SEQUENCE)  # whose field takes their text form
 NONE = "none"
 MOST_SAID = 3  # values of a batch or weight decay that are named one by one
 _MANNER = {"steps": "{} steps", "ramp": "ramps between {} values"}
@@ -66,6 +66,8 @@ class Fields:
     every: str = "100"
     weight_decay: str = ""  # this and what follows as in the text form; empty where it is not told
     auxiliary: str = ""
+    text: str = ""
+    sequence: str = ""
 
     @classmethod
     def of(cls, text: str) -> Fields:
@@ -112,6 +114,8 @@ def told(schedule: Schedule) -> str:
         average and _short(average),
         decay and f"wd {_arrows(_written(decay))}",
         auxiliary and f"aux {_rate_in_short(auxiliary)}",
+        TEXT in more and _arrows(_written(more[TEXT])),
+        SEQUENCE in more and f"seq {_arrows(_written(more[SEQUENCE]))}",
     )
     return " ".join(filter(None, words))
 
@@ -128,6 +132,9 @@ def in_words(schedule: Schedule, more: bool = False) -> str:
     if (auxiliary := beside(schedule).get(AUXILIARY)) is not None:
         rate = f"an auxiliary rate, {auxiliary.family} to {_rate_in_short(auxiliary)}"
         with_ += f"{' and' if more or with_ else ' with'} {rate}"
+    for name, what in ((TEXT, "text"), (SEQUENCE, "sequence length")):
+        if (course := beside(schedule).get(name)) is not None:
+            with_ += f"{' and' if more or with_ else ' with'} {_course(what, _written(course), course.shape)}"
     return f"{with_}{'' if average is None else f' read as {_average_in_words(average)}'}"
 
 
@@ -135,8 +142,8 @@ def _rate_in_short(rate: Schedule) -> str:
     return format_number(float(f"{rate.peak:.2g}"))
 
 
-def _written(decay: WeightDecay) -> list[str]:
-    return [format_number(value) for value in decay.values[: 1 if decay.constant else None]]
+def _written(course: Course) -> list[str]:
+    return course.words[: 1 if course.constant else None]
 
 
 def _arrows(values: list[str]) -> str:

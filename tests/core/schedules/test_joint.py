@@ -154,7 +154,7 @@ def test_what_is_no_plan_is_told_in_one_sentence(said, told):
 
 
 def test_a_plan_of_nothing_but_a_rate_is_none():
-    with pytest.raises(ScheduleError, match="a batch schedule, an average of weights or a weight decay"):
+    with pytest.raises(ScheduleError, match="has a batch schedule, .* or a sequence length beside its rate, got none"):
         Joint(parse(RATE))
     with pytest.raises(ScheduleError, match="rate must be a schedule"):
         Joint(parse(f"rate={RATE}; average=ema(1)"), None, EMA(1))

@@ -43,3 +43,19 @@ def real(text: str, peak: float, total: int) -> list[float]:
     module, optimizer = installed("deepspeed.runtime.lr_schedules"), optimizer_of(peak)
     kind = getattr(module, o["type"], None) or getattr(torch.optim.lr_scheduler, o["type"])  # as the engine looks it up
     return driven(kind(optimizer, **o["params"]), optimizer, total)
+
+
+def lengths(text: str, longest: int, total: int) -> list[int]:
+    """Tokens in a sequence in each update, as its CurriculumScheduler makes them, asked for update t with t + 1."""
+    found = json.loads(text).get("curriculum_learning")
+    if found is None:
+        return [longest] * total
+    assert found["enabled"] and (found["curriculum_type"], found["schedule_type"]) == ("seqlen", "fixed_discrete")
+    sizes, most = (found["schedule_config"][name] for name in ("difficulty", "max_step"))
+    assert len(sizes) == len(most) + 1 > 1
+    now, made = found["min_difficulty"], []
+    for step in range(1, total + 1):
+        if now < found["max_difficulty"]:
+            now = next((size for size, end in zip(sizes, most, strict=False) if step <= end), sizes[-1])
+        made.append(now)
+    return made

@@ -55,6 +55,21 @@ def merged(text: str, weights: list[float]) -> float:
     return sum(chosen) / len(chosen)
 
 
+def lengths(text: str, longest: int, total: int) -> list[int]:
+    """Tokens in a sequence in each update, as SequenceLengthSchedulerCallback splits those of the dataset."""
+    calls = [c for c in _calls(text) if getattr(c.func, "id", "") == "SequenceLengthSchedulerCallback"]
+    if not calls:
+        return [longest] * total
+    given = {k.arg: ast.literal_eval(k.value) for k in calls[0].keywords}
+    first, over = given["min_sequence_length"], given["warmup_steps"]
+    assert longest > first and not given["truncate"]
+    found = []
+    for step in range(1, total + 1):
+        line = first + (longest - first) * min(step, over) / over
+        found.append(longest if step > over else first * 2 ** math.floor(math.log(line // first, 2)))
+    return found
+
+
 def planned(text: str, peak: float, total: int) -> list[float]:
     """The rates where the callback multiplies the optimizer's lr at every change of the batch."""
     stages, sizes = _stages(text), batches(text, total, 1)

@@ -320,12 +320,14 @@ def test_batch_and_average_are_chosen_without_their_text_form(shown):
     field(shown, "Half-life, updates").set_value("50").run()
     field(shown, "Weight decay").set_value("0.1").run()
     field(shown, "Auxiliary rate").set_value("linear(peak=3e-3, warmup=10, total=1000)").run()
+    field(shown, "Text").set_value("steps([0, 80%], [web, code])").run()
+    field(shown, "Sequence length, tokens").set_value("4096").run()
     button(shown, "Add it").click().run()
     assert not shown.exception
     added = shown.session_state.workspace.candidates[-1]
     assert beside(added.text) == (
         "batch=steps([0, 250], [1x, 4x]); average=ema(50); weight_decay=0.1; "
-        "auxiliary=linear(peak=3e-3, warmup=10, total=1000)"
+        "auxiliary=linear(peak=3e-3, warmup=10, total=1000); text=steps([0, 800], [web, code]); sequence=4096"
     )
 
 
