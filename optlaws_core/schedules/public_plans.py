@@ -5,8 +5,10 @@ doubts one can check it: `public.found(stated)` beside `stated.value`. Lengths i
 the batch schedule. What the text form cannot say, and what the source leaves open, stands in `left_out`.
 
 >>> from optlaws_core.schedules.public_plans import PUBLIC_PLANS
->>> print(PUBLIC_PLANS["llama3_405b"].plan)
-rate=cosine(peak=8e-5, warmup=8000, total=1200000, final=8e-7); batch=steps([0, 252M, 2.87T], [4M, 8M, 16M], by=tokens)
+>>> print(PUBLIC_PLANS["llama3_405b"].plan.text.replace("; ", ";\\n"))
+rate=cosine(peak=8e-5, warmup=8000, total=1200000, final=8e-7);
+batch=steps([0, 252M, 2.87T], [4M, 8M, 16M], by=tokens);
+sequence=steps([0, 63], [4096, 8192])
 """
 
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from ..errors import by_name
 from ..text import format_amount, format_number
 from .averaging import EMA
 from .batch import Batch
+from .data_stages import SequenceLength
 from .families import Cosine
 from .joint_schedule import Joint
 from .multi_stage import WSD
@@ -25,8 +28,9 @@ B, T = 1e9, 1e12  # tokens
 
 @dataclass(frozen=True)
 class Stated:
-    """A number that a source gives: `what` is "rate", "batch" or "tokens", `at` the update or the tokens read before.
+    """A number that a source gives: `what` is "rate", "batch", "sequence" or "tokens".
 
+    `at` is the update or the tokens read before.
     `at` None is the end of the run; "tokens" are those of the whole run. `within`: half of the last digit printed.
     """
 
@@ -49,10 +53,10 @@ class Stated:
         return f"{self.what} {when}"
 
     def written(self, value: float) -> str:
-        """A value of its kind in words: a rate, tokens per update, or of the run."""
+        """A value of its kind in words: a rate, tokens per update, in a sequence, or of the run."""
         if self.what == "rate":
             return format_number(float(f"{value:.4g}"))
-        return f"{value:,.0f}" if self.what == "batch" else format_amount(value, 4)
+        return f"{value:,.0f}" if self.what in ("batch", "sequence") else format_amount(value, 4)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,9 @@ class PublicPlan:
         if stated.what == "tokens":
             return self.tokens
         t = self.update(stated)
+        if stated.what == "sequence":
+            assert self.plan.sequence is not None
+            return float(self.plan.sequence(t))
         return float(self.batch(min(t, self.plan.total - 1)) if stated.what == "batch" else self.plan(t))
 
 
@@ -119,7 +126,7 @@ def _deepseek_v3() -> PublicPlan:
         "arXiv 2412.19437, section 4.2",
         "https://arxiv.org/abs/2412.19437",
         "the text of the section, in several copies that agree",
-        Joint(rate, batch),
+        Joint(rate, batch, sequence=SequenceLength((0,), (4096,))),
         (
             Stated("rate", peak, 2000),
             Stated("rate", peak, 10 * T, "tokens"),
@@ -144,6 +151,7 @@ def _deepseek_v3() -> PublicPlan:
 
 def _llama3_405b() -> PublicPlan:
     batch = Batch((0, 252e6, 2.87 * T), (4e6, 8e6, 16e6), by="tokens")
+    lengths = SequenceLength((0, batch.updates_for(252e6)), (4096, 8192))
     return PublicPlan(
         "llama3_405b",
         "Llama 3 405B",
@@ -152,18 +160,19 @@ def _llama3_405b() -> PublicPlan:
         "arXiv 2407.21783, sections 3.4.1 to 3.4.3",
         "https://arxiv.org/abs/2407.21783",
         "the text of the sections, in several copies that agree",
-        Joint(Cosine(8e-5, warmup=8000, total=1_200_000, final=8e-7), batch),
+        Joint(Cosine(8e-5, warmup=8000, total=1_200_000, final=8e-7), batch, sequence=lengths),
         (
             Stated("rate", 8e-5, 8000),
             Stated("rate", 8e-7, 1_200_000),
             Stated("batch", 4e6, 0, "tokens"),
             Stated("batch", 8e6, 252e6, "tokens"),
             Stated("batch", 16e6, 2.87 * T, "tokens"),
+            Stated("sequence", 4096, 0, "tokens"),
+            Stated("sequence", 8192, 252e6, "tokens"),
         ),
         (
             "The 1,200,000 updates of the cosine, which are taken to include the warm-up, read 16.3T tokens; the run "
             "had 15.6T, and where in the cosine its later stages begin is not stated.",
-            "Sequences have 4,096 tokens at first, 8,192 from 252M tokens on.",
             "Six stages of longer sequences, up to 128K, over about 800B tokens.",
             "At the end the rate falls on a line to 0, and the model is the mean of checkpoints on the way; how many "
             "is not stated.",
@@ -184,18 +193,19 @@ def _kimi_k2() -> PublicPlan:
         "arXiv 2507.20534, section 2.5",
         "https://arxiv.org/abs/2507.20534",
         "the text of the section, in several copies that agree",
-        Joint(rate, batch),
+        Joint(rate, batch, sequence=SequenceLength((0,), (4096,))),
         (
             Stated("rate", 2e-4, 500),
             Stated("rate", 2e-4, 10 * T, "tokens"),
             Stated("rate", 2e-5),
             Stated("batch", 67e6, 0, "tokens"),
+            Stated("sequence", 4096, 0),
             Stated("tokens", 15.5 * T, within=0.05 * T),
         ),
         (
             "An annealing stage follows, in which the rate falls from 2e-5 to 7e-6 over 400B tokens in sequences of 4K "
             "and 60B in sequences of 32K; its shape is not stated.",
-            "MuonClip, weight decay 0.1; sequences of 4,096 tokens, so that the batch of 67M may be one of 2^26.",
+            "MuonClip, weight decay 0.1; in sequences of 4,096 tokens the batch of 67M may be one of 2^26.",
         ),
     )
 
@@ -247,10 +257,11 @@ def _olmo3_7b() -> PublicPlan:
         "allenai/OLMo-core, src/scripts/official/OLMo3/OLMo-3-1025-7B-pretrain-1.py and -2.py; arXiv 2512.13961",
         "https://github.com/allenai/OLMo-core/tree/main/src/scripts/official/OLMo3",
         "both scripts and the schedulers of ai2-olmo-core 3.0.0; figure 3 and table 35 of the report in copies",
-        Joint(rate, Batch((0,), (batch,))),
+        Joint(rate, Batch((0,), (batch,)), sequence=SequenceLength((0,), (8192,))),
         (
             Stated("rate", peak, 2000),
             Stated("batch", 4_194_304, 0, "tokens"),
+            Stated("sequence", 8192, 0),
             Stated("tokens", 5.93 * T, within=0.005 * T),
         ),
         (
@@ -260,7 +271,7 @@ def _olmo3_7b() -> PublicPlan:
             "The cosine is drawn with knots, so that rates are off by up to 0.01 % of the peak.",
             "Mid-training follows: 100B tokens in batches of 2,097,152, the rate on a line from 2.07e-4 to 0; then 50B "
             "tokens of long context in sequences of 65,536.",
-            "AdamW with betas 0.9 and 0.95, weight decay 0.1, none on embeddings; sequences of 8,192 tokens.",
+            "AdamW with betas 0.9 and 0.95, weight decay 0.1, none on embeddings.",
         ),
     )
 
@@ -277,10 +288,11 @@ def _olmo3_32b() -> PublicPlan:
         "allenai/OLMo-core, src/scripts/official/OLMo3/OLMo-3-1025-32B-pretrain.py; arXiv 2512.13961",
         "https://github.com/allenai/OLMo-core/tree/main/src/scripts/official/OLMo3",
         "the script and the scheduler of ai2-olmo-core 3.0.0; figure 4 and table 35 of the report in copies",
-        Joint(rate, Batch((0,), (batch,))),
+        Joint(rate, Batch((0,), (batch,)), sequence=SequenceLength((0,), (8192,))),
         (
             Stated("rate", peak, 2000),
             Stated("batch", 8_388_608, 0, "tokens"),
+            Stated("sequence", 8192, 0),
             Stated("tokens", 5.5 * T, within=0.05 * T),
         ),
         (
@@ -289,7 +301,7 @@ def _olmo3_32b() -> PublicPlan:
             "The cosine is drawn with knots, so that rates are off by up to 0.01 % of the peak.",
             "Mid-training follows twice, with two orders of the data and the mean of both results: 100B tokens in "
             "batches of 4,194,304, the rate on a line from 2.07e-4 to 0; then 100B tokens of long context.",
-            "AdamW with betas 0.9 and 0.95, weight decay 0.1, none on embeddings; sequences of 8,192 tokens.",
+            "AdamW with betas 0.9 and 0.95, weight decay 0.1, none on embeddings.",
         ),
     )
 

@@ -119,6 +119,11 @@ def test_every_update_has_the_rate_and_the_batch_that_the_source_says(public):
     assert (average and average.decay) == (TWINS[public.name].average and pytest.approx(0.995, rel=1e-12))
 
 
+def test_llama_doubles_its_sequences_with_its_batch():
+    lengths = PUBLIC_PLANS["llama3_405b"].plan.sequence(t := np.arange(200))
+    assert np.array_equal(lengths, np.where(4e6 * t < 252e6, 4096, 8192))
+
+
 @PLANS
 def test_every_number_that_the_source_states_is_met(public):
     assert {stated.what for stated in public.stated} >= {"rate", "batch"}
@@ -162,6 +167,7 @@ def test_statements_in_words():
         ("batch at update 18,500", "31,457,280"),
         ("rate at update 192,000", "7e-5"),
         ("tokens in total", "14.8T"),
+        ("sequence after 252M tokens", "8,192"),
     } <= found
 
 
