@@ -1,6 +1,7 @@
 """The text form of a plan with several schedules: `rate=wsd(…); batch=steps([0, 100k], [4M, 16M]); average=ema(100)`.
 
-A weight decay is `weight_decay=0.1`, or one that changes, `weight_decay=ramp([0, 100%], [0.1, 0])`.
+A weight decay is `weight_decay=0.1`, or one that changes, `weight_decay=ramp([0, 100%], [0.1, 0])`. The rate of an
+auxiliary group is `auxiliary=wsd(…)`; `text=steps([0, 80%], [web, code])` and `sequence=4096` are what is read.
 `parse(plan.text) == plan` for every plan. The order is free; a plan with a rate alone is that rate. Starts may be typed
 as shares of the updates, `steps([0, 50%], [4M, 16M])`.
 """

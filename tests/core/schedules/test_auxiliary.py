@@ -43,6 +43,14 @@ def test_a_plan_reads_back_from_its_text_and_from_a_snapshot(more):
     assert made.to_frame(T)["auxiliary_lr"].tolist() == parse(OTHER)(T).tolist()
 
 
+@pytest.mark.parametrize("more", ["", "; batch=steps([0, 100], [6400, 12800])"])
+def test_a_chart_of_the_plan_draws_both_rates(more):
+    made = plan(OTHER, more)
+    (line,) = [trace for trace in made.plot().data if trace.name == "auxiliary rate"]
+    assert max(line.y) == pytest.approx(3e-3, rel=1e-3) and line.line.dash == "dash"
+    assert not [trace for trace in parse(RATE).plot().data if trace.name == "auxiliary rate"]
+
+
 def test_it_keeps_its_length_and_its_shares_of_the_rate():
     made = plan("wsd(peak=3e-3, warmup=20, total=400, decay=50%)")
     assert made.auxiliary.decay == 200
