@@ -130,7 +130,7 @@ def in_words(schedule: Schedule, more: bool = False) -> str:
     if (decay := beside(schedule).get(WEIGHT_DECAY)) is not None:
         with_ += f"{' and' if more or with_ else ' with'} {_course('weight decay', _written(decay), decay.shape)}"
     if (auxiliary := beside(schedule).get(AUXILIARY)) is not None:
-        rate = f"an auxiliary rate, {auxiliary.family} to {_rate_in_short(auxiliary)}"
+        rate = f"an auxiliary rate of up to {_rate_in_short(auxiliary)}"
         with_ += f"{' and' if more or with_ else ' with'} {rate}"
     for name, what in ((TEXT, "text"), (SEQUENCE, "sequence length")):
         if (course := beside(schedule).get(name)) is not None:

@@ -451,7 +451,8 @@ def test_a_plan_takes_any_family_and_keeps_batch_and_average(family):
     "text",
     [JOINT, JOINT.replace("steps", "ramp"), f"rate={EACH['rex']}; average=merge(8, 20)", EACH["rex"]]
     + [f"rate={EACH['rex']}; batch=steps([0, 2B, 5B], [1M, 2M, 4M], by=tokens)"]
-    + [f"{JOINT}; weight_decay=ramp([0, 100%], [0.1, 0])", f"rate={EACH['rex']}; weight_decay=0.1"],
+    + [f"{JOINT}; weight_decay=ramp([0, 100%], [0.1, 0])", f"rate={EACH['rex']}; weight_decay=0.1"]
+    + [f"rate={EACH['rex']}; auxiliary={EACH['rex']}; text=steps([0, 80%], [web, code]); sequence=4096"],
 )
 def test_the_fields_for_batch_and_average_read_and_write_their_text(text):
     fields = Fields.of(text)
@@ -469,14 +470,23 @@ def test_a_plan_is_named_by_its_rate_and_by_what_is_scheduled_beside_it():
     texts = [EACH["wsd"], JOINT, f"rate={EACH['cosine']}; average=merge(8, 20)"]
     texts += [f"rate={EACH['rex']}; batch=steps([0, 5, 6, 7], [1M, 2M, 3M, 4M])"]
     texts += [f"rate={EACH['rex']}; weight_decay=ramp([0, 9], [0.1, 0])"]
+    texts += [f"rate={EACH['rex']}; auxiliary={EACH['rex']}; text=steps([0, 9], [web, code]); sequence=4096"]
     rows = [*map(c.Candidate, texts)]
-    assert c.names(rows) == ["wsd", "wsd 1x→4x ema(100)", "cosine merge(8, 20)", "rex 1M→…→4M", "rex wd 0.1→0"]
+    assert c.names(rows) == [
+        "wsd",
+        "wsd 1x→4x ema(100)",
+        "cosine merge(8, 20)",
+        "rex 1M→…→4M",
+        "rex wd 0.1→0",
+        "rex aux 3e-4 web→code seq 4096",
+    ]
     assert c.spoken(rows) == [
         "the WSD with a decay over the last 20 %",
         "the WSD with a decay over the last 20 % and a batch of 1x, then 4x read as an EMA of 100 updates",
         "the cosine read as the mean of 8 checkpoints 20 updates apart",
         "the REX with a batch of 1M to 4M tokens in 4 steps",
         "the REX with a weight decay that goes from 0.1 to 0",
+        "the REX with an auxiliary rate of up to 3e-4 and a text of web, then code and a sequence length of 4096",
     ]
 
 
