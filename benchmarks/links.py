@@ -10,6 +10,7 @@ process of its own works out. Visitors speak the server's protocol, and draw not
 import argparse
 import asyncio
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -86,10 +87,11 @@ async def _measured(kind: str, fit: Sequence[tuple[str, str]]) -> tuple:
 
 
 def _candidates(text: str, digit: int) -> Iterator[str]:
-    """As many candidates like `text` as a link holds, each with a peak of its own that ends in `digit`."""
+    """As many candidates like `text` as a link holds, each with a peak or a first knot of its own, told by `digit`."""
     size = 0
     for i in range(1, MOST + 1):
-        one = text.replace("peak=", f"peak={i}{digit}")
+        own = f"{4 + i / 10:.1f}{digit}e-3"
+        one = re.sub(r"(peak=|values=\[)[\d.e-]+", rf"\g<1>{own}", text, count=1)
         size += len(one)
         if size > MOST_LINK:
             return

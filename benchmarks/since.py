@@ -87,7 +87,7 @@ def main() -> None:
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             packed.extractall(folder, filter="data")
         then, now = (_measured(at, given.times) for at in (Path(folder), ROOT))
-    rows = [(name, f"{took:.3f} s", f"{now[name]:.3f} s", f"1/{took / now[name]:.0f}") for name, took in then.items()]
+    rows = [(name, f"{took:.3f} s", f"{now[name]:.3f} s", f"1/{took / now[name]:.1f}") for name, took in then.items()]
     show(("processor time", given.commit, "now", "ratio"), rows)
 
 

@@ -8,8 +8,9 @@ import sympy as sp
 
 from .symbols import HistorySum, S, bound_noise, eta, eta_k, momentum_area, peak, t, tokens
 
-# "noise" and "drops" are two views of what the course of the rate adds to its sum; "rest" is alike for one model.
-Kind = Literal["progress", "noise", "drops", "peak", "rest"]
+# "noise" and "drops" are two views of what the course of the rate adds to its sum, and "course" is both together, which
+# no term is; "rest" is alike for one model.
+Kind = Literal["progress", "noise", "drops", "course", "peak", "rest"]
 
 
 def by_kind(formula: sp.Expr, sums: Sequence[HistorySum]) -> dict[Kind, sp.Expr]:

@@ -31,10 +31,8 @@ FOLDS = 5
 LEAST_RUNS = 5  # that diverged, and that did not, below which nothing is learned
 MOST_RISK = 0.2  # above which a ranking sets a candidate apart
 NEWTON_STEPS, SLOPE_TOLERANCE = 100, 1e-9  # at most; largest slope of the penalised likelihood at the end
-MOST_STRETCHES, MOST_UPDATES = (
-    60,
-    10_000_000,
-)  # of a rate, the former between kinks and jumps, up to which a risk is told
+MOST_STRETCHES = 25  # of a rate, between kinks and jumps, up to which a risk is told
+MOST_UPDATES = 10_000_000  # up to which one is told, too
 SIZE_RANGE = 4.0  # factor below the smallest and above the largest model of the runs within which a risk is told
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..fitting.result import Fit, Model
 from ..laws import law_named
+from ..laws.effective import beside_rate
 from ..laws.evaluation import batches, predict_terms
 from ..laws.sums.clocks import trace
 from ..laws.terms import Kind
@@ -21,6 +22,7 @@ from ..text import percent
 from .losses import Asked, checked, each, of_fit, of_parts, seen
 
 DIGITS, MORE = 4, 6  # decimals in which differences of losses are shown, and small ones; as `verdict.difference` does
+FALLEN = 0.99  # of the peak: a rate that ends higher has not fallen
 SAME_SUM = 0.005  # a smaller share of more or less summed rate is none
 
 Terms = Mapping[Kind, float]
@@ -67,9 +69,15 @@ def lead(model: Model, best: Schedule, other: Schedule) -> Lead | None:
     for (weight, a), (_, b), (_, one), (_, two) in zip(mine, its, *ends, strict=True):
         for kind in a:
             found[kind] += weight * mean / _log_mean(one, two) * (b[kind] - a[kind])
-    if "drops" in found and "noise" in found:  # two views of one thing, of which no reader wants a share of each
-        found["drops"] += found.pop("noise")
+    if "drops" in found and ("noise" in found or not any(_falls(schedule) for schedule in (best, other))):
+        # Two views of one thing, of which no reader wants a share of each; and drops of a rate that never falls.
+        found["course"] = found.pop("drops") + found.pop("noise", 0.0)
     return Lead(above - own, dict(found))
+
+
+def _falls(schedule: Schedule) -> bool:
+    """Whether a rate falls, and nothing beside it acts as if it did."""
+    return beside_rate(schedule) == (None, None) and float(schedule(schedule.total - 1)) < FALLEN * schedule.peak
 
 
 def _terms(fit: Fit, asked: Asked) -> list[Terms]:
@@ -87,7 +95,7 @@ def _log_mean(a: float, b: float) -> float:
 def made_of(model: Model, best: Schedule, other: Schedule) -> str:
     """What the lead of `best` is made of, as a sentence; empty where the laws know but one kind, or none leads."""
     found = lead(model, best, other)
-    if found is None or not {"noise", "drops"} & found.parts.keys():
+    if found is None or not {"noise", "drops", "course"} & found.parts.keys():
         return ""
     shown, digits = found.shown, found.digits
     if round(found.total, digits) <= 0:
@@ -111,9 +119,18 @@ def _words(kind: Kind, better: bool, summed: float) -> str:
             return "its peak"
         case "drops":
             return f"{'more' if better else 'less'} gained as its rate falls"
+        case "course":
+            return "the course of its rate"
     more = "more" if better else "less"
     told = abs(summed) >= SAME_SUM and (summed > 0) == better
-    return f"{more} progress" + (f" (its rates add up to {percent(abs(summed))} {more})" if told else "")
+    return f"{more} progress" + (f" (its rates add up to {_times(summed)})" if told else "")
+
+
+def _times(summed: float) -> str:
+    """How much the rates of one schedule add up to beside those of another, of which that is a share `summed` more."""
+    if summed >= 1:
+        return f"{float(f'{1 + summed:.2g}'):,g} times as much"
+    return f"{percent(abs(summed))} {'more' if summed > 0 else 'less'}"
 
 
 def _summed(schedule: Schedule) -> float:

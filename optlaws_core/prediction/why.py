@@ -22,6 +22,7 @@ from .verdict import difference
 LOOKS, AVERAGED = (257, 2), (17, 4)
 # Of a rate, between kinks and jumps; curves of more are not looked through for where they cross.
 MOST_STRETCHES, MOST_AVERAGED = 300, 50
+EARLY = 0.1  # of what follows the warm-up: of a lead that is won sooner it is not told when
 LEAST = 5e-5  # of a loss: half of the last digit in which losses are shown
 LEAST_SHARE = 0.05  # of the lead: less than that is almost nothing
 FAR_OFF = 0.5  # of the lead: runs of the two that the law puts that much too far apart speak against it
@@ -93,7 +94,8 @@ def _won(model: Model, best: Schedule, other: Schedule, name: str, gap: float) -
     most = MOST_AVERAGED if _is_averaged(best, other) else MOST_STRETCHES
     if best.total != other.total or max(stretches(s) for s in (best, other)) > most:
         return ""
-    early = 2 * max(best.warmup_end, other.warmup_end)
+    warm = max(best.warmup_end, other.warmup_end)
+    early = warm + min(warm, EARLY * (best.total - warm))
     step = crossing(model, best, other)
     if step is not None and step > early:
         return f"Its curve falls below that of {name} at update {_rounded(step)}."
@@ -184,13 +186,16 @@ def _seen(model: Model, best: Schedule, other: Schedule, gap: float, train: Sequ
     a, b = one.known_plan.schedule, its.known_plan.schedule
     rates = f", whose final rates were {_told_end(a)} and {_told_end(b)}" if apart(one, its) else ""
     where = f"f the runs over {a.total:,} updates{rates}, {one.name} ended at {mine:.4f}"
-    off = _above_at_ends(model, its, one) - (theirs - mine)
-    how = (
-        "" if off < max(FAR_OFF * gap, LEAST) else f" The law puts them {difference(off)} further apart than they are."
-    )
-    if mine > theirs and not rates:
-        return f"Yet o{where}, above {its.name} at {theirs:.4f}.{how}"
-    return f"O{where} and {its.name} at {theirs:.4f}.{how}"
+    predicted = _above_at_ends(model, its, one)
+    off = predicted - (theirs - mine)
+    far = off >= max(FAR_OFF * gap, LEAST)
+    if mine <= theirs:
+        how = f" The law puts them {difference(off)} further apart than they are." if far else ""
+        return f"O{where} and {its.name} at {theirs:.4f}.{how}"
+    how = f" The law has it {difference(abs(predicted))} {'below' if predicted > 0 else 'above'}." if far else ""
+    # runs that went the other way because of their final rates, as the law has it, speak against nothing
+    begin = "O" if rates and predicted <= 0 else "Yet o"
+    return f"{begin}{where}, above {its.name} at {theirs:.4f}.{how}"
 
 
 def _end(schedule: Schedule) -> float:

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from optlaws_core import OptLawsError, Run
 from optlaws_core.figures import candidate_chart as charts
-from optlaws_core.text import format_amount, parse_amount
+from optlaws_core.text import format_amount, listed, parse_amount
 
 from ..fit import from_address
 from ..state import address
@@ -155,6 +155,11 @@ def draw(
     )
     figure = _figure(drawn, tuple((name, space.runs[name]) for name in observed), view, height, beneath)
     showing.chart(figure, "compare-curves")
+    if few := [e for e in found if predicted.coarse(e.schedule)]:
+        st.caption(
+            f"Rates that turn more than {predicted.OFTEN:,} times are drawn at about {min(e.steps for e in few):,} "
+            f"steps, between which their losses go up and down: {literal(listed([e.name for e in few]))}."
+        )
     if banded:
         whole = unbroken("The prediction band (light) is meant to hold 90 % of the losses of a new run. ")
         (place or st).caption(

@@ -39,13 +39,13 @@ from ..state.big_run import BigRun
 from ..state.workspace import Workspace
 
 # What a comparison may take, in stretches between the kinks and jumps of the candidates' rates: each is worked out by
-# itself under every law. An average of two laws then bears twenty curves of as many knots as one that is pasted has.
-MOST_STRETCHES = 5_000  # of all candidates, times the laws of all fits that are drawn
+# itself under every law. An average of two laws then bears ten curves of as many knots as one that is pasted has.
+MOST_STRETCHES = 2_500  # of all candidates, times the laws of all fits that are drawn
 CROSSED = 200_000  # the same times the steps of a curve: curves of many stretches have fewer steps
 LEAST_STEPS = 40  # of a curve
 # A stretch costs more the more of them there are: memory bears fewer steps of such a rate at a time, and keeps none of
 # their past. A chart does not show so many turns, whatever its steps are.
-OFTEN, STEPS_OFTEN = 250, 15
+OFTEN, CROSSED_OFTEN, LEAST_OFTEN = 250, 60_000, 15
 # Each step of a curve of averaged weights has a past of its own, which takes 3 ms and 0.15 ms for each stretch in it.
 AVERAGED = 18_000  # steps of all such curves, times the laws and the stretches of each
 LEAST_STRETCHES = 20  # that each counts for
@@ -245,16 +245,19 @@ def _with_steps(borne: Sequence[Schedule], laws: int) -> list[tuple[Schedule, in
     """Candidates, and about how many steps the curve of each can have."""
     most = min(max(CROSSED // max(sum(map(stretches, borne)) * laws, 1), LEAST_STEPS), MOST_STEPS)
     shared = min(most, max(AVERAGED // max(sum(map(past, borne)) * laws, 1), LEAST_AVERAGED))
-    return [(s, shared if past(s) else STEPS_OFTEN if stretches(s) > OFTEN else most) for s in borne]
+    often = min(most, max(CROSSED_OFTEN // max(sum(stretches(s) for s in borne if coarse(s)) * laws, 1), LEAST_OFTEN))
+    return [(s, shared if past(s) else often if coarse(s) else most) for s in borne]
 
 
 def printed_steps(found: Sequence[Entry], laws: int, most: int) -> list[int]:
     """About how many steps the curve of each can have in print, where `most` could be seen."""
     crossed = CROSSED // max(sum(stretches(e.schedule) for e in found) * laws, 1)
-    return [
-        e.steps if past(e.schedule) or stretches(e.schedule) > OFTEN else max(e.steps, min(crossed, most))
-        for e in found
-    ]
+    return [e.steps if past(e.schedule) or coarse(e.schedule) else max(e.steps, min(crossed, most)) for e in found]
+
+
+def coarse(schedule: Schedule) -> bool:
+    """Whether a rate turns so often that its curve is drawn at a few of its turns."""
+    return stretches(schedule) > OFTEN
 
 
 def past(schedule: Schedule) -> int:

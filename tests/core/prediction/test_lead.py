@@ -29,7 +29,8 @@ def test_the_parts_add_up_to_the_lead(model):
     found = lead(model, WSD, LINEAR)
     assert found.total == pytest.approx(float(predict(model, LINEAR)[0] - predict(model, WSD)[0]))
     assert sum(found.parts.values()) == pytest.approx(found.total, rel=1e-9)
-    assert min(abs(found.parts["progress"]), abs(found.parts.get("noise", found.parts.get("drops")))) > 1e-3
+    (beside,) = found.parts.keys() & {"noise", "drops", "course"}
+    assert min(abs(found.parts["progress"]), abs(found.parts[beside])) > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,23 @@ def test_the_sentence_names_gains_and_costs_and_how_much_the_rates_add_up_to():
         f"Its lead of {sum(found.values()):.4f} is {found['progress']:.4f} from more progress (its rates add up to "
         f"60 % more), minus {-found['noise']:.4f} for more noise left at the end."
     )
-    assert "gained as its rate falls" in made_of(BOTH, WSD, COSINE)
+    assert "gained as its rate falls" in made_of(DROPS, WSD, COSINE)
+    assert "the course of its rate" in made_of(BOTH, WSD, COSINE)
+
+
+def test_no_fall_is_told_of_rates_that_never_fall():
+    high, low = (parse(f"constant(peak={peak}, warmup=50, total=1000)") for peak in ("1e-3", "5e-4"))
+    averaged = parse(f"rate={high.text}; average=ema(50)")
+    for best, other in ((high, low), (averaged, high)):
+        if predict(DROPS, best)[0] > predict(DROPS, other)[0]:
+            best, other = other, best
+        said = made_of(DROPS, best, other)
+        assert "the course of its rate" in said and "falls" not in said
+
+
+def test_rates_that_add_up_to_several_times_as_much_are_told_as_times():
+    weak = parse("wsd(peak=1e-5, warmup=50, total=1000, decay=200)")
+    assert "(its rates add up to 100 times as much)" in made_of(NOISE, WSD, weak)
 
 
 def test_a_lead_of_one_part_is_told_as_such():

@@ -14,6 +14,7 @@ from tests.core.prediction.test_losses import made
 
 COSINE = "cosine(peak=1e-3, warmup=50, total=1000, final=1e-4)"
 WSD = "wsd(peak=1e-3, warmup=50, total=1000, decay=200)"
+LINEAR = "linear(peak=1e-3, warmup=50, total=1000)"
 FLOORED = "wsd(peak=1e-3, warmup=50, total=1000, decay=200, final=1e-4)"
 SCORES = Scores(9, 1e-3, 1e-3, 1, 0, 0)
 MODEL = replace(made(), train={"a wsd": SCORES, "a cosine": SCORES})
@@ -124,7 +125,7 @@ def test_of_own_runs_with_other_final_rates_these_are_told_and_those_with_the_sa
     best, other = parse(FLOORED), parse(COSINE)
     lower = [ended("a wsd", WSD, 2.95), ended("a cosine", COSINE, 2.9)]
     assert why(MODEL, best, other, "the cosine", lower)[-1].startswith(
-        "Of the runs over 1,000 updates, whose final rates were 0 and 1e-4, a wsd ended at 2.9500 and a cosine at 2.9"
+        "Yet of the runs over 1,000 updates, whose final rates were 0 and 1e-4, a wsd ended at 2.9500, above a cosine "
     )
     runs = [*lower, ended("a wsd", FLOORED, 2.97)]
     assert "Yet of the runs over 1,000 updates, a wsd ended at 2.9700" in why(MODEL, best, other, "it", runs)[-1]
@@ -154,5 +155,25 @@ def test_own_runs_that_went_the_other_way_say_so():
     ends = [float(predict(MODEL, run.plan, run.steps[-1:])[0]) for run in runs]
     assert why(MODEL, parse(FLOORED), parse(COSINE), "the cosine", runs)[-1] == (
         "Yet of the runs over 1,000 updates, a wsd ended at 2.9500, above a cosine at 2.9000. "
-        f"The law puts them {ends[1] - ends[0] + 0.05:.4f} further apart than they are."
+        f"The law has it {ends[1] - ends[0]:.4f} below."
     )
+
+
+def test_runs_that_went_the_other_way_because_of_their_final_rates_speak_against_nothing():
+    noisy = replace(MODEL, theta=MODEL.theta | {"A0": 3e5})
+    high, low = (COSINE.replace("final=1e-4", f"final={final}") for final in ("8e-4", "0"))
+    runs = [ended("a wsd", FLOORED.replace("1e-4", "8e-4"), 2.95), ended("a cosine", low, 2.9)]
+    ends = [float(predict(noisy, run.plan, run.steps[-1:])[0]) for run in runs]
+    assert ends[0] > ends[1] and predict(noisy, parse(WSD))[0] < predict(noisy, parse(high))[0]
+    assert why(noisy, parse(WSD), parse(high), "the cosine", runs)[-1].startswith(
+        "Of the runs over 1,000 updates, whose final rates were 8e-4 and 0, a wsd ended at 2.9500, above a cosine at "
+    )
+
+
+def test_a_crossing_late_in_a_run_with_a_long_warm_up_is_told():
+    best, other = (parse(text.replace("warmup=50", "warmup=450")) for text in (WSD.replace("200", "300"), LINEAR))
+    if predict(MODEL, best)[0] > predict(MODEL, other)[0]:
+        best, other = other, best
+    step = crossing(MODEL, best, other)
+    assert 550 < step < 900
+    assert f"Its curve falls below that of the other at update {step:,}." in why(MODEL, best, other, "the other")

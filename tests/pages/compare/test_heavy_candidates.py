@@ -69,12 +69,12 @@ def asked_for(monkeypatch):
 def test_a_link_of_five_hundred_characters_is_borne(monkeypatch):
     count = asked_for(monkeypatch)
     found, left_out = entries_of(from_link(LINK), laws=2)
-    assert [e.place for e in found] == [0]
+    assert not found
     assert left_out[0].endswith(
-        "” is left out of the comparison: Under 2 laws, the rates of all candidates together may have 2,500 stretches "
-        "between kinks and jumps; with the 2,000 of this one they have 4,000."
+        "” is left out of the comparison: Under 2 laws, the rates of all candidates together may have 1,250 stretches "
+        "between kinks and jumps; with the 2,000 of this one they have 2,000."
     )
-    assert len(left_out) == 4
+    assert len(left_out) == 5
     assert count[0] <= 1.2 * predicted.CROSSED
 
 
@@ -125,8 +125,20 @@ def test_ordinary_comparisons_have_all_their_steps(rows):
     assert not left_out and {e.steps for e in found} == {MOST_STEPS}
 
 
+def test_rates_that_turn_often_are_drawn_at_few_steps_and_the_page_says_so(monkeypatch):
+    monkeypatch.setattr(predicted, "OFTEN", 50)
+    monkeypatch.setattr(predicted, "CROSSED_OFTEN", 60 * 20)
+    often = "cyclic(peak=1e-3, warmup=50, total=1000, cycles=30)"
+    found, _ = entries_of([Candidate(often), Candidate(THREE[0])])
+    assert [e.steps for e in found] == [20, MOST_STEPS]
+    app = opened(space_with(a_fit()), link=[often, THREE[0]])
+    (said,) = (text for text in texts(app) if "drawn at about" in text)
+    assert said.startswith("Rates that turn more than 50 times are drawn at about 20 steps") and "cyclic" in said
+
+
 def test_candidates_of_few_stretches_take_part_whatever_stands_before_them():
-    rows = [*map(Candidate, LINK[:3]), Candidate(PASTED), Candidate(THREE[0])]
+    often = [text.replace("cycles=1000", "cycles=500") for text in LINK[:3]]  # 1,000 stretches each
+    rows = [*map(Candidate, often), Candidate(PASTED), Candidate(THREE[0])]
     found, left_out = entries_of(rows, laws=2)
     assert [e.place for e in found] == [0, 3, 4] and len(left_out) == 2
     found, _ = entries_of([replace(rows[0], on=False), *rows[1:]], laws=2)
