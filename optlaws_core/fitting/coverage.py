@@ -11,6 +11,7 @@ from ..schedules.joint_schedule import auxiliary_ratio, unknown_to_laws
 from ..schedules.plan_parts import PARTS
 from ..text import counted, format_amount, format_number, percent, shortened
 
+RATES_ALIKE = 1e-3  # of its peak: an auxiliary rate that near to the rate's shape is in proportion to it
 TOLERANCE = 0.01  # a peak, horizon, size or batch within 1 % of what was covered counts as covered
 # How many times shorter or longer than the training runs' a warm-up may be. Most laws hardly mind: fitted to three of
 # the example runs, cosines with 100, 200 and 400 updates of it end within 0.005 of each other. Training minds: near the
@@ -84,7 +85,7 @@ class Coverage:
             _range([p.batch_tokens for p in plans]),
             _range([p.schedule.warmup_end for p in plans]),
             _range([idle_updates(p.schedule, n) / n for p, n in zip(plans, totals, strict=True)]),
-            _range([auxiliary_ratio(p.schedule) for p in plans]),
+            _range([auxiliary_ratio(p.schedule, RATES_ALIKE) for p in plans]),
         )
 
 
@@ -140,15 +141,15 @@ def _joint_reasons(coverage: Coverage, schedule: Schedule) -> Iterator[str]:
         far = f" over {percent(min(share, 1))} of the run, where averages end higher" if share > LONG_AVERAGE else ""
         yield f"an average of the weights, {average.text}{far}"
     for name, part in unknown_to_laws(schedule).items():
-        if name == "auxiliary" and _has_had(coverage.auxiliary, auxiliary_ratio(schedule)):
+        if name == "auxiliary" and _has_had(coverage.auxiliary, auxiliary_ratio(schedule, RATES_ALIKE)):
             continue
         what = f"{PARTS[name].words}, {shortened(part.text, 60)}"
         yield f"{what}, which no law covers: plans that differ only in it get the same prediction"
 
 
 def _has_had(ends: Range | None, ratio: float | None) -> bool:
-    """Whether the training runs had auxiliary rates in this proportion to the rate."""
-    return ends is not None and ratio is not None and not _outside(ends, ratio)
+    """Whether all training runs had auxiliary rates in this one proportion to the rate; no law tells several apart."""
+    return ends is not None and ratio is not None and all(abs(end / ratio - 1) <= TOLERANCE for end in ends)
 
 
 def _leaves(ends: Range, warmup: int, total: int, exact: bool) -> bool:

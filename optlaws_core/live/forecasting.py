@@ -26,9 +26,9 @@ from ..prediction.bands import with_bands
 from ..prediction.losses import predict
 from ..runs import Run, Series
 from ..runs.noise import single_loss_noise
-from ..schedules import EMA, WSD, Average, Constant, Merge, Schedule, parts, with_rate
+from ..schedules import EMA, WSD, Average, Constant, Joint, Merge, Schedule, parts, with_rate
 from ..schedules.chain import Chain
-from ..schedules.joint_schedule import averaged
+from ..schedules.joint_schedule import averaged, without
 from ..text import counted, format_number
 
 WINDOW, FEWEST = 0.1, 3  # share of the losses so far that the forecast is anchored to, and how many at least
@@ -152,8 +152,17 @@ def decays(
 
 
 def _going_on(plan: Schedule, rate: Schedule, turn: int) -> Schedule:
-    """The plan with another rate from update `turn` on, which counts its steps from there."""
-    return with_rate(plan, Chain(parts(plan)[0], rate, turn))
+    """The plan with another rate from update `turn` on, which counts its steps from there.
+
+    An auxiliary rate goes on as the rate does, in the proportion that the two had at the turn.
+    """
+    whole = Chain(parts(plan)[0], rate, turn)
+    now = float(plan.auxiliary(turn - 1)) if isinstance(plan, Joint) and plan.auxiliary else 0.0
+    made = with_rate(without(plan, "auxiliary"), whole)
+    if not isinstance(plan, Joint) or plan.auxiliary is None or not now > 0:
+        return made
+    auxiliary = Chain(plan.auxiliary, rate.resized(peak=now), turn)
+    return replace(made, auxiliary=auxiliary) if isinstance(made, Joint) else Joint(made, auxiliary=auxiliary)
 
 
 def outcomes(model: Model, run: Run, ways: Sequence[tuple[str, Schedule]]) -> list[Outcome]:

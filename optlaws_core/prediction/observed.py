@@ -11,7 +11,7 @@ from ..errors import ScheduleError
 from ..fitting.result import Model
 from ..laws.effective import beside_rate, plan_of
 from ..runs import Plan, Run
-from ..schedules import Schedule
+from ..schedules import Schedule, parts, with_rate
 from ..schedules.course import Course
 from ..schedules.joint_schedule import unknown_to_laws
 
@@ -44,7 +44,7 @@ def observed(model: Model, schedules: Sequence[Schedule], runs: Sequence[Run]) -
         same = [
             (r.name, loss)
             for r, loss in ends
-            if of_run(r.known_plan.schedule, schedule.total) == rates and _same(plan, r.known_plan)
+            if rates in of_run(r.known_plan.schedule, schedule.total) and _same(plan, r.known_plan)
         ]
         same = same if beside_rate(schedule)[1] is None else []
         names, losses = zip(*same, strict=True) if same else ((), ())
@@ -55,7 +55,8 @@ def observed(model: Model, schedules: Sequence[Schedule], runs: Sequence[Run]) -
 def rates_of(schedule: Schedule) -> tuple[int, str, bytes, str]:
     """What tells one schedule from another: its length, peak, rates in `LOOKS` places, and what no law knows of it.
 
-    Of the latter, such as a weight decay, no log tells, so that no run is taken for one of a plan that has it.
+    Of the latter, such as a weight decay, few logs tell, so that a run that tells none is not taken for one of a plan
+    that has it, nor the other way round.
     """
     rates = np.round(schedule(_looks(schedule.total)) / schedule.peak, 9) + 0.0  # no negative zero
     more = "; ".join(f"{name}={_told(part)}" for name, part in unknown_to_laws(plan_of(schedule)).items())
@@ -107,14 +108,20 @@ def final_steps(run: Run, split: str) -> IntArray:
     return np.unique(np.linspace(first, last, FINAL_STEPS).round().astype(np.int64))
 
 
-def _rates_over(schedule: Schedule, total: int) -> tuple[int, str, bytes, str] | None:
-    """The rates of a run's schedule over so many updates; None where it has more than one more or fewer."""
+def _rates_over(schedule: Schedule, total: int) -> list[tuple[int, str, bytes, str]]:
+    """The rates of a run's schedule over so many updates; none where it has more than one more or fewer.
+
+    With one more or fewer, what changes beside the rate begins at the same share of them, or at the same update.
+    """
     if abs(schedule.total - total) > 1:
-        return None
+        return []
+    if schedule.total == total:
+        return [rates_of(schedule)]
     try:
-        return rates_of(schedule if schedule.total == total else schedule.resized(total=total))
+        resized = schedule.resized(total=total)
+        return [rates_of(resized), rates_of(with_rate(schedule, parts(resized)[0]))]
     except ScheduleError:
-        return None
+        return []
 
 
 def _looks(total: int) -> IntArray:

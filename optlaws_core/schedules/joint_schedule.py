@@ -17,7 +17,7 @@ from .base import Schedule
 from .batch import Batch
 from .course import Course
 from .data_stages import SequenceLength, Texts
-from .entries import LARGEST, rounded_rate
+from .entries import LARGEST
 from .of_rate import OfRate
 from .plan_parts import PARTS
 from .weight_decay import WeightDecay
@@ -131,7 +131,7 @@ class Joint(OfRate):
             lambda part: part.stretched(rate.total / self.total),
             lambda auxiliary: auxiliary.resized(
                 total=total,
-                peak=None if peak in (None, self.peak) else rounded_rate(auxiliary.peak * (peak / self.peak)),
+                peak=None if peak in (None, self.peak) else float(f"{auxiliary.peak * (peak / self.peak):.12g}"),
                 warmup=warmup if auxiliary.warmup == self.warmup else None,
             ),
         )
@@ -164,13 +164,16 @@ def unknown_to_laws(schedule: Schedule) -> dict[str, Any]:
     return {name: part for name, part in beside(schedule).items() if not PARTS[name].known}
 
 
-def auxiliary_ratio(plan: Schedule) -> float | None:
-    """What the auxiliary rate is over the rate, where that is so in every update; None where not, or where none is."""
+def auxiliary_ratio(plan: Schedule, within: float = SAME) -> float | None:
+    """What the auxiliary rate is over the rate, where that is so in every update; None where not, or where none is.
+
+    within: by how much of their peaks the two may differ.
+    """
     if not isinstance(plan, Joint) or plan.auxiliary is None:
         return None
     t = np.unique(np.concatenate([np.linspace(0, plan.total, LOOKS), plan.breaks]).astype(np.int64))
     main, auxiliary = plan.rate(t) / plan.peak, plan.auxiliary(t) / plan.auxiliary.peak
-    return plan.auxiliary.peak / plan.peak if np.abs(main - auxiliary).max() <= SAME else None
+    return plan.auxiliary.peak / plan.peak if np.abs(main - auxiliary).max() <= within else None
 
 
 def with_rate(plan: Schedule, rate: Schedule) -> Schedule:

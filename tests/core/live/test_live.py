@@ -61,6 +61,22 @@ def test_ways_to_go_on_keep_the_batch_schedule_and_the_average(model):
         np.testing.assert_allclose(way.batch(every), plan.batch(every), rtol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "auxiliary",
+    ["cosine(peak=3e-3, warmup=30, total=4000)", f"wsd(peak=3e-3, warmup={WSD.warmup}, total=4000, decay=2000)"],
+)
+def test_ways_to_go_on_share_the_past_of_an_auxiliary_rate_and_keep_its_proportion(model, auxiliary):
+    plan = parse(f"rate={replace(WSD, total=4000).text}; auxiliary={auxiliary}")
+    run, now = made(model), 1500
+    ways = decays(replace(run, plan=Plan(plan)), now, 4200, [500], [0])
+    past, then = np.arange(now + 1), np.array([1600, 1900])
+    share = plan.auxiliary(now) / plan(now)
+    for name, way in ways:
+        np.testing.assert_allclose(way.auxiliary(past), plan.auxiliary(past), rtol=1e-12, err_msg=name)
+        if name != "as planned":
+            np.testing.assert_allclose(way.auxiliary(then), share * way(then), rtol=1e-3, err_msg=name)
+
+
 def noisy(y, steps=None, plan=None):
     steps = np.arange(len(y)) if steps is None else steps
     return Run("noise", plan, {"train": Series(steps, y)}, lr_source="declared" if plan else "missing")

@@ -49,6 +49,13 @@ def test_a_run_whose_steps_count_from_1_is_that_of_the_candidate():
     assert observed(MODEL, [parse(COSINE.replace("1000", "1001"))], [ran(COSINE)])[0] is not None
 
 
+@pytest.mark.parametrize("beside", ["text=steps([0, 320], [web, code])", "weight_decay=ramp([0, 320], [0.1, 0])"])
+def test_a_run_of_one_update_more_counts_with_what_changes_beside_its_rate(beside):
+    asked, longer = (f"rate=constant(peak=1e-3, warmup=10, total={total}); {beside}" for total in (400, 401))
+    assert observed(MODEL, [parse(asked)], [ran(longer)])[0] is not None
+    assert observed(MODEL, [parse(asked)], [ran(longer.replace("320", "300"))]) == [None]
+
+
 def test_runs_of_another_size_do_not_count():
     asked = sized(MODEL, 1e8)
     assert observed(asked, [parse(COSINE)], [ran(COSINE, params=2e8)]) == [None]

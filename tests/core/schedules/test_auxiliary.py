@@ -102,6 +102,17 @@ def test_nothing_is_said_where_the_training_runs_had_it_in_the_same_proportion()
     assert not told(plan(ALIKE)) and told(plan(OTHER)) and told(plan(RATE)) and not told(parse(RATE))
     assert told(plan(ALIKE), replace(had, auxiliary=None))
     assert "auxiliary" not in replace(had, auxiliary=None).to_dict() and had.to_dict()["auxiliary"] == had.auxiliary
+    assert not told(plan(ALIKE).resized(peak=1.23456789e-3))  # finals are rounded to four digits
+    several = Coverage.of_plans([Plan(plan(ALIKE)), Plan(plan(ALIKE.replace("3e-3", "1e-3")))])
+    assert told(plan(ALIKE), several) and told(plan(ALIKE.replace("3e-3", "2e-3")), several)
+
+
+def test_the_proportion_of_the_two_rates_survives_many_lengths_and_peaks():
+    made = plan(ALIKE.replace("3e-3", "8e-3"))
+    before = made.auxiliary.peak / made.peak
+    for peak in (1.23456e-3, 7.77e-4, 3.3333333e-3, 1e-3):
+        made = made.resized(peak=peak)
+    assert made.auxiliary.peak / made.peak == pytest.approx(before, rel=1e-9)
 
 
 # --------------------------------------------------------------------------------------------------- trainers
