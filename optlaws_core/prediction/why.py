@@ -21,7 +21,7 @@ from .verdict import difference
 # averaged, each step has a past of its own.
 LOOKS, AVERAGED = (257, 2), (17, 4)
 # Of a rate, between kinks and jumps; curves of more are not looked through for where they cross.
-MOST_STRETCHES, MOST_AVERAGED = 300, 50
+MOST_STRETCHES, MOST_AVERAGED = 50, 50
 EARLY = 0.1  # of what follows the warm-up: of a lead that is won sooner it is not told when
 LEAST = 5e-5  # of a loss: half of the last digit in which losses are shown
 LEAST_SHARE = 0.05  # of the lead: less than that is almost nothing

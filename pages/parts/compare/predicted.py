@@ -39,9 +39,10 @@ from ..state.big_run import BigRun
 from ..state.workspace import Workspace
 
 # What a comparison may take, in stretches between the kinks and jumps of the candidates' rates: each is worked out by
-# itself under every law. An average of two laws then bears ten curves of as many knots as one that is pasted has.
-MOST_STRETCHES = 2_500  # of all candidates, times the laws of all fits that are drawn
-CROSSED = 200_000  # the same times the steps of a curve: curves of many stretches have fewer steps
+# itself under every law. An average of two laws then bears six curves of as many knots as one that is pasted has.
+MOST_STRETCHES = 1_500  # of all candidates, times the laws of all fits that are drawn
+LEAST_BORNE = 150  # of all candidates, however many laws are drawn
+CROSSED = 170_000  # the same times the steps of a curve: curves of many stretches have fewer steps
 LEAST_STEPS = 40  # of a curve
 # A stretch costs more the more of them there are: memory bears fewer steps of such a rate at a time, and keeps none of
 # their past. A chart does not show so many turns, whatever its steps are.
@@ -219,7 +220,7 @@ def entries(space: Workspace, fits: Sequence[str]) -> tuple[list[Entry], list[st
 
 def _borne(asked: Sequence[tuple[int, Schedule]], laws: int) -> tuple[list[tuple[int, Schedule]], dict[int, str]]:
     """Candidates that can be borne together, the lightest first, and why the others are left out, by their places."""
-    most = MOST_STRETCHES // max(laws, 1)
+    most = max(MOST_STRETCHES // max(laws, 1), LEAST_BORNE)
     most_averaged = AVERAGED // (LEAST_AVERAGED * max(laws, 1))
     borne, left_out, held, held_averaged = [], {}, 0, 0
     for own, i, schedule in sorted(((stretches(s), i, s) for i, s in asked), key=lambda known: known[:2]):
