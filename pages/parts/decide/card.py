@@ -48,8 +48,8 @@ def settle(space: Workspace) -> None:
     if space.big_run is None:
         told = {name: value for key, name in IN_ADDRESS.items() if (value := _from_address(key)) is not None}
         space.big_run = replace(usual, **told).of(space.candidates)
-    elif space.big_run == memory.get(USUAL):  # nobody has said anything: it follows the logs
-        space.big_run = usual
+    elif (old := memory.get(USUAL)) is not None:  # what nobody has said follows the logs
+        space.big_run = space.big_run.following(old, usual)
     memory[USUAL] = usual
 
 

@@ -17,6 +17,7 @@ from .candidates import Candidate
 
 CLOSE = 1e-4  # of the peak: rates are written in four digits
 FINAL = 0.1  # of the peak, as in the usual cosine
+MOST_FINAL = 0.5  # of the peak, at which a rate that ends there or higher has not decayed
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class BigRun:
     def like(cls, plans: Iterable[Plan]) -> BigRun:
         """The longest of the runs at hand, one at least: where nobody says otherwise, it is to be done anew."""
         plans = list(plans)
-        longest = max(plans, key=lambda plan: plan.schedule.total)
+        longest = max(plans, key=lambda p: (_length(p.schedule), p.params or 0, p.batch_tokens or 0))
         schedule = longest.schedule
         return cls(
             rounded_rate(schedule.peak),
@@ -58,6 +59,12 @@ class BigRun:
         final = known["final"]
         final = final if final is not None and 0 <= final <= 1 else None
         return cls(peak, int(warmup), int(total), known["params"] or None, known["batch_tokens"] or None, final)
+
+    def following(self, old: BigRun, new: BigRun) -> BigRun:
+        """The same with what it had of the `old` logs as the `new` ones have it; what was typed, or linked, stays."""
+        names = [f.name for f in fields(self) if getattr(self, f.name) == getattr(old, f.name)]
+        run = replace(self, **{name: getattr(new, name) for name in names})
+        return replace(run, warmup=min(run.warmup, run.total - 1))
 
     def of(self, candidates: Sequence[Candidate]) -> BigRun:
         """The same with length, peak and warm-up of the candidates, each where none of them has this one's any more.
@@ -101,13 +108,26 @@ def final_share(schedules: Sequence[Schedule]) -> float:
     """Where all candidates end if nobody chooses, as a share of the peak, so that a first answer compares shapes alone.
 
     That of the longest cosine at hand, which candidates are compared with, or else of the longest run of another family
-    that has a final rate; `FINAL` where the runs have none.
+    that decays to one; `FINAL` where the runs have none.
     """
-    ending = [rate for rate in (parts(schedule)[0] for schedule in schedules) if c.has_final(rate)]
+    ending = [rate for rate in (parts(schedule)[0] for schedule in schedules) if _decays(rate)]
     if not ending:
         return FINAL
-    told = max(ending, key=lambda s: (s.family == "cosine", s.total))
+    told = max(ending, key=lambda s: (s.family == "cosine", _length(s)))
     return float(f"{float(told(told.total)) / told.peak:.4g}")
+
+
+def _length(schedule: Schedule) -> tuple[int, bool, float, str]:
+    """Runs from the shortest to the longest; of one length cosines last, so that the order of loading is none."""
+    return schedule.total, parts(schedule)[0].family == "cosine", schedule.peak, schedule.text
+
+
+def _decays(rate: Schedule) -> bool:
+    """Whether a rate falls to the final one that it has: not in mid-cycle at its end, and far below its peak."""
+    if not c.has_final(rate):
+        return False
+    end = float(rate(rate.total))
+    return end < MOST_FINAL * rate.peak and abs(end - float(getattr(rate, "final", None) or 0)) <= CLOSE * rate.peak
 
 
 @dataclass

@@ -343,7 +343,7 @@ def base_plan(plans: Iterable[Plan], coverage: Coverage) -> tuple[float, int, in
     plans = list(plans)
     if not plans:
         return coverage.peak[1], 0, coverage.total[1]
-    longest = max((p.schedule for p in plans), key=lambda s: s.total)
+    longest = max((p.schedule for p in plans), key=lambda s: (s.total, s.peak, s.text))
     return longest.peak, min(longest.warmup_end, longest.total - 1), longest.total
 
 

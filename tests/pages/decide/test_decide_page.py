@@ -266,6 +266,34 @@ def test_all_end_where_the_runs_at_hand_do_where_nobody_chose_a_final_rate(texts
     assert BigRun.like([Plan(parse(text)) for text in texts]).final == share
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "power_scheduler(peak=1e-3, warmup=100, total=1000)",
+        "cosine(peak=1e-3, warmup=100, total=1000, final=1e-3)",
+        "sgdr(peak=1e-3, warmup=0, total=1000, period=400)",
+    ],
+)
+def test_a_rate_that_does_not_decay_tells_no_final_rate(text):
+    assert BigRun.like([Plan(parse(text))]).final == 0.1
+
+
+def test_the_run_that_is_proposed_does_not_depend_on_the_order_of_the_runs():
+    texts = [f"cosine(peak={p}, warmup=50, total=1000, final={f})" for p, f in (("2e-3", 0), ("1e-3", 1e-4))]
+    plans = [Plan(parse(text)) for text in texts]
+    one = BigRun.like(plans)
+    assert one == BigRun.like(plans[::-1]) and (one.peak, one.final) == (2e-3, 0)
+
+
+def test_what_nobody_typed_follows_the_logs_beside_final_rates_of_their_own():
+    old, new = BigRun(1e-3, 50, 1000, final=0.1), BigRun(1e-3, 50, 2000, 1e8, 5e5, final=0.1)
+    linked = old.of([Candidate("linear(peak=1e-3, warmup=50, total=1000)")])
+    assert linked.final is None
+    assert linked.following(old, new) == replace(new, final=None)
+    assert replace(linked, params=7e9).following(old, new).params == 7e9
+    assert replace(linked, warmup=900).following(old, replace(new, total=500)).warmup == 499
+
+
 def test_candidates_that_cannot_end_at_the_final_rate_of_all_are_named_and_no_rate_above_the_peak_is_taken():
     rows = [COSINE, "exponential(peak=1e-3, warmup=50, total=1000, final=1e-5)", SHAPES["drop"]]
     app = AppTest.from_file(str(PAGE), default_timeout=60)
