@@ -99,9 +99,12 @@ def checked(schedule: Schedule) -> list[int]:
 
 
 def word(value: float | int | str) -> str:
-    """A number as Python, TOML, YAML and JSON read it; whole ones that 32 bits do not hold as floating point."""
+    """A number as Python, TOML, YAML and JSON read it, a text as Python does.
+
+    Whole numbers that 32 bits do not hold are floating point.
+    """
     if isinstance(value, str):
-        return json.dumps(value)
+        return quoted(value)
     if isinstance(value, int):
         return str(value) if abs(value) < INT32 else repr(float(value))
     text = format_number(value)
@@ -118,7 +121,12 @@ def python(value: object) -> str:
         return "{" + ", ".join(f'"{k}": {python(v)}' for k, v in value.items()) + "}"
     if isinstance(value, float):
         return word(value)
-    return json.dumps(value) if isinstance(value, str) else str(value)
+    return quoted(value) if isinstance(value, str) else str(value)
+
+
+def quoted(text: str) -> str:
+    """A text as Python, in ASCII. JSON would write a letter beyond U+FFFF as two halves, which Python leaves apart."""
+    return json.dumps(text, ensure_ascii=False).encode("ascii", "backslashreplace").decode()
 
 
 def plain(text: str, most: int = 400) -> str:

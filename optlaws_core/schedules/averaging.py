@@ -10,6 +10,7 @@ from math import log2
 
 from ..errors import ScheduleError
 from ..text import format_number
+from .entries import number
 
 MOST_MERGED = 10_000
 LONGEST = 1e9  # updates
@@ -22,6 +23,7 @@ class EMA:
     half_life: float  # updates
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "half_life", number("average", "the half-life of an EMA", self.half_life))
         if not 0.1 <= self.half_life <= LONGEST:
             raise ScheduleError(
                 "average: the half-life of an EMA must lie between 0.1 and 1e9 updates, "
@@ -58,8 +60,8 @@ class Merge:
 
     def __post_init__(self) -> None:
         for name, least, most in (("count", 1, MOST_MERGED), ("every", 1, int(LONGEST))):
-            value = getattr(self, name)
-            if value != int(value) or not least <= value <= most:
+            value = number("average", f"{name} of merge", getattr(self, name))
+            if not least <= value <= most or value != int(value):
                 raise ScheduleError(
                     f"average: merge takes a number of checkpoints, 1 to {MOST_MERGED:,}, and the updates between "
                     f"them, got {format_number(value)} for {'the first' if name == 'count' else 'the second'}."

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from ..arrays import FloatArray
 from ..errors import ScheduleError
 from ..text import format_amount, format_number
-from .entries import LARGEST
+from .entries import LARGEST, listed_values, number
 
 SHAPES = ("steps", "ramp")
 BY = ("updates", "tokens")
@@ -92,7 +92,8 @@ class Batch:
 
     def __post_init__(self) -> None:
         for name in ("starts", "sizes"):
-            object.__setattr__(self, name, tuple(float(v) for v in getattr(self, name)))
+            given = listed_values(self.part, name, getattr(self, name))
+            object.__setattr__(self, name, tuple(number(self.part, f"each of the {name}", v) for v in given))
         if self.by not in BY:
             raise ScheduleError(f"batch: by must be {' or '.join(BY)}, got {self.by!r:.40}.")
         check_stretches("batch", self.shape, self.starts, self.sizes, "size")

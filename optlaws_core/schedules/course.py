@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ScheduleError
 from ..text import format_number
 from .batch import SHAPES, Pieces, check_stretches, lengthened, listed
-from .entries import LARGEST
+from .entries import LARGEST, listed_values, number
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,21 @@ class Course:
     shape: str = "steps"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "starts", tuple(float(s) for s in self.starts))
-        object.__setattr__(self, "values", tuple(map(self._value, self.values)))
+        starts, values = (listed_values(self.part, name, getattr(self, name)) for name in ("starts", "values"))
+        object.__setattr__(self, "starts", tuple(number(self.part, "each start", s) for s in starts))
+        object.__setattr__(self, "values", tuple(map(self._value, values)))
         check_stretches(self.part, self.shape, self.starts, self.values, self.called, self.shapes)
         rises = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
-        if self.starts[0] != 0 or not rises or any(s != int(s) or s > LARGEST for s in self.starts):
+        if self.starts[0] != 0 or not rises or any(s > LARGEST or s != int(s) for s in self.starts):
             raise ScheduleError(
                 f"{self.part}: starts must be whole updates that rise from 0, got {listed(self.starts)}."
             )
         self._check_values()
 
-    @staticmethod
-    def _value(value: Any) -> Any:
-        """A value as it is kept."""
-        return float(value)
+    @classmethod
+    def _value(cls, value: Any) -> Any:
+        """A value as it is kept. Raises `ScheduleError` for one of another type."""
+        return number(cls.part, f"each {cls.called}", value)
 
     def _check_values(self) -> None:
         """Raises `ScheduleError` for a value that is none."""

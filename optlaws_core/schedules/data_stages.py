@@ -3,19 +3,20 @@
 The text forms are `4096` or `steps([0, 19200], [4096, 32768])`, and `web` or `steps([0, 19200], [web, code])`.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ScheduleError
-from ..text import format_amount, shortened
+from ..text import brief, format_number, shortened
 from .course import Course
 
 LONGEST = 2**31  # tokens in a sequence
-NAME = re.compile(r"[\w%+./:&' -]{1,60}")
+MOST_LETTERS = 60  # of a name
+SIGNS = "_ % + - . / : & '"
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,17 @@ class SequenceLength(Stages):
 
     values: tuple[int, ...]
 
-    @staticmethod
-    def _value(value: Any) -> float:
-        return int(value) if float(value).is_integer() else float(value)
+    @classmethod
+    def _value(cls, value: Any) -> float:
+        length: float = super()._value(value)
+        return int(length) if length.is_integer() else length
 
     def _check_values(self) -> None:
         for value in self.values:
             if not isinstance(value, int) or not 1 <= value <= LONGEST:
                 raise ScheduleError(
                     f"{self.part}: lengths must be whole numbers of tokens from 1 to {LONGEST:,}, "
-                    f"got {format_amount(value)}."
+                    f"got {format_number(value)}."
                 )
 
     def written(self, value: Any) -> str:
@@ -62,20 +64,28 @@ class Texts(Stages):
 
     values: tuple[str, ...]
 
-    @staticmethod
-    def _value(value: Any) -> str:
-        return " ".join(str(value).split())
+    @classmethod
+    def _value(cls, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ScheduleError(f"{cls.part}: each name must be a text, got {brief(value)}.")
+        return " ".join(value.split())
 
     def _check_values(self) -> None:
         for value in self.values:
-            if not NAME.fullmatch(value):
+            if not _is_name(value):
                 raise ScheduleError(
-                    f"{self.part}: a name has 1 to 60 letters, digits, spaces and signs such as % + - . / :, "
-                    f"got {shortened(value, 60)!r}."
+                    f"{self.part}: a name begins with a letter or digit and has at most {MOST_LETTERS} letters, "
+                    f"digits, spaces and signs of {SIGNS}, got {shortened(value, 60)!r}."
                 )
 
     def written(self, value: Any) -> str:
         return value
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text is a name. Spreadsheets take one that begins with a sign for a formula."""
+    known = all(c.isalnum() or c in SIGNS or category(c).startswith("M") for c in text)  # M: vowel signs, accents
+    return known and text[:1].isalnum() and len(text) <= MOST_LETTERS
 
 
 __all__ = ["SequenceLength", "Texts"]

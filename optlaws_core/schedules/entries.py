@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 import numpy as np
 
 from ..errors import ScheduleError
-from ..text import format_number
+from ..text import brief, format_number
 from .code_pieces import Curve
 from .search_ranges import FINAL, Range
 
@@ -101,6 +101,21 @@ def _declared(declared: Any) -> tuple[Any, bool]:
     """The type of a field's values, and whether it holds several: of `int | None`, int and False."""
     kind = get_args(declared)[0] if isinstance(declared, UnionType) else declared
     return (get_args(kind)[0], True) if get_origin(kind) is tuple else (kind, False)
+
+
+def listed_values(part: str, name: str, given: Any) -> tuple[Any, ...]:
+    """What a part of a plan is given as a list. Raises `ScheduleError` for what is none."""
+    if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
+        raise ScheduleError(f"{part}: {name} must be a list, got {brief(given)}.")
+    return tuple(given)
+
+
+def number(part: str, name: str, value: Any) -> float:
+    """What a part of a plan is given as a number. Raises `ScheduleError` for what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ScheduleError(f"{part}: {name} must be a number, got {brief(value)}.") from None
 
 
 def _scalar(family: str, name: str, kind: Any, value):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..arrays import FloatArray
 from ..errors import ScheduleError
-from ..text import shortened
+from ..text import brief, shortened
 from .averaging import Average
 from .base import Schedule
 from .batch import Batch
@@ -49,28 +49,29 @@ class Joint(OfRate):
     sequence: SequenceLength | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rate, Schedule) or isinstance(self.rate, Joint):
-            raise ScheduleError(f"rate must be a schedule of the learning rate, got {self.rate!r:.60}.")
+        _check_rate("rate", self.rate)
         if not beside(self):
             *before, last = (part.words for part in PARTS.values())
             raise ScheduleError(
                 f"A plan of several schedules has {', '.join(before)} or {last} beside its rate, got none."
             )
         self._check_auxiliary()
-        for part in self._courses.values():
+        for name, found in beside(self).items():
+            if not isinstance(found, (part := PARTS[name]).kind):
+                raise ScheduleError(f"{part.field}: {part.words} must be of type {part.types}, got {brief(found)}.")
+        for course in self._courses.values():
             # a ramp may end with the run
-            if part.breaks[-1] > self.rate.total - (part.shape == "steps"):
+            if course.breaks[-1] > self.rate.total - (course.shape == "steps"):
                 raise ScheduleError(
-                    f"{part.part}: the last {part.called} must begin before the end of the run, at update "
-                    f"{self.rate.total:,}, got {part.breaks[-1]:,}."
+                    f"{course.part}: the last {course.called} must begin before the end of the run, at update "
+                    f"{self.rate.total:,}, got {course.breaks[-1]:,}."
                 )
 
     def _check_auxiliary(self) -> None:
         """Raises `ScheduleError` for an auxiliary rate that is no schedule, or not as long as the rate."""
         if self.auxiliary is None:
             return
-        if not isinstance(self.auxiliary, Schedule) or isinstance(self.auxiliary, Joint):
-            raise ScheduleError(f"auxiliary must be a schedule of the learning rate, got {self.auxiliary!r:.60}.")
+        _check_rate("auxiliary", self.auxiliary)
         if self.auxiliary.total != self.total:
             raise ScheduleError(
                 f"auxiliary: the rate must have as many updates as the plan's, {self.total:,}, "
@@ -142,6 +143,12 @@ class Joint(OfRate):
         if self.auxiliary is not None:
             changed["auxiliary"] = auxiliary(self.auxiliary)
         return replace(self, rate=rate, **changed)
+
+
+def _check_rate(name: str, rate: object) -> None:
+    """Raises `ScheduleError` for what is no schedule of a learning rate alone."""
+    if not isinstance(rate, Schedule) or isinstance(rate, Joint):
+        raise ScheduleError(f"{name} must be a schedule of the learning rate, got {rate!r:.60}.")
 
 
 def parts(schedule: Schedule) -> tuple[Schedule, Batch | None, Average | None]:

@@ -18,6 +18,8 @@ from .weight_decay import WeightDecay
 _CALL = re.compile(r"([A-Za-z_]+)\s*\((.*)\)", re.DOTALL)
 _BATCH = re.compile(r"\[([^\[\]]*)\]\s*,\s*\[([^\[\]]*)\]\s*(?:,\s*by\s*=\s*(\w+)\s*)?")
 _LISTS = re.compile(r"\[([^\[\]]*)\]\s*,\s*\[([^\[\]]*)\]")
+_STAGES = re.compile(rf"\s*(?:{'|'.join(SHAPES)})\s*\(")
+_SUFFIX = re.compile(r"\d\s*[kmbgt]i?\s*(?:tokens?)?\s*$", re.IGNORECASE)
 AVERAGES = "ema(100) or merge(8, 1000)"
 C = TypeVar("C", bound=Course)
 
@@ -75,13 +77,15 @@ def parse_sequence(text: str, total: int | None = None) -> SequenceLength:
         SequenceLength,
         text,
         total,
-        lambda word: _amount(word, "a length of sequences", "4096"),
+        _length,
         "4096 or steps([0, 80%], [4096, 32768])",
     )
 
 
 def parse_texts(text: str, total: int | None = None) -> Texts:
     """`web` or `steps([0, 80%], [web, code])`, with shares of `total` updates. Raises `ScheduleError`."""
+    if not _STAGES.match(text):  # also one with brackets: Texts says what a name is
+        return Texts((0.0,), (text,))
     return _course(Texts, text, total, str, "web or steps([0, 80%], [web, code])")
 
 
@@ -99,6 +103,13 @@ def _course(kind: type[C], text: str, total: int | None, value: Callable[[str], 
     begin = tuple(_start(word, kind.part, BY[0], total) for word in starts)
     _check_shares(kind.part, kind.called, starts, begin, total)
     return kind(begin, tuple(map(value, values)), call[1])
+
+
+def _length(word: str) -> float:
+    """Tokens in a sequence. 4K would be 4,000 of them, where reports mean 4,096."""
+    if _SUFFIX.search(word):
+        raise ScheduleError(f"sequence: a length is written out, 4096 for 4K, got {short(word)!r}.")
+    return _amount(word, "a length of sequences", "4096")
 
 
 def _start(word: str, of: str, by: str, total: int | None) -> float:

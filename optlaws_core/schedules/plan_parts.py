@@ -5,11 +5,15 @@ To add a part: its record, a reader in `part_texts.py`, a line here, and a field
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from ..errors import by_name
+from .averaging import Average
 from .base import Schedule
+from .batch import Batch
+from .data_stages import SequenceLength, Texts
 from .part_texts import parse_average, parse_batch, parse_sequence, parse_texts, parse_weight_decay
+from .weight_decay import WeightDecay
 
 Reader = Callable[[str, Schedule, Callable[[str], Schedule]], Any]
 
@@ -27,6 +31,7 @@ class Part:
     words: str  # "a weight decay"
     read: Reader
     example: str
+    kind: Any  # the type of its record, or several of them
     setting: str = ""  # "the optimizer"
     field: str = ""
     column: str = ""
@@ -39,6 +44,11 @@ class Part:
     def noun(self) -> str:
         """The words without their article."""
         return self.words.partition(" ")[2]
+
+    @property
+    def types(self) -> str:
+        """The names of the types that its record may have."""
+        return " or ".join(kind.__name__ for kind in get_args(self.kind) or (self.kind,))
 
     @property
     def known(self) -> bool:
@@ -55,13 +65,15 @@ PARTS: dict[str, Part] = by_name(
             "a batch schedule",
             lambda text, rate, _: parse_batch(text, rate.total),
             "steps([0, 100k], [4M, 16M])",
+            Batch,
         ),
-        Part("average", "an average of weights", lambda text, *_: parse_average(text), "ema(100)"),
+        Part("average", "an average of weights", lambda text, *_: parse_average(text), "ema(100)", Average),
         Part(
             "weight_decay",
             "a weight decay",
             lambda text, rate, _: parse_weight_decay(text, rate.total),
             "0.1",
+            WeightDecay,
             setting="the optimizer",
         ),
         Part(
@@ -69,6 +81,7 @@ PARTS: dict[str, Part] = by_name(
             "an auxiliary rate",
             lambda text, _, parse_rate: parse_rate(text),
             "wsd(…)",
+            Schedule,
             setting="the optimizer",
             column="auxiliary_lr",
         ),
@@ -77,6 +90,7 @@ PARTS: dict[str, Part] = by_name(
             "a text",
             lambda text, rate, _: parse_texts(text, rate.total),
             "steps([0, 80%], [web, code])",
+            Texts,
             setting="the data loader",
             field="texts",
         ),
@@ -85,6 +99,7 @@ PARTS: dict[str, Part] = by_name(
             "a sequence length",
             lambda text, rate, _: parse_sequence(text, rate.total),
             "4096",
+            SequenceLength,
             setting="the data loader",
             column="sequence_tokens",
         ),

@@ -12,7 +12,7 @@ from optlaws_core import ScheduleError, parse, predict
 from optlaws_core.exports import TARGETS, export, needs_sequence
 from optlaws_core.prediction.observed import rates_of
 from optlaws_core.saved.plain import Candidate
-from optlaws_core.schedules import Joint, SequenceLength, with_rate
+from optlaws_core.schedules import EMA, Batch, Joint, Merge, SequenceLength, Texts, with_rate
 from tests.core.optimize.test_batch_search import LAW
 from tests.knowledge.trainers import deepspeed, olmo_core
 from tests.support.schedulers import executed
@@ -24,6 +24,7 @@ STAGES = (
     "text=steps([0, 320], [web, 70% web & 30% code])",
     "sequence=steps([0, 320], [4096, 32768])",
     "text=web; sequence=4096",
+    "text=steps([0, 100, 200], [हिन्दी, 𝕏 web, Français])",
 )
 T = np.arange(TOTAL)
 
@@ -61,13 +62,54 @@ def test_every_update_has_its_stage_and_stages_stretch_with_the_run():
         ("sequence=ramp([0, 100], [1024, 2048])", r"sequence reads like 4096 or steps\(\[0, 80%\], \[4096, 32768\]\)"),
         ("sequence=steps([0, 400], [4096, 8192])", "sequence: the last length must begin before the end of the run"),
         ("text=steps([0, 100], [web])", "text: each start needs its name, and there may be 250 of both, got 2 and 1"),
-        ("text=<b>", "text: a name has 1 to 60 letters, digits, spaces and signs"),
+        ("text=<b>", "text: a name begins with a letter or digit and has at most 60 letters, digits, spaces and signs"),
+        ("text=-2+3", "text: a name begins with a letter or digit"),
+        ("text=web (v2)", r"text: a name begins with a letter or digit.*got 'web \(v2\)'"),
+        ("sequence=4K", "sequence: a length is written out, 4096 for 4K, got '4K'"),
+        ("sequence=steps([0, 100], [4096, 32k tokens])", "a length is written out, 4096 for 4K, got '32k tokens'"),
         ("text=web; text=code", "text is given twice"),
     ],
 )
 def test_what_is_no_stage_is_refused_in_a_sentence(more, said):
     with pytest.raises(ScheduleError, match=said):
         plan(more)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: Joint(parse(RATE), sequence=4096),
+            "sequence: a sequence length must be of type SequenceLength, got 4096",
+        ),
+        (lambda: Joint(parse(RATE), texts="web"), "texts: a text must be of type Texts, got web"),
+        (lambda: Joint(parse(RATE), 4e6), "batch: a batch schedule must be of type Batch, got 4000000.0"),
+        (
+            lambda: Joint(parse(RATE), average="ema(9)"),
+            "average: an average of weights must be of type EMA or Merge, got",
+        ),
+        (
+            lambda: Joint(parse(RATE), weight_decay=0.1),
+            "weight_decay: a weight decay must be of type WeightDecay, got 0",
+        ),
+        (lambda: SequenceLength((0,), ("abc",)), "sequence: each length must be a number, got abc"),
+        (lambda: SequenceLength((0,), (None,)), "sequence: each length must be a number, got None"),
+        (
+            lambda: SequenceLength((0,), (float("inf"),)),
+            "lengths must be whole numbers of tokens from 1 to .*, got inf",
+        ),
+        (lambda: SequenceLength(None, (64,)), "sequence: starts must be a list, got None"),
+        (lambda: SequenceLength((0, float("inf")), (64, 128)), "starts must be whole updates that rise from 0"),
+        (lambda: Texts((0,), (None,)), "text: each name must be a text, got None"),
+        (lambda: Texts((0,), "web"), "text: values must be a list, got web"),
+        (lambda: Batch((0,), ("4M",)), "batch: each of the sizes must be a number, got 4M"),
+        (lambda: EMA("9 updates"), "average: the half-life of an EMA must be a number, got 9 updates"),
+        (lambda: Merge(8, None), "average: every of merge must be a number, got None"),
+    ],
+)
+def test_records_of_other_types_are_refused_in_a_sentence(make, said):
+    with pytest.raises(ScheduleError, match=said):
+        make()
 
 
 def test_predictions_are_those_of_the_rate_and_say_that_no_law_knows_of_a_change():
@@ -86,7 +128,7 @@ def test_predictions_are_those_of_the_rate_and_say_that_no_law_knows_of_a_change
 def test_code_and_tables_have_the_stage_of_every_update(more, tmp_path):
     made = plan(more)
     found = export(made, "pytorch")
-    (file := tmp_path / "plan.py").write_text(found.text)
+    (file := tmp_path / "plan.py").write_text(found.text, encoding="utf-8")
     runpy.run_path(str(file), run_name="__main__")
     space = executed(found.text)
     rows = list(csv.DictReader(io.StringIO(export(made, "csv", steps=2 * TOTAL).text)))[:TOTAL]
