@@ -12,18 +12,32 @@ from ..text import format_number
 from .base import Export
 
 SHORT = {"weight_decay": "wd"}
-LONGEST = 150  # characters; file systems take 255 bytes
+LONGEST = 150  # bytes before the trainer and the ending; file systems take 255 in all
 
 
 def file_name(schedule: Schedule, made: Export) -> str:
-    """The name of the file of an export: `wsd_peak-3e-4_warmup-2160_72000-updates_decay-20pct_1-sqrt_megatron.sh`."""
+    """The name of the file of an export: `wsd_peak-3e-4_warmup-2160_72000-updates_decay-20pct_1-sqrt_megatron.sh`.
+
+    Batch and average come first, which are short, then the rate, then what else a plan has. A name that would be too
+    long is cut, and ends in a digest of the whole schedule.
+    """
     rate, batch, average = parts(schedule)
-    beside = [*([f"batch-{_digest(batch.text)}"] if batch else []), *([_word(average.text)] if average else [])]
-    for name, part in unknown_to_laws(schedule).items():
-        short = isinstance(part, Course) and part.constant
-        beside.append(f"{SHORT.get(name, name)}-{_word(part.text) if short else _digest(part.text)}")
-    said = "_".join([*beside, rate.family, *_telling(rate)])
-    return f"{said[:LONGEST]}_{made.target}{made.suffix}"
+    known = [*([f"batch-{_digest(batch.text)}"] if batch else []), *([_word(average.text)] if average else [])]
+    more = [f"{SHORT.get(name, name)}-{_told(part)}" for name, part in unknown_to_laws(schedule).items()]
+    said = "_".join([*known, rate.family, *_telling(rate), *more])
+    if len(said.encode()) > LONGEST:
+        digest = _digest(schedule.text)
+        begin = said.encode()[: LONGEST - len(digest) - 1]
+        said = f"{begin.decode(errors='ignore')}_{digest}"
+    return f"{said}_{made.target}{made.suffix}"
+
+
+def _told(part: Course | Schedule) -> str:
+    """One value as it is, with a digest where a name of a text has lost signs, and a digest of all else."""
+    if not (isinstance(part, Course) and part.constant):
+        return _digest(part.text)
+    word = _word(part.told)
+    return word if word == part.told else f"{word}-{_digest(part.told)}"
 
 
 def _telling(schedule: Schedule) -> Iterator[str]:
@@ -39,7 +53,8 @@ def _telling(schedule: Schedule) -> Iterator[str]:
         elif f.name == "total":
             yield f"{value}-updates"
         elif f.name == "decay":
-            yield f"decay-{100 * value / schedule.total:.4g}pct"
+            share = f"{100 * value / schedule.total:.4g}"
+            yield f"decay-{share}pct" if round(float(share) / 100 * schedule.total) == value else f"decay-{value}"
         else:
             yield f"{f.name}-{format_number(value)}"
 

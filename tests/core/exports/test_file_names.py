@@ -26,6 +26,22 @@ def test_lists_that_differ_have_names_that_differ():
     assert steps[0] != steps[1]
 
 
+def test_plans_with_other_names_of_texts_have_files_of_other_names_that_begin_with_the_rate():
+    rate = f"wsd({BASE}, decay=20%)"
+    more = [f"text={text}" for text in ("a+b", "a/b", "a b", "a-b", 60 * "文", 59 * "文" + "语", 60 * "a")]
+    names = [named(f"rate={rate}; {part}", "pytorch") for part in more]
+    assert len(set(names)) == len(more)
+    assert names[3] == "wsd_peak-3e-4_warmup-2160_72000-updates_decay-20pct_text-a-b_pytorch.py"
+    assert all(name.startswith("wsd_peak-3e-4_warmup-2160_72000-updates_decay-20pct_") for name in names)
+    assert all(len(name.encode()) <= 200 for name in names)
+
+
+def test_a_name_that_is_cut_still_tells_what_was_cut_and_a_share_that_is_rounded_is_not_said():
+    long = f"rate=wsd({BASE}, decay=20%); weight_decay=0.1; sequence=4096; text={54 * 'a'}"
+    assert named(f"{long} one", "pytorch") != named(f"{long} two", "pytorch")
+    assert named(f"wsd({BASE}, decay=14400)") != named(f"wsd({BASE}, decay=14401)")
+
+
 @pytest.mark.parametrize("text", shipped(50, 1000))
 def test_a_name_is_one_of_a_file_everywhere(text):
     name = named(text, "csv")
