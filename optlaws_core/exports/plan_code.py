@@ -43,7 +43,7 @@ class Coded:
 
 
 def coded(part: Batch | Course) -> Coded:
-    """How this part is written."""
+    """How this part is written. Raises `TypeError` for a part of another type than these."""
     if isinstance(part, Batch):
         what = "Batch as a multiple of the training runs' in update" if part.relative else "Tokens in update"
         return Coded("BATCH", "SIZE", what, "batch", "abs({at} / batch - 1) <= 1e-9")
@@ -51,6 +51,8 @@ def coded(part: Batch | Course) -> Coded:
         return Coded("SEQUENCE", "LENGTH", "Tokens in a sequence in update", "length", "{at} == length")
     if isinstance(part, Texts):
         return Coded("TEXT", "NAME", "The text of update", "name", "{at} == name")
+    if not isinstance(part, WeightDecay):
+        raise TypeError(f"No code is written for a {type(part).__name__}: say in `coded` how it reads.")
     near = f"abs({{at}} - decay) <= {word(max(part.values) * EXACT)}"
     return Coded("WEIGHT_DECAY", "VALUE", "Weight decay of update", "decay", near)
 

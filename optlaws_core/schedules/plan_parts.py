@@ -1,6 +1,6 @@
 """The parts that a plan may have beside its learning rate, in the order of its text form.
 
-To add a part: its record, a reader in `part_texts.py`, a line here, and a field of `Joint` of its name.
+CONTRIBUTING.md, "A part of a plan", lists all that a new one needs beside its line here.
 """
 
 from collections.abc import Callable

@@ -7,18 +7,22 @@ what is wrong with it is said by whoever reads the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from optlaws_core import Schedule
 from optlaws_core.schedules import EMA, Average, Batch, parts
 from optlaws_core.schedules.batch import BY
 from optlaws_core.schedules.course import Course
 from optlaws_core.schedules.joint_schedule import beside
-from optlaws_core.schedules.joint_text import NAMES, is_joint
+from optlaws_core.schedules.joint_text import NAMES, RATE, is_joint
+from optlaws_core.schedules.plan_parts import PARTS
 from optlaws_core.text import format_number
 
-RATE, BATCH, AVERAGE, WEIGHT_DECAY, AUXILIARY, TEXT, SEQUENCE = NAMES
+BATCH, AVERAGE, WEIGHT_DECAY, AUXILIARY, TEXT, SEQUENCE = (
+    PARTS[name].name for name in ("batch", "average", "weight_decay", "auxiliary", "text", "sequence")
+)
 TYPED = (WEIGHT_DECAY, AUXILIARY, TEXT, SEQUENCE)  # whose field takes their text form
 NONE = "none"
 MOST_SAID = 3  # values of a batch or weight decay that are named one by one
@@ -114,7 +118,7 @@ def told(schedule: Schedule) -> str:
         average and _short(average),
         decay and f"wd {_arrows(_written(decay))}",
         auxiliary and f"aux {_rate_in_short(auxiliary)}",
-        TEXT in more and _arrows(_written(more[TEXT])),
+        TEXT in more and f"text {_arrows(_written(more[TEXT]))}",
         SEQUENCE in more and f"seq {_arrows(_written(more[SEQUENCE]))}",
     )
     return " ".join(filter(None, words))
@@ -125,17 +129,24 @@ def in_words(schedule: Schedule, more: bool = False) -> str:
 
     Empty for a rate alone.
     """
-    _, batch, average = parts(schedule)
-    with_ = "" if batch is None else f"{' and' if more else ' with'} {_batch_in_words(batch)}"
-    if (decay := beside(schedule).get(WEIGHT_DECAY)) is not None:
-        with_ += f"{' and' if more or with_ else ' with'} {_course('weight decay', _written(decay), decay.shape)}"
-    if (auxiliary := beside(schedule).get(AUXILIARY)) is not None:
-        rate = f"an auxiliary rate of up to {_rate_in_short(auxiliary)}"
-        with_ += f"{' and' if more or with_ else ' with'} {rate}"
-    for name, what in ((TEXT, "text"), (SEQUENCE, "sequence length")):
-        if (course := beside(schedule).get(name)) is not None:
-            with_ += f"{' and' if more or with_ else ' with'} {_course(what, _written(course), course.shape)}"
-    return f"{with_}{'' if average is None else f' read as {_average_in_words(average)}'}"
+    (_, batch, average), found = parts(schedule), beside(schedule)
+    size = [] if batch is None else [_batch_in_words(batch)]
+    others = [write(found[name]) for name, write in _OTHERS.items() if name in found]
+    if average is None:
+        return _with([*size, *others], more)
+    read = f"{_with(size, more)} read as {_average_in_words(average)}"
+    return f"{read},{_with(others)}" if others else read
+
+
+def _with(items: list[str], more: bool = False) -> str:
+    """` with a, b, and c`, to be read on from a `with` and its item where there are `more`; empty for no items."""
+    if not items:
+        return ""
+    *before, last = items
+    if not before:
+        return f"{' and' if more else ' with'} {last}"
+    comma = "," if more or len(before) > 1 or "," in before[0] else ""  # else "then b and c" reads as one stage
+    return f"{',' if more else ' with'} {', '.join(before)}{comma} and {last}"
 
 
 def _rate_in_short(rate: Schedule) -> str:
@@ -165,6 +176,22 @@ def _course(what: str, values: list[str], shape: str, unit: str = "") -> str:
     if shape == "ramp":
         return f"a {what} that goes from {' to '.join(values)}{unit}"
     return f"a {what} of {', then '.join(values)}{unit}"
+
+
+def _texts_in_words(texts: Course) -> str:
+    """Names have no range, so that those that are too many are counted."""
+    names = _written(texts)
+    if len(names) > MOST_SAID:
+        names = [*names[: MOST_SAID - 1], f"{len(names) - MOST_SAID + 1} more"]
+    return f"the text {names[0]}" if len(names) == 1 else f"the texts {', then '.join(names)}"
+
+
+_OTHERS: dict[str, Callable[[Any], str]] = {
+    WEIGHT_DECAY: lambda decay: _course("weight decay", _written(decay), decay.shape),
+    AUXILIARY: lambda rate: f"an auxiliary rate of up to {_rate_in_short(rate)}",
+    TEXT: _texts_in_words,
+    SEQUENCE: lambda lengths: _course("sequence length", _written(lengths), lengths.shape),
+}
 
 
 def _average_in_words(average: Average) -> str:

@@ -10,9 +10,11 @@ import pytest
 
 from optlaws_core import ScheduleError, parse, predict
 from optlaws_core.exports import TARGETS, export, needs_sequence
+from optlaws_core.exports.plan_code import coded
 from optlaws_core.prediction.observed import rates_of
 from optlaws_core.saved.plain import Candidate
 from optlaws_core.schedules import EMA, Batch, Joint, Merge, SequenceLength, Texts, with_rate
+from optlaws_core.schedules.course import Course
 from tests.core.optimize.test_batch_search import LAW
 from tests.knowledge.trainers import deepspeed, olmo_core
 from tests.support.schedulers import executed
@@ -122,6 +124,14 @@ def test_predictions_are_those_of_the_rate_and_say_that_no_law_knows_of_a_change
 
 
 # --------------------------------------------------------------------------------------------------- trainers
+
+
+def test_a_course_that_code_does_not_know_is_not_taken_for_a_weight_decay():
+    class Dropout(Course):
+        part = "dropout"
+
+    with pytest.raises(TypeError, match="No code is written for a Dropout"):
+        coded(Dropout((0,), (0.1,)))
 
 
 @pytest.mark.parametrize("more", STAGES)

@@ -1,6 +1,8 @@
 """Candidates: text and fields stay one, nothing is lost, links round-trip, pasted curves become knots."""
 
+import inspect
 import io
+import runpy
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +15,7 @@ from optlaws_core import SCHEDULES, Coverage, Fit, Plan, Ranked, ScheduleError, 
 from optlaws_core.prediction import verdict
 from optlaws_core.prediction.pairs import Compared, Pair
 from optlaws_core.readers.pasted import MOST_KNOTS, read_curve
+from optlaws_core.schedules import joint_text
 from pages.parts.compare import columns
 from pages.parts.compare.table import apply, frame
 from pages.parts.state import candidates as c
@@ -471,6 +474,9 @@ def test_a_plan_is_named_by_its_rate_and_by_what_is_scheduled_beside_it():
     texts += [f"rate={EACH['rex']}; batch=steps([0, 5, 6, 7], [1M, 2M, 3M, 4M])"]
     texts += [f"rate={EACH['rex']}; weight_decay=ramp([0, 9], [0.1, 0])"]
     texts += [f"rate={EACH['rex']}; auxiliary={EACH['rex']}; text=steps([0, 9], [web, code]); sequence=4096"]
+    texts += [f"{JOINT}; weight_decay=0.1; text=steps([0, 9], [web, code]); sequence=4096"]
+    texts += [f"rate={EACH['rex']}; average=ema(9); text=10; sequence=4096"]
+    texts += [f"rate={EACH['rex']}; text=steps([0, 5, 6, 7], [a, b, c, d])"]
     rows = [*map(c.Candidate, texts)]
     assert c.names(rows) == [
         "wsd",
@@ -478,7 +484,10 @@ def test_a_plan_is_named_by_its_rate_and_by_what_is_scheduled_beside_it():
         "cosine merge(8, 20)",
         "rex 1M→…→4M",
         "rex wd 0.1→0",
-        "rex aux 3e-4 web→code seq 4096",
+        "rex aux 3e-4 text web→code seq 4096",
+        "wsd 1x→4x ema(100) wd 0.1 text web→code seq…",
+        "rex ema(9) text 10 seq 4096",
+        "rex text a→…→d",
     ]
     assert c.spoken(rows) == [
         "the WSD with a decay over the last 20 %",
@@ -486,8 +495,18 @@ def test_a_plan_is_named_by_its_rate_and_by_what_is_scheduled_beside_it():
         "the cosine read as the mean of 8 checkpoints 20 updates apart",
         "the REX with a batch of 1M to 4M tokens in 4 steps",
         "the REX with a weight decay that goes from 0.1 to 0",
-        "the REX with an auxiliary rate of up to 3e-4 and a text of web, then code and a sequence length of 4096",
+        "the REX with an auxiliary rate of up to 3e-4, the texts web, then code, and a sequence length of 4096",
+        "the WSD with a decay over the last 20 % and a batch of 1x, then 4x read as an EMA of 100 updates, with a "
+        "weight decay of 0.1, the texts web, then code, and a sequence length of 4096",
+        "the REX read as an EMA of 9 updates, with the text 10 and a sequence length of 4096",
+        "the REX with the texts a, then b, then 2 more",
     ]
+
+
+def test_a_part_that_has_no_field_yet_stays_in_the_text(monkeypatch):
+    monkeypatch.setattr(joint_text, "NAMES", (*joint_text.NAMES, "seed"))
+    again = runpy.run_path(inspect.getfile(Fields), run_name="pages.parts.state.beside_again")
+    assert again["separate"]("rate=x; seed=3") == {"rate": "x", "seed": "3"}
 
 
 def test_a_half_life_of_many_digits_is_rounded_in_names():
