@@ -136,6 +136,7 @@ def _deepseek_v3() -> PublicPlan:
             Stated("rate", last),
             Stated("batch", low, 0, "tokens"),
             Stated("batch", high, 469 * B, "tokens"),
+            Stated("sequence", 4096, 0),
             Stated("tokens", 14.8 * T, within=0.05 * T),
         ),
         (
@@ -232,7 +233,8 @@ def _glm_4_5() -> PublicPlan:
             "The length of the warm-up is not stated: here it has 2,000 updates.",
             "How the batch grows over the first 500B tokens is not stated: here it is linear in the tokens read.",
             "The 23T tokens are taken to be those of pre-training and mid-training, at whose end the cosine ends.",
-            "Mid-training changes the data and has sequences of 32,768 and 131,072 tokens, pre-training of 4,096.",
+            "Mid-training changes the data and has sequences of 32,768 and 131,072 tokens, pre-training of 4,096; from "
+            "which update on they are longer is not stated, so that the plan tells no sequence length.",
             "Muon for all but embeddings, biases and norms; weight decay 0.1.",
         ),
     )
