@@ -19,7 +19,7 @@ _CALL = re.compile(r"([A-Za-z_]+)\s*\((.*)\)", re.DOTALL)
 _BATCH = re.compile(r"\[([^\[\]]*)\]\s*,\s*\[([^\[\]]*)\]\s*(?:,\s*by\s*=\s*(\w+)\s*)?")
 _LISTS = re.compile(r"\[([^\[\]]*)\]\s*,\s*\[([^\[\]]*)\]")
 _STAGES = re.compile(rf"\s*(?:{'|'.join(SHAPES)})\s*\(")
-_SUFFIX = re.compile(r"\d\s*[kmbgt]i?\s*(?:tokens?)?\s*$", re.IGNORECASE)
+_SUFFIX = re.compile(r"[\d.]\s*[kmbgt]i?\s*(?:tokens?)?\s*$", re.IGNORECASE)
 AVERAGES = "ema(100) or merge(8, 1000)"
 C = TypeVar("C", bound=Course)
 

@@ -68,6 +68,7 @@ def test_every_update_has_its_stage_and_stages_stretch_with_the_run():
         ("text=-2+3", "text: a name begins with a letter or digit"),
         ("text=web (v2)", r"text: a name begins with a letter or digit.*got 'web \(v2\)'"),
         ("sequence=4K", "sequence: a length is written out, 4096 for 4K, got '4K'"),
+        ("sequence=4.K", "a length is written out"),
         ("sequence=steps([0, 100], [4096, 32k tokens])", "a length is written out, 4096 for 4K, got '32k tokens'"),
         ("text=web; text=code", "text is given twice"),
     ],
