@@ -30,14 +30,14 @@ from ..final_loss.table import COLUMNS
 from ..fitting.result import Model
 from ..hyper.fine_tuning import RANKED_BY_LOSS
 from ..prediction.bands import with_bands
-from ..prediction.divergence import LEAST_RUNS, MOST_RISK, Risk
+from ..prediction.divergence import LEAST_RUNS, MOST_RISK, Risk, untold
 from ..prediction.observed import Observed, observed
 from ..prediction.pairs import Compared, Pair, compare
 from ..prediction.ranking import Ranked, rank
 from ..prediction.why import why
 from ..runs import Plan, Run
 from ..schedules import Schedule, parse
-from ..text import chance, format_amount, format_number, listed, percent
+from ..text import chance, format_number, listed, percent
 from .bundle_file import OPTIONS as BUNDLE
 from .bundle_file import add_bundle, check_bundle, write_bundle
 from .model import Ends, add_model, band_keys, band_text, bands, final_plan, finite, for_candidates, one_value
@@ -158,7 +158,7 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
                 for (r, c), (_, outer), told in zip(shown, ends, seen, strict=True)
             ]
         )
-        return [*model.doubts, *_apart(rows, risk)]
+        return [*model.doubts, *_apart(model, rows, risk)]
     for (r, c), (inner, outer), told in zip(shown, ends, seen, strict=True):
         print(_curve_line(r, band_text(inner, outer) + _seen_text(told, outer), _pair_text(c), risk is not None))
     if len(shown) < len(rows):
@@ -169,7 +169,7 @@ def _curve(model: Model, args: argparse.Namespace) -> list[str]:
         other, name = (second, "the second") if against == best else (against, "the baseline")
         if not rows[0].apart and (reasons := why(model, best, other, name, runs)):
             print(f"Why the first one: {' '.join(reasons)}")
-    return [*model.doubts, *_apart(rows, risk)]
+    return [*model.doubts, *_apart(model, rows, risk)]
 
 
 def _runs(file: Path | None) -> Sequence[Run]:
@@ -249,18 +249,16 @@ def _curve_line(r: Ranked, band: str, beside: str, risky: bool) -> str:
     return f"{r.final_loss:.6f}{band}   {sign}{above}{beside}{danger} {r.schedule.text}{note}"
 
 
-def _apart(rows: Sequence[Ranked], risk: Risk | None) -> list[str]:
+def _apart(model: Model, rows: Sequence[Ranked], risk: Risk | None) -> list[str]:
     """Remarks on candidates that are likely to diverge, and on those of which that is not known."""
     said = []
     if apart := sum(r.apart for r in rows):
         said.append(f"Set apart as likely to diverge, behind all others: {apart} of {len(rows)}.")
-    if risk and any(r.risk is None for r in rows):
-        low, high = map(format_amount, risk.params)
-        sizes = low if low == high else f"{low} to {high}"
-        said.append(
-            f"No risk of divergence is known for some candidates: the labelled runs have {sizes} parameters, and "
-            "--params tells a candidate's."
-        )
+    if risk:
+        plans = [(r.schedule.text, model.coverage.plan(r.schedule)) for r in rows]
+        said += untold(risk, plans)
+        if any(plan.params is None for _, plan in plans):
+            said.append("--params tells the model size of the candidates.")
     return said
 
 

@@ -20,7 +20,7 @@ from ..errors import DesignError, OptLawsError, amiss
 from ..laws.sums.functionals import functionals
 from ..parallel import one_thread
 from ..runs import Plan
-from ..schedules import Schedule
+from ..text import format_amount, listed
 
 Flags = Sequence[bool] | NDArray[np.bool_]  # one for each plan
 FEATURES = ("log p", "log N", "log p/a", "log E_kappa", "log max V_mu", "log V_mu")
@@ -95,17 +95,30 @@ def risk_of(risk: Risk, plans: Sequence[Plan]) -> list[float | None]:
     size, and the regression carries it no further. And for a rate that turns far more often, or takes far more updates,
     than theirs.
     """
-    near = [p.params is not None and _near(risk, p.params) and _told(p.schedule) for p in plans]
-    known = iter(probability(risk, [p for p, n in zip(plans, near, strict=True) if n]).tolist() if any(near) else ())
-    return [next(known) if n else None for n in near]
+    told = [not _why_untold(risk, plan) for plan in plans]
+    known = iter(probability(risk, [p for p, n in zip(plans, told, strict=True) if n]).tolist() if any(told) else ())
+    return [next(known) if n else None for n in told]
 
 
-def _near(risk: Risk, params: float) -> bool:
-    return risk.params[0] / SIZE_RANGE <= params <= risk.params[1] * SIZE_RANGE
+def untold(risk: Risk, named: Sequence[tuple[str, Plan]]) -> list[str]:
+    """Sentences on the plans of which `risk_of` tells none, by their names: why, those of one reason together."""
+    found: dict[str, list[str]] = {}
+    for name, plan in named:
+        if reason := _why_untold(risk, plan):
+            found.setdefault(reason, []).append(name)
+    return [f"No risk of divergence is told of {listed(names, 3)}: {reason}." for reason, names in found.items()]
 
 
-def _told(schedule: Schedule) -> bool:
-    return len(schedule.breaks) <= MOST_STRETCHES + 1 and schedule.total <= MOST_UPDATES
+def _why_untold(risk: Risk, plan: Plan) -> str:
+    """Why no risk is told of a plan; empty where one is."""
+    sizes = " to ".join(dict.fromkeys(format_amount(n, 3) for n in risk.params))
+    if plan.params is None:
+        return f"its model size is not known, and the labelled runs have {sizes} parameters"
+    if not risk.params[0] / SIZE_RANGE <= plan.params <= risk.params[1] * SIZE_RANGE:
+        return f"{format_amount(plan.params, 3)} parameters, the labelled runs have {sizes}"
+    if len(plan.schedule.breaks) > MOST_STRETCHES + 1:
+        return f"a rate that turns more than {MOST_STRETCHES} times"
+    return f"more than {MOST_UPDATES:,} updates" if plan.schedule.total > MOST_UPDATES else ""
 
 
 @one_thread()
@@ -286,4 +299,5 @@ __all__ = [
     "parts_by_configuration",
     "probability",
     "risk_of",
+    "untold",
 ]

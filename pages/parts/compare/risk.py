@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from optlaws_core.final_loss import TableRun, labelled, labelled_risk, read_table, table_runs
+from optlaws_core.prediction import divergence
 from optlaws_core.prediction.divergence import LEAST_RUNS, MOST_RISK, Risk
 from optlaws_core.text import counted, format_amount
 
@@ -12,6 +13,7 @@ from ..preselect import tables
 from ..state import address, jobs
 from ..state.bundled import SWEEP
 from ..state.workspace import Workspace
+from .predicted import Entry
 
 LOADED, TABLE, PROJECT, COPIED = "Loaded runs", "Table of Pre-select", "Bundled sweep", "Saved comparison"
 NONE = "Not shown"
@@ -54,6 +56,14 @@ def choose(space: Workspace) -> tuple[Risk | None, float]:
     risk = space.risk if name == COPIED else _learned(tables.digest(known[name]), known[name])
     st.caption(described(risk))
     return risk, most
+
+
+def untold(space: Workspace, found: Sequence[Entry], risk: Risk | None) -> list[str]:
+    """Sentences on candidates of which no risk is told, and why."""
+    if risk is None or space.fit is None:
+        return []
+    plans = [(entry.spoken or entry.name, space.fit.coverage.plan(entry.schedule)) for entry in found]
+    return divergence.untold(risk, plans)
 
 
 def described(risk: Risk) -> str:

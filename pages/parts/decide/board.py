@@ -11,6 +11,7 @@ from ..fit import from_address
 from ..schedules import export
 from ..share import comparisons
 from ..state.workspace import Workspace
+from ..widgets.markdown import literal
 from . import answer, prove
 
 IN_FULL = "full_box"  # the key of the expander, and its name in the address
@@ -33,6 +34,8 @@ def show(space: Workspace) -> None:
         bands = st.container()
         view, observed = curves.look(space)
         risk, most_risk = risks.choose(space)
+        for sentence in risks.untold(space, found, risk):
+            st.caption(literal(sentence))
     if not found:
         with top:
             _without(space, left_out)

@@ -29,6 +29,7 @@ from optlaws_core.live import (
 )
 from optlaws_core.prediction.divergence import LEAST_RUNS, Risk, learn_risk
 from optlaws_core.prediction.divergence import risk_of as risks_of
+from optlaws_core.prediction.divergence import untold as untold_of
 from optlaws_core.readers import Reading
 from optlaws_core.runs.noise import DIVERGED
 from optlaws_core.text import percent
@@ -200,7 +201,7 @@ def _as_of(run: Run) -> Run:
 
 
 def _alarm(space: Workspace, seen: Run) -> None:
-    risk = _risk(space, seen)
+    risk, untold = _risk(space, seen)
     chance, sure = diverging(seen, risk), risen(seen)
     left, right = st.columns([1, 4], vertical_alignment="center")
     left.metric(
@@ -220,15 +221,17 @@ def _alarm(space: Workspace, seen: Run) -> None:
         right.caption(f"No rise by more than {percent(RISE)} that is clearly beyond the noise.")
     if risk is not None:
         right.caption(f"The plan alone carries a risk of {percent(risk)}, by the loaded runs that diverged or did not.")
+    for sentence in untold:
+        right.caption(literal(sentence))
 
 
-def _risk(space: Workspace, seen: Run) -> float | None:
-    """The risk of the run's plan by other loaded runs whose outcome is known; None where they do not tell.
+def _risk(space: Workspace, seen: Run) -> tuple[float | None, list[str]]:
+    """The risk of the run's plan by other loaded runs whose outcome is known; None where they do not tell, and why.
 
     Asked first: it takes seconds to learn.
     """
     if seen.plan is None or seen.plan.params is None:
-        return None
+        return None, []
     known = [
         r
         for r in space.fittable.values()
@@ -240,9 +243,10 @@ def _risk(space: Workspace, seen: Run) -> float | None:
         key="live_risk",
         bind="query-params",
     ):
-        return None
+        return None, []
     key = tuple((r.plan.schedule.text, r.plan.params, r.about["outcome"]) for r in known)
-    return risks_of(_learned(key, known), [seen.plan])[0]
+    risk = _learned(key, known)
+    return risks_of(risk, [seen.plan])[0], untold_of(risk, [("its plan", seen.plan)])
 
 
 @st.cache_resource(show_spinner="Learning from the loaded runs", max_entries=16)

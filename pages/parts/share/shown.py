@@ -19,6 +19,7 @@ from ..compare import curves, predicted, ranking
 from ..compare import risk as risks
 from ..fit import report
 from ..state import identity, settings
+from ..state.workspace import Workspace
 from ..widgets.markdown import literal
 from . import discussion, evidence, html_report, kept, owner, preview, take_away
 from .common import CONTENT, PAGE, SHARED, faults_told, go, link, when
@@ -153,7 +154,7 @@ def _body(found: Snapshot, head: DeltaGenerator, actions: DeltaGenerator | None 
     st.subheader("Ranking", anchor="ranking")
     baseline = ranking.choose(space, shown, found.risk, found.most_risk, SHARED, kept.baseline(found))
     table, verdict = ranking.result(space, shown, view.batch_tokens, found.risk, found.most_risk, baseline, head)
-    remarks = [basis(space.fit), Yardstick.of(space.fit).sentence, *_risk(found)]
+    remarks = [basis(space.fit), Yardstick.of(space.fit).sentence, *_risk(space, shown, found)]
     head.caption(literal(" ".join(remarks)))
     doubts = [*left_out, *evidence.warned(found), *predicted.beyond(space, shown, space.big_run)]
     if actions is None:
@@ -195,13 +196,14 @@ def _laws(model: Model) -> None:
                 report.coefficients(fit, f"share-coefficients-{i}")
 
 
-def _risk(found: Snapshot) -> list[str]:
+def _risk(space: Workspace, shown: Sequence[predicted.Entry], found: Snapshot) -> list[str]:
     """Where the risk of divergence comes from, and from where on it sets a candidate apart."""
     if found.risk is None:
         return ["The ranking does not consider the risk of divergence."]
     return [
         f"Risk of divergence: {risks.described(found.risk)}",
         f"Candidates above {percent(found.most_risk)} rank behind all others.",
+        *risks.untold(space, shown, found.risk),
     ]
 
 

@@ -5,6 +5,7 @@ Changing it changes the candidates, each with its own shares kept: a cooldown ov
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -33,9 +34,18 @@ class BigRun:
 
     @classmethod
     def like(cls, plans: Iterable[Plan]) -> BigRun:
-        """The longest of the runs at hand, one at least: where nobody says otherwise, it is to be done anew."""
+        """The longest of the runs at hand, one at least: where nobody says otherwise, it is to be done anew.
+
+        Of several of one length, one of the size and batch that most runs have.
+        """
         plans = list(plans)
-        longest = max(plans, key=lambda p: (_length(p.schedule), p.params or 0, p.batch_tokens or 0))
+        alike = Counter((p.params, p.batch_tokens) for p in plans)
+
+        def place(p: Plan) -> tuple:
+            common = alike[p.params, p.batch_tokens]
+            return p.schedule.total, common, _length(p.schedule), p.params or 0, p.batch_tokens or 0
+
+        longest = max(plans, key=place)
         schedule = longest.schedule
         return cls(
             rounded_rate(schedule.peak),

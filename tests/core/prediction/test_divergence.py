@@ -13,9 +13,11 @@ from optlaws_core.prediction.divergence import (
     parts_by_configuration,
     probability,
     risk_of,
+    untold,
 )
 from optlaws_core.runs import Plan
 from optlaws_core.schedules import Constant, Cosine, parse
+from optlaws_core.text import format_amount
 
 
 def plans() -> list[Plan]:
@@ -132,5 +134,20 @@ def test_a_risk_tells_of_sizes_near_those_of_its_runs(learned):
 
 def test_no_risk_is_told_of_rates_that_turn_far_more_often_or_far_longer_than_those_of_its_runs(learned):
     texts = (f"cyclic(peak=0.5, warmup=100, total={n}, cycles={m})" for n, m in ((4000, 12), (4000, 15), (10**9, 2)))
-    told, *untold = risk_of(learned, [Plan(parse(text), 1e5) for text in texts])
-    assert told is not None and untold == [None, None]
+    told, *others = risk_of(learned, [Plan(parse(text), 1e5) for text in texts])
+    assert told is not None and others == [None, None]
+
+
+def test_why_no_risk_is_told_is_said_once_for_each_reason(learned):
+    few, many, far = (
+        parse(f"cyclic(peak=0.5, warmup=100, total={n}, cycles={m})") for n, m in ((4000, 2), (4000, 35), (10**9, 2))
+    )
+    sizes = " to ".join(dict.fromkeys(format_amount(n, 3) for n in learned.params))
+    plans = {"a": Plan(few, 1e5), "b": Plan(many, 1e5), "c": Plan(many, 1e5), "d": Plan(far, 1e5), "e": Plan(few)}
+    assert untold(learned, [*plans.items()]) == [
+        "No risk of divergence is told of b, c: a rate that turns more than 25 times.",
+        "No risk of divergence is told of d: more than 10,000,000 updates.",
+        f"No risk of divergence is told of e: its model size is not known, "
+        f"and the labelled runs have {sizes} parameters.",
+    ]
+    assert risk_of(learned, [*plans.values()])[0] is not None
