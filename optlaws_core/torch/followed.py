@@ -7,6 +7,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ..schedules import Schedule
 from ..schedules.recognition import recognise
+from .group_rates import first_main
 from .schedule_lr import ScheduleLR
 
 NEAR, EVEN = 1000, 2000  # rates looked at: at both ends, where warm-ups and decays are, and evenly over all updates
@@ -30,7 +31,9 @@ def _recognised(scheduler: LambdaLR, total: int) -> Schedule | None:
     ends = (np.arange(min(NEAR, total)), np.arange(max(0, total - NEAR), total))
     even = np.rint(np.linspace(0, total - 1, min(EVEN, total))).astype(np.int64)
     steps = np.unique(np.concatenate((even, *ends)))
-    rates = float(scheduler.base_lrs[0]) * np.array([float(scheduler.lr_lambdas[0](t)) for t in steps.tolist()])
+    main = first_main(scheduler.optimizer)
+    factor = scheduler.lr_lambdas[main]
+    rates = float(scheduler.base_lrs[main]) * np.array([float(factor(t)) for t in steps.tolist()])
     found = recognise(steps, rates, total=total)
     if found is None or found.shift or found.early or found.schedule.total != total:
         return None

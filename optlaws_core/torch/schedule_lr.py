@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from numbers import Integral
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -91,11 +92,15 @@ class ScheduleLR(LRScheduler):
         super().step(epoch)
 
     def state_dict(self) -> dict:
-        """The update to come and the ratios, with the schedule's text: numbers and texts that any checkpoint takes."""
+        """The update to come, the ratios and the auxiliary groups, with the schedule's text.
+
+        Numbers and texts that any checkpoint takes.
+        """
         return {
             "last_epoch": self.last_epoch,
             "_step_count": self._step_count,
             "ratios": list(self.ratios),
+            "auxiliary": sorted(self.auxiliary),
             "schedule": self.schedule.text,
         }
 
@@ -103,20 +108,31 @@ class ScheduleLR(LRScheduler):
         """Go on from a saved state, at its rate.
 
         Under the schedule that this scheduler was made with: another one than was saved is taken, and warned of, since
-        a run may branch off or go on for longer. Raises `ScheduleError` for ratios that do not suit the groups.
+        a run may branch off or go on for longer. So are other auxiliary groups; then the ratios are this scheduler's,
+        as those that were saved are to another rate. Raises `ScheduleError` for ratios that do not suit the groups.
         """
         _check_ratios(state_dict["ratios"], len(self.optimizer.param_groups))
-        if state_dict["schedule"] != self.schedule.text:
+        saved = frozenset(state_dict.get("auxiliary", ()))
+        resumed = f"Resumed at update {state_dict['last_epoch']:,}"
+        if other_schedule := state_dict["schedule"] != self.schedule.text:
             warnings.warn(
-                f"Resumed at update {state_dict['last_epoch']:,} under another schedule than was saved: it was "
+                f"{resumed} under another schedule than was saved: it was "
                 f"{shortened(state_dict['schedule'], 200)}, now it is {shortened(self.schedule.text, 200)}.",
                 stacklevel=2,
             )
+        if saved != self.auxiliary:
+            warnings.warn(
+                f"{resumed} with other groups at the auxiliary rate than were saved: it was {_told(saved)}, now it is "
+                f"{_told(self.auxiliary)}, with the ratios that this scheduler was made with.",
+                stacklevel=2,
+            )
+        if other_schedule or saved != self.auxiliary:
             # The state of the optimizer, loaded after this, would bring back the saved schedule's rate for an update.
             innermost(self.optimizer).register_load_state_dict_post_hook(self._set_rates)
         for name in ("last_epoch", "_step_count"):
             setattr(self, name, state_dict[name])
-        self.ratios[:] = state_dict["ratios"]
+        if saved == self.auxiliary:
+            self.ratios[:] = state_dict["ratios"]
         self._set_rates()
 
     def _set_rates(self, *_: object) -> None:
@@ -135,14 +151,25 @@ def _auxiliary_groups(schedule: Schedule, asked: Sequence[int] | None, groups: i
             "ScheduleLR: the plan has an auxiliary rate; say which groups follow it, such as auxiliary=[1], or () for "
             "none."
         )
-    if asked and not told:
-        raise ScheduleError("ScheduleLR: auxiliary names groups, but the schedule has no auxiliary rate.")
-    for i in asked or ():
+    asked = () if asked is None else asked
+    whole = isinstance(asked, Collection) and all(isinstance(i, Integral) and not isinstance(i, bool) for i in asked)
+    if not whole:
+        raise ScheduleError(
+            f"ScheduleLR: auxiliary must be whole numbers such as [1], got {shortened(str(asked), 60)}."
+        )
+    for i in asked:
         if not 0 <= i < groups:
             raise ScheduleError(
                 f"ScheduleLR: auxiliary names groups, counted from 0, of which there are {groups}, got {i}."
             )
-    return frozenset(asked or ())
+    if asked and not told:
+        raise ScheduleError("ScheduleLR: auxiliary names groups, but the schedule has no auxiliary rate.")
+    return frozenset(map(int, asked))
+
+
+def _told(groups: frozenset[int]) -> str:
+    """Numbers of groups in words."""
+    return ", ".join(map(str, sorted(groups))) or "none of them"
 
 
 def _initial_ratios(optimizer: Optimizer, auxiliary: frozenset[int]) -> list[float]:

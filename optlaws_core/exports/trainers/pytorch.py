@@ -30,7 +30,8 @@ def scheduler_for(optimizer, last_epoch=-1):
     """The scheduler of an optimizer; call its step() after each optimizer.step().
 
     Make its groups of auxiliary parameters with "lr": AUXILIARY_PEAK and "auxiliary": True, all others with
-    "lr": PEAK. Of two optimizers, each gets a scheduler of its own.
+    "lr": PEAK. Of two optimizers, each gets a scheduler of its own; give all groups of the main one
+    "auxiliary": False.
     """
     from torch.optim.lr_scheduler import LambdaLR
 
@@ -41,6 +42,8 @@ def scheduler_for(optimizer, last_epoch=-1):
         return auxiliary_lr_at(step) / AUXILIARY_PEAK
 
     groups = optimizer.param_groups
+    if not any("auxiliary" in group for group in groups):
+        raise ValueError('No parameter group says whether it is auxiliary; make those that are with "auxiliary": True.')
     return LambdaLR(optimizer, [auxiliary if group.get("auxiliary") else main for group in groups], last_epoch)
 '''
 

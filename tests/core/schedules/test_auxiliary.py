@@ -19,6 +19,8 @@ from optlaws_core.saved.plain import Candidate
 from optlaws_core.schedules import Joint, with_rate
 from optlaws_core.schedules.joint_schedule import auxiliary_ratio
 from optlaws_core.torch import ScheduleLR
+from optlaws_core.torch.followed import followed
+from optlaws_core.torch.group_rates import current_rate
 from tests.core.optimize.test_batch_search import LAW
 from tests.support.schedulers import executed, optimizer_of
 
@@ -179,8 +181,58 @@ def test_the_scheduler_for_pytorch_drives_both_groups():
         (f"rate={RATE}; auxiliary={OTHER}", {}, "say which groups follow it, such as auxiliary="),
         (RATE, {"auxiliary": [1]}, "the schedule has no auxiliary rate"),
         (f"rate={RATE}; auxiliary={OTHER}", {"auxiliary": [2]}, "of which there are 2, got 2"),
+        (f"rate={RATE}; auxiliary={OTHER}", {"auxiliary": 0}, "auxiliary must be whole numbers such as .1., got 0.$"),
+        (f"rate={RATE}; auxiliary={OTHER}", {"auxiliary": ["1"]}, "must be whole numbers such as .1., got .'1'..$"),
+        (f"rate={RATE}; auxiliary={OTHER}", {"auxiliary": [False, True]}, "must be whole numbers such as .1., got"),
     ],
 )
 def test_groups_that_do_not_suit_the_plan_are_refused(text, given, said):
     with pytest.raises(ScheduleError, match=said):
         ScheduleLR(optimizer_of(1e-3, 3e-3), text, **given)
+
+
+@pytest.mark.parametrize("optimizer_first", [True, False])
+@pytest.mark.parametrize(
+    ("saved", "then", "now", "said"),
+    [
+        (RATE, None, [1], "none of them, now it is 1"),
+        (f"rate={RATE}; auxiliary={OTHER}", [1], [0], "it was 1, now it is 0"),
+    ],
+)
+def test_a_run_that_is_resumed_with_other_auxiliary_groups_has_their_rates_and_says_so(
+    saved, then, now, said, optimizer_first
+):
+    first = ScheduleLR(optimizer_of(1e-3, 3e-3), saved, auxiliary=then)
+    rates(first, first.optimizer)
+    resumed = ScheduleLR(optimizer_of(1e-3, 3e-3), made := plan(OTHER), auxiliary=now)
+    had, last = list(resumed.ratios), int(T[-1]) + 1
+    states = {resumed: first.state_dict(), resumed.optimizer: first.optimizer.state_dict()}
+    with pytest.warns(UserWarning, match="^Resumed at update 400") as warned:
+        for one in sorted(states, key=lambda one: (one is resumed) == optimizer_first):
+            one.load_state_dict(states[one])
+    assert said in str(warned[-1].message)
+    wanted = [float(made.auxiliary(last) if i in now else made(last)) for i in (0, 1)]
+    assert resumed.ratios == had == [1, 1]
+    assert [g["lr"] for g in resumed.optimizer.param_groups] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_the_rate_of_a_run_is_that_of_its_first_group_that_is_not_auxiliary():
+    made = plan(OTHER)
+    optimizer = optimizer_of(made.auxiliary.peak, made.peak)
+    optimizer.param_groups[0]["auxiliary"] = True
+    scheduler = executed(export(made, "pytorch").text)["scheduler_for"](optimizer)
+    for t in range(30):
+        assert current_rate(optimizer) == pytest.approx(float(made(t)), rel=1e-12)
+        optimizer.step()
+        scheduler.step()
+    assert followed(scheduler, made.total) == parse(RATE)
+
+
+def test_groups_that_do_not_say_whether_they_are_auxiliary_are_refused_by_the_exported_scheduler():
+    made = plan(OTHER)
+    scheduler_for = executed(export(made, "pytorch").text)["scheduler_for"]
+    optimizer = optimizer_of(made.peak, made.auxiliary.peak)
+    with pytest.raises(ValueError, match="No parameter group says whether it is auxiliary"):
+        scheduler_for(optimizer)
+    optimizer.param_groups[0]["auxiliary"] = False  # one of two optimizers
+    scheduler_for(optimizer)
