@@ -137,7 +137,7 @@ def needs_sequence(schedule: Schedule, target: str) -> bool:
     """Whether the export of `schedule` to `target` has to know the tokens in a sequence."""
     if not isinstance(schedule, Joint) or schedule.batch is None or not TARGETS[target].counts_sequences:
         return False
-    return _sequence(schedule, None) is None
+    return schedule.sequence is None
 
 
 __all__ = ["EXACT", "FAR", "LONGEST_SEQUENCE", "TABLES", "TARGETS", "Export", "Target", "export", "needs_sequence"]

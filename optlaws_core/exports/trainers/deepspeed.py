@@ -3,17 +3,17 @@
 import json
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...arrays import FloatArray
 from ...schedules.base import Schedule
 from ...schedules.data_stages import SequenceLength
-from ...schedules.joint_schedule import Joint, parts, without
+from ...schedules.joint_schedule import Joint, beside, parts, without
 from ...schedules.pieces import Step
 from ..base import Export, Target, checked, plain, word
-from ..code import lambda_code
+from ..code import lambda_code, lambda_lr, scalar
 from ..nearest import Nearest, Options, levels, nearest, warmups
 from ..plans import cannot, told
 from ..shapes import fall, rise
@@ -182,8 +182,7 @@ def plan(joint: Joint) -> Export:
         raise cannot(TITLE, told(more))
     assert joint.sequence is not None
     if joint.sequence.constant:
-        length = f"Sequences of {joint.sequence.values[0]} tokens are a setting of the data loader."
-        return _written(joint, (length,), {})
+        return _written(joint, (_loaded(joint.sequence),), {})
     if joint.sequence.values[-1] <= max(joint.sequence.values[:-1]):
         raise cannot(TITLE, "sequence lengths of which the last is not the longest, at which its curriculum ends")
     return _written(joint, CURRICULUM, {"curriculum_learning": _curriculum(joint.sequence)})
@@ -229,13 +228,30 @@ def _written(schedule: Schedule, also: tuple[str, ...], more: dict[str, object])
     return Export(KEY, json.dumps(config, indent=1) + "\n", ".json", found.exact, found.deviation, notes)
 
 
+ABOUT = "For deepspeed.initialize(..., lr_scheduler=scheduler_for); make the optimizer with lr=PEAK."
+MERGE = 'Merge CURRICULUM_LEARNING into the JSON, as its "curriculum_learning": the scheduler does not change lengths.'
+
+
+def code(schedule: Schedule, notes: tuple[str, ...]) -> Export:
+    """A LambdaLR, beside the field of the JSON with the lengths where a plan changes them, which is never exact."""
+    sequence = beside(schedule).get("sequence")
+    if sequence is None:
+        return lambda_code(KEY, TITLE, ABOUT)(schedule, notes)
+    if sequence.constant:
+        return lambda_code(KEY, TITLE, ABOUT)(schedule, (*notes, _loaded(sequence)))
+    tail = f"{lambda_lr(ABOUT)}\n\nCURRICULUM_LEARNING = {_curriculum(sequence)!r}\n"
+    return replace(scalar(schedule, KEY, TITLE, "lr_at", "step", tail, (*notes, MERGE, *CURRICULUM)), exact=False)
+
+
+def _loaded(sequence: SequenceLength) -> str:
+    return f"Sequences of {sequence.values[0]} tokens are a setting of the data loader."
+
+
 TRAINER = Target(
     KEY,
     TITLE,
     write,
-    code=lambda_code(
-        KEY, TITLE, "For deepspeed.initialize(..., lr_scheduler=scheduler_for); make the optimizer with lr=PEAK."
-    ),
+    code=code,
     plan=plan,
     holds=frozenset({"sequence"}),
     native="constant and linear; cosine and steps of one ratio without a warm-up",

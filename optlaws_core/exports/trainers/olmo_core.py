@@ -133,7 +133,8 @@ def _lengths(sequence: SequenceLength) -> str:
     """The callback; empty for one length. Raises `ScheduleError` for lengths that do not double as a line rises."""
     if sequence.constant:
         return ""
-    first, last, over = sequence.values[0], sequence.values[-1], sequence.breaks[-1] + 1
+    kept = [i for i, length in enumerate(sequence.values) if not i or length != sequence.values[i - 1]]
+    first, last, over = sequence.values[0], sequence.values[-1], sequence.breaks[kept[-1]] + 1
     t = np.unique([max(b + side, 0) for b in sequence.breaks for side in (-1, 0)])  # it only grows between them
     line = first + (last - first) * (t + 1) / over
     if last < first or not np.array_equal(first * 2.0 ** np.floor(np.log2(line // first)), sequence(t)):

@@ -154,7 +154,8 @@ def test_code_and_tables_have_the_stage_of_every_update(more, tmp_path):
 
 @pytest.mark.parametrize(
     "sequence",
-    ["steps([0, 320], [4096, 8192])", "steps([0, 100, 300], [1024, 2048, 4096])", "steps([0, 1], [512, 1024])", "4096"],
+    ["steps([0, 320], [4096, 8192])", "steps([0, 100, 300], [1024, 2048, 4096])", "steps([0, 1], [512, 1024])", "4096"]
+    + ["steps([0, 100, 200], [1024, 2048, 2048])"],
 )
 def test_olmo_core_doubles_the_length_where_the_plan_does(sequence):
     made = plan(f"sequence={sequence}")
@@ -202,3 +203,18 @@ def test_a_sequence_that_the_plan_tells_need_not_be_said_again():
     assert export(made, "megatron").text.endswith(export(bare, "megatron", sequence=64).text)
     with pytest.raises(ScheduleError, match="The plan has sequences of 64 tokens, got 128 for the export"):
         export(made, "megatron", sequence=128)
+
+
+@pytest.mark.parametrize("target", ["megatron", "levanter"])
+def test_no_tokens_in_a_sequence_are_asked_for_where_the_plan_changes_them(target):
+    made = plan(f"batch=steps([0, 100], [6400, 12800]); {STAGES[1]}", "constant(peak=1e-3, total=400)")
+    assert not needs_sequence(made, target)
+
+
+def test_deepspeed_keeps_the_curriculum_of_a_plan_whose_rate_is_code():
+    made = plan("sequence=steps([0, 320], [4096, 32768])", "wsd(peak=1e-3, warmup=20, total=400, decay=80)")
+    found = export(made, "deepspeed")
+    assert found.instead and not found.exact
+    block = executed(found.text)["CURRICULUM_LEARNING"]
+    assert any("CURRICULUM_LEARNING" in note for note in found.remarks)
+    assert deepspeed.lengths(json.dumps({"curriculum_learning": block}), 32768, TOTAL) == made.sequence(T).tolist()
