@@ -63,7 +63,7 @@ def plan(joint: Joint) -> Export:
     callbacks, notes, off = [], [], []
     if joint.batch:
         batch = staircase(joint, TITLE)
-        off = [*batch.notes, *_late(batch)]
+        off = [*batch.notes, *_late(batch), *_broken(batch, joint.sequence)]
         notes.append(f"The data loader's global_batch_size must be {batch.size[0]}, in tokens.")
         if batch.changes:
             callbacks.append(_batch(batch))
@@ -175,6 +175,17 @@ def _late(batch: Staircase) -> tuple[str, ...]:
         if begin + wait < end:
             processed, now, since = (processed + wait) * now // wanted, wanted, begin + wait
     return said
+
+
+def _broken(batch: Staircase, sequence: SequenceLength | None) -> tuple[str, ...]:
+    """The sentence on a batch that is no whole number of the dataset's sequences; none where all are."""
+    if sequence is None:
+        return ()
+    length = sequence.values[-1]
+    return tuple(
+        f"OLMo-core reads whole sequences: {size:,} tokens of a batch are no whole number of sequences of {length:,}."
+        for size in [size for size in batch.size if size % length][:1]
+    )
 
 
 def _power_lr(schedule: Schedule) -> Own | None:

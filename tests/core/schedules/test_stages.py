@@ -218,3 +218,9 @@ def test_deepspeed_keeps_the_curriculum_of_a_plan_whose_rate_is_code():
     block = executed(found.text)["CURRICULUM_LEARNING"]
     assert any("CURRICULUM_LEARNING" in note for note in found.remarks)
     assert deepspeed.lengths(json.dumps({"curriculum_learning": block}), 32768, TOTAL) == made.sequence(T).tolist()
+
+
+def test_olmo_core_says_where_a_batch_is_no_whole_number_of_sequences():
+    found = export(plan("batch=steps([0], [65536]); sequence=48"), "olmo_core")
+    assert "65,536 tokens of a batch are no whole number of sequences of 48." in " ".join(found.remarks)
+    assert export(plan("batch=steps([0], [65536]); sequence=64"), "olmo_core").exact
