@@ -26,7 +26,7 @@ SHOWN = ("observed", "also", "view", "risk", "most_risk")  # of charts and ranki
 
 
 def differences(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
-    """Phrases on what differs between two versions, the weightiest first; none where a reader sees the same."""
+    """Phrases on what differs between two versions, the weightiest first; none where nothing that is looked at does."""
     said = [
         *_sizes(before.candidates, after.candidates),
         *_candidates(_with_sizes_of(after.candidates, before.candidates), after.candidates),
@@ -78,14 +78,25 @@ def _candidates(before: Sequence[Candidate], after: Sequence[Candidate]) -> list
     """What came, went or changed. One that went and one that came with its name or family are one that changed."""
     gone = list((Counter(map(_key, before)) - Counter(map(_key, after))).elements())
     come = list((Counter(map(_key, after)) - Counter(map(_key, before))).elements())
-    changed = []
+    changed, renamed = [], []
+    for key in list(gone):
+        if twin := next((k for k in come if k[2] == key[2]), None):
+            gone.remove(key)
+            come.remove(twin)
+            if key[0] and twin[0]:  # else a page labelled it, so that its name stayed when others came or went
+                renamed.append(f"{key[0]}, now {twin[0]}")
     for key in list(gone):
         twin = next((k for k in come if _name(k) == _name(key)), None)
         if twin:
             changed.append(_name(key))
             gone.remove(key)
             come.remove(twin)
-    named = {"added": [_name(k) for k in come], "removed": [_name(k) for k in gone], "changed": changed}
+    named = {
+        "added": [_name(k) for k in come],
+        "removed": [_name(k) for k in gone],
+        "changed": changed,
+        "renamed": renamed,
+    }
     said = [_of("candidate", names, how) for how, names in named.items() if names]
     uses = [{_key(c): c.on for c in some} for some in (before, after)]
     for on, how in ((True, "switched on"), (False, "switched off")):
@@ -136,8 +147,9 @@ def _fit(before: Model | None, after: Model | None) -> list[str]:
     if _laws(before) != _laws(after):
         return [f"fit by {listed(_laws(after), NAMED)}, before by {listed(_laws(before), NAMED)}"]
     if set(before.train) != set(after.train):
-        runs = counted(len(after.train), "run")
-        return [f"fitted to {runs}, before to {len(before.train):,}"]
+        if len(after.train) == len(before.train):
+            return ["fitted to other runs"]
+        return [f"fitted to {counted(len(after.train), 'run')}, before to {len(before.train):,}"]
     return [] if _coefficients(before) == _coefficients(after) else ["fitted again"]
 
 

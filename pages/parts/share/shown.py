@@ -112,10 +112,12 @@ def _listed(entry: Entry, told: versions.History, place: int) -> None:
         address = link(entry.id, **({} if v.place == len(told.versions) else {CONTENT: v.digest}))
         st.markdown(f"**{name}**, open now" if v.place == place else f"[{name}]({address})")
         changed, said = "", ""
-        if len(told.versions) - v.place <= JUDGED:
-            with suppress(OptLawsError):  # it says so where it is opened
-                changed = _changed(earlier, v, load) if earlier else ""
+        if len(told.versions) - v.place < JUDGED:
+            # one that cannot be read says so where it is opened
+            with suppress(OptLawsError):
                 said = shortened(preview.verdict(v.digest, partial(load, v.digest)), HEADLINE)
+            with suppress(OptLawsError):
+                changed = _changed(earlier, v, load) if earlier else ""
         by = f" by {v.author}" if v.author else ""
         st.caption(literal(" ".join(filter(None, [f"Saved {when(v.saved)}{by}.", changed, said]))))
 
@@ -124,7 +126,8 @@ def _changed(earlier: versions.Version, later: versions.Version, load: Callable[
     """What a version changed of the one before it, as a sentence."""
     phrases = preview.changes(earlier.digest, later.digest, load)
     if not phrases:
-        return f"Shows what version {earlier.place} shows."
+        same = earlier.digest == later.digest
+        return f"Shows what version {earlier.place} shows." if same else "Changed in details that are not listed here."
     return f"Changed since version {earlier.place}: {shortened('; '.join(phrases), HEADLINE)}."
 
 

@@ -282,11 +282,14 @@ def named(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def lasting(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates for a place that keeps labels alone: labelled where they would get other names there."""
-    anew = names([*map(_nameless, candidates)])
-    return [
-        replace(c, label=c.called) if c.called and c.called != name else c
-        for c, name in zip(candidates, anew, strict=True)
-    ]
+    wanted, rows = names(candidates), [*map(_nameless, candidates)]
+    for _ in rows:  # a label takes its candidate out of those that others are told from, so that these may change
+        differing = [i for i, name in enumerate(names(rows)) if name != wanted[i]]
+        if not differing:
+            break
+        for i in differing:
+            rows[i] = replace(rows[i], label=wanted[i])
+    return [replace(c, label=row.label) for c, row in zip(candidates, rows, strict=True)]
 
 
 def spoken(candidates: Sequence[Candidate]) -> list[str]:

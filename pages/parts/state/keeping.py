@@ -33,7 +33,7 @@ from optlaws_core.saved.work import Before, Rows, Table, Work
 from ..server import errors, libraries
 from ..widgets.markdown import literal
 from . import identity, session, settings, undo
-from .candidates import Candidate
+from .candidates import Candidate, lasting
 from .table_file import TableFile
 from .undo import Aside, History
 from .workspace import Workspace
@@ -232,7 +232,7 @@ def _work(space: Workspace) -> Work:
 
 
 def _rows(candidates) -> Rows:
-    return tuple((c.text, c.label, c.on, c.color) for c in candidates)
+    return tuple((c.text, c.label, c.on, c.color) for c in lasting(candidates))
 
 
 def _candidates(rows: Rows) -> tuple[Candidate, ...]:

@@ -40,6 +40,11 @@ LINEAR = of("linear(peak=1e-3, warmup=50, total=1000)")
             {"candidates": (COSINE, replace(WSD, schedule=replace(WSD.schedule, decay=100)))},
             ["1 candidate changed (short decay)"],
         ),
+        ({"candidates": (COSINE, replace(WSD, label="long"))}, ["1 candidate renamed (short decay, now long)"]),
+        (
+            {"candidates": (replace(COSINE, label="cosine"), WSD, LINEAR)},  # labelled by a page
+            ["1 candidate added (linear)"],
+        ),
         ({"candidates": (COSINE, replace(WSD, on=False))}, ["1 candidate switched off (short decay)"]),
         (
             {"candidates": resized(total=2000, warmup=50)},

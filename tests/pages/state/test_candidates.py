@@ -19,6 +19,7 @@ from optlaws_core.schedules import joint_text
 from pages.parts.compare import columns
 from pages.parts.compare.table import apply, frame
 from pages.parts.state import candidates as c
+from pages.parts.state import keeping
 from pages.parts.state.beside import Fields, separate, together
 from pages.parts.state.big_run import BigRun, moved
 from pages.parts.widgets.spreadsheet import csv_text, inert
@@ -134,6 +135,22 @@ def test_columns_of_the_table_keep_their_types_whatever_the_rows_hold():
 
 
 # ---------------------------------------------------------------------------------------------------- names, defaults
+
+
+def test_names_are_the_same_in_links_and_in_work_that_is_kept():
+    wsd = "wsd(peak=1e-3, warmup=50, total=1000, decay={})"
+    rows = c.named([c.Candidate(wsd.format(400))])
+    rows = c.named([*rows, c.Candidate(wsd.format(200))])
+    six = c.named([c.Candidate(f"{f}(peak=1e-3, warmup=50, total=1000)") for f in ("cosine", "linear")])
+    for some in (
+        rows,
+        c.named([*six, *rows, c.Candidate(wsd.format(100))]),
+        c.named(rows[1:]),
+        c.named([*rows, replace(rows[0], label="mine", given=("", "", ""))]),
+        c.named([*rows[::-1], c.Candidate(wsd.format(400)), c.Candidate(wsd.format(400), "wsd")]),
+    ):
+        assert c.names(c.from_link(c.to_link(some))) == c.names(some)
+        assert c.names(keeping._candidates(keeping._rows(some))) == c.names(some)
 
 
 def test_names_say_what_differs_and_never_repeat():
