@@ -26,7 +26,7 @@ SHOWN = ("observed", "also", "view", "risk", "most_risk")  # of charts and ranki
 
 
 def differences(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
-    """Phrases on what differs between two versions, the weightiest first; none where nothing that is looked at does."""
+    """Phrases on what differs between two versions, the weightiest first; none where a reader sees the same."""
     said = [
         *_sizes(before.candidates, after.candidates),
         *_candidates(_with_sizes_of(after.candidates, before.candidates), after.candidates),
@@ -38,7 +38,14 @@ def differences(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
     said += [name for name in ("note", "tags", "author") if getattr(before, name) != getattr(after, name)]
     if any(getattr(before, name) != getattr(after, name) for name in SHOWN):
         said.append("what charts and ranking show")
+    if not said and _content(before) != _content(after):
+        said.append("details that are not listed here")
     return tuple(said)
+
+
+def _content(snapshot: Snapshot) -> dict[str, Any]:
+    """All of a version but when it was saved, and of which one it is a copy."""
+    return {name: value for name, value in snapshot.to_dict().items() if name not in ("created", "parent")}
 
 
 # ---------------------------------------------------------------------------------------------------- candidates

@@ -126,8 +126,7 @@ def _changed(earlier: versions.Version, later: versions.Version, load: Callable[
     """What a version changed of the one before it, as a sentence."""
     phrases = preview.changes(earlier.digest, later.digest, load)
     if not phrases:
-        same = earlier.digest == later.digest
-        return f"Shows what version {earlier.place} shows." if same else "Changed in details that are not listed here."
+        return f"Shows what version {earlier.place} shows."
     return f"Changed since version {earlier.place}: {shortened('; '.join(phrases), HEADLINE)}."
 
 

@@ -54,6 +54,8 @@ LINEAR = of("linear(peak=1e-3, warmup=50, total=1000)")
             {"candidates": (*resized(total=2000, peak=2e-3, warmup=100)[:1], LINEAR)},
             ["1 candidate added (linear)", "1 candidate removed (short decay)", "1 candidate changed (cosine)"],
         ),
+        ({"candidates": (replace(COSINE, color=3), WSD)}, ["details that are not listed here"]),
+        ({"candidates": (WSD, COSINE)}, ["details that are not listed here"]),
         ({"runs": (A, B)}, ["1 run added (b)"]),
         ({"runs": (B,)}, ["1 run added (b)", "1 run removed (a)"]),
         (
