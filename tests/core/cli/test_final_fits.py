@@ -487,7 +487,7 @@ def test_labelled_runs_set_candidates_of_a_curve_fit_apart(capsys, curve, labell
     assert code == 0 and not any("risk" in r for r in json.loads(out))
     assert err.count("One training run cannot tell the effect of the schedule") == 1  # which this fit has
     code, out, err = told(capsys, *args[:-1], "40M", "--risk-from", labelled, "--json")
-    assert [r["risk"] for r in json.loads(out)] == [None, None] and "the labelled runs have 40,000 param" in err
+    assert [r["risk"] for r in json.loads(out)] == [None, None] and "40M parameters, the labelled runs have 40k." in err
 
 
 def test_too_few_labelled_runs_are_one_sentence(capsys, curve, tmp_path, labelled):
