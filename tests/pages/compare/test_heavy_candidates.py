@@ -26,6 +26,7 @@ FAR = "wsd(peak=1e-3, warmup=100, total=1000000000, decay=10000)"
 HEAVIEST = {  # what a link may say of every candidate
     "a billion updates": FAR,
     "cycles": CYCLES.format(10),
+    "cycles that one law bears": CYCLES.format(10).replace("=1000)", "=700)"),
     "fewer cycles": CYCLES.format(10).replace("=1000)", "=30)"),
     "fewer cycles of less": CYCLES.format(10).replace("=1000)", "=30)").replace("1000000000", "10000000"),
     "restarts": "sgdr(peak=1e-3, warmup=100, total=1000000000, period=1000000)",
